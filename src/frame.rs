@@ -1,0 +1,575 @@
+//! The frame codec, shared by client and hub: what every record of docs/protocol.md means.
+//!
+//! Owns the two vocabularies, one a direction. Borrows from the text it reads. Never looks into a payload.
+
+use crate::ids::{Chain, Cursor, Epoch, From, RowNo, Seq, TopicNo, is_id, is_topic_name};
+use crate::record::{Reader, Writer, parse_cursor, parse_number};
+
+pub use crate::record::DecodeError;
+
+/// The only version of the protocol (rule C1).
+pub const VERSION: u64 = 1;
+
+/// The WebSocket subprotocol (rule W1).
+pub const SUBPROTOCOL: &str = "longhaul.v1";
+
+/// The records of a frame, in order.
+pub fn records(frame: &str) -> impl Iterator<Item = &str> {
+    frame.split('\n').filter(|record| !record.is_empty())
+}
+
+/// A record from a client to the hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToHub<'a> {
+    /// Opens a connection (rule C1).
+    Hello {
+        /// Protocol version, 1.
+        version: u64,
+        /// Name and version of the client, for logs.
+        client: Option<&'a str>,
+        /// Session of an earlier welcome.
+        session: Option<&'a str>,
+        /// Bearer token.
+        token: Option<&'a str>,
+    },
+    /// Begins or moves a subscription (rules C3, C4).
+    Subscribe {
+        /// The client's number for it.
+        no: TopicNo,
+        /// Topic name.
+        topic: &'a str,
+        /// Where it begins.
+        from: From,
+    },
+    /// Ends a subscription.
+    Unsubscribe {
+        /// The client's number for it.
+        no: TopicNo,
+    },
+    /// A publication (rules C6 to C8).
+    Publish(Publish<'a>),
+    /// Asks for a pong with the same `t`.
+    Ping {
+        /// Meaningful to the sender only.
+        t: u64,
+    },
+    /// Answers a ping.
+    Pong {
+        /// The ping's `t`.
+        t: u64,
+    },
+}
+
+/// A publication on its way to the hub. The client writes the payload behind it without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publish<'a> {
+    /// Which outbox it comes from.
+    pub producer: &'a str,
+    /// Its number there.
+    pub n: RowNo,
+    /// The number of the one before it in the same topic, if that has no verdict yet; else 0.
+    pub prev: RowNo,
+    /// Topic name.
+    pub topic: &'a str,
+    /// JSON text.
+    pub payload: &'a str,
+}
+
+impl<'a> ToHub<'a> {
+    /// Reads one record.
+    ///
+    /// # Errors
+    /// What is wrong with it; the connection should close with 4000.
+    pub fn decode(record: &'a str) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(record);
+        match r.field("verb")? {
+            "hello" => Ok(Self::Hello {
+                version: r.number("version")?,
+                client: r.option("client"),
+                session: r.option("session"),
+                token: r.option("token"),
+            }),
+            "sub" => Ok(Self::Subscribe {
+                no: TopicNo(r.small("no")?),
+                topic: topic(&mut r)?,
+                from: from(r.field("from")?)?,
+            }),
+            "unsub" => Ok(Self::Unsubscribe {
+                no: TopicNo(r.small("no")?),
+            }),
+            "pub" => Ok(Self::Publish(Publish {
+                producer: id(&mut r, "producer")?,
+                n: row(&mut r, "n")?,
+                prev: RowNo(r.number("prev")?),
+                topic: topic(&mut r)?,
+                payload: r.rest("payload")?,
+            })),
+            "ping" => Ok(Self::Ping { t: r.number("t")? }),
+            "pong" => Ok(Self::Pong { t: r.number("t")? }),
+            _ => Err(DecodeError::UnknownVerb),
+        }
+    }
+
+    /// Appends the record to a frame.
+    pub fn encode(&self, frame: &mut String) {
+        match self {
+            Self::Hello {
+                version,
+                client,
+                session,
+                token,
+            } => {
+                Writer::new(frame, "hello")
+                    .number(*version)
+                    .option("client", *client)
+                    .option("session", *session)
+                    .option("token", *token);
+            }
+            Self::Subscribe { no, topic, from } => {
+                let w = Writer::new(frame, "sub").number(no.0).text(topic);
+                match from {
+                    From::Live => w.text("live"),
+                    From::Start => w.text("start"),
+                    From::Seq(seq) => w.number(seq.0),
+                    From::After(cursor) => w.cursor(cursor),
+                };
+            }
+            Self::Unsubscribe { no } => {
+                Writer::new(frame, "unsub").number(no.0);
+            }
+            Self::Publish(publish) => {
+                publish.encode_head(frame);
+                frame.push_str(publish.payload);
+            }
+            Self::Ping { t } => {
+                Writer::new(frame, "ping").number(*t);
+            }
+            Self::Pong { t } => {
+                Writer::new(frame, "pong").number(*t);
+            }
+        }
+    }
+}
+
+impl Publish<'_> {
+    /// Appends everything before the payload, the space included.
+    pub fn encode_head(&self, frame: &mut String) {
+        Writer::new(frame, "pub")
+            .text(self.producer)
+            .number(self.n.0)
+            .number(self.prev.0)
+            .text(self.topic);
+        frame.push(' ');
+    }
+}
+
+/// Why a cursor could not be continued (rule H3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ResumeFailure {
+    /// Older than the retention time.
+    Expired,
+    /// More than the retained entries.
+    Trimmed,
+    /// The log is a new one.
+    Epoch,
+    /// Same epoch, another chain: the log was rolled back.
+    Diverged,
+    /// The client may no longer read the topic.
+    Acl,
+    /// The log is damaged.
+    Corrupt,
+}
+
+impl ResumeFailure {
+    /// All of them, in the order of their numbers in the JavaScript API.
+    pub const ALL: [Self; 6] = [
+        Self::Expired,
+        Self::Trimmed,
+        Self::Epoch,
+        Self::Diverged,
+        Self::Acl,
+        Self::Corrupt,
+    ];
+
+    /// Its word on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Trimmed => "trimmed",
+            Self::Epoch => "epoch",
+            Self::Diverged => "diverged",
+            Self::Acl => "acl",
+            Self::Corrupt => "corrupt",
+        }
+    }
+}
+
+/// Where a subscription's stream begins (rule H2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The client's number for the subscription.
+    pub no: TopicNo,
+    /// The stream begins right after this.
+    pub after: Cursor,
+    /// Messages up to this seq are replay.
+    pub head: Seq,
+}
+
+/// A record from the hub to a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToClient<'a> {
+    /// Answers hello (rule H1).
+    Welcome(Welcome<'a>),
+    /// Answers a sub.
+    Subscribed(Start),
+    /// Answers a sub whose cursor can't be continued.
+    ResumeFailed {
+        /// Why.
+        reason: ResumeFailure,
+        /// Where the stream goes on.
+        start: Start,
+    },
+    /// Answers a sub that gets no stream.
+    Refused {
+        /// The client's number for it.
+        no: TopicNo,
+        /// Stable code.
+        code: &'a str,
+        /// For people.
+        message: &'a str,
+    },
+    /// One message or several (rules H4 to H6).
+    Messages(Messages<'a>),
+    /// A publication took effect.
+    Ack {
+        /// Which outbox it came from.
+        producer: &'a str,
+        /// Its number there.
+        n: RowNo,
+        /// Where it stands.
+        epoch: Epoch,
+        /// Where it stands.
+        seq: Seq,
+        /// Whether the hub had it before.
+        duplicate: bool,
+    },
+    /// A publication did not take effect (rule H9).
+    Nack {
+        /// Which outbox it came from.
+        producer: &'a str,
+        /// Its number there.
+        n: RowNo,
+        /// Stable code.
+        code: &'a str,
+        /// For people.
+        message: &'a str,
+    },
+    /// Asks for a pong with the same `t`.
+    Ping {
+        /// Meaningful to the sender only.
+        t: u64,
+    },
+    /// Answers a ping.
+    Pong {
+        /// The ping's `t`.
+        t: u64,
+    },
+}
+
+/// What the hub tells a client first. Absent options keep the client's own values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Welcome<'a> {
+    /// The session, for later hellos.
+    pub session: &'a str,
+    /// The hub's clock, ms since 1970.
+    pub now: u64,
+    /// Heartbeat interval, ms.
+    pub ping_ms: Option<u64>,
+    /// How long a pong may take, ms.
+    pub wait_ms: Option<u64>,
+    /// Largest frame the hub takes, bytes.
+    pub frame_bytes_max: Option<u64>,
+    /// Largest payload the hub takes, bytes.
+    pub payload_bytes_max: Option<u64>,
+}
+
+/// Consecutive messages of one topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Messages<'a> {
+    /// The client's number for the subscription.
+    pub no: TopicNo,
+    /// The first one's seq.
+    pub first: Seq,
+    /// The chain after the last one.
+    pub chain: Chain,
+    /// The first one's time, ms since 1970.
+    pub at: u64,
+    /// What they say.
+    pub body: Body<'a>,
+}
+
+/// The content of a messages record, unread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body<'a> {
+    /// One message: `m`.
+    One {
+        /// Its id, if it has one.
+        id: Option<&'a str>,
+        /// JSON text.
+        payload: &'a str,
+    },
+    /// Several: `b`.
+    Batch {
+        /// How many.
+        count: u32,
+        /// JSON text: an array of payload, time offset, id or 0, for each message.
+        array: &'a str,
+    },
+}
+
+impl<'a> ToClient<'a> {
+    /// Reads one record.
+    ///
+    /// # Errors
+    /// What is wrong with it; the connection should close.
+    pub fn decode(record: &'a str) -> Result<Self, DecodeError> {
+        let mut r = Reader::new(record);
+        match r.field("verb")? {
+            "m" => Ok(Self::Messages(Messages {
+                no: TopicNo(r.small("no")?),
+                first: first(&mut r)?,
+                chain: r.chain()?,
+                at: r.number("at")?,
+                body: Body::One {
+                    id: match r.field("id")? {
+                        "-" => None,
+                        text if is_id(text) => Some(text),
+                        _ => return Err(DecodeError::BadField("id")),
+                    },
+                    payload: r.rest("payload")?,
+                },
+            })),
+            "b" => {
+                let no = TopicNo(r.small("no")?);
+                let first = first(&mut r)?;
+                let count = r.small("count")?;
+                if count == 0 {
+                    return Err(DecodeError::BadNumber("count"));
+                }
+                Ok(Self::Messages(Messages {
+                    no,
+                    first,
+                    chain: r.chain()?,
+                    at: r.number("at")?,
+                    body: Body::Batch {
+                        count,
+                        array: r.rest("array")?,
+                    },
+                }))
+            }
+            "ack" => Ok(Self::Ack {
+                producer: id(&mut r, "producer")?,
+                n: row(&mut r, "n")?,
+                epoch: r.epoch()?,
+                seq: r.seq("seq")?,
+                duplicate: r.flag("duplicate")?,
+            }),
+            "nack" => Ok(Self::Nack {
+                producer: id(&mut r, "producer")?,
+                n: row(&mut r, "n")?,
+                code: r.field("code")?,
+                message: r.rest("message")?,
+            }),
+            "ping" => Ok(Self::Ping { t: r.number("t")? }),
+            "pong" => Ok(Self::Pong { t: r.number("t")? }),
+            "welcome" => Ok(Self::Welcome(Welcome {
+                session: id(&mut r, "session")?,
+                now: r.number("now")?,
+                ping_ms: r.option_number("ping")?,
+                wait_ms: r.option_number("wait")?,
+                frame_bytes_max: r.option_number("frame")?,
+                payload_bytes_max: r.option_number("payload")?,
+            })),
+            "subscribed" => {
+                let no = TopicNo(r.small("no")?);
+                Ok(Self::Subscribed(start(no, &mut r)?))
+            }
+            "resume_failed" => {
+                let no = TopicNo(r.small("no")?);
+                let word = r.field("reason")?;
+                let reason = ResumeFailure::ALL
+                    .into_iter()
+                    .find(|reason| reason.as_str() == word)
+                    .ok_or(DecodeError::BadField("reason"))?;
+                Ok(Self::ResumeFailed {
+                    reason,
+                    start: start(no, &mut r)?,
+                })
+            }
+            "refused" => Ok(Self::Refused {
+                no: TopicNo(r.small("no")?),
+                code: r.field("code")?,
+                message: r.rest("message")?,
+            }),
+            _ => Err(DecodeError::UnknownVerb),
+        }
+    }
+
+    /// Appends the record to a frame.
+    pub fn encode(&self, frame: &mut String) {
+        match self {
+            Self::Welcome(welcome) => {
+                let mut w = Writer::new(frame, "welcome")
+                    .text(welcome.session)
+                    .number(welcome.now);
+                for (key, value) in [
+                    ("ping", welcome.ping_ms),
+                    ("wait", welcome.wait_ms),
+                    ("frame", welcome.frame_bytes_max),
+                    ("payload", welcome.payload_bytes_max),
+                ] {
+                    if let Some(value) = value {
+                        w = w.option_number(key, value);
+                    }
+                }
+            }
+            Self::Subscribed(start) => {
+                start.encode(Writer::new(frame, "subscribed").number(start.no.0));
+            }
+            Self::ResumeFailed { reason, start } => {
+                let w = Writer::new(frame, "resume_failed").number(start.no.0);
+                start.encode(w.text(reason.as_str()));
+            }
+            Self::Refused { no, code, message } => {
+                Writer::new(frame, "refused")
+                    .number(no.0)
+                    .text(code)
+                    .text(message);
+            }
+            Self::Messages(messages) => messages.encode(frame),
+            Self::Ack {
+                producer,
+                n,
+                epoch,
+                seq,
+                duplicate,
+            } => {
+                Writer::new(frame, "ack")
+                    .text(producer)
+                    .number(n.0)
+                    .epoch(*epoch)
+                    .number(seq.0)
+                    .number(u8::from(*duplicate));
+            }
+            Self::Nack {
+                producer,
+                n,
+                code,
+                message,
+            } => {
+                Writer::new(frame, "nack")
+                    .text(producer)
+                    .number(n.0)
+                    .text(code)
+                    .text(message);
+            }
+            Self::Ping { t } => {
+                Writer::new(frame, "ping").number(*t);
+            }
+            Self::Pong { t } => {
+                Writer::new(frame, "pong").number(*t);
+            }
+        }
+    }
+}
+
+impl Start {
+    fn encode(&self, w: Writer<'_>) {
+        w.epoch(self.after.epoch)
+            .number(self.after.seq.0)
+            .number(self.after.chain.0)
+            .number(self.head.0);
+    }
+}
+
+impl Messages<'_> {
+    /// How many messages.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        match self.body {
+            Body::One { .. } => 1,
+            Body::Batch { count, .. } => count,
+        }
+    }
+
+    fn encode(&self, frame: &mut String) {
+        let verb = match self.body {
+            Body::One { .. } => "m",
+            Body::Batch { .. } => "b",
+        };
+        let mut w = Writer::new(frame, verb)
+            .number(self.no.0)
+            .number(self.first.0);
+        if let Body::Batch { count, .. } = self.body {
+            w = w.number(count);
+        }
+        w = w.number(self.chain.0).number(self.at);
+        match self.body {
+            Body::One { id, payload } => w.text(id.unwrap_or("-")).text(payload),
+            Body::Batch { array, .. } => w.text(array),
+        };
+    }
+}
+
+fn topic<'a>(r: &mut Reader<'a>) -> Result<&'a str, DecodeError> {
+    let name = r.field("topic")?;
+    is_topic_name(name)
+        .then_some(name)
+        .ok_or(DecodeError::BadField("topic"))
+}
+
+fn id<'a>(r: &mut Reader<'a>, name: &'static str) -> Result<&'a str, DecodeError> {
+    let text = r.field(name)?;
+    is_id(text)
+        .then_some(text)
+        .ok_or(DecodeError::BadField(name))
+}
+
+fn row(r: &mut Reader<'_>, name: &'static str) -> Result<RowNo, DecodeError> {
+    match r.number(name)? {
+        0 => Err(DecodeError::BadNumber(name)),
+        n => Ok(RowNo(n)),
+    }
+}
+
+fn first(r: &mut Reader<'_>) -> Result<Seq, DecodeError> {
+    match r.seq("seq")? {
+        Seq(0) => Err(DecodeError::BadNumber("seq")),
+        seq => Ok(seq),
+    }
+}
+
+fn start(no: TopicNo, r: &mut Reader<'_>) -> Result<Start, DecodeError> {
+    Ok(Start {
+        no,
+        after: Cursor {
+            epoch: r.epoch()?,
+            seq: r.seq("seq")?,
+            chain: r.chain()?,
+        },
+        head: r.seq("head")?,
+    })
+}
+
+fn from(text: &str) -> Result<From, DecodeError> {
+    match text {
+        "live" => Some(From::Live),
+        "start" => Some(From::Start),
+        _ if text.contains('/') => parse_cursor(text).map(From::After),
+        _ => parse_number(text)
+            .filter(|n| *n > 0)
+            .map(|n| From::Seq(Seq(n))),
+    }
+    .ok_or(DecodeError::BadField("from"))
+}

@@ -1,0 +1,136 @@
+//! Ids and quantities of the protocol as types of their own, so that a seq is never taken for a row number.
+//!
+//! Owns their ranges and their written form. Knows nothing of frames or state.
+
+/// Highest integer that JavaScript holds exactly: no number on the wire exceeds it (rule W4).
+pub const NUMBER_MAX: u64 = (1 << 53) - 1;
+
+/// Longest topic name in bytes (rule W5).
+pub const TOPIC_BYTES_MAX: usize = 255;
+
+/// Longest message id or producer in characters (rule W7).
+pub const ID_CHARS_MAX: usize = 128;
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u64);
+
+        impl $name {
+            /// The number after this one.
+            #[must_use]
+            pub fn next(self) -> Self {
+                Self(self.0.saturating_add(1))
+            }
+        }
+    };
+}
+
+number!(
+    /// Position of a message in its topic's log, from 1; 0 stands before the first.
+    Seq
+);
+number!(
+    /// Number of a publication within its producer, from 1; 0 means none.
+    RowNo
+);
+number!(
+    /// One opening of one transport, numbered by the client. Events of an earlier one are stale.
+    ConnectionId
+);
+
+/// The client's number for a subscription, below 2^31 (rule C3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicNo(pub u32);
+
+/// One incarnation of a topic's log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Epoch(pub u64);
+
+/// Running hash over a log's entries, 48 bits (rule H7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Chain(pub u64);
+
+/// What a subscriber has seen of a topic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Cursor {
+    /// Which incarnation of the log.
+    pub epoch: Epoch,
+    /// The last message seen, 0 for none.
+    pub seq: Seq,
+    /// The chain after that message.
+    pub chain: Chain,
+}
+
+/// Where a subscription begins (rule C4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum From {
+    /// With what comes next.
+    Live,
+    /// With the oldest retained message.
+    Start,
+    /// With this message.
+    Seq(Seq),
+    /// After this cursor.
+    After(Cursor),
+}
+
+/// Whether `name` is a topic name (rule W5).
+#[must_use]
+pub fn is_topic_name(name: &str) -> bool {
+    (1..=TOPIC_BYTES_MAX).contains(&name.len())
+        && name.split('/').all(|segment| {
+            !segment.is_empty()
+                && segment
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~'))
+        })
+}
+
+/// Whether `id` may name a message or a producer (rule W7).
+#[must_use]
+pub fn is_id(id: &str) -> bool {
+    (1..=ID_CHARS_MAX).contains(&id.len())
+        && id != "-"
+        && id.bytes().all(|b| {
+            b.is_ascii_alphanumeric()
+                || matches!(b, b'-' | b'_' | b'.' | b'~' | b':' | b'+' | b'/' | b'=')
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn w5_topic_names() {
+        for good in ["a", "demo/host", "A-Z_0.9~/x", &"a".repeat(255)] {
+            assert!(is_topic_name(good), "{good}");
+        }
+        for bad in [
+            "",
+            "/",
+            "a/",
+            "/a",
+            "a//b",
+            "a b",
+            "ä",
+            "a\n",
+            "*",
+            &"a".repeat(256),
+        ] {
+            assert!(!is_topic_name(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn w7_ids() {
+        for good in ["a", "0c:1", "a+/=", "--"] {
+            assert!(is_id(good), "{good}");
+        }
+        for bad in ["", "-", "a b", "\"", "\\", "ä", &"a".repeat(129)] {
+            assert!(!is_id(bad), "{bad}");
+        }
+    }
+}
