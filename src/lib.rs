@@ -1,8 +1,37 @@
 //! Longhaul's client core: realtime topics that survive the network.
 //!
-//! The core is sans-I/O. It names no clock, socket, browser or runtime; `web` drives it in the browser, tests and the
-//! simulator drive it natively, and the hub shares its frame codec.
+//! The core is sans-I/O. It names no clock, socket, browser or runtime: [`Client::handle`] takes the time and what
+//! happened and says what to do. `web` drives it in the browser, tests and simulations drive it natively, and the
+//! hub shares its [`frame`] codec.
 
+mod backoff;
+mod client;
+pub mod codes;
+pub mod config;
+mod connection;
+mod effect;
+mod event;
 pub mod frame;
+mod heartbeat;
 pub mod ids;
-pub mod record;
+mod metrics;
+mod outbox;
+mod record;
+mod sequencer;
+mod subscription;
+mod time;
+#[cfg(target_arch = "wasm32")]
+#[expect(
+    clippy::as_conversions,
+    reason = "JavaScript's numbers are f64; float-to-integer `as` saturates, and no number here exceeds 2^53"
+)]
+mod web;
+
+pub use client::Client;
+pub use connection::{Reason, Status};
+pub use effect::{Effect, Outcome, PublishRefusal};
+pub use event::{Event, NewPublication};
+pub use metrics::{Histogram, Metrics, Summary};
+pub use record::{push_cursor, push_epoch};
+pub use sequencer::Run;
+pub use time::Time;

@@ -1,0 +1,65 @@
+//! Close codes: the Rust side of src/codes.json, which TypeScript and docs/protocol.md share.
+
+/// The client is done.
+pub const DONE: u16 = 1000;
+/// The connection ended without a close handshake, or the peer sent no code.
+pub const CONNECTION_LOST: u16 = 1006;
+/// A frame could not be read.
+pub const BAD_FRAME: u16 = 4000;
+/// Nothing was heard for longer than a heartbeat allows.
+pub const HEARTBEAT_TIMEOUT: u16 = 4002;
+/// The transport did not open in time.
+pub const OPEN_TIMEOUT: u16 = 4003;
+/// The hub did not say welcome in time.
+pub const WELCOME_TIMEOUT: u16 = 4004;
+/// The handshake came back without our subprotocol.
+pub const SUBPROTOCOL_MISSING: u16 = 4005;
+/// The client opens a new connection instead.
+pub const REPLACED: u16 = 4006;
+
+/// Whether a client tries again after this code: all but 4500-4999.
+#[must_use]
+pub fn comes_back(code: u16) -> bool {
+    !(4500..=4999).contains(&code)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Row {
+        close_code: u16,
+        code: String,
+        come_back: bool,
+    }
+
+    #[test]
+    fn the_constants_are_those_of_the_shared_table() {
+        let table: Vec<Row> = serde_json::from_str(include_str!("codes.json")).unwrap();
+        for (code, word) in [
+            (DONE, "done"),
+            (CONNECTION_LOST, "connection_lost"),
+            (BAD_FRAME, "bad_frame"),
+            (HEARTBEAT_TIMEOUT, "heartbeat_timeout"),
+            (OPEN_TIMEOUT, "open_timeout"),
+            (WELCOME_TIMEOUT, "welcome_timeout"),
+            (SUBPROTOCOL_MISSING, "subprotocol_missing"),
+            (REPLACED, "replaced"),
+        ] {
+            let row = table.iter().find(|row| row.close_code == code);
+            assert_eq!(row.map(|row| row.code.as_str()), Some(word));
+        }
+        for row in table {
+            assert_eq!(
+                comes_back(row.close_code),
+                row.come_back,
+                "{}",
+                row.close_code
+            );
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What a client can be told, with the defaults and the limits.
+//!
+//! Owns the numbers. The JavaScript wrapper checks what users pass before it comes here.
+
+/// How long a transport may take to open, ms. Chosen: longer than a hub queues a handshake under load (B-13), shorter than patience.
+pub const OPEN_MS_MAX: u64 = 10_000;
+
+/// How long the welcome may take after the transport opened, ms. Chosen: as [`OPEN_MS_MAX`].
+pub const WELCOME_MS_MAX: u64 = 10_000;
+
+/// Publications on their way without a verdict (rule C8).
+pub const WINDOW_ROWS_MAX: usize = 256;
+
+/// Payload bytes on their way without a verdict (rule C8), so that a socket's send buffer stays small.
+pub const WINDOW_BYTES_MAX: u64 = 256 * 1024;
+
+/// Messages that arrived ahead of a hole, kept per subscription: runs. Past it they are dropped and come again with the repair.
+pub const HELD_RUNS_MAX: usize = 256;
+
+/// The same in characters of payload.
+pub const HELD_CHARS_MAX: u64 = 1024 * 1024;
+
+/// How a client waits between attempts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BackoffPolicy {
+    /// The first window, ms.
+    pub base_ms: u64,
+    /// How much each failure widens the window.
+    pub factor: f64,
+    /// The widest window, ms.
+    pub cap_ms: u64,
+    /// How chance enters.
+    pub jitter: Jitter,
+    /// Failed attempts after which the status says so; it never stops the attempts.
+    pub attempts_max: u32,
+}
+
+impl Default for BackoffPolicy {
+    /// 1 s, doubling, at most 30 s, 20 attempts: the numbers of most of the field (docs/decisions.md).
+    fn default() -> Self {
+        Self {
+            base_ms: 1_000,
+            factor: 2.0,
+            cap_ms: 30_000,
+            jitter: Jitter::Full,
+            attempts_max: 20,
+        }
+    }
+}
+
+/// How chance enters the backoff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Jitter {
+    /// Anywhere in the window.
+    Full,
+    /// Anywhere in the upper half of the window.
+    Half,
+    /// Always the whole window: for tests and single clients.
+    None,
+}
+
+/// When a silent connection is given up (rule B2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeartbeatPolicy {
+    /// Between pings, ms.
+    pub interval_ms: u64,
+    /// How long a pong may take, ms.
+    pub timeout_ms: u64,
+}
+
+impl Default for HeartbeatPolicy {
+    /// 25 s stays under the 30 s at which the strictest load balancers cut an idle connection.
+    fn default() -> Self {
+        Self {
+            interval_ms: 25_000,
+            timeout_ms: 10_000,
+        }
+    }
+}
+
+/// How much the outbox takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutboxLimits {
+    /// Rows.
+    pub rows_max: usize,
+    /// Bytes of payload.
+    pub bytes_max: u64,
+}
+
+impl Default for OutboxLimits {
+    /// Chosen: an hour of typing in a form, not a file upload.
+    fn default() -> Self {
+        Self {
+            rows_max: 50_000,
+            bytes_max: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// All that a client is told at its start.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// Of the generator of jitter and ids; from a good source, different for every client.
+    pub seed: u64,
+    /// Between attempts.
+    pub backoff: BackoffPolicy,
+    /// The client's own heartbeat. `None` takes what the hub says, else the default.
+    pub heartbeat: Option<HeartbeatPolicy>,
+    /// Of the outbox.
+    pub outbox: OutboxLimits,
+}

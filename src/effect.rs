@@ -1,0 +1,143 @@
+//! Everything that a client asks of the world, in order, as plain data.
+
+use crate::frame::ResumeFailure;
+use crate::ids::{ConnectionId, Epoch, RowNo, Seq, TopicNo};
+
+/// Something to do. The caller does all of them in order and then runs the user's listeners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Open a transport; `Opened` or `Ended` follows.
+    Open {
+        /// The new connection's id.
+        connection: ConnectionId,
+    },
+    /// Send these records.
+    Send {
+        /// Where.
+        connection: ConnectionId,
+        /// One or more records.
+        records: String,
+    },
+    /// Send a publication: `head` and right behind it the payload of `row`.
+    SendPublication {
+        /// Where.
+        connection: ConnectionId,
+        /// Everything before the payload.
+        head: String,
+        /// Whose payload.
+        row: RowNo,
+    },
+    /// Close a transport and forget it at once: its close event may never come.
+    Abandon {
+        /// Which.
+        connection: ConnectionId,
+        /// The close code to try.
+        code: u16,
+    },
+    /// [`crate::Client::status`] has changed.
+    StatusChanged,
+    /// Hand over the messages of a run, but for the first `skip`; then forget its payloads.
+    Deliver {
+        /// To whom.
+        no: TopicNo,
+        /// Which.
+        run: u32,
+        /// How many were delivered before; may be all.
+        skip: u32,
+    },
+    /// Keep the payloads of a run until `Deliver` or `Discard` names it.
+    Hold {
+        /// Which.
+        run: u32,
+    },
+    /// Forget the payloads of a held run.
+    Discard {
+        /// Which.
+        run: u32,
+    },
+    /// Messages that the subscriber can't have.
+    Gap {
+        /// Whose.
+        no: TopicNo,
+        /// Of which log.
+        epoch: Epoch,
+        /// The first one.
+        first: Seq,
+        /// The last one; `None` where nobody knows.
+        last: Option<Seq>,
+        /// Why.
+        reason: ResumeFailure,
+    },
+    /// A subscription's stream has begun, in this epoch.
+    Streaming {
+        /// Whose.
+        no: TopicNo,
+        /// Of which log its messages are.
+        epoch: Epoch,
+    },
+    /// The hub gives no stream for this subscription.
+    Refused {
+        /// Whose.
+        no: TopicNo,
+        /// The hub's code.
+        code: String,
+        /// The hub's words.
+        message: String,
+    },
+    /// A publication has its row.
+    Queued {
+        /// The caller's number for the call.
+        request: u32,
+        /// Its row; one that is known already gets the new payload.
+        row: RowNo,
+    },
+    /// A publication got no row.
+    PublishRefused {
+        /// The caller's number for the call.
+        request: u32,
+        /// Why.
+        why: PublishRefusal,
+    },
+    /// A row has its outcome.
+    Settled {
+        /// Which.
+        row: RowNo,
+        /// How it ended.
+        outcome: Outcome,
+    },
+}
+
+/// Why a publication got no row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishRefusal {
+    /// The outbox has as many rows or bytes as it may.
+    OutboxFull,
+    /// The payload is larger than the hub takes.
+    PayloadTooLarge {
+        /// What the hub takes.
+        bytes_max: u64,
+    },
+    /// The client is closed.
+    Closed,
+}
+
+/// How a row ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It took effect.
+    Acked {
+        /// Where it stands.
+        epoch: Epoch,
+        /// Where it stands.
+        seq: Seq,
+        /// Whether the hub had it from an earlier try.
+        duplicate: bool,
+    },
+    /// It never will.
+    Dead {
+        /// Stable code: the hub's, or `expired`.
+        code: String,
+        /// For people.
+        message: String,
+    },
+}

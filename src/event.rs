@@ -1,0 +1,111 @@
+//! Everything that can happen to a client: the one door in.
+
+use crate::frame::Welcome;
+use crate::ids::{ConnectionId, From, TopicNo};
+use crate::sequencer::Run;
+
+/// Something that happened. Events of a connection that is no longer the current one have no effect.
+#[derive(Clone, Debug)]
+pub enum Event<'a> {
+    /// The client may begin.
+    Start,
+    /// The deadline of [`crate::Client::deadline`] has come. Early or late calls are harmless.
+    Deadline,
+    /// A transport opened, and the peer speaks our subprotocol.
+    Opened {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// A record that is not a messages record arrived.
+    Record {
+        /// Where.
+        connection: ConnectionId,
+        /// Its text.
+        text: &'a str,
+    },
+    /// A messages record arrived and its payloads could be parsed.
+    Messages {
+        /// Where.
+        connection: ConnectionId,
+        /// Of which subscription.
+        no: TopicNo,
+        /// Its numbers.
+        run: Run,
+    },
+    /// Something arrived that is no frame, or whose payloads are not JSON.
+    Garbage {
+        /// Where.
+        connection: ConnectionId,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A transport ended or never opened.
+    Ended {
+        /// Which.
+        connection: ConnectionId,
+        /// Its close code; 1006 where there was none.
+        code: u16,
+        /// The peer's words.
+        reason: &'a str,
+    },
+    /// A new subscription.
+    Subscribe {
+        /// Its number: each is used once and is larger than those before.
+        no: TopicNo,
+        /// A topic name that [`crate::ids::is_topic_name`] accepts.
+        topic: &'a str,
+        /// Where it begins.
+        from: From,
+    },
+    /// A subscription ended.
+    Unsubscribe {
+        /// Its number.
+        no: TopicNo,
+    },
+    /// A new publication.
+    Publish(NewPublication<'a>),
+    /// The user wants an attempt now.
+    Reconnect,
+    /// The browser's guess whether there is a network. A hint: it never stops an attempt.
+    Online(bool),
+    /// The user is done.
+    Close,
+}
+
+/// A publication before it has a row.
+#[derive(Clone, Copy, Debug)]
+pub struct NewPublication<'a> {
+    /// The caller's number for the call; comes back in `Queued` or `PublishRefused`.
+    pub request: u32,
+    /// A topic name that [`crate::ids::is_topic_name`] accepts.
+    pub topic: &'a str,
+    /// Size of the payload.
+    pub bytes: u64,
+    /// Give up if it could not be sent within this time, ms.
+    pub ttl_ms: Option<u64>,
+    /// Replaces an unsent row of the same topic with the same key, in its place.
+    pub key: Option<&'a str>,
+}
+
+/// The limits that a welcome brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HubLimits {
+    pub(crate) payload_bytes_max: u64,
+}
+
+impl Default for HubLimits {
+    /// What to assume before a welcome (rule W8).
+    fn default() -> Self {
+        Self {
+            payload_bytes_max: 65_536,
+        }
+    }
+}
+
+impl HubLimits {
+    pub(crate) fn told(&mut self, welcome: &Welcome<'_>) {
+        if let Some(bytes) = welcome.payload_bytes_max {
+            self.payload_bytes_max = bytes;
+        }
+    }
+}

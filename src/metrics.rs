@@ -1,0 +1,225 @@
+//! What a client has counted and measured since its start.
+//!
+//! Owns the numbers, not their meaning: whoever sees a thing happen counts it here.
+
+use serde::Serialize;
+
+use crate::time::Time;
+
+/// Counters and histograms, named as in the JavaScript API.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metrics {
+    /// Welcomes.
+    pub connects: u64,
+    /// Welcomes after the first.
+    pub reconnects: u64,
+    /// Transports opened.
+    pub attempts: u64,
+    /// Messages handed to listeners.
+    pub messages_received: u64,
+    /// Of these, messages older than the answer to their sub.
+    pub messages_replayed: u64,
+    /// Messages that arrived again.
+    pub duplicates_dropped: u64,
+    /// Gaps told.
+    pub gaps: u64,
+    /// Resumes that the hub could not continue.
+    pub resumes_failed: u64,
+    /// Publications that got a row.
+    pub publications: u64,
+    /// Publications that took effect.
+    pub acks: u64,
+    /// Publications sent again.
+    pub retries: u64,
+    /// Publications that never will.
+    pub dead_letters: u64,
+    /// Connections cut for silence.
+    pub missed_heartbeats: u64,
+    /// Time without a connection, ms. Filled by [`Self::at`].
+    pub disconnected_ms: u64,
+    /// Round trips.
+    pub rtt_ms: Histogram,
+    /// From losing a connection to the next welcome.
+    pub recovery_ms: Histogram,
+    /// From publish to ack.
+    pub ack_ms: Histogram,
+    /// Delays before attempts.
+    pub backoff_ms: Histogram,
+    #[serde(skip)]
+    disconnected_since: Option<Time>,
+}
+
+impl Metrics {
+    /// Begins to count time without a connection.
+    pub(crate) fn started(&mut self, now: Time) {
+        self.disconnected_since = Some(now);
+    }
+
+    pub(crate) fn connected(&mut self, now: Time, rtt_ms: u64) {
+        if let Some(since) = self.disconnected_since.take() {
+            let ms = now.since(since);
+            self.disconnected_ms += ms;
+            if self.connects > 0 {
+                self.recovery_ms.record(ms);
+            }
+        }
+        self.reconnects += u64::from(self.connects > 0);
+        self.connects += 1;
+        self.rtt_ms.record(rtt_ms);
+    }
+
+    pub(crate) fn disconnected(&mut self, now: Time) {
+        self.disconnected_since = Some(now);
+    }
+
+    /// The numbers as of `now`.
+    #[must_use]
+    pub fn at(&self, now: Time) -> Self {
+        let mut metrics = self.clone();
+        metrics.disconnected_ms += self.disconnected_since.map_or(0, |since| now.since(since));
+        metrics
+    }
+}
+
+/// A distribution of milliseconds in buckets a quarter of a power of two wide, so that a percentile is at most 25% too high.
+#[derive(Clone, Debug, Serialize)]
+#[serde(into = "Summary")]
+pub struct Histogram {
+    buckets: [u32; BUCKETS],
+    count: u64,
+    sum: u64,
+    min: u64,
+    max: u64,
+}
+
+/// Up to 2^31 ms.
+const BUCKETS: usize = 120;
+
+/// What users see of a histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// How many values.
+    pub count: u64,
+    /// Their sum.
+    pub sum: u64,
+    /// The smallest.
+    pub min: u64,
+    /// The largest.
+    pub max: u64,
+    /// Half of the values are at most this.
+    pub p50: u64,
+    /// 95% of them.
+    pub p95: u64,
+    /// 99% of them.
+    pub p99: u64,
+}
+
+impl Default for Histogram {
+    fn default() -> Self {
+        Self {
+            buckets: [0; BUCKETS],
+            count: 0,
+            sum: 0,
+            min: 0,
+            max: 0,
+        }
+    }
+}
+
+impl Histogram {
+    /// Adds a value.
+    pub fn record(&mut self, ms: u64) {
+        if let Some(bucket) = self.buckets.get_mut(bucket_of(ms)) {
+            *bucket = bucket.saturating_add(1);
+        }
+        self.min = if self.count == 0 {
+            ms
+        } else {
+            self.min.min(ms)
+        };
+        self.max = self.max.max(ms);
+        self.count += 1;
+        self.sum += ms;
+    }
+
+    fn percentile(&self, percent: u64) -> u64 {
+        let rank = (self.count * percent).div_ceil(100);
+        let mut seen = 0;
+        for (bucket, count) in self.buckets.iter().enumerate() {
+            seen += u64::from(*count);
+            if seen >= rank {
+                return top_of(bucket).clamp(self.min, self.max);
+            }
+        }
+        self.max
+    }
+}
+
+impl From<Histogram> for Summary {
+    fn from(h: Histogram) -> Self {
+        Self {
+            count: h.count,
+            sum: h.sum,
+            min: h.min,
+            max: h.max,
+            p50: h.percentile(50),
+            p95: h.percentile(95),
+            p99: h.percentile(99),
+        }
+    }
+}
+
+/// 0 to 3 have a bucket each; above, the two bits behind the leading one choose among four a power of two.
+fn bucket_of(ms: u64) -> usize {
+    let bucket = match ms.checked_ilog2() {
+        None | Some(0 | 1) => ms,
+        Some(log) => u64::from(log - 1) * 4 + (ms >> (log - 2) & 3),
+    };
+    usize::try_from(bucket).map_or(BUCKETS - 1, |bucket| bucket.min(BUCKETS - 1))
+}
+
+/// The largest value of a bucket.
+fn top_of(bucket: usize) -> u64 {
+    let bucket = u64::try_from(bucket).unwrap_or(u64::MAX);
+    if bucket < 4 {
+        bucket
+    } else {
+        let shift = bucket / 4 - 1;
+        ((4 + bucket % 4 + 1) << shift) - 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_is_within_its_bucket() {
+        for ms in (0..100_000).chain([1 << 30, (1 << 31) - 1]) {
+            let bucket = bucket_of(ms);
+            assert!(ms <= top_of(bucket), "{ms}");
+            assert!(bucket == 0 || ms > top_of(bucket - 1), "{ms}");
+        }
+        assert_eq!(bucket_of(u64::MAX), BUCKETS - 1);
+    }
+
+    #[test]
+    fn percentiles_are_at_most_a_quarter_too_high() {
+        let mut h = Histogram::default();
+        for ms in 1..=1_000 {
+            h.record(ms);
+        }
+        let s = Summary::from(h);
+        assert_eq!((s.count, s.sum, s.min, s.max), (1_000, 500_500, 1, 1_000));
+        assert!((500..=625).contains(&s.p50), "{s:?}");
+        assert!((950..=1_000).contains(&s.p95), "{s:?}");
+        assert!((990..=1_000).contains(&s.p99), "{s:?}");
+    }
+
+    #[test]
+    fn an_empty_histogram_is_all_zeros() {
+        let s = Summary::from(Histogram::default());
+        assert_eq!((s.count, s.min, s.max, s.p50, s.p99), (0, 0, 0, 0, 0));
+    }
+}

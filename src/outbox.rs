@@ -1,0 +1,295 @@
+//! The client's queue of publications: which rows there are, which are on their way, which have a verdict.
+//!
+//! Owns identity and order (rules C6 to C8) and the limits. Payloads stay with the caller under the row's number.
+
+use std::collections::VecDeque;
+
+use crate::config::{OutboxLimits, WINDOW_BYTES_MAX, WINDOW_ROWS_MAX};
+use crate::effect::{Effect, Outcome, PublishRefusal};
+use crate::event::{HubLimits, NewPublication};
+use crate::frame::Publish;
+use crate::ids::{ConnectionId, RowNo};
+use crate::metrics::Metrics;
+use crate::time::Time;
+
+/// After `nack busy` nothing is sent for this long, ms, half to all of it by chance. Chosen.
+const BUSY_MS: u64 = 1_000;
+
+#[derive(Debug)]
+struct Row {
+    n: RowNo,
+    /// The row before this one in the same topic, if it is still here.
+    prev: RowNo,
+    topic: Box<str>,
+    key: Option<Box<str>>,
+    bytes: u64,
+    attempts: u32,
+    is_on_its_way: bool,
+    created: Time,
+    expires: Option<Time>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    producer: String,
+    limits: OutboxLimits,
+    last: RowNo,
+    /// In order of n.
+    rows: VecDeque<Row>,
+    bytes: u64,
+    rows_on_their_way: usize,
+    bytes_on_their_way: u64,
+    busy_until: Option<Time>,
+    next_expiry: Option<Time>,
+}
+
+impl Outbox {
+    pub(crate) fn new(producer: String, limits: OutboxLimits) -> Self {
+        Self {
+            producer,
+            limits,
+            last: RowNo(0),
+            rows: VecDeque::new(),
+            bytes: 0,
+            rows_on_their_way: 0,
+            bytes_on_their_way: 0,
+            busy_until: None,
+            next_expiry: None,
+        }
+    }
+
+    pub(crate) fn producer(&self) -> &str {
+        &self.producer
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        match (self.busy_until, self.next_expiry) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        now: Time,
+        new: &NewPublication<'_>,
+        limits: HubLimits,
+    ) -> Result<RowNo, PublishRefusal> {
+        if new.bytes > limits.payload_bytes_max {
+            return Err(PublishRefusal::PayloadTooLarge {
+                bytes_max: limits.payload_bytes_max,
+            });
+        }
+        let replaced = self.unsent(new.topic, new.key);
+        let freed = replaced.map_or(0, |(_, bytes)| bytes);
+        let bytes = self.bytes - freed + new.bytes;
+        let is_full = replaced.is_none() && self.rows.len() >= self.limits.rows_max;
+        if is_full || bytes > self.limits.bytes_max {
+            return Err(PublishRefusal::OutboxFull);
+        }
+        let expires = new.ttl_ms.map(|ttl| now.plus(ttl));
+        let n = match replaced {
+            Some((n, _)) => n,
+            None => self.append(new),
+        };
+        if let Some(row) = self.find(n) {
+            row.bytes = new.bytes;
+            row.created = now;
+            row.expires = expires;
+        }
+        self.bytes = bytes;
+        self.next_expiry = earlier(self.next_expiry, expires);
+        Ok(n)
+    }
+
+    /// The row that a publication with this key replaces, and its size.
+    fn unsent(&self, topic: &str, key: Option<&str>) -> Option<(RowNo, u64)> {
+        let key = key?;
+        let is_same = |row: &&Row| {
+            row.attempts == 0 && row.key.as_deref() == Some(key) && *row.topic == *topic
+        };
+        self.rows.iter().find(is_same).map(|row| (row.n, row.bytes))
+    }
+
+    fn append(&mut self, new: &NewPublication<'_>) -> RowNo {
+        let n = self.last.next();
+        self.last = n;
+        let prev = self.rows.iter().rev().find(|row| *row.topic == *new.topic);
+        self.rows.push_back(Row {
+            n,
+            prev: prev.map_or(RowNo(0), |row| row.n),
+            topic: new.topic.into(),
+            key: new.key.map(Into::into),
+            bytes: 0,
+            attempts: 0,
+            is_on_its_way: false,
+            created: Time::default(),
+            expires: None,
+        });
+        n
+    }
+
+    /// Sends what the window allows, in order.
+    pub(crate) fn pump(
+        &mut self,
+        connection: ConnectionId,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.busy_until.is_some() {
+            return;
+        }
+        for row in &mut self.rows {
+            if row.is_on_its_way {
+                continue;
+            }
+            let bytes = self.bytes_on_their_way + row.bytes;
+            let has_room = self.rows_on_their_way < WINDOW_ROWS_MAX && bytes <= WINDOW_BYTES_MAX;
+            if !has_room && self.rows_on_their_way > 0 {
+                return;
+            }
+            metrics.retries += u64::from(row.attempts > 0);
+            row.attempts = row.attempts.saturating_add(1);
+            row.is_on_its_way = true;
+            self.rows_on_their_way += 1;
+            self.bytes_on_their_way = bytes;
+            let mut head = String::new();
+            Publish {
+                producer: &self.producer,
+                n: row.n,
+                prev: row.prev,
+                topic: &row.topic,
+                payload: "",
+            }
+            .encode_head(&mut head);
+            effects.push(Effect::SendPublication {
+                connection,
+                head,
+                row: row.n,
+            });
+        }
+    }
+
+    /// The connection is gone, and with it what was on its way.
+    pub(crate) fn connection_lost(&mut self) {
+        for row in &mut self.rows {
+            row.is_on_its_way = false;
+        }
+        self.rows_on_their_way = 0;
+        self.bytes_on_their_way = 0;
+        self.busy_until = None;
+    }
+
+    /// The hub's final word on a row.
+    pub(crate) fn settle(
+        &mut self,
+        now: Time,
+        producer: &str,
+        n: RowNo,
+        outcome: Outcome,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        if producer != self.producer {
+            return;
+        }
+        let Some(row) = self.remove(n) else { return };
+        if let Outcome::Acked { .. } = outcome {
+            metrics.acks += 1;
+            metrics.ack_ms.record(now.since(row.created));
+        } else {
+            metrics.dead_letters += 1;
+        }
+        effects.push(Effect::Settled { row: n, outcome });
+    }
+
+    /// The hub has not taken the row, and it must be sent again: at once, or after a while.
+    pub(crate) fn send_again(
+        &mut self,
+        now: Time,
+        producer: &str,
+        n: RowNo,
+        is_busy: bool,
+        rng: &mut fastrand::Rng,
+    ) {
+        if producer != self.producer {
+            return;
+        }
+        let Some(row) = self.find(n).filter(|row| row.is_on_its_way) else {
+            return;
+        };
+        row.is_on_its_way = false;
+        let bytes = row.bytes;
+        self.rows_on_their_way -= 1;
+        self.bytes_on_their_way -= bytes;
+        if is_busy {
+            self.busy_until = Some(now.plus(rng.u64(BUSY_MS / 2..=BUSY_MS)));
+        }
+    }
+
+    /// Ends the pause after `busy`, and gives up rows whose time is over before they were ever sent.
+    pub(crate) fn tick(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+        self.busy_until = self.busy_until.filter(|until| now < *until);
+        if self.next_expiry.is_none_or(|at| now < at) {
+            return;
+        }
+        let over: Vec<RowNo> = self
+            .rows
+            .iter()
+            .filter(|row| row.attempts == 0 && row.expires.is_some_and(|at| at <= now))
+            .map(|row| row.n)
+            .collect();
+        for n in over {
+            self.remove(n);
+            metrics.dead_letters += 1;
+            effects.push(Effect::Settled {
+                row: n,
+                outcome: Outcome::Dead {
+                    code: "expired".to_owned(),
+                    message: "its time to live was over before it could be sent".to_owned(),
+                },
+            });
+        }
+        self.next_expiry = self
+            .rows
+            .iter()
+            .filter(|row| row.attempts == 0)
+            .filter_map(|row| row.expires)
+            .min();
+    }
+
+    fn position(&self, n: RowNo) -> Option<usize> {
+        self.rows.binary_search_by_key(&n, |row| row.n).ok()
+    }
+
+    fn find(&mut self, n: RowNo) -> Option<&mut Row> {
+        let at = self.position(n)?;
+        self.rows.get_mut(at)
+    }
+
+    /// Takes a row out; the next one of its topic now follows the one before it.
+    fn remove(&mut self, n: RowNo) -> Option<Row> {
+        let at = self.position(n)?;
+        let gone = self.rows.remove(at)?;
+        self.bytes -= gone.bytes;
+        if gone.is_on_its_way {
+            self.rows_on_their_way -= 1;
+            self.bytes_on_their_way -= gone.bytes;
+        }
+        if let Some(next) = self.rows.iter_mut().skip(at).find(|row| row.prev == n) {
+            next.prev = gone.prev;
+        }
+        Some(gone)
+    }
+}
+
+fn earlier(a: Option<Time>, b: Option<Time>) -> Option<Time> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

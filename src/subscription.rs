@@ -1,0 +1,276 @@
+//! The subscriptions of a client: what is wanted, where each stream stands, and how it goes on after a reconnect.
+//!
+//! Owns one sequencer a subscription. Payloads never come here.
+
+use crate::effect::Effect;
+use crate::frame::{ResumeFailure, Start, ToHub};
+use crate::ids::{ConnectionId, From, Seq, TopicNo};
+use crate::metrics::Metrics;
+use crate::sequencer::{Run, Sequencer, Verdict};
+
+#[derive(Debug)]
+struct Subscription {
+    no: TopicNo,
+    topic: Box<str>,
+    from: From,
+    stream: Stream,
+}
+
+/// Where the stream of a subscription stands.
+#[derive(Debug)]
+enum Stream {
+    /// The hub has never answered.
+    AwaitingAnswer,
+    /// It has: on `connection`, with replay up to `head`. On any later connection the answer is still to come.
+    Begun {
+        connection: ConnectionId,
+        head: Seq,
+        is_repairing: bool,
+        sequencer: Sequencer,
+    },
+}
+
+/// In order of their numbers: numbers are used once and grow.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    all: Vec<Subscription>,
+}
+
+impl Subscriptions {
+    fn at(&self, no: TopicNo) -> Option<usize> {
+        self.all.binary_search_by_key(&no, |s| s.no).ok()
+    }
+
+    fn find(&mut self, no: TopicNo) -> Option<&mut Subscription> {
+        let at = self.at(no)?;
+        self.all.get_mut(at)
+    }
+
+    /// Adds a subscription and asks for it where a connection is established.
+    pub(crate) fn add(
+        &mut self,
+        no: TopicNo,
+        topic: &str,
+        from: From,
+        established: Option<ConnectionId>,
+        effects: &mut Vec<Effect>,
+    ) {
+        debug_assert!(
+            self.all.last().is_none_or(|last| last.no < no),
+            "subscription numbers grow"
+        );
+        let subscription = Subscription {
+            no,
+            topic: topic.into(),
+            from,
+            stream: Stream::AwaitingAnswer,
+        };
+        if let Some(connection) = established {
+            let mut records = String::new();
+            subscription.ask(&mut records);
+            effects.push(Effect::Send {
+                connection,
+                records,
+            });
+        }
+        self.all.push(subscription);
+    }
+
+    /// Ends a subscription.
+    pub(crate) fn remove(
+        &mut self,
+        no: TopicNo,
+        established: Option<ConnectionId>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(at) = self.at(no) else { return };
+        let mut gone = self.all.remove(at);
+        gone.discard_held(effects);
+        if let Some(connection) = established {
+            let mut records = String::new();
+            ToHub::Unsubscribe { no }.encode(&mut records);
+            effects.push(Effect::Send {
+                connection,
+                records,
+            });
+        }
+    }
+
+    /// Asks for all of them, each from where it stands.
+    pub(crate) fn ask_all(&self, records: &mut String) {
+        for subscription in &self.all {
+            subscription.ask(records);
+        }
+    }
+
+    /// The hub's answer to a sub, or its word that a running stream has a gap.
+    pub(crate) fn begin(
+        &mut self,
+        connection: ConnectionId,
+        start: &Start,
+        failure: Option<ResumeFailure>,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(subscription) = self.find(start.no) else {
+            return;
+        };
+        subscription.discard_held(effects);
+        if let Some(reason) = failure {
+            metrics.resumes_failed += 1;
+            subscription.tell_gaps(start, reason, metrics, effects);
+        }
+        effects.push(Effect::Streaming {
+            no: start.no,
+            epoch: start.after.epoch,
+        });
+        subscription.stream = Stream::Begun {
+            connection,
+            head: start.head,
+            is_repairing: false,
+            sequencer: Sequencer::new(start.after),
+        };
+    }
+
+    /// A run arrived.
+    pub(crate) fn receive(
+        &mut self,
+        connection: ConnectionId,
+        no: TopicNo,
+        run: Run,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(subscription) = self.find(no) else {
+            return;
+        };
+        let Stream::Begun {
+            connection: expected,
+            head,
+            is_repairing,
+            sequencer,
+        } = &mut subscription.stream
+        else {
+            return;
+        };
+        if *expected != connection {
+            return;
+        }
+        let must_repair = match sequencer.accept(run) {
+            Verdict::Deliver { skip } => {
+                deliver(no, run, skip, *head, metrics, effects);
+                while let Some((run, skip)) = sequencer.release() {
+                    deliver(no, run, skip, *head, metrics, effects);
+                }
+                return;
+            }
+            Verdict::Drop => {
+                metrics.duplicates_dropped += u64::from(run.count);
+                return;
+            }
+            Verdict::Hold => {
+                effects.push(Effect::Hold { run: run.id });
+                !*is_repairing
+            }
+            Verdict::Overflow => {
+                effects.extend(sequencer.drain().map(|run| Effect::Discard { run: run.id }));
+                true
+            }
+        };
+        if must_repair {
+            *is_repairing = true;
+            let mut records = String::new();
+            subscription.ask(&mut records);
+            effects.push(Effect::Send {
+                connection,
+                records,
+            });
+        }
+    }
+}
+
+impl Subscription {
+    fn ask(&self, records: &mut String) {
+        let from = match &self.stream {
+            Stream::AwaitingAnswer => self.from,
+            Stream::Begun { sequencer, .. } => From::After(sequencer.cursor()),
+        };
+        ToHub::Subscribe {
+            no: self.no,
+            topic: &self.topic,
+            from,
+        }
+        .encode(records);
+    }
+
+    fn discard_held(&mut self, effects: &mut Vec<Effect>) {
+        if let Stream::Begun { sequencer, .. } = &mut self.stream {
+            effects.extend(sequencer.drain().map(|run| Effect::Discard { run: run.id }));
+        }
+    }
+
+    /// Names what is missing: in the log that we followed, and at the beginning of a new one.
+    fn tell_gaps(
+        &self,
+        start: &Start,
+        reason: ResumeFailure,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut tell = |epoch, first: Seq, last: Option<Seq>, reason| {
+            if last.is_none_or(|last| last >= first) {
+                metrics.gaps += 1;
+                effects.push(Effect::Gap {
+                    no: self.no,
+                    epoch,
+                    first,
+                    last,
+                    reason,
+                });
+            }
+        };
+        let after = start.after;
+        let seen = match (&self.stream, self.from) {
+            (Stream::Begun { sequencer, .. }, _) => Some(sequencer.cursor()),
+            (Stream::AwaitingAnswer, From::After(cursor)) => Some(cursor),
+            (Stream::AwaitingAnswer, From::Seq(seq)) => {
+                // Asked by number, so in whatever log there is; a number not yet reached has no last missing one.
+                let last = (after.seq >= seq).then_some(after.seq);
+                tell(after.epoch, seq, last, reason);
+                return;
+            }
+            (Stream::AwaitingAnswer, From::Live | From::Start) => None,
+        };
+        let Some(seen) = seen else { return };
+        if seen.epoch == after.epoch
+            && matches!(reason, ResumeFailure::Expired | ResumeFailure::Trimmed)
+        {
+            tell(after.epoch, seen.seq.next(), Some(after.seq), reason);
+        } else {
+            tell(seen.epoch, seen.seq.next(), None, reason);
+            tell(after.epoch, Seq(1), Some(after.seq), ResumeFailure::Trimmed);
+        }
+    }
+}
+
+fn deliver(
+    no: TopicNo,
+    run: Run,
+    skip: u32,
+    head: Seq,
+    metrics: &mut Metrics,
+    effects: &mut Vec<Effect>,
+) {
+    let delivered = u64::from(run.count.saturating_sub(skip));
+    metrics.messages_received += delivered;
+    metrics.duplicates_dropped += u64::from(skip);
+    if run.first <= head {
+        let replayed = head.0 - run.first.0 + 1;
+        metrics.messages_replayed += replayed.saturating_sub(u64::from(skip)).min(delivered);
+    }
+    effects.push(Effect::Deliver {
+        no,
+        run: run.id,
+        skip,
+    });
+}

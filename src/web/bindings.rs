@@ -1,0 +1,214 @@
+//! The class that JavaScript gets: one client. Every method takes `&self` and is over before JavaScript runs again.
+//!
+//! Numbers come in as JavaScript has them; whatever is out of range was refused by the wrapper or is harmless here.
+
+use std::rc::Rc;
+
+use wasm_bindgen::prelude::*;
+
+use super::driver::{Driver, now};
+use super::host::Host;
+use crate::config::{BackoffPolicy, Config, HeartbeatPolicy, Jitter, OutboxLimits};
+use crate::ids::{Chain, ConnectionId, From, Seq, TopicNo};
+use crate::{Client, Event, NewPublication, Run};
+
+/// One client, driven by the browser.
+#[wasm_bindgen]
+pub struct Core {
+    driver: Rc<Driver>,
+}
+
+/// What a client is told at its start, leaf by leaf: a derived reader would cost kilobytes.
+#[wasm_bindgen]
+pub struct CoreOptions {
+    config: Config,
+}
+
+#[wasm_bindgen]
+impl CoreOptions {
+    /// All defaults.
+    #[wasm_bindgen(constructor)]
+    pub fn new(seed: f64) -> Self {
+        Self {
+            config: Config {
+                seed: seed as u64,
+                ..Config::default()
+            },
+        }
+    }
+
+    /// Backoff; jitter is 0 full, 1 half, 2 none.
+    pub fn backoff(
+        &mut self,
+        base_ms: f64,
+        factor: f64,
+        cap_ms: f64,
+        jitter: u32,
+        attempts_max: u32,
+    ) {
+        self.config.backoff = BackoffPolicy {
+            base_ms: base_ms as u64,
+            factor,
+            cap_ms: cap_ms as u64,
+            jitter: match jitter {
+                0 => Jitter::Full,
+                1 => Jitter::Half,
+                _ => Jitter::None,
+            },
+            attempts_max,
+        };
+    }
+
+    /// Heartbeat of the client's own, whatever the hub says.
+    pub fn heartbeat(&mut self, interval_ms: f64, timeout_ms: f64) {
+        self.config.heartbeat = Some(HeartbeatPolicy {
+            interval_ms: interval_ms as u64,
+            timeout_ms: timeout_ms as u64,
+        });
+    }
+
+    /// Limits of the outbox.
+    pub fn outbox(&mut self, rows_max: u32, bytes_max: f64) {
+        self.config.outbox = OutboxLimits {
+            rows_max: rows_max as usize,
+            bytes_max: bytes_max as u64,
+        };
+    }
+}
+
+#[wasm_bindgen]
+impl Core {
+    /// A client of the hub whose WebSocket is at `url`. It begins with `start`.
+    #[wasm_bindgen(constructor)]
+    pub fn new(url: String, options: &CoreOptions, host: Host) -> Self {
+        Self {
+            driver: Driver::new(url, host, Client::new(&options.config)),
+        }
+    }
+
+    /// Makes the first attempt.
+    pub fn start(&self) {
+        self.driver.drive(Event::Start);
+    }
+
+    /// A messages record: -1 drop, 0 and up deliver but for so many, -2 the host was told.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "numbers are free to cross, objects are not"
+    )]
+    pub fn messages(
+        &self,
+        now_ms: f64,
+        connection: f64,
+        no: u32,
+        run: u32,
+        first: f64,
+        count: u32,
+        chain: f64,
+        chars: u32,
+    ) -> i32 {
+        self.driver.receive(
+            crate::Time(now_ms as u64),
+            run,
+            Event::Messages {
+                connection: ConnectionId(connection as u64),
+                no: TopicNo(no),
+                run: Run {
+                    id: run,
+                    first: Seq(first as u64),
+                    count,
+                    chain: Chain(chain as u64),
+                    chars,
+                },
+            },
+        )
+    }
+
+    /// Any other record.
+    pub fn record(&self, connection: f64, text: &str) {
+        self.driver.drive(Event::Record {
+            connection: ConnectionId(connection as u64),
+            text,
+        });
+    }
+
+    /// A frame that could not be read; `is_binary` or not JSON.
+    pub fn garbage(&self, connection: f64, is_binary: bool) {
+        self.driver.drive(Event::Garbage {
+            connection: ConnectionId(connection as u64),
+            what: if is_binary {
+                "a binary frame"
+            } else {
+                "a messages record that can't be read"
+            },
+        });
+    }
+
+    /// Begins a subscription: kind 0 live, 1 start, 2 a seq.
+    pub fn subscribe(&self, no: u32, topic: &str, kind: u32, seq: f64) {
+        self.driver.drive(Event::Subscribe {
+            no: TopicNo(no),
+            topic,
+            from: match kind {
+                0 => From::Live,
+                1 => From::Start,
+                _ => From::Seq(Seq(seq as u64)),
+            },
+        });
+    }
+
+    /// Ends a subscription.
+    pub fn unsubscribe(&self, no: u32) {
+        self.driver.drive(Event::Unsubscribe { no: TopicNo(no) });
+    }
+
+    /// A publication; the host is told its row.
+    pub fn publish(
+        &self,
+        request: u32,
+        topic: &str,
+        bytes: f64,
+        ttl_ms: Option<f64>,
+        key: Option<String>,
+    ) {
+        self.driver.drive(Event::Publish(NewPublication {
+            request,
+            topic,
+            bytes: bytes as u64,
+            ttl_ms: ttl_ms.map(|ms| ms as u64),
+            key: key.as_deref(),
+        }));
+    }
+
+    /// An attempt now.
+    pub fn reconnect(&self) {
+        self.driver.drive(Event::Reconnect);
+    }
+
+    /// The browser's guess about the network.
+    pub fn online(&self, is_online: bool) {
+        self.driver.drive(Event::Online(is_online));
+    }
+
+    /// The end.
+    pub fn close(&self) {
+        self.driver.drive(Event::Close);
+    }
+
+    /// The identity of the outbox.
+    pub fn producer(&self) -> String {
+        self.driver.look(|client| client.producer().to_owned())
+    }
+
+    /// Counters and histograms, named as in the API.
+    pub fn metrics(&self) -> JsValue {
+        let metrics = self.driver.look(|client| client.metrics(now()));
+        serde_wasm_bindgen::to_value(&metrics).unwrap_or(JsValue::UNDEFINED)
+    }
+
+    /// Rows without a verdict.
+    #[wasm_bindgen(js_name = outboxRows)]
+    pub fn outbox_rows(&self) -> u32 {
+        self.driver.look(Client::outbox_rows) as u32
+    }
+}

@@ -1,0 +1,85 @@
+//! What the core asks of JavaScript: js/src/host.ts is the other side.
+//!
+//! None of these runs a listener of the user: JavaScript notes what it is told and acts in `settle`.
+
+use js_sys::Function;
+use wasm_bindgen::prelude::*;
+use web_sys::WebSocket;
+
+#[wasm_bindgen]
+extern "C" {
+    /// The object that the wrapper hands in: js/src/host.ts.
+    pub type Host;
+
+    /// The handler of a socket's message events, so that a message goes to JavaScript without a stop here.
+    #[wasm_bindgen(method)]
+    pub(super) fn receiver(this: &Host, connection: f64) -> Function;
+
+    /// Sends records; those of one turn share a frame.
+    #[wasm_bindgen(method)]
+    pub(super) fn transmit(this: &Host, socket: &WebSocket, records: &str);
+
+    /// Sends a publication: its head, then the payload that JavaScript keeps for the row.
+    #[wasm_bindgen(method, js_name = transmitPublication)]
+    pub(super) fn transmit_publication(this: &Host, socket: &WebSocket, head: &str, row: f64);
+
+    /// The status is now this. `ms` is how far off the attempt is, or how long ago the connection began.
+    #[wasm_bindgen(method, js_name = statusChanged)]
+    pub(super) fn status_changed(
+        this: &Host,
+        kind: u32,
+        attempt: u32,
+        ms: f64,
+        rtt_ms: Option<f64>,
+        close_code: u32,
+        detail: &str,
+    );
+
+    #[wasm_bindgen(method)]
+    pub(super) fn deliver(this: &Host, no: u32, run: u32, skip: u32);
+
+    #[wasm_bindgen(method)]
+    pub(super) fn hold(this: &Host, run: u32);
+
+    #[wasm_bindgen(method)]
+    pub(super) fn discard(this: &Host, run: u32);
+
+    #[wasm_bindgen(method)]
+    pub(super) fn streaming(this: &Host, no: u32, epoch: &str);
+
+    /// `last` is absent where nobody knows it.
+    #[wasm_bindgen(method)]
+    pub(super) fn gap(
+        this: &Host,
+        no: u32,
+        epoch: &str,
+        first: f64,
+        last: Option<f64>,
+        reason: &str,
+    );
+
+    #[wasm_bindgen(method)]
+    pub(super) fn refused(this: &Host, no: u32, code: &str, message: &str);
+
+    #[wasm_bindgen(method)]
+    pub(super) fn queued(this: &Host, request: u32, row: f64);
+
+    /// `bytes_max` is there where the payload was too large.
+    #[wasm_bindgen(method, js_name = publishRefused)]
+    pub(super) fn publish_refused(
+        this: &Host,
+        request: u32,
+        is_closed: bool,
+        bytes_max: Option<f64>,
+    );
+
+    #[wasm_bindgen(method)]
+    pub(super) fn acked(this: &Host, row: f64, epoch: &str, seq: f64, duplicate: bool);
+
+    #[wasm_bindgen(method)]
+    pub(super) fn dead(this: &Host, row: f64, code: &str, message: &str);
+
+    /// The core has finished a turn that JavaScript did not begin: act on what it told.
+    #[wasm_bindgen(method)]
+    pub(super) fn settle(this: &Host);
+}

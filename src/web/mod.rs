@@ -1,0 +1,8 @@
+//! The browser: drives the core over web-sys, and is what JavaScript sees of it.
+//!
+//! Owns the socket, the timer and the exported class. Holds no rule of the protocol.
+
+mod bindings;
+mod driver;
+mod host;
+mod websocket;
