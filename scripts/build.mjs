@@ -1,0 +1,127 @@
+// npm run build: the package in js/dist, the demo in www/dist and the hub. Each part that is up to date is skipped.
+//
+//   npm run build -- --only js|www|hub    one part (www builds js first)
+//   npm run build -- --names              keep the names of functions in the wasm, for a size profiler such as twiggy
+
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { ask, bin, isMain, main, root, run, Stop, step } from "./lib/run.mjs";
+import { checkSizes } from "./lib/sizes.mjs";
+import { stepIfChanged } from "./lib/stamp.mjs";
+import { setup } from "./setup.mjs";
+
+const tools = ["package-lock.json", "Cargo.lock", "scripts/build.mjs", "scripts/lib"];
+const rust = ["Cargo.toml", "rust-toolchain.toml", "src"];
+
+/** What rustc emits for wasm32-unknown-unknown by default, and what the abort handler of wasm-bindgen needs. */
+const wasmFeatures = [
+  "bulk-memory",
+  "bulk-memory-opt",
+  "call-indirect-overlong",
+  "exception-handling",
+  "multivalue",
+  "mutable-globals",
+  "nontrapping-float-to-int",
+  "reference-types",
+  "sign-ext",
+];
+
+/** js/src/wasm: the client compiled, bound and optimised. */
+async function wasm({ names }) {
+  const compiled = "target/wasm32-unknown-unknown/wasm/longhaul.wasm";
+  const out = "js/src/wasm";
+  const step1 = {
+    inputs: [...tools, ...rust, "xtask"],
+    outputs: [`${out}/longhaul.js`, `${out}/longhaul_bg.wasm`],
+    variant: `${await ask("rustc", ["--version"])}${names ? " with names" : ""}`,
+  };
+  return stepIfChanged("client wasm", step1, async () => {
+    await step("compile the client to wasm (half a minute the first time)", () =>
+      run("cargo", ["build", "--profile", "wasm", "--target", "wasm32-unknown-unknown", "-p", "longhaul", "--lib"]),
+    );
+    rmSync(join(root, out), { recursive: true, force: true });
+    await step("make its bindings (the generator compiles for a minute the first time)", () =>
+      run("cargo", ["run", "-q", "-p", "xtask", "--", "bindings", ...(names ? ["--names"] : []), compiled, out]),
+    );
+    const bound = join(root, out, "longhaul_bg.wasm");
+    await step("optimise it", () =>
+      run(bin("wasm-opt"), [
+        "-Oz",
+        ...wasmFeatures.map((feature) => `--enable-${feature}`),
+        ...(names ? ["--debuginfo"] : []),
+        "-o",
+        `${bound}.opt`,
+        bound,
+      ]),
+    );
+    renameSync(`${bound}.opt`, bound);
+  });
+}
+
+/** js/dist: the npm package. */
+async function js(options) {
+  await wasm(options);
+  const dist = join(root, "js/dist");
+  const outputs = ["js/dist/index.js", "js/dist/index.d.ts", "js/dist/longhaul_bg.wasm"];
+  if (!existsSync(join(root, "js/src/index.ts"))) throw new Stop("js/src/index.ts is missing");
+  await stepIfChanged("package", { inputs: [...tools, "js/src", "js/package.json"], outputs }, async () => {
+    rmSync(dist, { recursive: true, force: true });
+    mkdirSync(dist, { recursive: true });
+    // esbuild leaves `new URL("longhaul_bg.wasm", import.meta.url)` as it is: bundlers of apps find the wasm by it.
+    await run(bin("esbuild"), [
+      "js/src/index.ts",
+      "--bundle",
+      "--format=esm",
+      "--target=es2022",
+      "--minify",
+      "--sourcemap",
+      "--outfile=js/dist/index.js",
+      "--log-level=warning",
+    ]);
+    copyFileSync(join(root, "js/src/wasm/longhaul_bg.wasm"), join(dist, "longhaul_bg.wasm"));
+    copyFileSync(join(root, "js/src/api.d.ts"), join(dist, "index.d.ts"));
+  });
+  if (options.names) return;
+  checkSizes(["js/dist/longhaul_bg.wasm", "js/dist/index.js"]);
+}
+
+/** www/dist: the demo. */
+async function www() {
+  if (!existsSync(join(root, "www/index.html"))) throw new Stop("www/index.html is missing");
+  await stepIfChanged("demo", { inputs: [...tools, "www", "js/dist/index.js", "js/dist/longhaul_bg.wasm"], outputs: ["www/dist/index.html"] }, () =>
+    run(bin("vite"), ["build", "--logLevel", "warn"], { cwd: join(root, "www") }),
+  );
+}
+
+/** The hub. Tests take the dev profile, which `cargo test` has compiled already; people get the fast one. */
+async function hub(profile) {
+  const path = hubPath(profile);
+  await stepIfChanged(
+    `hub (${profile})`,
+    { inputs: ["Cargo.lock", ...rust, "hub"], outputs: [path], variant: await ask("rustc", ["--version"]) },
+    () => run("cargo", ["build", "-p", "longhaul-hub", "--bin", "longhaul-hub", "--profile", profile]),
+  );
+}
+
+/** Where cargo leaves the hub. */
+export function hubPath(profile) {
+  return `target/${profile === "dev" ? "debug" : profile}/longhaul-hub`;
+}
+
+/** Builds the parts named, in their order: any of "js", "www", "hub". */
+export async function build(parts, { names = false, profile = "release" } = {}) {
+  if (parts.includes("js") || parts.includes("www")) await js({ names });
+  if (parts.includes("www")) await www();
+  if (parts.includes("hub")) await hub(profile);
+}
+
+if (isMain(import.meta.url)) {
+  await main(async () => {
+    const { values } = parseArgs({ options: { only: { type: "string" }, names: { type: "boolean" } } });
+    const parts = values.only ? [values.only] : ["js", "www", "hub"];
+    if (!["js", "www", "hub"].includes(parts[0])) throw new Stop(`--only ${values.only}: js, www or hub`);
+    await setup();
+    await build(parts, { names: values.names });
+  });
+}

@@ -1,0 +1,49 @@
+// Which build steps are up to date: a hash of each step's inputs, kept in target/longhaul-stamps.json.
+
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { root, step } from "./run.mjs";
+
+const stampFile = join(root, "target", "longhaul-stamps.json");
+const skipped = new Set(["node_modules", "dist", "target", "results", ".git"]);
+
+function* files(path) {
+  if (!existsSync(path)) return;
+  if (!statSync(path).isDirectory()) return yield path;
+  for (const name of readdirSync(path).sort()) if (!skipped.has(name)) yield* files(join(path, name));
+}
+
+function hashOf(inputs) {
+  const hash = createHash("sha256");
+  for (const input of inputs) {
+    for (const path of files(join(root, input))) hash.update(path.slice(root.length)).update("\0").update(readFileSync(path)).update("\0");
+  }
+  return hash.digest("hex");
+}
+
+function stamps() {
+  try {
+    return JSON.parse(readFileSync(stampFile, "utf8"));
+  } catch {
+    return {};
+  }
+}
+
+/**
+ * Runs a step unless its inputs are what they were when it last succeeded and its outputs are there. Inputs are files and
+ * folders, hashed by content: a changed branch and back builds nothing, and a touched file builds nothing.
+ * Returns whether it ran.
+ */
+export async function stepIfChanged(name, { inputs, outputs, variant = "" }, work) {
+  // Taken before the work: an edit made while it runs must build again the next time.
+  const hash = `${hashOf(inputs)} ${variant}`.trim();
+  if (stamps()[name] === hash && outputs.every((path) => existsSync(join(root, path)))) {
+    console.log(`· ${name}: up to date`);
+    return false;
+  }
+  await step(name, work);
+  mkdirSync(join(root, "target"), { recursive: true });
+  writeFileSync(stampFile, `${JSON.stringify({ ...stamps(), [name]: hash }, null, 2)}\n`);
+  return true;
+}

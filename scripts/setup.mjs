@@ -1,0 +1,123 @@
+// npm run setup: everything the other commands need, and nothing twice. They all call it first.
+//
+// Runs before node_modules exists, so it and what it imports name Node built-ins only.
+
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ask, isMain, main, root, run, Stop, step, which } from "./lib/run.mjs";
+
+const target = "wasm32-unknown-unknown";
+const installRust = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh   (then open a new shell)";
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major > 20 || (major === 20 && minor >= 19)) return;
+  throw new Stop(`Node is ${process.versions.node}, Longhaul needs 20.19 or newer. Install it from https://nodejs.org or with your version manager:\n  nvm install 22`);
+}
+
+function checkLinker() {
+  if (["cc", "gcc", "clang"].some(which)) return;
+  throw new Stop("No C compiler was found; Rust links with it. Install one:\n  apt-get install -y build-essential");
+}
+
+async function checkRust() {
+  if (!which("cargo")) throw new Stop(`Rust was not found. Install it with rustup:\n  ${installRust}`);
+  if (await ask("cargo", ["--version"])) return;
+  // The toolchain of rust-toolchain.toml is not there, and rustup may have been told to install nothing by itself.
+  if (!which("rustup")) throw new Stop(`cargo does not start. Install Rust with rustup:\n  ${installRust}`);
+  await step("install the Rust toolchain", () => run("rustup", ["toolchain", "install"]));
+}
+
+async function checkWasmTarget() {
+  const folder = await ask("rustc", ["--print", "target-libdir", "--target", target]);
+  if (folder && existsSync(folder)) return;
+  if (!which("rustup")) {
+    throw new Stop(
+      `Rust's ${target} target is missing, and rustup, which installs it, was not found.\n  Debian's own Rust: apt-get install -y libstd-rust-dev-wasm32\n  or install Rust with rustup: ${installRust}`,
+    );
+  }
+  await step(`install Rust's ${target} target`, () => run("rustup", ["target", "add", target]));
+}
+
+async function checkComponents() {
+  const missing = ["rustfmt", "clippy"].filter((name) => !which(name === "clippy" ? "cargo-clippy" : name));
+  const works = missing.length === 0 && (await ask("cargo", ["clippy", "--version"])) && (await ask("cargo", ["fmt", "--version"]));
+  if (works) return;
+  if (!which("rustup")) throw new Stop("rustfmt or clippy is missing. Install them:\n  apt-get install -y rustfmt rust-clippy");
+  await step("install rustfmt and clippy", () => run("rustup", ["component", "add", "rustfmt", "clippy"]));
+}
+
+async function npmInstall() {
+  const inputs = ["package.json", "package-lock.json", ...JSON.parse(readFileSync(join(root, "package.json"), "utf8")).workspaces.map((name) => `${name}/package.json`)];
+  const hash = createHash("sha256");
+  for (const path of inputs) if (existsSync(join(root, path))) hash.update(readFileSync(join(root, path)));
+  const wanted = hash.digest("hex");
+  const stamp = join(root, "node_modules/.longhaul-setup");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  // `ci` takes exactly what the lock file says but removes node_modules first, which may be in use where it exists.
+  const command = existsSync(join(root, "node_modules")) && !process.env.CI ? "install" : "ci";
+  await step(`npm ${command}`, () => run("npm", [command, "--no-audit", "--no-fund", "--loglevel=error"]));
+  writeFileSync(stamp, wanted);
+}
+
+/** A Chromium for the tests: the path of one, or undefined for the one that Playwright downloads. */
+export async function findBrowser() {
+  const named = process.env.CHROME_PATH;
+  if (named) {
+    if (existsSync(named)) return named;
+    throw new Stop(`CHROME_PATH is ${named}, and no file is there`);
+  }
+  const found = installedBrowser();
+  if (found) return found;
+  const { chromium } = await import("@playwright/test");
+  if (existsSync(chromium.executablePath())) return undefined;
+
+  const isDebian = existsSync("/etc/os-release") && /^ID=debian$/m.test(readFileSync("/etc/os-release", "utf8"));
+  if (isDebian && process.getuid?.() === 0 && which("apt-get")) {
+    const apt = ["-o", "DPkg::Lock::Timeout=300", "-qq"];
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    try {
+      await step("install Debian's Chromium for the tests", async () => {
+        await run("apt-get", [...apt, "update"], { env, quiet: true });
+        await run("apt-get", [...apt, "install", "-y", "--no-install-recommends", "chromium"], { env, quiet: true });
+      });
+      const installed = installedBrowser();
+      if (installed) return installed;
+    } catch (error) {
+      console.error(`  ${error.message}; trying Playwright's own download`);
+    }
+  }
+  try {
+    await step("download Playwright's Chromium for the tests", () => run("npx", ["playwright", "install", "chromium"]));
+    return undefined;
+  } catch {
+    throw new Stop(
+      "No Chromium or Chrome for the tests was found, and none could be installed. Install one, or name one:\n  apt-get install -y chromium     (Debian, as root)\n  CHROME_PATH=/path/to/chrome npm test",
+    );
+  }
+}
+
+function installedBrowser() {
+  const names = ["chromium", "google-chrome", "google-chrome-stable", "chrome", "chromium-browser"];
+  const mac = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome";
+  return names.map(which).find(Boolean) ?? (existsSync(mac) ? mac : undefined);
+}
+
+/** Makes the machine ready, saying what it installs; a Stop names the command that mends what it cannot. */
+export async function setup({ lint = false } = {}) {
+  checkNode();
+  checkLinker();
+  await checkRust();
+  await checkWasmTarget();
+  if (lint) await checkComponents();
+  await npmInstall();
+}
+
+if (isMain(import.meta.url)) {
+  await main(async () => {
+    await setup({ lint: true });
+    const browser = await findBrowser();
+    console.log(`✓ ready; tests run in ${browser ?? "Playwright's Chromium"}`);
+  });
+}
