@@ -1,0 +1,66 @@
+// The figures in large type beside the charts: the latest ones, or those under the pointer.
+
+import { byId, element, setText } from "./dom";
+import { formatBytes, none, splitBytes } from "./format";
+import type { HostFigures } from "./host";
+import type { Theme } from "./theme";
+
+/** A machine with more cores gets them all in the chart, and this many by name. */
+const coresNamedMax = 8;
+
+export interface Figures {
+  show(figures: HostFigures): void;
+}
+
+export function createFigures(theme: Theme): Figures {
+  const list = byId("cpu-cores", HTMLUListElement);
+  const cells: HTMLElement[] = [];
+  let cores = 0;
+
+  const nameCores = (): void => {
+    cells.length = 0;
+    const rows = Array.from({ length: Math.min(cores, coresNamedMax) }, (_, core) => {
+      const swatch = element("i", "swatch");
+      swatch.style.setProperty("--swatch", coreColor(core, cores, theme));
+      const cell = element("b", "", none);
+      cells.push(cell);
+      return element("li", "", swatch, `core ${core + 1} `, cell);
+    });
+    const more = cores > coresNamedMax ? [element("li", "", `and ${cores - coresNamedMax} more`)] : [];
+    list.replaceChildren(...rows, ...more);
+  };
+  theme.onChange(nameCores);
+
+  const write = (id: string, text: string): void => setText(byId(id, HTMLElement), text);
+  const writeBytes = (id: string, bytes: number, per: string): void => {
+    const [figure, unit] = splitBytes(bytes);
+    write(`${id}-now`, figure);
+    write(`${id}-unit`, unit + per);
+  };
+
+  return {
+    show({ cpu, memory, network, load }) {
+      if (cpu.length !== cores) {
+        cores = cpu.length;
+        nameCores();
+      }
+      write("cpu-now", meanCpu({ cpu }).toFixed(1));
+      cells.forEach((cell, core) => setText(cell, `${(cpu[core] ?? 0).toFixed(0)} %`));
+      writeBytes("memory", memory.usedBytes, "");
+      write("memory-total", formatBytes(memory.totalBytes));
+      writeBytes("received", network.receivedBytesPerSec, "/s");
+      writeBytes("sent", network.sentBytesPerSec, "/s");
+      load.forEach((value, index) => write(`load-${index}`, value.toFixed(2)));
+    },
+  };
+}
+
+export function meanCpu({ cpu }: Pick<HostFigures, "cpu">): number {
+  return cpu.reduce((sum, core) => sum + core, 0) / cpu.length;
+}
+
+/** From green to violet, so that neighbours differ as much as the number of cores allows. */
+export function coreColor(core: number, cores: number, theme: Theme): string {
+  const hue = cores === 1 ? 170 : 168 + (core / (cores - 1)) * 142;
+  return `oklch(${theme.isDark() ? "0.78 0.12" : "0.55 0.14"} ${hue.toFixed(0)})`;
+}

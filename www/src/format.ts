@@ -1,0 +1,46 @@
+// Numbers and times as people read them.
+
+const clockFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const countFormat = new Intl.NumberFormat("en-GB");
+
+/** What stands where there is no figure. */
+export const none = "–";
+
+export function formatClock(atMs: number): string {
+  return clockFormat.format(atMs);
+}
+
+export function formatCount(count: number): string {
+  return countFormat.format(count);
+}
+
+/** A duration in a sentence: "0.4 s", "12 s", "3 min 5 s". */
+export function formatDuration(durationMs: number): string {
+  const seconds = Math.max(0, durationMs) / 1000;
+  if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 119.5) return `${Math.round(seconds)} s`;
+  return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+}
+
+/** Milliseconds of a round trip: as many digits as mean something. */
+export function formatRtt(rttMs: number | undefined): string {
+  if (rttMs === undefined || !Number.isFinite(rttMs)) return none;
+  return `${rttMs < 9.95 ? rttMs.toFixed(1) : Math.round(rttMs)} ms`;
+}
+
+/** A number of bytes, split so that the unit can be set smaller. */
+export function splitBytes(bytes: number): [figure: string, unit: string] {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = Math.max(0, bytes);
+  let unit = 0;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1024;
+    unit += 1;
+  }
+  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  return [value.toFixed(digits), units[unit] ?? "B"];
+}
+
+export function formatBytes(bytes: number): string {
+  return splitBytes(bytes).join(" ");
+}

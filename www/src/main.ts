@@ -1,0 +1,97 @@
+// The page, put together: one client, two topics, and who hears of what.
+
+import { connect, type LonghaulError, type Status } from "longhaul";
+import "./panels.css";
+import "./style.css";
+import { createBoard } from "./board";
+import { createHostCharts } from "./charts";
+import { createHubClock, everyTick } from "./clock";
+import { createConnectionPanel, iconOf } from "./connection";
+import { byId } from "./dom";
+import { isHostFigures } from "./host";
+import { installLine } from "./line";
+import { createEventLog } from "./log";
+import { showMetrics } from "./metrics";
+import { createOutageWatch } from "./outage";
+import { createTheme } from "./theme";
+import { createTimeline } from "./timeline";
+
+const line = installLine();
+const log = createEventLog();
+const timeline = createTimeline();
+const hubClock = createHubClock();
+const theme = createTheme(byId("theme", HTMLButtonElement));
+const charts = createHostCharts(theme, timeline, hubClock);
+
+const client = connect(import.meta.env.VITE_HUB_URL ?? location.origin, {
+  heartbeat: { intervalMs: 5000, timeoutMs: 3000 },
+  onError: (error: LonghaulError) => log.add("error", `${error.message} (${error.code})`),
+});
+const panel = createConnectionPanel(client, line, () => {
+  timeline.mark(line.isCut ? "cut" : "goon");
+  log.add("cut", line.isCut ? "You cut the line, below the client." : "The line goes on again.");
+});
+const outages = createOutageWatch(hubClock, (text) => {
+  panel.tellRecovery(text);
+  log.add("connected", text);
+});
+
+const board = createBoard(client, "demo/board", {
+  onUnreadable: (seq) => log.add("error", `Message ${seq} of demo/board is not a note; it isn't shown.`),
+  onError: (text) => log.add("error", text),
+});
+client.topic("demo/board").subscribe(
+  (message) => {
+    outages.sawMessage(message.publishedAtMs);
+    panel.sawSeq("board", message.seq);
+    board.show(message);
+  },
+  {
+    from: "start",
+    onGap: ({ fromSeq, toSeq, reason }) => {
+      sawGap("demo/board", fromSeq, toSeq, reason);
+      board.gap(fromSeq, toSeq);
+    },
+  },
+);
+client.topic("demo/host").subscribe(
+  (message) => {
+    hubClock.learn(message.publishedAtMs);
+    outages.sawMessage(message.publishedAtMs);
+    panel.sawSeq("host", message.seq);
+    const { data } = message;
+    if (isHostFigures(data)) charts.push({ ...message, data });
+    else log.add("error", `Message ${message.seq} of demo/host has no figures in it; it isn't drawn.`);
+  },
+  {
+    from: "start",
+    onGap: ({ fromSeq, toSeq, reason }) => {
+      sawGap("demo/host", fromSeq, toSeq, reason);
+      charts.gap();
+    },
+  },
+);
+
+function sawGap(topic: string, fromSeq: number, toSeq: number, reason: string): void {
+  outages.sawGap();
+  timeline.mark("gap");
+  log.add("gap", `Gap in ${topic}: messages ${fromSeq} to ${toSeq} can't be had (${reason}).`);
+}
+
+function sawStatus(status: Status): void {
+  timeline.record(status.state);
+  outages.sawStatus(status.state);
+  if ("reason" in status) log.add(iconOf(status.state), `${status.reason.message} (${status.reason.code})`);
+}
+
+client.on("status", sawStatus);
+sawStatus(client.status);
+
+const refreshMetrics = showMetrics(client);
+everyTick((nowMs) => {
+  panel.draw(nowMs);
+  timeline.draw(nowMs);
+  charts.draw();
+  outages.draw(nowMs);
+  refreshMetrics(nowMs);
+});
