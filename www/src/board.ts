@@ -142,7 +142,12 @@ function noteEntry({ name, text }: Note, isOwn: boolean): HTMLLIElement {
   const avatar = element("span", "note-avatar", [...shownName][0]?.toUpperCase() ?? "?");
   avatar.setAttribute("aria-hidden", "true");
   avatar.style.setProperty("--hue", String(hueOf(shownName)));
-  const author = element("span", "note-author", shownName, ...(isOwn ? [element("span", "note-you", "you")] : []));
+  const author = element(
+    "span",
+    "note-author",
+    shownName,
+    ...(isOwn ? [element("span", "note-you", "you")] : []),
+  );
   const head = element("span", "note-head", author, element("span", "note-meta"));
   const body = element("p", "note-text", text.slice(0, textCharsMax));
   return element("li", `note${isOwn ? " is-own" : ""}`, avatar, element("div", "note-body", head, body));

@@ -72,7 +72,11 @@ export function createHostCharts(theme: Theme, timeline: Timeline, clock: HubClo
           },
           theme,
         ),
-        columns: () => [at(), column(meanCpu), ...coreIndexes.map((core) => column(({ cpu }) => cpu[core] ?? 0))],
+        columns: () => [
+          at(),
+          column(meanCpu),
+          ...coreIndexes.map((core) => column(({ cpu }) => cpu[core] ?? 0)),
+        ],
       },
       {
         chart: createChart(
@@ -108,7 +112,11 @@ export function createHostCharts(theme: Theme, timeline: Timeline, clock: HubClo
         chart: createChart(
           {
             holder: byId("plot-load", HTMLElement),
-            series: [line("--load-1", true), { ...line("--load-5"), dash: [6, 3] }, { ...line("--load-15"), dash: [2, 3] }],
+            series: [
+              line("--load-1", true),
+              { ...line("--load-5"), dash: [6, 3] },
+              { ...line("--load-15"), dash: [2, 3] },
+            ],
             yMax: (columns) => Math.max(1, Math.ceil(highest(columns) * 1.1)),
             yLabel: (value) => String(value),
             onHover,

@@ -72,10 +72,12 @@ export function createConnectionPanel(client: Client, line: Line, onLine: () => 
     setText(fields.attempt, "attempt" in status ? String(status.attempt) : "0");
     setText(fields.countdown, leftMs === undefined ? none : `${(leftMs / 1000).toFixed(1)} s`);
     const wholeMs = status.state === "waiting" ? status.retryAtMs - waitingSinceMs : 0;
-    bar.style.setProperty("--countdown", wholeMs > 0 ? (Math.min(1, (leftMs ?? 0) / wholeMs)).toFixed(3) : "0");
+    bar.style.setProperty("--countdown", wholeMs > 0 ? Math.min(1, (leftMs ?? 0) / wholeMs).toFixed(3) : "0");
 
     // What is read aloud: a change of state, never a ticking number.
-    const news = isRecovered ? recovery.text : `${words[status.state]}${line.isCut ? ", the line is cut" : ""}`;
+    const news = isRecovered
+      ? recovery.text
+      : `${words[status.state]}${line.isCut ? ", the line is cut" : ""}`;
     if (news !== announced && status.state !== "connecting") {
       announced = news;
       announcer.textContent = news;
@@ -102,7 +104,9 @@ export function createConnectionPanel(client: Client, line: Line, onLine: () => 
   };
 }
 
-export function iconOf(state: Status["state"]): "connected" | "connecting" | "waiting" | "offline" | "closed" {
+export function iconOf(
+  state: Status["state"],
+): "connected" | "connecting" | "waiting" | "offline" | "closed" {
   return state === "unauthorized" ? "closed" : state;
 }
 
@@ -111,7 +115,9 @@ export function sentence(status: Status, isCut: boolean, nowMs: number): string 
     case "connected":
       return `Connected for ${formatDuration(nowMs - status.sinceMs)}. The host's figures come in ten times a second.`;
     case "connecting":
-      return status.attempt > 1 ? `Trying again, attempt ${status.attempt}.` : "Opening a connection to the hub.";
+      return status.attempt > 1
+        ? `Trying again, attempt ${status.attempt}.`
+        : "Opening a connection to the hub.";
     case "waiting": {
       const leftMs = status.retryAtMs - nowMs;
       const next = leftMs > 0 ? `next attempt in ${Math.ceil(leftMs / 1000)} s` : "trying now";

@@ -45,12 +45,12 @@ export function createFigures(theme: Theme): Figures {
         nameCores();
       }
       write("cpu-now", meanCpu({ cpu }).toFixed(1));
-      cells.forEach((cell, core) => setText(cell, `${(cpu[core] ?? 0).toFixed(0)} %`));
+      for (const [core, cell] of cells.entries()) setText(cell, `${(cpu[core] ?? 0).toFixed(0)} %`);
       writeBytes("memory", memory.usedBytes, "");
       write("memory-total", formatBytes(memory.totalBytes));
       writeBytes("received", network.receivedBytesPerSec, "/s");
       writeBytes("sent", network.sentBytesPerSec, "/s");
-      load.forEach((value, index) => write(`load-${index}`, value.toFixed(2)));
+      for (const [index, value] of load.entries()) write(`load-${index}`, value.toFixed(2));
     },
   };
 }

@@ -1,6 +1,11 @@
 // Numbers and times as people read them.
 
-const clockFormat = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+const clockFormat = new Intl.DateTimeFormat(undefined, {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
 const countFormat = new Intl.NumberFormat("en-GB");
 
 /** What stands where there is no figure. */

@@ -18,7 +18,13 @@ export function createEventLog(): EventLog {
       const nowMs = Date.now();
       const time = element("time", "log-time", formatClock(nowMs));
       time.dateTime = new Date(nowMs).toISOString();
-      const entry = element("li", `log-entry tone-${kind}`, time, icon(kind), element("span", "log-text", text));
+      const entry = element(
+        "li",
+        `log-entry tone-${kind}`,
+        time,
+        icon(kind),
+        element("span", "log-text", text),
+      );
       list.prepend(entry);
       while (list.childElementCount > entriesMax) list.lastElementChild?.remove();
     },

@@ -1,7 +1,6 @@
 // The page, put together: one client, two topics, and who hears of what.
 
 import { connect, type LonghaulError, type Status } from "longhaul";
-import "./panels.css";
 import "./style.css";
 import { createBoard } from "./board";
 import { createHostCharts } from "./charts";

@@ -26,7 +26,8 @@ export function createOutageWatch(clock: HubClock, onRecovered: (text: string) =
     sawStatus(state) {
       const nowMs = Date.now();
       if (state === "connected") {
-        if (phase.at === "lost") phase = { at: "catching-up", lostMs: phase.lostMs, backMs: nowMs, missed: 0, gaps: 0 };
+        if (phase.at === "lost")
+          phase = { at: "catching-up", lostMs: phase.lostMs, backMs: nowMs, missed: 0, gaps: 0 };
         else if (phase.at === "start") phase = { at: "connected" };
       } else if (phase.at === "connected") {
         phase = { at: "lost", lostMs: nowMs };
@@ -50,7 +51,10 @@ export function createOutageWatch(clock: HubClock, onRecovered: (text: string) =
 
 function tell(downMs: number, missed: number, gaps: number): string {
   const back = `Back after ${formatDuration(downMs)}.`;
-  const came = missed === 1 ? "The one missed message came in" : `All ${formatCount(missed)} missed messages came in, in order`;
+  const came =
+    missed === 1
+      ? "The one missed message came in"
+      : `All ${formatCount(missed)} missed messages came in, in order`;
   if (gaps > 0) return `${back} The hub no longer has all that was missed; the events name what is gone.`;
   return missed === 0 ? `${back} Nothing was missed.` : `${back} ${came}.`;
 }
