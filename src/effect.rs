@@ -102,6 +102,8 @@ pub enum Effect {
     Settled {
         /// Which.
         row: RowNo,
+        /// How often it was sent.
+        attempts: u32,
         /// How it ended.
         outcome: Outcome,
     },

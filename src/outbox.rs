@@ -204,7 +204,11 @@ impl Outbox {
         } else {
             metrics.dead_letters += 1;
         }
-        effects.push(Effect::Settled { row: n, outcome });
+        effects.push(Effect::Settled {
+            row: n,
+            attempts: row.attempts,
+            outcome,
+        });
     }
 
     /// The hub has not taken the row, and it must be sent again: at once, or after a while.
@@ -248,6 +252,7 @@ impl Outbox {
             metrics.dead_letters += 1;
             effects.push(Effect::Settled {
                 row: n,
+                attempts: 0,
                 outcome: Outcome::Dead {
                     code: "expired".to_owned(),
                     message: "its time to live was over before it could be sent".to_owned(),

@@ -204,13 +204,19 @@ impl Driver {
                 };
                 host.publish_refused(request, why == PublishRefusal::Closed, bytes_max);
             }
-            Effect::Settled { row, outcome } => match outcome {
+            Effect::Settled {
+                row,
+                attempts,
+                outcome,
+            } => match outcome {
                 Outcome::Acked {
                     epoch,
                     seq,
                     duplicate,
                 } => host.acked(row.0 as f64, &hex(epoch), seq.0 as f64, duplicate),
-                Outcome::Dead { code, message } => host.dead(row.0 as f64, &code, &message),
+                Outcome::Dead { code, message } => {
+                    host.dead(row.0 as f64, attempts, &code, &message)
+                }
             },
         }
     }

@@ -77,7 +77,7 @@ extern "C" {
     pub(super) fn acked(this: &Host, row: f64, epoch: &str, seq: f64, duplicate: bool);
 
     #[wasm_bindgen(method)]
-    pub(super) fn dead(this: &Host, row: f64, code: &str, message: &str);
+    pub(super) fn dead(this: &Host, row: f64, attempts: u32, code: &str, message: &str);
 
     /// The core has finished a turn that JavaScript did not begin: act on what it told.
     #[wasm_bindgen(method)]

@@ -1,0 +1,194 @@
+// The public surface of the package. Durations are milliseconds. Nothing here runs at import time.
+
+export type TransportName = "websocket" | "eventsource" | "longpoll";
+
+export interface Options {
+  /** In order of preference. This version has "websocket", which is also the default. */
+  transports?: readonly TransportName[];
+  /**
+   * The wait before each attempt: by chance anywhere in a window (`jitter: "full"`) that begins at `baseMs` (1,000) and
+   * grows by `factor` (2) with each failure up to `capMs` (30,000). Attempts never stop.
+   */
+  backoff?: {
+    baseMs?: number;
+    factor?: number;
+    capMs?: number;
+    jitter?: "full" | "half" | "none";
+    attemptsMax?: number;
+  };
+  /** A ping every `intervalMs` (25,000), answered within `timeoutMs` (10,000). Default: what the hub says. */
+  heartbeat?: { intervalMs?: number; timeoutMs?: number };
+  /**
+   * The queue of publications. This version keeps it in memory. At `rowsMax` (50,000) or `bytesMax` (16 MiB)
+   * publish is refused with `outbox_full`. `ttlMs` is the default of `PublishOptions.ttlMs`.
+   */
+  outbox?: false | { ttlMs?: number; rowsMax?: number; bytesMax?: number };
+  /** Where the wasm comes from, when the default `new URL(..., import.meta.url)` does not fit. */
+  wasm?: URL | string | Response | BufferSource | WebAssembly.Module;
+  /** Called with every error that has no promise to reject. Default: console.error. */
+  onError?: (error: LonghaulError) => void;
+}
+
+/**
+ * Returns at once; wasm and network start in the background. Importing the module is safe on a server.
+ * `url` is the hub's base address, `https://hub.example.com`; ws and wss are understood too.
+ * Throws a LonghaulError with code `url_invalid` or `option_invalid`.
+ */
+export function connect(url: string | URL, options?: Options): Client;
+
+export interface Client {
+  /** The same object until something changes, so it fits useSyncExternalStore. */
+  readonly status: Status;
+  /** Returns how to stop listening. */
+  on<K extends keyof ClientEvents>(type: K, listener: (event: ClientEvents[K]) => void): () => void;
+  /** Throws a LonghaulError with code `topic_invalid`. */
+  topic<T = unknown>(name: string): Topic<T>;
+  metrics(): Metrics;
+  /** Forget the backoff and try now. */
+  reconnect(): void;
+  /** Idempotent. Publications without an ack become dead letters with the reason `closed`. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export type Status =
+  | { state: "connecting"; attempt: number; transport: TransportName }
+  | { state: "connected"; transport: TransportName; sinceMs: number; rttMs?: number }
+  /** `attempt` is the one that is waited for. */
+  | { state: "waiting"; attempt: number; retryAtMs: number; reason: CloseReason }
+  /** The browser says that there is no network. Attempts go on all the same. */
+  | { state: "offline" }
+  | { state: "unauthorized"; reason: CloseReason }
+  | { state: "closed"; reason: CloseReason };
+
+export interface CloseReason {
+  code: string;
+  closeCode?: number;
+  message: string;
+  retryAfterMs?: number;
+}
+
+export interface ClientEvents {
+  status: Status;
+  /** A publication that will never be accepted, with the reason. Nothing is dropped without one of these. */
+  deadletter: DeadLetter;
+}
+
+export interface Message<T> {
+  topic: string;
+  seq: number;
+  epoch: string;
+  data: T;
+  publishedAtMs: number;
+  /** The receipt's id for what a client published, the Idempotency-Key for what a back end did. */
+  id?: string;
+}
+
+export interface Gap {
+  /** The log that the range belongs to. */
+  epoch: string;
+  fromSeq: number;
+  /** Infinity where nobody knows how much is missing: the log is gone. */
+  toSeq: number;
+  /** `expired`, `trimmed`, `epoch`, `diverged`, `acl` or `corrupt`. */
+  reason: string;
+}
+
+export interface SubscribeOptions {
+  /** "live" (default), a seq, or "start" of what the hub retains. */
+  from?: "live" | "start" | number;
+  signal?: AbortSignal;
+  /** The hub no longer has what was missed: the range is named, then messages go on. */
+  onGap?: (gap: Gap) => void;
+}
+
+export interface Topic<T> {
+  readonly name: string;
+  /** Every message once, in seq order. A listener that throws hurts nobody else. Returns how to stop. */
+  subscribe(listener: (message: Message<T>) => void, options?: SubscribeOptions): () => void;
+  /**
+   * The same for `for await`. A consumer may lag by 10,000 messages; past that the iteration fails with
+   * `consumer_too_slow`, and `from: lastSeq + 1` goes on where it was.
+   */
+  messages(options?: SubscribeOptions): AsyncIterable<Message<T>>;
+  /**
+   * Resolves when the publication is in the outbox. Rejects with `data_not_json`, `payload_too_large`, `outbox_full` or
+   * `closed`.
+   */
+  publish(data: T, options?: PublishOptions): Promise<Receipt>;
+}
+
+export interface PublishOptions {
+  /** Give up if it could not be sent within this time. */
+  ttlMs?: number;
+  /** Replaces an unsent publication of the same topic with the same key, in its place in the queue. */
+  key?: string;
+  /** Withdraws the call before it is made; what is in the outbox stays there. */
+  signal?: AbortSignal;
+}
+
+export interface Receipt {
+  id: string;
+  /** Whether it survives a reload. */
+  durable: boolean;
+  /** Settles when the outcome is final, however late; rejects when there is a dead letter. */
+  acked: Promise<Ack>;
+}
+
+export interface Ack {
+  epoch: string;
+  seq: number;
+  /** The hub had it from an earlier try. */
+  duplicate: boolean;
+}
+
+export interface DeadLetter {
+  id: string;
+  topic: string;
+  attempts: number;
+  createdAtMs: number;
+  expiresAtMs?: number;
+  data: unknown;
+  reason: { code: string; message: string };
+}
+
+export interface Metrics {
+  connects: number;
+  reconnects: number;
+  attempts: number;
+  messagesReceived: number;
+  messagesReplayed: number;
+  duplicatesDropped: number;
+  gaps: number;
+  resumesFailed: number;
+  publications: number;
+  acks: number;
+  retries: number;
+  deadLetters: number;
+  outboxRows: number;
+  /** Characters of text frames, which for ASCII are bytes. */
+  bytesReceived: number;
+  bytesSent: number;
+  missedHeartbeats: number;
+  disconnectedMs: number;
+  rttMs: Histogram;
+  recoveryMs: Histogram;
+  ackMs: Histogram;
+  backoffMs: Histogram;
+}
+
+/** Percentiles are at most 25% too high. */
+export interface Histogram {
+  count: number;
+  sum: number;
+  min: number;
+  max: number;
+  p50: number;
+  p95: number;
+  p99: number;
+}
+
+export class LonghaulError extends Error {
+  readonly code: string;
+  readonly hint?: string;
+}

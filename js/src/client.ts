@@ -1,0 +1,213 @@
+// What a user holds of a connection: usable at once, while the wasm is still loading.
+
+import type {
+  Client,
+  ClientEvents,
+  CloseReason,
+  DeadLetter,
+  Message,
+  Metrics,
+  Options,
+  PublishOptions,
+  Receipt,
+  Status,
+  SubscribeOptions,
+  Topic,
+} from "./api.js";
+import { Engine, type From } from "./engine.js";
+import { closeReason, LonghaulError } from "./errors.js";
+import { load } from "./load.js";
+import { emptyMetrics } from "./metrics.js";
+import { checkOptions, checkTopic, connectUrl } from "./options.js";
+import { type Listener, Stream } from "./stream.js";
+import { TopicHandle } from "./topic.js";
+
+interface Waiting {
+  run(engine: Engine): void;
+  /** The client ended before there was an engine. */
+  refuse?(error: LonghaulError): void;
+}
+
+type Listeners = { [K in keyof ClientEvents]: Set<(event: ClientEvents[K]) => void> };
+
+/** See api.d.ts. */
+export function connect(url: string | URL, options: Options = {}): Client {
+  checkOptions(options);
+  return new ClientHandle(connectUrl(url), options);
+}
+
+class ClientHandle implements Client {
+  #status: Status = { state: "connecting", attempt: 1, transport: "websocket" };
+  readonly #options: Options;
+  readonly #listeners: Listeners = { status: new Set(), deadletter: new Set() };
+  /** The running live stream of each topic: later live listeners join it. */
+  readonly #live = new Map<string, Stream>();
+  #lastNo = 0;
+  /** There once the wasm is. */
+  #engine: Engine | undefined;
+  /** What was asked before that. */
+  #waiting: Waiting[] = [];
+  #end: LonghaulError | undefined;
+
+  constructor(url: string, options: Options) {
+    this.#options = options;
+    load(options.wasm).then(
+      () => this.#begin(url),
+      (error: LonghaulError) => this.#fail(error),
+    );
+  }
+
+  get status(): Status {
+    return this.#status;
+  }
+
+  on<K extends keyof ClientEvents>(type: K, listener: (event: ClientEvents[K]) => void): () => void {
+    const listeners = this.#listeners[type];
+    if (listeners === undefined) {
+      throw new LonghaulError("event_unknown", `there is no event ${String(type)}`, {
+        hint: `listen to ${Object.keys(this.#listeners).join(" or ")}`,
+      });
+    }
+    // An object of its own, so that the same function can listen twice and stop once.
+    const entry = (event: ClientEvents[K]) => listener(event);
+    listeners.add(entry);
+    return () => listeners.delete(entry);
+  }
+
+  topic<T = unknown>(name: string): Topic<T> {
+    checkTopic(name);
+    return new TopicHandle<T>(name, {
+      subscribe: (topic, listener, options) => this.#subscribe(topic, listener, options),
+      publish: (topic, text, options) => this.#publish(topic, text, options),
+    });
+  }
+
+  metrics(): Metrics {
+    return this.#engine?.metrics() ?? emptyMetrics();
+  }
+
+  reconnect(): void {
+    this.#whenReady({ run: (engine) => engine.reconnect() });
+  }
+
+  async close(): Promise<void> {
+    if (this.#end !== undefined) return;
+    this.#engine?.close();
+    this.#stop(new LonghaulError("closed", "the client is closed"), closeReason(1000, ""));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #begin(url: string): void {
+    if (this.#end !== undefined) return;
+    const engine = new Engine(url, this.#options, {
+      status: (status) => this.#show(status),
+      deadLetter: (letter) => this.#emit("deadletter", letter),
+      error: (error) => this.#report(error),
+    });
+    this.#engine = engine;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { run } of waiting) run(engine);
+    engine.start();
+  }
+
+  #fail(error: LonghaulError): void {
+    if (this.#end !== undefined) return;
+    this.#stop(error, { code: error.code, message: error.message });
+    this.#report(error);
+  }
+
+  /** Nothing happens any more. */
+  #stop(error: LonghaulError, reason: CloseReason): void {
+    this.#end = error;
+    this.#live.clear();
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { refuse } of waiting) refuse?.(error);
+    this.#show({ state: "closed", reason });
+  }
+
+  #whenReady(waiting: Waiting): void {
+    if (this.#end !== undefined) waiting.refuse?.(this.#end);
+    else if (this.#engine !== undefined) waiting.run(this.#engine);
+    else this.#waiting.push(waiting);
+  }
+
+  #subscribe(
+    topic: string,
+    message: (message: Message<unknown>) => void,
+    { from = "live", onGap, signal }: SubscribeOptions,
+  ): () => void {
+    if (this.#end !== undefined) throw this.#end;
+    if (signal?.aborted) return () => {};
+    const listener: Listener = { message, gap: onGap };
+    const stream = (from === "live" ? this.#live.get(topic) : undefined) ?? this.#open(topic, from);
+    stream.add(listener);
+    const stop = (): void => {
+      signal?.removeEventListener("abort", stop);
+      stream.remove(listener);
+      if (stream.isUnused) this.#leave(stream);
+    };
+    signal?.addEventListener("abort", stop);
+    return stop;
+  }
+
+  #open(topic: string, from: From): Stream {
+    const stream = new Stream(++this.#lastNo, topic, (cause) => this.#threw(`a listener of ${topic}`, cause));
+    if (from === "live") this.#live.set(topic, stream);
+    this.#whenReady({ run: (engine) => engine.subscribe(stream, from) });
+    return stream;
+  }
+
+  #leave(stream: Stream): void {
+    if (this.#live.get(stream.topic) === stream) this.#live.delete(stream.topic);
+    this.#whenReady({ run: (engine) => engine.unsubscribe(stream) });
+  }
+
+  #publish(topic: string, text: string, options: PublishOptions): Promise<Receipt> {
+    const { outbox } = this.#options;
+    const withTtl = outbox && outbox.ttlMs !== undefined ? { ttlMs: outbox.ttlMs, ...options } : options;
+    return new Promise((resolve, reject) => {
+      this.#whenReady({
+        run: (engine) => engine.publish(topic, text, withTtl).then(resolve, reject),
+        refuse: reject,
+      });
+    });
+  }
+
+  #show(status: Status): void {
+    if (this.#status.state === "closed" && this.#end !== undefined && status.state !== "closed") return;
+    if (isSame(this.#status, status)) return;
+    this.#status = status;
+    this.#emit("status", status);
+  }
+
+  #emit<K extends keyof ClientEvents>(type: K, event: ClientEvents[K]): void {
+    for (const listener of [...this.#listeners[type]]) {
+      try {
+        listener(event);
+      } catch (cause) {
+        this.#threw(`a listener of ${type}`, cause);
+      }
+    }
+  }
+
+  #threw(who: string, cause: unknown): void {
+    this.#report(new LonghaulError("listener_threw", `${who} threw: ${String(cause)}`, { cause }));
+  }
+
+  #report(error: LonghaulError): void {
+    try {
+      (this.#options.onError ?? console.error)(error);
+    } catch (cause) {
+      console.error(error, cause);
+    }
+  }
+}
+
+function isSame(a: Status, b: Status): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}

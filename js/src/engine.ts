@@ -1,0 +1,294 @@
+// Runs the core: its other side is src/web. Listeners of the user run last, when the core has finished its turn.
+
+import type { DeadLetter, Metrics, Options, PublishOptions, Receipt, Status } from "./api.js";
+import { closeReason, LonghaulError } from "./errors.js";
+import { isMessages, type Messages, readMessages } from "./frame.js";
+import { jitterNumber } from "./options.js";
+import { Outgoing } from "./outgoing.js";
+import { Publications } from "./publications.js";
+import type { Stream } from "./stream.js";
+import { Core, CoreOptions } from "./wasm/longhaul.js";
+
+/** What an engine tells the client that owns it. */
+export interface Owner {
+  status(status: Status): void;
+  deadLetter(letter: DeadLetter): void;
+  error(error: LonghaulError): void;
+}
+
+export type From = "live" | "start" | number;
+
+/** The core's answer to a messages record, where it is no number of messages to skip. */
+const toldHost = -2;
+
+export class Engine {
+  readonly #core: Core;
+  readonly #owner: Owner;
+  readonly #streams = new Map<number, Stream>();
+  readonly #publications = new Publications();
+  readonly #outgoing = new Outgoing();
+  readonly #producer: string;
+  /** What to do when the core has finished its turn. */
+  #later: (() => void)[] = [];
+  #isSettling = false;
+  /** Runs held for a hole before them, by number. */
+  readonly #held = new Map<number, Messages>();
+  #run = 0;
+  readonly #read: Messages = {
+    no: 0,
+    first: 0,
+    count: 0,
+    chain: 0,
+    at: 0,
+    isBatch: false,
+    data: undefined,
+    id: undefined,
+    chars: 0,
+  };
+  #charsReceived = 0;
+  readonly #stopListening = new AbortController();
+
+  constructor(url: string, options: Options, owner: Owner) {
+    this.#owner = owner;
+    const coreOptions = engineOptions(options);
+    this.#core = new Core(url, coreOptions, this);
+    coreOptions.free();
+    this.#producer = this.#core.producer();
+    const { signal } = this.#stopListening;
+    for (const type of ["online", "offline"] as const) {
+      globalThis.addEventListener?.(type, () => this.#turn(() => this.#core.online(type === "online")), { signal });
+    }
+  }
+
+  start(): void {
+    this.#turn(() => this.#core.start());
+  }
+
+  subscribe(stream: Stream, from: From): void {
+    this.#streams.set(stream.no, stream);
+    const kind = from === "live" ? 0 : from === "start" ? 1 : 2;
+    this.#turn(() => this.#core.subscribe(stream.no, stream.topic, kind, kind === 2 ? (from as number) : 0));
+  }
+
+  unsubscribe(stream: Stream): void {
+    if (this.#streams.delete(stream.no)) this.#turn(() => this.#core.unsubscribe(stream.no));
+  }
+
+  publish(topic: string, text: string, options: PublishOptions): Promise<Receipt> {
+    return new Promise((resolve, reject) => {
+      const request = this.#publications.begin({ topic, text, options, resolve, reject });
+      this.#turn(() => this.#core.publish(request, topic, utf8Bytes(text), options.ttlMs, options.key));
+    });
+  }
+
+  metrics(): Metrics {
+    return {
+      ...this.#core.metrics(),
+      outboxRows: this.#core.outboxRows(),
+      bytesReceived: this.#charsReceived,
+      bytesSent: this.#outgoing.charsSent,
+    };
+  }
+
+  reconnect(): void {
+    this.#turn(() => this.#core.reconnect());
+  }
+
+  close(): void {
+    this.#stopListening.abort();
+    this.#turn(() => this.#core.close());
+    this.#streams.clear();
+    for (const row of this.#publications.rows()) {
+      this.dead(row, 0, "closed", "the client was closed before the hub had answered");
+    }
+    this.settle();
+  }
+
+  /** One turn of the core, and then the listeners. */
+  #turn(act: () => void): void {
+    act();
+    this.settle();
+  }
+
+  // What the core calls: src/web/host.rs.
+
+  receiver(connection: number): (event: MessageEvent) => void {
+    return (event) => this.#receive(connection, event);
+  }
+
+  transmit(socket: WebSocket, records: string): void {
+    this.#outgoing.add(socket, records);
+  }
+
+  transmitPublication(socket: WebSocket, head: string, row: number): void {
+    this.#outgoing.add(socket, head + this.#publications.payload(row));
+  }
+
+  statusChanged(
+    kind: number,
+    attempt: number,
+    ms: number,
+    rttMs: number | undefined,
+    closeCode: number,
+    detail: string,
+  ): void {
+    const status = statusOf(kind, attempt, ms, rttMs, closeCode, detail);
+    this.#later.push(() => this.#owner.status(status));
+  }
+
+  deliver(no: number, run: number, skip: number): void {
+    const messages = run === this.#run ? { ...this.#read } : this.#held.get(run);
+    this.#held.delete(run);
+    if (messages !== undefined) this.#later.push(() => this.#streams.get(no)?.deliver(messages, skip));
+  }
+
+  hold(run: number): void {
+    this.#held.set(run, { ...this.#read });
+  }
+
+  discard(run: number): void {
+    this.#held.delete(run);
+  }
+
+  streaming(no: number, epoch: string): void {
+    this.#later.push(() => {
+      const stream = this.#streams.get(no);
+      if (stream !== undefined) stream.epoch = epoch;
+    });
+  }
+
+  gap(no: number, epoch: string, fromSeq: number, toSeq: number | undefined, reason: string): void {
+    const gap = { epoch, fromSeq, toSeq: toSeq ?? Number.POSITIVE_INFINITY, reason };
+    this.#later.push(() => this.#streams.get(no)?.tellGap(gap));
+  }
+
+  refused(no: number, code: string, message: string): void {
+    const topic = this.#streams.get(no)?.topic;
+    this.#later.push(() => this.#owner.error(new LonghaulError(code, `${topic}: ${message}`)));
+  }
+
+  queued(request: number, row: number): void {
+    this.#publications.queued(request, row, `${this.#producer}:${row}`);
+  }
+
+  publishRefused(request: number, isClosed: boolean, bytesMax: number | undefined): void {
+    this.#publications.refused(request, refusal(isClosed, bytesMax));
+  }
+
+  acked(row: number, epoch: string, seq: number, duplicate: boolean): void {
+    this.#publications.acked(row, { epoch, seq, duplicate });
+  }
+
+  dead(row: number, attempts: number, code: string, message: string): void {
+    const letter = this.#publications.dead(row, attempts, { code, message });
+    if (letter !== undefined) this.#later.push(() => this.#owner.deadLetter(letter));
+  }
+
+  settle(): void {
+    // A listener that calls the client is served here, after what was noted before.
+    if (this.#isSettling) return;
+    this.#isSettling = true;
+    try {
+      while (this.#later.length > 0) {
+        const later = this.#later;
+        this.#later = [];
+        for (const act of later) act();
+      }
+    } finally {
+      this.#isSettling = false;
+    }
+  }
+
+  /** A frame: the way of every message. */
+  #receive(connection: number, event: MessageEvent): void {
+    const text: unknown = event.data;
+    if (typeof text !== "string") {
+      this.#turn(() => this.#core.garbage(connection, true));
+      return;
+    }
+    this.#charsReceived += text.length;
+    const core = this.#core;
+    const read = this.#read;
+    for (let at = 0; at < text.length; ) {
+      const newline = text.indexOf("\n", at);
+      const end = newline < 0 ? text.length : newline;
+      if (!isMessages(text, at)) {
+        if (end > at) this.#turn(() => core.record(connection, text.slice(at, end)));
+      } else if (readMessages(text, at, end, read)) {
+        const run = this.#nextRun();
+        const { no, first, count, chain, chars } = read;
+        const skip = core.messages(event.timeStamp, connection, no, run, first, count, chain, chars);
+        if (skip >= 0) this.#streams.get(no)?.deliver(read, skip);
+        else if (skip === toldHost) this.settle();
+      } else {
+        this.#turn(() => core.garbage(connection, false));
+        return;
+      }
+      at = end + 1;
+    }
+  }
+
+  #nextRun(): number {
+    this.#run = (this.#run + 1) % 2 ** 31;
+    return this.#run;
+  }
+}
+
+function engineOptions({ backoff, heartbeat, outbox }: Options): CoreOptions {
+  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
+  const options = new CoreOptions((high % 2 ** 21) * 2 ** 32 + low);
+  if (backoff !== undefined) {
+    const { baseMs = 1_000, factor = 2, capMs = 30_000, jitter = "full", attemptsMax = 20 } = backoff;
+    options.backoff(baseMs, factor, capMs, jitterNumber(jitter), attemptsMax);
+  }
+  if (heartbeat !== undefined) {
+    options.heartbeat(heartbeat.intervalMs ?? 25_000, heartbeat.timeoutMs ?? 10_000);
+  }
+  if (outbox) options.outbox(outbox.rowsMax ?? 50_000, outbox.bytesMax ?? 16 * 1024 * 1024);
+  return options;
+}
+
+function statusOf(
+  kind: number,
+  attempt: number,
+  ms: number,
+  rttMs: number | undefined,
+  closeCode: number,
+  detail: string,
+): Status {
+  const transport = "websocket";
+  switch (kind) {
+    case 0:
+      return { state: "connecting", attempt, transport };
+    case 1: {
+      const sinceMs = Date.now() - ms;
+      return rttMs === undefined
+        ? { state: "connected", transport, sinceMs }
+        : { state: "connected", transport, sinceMs, rttMs };
+    }
+    case 2:
+      return { state: "waiting", attempt, retryAtMs: Date.now() + ms, reason: closeReason(closeCode, detail) };
+    case 3:
+      return { state: "offline" };
+    default:
+      return { state: "closed", reason: closeReason(closeCode, detail) };
+  }
+}
+
+function refusal(isClosed: boolean, bytesMax: number | undefined): LonghaulError {
+  if (isClosed) return new LonghaulError("closed", "the client is closed");
+  if (bytesMax === undefined) {
+    return new LonghaulError("outbox_full", "the outbox has as many rows or bytes as it may", {
+      hint: "wait until some are acknowledged, or raise outbox.rowsMax and outbox.bytesMax",
+    });
+  }
+  return new LonghaulError("payload_too_large", `the payload is larger than the ${bytesMax} bytes that the hub takes`, {
+    hint: "publish a smaller payload, or a link to it",
+  });
+}
+
+const encoder = new TextEncoder();
+
+function utf8Bytes(text: string): number {
+  return encoder.encode(text).length;
+}

@@ -1,0 +1,28 @@
+// The one class of errors, and the words for close codes that Rust, TypeScript and docs share.
+
+import codes from "../../src/codes.json" with { type: "json" };
+import type { CloseReason } from "./api.js";
+
+/** What went wrong (`message`), as a stable word (`code`), and what to do about it (`hint`). */
+export class LonghaulError extends Error {
+  override readonly name = "LonghaulError";
+  readonly code: string;
+  readonly hint?: string;
+
+  constructor(code: string, message: string, options: { hint?: string; cause?: unknown } = {}) {
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
+    this.code = code;
+    if (options.hint !== undefined) this.hint = options.hint;
+  }
+}
+
+/** A close code in words. A hub's own words come after ours. */
+export function closeReason(closeCode: number, detail: string): CloseReason {
+  const row = codes.find((row) => row.closeCode === closeCode);
+  if (row === undefined) {
+    return { code: "closed_by_peer", closeCode, message: detail || `the peer closed with code ${closeCode}` };
+  }
+  const said = detail.startsWith(row.code) ? detail.slice(row.code.length).trim() : detail;
+  const message = said === "" ? row.message : `${row.message}: ${said}`;
+  return { code: row.code, closeCode, message: `${message} (${row.hint})` };
+}

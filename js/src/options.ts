@@ -1,0 +1,130 @@
+// Checks what the user passes, at the call, and says exactly what is wrong with it.
+
+import type { Options, PublishOptions, SubscribeOptions } from "./api.js";
+import { LonghaulError } from "./errors.js";
+
+const topicName = /^[A-Za-z0-9\-_.~]+(?:\/[A-Za-z0-9\-_.~]+)*$/;
+const topicCharsMax = 255;
+
+const durationMsMax = 2 ** 31 - 1;
+
+const jitters = ["full", "half", "none"] as const;
+const transports = ["websocket", "eventsource", "longpoll"];
+
+/** The hub's WebSocket address. */
+export function connectUrl(base: string | URL): string {
+  let url: URL;
+  try {
+    url = new URL(base, globalThis.location?.href);
+  } catch (cause) {
+    throw new LonghaulError("url_invalid", `not a URL: ${String(base)}`, {
+      hint: "pass the hub's base address, such as https://hub.example.com",
+      cause,
+    });
+  }
+  const protocol = { "http:": "ws:", "https:": "wss:", "ws:": "ws:", "wss:": "wss:" }[url.protocol];
+  if (protocol === undefined) {
+    throw new LonghaulError("url_invalid", `a hub can't be reached by ${url.protocol}`, {
+      hint: "use https, http, wss or ws",
+    });
+  }
+  const path = url.pathname.endsWith("/") ? url.pathname : `${url.pathname}/`;
+  return `${protocol}//${url.host}${path}v1/connect`;
+}
+
+/** Throws unless `name` is a topic name. */
+export function checkTopic(name: string): void {
+  if (typeof name !== "string" || name.length > topicCharsMax || !topicName.test(name)) {
+    throw new LonghaulError("topic_invalid", `not a topic name: ${JSON.stringify(name)}`, {
+      hint: "1 to 255 characters: segments of letters, digits, - _ . ~ separated by /",
+    });
+  }
+}
+
+/** The numbers that the core wants to know of the jitter. */
+export function jitterNumber(jitter: (typeof jitters)[number]): number {
+  return jitters.indexOf(jitter);
+}
+
+/** Throws unless the options of connect make sense. */
+export function checkOptions(options: Options): void {
+  only("options", options, ["transports", "backoff", "heartbeat", "outbox", "wasm", "onError"]);
+  checkTransports(options.transports);
+  const { backoff, heartbeat, outbox, onError } = options;
+  if (backoff !== undefined) {
+    only("backoff", backoff, ["baseMs", "factor", "capMs", "jitter", "attemptsMax"]);
+    number("backoff.baseMs", backoff.baseMs, 1, durationMsMax);
+    number("backoff.factor", backoff.factor, 1, 100);
+    number("backoff.capMs", backoff.capMs, 1, durationMsMax);
+    number("backoff.attemptsMax", backoff.attemptsMax, 1, 2 ** 31 - 1);
+    if (backoff.jitter !== undefined && !jitters.includes(backoff.jitter)) {
+      throw invalid("backoff.jitter", backoff.jitter, `one of ${jitters.join(", ")}`);
+    }
+    const { baseMs = 1_000, capMs = 30_000 } = backoff;
+    if (baseMs > capMs) throw invalid("backoff.baseMs", baseMs, `at most backoff.capMs, which is ${capMs}`);
+  }
+  if (heartbeat !== undefined) {
+    only("heartbeat", heartbeat, ["intervalMs", "timeoutMs"]);
+    number("heartbeat.intervalMs", heartbeat.intervalMs, 100, durationMsMax);
+    number("heartbeat.timeoutMs", heartbeat.timeoutMs, 100, durationMsMax);
+  }
+  if (outbox !== undefined && outbox !== false) {
+    only("outbox", outbox, ["ttlMs", "rowsMax", "bytesMax"]);
+    number("outbox.ttlMs", outbox.ttlMs, 1, Number.MAX_SAFE_INTEGER);
+    number("outbox.rowsMax", outbox.rowsMax, 1, 2 ** 31 - 1);
+    number("outbox.bytesMax", outbox.bytesMax, 1, Number.MAX_SAFE_INTEGER);
+  }
+  if (onError !== undefined && typeof onError !== "function") throw invalid("onError", onError, "a function");
+}
+
+/** Throws unless the options of subscribe make sense. */
+export function checkSubscribe(options: SubscribeOptions): void {
+  only("options", options, ["from", "signal", "onGap"]);
+  const { from } = options;
+  if (typeof from === "number") number("from", from, 1, Number.MAX_SAFE_INTEGER, true);
+  else if (from !== undefined && from !== "live" && from !== "start") {
+    throw invalid("from", from, `"live", "start" or a seq`);
+  }
+}
+
+/** Throws unless the options of publish make sense. */
+export function checkPublish(options: PublishOptions): void {
+  only("options", options, ["ttlMs", "key", "signal"]);
+  number("ttlMs", options.ttlMs, 1, Number.MAX_SAFE_INTEGER);
+  if (options.key !== undefined && typeof options.key !== "string") {
+    throw invalid("key", options.key, "a string");
+  }
+}
+
+function checkTransports(names: Options["transports"]): void {
+  if (names === undefined) return;
+  if (!Array.isArray(names) || names.length === 0) throw invalid("transports", names, "a list of at least one name");
+  for (const name of names) {
+    if (!transports.includes(name)) throw invalid("transports", name, `of ${transports.join(", ")}`);
+  }
+  if (!names.includes("websocket")) {
+    throw new LonghaulError("option_invalid", `transports is ${names.join(", ")}`, {
+      hint: `include "websocket": this version has no other transport`,
+    });
+  }
+}
+
+function only(name: string, given: object, keys: readonly string[]): void {
+  if (typeof given !== "object" || given === null) throw invalid(name, given, "an object");
+  for (const key of Object.keys(given)) {
+    if (!keys.includes(key)) {
+      throw new LonghaulError("option_invalid", `${name} has no ${key}`, { hint: `it knows ${keys.join(", ")}` });
+    }
+  }
+}
+
+function number(name: string, value: number | undefined, min: number, max: number, isWhole = false): void {
+  if (value === undefined) return;
+  const fits = typeof value === "number" && value >= min && value <= max && (!isWhole || Number.isInteger(value));
+  if (!fits) throw invalid(name, value, `a ${isWhole ? "whole " : ""}number from ${min} to ${max}`);
+}
+
+function invalid(name: string, value: unknown, wanted: string): LonghaulError {
+  const shown = typeof value === "function" ? "a function" : JSON.stringify(value);
+  return new LonghaulError("option_invalid", `${name} is ${shown}`, { hint: `it must be ${wanted}` });
+}

@@ -1,0 +1,83 @@
+// One subscription on the wire and the listeners that share it.
+
+import type { Gap, Message } from "./api.js";
+import type { Messages } from "./frame.js";
+
+/** Who wants the messages. */
+export interface Listener {
+  readonly message: (message: Message<unknown>) => void;
+  readonly gap: ((gap: Gap) => void) | undefined;
+}
+
+export class Stream {
+  readonly no: number;
+  readonly topic: string;
+  /** The log that the messages belong to; told before the first of them. */
+  epoch = "";
+  #listeners: readonly Listener[] = [];
+  readonly #threw: (cause: unknown) => void;
+
+  /** `threw` is told what a listener throws. */
+  constructor(no: number, topic: string, threw: (cause: unknown) => void) {
+    this.no = no;
+    this.topic = topic;
+    this.#threw = threw;
+  }
+
+  get isUnused(): boolean {
+    return this.#listeners.length === 0;
+  }
+
+  add(listener: Listener): void {
+    this.#listeners = [...this.#listeners, listener];
+  }
+
+  remove(listener: Listener): void {
+    this.#listeners = this.#listeners.filter((other) => other !== listener);
+  }
+
+  /** Hands over what was read, but for the first `skip` messages. */
+  deliver(messages: Messages, skip: number): void {
+    const { first, count, at, data, id } = messages;
+    if (!messages.isBatch) {
+      if (skip === 0) this.#deliverOne(first, data, at, id);
+      return;
+    }
+    const array = data as unknown[];
+    for (let i = skip; i < count; i++) {
+      const id = array[3 * i + 2];
+      this.#deliverOne(
+        first + i,
+        array[3 * i],
+        at + (array[3 * i + 1] as number),
+        typeof id === "string" ? id : undefined,
+      );
+    }
+  }
+
+  /** Tells everyone what can't be had. */
+  tellGap(gap: Gap): void {
+    for (const listener of this.#listeners) {
+      try {
+        listener.gap?.(gap);
+      } catch (cause) {
+        this.#threw(cause);
+      }
+    }
+  }
+
+  #deliverOne(seq: number, data: unknown, publishedAtMs: number, id: string | undefined): void {
+    const message: Message<unknown> = { topic: this.topic, seq, epoch: this.epoch, data, publishedAtMs };
+    if (id !== undefined) message.id = id;
+    const listeners = this.#listeners;
+    for (const listener of listeners) {
+      // One that an earlier listener has removed gets nothing more.
+      if (listeners !== this.#listeners && !this.#listeners.includes(listener)) continue;
+      try {
+        listener.message(message);
+      } catch (cause) {
+        this.#threw(cause);
+      }
+    }
+  }
+}

@@ -1,0 +1,116 @@
+// What a user holds of a topic.
+
+import type { Message, PublishOptions, Receipt, SubscribeOptions, Topic } from "./api.js";
+import { LonghaulError } from "./errors.js";
+import { checkPublish, checkSubscribe } from "./options.js";
+
+/** What a topic needs of its client. */
+export interface TopicClient {
+  subscribe(topic: string, listener: (message: Message<unknown>) => void, options: SubscribeOptions): () => void;
+  publish(topic: string, text: string, options: PublishOptions): Promise<Receipt>;
+}
+
+/** Messages that wait for the consumer of an iteration, at most. */
+const lagMax = 10_000;
+
+export class TopicHandle<T> implements Topic<T> {
+  readonly name: string;
+  readonly #client: TopicClient;
+
+  constructor(name: string, client: TopicClient) {
+    this.name = name;
+    this.#client = client;
+  }
+
+  subscribe(listener: (message: Message<T>) => void, options: SubscribeOptions = {}): () => void {
+    if (typeof listener !== "function") {
+      throw new LonghaulError("option_invalid", "subscribe was called without a listener", {
+        hint: "pass a function that takes a message",
+      });
+    }
+    checkSubscribe(options);
+    return this.#client.subscribe(this.name, listener as (message: Message<unknown>) => void, options);
+  }
+
+  messages(options: SubscribeOptions = {}): AsyncIterable<Message<T>> {
+    checkSubscribe(options);
+    return { [Symbol.asyncIterator]: () => new Messages<T>((listener) => this.subscribe(listener, options), options) };
+  }
+
+  async publish(data: T, options: PublishOptions = {}): Promise<Receipt> {
+    checkPublish(options);
+    options.signal?.throwIfAborted();
+    let text: string | undefined;
+    let cause: unknown;
+    try {
+      text = JSON.stringify(data);
+    } catch (thrown) {
+      cause = thrown;
+    }
+    if (text === undefined) {
+      throw new LonghaulError("data_not_json", `what was published to ${this.name} has no JSON form`, {
+        hint: "publish plain data: no undefined, function, symbol, BigInt or cycle at the top",
+        cause,
+      });
+    }
+    return this.#client.publish(this.name, text, options);
+  }
+}
+
+/** One iteration over a topic: a subscription whose messages wait for the consumer. */
+class Messages<T> implements AsyncIterator<Message<T>> {
+  readonly #queue: Message<T>[] = [];
+  readonly #unsubscribe: () => void;
+  #waiting: { resolve: (result: IteratorResult<Message<T>>) => void; reject: (error: unknown) => void } | undefined;
+  #isOver = false;
+  #failure: LonghaulError | undefined;
+
+  constructor(subscribe: (listener: (message: Message<T>) => void) => () => void, { signal }: SubscribeOptions) {
+    this.#unsubscribe = subscribe((message) => this.#push(message));
+    if (signal?.aborted) this.#end();
+    else signal?.addEventListener("abort", () => this.#end(), { once: true });
+  }
+
+  next(): Promise<IteratorResult<Message<T>>> {
+    const message = this.#queue.shift();
+    if (message !== undefined) return Promise.resolve({ done: false, value: message });
+    if (this.#failure !== undefined) {
+      const failure = this.#failure;
+      this.#failure = undefined;
+      return Promise.reject(failure);
+    }
+    if (this.#isOver) return Promise.resolve({ done: true, value: undefined });
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+    });
+  }
+
+  return(): Promise<IteratorResult<Message<T>>> {
+    this.#queue.length = 0;
+    this.#end();
+    return Promise.resolve({ done: true, value: undefined });
+  }
+
+  #push(message: Message<T>): void {
+    const waiting = this.#waiting;
+    if (waiting !== undefined) {
+      this.#waiting = undefined;
+      waiting.resolve({ done: false, value: message });
+    } else if (this.#queue.length < lagMax) {
+      this.#queue.push(message);
+    } else if (!this.#isOver) {
+      this.#failure = new LonghaulError("consumer_too_slow", `${lagMax} messages wait for the consumer`, {
+        hint: "iterate again with from: the last seq and 1, or use subscribe",
+      });
+      this.#end();
+    }
+  }
+
+  #end(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#unsubscribe();
+    this.#waiting?.resolve({ done: true, value: undefined });
+    this.#waiting = undefined;
+  }
+}
