@@ -38,11 +38,30 @@ async function wasm({ names }) {
   };
   return stepIfChanged("client wasm", step1, async () => {
     await step("compile the client to wasm (half a minute the first time)", () =>
-      run("cargo", ["build", "--profile", "wasm", "--target", "wasm32-unknown-unknown", "-p", "longhaul", "--lib"]),
+      run("cargo", [
+        "build",
+        "--profile",
+        "wasm",
+        "--target",
+        "wasm32-unknown-unknown",
+        "-p",
+        "longhaul",
+        "--lib",
+      ]),
     );
     rmSync(join(root, out), { recursive: true, force: true });
     await step("make its bindings (the generator compiles for a minute the first time)", () =>
-      run("cargo", ["run", "-q", "-p", "xtask", "--", "bindings", ...(names ? ["--names"] : []), compiled, out]),
+      run("cargo", [
+        "run",
+        "-q",
+        "-p",
+        "xtask",
+        "--",
+        "bindings",
+        ...(names ? ["--names"] : []),
+        compiled,
+        out,
+      ]),
     );
     const bound = join(root, out, "longhaul_bg.wasm");
     await step("optimise it", () =>
@@ -89,8 +108,13 @@ async function js(options) {
 /** www/dist: the demo. */
 async function www() {
   if (!existsSync(join(root, "www/index.html"))) throw new Stop("www/index.html is missing");
-  await stepIfChanged("demo", { inputs: [...tools, "www", "js/dist/index.js", "js/dist/longhaul_bg.wasm"], outputs: ["www/dist/index.html"] }, () =>
-    run(bin("vite"), ["build", "--logLevel", "warn"], { cwd: join(root, "www") }),
+  await stepIfChanged(
+    "demo",
+    {
+      inputs: [...tools, "www", "js/dist/index.js", "js/dist/longhaul_bg.wasm"],
+      outputs: ["www/dist/index.html"],
+    },
+    () => run(bin("vite"), ["build", "--logLevel", "warn"], { cwd: join(root, "www") }),
   );
 }
 

@@ -8,17 +8,22 @@ import { join } from "node:path";
 import { ask, isMain, main, root, run, Stop, step, which } from "./lib/run.mjs";
 
 const target = "wasm32-unknown-unknown";
-const installRust = "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh   (then open a new shell)";
+const installRust =
+  "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh   (then open a new shell)";
 
 function checkNode() {
   const [major, minor] = process.versions.node.split(".").map(Number);
   if (major > 20 || (major === 20 && minor >= 19)) return;
-  throw new Stop(`Node is ${process.versions.node}, Longhaul needs 20.19 or newer. Install it from https://nodejs.org or with your version manager:\n  nvm install 22`);
+  throw new Stop(
+    `Node is ${process.versions.node}, Longhaul needs 20.19 or newer. Install it from https://nodejs.org or with your version manager:\n  nvm install 22`,
+  );
 }
 
 function checkLinker() {
   if (["cc", "gcc", "clang"].some(which)) return;
-  throw new Stop("No C compiler was found; Rust links with it. Install one:\n  apt-get install -y build-essential");
+  throw new Stop(
+    "No C compiler was found; Rust links with it. Install one:\n  apt-get install -y build-essential",
+  );
 }
 
 async function checkRust() {
@@ -42,14 +47,24 @@ async function checkWasmTarget() {
 
 async function checkComponents() {
   const missing = ["rustfmt", "clippy"].filter((name) => !which(name === "clippy" ? "cargo-clippy" : name));
-  const works = missing.length === 0 && (await ask("cargo", ["clippy", "--version"])) && (await ask("cargo", ["fmt", "--version"]));
+  const works =
+    missing.length === 0 &&
+    (await ask("cargo", ["clippy", "--version"])) &&
+    (await ask("cargo", ["fmt", "--version"]));
   if (works) return;
-  if (!which("rustup")) throw new Stop("rustfmt or clippy is missing. Install them:\n  apt-get install -y rustfmt rust-clippy");
+  if (!which("rustup"))
+    throw new Stop("rustfmt or clippy is missing. Install them:\n  apt-get install -y rustfmt rust-clippy");
   await step("install rustfmt and clippy", () => run("rustup", ["component", "add", "rustfmt", "clippy"]));
 }
 
 async function npmInstall() {
-  const inputs = ["package.json", "package-lock.json", ...JSON.parse(readFileSync(join(root, "package.json"), "utf8")).workspaces.map((name) => `${name}/package.json`)];
+  const inputs = [
+    "package.json",
+    "package-lock.json",
+    ...JSON.parse(readFileSync(join(root, "package.json"), "utf8")).workspaces.map(
+      (name) => `${name}/package.json`,
+    ),
+  ];
   const hash = createHash("sha256");
   for (const path of inputs) if (existsSync(join(root, path))) hash.update(readFileSync(join(root, path)));
   const wanted = hash.digest("hex");
@@ -73,14 +88,18 @@ export async function findBrowser() {
   const { chromium } = await import("@playwright/test");
   if (existsSync(chromium.executablePath())) return undefined;
 
-  const isDebian = existsSync("/etc/os-release") && /^ID=debian$/m.test(readFileSync("/etc/os-release", "utf8"));
+  const isDebian =
+    existsSync("/etc/os-release") && /^ID=debian$/m.test(readFileSync("/etc/os-release", "utf8"));
   if (isDebian && process.getuid?.() === 0 && which("apt-get")) {
     const apt = ["-o", "DPkg::Lock::Timeout=300", "-qq"];
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
     try {
       await step("install Debian's Chromium for the tests", async () => {
         await run("apt-get", [...apt, "update"], { env, quiet: true });
-        await run("apt-get", [...apt, "install", "-y", "--no-install-recommends", "chromium"], { env, quiet: true });
+        await run("apt-get", [...apt, "install", "-y", "--no-install-recommends", "chromium"], {
+          env,
+          quiet: true,
+        });
       });
       const installed = installedBrowser();
       if (installed) return installed;
@@ -89,7 +108,9 @@ export async function findBrowser() {
     }
   }
   try {
-    await step("download Playwright's Chromium for the tests", () => run("npx", ["playwright", "install", "chromium"]));
+    await step("download Playwright's Chromium for the tests", () =>
+      run("npx", ["playwright", "install", "chromium"]),
+    );
     return undefined;
   } catch {
     throw new Stop(

@@ -38,7 +38,8 @@ export async function run(command, args, { quiet = false, ...options } = {}) {
   const { code, signal, output } = await new Promise((resolve, reject) => {
     const child = start(command, args, { ...options, stdio: quiet ? ["ignore", "pipe", "pipe"] : "inherit" });
     let output = "";
-    for (const stream of quiet ? [child.stdout, child.stderr] : []) stream.on("data", (data) => (output += data));
+    for (const stream of quiet ? [child.stdout, child.stderr] : [])
+      stream.on("data", (data) => (output += data));
     child.once("error", (error) => reject(new Stop(`cannot run ${command}: ${error.message}`)));
     child.once("close", (code, signal) => resolve({ code, signal, output }));
   });

@@ -30,7 +30,10 @@ export function checkSizes(paths) {
     const cells = kinds.map((kind) => sizes[kind].toLocaleString("en").padStart(10)).join("");
     console.log(`  ${name.padEnd(20)}${cells}    ${told}`);
     for (const [kind, bytes] of limit) {
-      if (sizes[kind] > bytes) over.push(`${name} is ${sizes[kind]} bytes (${kind}), ${sizes[kind] - bytes} over its limit of ${bytes}`);
+      if (sizes[kind] > bytes)
+        over.push(
+          `${name} is ${sizes[kind]} bytes (${kind}), ${sizes[kind] - bytes} over its limit of ${bytes}`,
+        );
     }
   }
   if (over.length > 0) {

@@ -17,7 +17,8 @@ function* files(path) {
 function hashOf(inputs) {
   const hash = createHash("sha256");
   for (const input of inputs) {
-    for (const path of files(join(root, input))) hash.update(path.slice(root.length)).update("\0").update(readFileSync(path)).update("\0");
+    for (const path of files(join(root, input)))
+      hash.update(path.slice(root.length)).update("\0").update(readFileSync(path)).update("\0");
   }
   return hash.digest("hex");
 }

@@ -1,0 +1,49 @@
+// npm run lint: formats, warnings and types, without changing anything. `npm run format` mends what can be mended.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "./build.mjs";
+import { ask, bin, main, root, run, Stop, seconds, step } from "./lib/run.mjs";
+import { setup } from "./setup.mjs";
+
+const projects = ["js", "www", "tests", "bench"].filter((name) =>
+  existsSync(join(root, name, "tsconfig.json")),
+);
+
+const checks = {
+  rustfmt: () => run("cargo", ["fmt", "--all", "--check"]),
+  biome: () => run(bin("biome"), ["check", "--error-on-warnings"]),
+  "docs/protocol.md has src/codes.json": () => run("node", ["scripts/codes.mjs", "--check"]),
+  "clippy for the host": () =>
+    run("cargo", ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+  "clippy for the browser": () =>
+    run("cargo", ["clippy", "-p", "longhaul", "--target", "wasm32-unknown-unknown", "--", "-D", "warnings"]),
+  ...Object.fromEntries(projects.map((name) => [`types of ${name}/`, () => run(bin("tsc"), ["-p", name])])),
+  "cargo-deny": denied,
+};
+
+/** Licences, sources and bans. It takes minutes to compile, so it is not installed here: the workflow always runs it. */
+async function denied() {
+  if (!(await ask("cargo", ["deny", "--version"]))) {
+    console.log("  skipped, it is not installed (cargo install cargo-deny); the GitHub workflow runs it");
+    return;
+  }
+  await run("cargo", ["deny", "check", "bans", "licenses", "sources"]);
+}
+
+await main(async () => {
+  await setup({ lint: true });
+  // The types of the package and of what imports it come from its bindings.
+  await build(["js"]);
+  const startMs = Date.now();
+  const failed = [];
+  for (const [name, check] of Object.entries(checks)) {
+    await step(name, check).catch((error) => {
+      console.error(error instanceof Stop ? `✗ ${error.message}` : error);
+      failed.push(name);
+    });
+  }
+  if (failed.length > 0)
+    throw new Stop(`lint failed: ${failed.join(", ")}\n  npm run format mends what can be mended by itself`);
+  console.log(`\n✓ lint passed (${seconds(Date.now() - startMs)})`);
+});

@@ -1,0 +1,53 @@
+// npm test: sets up (a browser included), builds what changed, runs everything, says what failed.
+//
+//   npm test -- --only rust|types|e2e      one stage; the rest of the line goes to its program:
+//   npm test -- --only e2e -g "two pages"
+
+import { join } from "node:path";
+import { build, hubPath } from "./build.mjs";
+import { bin, main, root, run, Stop, seconds, step } from "./lib/run.mjs";
+import { findBrowser, setup } from "./setup.mjs";
+
+const stages = {
+  rust: (rest) => run("cargo", ["test", "--workspace", ...rest]),
+  types: (rest) => run(bin("tsc"), ["-p", "tests", ...rest]),
+  e2e: async (rest) => {
+    const browser = await findBrowser();
+    await build(["hub"], { profile: "dev" });
+    const env = {
+      ...process.env,
+      LONGHAUL_HUB: join(root, hubPath("dev")),
+      LONGHAUL_CHROMIUM: browser ?? "",
+    };
+    await run(bin("playwright"), ["test", ...rest], { cwd: join(root, "tests"), env });
+  },
+};
+
+await main(async () => {
+  const [flag, only, ...rest] = process.argv.slice(2);
+  if (flag && (flag !== "--only" || !(only in stages))) {
+    throw new Stop(`usage: npm test -- --only ${Object.keys(stages).join("|")} [arguments of its program]`);
+  }
+  const names = flag ? [only] : Object.keys(stages);
+  await setup();
+  if (names.includes("e2e")) await findBrowser();
+  if (names.includes("e2e")) await build(["js", "www"]);
+  else if (names.includes("types")) await build(["js"]);
+
+  const results = [];
+  for (const name of names) {
+    const startMs = Date.now();
+    // Every stage runs, whatever the one before it said: one run tells all that is wrong.
+    const error = await step(`test: ${name}`, () => stages[name](rest)).then(
+      () => undefined,
+      (error) => error,
+    );
+    if (error) console.error(error instanceof Stop ? `✗ ${error.message}` : error);
+    results.push({ name, error, ms: Date.now() - startMs });
+  }
+
+  console.log("");
+  for (const { name, error, ms } of results)
+    console.log(`${error ? "✗ failed" : "✓ passed"}  ${name.padEnd(6)} ${seconds(ms)}`);
+  if (results.some(({ error }) => error)) process.exit(1);
+});
