@@ -1,1 +1,105 @@
-fn main() {}
+//! The hub as a program: options in, one line out when it is ready, a clean stop on a signal.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use longhaul_hub::cli::Args;
+use longhaul_hub::server::{Config, Server};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Exit code for options that can't be had, as clap has it too.
+const MISUSE: u8 = 2;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let args = Args::parse();
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::WARN.into())
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .init();
+    let config = Config {
+        listen: args.listen,
+        limits: args.limits(),
+        demo: args.demo,
+        static_dir: args.static_dir.clone(),
+    };
+    if let Some(dir) = &args.static_dir
+        && !dir.is_dir()
+    {
+        say(&format!("--static: {} is not a folder", dir.display()));
+        return ExitCode::from(MISUSE);
+    }
+    let signals = match Signals::new() {
+        Ok(signals) => signals,
+        Err(error) => {
+            say(&format!("can't wait for signals: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let server = match Server::start(config).await {
+        Ok(server) => server,
+        Err(error) => {
+            say(&format!("can't listen on {}: {error}", args.listen));
+            return if error.kind() == io::ErrorKind::InvalidInput {
+                ExitCode::from(MISUSE)
+            } else {
+                ExitCode::FAILURE
+            };
+        }
+    };
+    say("no key: loopback only, anyone may read and write");
+    say("topics are kept in memory only in this version: a restart begins new ones");
+    let mut out = io::stdout();
+    // Whoever started us may have closed our output; that is no reason to fail.
+    let _ = writeln!(out, "longhaul-hub ready on http://{}", server.address());
+    let _ = out.flush();
+    signals.wait().await;
+    say("stopping");
+    server.stop().await;
+    ExitCode::SUCCESS
+}
+
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "longhaul-hub: {text}");
+}
+
+#[cfg(unix)]
+struct Signals(tokio::signal::unix::Signal, tokio::signal::unix::Signal);
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self(
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        ))
+    }
+
+    async fn wait(mut self) {
+        tokio::select! {
+            _ = self.0.recv() => {}
+            _ = self.1.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn wait(self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}

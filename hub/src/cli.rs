@@ -1,0 +1,63 @@
+//! The hub's options, each also an environment variable.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use crate::core::Limits;
+
+/// Longhaul's hub: realtime topics over WebSocket, with HTTP for back ends.
+///
+/// Without a key it serves this machine only: it listens on loopback addresses, trusts pages from loopback origins, and
+/// lets everyone there read and write. It prints one line on standard output when it is ready, with its URL; everything
+/// else goes to standard error (RUST_LOG chooses how much).
+#[derive(Clone, Debug, Parser)]
+#[command(version)]
+pub struct Args {
+    /// Address and port to listen on; port 0 picks a free one. Loopback only.
+    #[arg(long, env = "LONGHAUL_LISTEN", default_value = "127.0.0.1:4400")]
+    pub listen: SocketAddr,
+
+    /// Keep topics in memory only. This version has nothing else.
+    #[arg(long, env = "LONGHAUL_MEMORY", value_parser = clap::builder::FalseyValueParser::new())]
+    pub memory: bool,
+
+    /// Messages retained a topic, at least 1. What is older can't be resumed (`trimmed`). A topic's messages never take more than 16 MiB.
+    #[arg(long, env = "LONGHAUL_RETAIN_ENTRIES", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub retain_entries: u32,
+
+    /// How long a message is retained, in milliseconds. What is older can't be resumed (`expired`).
+    #[arg(long, env = "LONGHAUL_RETAIN_MS", default_value_t = 300_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub retain_ms: u64,
+
+    /// How often clients and hub ping, in milliseconds.
+    #[arg(long, env = "LONGHAUL_HEARTBEAT_MS", default_value_t = 25_000, value_parser = clap::value_parser!(u64).range(10..))]
+    pub heartbeat_ms: u64,
+
+    /// How long an answer to a ping may take, in milliseconds.
+    #[arg(long, env = "LONGHAUL_HEARTBEAT_WAIT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(10..))]
+    pub heartbeat_wait_ms: u64,
+
+    /// Publish this machine's own figures (CPU, memory, network, load) ten times a second on topic demo/host.
+    #[arg(long, env = "LONGHAUL_DEMO", value_parser = clap::builder::FalseyValueParser::new())]
+    pub demo: bool,
+
+    /// Serve a single-page app from this folder at /.
+    #[arg(long = "static", env = "LONGHAUL_STATIC", value_name = "DIR")]
+    pub static_dir: Option<PathBuf>,
+}
+
+impl Args {
+    /// The core's limits as these options have them.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            retain_entries: usize::try_from(self.retain_entries).unwrap_or(usize::MAX),
+            retain_ms: self.retain_ms,
+            ping_ms: self.heartbeat_ms,
+            wait_ms: self.heartbeat_wait_ms,
+            ..Limits::default()
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Why the hub ends a connection: its rows of src/codes.json.
+
+/// Bytes that fit a WebSocket close reason. Source: RFC 6455, section 5.5, less the code.
+const REASON_BYTES_MAX: usize = 123;
+
+macro_rules! closes {
+    ($($(#[$doc:meta])* $name:ident = $number:literal $word:literal,)*) => {
+        /// A close code of the hub.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Close {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Close {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// Its number on the wire.
+            #[must_use]
+            pub fn number(self) -> u16 {
+                match self {
+                    $(Self::$name => $number,)*
+                }
+            }
+
+            /// Its stable code.
+            #[must_use]
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$name => $word,)*
+                }
+            }
+        }
+    };
+}
+
+closes! {
+    /// The hub is stopping.
+    GoingAway = 1001 "going_away",
+    /// A frame was over the limit (rule W8).
+    FrameTooLarge = 1009 "frame_too_large",
+    /// Too many connections.
+    TryAgainLater = 1013 "try_again_later",
+    /// A frame could not be read (rules W2, W3).
+    BadFrame = 4000 "bad_frame",
+    /// No hello in time (rule C1).
+    HelloTimeout = 4001 "hello_timeout",
+    /// Nothing was heard for too long (rule B3).
+    HeartbeatTimeout = 4002 "heartbeat_timeout",
+    /// Too many subscriptions.
+    TooManySubscriptions = 4007 "too_many_subscriptions",
+    /// The connection takes nothing (rule H10).
+    SlowConsumer = 4008 "slow_consumer",
+    /// Another version of the protocol (rule C1).
+    VersionUnsupported = 4500 "version_unsupported",
+    /// The page's origin is not served.
+    OriginRefused = 4503 "origin_refused",
+}
+
+impl Close {
+    /// The reason on the wire: code and message, cut to what fits.
+    #[must_use]
+    pub fn reason(self, message: &str) -> String {
+        let mut reason = format!("{} {message}", self.word());
+        let end = (0..=REASON_BYTES_MAX.min(reason.len()))
+            .rev()
+            .find(|end| reason.is_char_boundary(*end))
+            .unwrap_or(0);
+        reason.truncate(end);
+        reason
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_close_codes_are_those_of_the_shared_table() {
+        let table: Vec<serde_json::Value> =
+            serde_json::from_str(include_str!("../../../src/codes.json")).unwrap();
+        for close in Close::ALL {
+            let row = table.iter().find(|row| row["closeCode"] == close.number());
+            assert_eq!(row.unwrap()["code"], close.word());
+        }
+    }
+
+    #[test]
+    fn a_long_reason_is_cut_between_characters_to_what_a_close_frame_takes() {
+        let reason = Close::BadFrame.reason(&"ä".repeat(100));
+        assert_eq!(reason.len(), 122);
+        assert!(reason.starts_with("bad_frame ä"));
+    }
+}

@@ -1,0 +1,76 @@
+//! Every bound of the hub's core, with what happens at it.
+
+/// What the core keeps and takes at most. All are reached by refusing or forgetting, never by failing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Messages retained a topic; the oldest go first (`trimmed`). Source: faults.md's counterpart in docs/protocol.md, H3.
+    pub retain_entries: usize,
+    /// How long a message is retained, ms (`expired`).
+    pub retain_ms: u64,
+    /// Bytes of messages retained a topic; the oldest go first (`trimmed`). Chosen: 250 of the largest payloads.
+    pub retain_bytes: usize,
+    /// Bytes of all logs and producers together. Beyond it publications are answered `busy`. Chosen: half of a small machine.
+    pub memory_bytes_max: usize,
+    /// Topics. Beyond it a sub or publication of a new one is answered `busy`. Chosen.
+    pub topics_max: usize,
+    /// A topic that nobody subscribes to and that retains nothing is removed after so long without use, ms. Chosen: an hour.
+    pub topic_idle_ms: u64,
+    /// Connections, unwelcomed ones included. Beyond it a new one is closed with 1013. Chosen.
+    pub connections_max: usize,
+    /// Subscriptions a connection. Beyond it the connection is closed with 4007. Chosen: an answer each fits `control_bytes_max`.
+    pub subscriptions_max: usize,
+    /// Producers a topic. Beyond it the one that is longest idle makes room, if idle for `producer_idle_ms`; else `busy`.
+    pub producers_max: usize,
+    /// A producer that published within this time is never forgotten for another, ms. Chosen: an hour.
+    pub producer_idle_ms: u64,
+    /// Verdicts remembered for a producer in a topic. Source: rule H8.
+    pub verdicts_max: usize,
+    /// Idempotency keys remembered for a topic; the oldest go first. Chosen: as many verdicts as a back end's retries need.
+    pub keys_max: usize,
+    /// Largest frame from a client, bytes; a larger one closes with 1009. Source: rule W8.
+    pub frame_bytes_max: usize,
+    /// Largest payload, bytes; a larger one is nacked `payload_too_large`. Chosen: one frame of rule W8's aim.
+    pub payload_bytes_max: usize,
+    /// Answers queued for a connection that takes nothing, bytes; beyond it closed with 4008. Chosen: answers to 8 full frames.
+    pub control_bytes_max: usize,
+    /// Frames to a client aim at this, bytes. Source: rule W8.
+    pub frame_bytes_aim: usize,
+    /// How long a new connection has for its hello, ms. Source: rule C1.
+    pub hello_ms: u64,
+    /// Heartbeat interval, ms, as told in the welcome. Source: rule B2.
+    pub ping_ms: u64,
+    /// How much longer than `ping_ms` silence may last, ms. Source: rule B3.
+    pub wait_ms: u64,
+    /// Messages in one answer to a read from a back end. Chosen: a default log.
+    pub page_entries_max: usize,
+    /// Payload bytes in one answer to a read from a back end, but for a single larger message. Chosen.
+    pub page_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            retain_entries: 1_000,
+            retain_ms: 300_000,
+            retain_bytes: 16 << 20,
+            memory_bytes_max: 1 << 30,
+            topics_max: 100_000,
+            topic_idle_ms: 3_600_000,
+            connections_max: 10_000,
+            subscriptions_max: 16_384,
+            producers_max: 10_000,
+            producer_idle_ms: 3_600_000,
+            verdicts_max: 1_024,
+            keys_max: 10_000,
+            frame_bytes_max: 262_144,
+            payload_bytes_max: 65_536,
+            control_bytes_max: 2 << 20,
+            frame_bytes_aim: 65_536,
+            hello_ms: 10_000,
+            ping_ms: 25_000,
+            wait_ms: 10_000,
+            page_entries_max: 1_000,
+            page_bytes_max: 4 << 20,
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The hub without its sockets: topics, producers, connections and what each is owed next.
+//!
+//! Sans-I/O. `now` arrives with every event and randomness is seeded, so the same events give the same effects. It names
+//! no clock, socket or runtime; the rest of the crate drives it, and so may a simulator with thousands of clients.
+
+mod close;
+mod hub;
+mod limits;
+mod log;
+mod payload;
+mod peer;
+mod producers;
+mod stream;
+mod time;
+mod topic;
+
+pub use close::Close;
+pub use hub::{Effect, Event, Hub};
+pub use limits::Limits;
+pub use log::{Entry, Log};
+pub use payload::PayloadFault;
+pub use peer::ConnId;
+pub use producers::Verdict;
+pub use time::{Now, Time};
+pub use topic::{Page, PublishFault, Published, ReadFault};

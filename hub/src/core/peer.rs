@@ -1,0 +1,165 @@
+//! One connection as the hub sees it: what it waits for, what it subscribes to, and what is queued for it.
+//!
+//! Owns the queue of answers and the heartbeat (rule B3). Holds a cursor for each subscription and never a message.
+
+use std::collections::{HashMap, VecDeque};
+
+use longhaul::frame::ToClient;
+use longhaul::ids::{Seq, TopicNo};
+
+use super::close::Close;
+use super::limits::Limits;
+use super::time::{Now, Time};
+use super::topic::TopicId;
+
+/// A timer noticed later than this, ms, means that the hub itself stood still. Chosen: above any load that it should bear.
+const LATE_MS: u64 = 2_000;
+
+/// One connection, numbered by whoever drives the hub; never used twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// A subscription: a cursor, and whether it stands in the queue of those with messages to come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) topic: TopicId,
+    pub(crate) after: Seq,
+    pub(crate) is_ready: bool,
+}
+
+#[derive(Debug)]
+pub(crate) enum State {
+    AwaitingHello {
+        deadline: Time,
+    },
+    Open {
+        subscriptions: HashMap<TopicNo, Subscription>,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) state: State,
+    /// Subscriptions with messages to come, in the order of their turns.
+    pub(crate) ready: VecDeque<TopicNo>,
+    /// Whether its writer was told and has not yet taken everything.
+    pub(crate) is_awake: bool,
+    /// When its timer is set for.
+    pub(crate) timer: Time,
+    /// Frames of answers, each but the last near the size that frames aim at.
+    answers: VecDeque<String>,
+    answer_bytes: usize,
+    heard: Time,
+    sent: Time,
+}
+
+impl Peer {
+    pub(crate) fn new(now: Time, limits: &Limits) -> Self {
+        Self {
+            state: State::AwaitingHello {
+                deadline: now.plus(limits.hello_ms),
+            },
+            ready: VecDeque::new(),
+            is_awake: false,
+            timer: Time::default(),
+            answers: VecDeque::new(),
+            answer_bytes: 0,
+            heard: now,
+            sent: now,
+        }
+    }
+
+    pub(crate) fn heard(&mut self, now: Time) {
+        self.heard = now;
+    }
+
+    pub(crate) fn sent(&mut self, now: Time) {
+        self.sent = now;
+    }
+
+    /// Queues an answer. It goes out before any message that is not yet taken.
+    pub(crate) fn answer(&mut self, record: &ToClient<'_>, limits: &Limits) {
+        if self
+            .answers
+            .back()
+            .is_none_or(|frame| frame.len() >= limits.frame_bytes_aim)
+        {
+            self.answers.push_back(String::new());
+        }
+        if let Some(frame) = self.answers.back_mut() {
+            let before = frame.len();
+            record.encode(frame);
+            self.answer_bytes += frame.len() - before;
+        }
+    }
+
+    /// Whether it takes its answers too slowly to go on.
+    pub(crate) fn is_overfull(&self, limits: &Limits) -> bool {
+        self.answer_bytes > limits.control_bytes_max
+    }
+
+    /// The next frame's worth of answers, and whether all are taken with it.
+    pub(crate) fn take_answers(&mut self) -> (String, bool) {
+        let frame = self.answers.pop_front().unwrap_or_default();
+        self.answer_bytes = self.answer_bytes.saturating_sub(frame.len());
+        (frame, self.answers.is_empty())
+    }
+
+    pub(crate) fn subscriptions(&mut self) -> Option<&mut HashMap<TopicNo, Subscription>> {
+        match &mut self.state {
+            State::AwaitingHello { .. } => None,
+            State::Open { subscriptions } => Some(subscriptions),
+        }
+    }
+
+    /// Puts a subscription in the queue of those with messages to come.
+    pub(crate) fn ready(&mut self, no: TopicNo) {
+        if let State::Open { subscriptions } = &mut self.state
+            && let Some(subscription) = subscriptions.get_mut(&no)
+            && !subscription.is_ready
+        {
+            subscription.is_ready = true;
+            self.ready.push_back(no);
+        }
+    }
+
+    /// When `tick` has something to do, at the earliest.
+    pub(crate) fn deadline(&self, limits: &Limits) -> Time {
+        match self.state {
+            State::AwaitingHello { deadline } => deadline,
+            State::Open { .. } => self.dead_at(limits).min(self.sent.plus(limits.ping_ms)),
+        }
+    }
+
+    /// What time has brought: a ping in the queue (true), or the end.
+    pub(crate) fn tick(&mut self, now: Now, limits: &Limits) -> Result<bool, (Close, String)> {
+        let now = now.time;
+        match self.state {
+            State::AwaitingHello { deadline } if now >= deadline => {
+                let message = format!("no hello within {} ms", limits.hello_ms);
+                return Err((Close::HelloTimeout, message));
+            }
+            State::AwaitingHello { .. } => return Ok(false),
+            State::Open { .. } => {}
+        }
+        if now.since(self.timer) > LATE_MS {
+            // We were asleep, not the client: what it sent is still in the socket.
+            self.heard = self.heard.max(Time(now.0.saturating_sub(limits.ping_ms)));
+        }
+        if now >= self.dead_at(limits) {
+            let message = format!("heard nothing for {} ms", now.since(self.heard));
+            return Err((Close::HeartbeatTimeout, message));
+        }
+        if now < self.sent.plus(limits.ping_ms) {
+            return Ok(false);
+        }
+        self.answer(&ToClient::Ping { t: now.0 }, limits);
+        self.sent = now;
+        Ok(true)
+    }
+
+    fn dead_at(&self, limits: &Limits) -> Time {
+        self.heard
+            .plus(limits.ping_ms.saturating_add(limits.wait_ms))
+    }
+}

@@ -1,0 +1,181 @@
+//! Who published what in one topic: the verdicts that make a resend harmless (rule H8).
+//!
+//! Owns the order of a producer's publications and the memory of their verdicts. The log is the caller's.
+
+use std::collections::{HashMap, VecDeque};
+
+use longhaul::ids::{RowNo, Seq};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::limits::Limits;
+use super::time::Time;
+
+/// What a producer costs beside its verdicts, bytes. Chosen: name, map entry and queue, rounded up.
+const PRODUCER_BYTES: usize = 256;
+/// What a verdict or key costs, bytes.
+const VERDICT_BYTES: usize = 40;
+
+/// What became of a publication, for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the message with this seq.
+    Appended(Seq),
+    /// It is no message: the nack's code.
+    Nacked(&'static str),
+}
+
+/// What to do with a publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It is the next one: append it and `record` the verdict.
+    Append,
+    /// It had this verdict before.
+    Repeat(Verdict),
+    /// It gets this nack, which is not recorded.
+    Nack(&'static str),
+}
+
+/// A payload's identity. Against accidents only: a client can hurt nobody but itself with a collision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BodyHash(u64);
+
+impl BodyHash {
+    pub(crate) fn of(payload: &str) -> Self {
+        Self(xxh3_64(payload.as_bytes()))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Producer {
+    last: RowNo,
+    recent: VecDeque<(RowNo, BodyHash, Verdict)>,
+    heard: Time,
+}
+
+/// The producers of one topic, and the idempotency keys of back ends.
+#[derive(Debug, Default)]
+pub(crate) struct Producers {
+    by_name: HashMap<Box<str>, Producer>,
+    /// Before this time a search for an idle producer finds none.
+    none_idle_before: Time,
+    keys: HashMap<Box<str>, (BodyHash, Seq)>,
+    key_order: VecDeque<Box<str>>,
+    bytes: usize,
+}
+
+impl Producers {
+    /// Memory they take, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Rule H8 up to "append". Nothing is recorded yet.
+    pub(crate) fn check(
+        &mut self,
+        now: Time,
+        name: &str,
+        (n, prev): (RowNo, RowNo),
+        body: BodyHash,
+        limits: &Limits,
+    ) -> Step {
+        let Some(producer) = self.by_name.get_mut(name) else {
+            return if prev != RowNo(0) {
+                Step::Nack("out_of_order")
+            } else if self.has_room(now, limits) {
+                Step::Append
+            } else {
+                Step::Nack("busy")
+            };
+        };
+        producer.heard = now;
+        let known = producer
+            .recent
+            .binary_search_by_key(&n, |(n, ..)| *n)
+            .ok()
+            .and_then(|index| producer.recent.get(index));
+        match known {
+            Some((_, same, verdict)) if *same == body => Step::Repeat(*verdict),
+            Some(_) => Step::Nack("id_conflict"),
+            None if n <= producer.last => Step::Nack("id_forgotten"),
+            None if prev <= producer.last => Step::Append,
+            None => Step::Nack("out_of_order"),
+        }
+    }
+
+    /// Keeps the verdict of a publication that `check` let through.
+    pub(crate) fn record(
+        &mut self,
+        now: Time,
+        name: &str,
+        n: RowNo,
+        body: BodyHash,
+        verdict: Verdict,
+        limits: &Limits,
+    ) {
+        if !self.by_name.contains_key(name) {
+            self.by_name.insert(name.into(), Producer::default());
+            self.bytes += PRODUCER_BYTES + name.len();
+        }
+        let Some(producer) = self.by_name.get_mut(name) else {
+            return;
+        };
+        producer.heard = now;
+        producer.last = n;
+        producer.recent.push_back((n, body, verdict));
+        self.bytes += VERDICT_BYTES;
+        if producer.recent.len() > limits.verdicts_max {
+            producer.recent.pop_front();
+            self.bytes = self.bytes.saturating_sub(VERDICT_BYTES);
+        }
+    }
+
+    /// What a back end's idempotency key says of a publication: its first seq, or that another body had the key.
+    pub(crate) fn check_key(&self, key: &str, body: BodyHash) -> Step {
+        match self.keys.get(key) {
+            None => Step::Append,
+            Some((same, seq)) if *same == body => Step::Repeat(Verdict::Appended(*seq)),
+            Some(_) => Step::Nack("id_conflict"),
+        }
+    }
+
+    /// Keeps a key. The oldest is forgotten at the limit.
+    pub(crate) fn record_key(&mut self, key: &str, body: BodyHash, seq: Seq, limits: &Limits) {
+        self.keys.insert(key.into(), (body, seq));
+        self.key_order.push_back(key.into());
+        self.bytes += VERDICT_BYTES + 2 * key.len();
+        if self.key_order.len() > limits.keys_max
+            && let Some(oldest) = self.key_order.pop_front()
+        {
+            self.keys.remove(&oldest);
+            self.bytes = self.bytes.saturating_sub(VERDICT_BYTES + 2 * oldest.len());
+        }
+    }
+
+    /// Whether one more producer fits, after forgetting one that is idle where needed.
+    fn has_room(&mut self, now: Time, limits: &Limits) -> bool {
+        if self.by_name.len() < limits.producers_max {
+            return true;
+        }
+        if now < self.none_idle_before {
+            return false;
+        }
+        // Names break ties, so that the order of the map decides nothing.
+        let Some((name, heard)) = self
+            .by_name
+            .iter()
+            .map(|(name, producer)| (name.clone(), producer.heard))
+            .min_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)))
+        else {
+            return false;
+        };
+        if now.since(heard) < limits.producer_idle_ms {
+            self.none_idle_before = heard.plus(limits.producer_idle_ms);
+            return false;
+        }
+        if let Some(gone) = self.by_name.remove(&name) {
+            let bytes = PRODUCER_BYTES + name.len() + VERDICT_BYTES * gone.recent.len();
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+        true
+    }
+}

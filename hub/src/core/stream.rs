@@ -1,0 +1,150 @@
+//! What a connection is owed, as frames: answers first, then messages straight from the logs (rules H5, H6, H10).
+//!
+//! Reads the logs at the cursors of the subscriptions, taking turns between topics, and never holds a copy.
+
+use std::fmt::Write as _;
+
+use longhaul::frame::{Body, Messages, Start, ToClient};
+use longhaul::ids::{Chain, Seq, TopicNo};
+
+use super::hub::Topics;
+use super::limits::Limits;
+use super::log::{Entry, Log};
+use super::peer::{ConnId, Peer, State};
+
+/// The head of a messages record at most, bytes: verb, five numbers, spaces.
+const HEAD_BYTES: usize = 96;
+/// What stands around a payload in a batch at most, bytes: commas, an offset of time, quotes.
+const ELEMENT_BYTES: usize = 28;
+
+/// The next frame for a connection. `None` if it is owed nothing.
+pub(crate) fn take_frame(
+    conn: ConnId,
+    peer: &mut Peer,
+    topics: &mut Topics,
+    bytes_max: usize,
+    limits: &Limits,
+) -> Option<String> {
+    let (mut frame, are_all) = peer.take_answers();
+    if !are_all {
+        return Some(frame);
+    }
+    let State::Open { subscriptions } = &mut peer.state else {
+        return (!frame.is_empty()).then_some(frame);
+    };
+    while frame.len() < bytes_max {
+        let Some(no) = peer.ready.pop_front() else {
+            break;
+        };
+        let Some(subscription) = subscriptions.get_mut(&no) else {
+            continue;
+        };
+        let Some(topic) = topics.by_id(subscription.topic) else {
+            continue;
+        };
+        if let Err(reason) = topic.log.after(subscription.after).map(drop) {
+            // Retention has overtaken this subscriber: it is told, and goes on with what is there.
+            let start = Start {
+                no,
+                after: topic.log.begin(),
+                head: topic.log.head(),
+            };
+            ToClient::ResumeFailed { reason, start }.encode(&mut frame);
+            subscription.after = start.after.seq;
+        }
+        let (after, is_end) =
+            write_messages(&mut frame, no, &topic.log, subscription.after, bytes_max);
+        subscription.after = after;
+        if is_end {
+            subscription.is_ready = false;
+            topic.waiting.insert((conn, no));
+        } else {
+            peer.ready.push_back(no);
+            // It did not fit, so nothing much will; the others are first in the next frame.
+            break;
+        }
+    }
+    debug_assert!(
+        frame.len() <= bytes_max.max(limits.frame_bytes_aim) + limits.payload_bytes_max + 1024
+    );
+    (!frame.is_empty()).then_some(frame)
+}
+
+/// Writes what fits after `after`, at least one message into an empty frame. Returns the last one's seq, and whether it is the head.
+fn write_messages(
+    frame: &mut String,
+    no: TopicNo,
+    log: &Log,
+    after: Seq,
+    bytes_max: usize,
+) -> (Seq, bool) {
+    let is_empty = frame.is_empty();
+    let mut bytes = frame.len() + HEAD_BYTES;
+    let (mut count, mut last) = (0_u32, (after, Chain(0)));
+    let Ok(entries) = log.after(after) else {
+        return (after, false);
+    };
+    for (seq, entry) in entries {
+        bytes += element_bytes(entry);
+        if bytes > bytes_max && !(is_empty && count == 0) {
+            break;
+        }
+        count += 1;
+        last = (seq, entry.chain);
+    }
+    let (last, chain) = last;
+    let Some((first, entry)) = log.after(after).ok().and_then(|mut entries| entries.next()) else {
+        return (after, true);
+    };
+    let head = |body| {
+        ToClient::Messages(Messages {
+            no,
+            first,
+            chain,
+            at: entry.at_ms,
+            body,
+        })
+    };
+    match count {
+        0 => return (after, false),
+        1 => head(Body::One {
+            id: entry.id.as_deref(),
+            payload: &entry.payload,
+        })
+        .encode(frame),
+        _ => {
+            head(Body::Batch { count, array: "" }).encode(frame);
+            let entries = log.after(after).into_iter().flatten();
+            write_array(
+                frame,
+                entry.at_ms,
+                entries.take_while(|(seq, _)| *seq <= last),
+            );
+        }
+    }
+    (last, last == log.head())
+}
+
+fn write_array<'a>(
+    frame: &mut String,
+    at_ms: u64,
+    entries: impl Iterator<Item = (Seq, &'a Entry)>,
+) {
+    let mut mark = '[';
+    for (_, entry) in entries {
+        frame.push(mark);
+        mark = ',';
+        frame.push_str(&entry.payload);
+        let offset = i128::from(entry.at_ms) - i128::from(at_ms);
+        let _ = match &entry.id {
+            // An id has no character that JSON would escape (rule W7).
+            Some(id) => write!(frame, ",{offset},\"{id}\""),
+            None => write!(frame, ",{offset},0"),
+        };
+    }
+    frame.push(']');
+}
+
+fn element_bytes(entry: &Entry) -> usize {
+    entry.payload.len() + entry.id.as_ref().map_or(1, |id| id.len()) + ELEMENT_BYTES
+}

@@ -1,0 +1,263 @@
+//! One topic: its log and its producers as one, so that a publication is checked, appended and recorded in one step.
+//!
+//! Owns who waits for the next message. Knows no connection but by its id.
+
+use std::collections::BTreeSet;
+
+use longhaul::frame::{Publish, ResumeFailure};
+use longhaul::ids::{Cursor, Epoch, From, Seq, TopicNo};
+
+use super::limits::Limits;
+use super::log::{Entry, Log};
+use super::payload::{self, PayloadFault};
+use super::peer::ConnId;
+use super::producers::{BodyHash, Producers, Step, Verdict};
+use super::time::{Now, Time};
+
+/// How often at most a topic looks for messages to forget, ms. Chosen: retention needs no better than a second.
+const EXPIRY_MS: u64 = 1_000;
+
+/// Which topic, for as long as the hub runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct TopicId(pub(crate) u64);
+
+/// A publication of a back end that took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// Where it stands.
+    pub epoch: Epoch,
+    /// Where it stands.
+    pub seq: Seq,
+    /// Whether the hub had it before.
+    pub duplicate: bool,
+}
+
+/// Why a publication of a back end did not take effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishFault {
+    /// What it says is no payload.
+    Payload(PayloadFault),
+    /// Another body had its idempotency key.
+    IdConflict,
+    /// The hub has no room now.
+    Busy,
+}
+
+/// A stretch of a log for a back end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Which incarnation of the log.
+    pub epoch: Epoch,
+    /// Messages in order.
+    pub entries: Vec<(Seq, Entry)>,
+}
+
+/// Why a stretch of a log can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReadFault {
+    /// Its first message is no longer or not yet there.
+    Gone {
+        /// Why.
+        reason: ResumeFailure,
+        /// Which incarnation of the log.
+        epoch: Epoch,
+        /// The oldest retained message, or the next one if none is.
+        first: Seq,
+        /// The last message, 0 for none.
+        head: Seq,
+    },
+    /// The hub has no room for the topic now.
+    Busy,
+}
+
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: Box<str>,
+    pub(crate) log: Log,
+    pub(crate) subscribers: usize,
+    /// Subscriptions that have every message.
+    pub(crate) waiting: BTreeSet<(ConnId, TopicNo)>,
+    /// When its timer is set for.
+    pub(crate) timer: Time,
+    producers: Producers,
+    used: Time,
+}
+
+impl Topic {
+    pub(crate) fn new(now: Time, name: &str, epoch: Epoch) -> Self {
+        Self {
+            name: name.into(),
+            log: Log::new(name, epoch),
+            subscribers: 0,
+            waiting: BTreeSet::new(),
+            timer: Time::default(),
+            producers: Producers::default(),
+            used: now,
+        }
+    }
+
+    /// Memory it takes, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        self.log.bytes() + self.producers.bytes()
+    }
+
+    /// Rule H8: the verdict, whether it was there before, or a nack's code and message.
+    pub(crate) fn publish(
+        &mut self,
+        now: Now,
+        publish: &Publish<'_>,
+        is_full: bool,
+        limits: &Limits,
+    ) -> Result<Published, (&'static str, String)> {
+        self.used = now.time;
+        let body = BodyHash::of(publish.payload);
+        let numbers = (publish.n, publish.prev);
+        let step = self
+            .producers
+            .check(now.time, publish.producer, numbers, body, limits);
+        let payload = match step {
+            Step::Append if is_full => return Err(("busy", "the hub's memory is full".to_owned())),
+            Step::Append => payload::check(publish.payload, limits.payload_bytes_max),
+            Step::Repeat(Verdict::Appended(seq)) => return Ok(self.published(seq, true)),
+            Step::Repeat(Verdict::Nacked(code)) => {
+                return Err((code, "as the hub said before".to_owned()));
+            }
+            Step::Nack(code) => return Err((code, explain(code).to_owned())),
+        };
+        let (verdict, answer) = match payload {
+            Ok(payload) => {
+                self.log.expire(now.time, limits);
+                let seq = self.log.append(now, None, &payload, limits);
+                (Verdict::Appended(seq), Ok(self.published(seq, false)))
+            }
+            Err(fault) => (
+                Verdict::Nacked(fault.code()),
+                Err((fault.code(), fault.to_string())),
+            ),
+        };
+        self.producers
+            .record(now.time, publish.producer, publish.n, body, verdict, limits);
+        answer
+    }
+
+    /// A publication of a back end. With a key it is appended once, however often it comes.
+    pub(crate) fn publish_keyed(
+        &mut self,
+        now: Now,
+        key: Option<&str>,
+        payload: &str,
+        is_full: bool,
+        limits: &Limits,
+    ) -> Result<Published, PublishFault> {
+        self.used = now.time;
+        let payload =
+            payload::check(payload, limits.payload_bytes_max).map_err(PublishFault::Payload)?;
+        let body = BodyHash::of(&payload);
+        match key.map_or(Step::Append, |key| self.producers.check_key(key, body)) {
+            Step::Append if is_full => return Err(PublishFault::Busy),
+            Step::Append => {}
+            Step::Repeat(Verdict::Appended(seq)) => return Ok(self.published(seq, true)),
+            Step::Repeat(Verdict::Nacked(_)) | Step::Nack(_) => {
+                return Err(PublishFault::IdConflict);
+            }
+        }
+        self.log.expire(now.time, limits);
+        let seq = self.log.append(now, key, &payload, limits);
+        if let Some(key) = key {
+            self.producers.record_key(key, body, seq, limits);
+        }
+        Ok(self.published(seq, false))
+    }
+
+    /// Messages from `first` on, as many as fit one answer and at most `count`.
+    pub(crate) fn read(
+        &mut self,
+        now: Time,
+        first: Seq,
+        count: usize,
+        limits: &Limits,
+    ) -> Result<Page, ReadFault> {
+        self.used = now;
+        self.log.expire(now, limits);
+        let epoch = self.log.epoch();
+        let gone = |reason| ReadFault::Gone {
+            reason,
+            epoch,
+            first: self.log.begin().seq.next(),
+            head: self.log.head(),
+        };
+        let (after, failure) = self.log.resume(From::Seq(first));
+        if let Some(reason) = failure {
+            return Err(gone(reason));
+        }
+        let mut bytes = 0;
+        let entries = self
+            .log
+            .after(after.seq)
+            .map_err(gone)?
+            .take(count.min(limits.page_entries_max))
+            .take_while(|(_, entry)| {
+                let is_first = bytes == 0;
+                bytes += entry.payload.len();
+                is_first || bytes <= limits.page_bytes_max
+            })
+            .map(|(seq, entry)| (seq, entry.clone()))
+            .collect();
+        Ok(Page { epoch, entries })
+    }
+
+    /// Where a new subscription begins.
+    pub(crate) fn resume(
+        &mut self,
+        now: Time,
+        from: From,
+        limits: &Limits,
+    ) -> (Cursor, Option<ResumeFailure>) {
+        self.used = now;
+        self.log.expire(now, limits);
+        self.log.resume(from)
+    }
+
+    pub(crate) fn unsubscribe(&mut self, now: Time, conn: ConnId, no: TopicNo) {
+        self.used = now;
+        self.waiting.remove(&(conn, no));
+        self.subscribers = self.subscribers.saturating_sub(1);
+    }
+
+    /// Forgets what is due. True if the topic itself may go.
+    pub(crate) fn tick(&mut self, now: Time, limits: &Limits) -> bool {
+        self.log.expire(now, limits);
+        self.subscribers == 0 && self.log.is_empty() && now.since(self.used) >= limits.topic_idle_ms
+    }
+
+    /// When `tick` has something to do, at the earliest.
+    pub(crate) fn deadline(&self, now: Time, limits: &Limits) -> Time {
+        let idle = self.used.plus(limits.topic_idle_ms);
+        let expiry = self
+            .log
+            .oldest_kept_since()
+            .map(|since| since.plus(limits.retain_ms));
+        expiry.unwrap_or(idle).max(now.plus(EXPIRY_MS))
+    }
+
+    fn published(&self, seq: Seq, duplicate: bool) -> Published {
+        Published {
+            epoch: self.log.epoch(),
+            seq,
+            duplicate,
+        }
+    }
+}
+
+/// What a nack's code means, for people (rule H9).
+fn explain(code: &str) -> &'static str {
+    match code {
+        "out_of_order" => {
+            "the publication named as prev is not here; send again from the oldest without a verdict"
+        }
+        "id_conflict" => "another payload had this number",
+        "id_forgotten" => "the number is older than the verdicts that the hub keeps",
+        "busy" => "the topic has too many producers",
+        _ => "refused",
+    }
+}

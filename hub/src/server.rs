@@ -1,0 +1,122 @@
+//! The parts put together: a listener, the routes, the ticker, the demo, and a stop that says goodbye.
+
+use std::future::IntoFuture;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use axum::{Router, middleware};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::core::{Event, Limits};
+use crate::shell::Shell;
+use crate::{demo, http, site};
+
+/// How long a stop waits for connections to end, ms. Chosen: a container's patience is 10 s, a developer's less.
+const STOP_MS: u64 = 1_500;
+
+/// How often a stop looks whether all have ended, ms.
+const STOP_LOOK_MS: u64 = 10;
+
+/// What a hub is started with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Address to listen on, loopback.
+    pub listen: SocketAddr,
+    /// The core's limits.
+    pub limits: Limits,
+    /// Whether to publish the host's figures.
+    pub demo: bool,
+    /// Folder with an app's files.
+    pub static_dir: Option<PathBuf>,
+}
+
+/// A running hub.
+#[derive(Debug)]
+pub struct Server {
+    shell: Arc<Shell>,
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<io::Result<()>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Listens and serves.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the address is not loopback; what the system says if it can't be listened on.
+    pub async fn start(config: Config) -> io::Result<Self> {
+        if !config.listen.ip().is_loopback() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "{} is not a loopback address; a hub without a key serves this machine only, so listen on 127.0.0.1 or [::1]",
+                    config.listen.ip()
+                ),
+            ));
+        }
+        let listener = TcpListener::bind(config.listen).await?;
+        let address = listener.local_addr()?;
+        let shell = Shell::new(config.limits);
+        let site = match &config.static_dir {
+            Some(dir) => site::router(dir),
+            None => Router::new().fallback(http::not_found),
+        };
+        let app = http::router(Arc::clone(&shell))
+            .fallback_service(site)
+            .layer(middleware::from_fn(http::serve_host));
+        // Small frames should not wait for one another.
+        let listener = listener.tap_io(|socket| {
+            let _ = socket.set_nodelay(true);
+        });
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serve = axum::serve(listener, app).with_graceful_shutdown(async {
+            let _ = stopped.await;
+        });
+        let mut tasks = vec![tokio::spawn(Arc::clone(&shell).run_ticker())];
+        if config.demo {
+            tasks.push(tokio::spawn(demo::run(Arc::clone(&shell))));
+        }
+        Ok(Self {
+            shell,
+            address,
+            stop,
+            serving: tokio::spawn(serve.into_future()),
+            tasks,
+        })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Connections whose tasks still run.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shell.links()
+    }
+
+    /// Takes no more connections, tells each client goodbye, and waits a moment for them to go.
+    pub async fn stop(self) {
+        let _ = self.stop.send(());
+        self.shell.handle(Event::Stop);
+        let goodbyes = async {
+            while self.shell.links() > 0 {
+                tokio::time::sleep(Duration::from_millis(STOP_LOOK_MS)).await;
+            }
+            let _ = self.serving.await;
+        };
+        let _ = tokio::time::timeout(Duration::from_millis(STOP_MS), goodbyes).await;
+        for task in self.tasks {
+            task.abort();
+        }
+    }
+}

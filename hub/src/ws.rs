@@ -1,0 +1,214 @@
+//! One WebSocket: a reader that hands frames to the core, and a writer that takes frames from it.
+//!
+//! Owns the handshake's rules (W1), the time a write may take (H10) and a close that really reaches the client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use longhaul::frame::SUBPROTOCOL;
+use tungstenite::Error;
+use tungstenite::error::ProtocolError;
+
+use crate::core::{Close, ConnId, Event};
+use crate::origin;
+use crate::problem::Problem;
+use crate::shell::{Link, Shell};
+
+/// How long the transport may take for one frame, ms. Source: rule H10.
+const WRITE_MS: u64 = 10_000;
+
+/// How long a client may take to answer our close, ms. Chosen: a round trip and its sleepy page; the hub stops within 2 s.
+const CLOSE_MS: u64 = 1_000;
+
+/// Read buffer of a connection, bytes, allocated at once. Chosen: small frames come by the thousand; the library's own is 128 KiB.
+const READ_BUFFER_BYTES: usize = 4_096;
+
+/// Written bytes gathered before they go to the socket. Chosen: the hub batches already.
+const WRITE_BUFFER_BYTES: usize = 4_096;
+
+/// A frame up to so many times the limit is read to its end, so that the close reaches a client that is busy sending it.
+const OVERSIZE: usize = 2;
+
+/// `/v1/connect`.
+pub(crate) async fn connect(
+    State(shell): State<Arc<Shell>>,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return not_a_websocket(&rejection),
+    };
+    let Some(offered) = offered(&headers) else {
+        let detail = format!("offer the WebSocket subprotocol {SUBPROTOCOL}");
+        return Problem::new(StatusCode::BAD_REQUEST, "subprotocol_missing", detail)
+            .into_response();
+    };
+    // A browser can't read a refused handshake, so refusals come as close codes.
+    let refusal = if !origin::is_origin_served(&headers) {
+        let message = "pages of this origin are not served; add it to the allowed origins";
+        Some((Close::OriginRefused, message.to_owned()))
+    } else if offered != SUBPROTOCOL {
+        let message = format!("the hub speaks {SUBPROTOCOL}");
+        Some((Close::VersionUnsupported, message))
+    } else {
+        None
+    };
+    let frame_bytes_max = shell.limits().frame_bytes_max;
+    let frame_bytes_aim = shell.limits().frame_bytes_aim;
+    let payload_bytes_max = shell.limits().payload_bytes_max;
+    upgrade
+        .protocols([offered])
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(WRITE_BUFFER_BYTES)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES + 2 * (frame_bytes_aim + payload_bytes_max))
+        .max_frame_size(OVERSIZE * frame_bytes_max)
+        .max_message_size(OVERSIZE * frame_bytes_max)
+        .on_upgrade(move |socket| async move {
+            match refusal {
+                Some((close, message)) => refuse(socket, close, &message).await,
+                None => serve(socket, &shell).await,
+            }
+        })
+}
+
+fn not_a_websocket(rejection: &WebSocketUpgradeRejection) -> Response {
+    let status = match rejection.status() {
+        StatusCode::METHOD_NOT_ALLOWED => StatusCode::METHOD_NOT_ALLOWED,
+        StatusCode::BAD_REQUEST => StatusCode::BAD_REQUEST,
+        _ => StatusCode::UPGRADE_REQUIRED,
+    };
+    Problem::new(
+        status,
+        "upgrade_required",
+        "this address takes WebSocket connections",
+    )
+    .into_response()
+}
+
+/// Our subprotocol if it is offered, else another version of it.
+fn offered(headers: &HeaderMap) -> Option<String> {
+    let offers: Vec<&str> = headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|offer| offer.starts_with("longhaul."))
+        .collect();
+    offers
+        .iter()
+        .find(|offer| **offer == SUBPROTOCOL)
+        .or(offers.first())
+        .map(|offer| (*offer).to_owned())
+}
+
+async fn refuse(socket: WebSocket, close: Close, message: &str) {
+    tracing::info!(code = close.word(), "refused a connection");
+    let (mut sink, mut stream) = socket.split();
+    send_close(&mut sink, close, close.reason(message)).await;
+    drain(&mut stream).await;
+}
+
+async fn serve(socket: WebSocket, shell: &Shell) {
+    let (conn, link) = shell.open();
+    tracing::debug!(conn = conn.0, "opened");
+    let (mut sink, mut stream) = socket.split();
+    tokio::select! {
+        // The writer ends once it has sent a close; what the client still sends is read and dropped.
+        () = write(&mut sink, conn, &link, shell) => drain(&mut stream).await,
+        has_close = read(&mut stream, conn, shell) => {
+            // The client said goodbye, or the transport is gone: nothing is left to tell.
+            if has_close {
+                let _ = tokio::time::timeout(Duration::from_millis(CLOSE_MS), sink.close()).await;
+            }
+        }
+    }
+    shell.closed(conn);
+    tracing::debug!(conn = conn.0, "closed");
+}
+
+/// Reads until the connection ends or the core has closed it. True if the client closed it.
+async fn read(stream: &mut SplitStream<WebSocket>, conn: ConnId, shell: &Shell) -> bool {
+    loop {
+        match stream.next().await {
+            Some(Ok(Message::Text(text))) => shell.handle(Event::Frame(conn, text.as_str())),
+            Some(Ok(Message::Binary(_))) => shell.handle(Event::NotText(conn)),
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Close(_))) => return true,
+            Some(Err(error)) => {
+                let Some(event) = fault(&error, conn) else {
+                    return false;
+                };
+                shell.handle(event);
+                // Reading on would gather what is too large. The writer ends this.
+                std::future::pending::<()>().await;
+            }
+            None => return false,
+        }
+    }
+}
+
+/// What an error of the transport means. `None` if it has just ended.
+fn fault(error: &axum::Error, conn: ConnId) -> Option<Event<'static>> {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = source {
+        match error.downcast_ref::<Error>() {
+            Some(Error::Capacity(_)) => return Some(Event::TooLarge(conn)),
+            Some(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => return None,
+            Some(Error::Utf8(_) | Error::Protocol(_)) => return Some(Event::NotText(conn)),
+            _ => source = error.source(),
+        }
+    }
+    None
+}
+
+/// Writes what is ready, whenever something is, until the core closes the connection.
+async fn write(sink: &mut SplitSink<WebSocket, Message>, conn: ConnId, link: &Link, shell: &Shell) {
+    loop {
+        link.wake.notified().await;
+        while link.close.get().is_none()
+            && let Some(frame) = shell.take_frame(conn)
+        {
+            let sent = sink.send(Message::Text(frame.into()));
+            match tokio::time::timeout(Duration::from_millis(WRITE_MS), sent).await {
+                Ok(Ok(())) => {}
+                // The reader sees the end too, and tells the core.
+                Ok(Err(_)) => return,
+                Err(_) => shell.handle(Event::Stalled(conn)),
+            }
+        }
+        if let Some((close, reason)) = link.close.get() {
+            send_close(sink, *close, reason.clone()).await;
+            return;
+        }
+    }
+}
+
+async fn send_close(sink: &mut SplitSink<WebSocket, Message>, close: Close, reason: String) {
+    let frame = CloseFrame {
+        code: close.number(),
+        reason: reason.into(),
+    };
+    let sent = sink.send(Message::Close(Some(frame)));
+    let _ = tokio::time::timeout(Duration::from_millis(CLOSE_MS), sent).await;
+}
+
+/// Reads on until the client has answered the close. A socket closed with unread bytes would take the close frame with it.
+async fn drain(stream: &mut SplitStream<WebSocket>) {
+    let until_end = async {
+        while let Some(message) = stream.next().await {
+            if message.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_millis(CLOSE_MS), until_end).await;
+}
