@@ -31,38 +31,26 @@ const wasmFeatures = [
 async function wasm({ names }) {
   const compiled = "target/wasm32-unknown-unknown/wasm/longhaul.wasm";
   const out = "js/src/wasm";
-  const step1 = {
+  const what = {
     inputs: [...tools, ...rust, "xtask"],
     outputs: [`${out}/longhaul.js`, `${out}/longhaul_bg.wasm`],
     variant: `${await ask("rustc", ["--version"])}${names ? " with names" : ""}`,
   };
-  return stepIfChanged("client wasm", step1, async () => {
-    await step("compile the client to wasm (half a minute the first time)", () =>
-      run("cargo", [
-        "build",
-        "--profile",
-        "wasm",
-        "--target",
-        "wasm32-unknown-unknown",
-        "-p",
-        "longhaul",
-        "--lib",
-      ]),
-    );
+  const compile = [
+    "build",
+    "--profile",
+    "wasm",
+    "--target",
+    "wasm32-unknown-unknown",
+    "-p",
+    "longhaul",
+    "--lib",
+  ];
+  const bind = ["run", "-q", "-p", "xtask", "--", "bindings", ...(names ? ["--names"] : []), compiled, out];
+  return stepIfChanged("client wasm", what, async () => {
+    await step("compile the client to wasm", () => run("cargo", compile), "half a minute the first time");
     rmSync(join(root, out), { recursive: true, force: true });
-    await step("make its bindings (the generator compiles for a minute the first time)", () =>
-      run("cargo", [
-        "run",
-        "-q",
-        "-p",
-        "xtask",
-        "--",
-        "bindings",
-        ...(names ? ["--names"] : []),
-        compiled,
-        out,
-      ]),
-    );
+    await step("make its bindings", () => run("cargo", bind), "a minute the first time");
     const bound = join(root, out, "longhaul_bg.wasm");
     await step("optimise it", () =>
       run(bin("wasm-opt"), [

@@ -76,9 +76,9 @@ export function bin(name) {
   return join(root, "node_modules", ".bin", name);
 }
 
-/** Says what begins, runs it, says how long it took. */
-export async function step(name, work) {
-  console.log(`▸ ${name}`);
+/** Says what begins, and in `hint` how long to wait; runs it; says how long it took. */
+export async function step(name, work, hint) {
+  console.log(`▸ ${name}${hint ? ` (${hint})` : ""}`);
   const startMs = Date.now();
   const result = await work();
   console.log(`✓ ${name} (${seconds(Date.now() - startMs)})`);
