@@ -2,13 +2,7 @@
 //!
 //! Owns the count of failures and how it falls again. Knows neither clock nor connection.
 
-use crate::config::{BackoffPolicy, Jitter};
-
-/// No attempt follows the last one sooner than this, ms, whatever chance says. Chosen: a wake-up should feel immediate, a loop should not spin.
-pub(crate) const FLOOR_MS: u64 = 100;
-
-/// Time on a useful connection that halves the count of failures, ms. Chosen: two default windows past the first.
-pub(crate) const DECAY_MS: u64 = 5_000;
+use crate::config::{BACKOFF_DECAY_MS, BACKOFF_FLOOR_MS, BackoffPolicy, Jitter};
 
 /// Full jitter over a floor with a cap.
 #[derive(Clone, Debug)]
@@ -38,11 +32,11 @@ impl Backoff {
         };
         if hub_floor_ms > 0 {
             hub_floor_ms.saturating_add(drawn)
-        } else if self.policy.jitter == Jitter::Full && window > FLOOR_MS {
+        } else if self.policy.jitter == Jitter::Full && window > BACKOFF_FLOOR_MS {
             // Scaled, not clamped: clamping would let a tenth of the clients meet at the floor.
-            FLOOR_MS + drawn * (window - FLOOR_MS) / window
+            BACKOFF_FLOOR_MS + drawn * (window - BACKOFF_FLOOR_MS) / window
         } else {
-            drawn.max(FLOOR_MS)
+            drawn.max(BACKOFF_FLOOR_MS)
         }
     }
 
@@ -58,9 +52,9 @@ impl Backoff {
         window
     }
 
-    /// A connection that was useful for `ms` has ended: half the failures are forgiven for each [`DECAY_MS`].
+    /// A connection that was useful for `ms` has ended: half the failures are forgiven for each [`BACKOFF_DECAY_MS`].
     pub(crate) fn was_useful_for(&mut self, ms: u64) {
-        let halvings = u32::try_from(ms / DECAY_MS).unwrap_or(u32::MAX);
+        let halvings = u32::try_from(ms / BACKOFF_DECAY_MS).unwrap_or(u32::MAX);
         self.failures = self.failures.checked_shr(halvings).unwrap_or(0);
     }
 
@@ -110,8 +104,8 @@ mod tests {
             backoff.failures = failures;
             let mut rng = fastrand::Rng::with_seed(seed);
             let delay = backoff.delay_ms(&mut rng, 0);
-            prop_assert!(delay >= FLOOR_MS);
-            prop_assert!(delay <= cap.max(FLOOR_MS));
+            prop_assert!(delay >= BACKOFF_FLOOR_MS);
+            prop_assert!(delay <= cap.max(BACKOFF_FLOOR_MS));
         }
 
         #[test]
@@ -130,7 +124,7 @@ mod tests {
         for _ in 0..100_000 {
             let mut backoff = Backoff::new(policy(Jitter::Full));
             let delay = backoff.delay_ms(&mut rng, 0);
-            tenths[usize::try_from((delay - FLOOR_MS) * 10 / 901).unwrap()] += 1;
+            tenths[usize::try_from((delay - BACKOFF_FLOOR_MS) * 10 / 901).unwrap()] += 1;
         }
         for count in tenths {
             assert!((9_500..10_500).contains(&count), "{tenths:?}");
@@ -153,13 +147,13 @@ mod tests {
         for _ in 0..8 {
             backoff.delay_ms(&mut rng, 0);
         }
-        backoff.was_useful_for(DECAY_MS - 1);
+        backoff.was_useful_for(BACKOFF_DECAY_MS - 1);
         assert_eq!(backoff.failures, 8);
-        backoff.was_useful_for(DECAY_MS);
+        backoff.was_useful_for(BACKOFF_DECAY_MS);
         assert_eq!(backoff.failures, 4);
-        backoff.was_useful_for(2 * DECAY_MS);
+        backoff.was_useful_for(2 * BACKOFF_DECAY_MS);
         assert_eq!(backoff.failures, 1);
-        backoff.was_useful_for(1_000 * DECAY_MS);
+        backoff.was_useful_for(1_000 * BACKOFF_DECAY_MS);
         assert_eq!(backoff.failures, 0);
     }
 }

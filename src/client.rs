@@ -125,13 +125,12 @@ impl Client {
                 }
             }
             Event::Subscribe { no, topic, from } => {
-                let established = self.connection.established();
-                self.subscriptions
-                    .add(no, topic, from, established, effects);
+                let greeted = self.connection.greeted();
+                self.subscriptions.add(no, topic, from, greeted, effects);
             }
             Event::Unsubscribe { no } => {
-                let established = self.connection.established();
-                self.subscriptions.remove(no, established, effects);
+                let greeted = self.connection.greeted();
+                self.subscriptions.remove(no, greeted, effects);
             }
             Event::Publish(new) => self.publish(now, &new, effects),
             Event::Reconnect => {

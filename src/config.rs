@@ -20,6 +20,12 @@ pub const HELD_RUNS_MAX: usize = 256;
 /// The same in characters of payload.
 pub const HELD_CHARS_MAX: u64 = 1024 * 1024;
 
+/// No attempt follows the last one sooner than this, ms, whatever chance says. Chosen: a wake-up should feel immediate, a loop should not spin.
+pub const BACKOFF_FLOOR_MS: u64 = 100;
+
+/// Time on a useful connection that halves the count of failures, ms. Chosen: two default windows past the first.
+pub const BACKOFF_DECAY_MS: u64 = 5_000;
+
 /// How a client waits between attempts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BackoffPolicy {

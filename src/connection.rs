@@ -162,6 +162,16 @@ impl Connection {
         }
     }
 
+    /// The connection over which our hello has gone out: more records may follow it.
+    pub(crate) fn greeted(&self) -> Option<ConnectionId> {
+        match self.state {
+            State::AwaitingWelcome { connection, .. } | State::Connected { connection, .. } => {
+                Some(connection)
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_current(&self, connection: ConnectionId) -> bool {
         self.current() == Some(connection)
     }

@@ -46,13 +46,13 @@ impl Subscriptions {
         self.all.get_mut(at)
     }
 
-    /// Adds a subscription and asks for it where a connection is established.
+    /// Adds a subscription and asks for it where a hello has gone out; else the next hello brings it.
     pub(crate) fn add(
         &mut self,
         no: TopicNo,
         topic: &str,
         from: From,
-        established: Option<ConnectionId>,
+        greeted: Option<ConnectionId>,
         effects: &mut Vec<Effect>,
     ) {
         debug_assert!(
@@ -65,7 +65,7 @@ impl Subscriptions {
             from,
             stream: Stream::AwaitingAnswer,
         };
-        if let Some(connection) = established {
+        if let Some(connection) = greeted {
             let mut records = String::new();
             subscription.ask(&mut records);
             effects.push(Effect::Send {
@@ -80,13 +80,13 @@ impl Subscriptions {
     pub(crate) fn remove(
         &mut self,
         no: TopicNo,
-        established: Option<ConnectionId>,
+        greeted: Option<ConnectionId>,
         effects: &mut Vec<Effect>,
     ) {
         let Some(at) = self.at(no) else { return };
         let mut gone = self.all.remove(at);
         gone.discard_held(effects);
-        if let Some(connection) = established {
+        if let Some(connection) = greeted {
             let mut records = String::new();
             ToHub::Unsubscribe { no }.encode(&mut records);
             effects.push(Effect::Send {

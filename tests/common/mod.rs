@@ -1,0 +1,142 @@
+//! A client and a virtual clock, for tests that play the hub by hand.
+
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses its part; a test fails by panicking"
+)]
+
+use longhaul::config::Config;
+use longhaul::ids::{Chain, ConnectionId, From, Seq, TopicNo};
+use longhaul::{Client, Effect, Event, NewPublication, Run, Time};
+
+pub const EPOCH: &str = "00c0ffee00c0ffee";
+
+/// A client whose clock moves only when told.
+pub struct Rig {
+    pub client: Client,
+    pub now: Time,
+    last_no: u32,
+    last_request: u32,
+    last_run: u32,
+}
+
+impl Rig {
+    pub fn new(config: &Config) -> Self {
+        Self {
+            client: Client::new(config),
+            now: Time(1_000_000),
+            last_no: 0,
+            last_request: 0,
+            last_run: 0,
+        }
+    }
+
+    /// One that has started, and one that has been welcomed.
+    pub fn connected() -> (Self, ConnectionId) {
+        let mut rig = Self::new(&Config::default());
+        rig.handle(Event::Start);
+        let connection = rig.greet();
+        (rig, connection)
+    }
+
+    pub fn handle(&mut self, event: Event<'_>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        self.client.handle(self.now, event, &mut effects);
+        effects
+    }
+
+    pub fn after(&mut self, ms: u64, event: Event<'_>) -> Vec<Effect> {
+        self.now = self.now.plus(ms);
+        self.handle(event)
+    }
+
+    /// Lets the time come that the client asked for.
+    pub fn at_deadline(&mut self) -> Vec<Effect> {
+        self.now = self.client.deadline().unwrap();
+        self.handle(Event::Deadline)
+    }
+
+    pub fn record(&mut self, connection: ConnectionId, text: &str) -> Vec<Effect> {
+        self.handle(Event::Record { connection, text })
+    }
+
+    /// Opens the attempt under way and welcomes the client.
+    pub fn greet(&mut self) -> ConnectionId {
+        // Connections are numbered from 1, one an attempt.
+        let connection = ConnectionId(self.client.metrics(self.now).attempts);
+        self.handle(Event::Opened { connection });
+        self.record(connection, "welcome s1 1763779200000");
+        connection
+    }
+
+    pub fn lose(&mut self, connection: ConnectionId, code: u16) -> Vec<Effect> {
+        self.handle(Event::Ended {
+            connection,
+            code,
+            reason: "",
+        })
+    }
+
+    pub fn subscribe(&mut self, topic: &str, from: From) -> (TopicNo, Vec<Effect>) {
+        self.last_no += 1;
+        let no = TopicNo(self.last_no);
+        let effects = self.handle(Event::Subscribe { no, topic, from });
+        (no, effects)
+    }
+
+    pub fn publish(&mut self, topic: &str) -> Vec<Effect> {
+        self.publish_with(topic, None, None)
+    }
+
+    pub fn publish_with(
+        &mut self,
+        topic: &str,
+        ttl_ms: Option<u64>,
+        key: Option<&str>,
+    ) -> Vec<Effect> {
+        self.last_request += 1;
+        self.handle(Event::Publish(NewPublication {
+            request: self.last_request,
+            topic,
+            bytes: 10,
+            ttl_ms,
+            key,
+        }))
+    }
+
+    /// Messages `first..first + count` arrive.
+    pub fn messages(
+        &mut self,
+        connection: ConnectionId,
+        no: TopicNo,
+        first: u64,
+        count: u32,
+    ) -> (u32, Vec<Effect>) {
+        self.last_run += 1;
+        let run = Run {
+            id: self.last_run,
+            first: Seq(first),
+            count,
+            chain: Chain(first + u64::from(count) - 1),
+            chars: 10,
+        };
+        let effects = self.handle(Event::Messages {
+            connection,
+            no,
+            run,
+        });
+        (self.last_run, effects)
+    }
+}
+
+/// The text that goes out, frames joined; publications as their head.
+pub fn sent(effects: &[Effect]) -> String {
+    let texts = effects.iter().filter_map(|effect| match effect {
+        Effect::Send { records, .. } => Some(records.as_str()),
+        Effect::SendPublication { head, .. } => Some(head.as_str()),
+        _ => None,
+    });
+    texts.collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,217 @@
+//! The golden frames of tests/fixtures/frames.json, which TypeScript reads as well: rules W3 to W7, C1 to C6, H1 to H9.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use longhaul::frame::{Body, DecodeError, Start, ToClient, ToHub, records};
+use longhaul::ids::{Cursor, Epoch, From};
+use longhaul::push_epoch;
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+fn golden() -> Value {
+    serde_json::from_str(include_str!("fixtures/frames.json")).unwrap()
+}
+
+fn each(table: &str, check: impl Fn(&str, &Value)) {
+    let golden = golden();
+    let rows = golden[table].as_array().unwrap();
+    assert!(!rows.is_empty());
+    for row in rows {
+        check(row["record"].as_str().unwrap(), row);
+    }
+}
+
+#[test]
+fn every_golden_record_to_the_hub_means_what_it_says_and_is_written_the_same() {
+    each("toHub", |record, row| {
+        let decoded = ToHub::decode(record).unwrap();
+        assert_eq!(to_hub_meaning(&decoded), row["means"], "{record}");
+        let mut frame = String::new();
+        decoded.encode(&mut frame);
+        assert_eq!(frame, record);
+    });
+}
+
+#[test]
+fn every_golden_record_to_a_client_means_what_it_says_and_is_written_the_same() {
+    each("toClient", |record, row| {
+        let decoded = ToClient::decode(record).unwrap();
+        assert_eq!(to_client_meaning(&decoded), row["means"], "{record}");
+        let mut frame = String::new();
+        decoded.encode(&mut frame);
+        assert_eq!(frame, record);
+    });
+}
+
+#[test]
+fn every_bad_record_is_refused_by_the_name_of_its_fault() {
+    let check = |error: Option<DecodeError>, record: &str, row: &Value| {
+        let error = error.map(|error| error.to_string());
+        assert_eq!(error.as_deref(), row["error"].as_str(), "{record}");
+    };
+    each("badToHub", |record, row| {
+        check(ToHub::decode(record).err(), record, row);
+    });
+    each("badToClient", |record, row| {
+        check(ToClient::decode(record).err(), record, row);
+    });
+}
+
+#[test]
+fn w2_records_share_a_frame_and_empty_ones_are_ignored() {
+    let mut frame = String::new();
+    ToHub::Ping { t: 1 }.encode(&mut frame);
+    ToHub::Pong { t: 2 }.encode(&mut frame);
+    assert_eq!(frame, "ping 1\npong 2");
+    assert_eq!(
+        records("\nping 1\n\npong 2\n").collect::<Vec<_>>(),
+        ["ping 1", "pong 2"]
+    );
+}
+
+#[test]
+fn w3_unknown_options_are_ignored_and_known_ones_come_in_any_order() {
+    let ToHub::Hello { session, token, .. } =
+        ToHub::decode("hello 1 later=thing token=t session=s").unwrap()
+    else {
+        panic!("a hello");
+    };
+    assert_eq!((session, token), (Some("s"), Some("t")));
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_codec_panic(text in "\\PC{0,60}", verb in 0_usize..12) {
+        let verbs = ["hello", "sub", "unsub", "pub", "ping", "m", "b", "ack", "nack", "welcome", "subscribed", "refused"];
+        let record = format!("{} {text}", verbs[verb]);
+        for record in [text.as_str(), &record] {
+            drop(ToHub::decode(record));
+            drop(ToClient::decode(record));
+        }
+    }
+
+    #[test]
+    fn a_truncated_record_is_read_as_no_more_than_is_there(cut in 0_usize..60) {
+        let golden = golden();
+        for row in golden["toClient"].as_array().unwrap() {
+            let record = row["record"].as_str().unwrap();
+            if let Some(cut) = record.get(..cut).filter(|cut| cut.len() < record.len())
+                && let Ok(decoded) = ToClient::decode(cut) {
+                let mut again = String::new();
+                decoded.encode(&mut again);
+                prop_assert!(cut.starts_with(&again), "{cut:?} was read as {again:?}");
+            }
+        }
+    }
+}
+
+fn hex(epoch: Epoch) -> String {
+    let mut text = String::new();
+    push_epoch(&mut text, epoch);
+    text
+}
+
+fn cursor(cursor: &Cursor) -> Value {
+    json!({ "epoch": hex(cursor.epoch), "seq": cursor.seq.0, "chain": cursor.chain.0 })
+}
+
+fn present<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {
+    let fields = fields
+        .into_iter()
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)));
+    Value::Object(fields.collect::<Map<_, _>>())
+}
+
+fn to_hub_meaning(record: &ToHub<'_>) -> Value {
+    match record {
+        ToHub::Hello {
+            version,
+            client,
+            session,
+            token,
+        } => json!({ "hello": present([
+            ("version", Some(json!(version))),
+            ("client", client.map(Value::from)),
+            ("session", session.map(Value::from)),
+            ("token", token.map(Value::from)),
+        ]) }),
+        ToHub::Subscribe { no, topic, from } => {
+            let from = match from {
+                From::Live => json!("live"),
+                From::Start => json!("start"),
+                From::Seq(seq) => json!(seq.0),
+                From::After(after) => cursor(after),
+            };
+            json!({ "sub": { "no": no.0, "topic": topic, "from": from } })
+        }
+        ToHub::Unsubscribe { no } => json!({ "unsub": { "no": no.0 } }),
+        ToHub::Publish(p) => json!({ "pub": {
+            "producer": p.producer, "n": p.n.0, "prev": p.prev.0, "topic": p.topic, "payload": p.payload,
+        } }),
+        ToHub::Ping { t } => json!({ "ping": { "t": t } }),
+        ToHub::Pong { t } => json!({ "pong": { "t": t } }),
+    }
+}
+
+fn to_client_meaning(record: &ToClient<'_>) -> Value {
+    match record {
+        ToClient::Welcome(w) => json!({ "welcome": present([
+            ("session", Some(json!(w.session))),
+            ("now", Some(json!(w.now))),
+            ("ping", w.ping_ms.map(Value::from)),
+            ("wait", w.wait_ms.map(Value::from)),
+            ("frame", w.frame_bytes_max.map(Value::from)),
+            ("payload", w.payload_bytes_max.map(Value::from)),
+        ]) }),
+        ToClient::Subscribed(start) => json!({ "subscribed": start_meaning(start, None) }),
+        ToClient::ResumeFailed { reason, start } => {
+            json!({ "resume_failed": start_meaning(start, Some(reason.as_str())) })
+        }
+        ToClient::Refused { no, code, message } => {
+            json!({ "refused": { "no": no.0, "code": code, "message": message } })
+        }
+        ToClient::Messages(m) => match m.body {
+            Body::One { id, payload } => json!({ "m": {
+                "no": m.no.0, "seq": m.first.0, "chain": m.chain.0, "at": m.at, "id": id,
+                "payload": serde_json::from_str::<Value>(payload).unwrap(),
+            } }),
+            Body::Batch { count, array } => json!({ "b": {
+                "no": m.no.0, "seq": m.first.0, "count": count, "chain": m.chain.0, "at": m.at,
+                "array": serde_json::from_str::<Value>(array).unwrap(),
+            } }),
+        },
+        ToClient::Ack {
+            producer,
+            n,
+            epoch,
+            seq,
+            duplicate,
+        } => json!({ "ack": {
+            "producer": producer, "n": n.0, "epoch": hex(*epoch), "seq": seq.0, "duplicate": duplicate,
+        } }),
+        ToClient::Nack {
+            producer,
+            n,
+            code,
+            message,
+        } => {
+            json!({ "nack": { "producer": producer, "n": n.0, "code": code, "message": message } })
+        }
+        ToClient::Ping { t } => json!({ "ping": { "t": t } }),
+        ToClient::Pong { t } => json!({ "pong": { "t": t } }),
+    }
+}
+
+fn start_meaning(start: &Start, reason: Option<&str>) -> Value {
+    let mut meaning = cursor(&start.after);
+    meaning["no"] = json!(start.no.0);
+    meaning["head"] = json!(start.head.0);
+    if let Some(reason) = reason {
+        meaning["reason"] = json!(reason);
+    }
+    meaning
+}

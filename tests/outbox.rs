@@ -1,0 +1,247 @@
+//! Publications: kept until the hub's verdict, sent again after a reconnect, in order within a topic.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use common::{EPOCH, Rig, sent};
+use longhaul::config::{Config, OutboxLimits, WINDOW_ROWS_MAX};
+use longhaul::ids::{ConnectionId, RowNo};
+use longhaul::{Effect, Event, NewPublication, Outcome, PublishRefusal};
+
+fn ack(rig: &mut Rig, connection: ConnectionId, n: u64) -> Vec<Effect> {
+    let producer = rig.client.producer().to_owned();
+    rig.record(connection, &format!("ack {producer} {n} {EPOCH} {n} 0"))
+}
+
+fn nack(rig: &mut Rig, connection: ConnectionId, n: u64, code: &str) -> Vec<Effect> {
+    let producer = rig.client.producer().to_owned();
+    rig.record(connection, &format!("nack {producer} {n} {code} because"))
+}
+
+/// `n prev topic` of each publication that goes out.
+fn heads(effects: &[Effect]) -> Vec<String> {
+    let heads = effects.iter().filter_map(|effect| match effect {
+        Effect::SendPublication { head, .. } => {
+            Some(head.trim_end().splitn(3, ' ').nth(2).unwrap().to_owned())
+        }
+        _ => None,
+    });
+    heads.collect()
+}
+
+#[test]
+fn c6_prev_names_the_row_before_in_the_topic_while_that_has_no_verdict() {
+    let (mut rig, connection) = Rig::connected();
+    assert_eq!(heads(&rig.publish("a")), ["1 0 a"]);
+    assert_eq!(heads(&rig.publish("b")), ["2 0 b"]);
+    assert_eq!(heads(&rig.publish("a")), ["3 1 a"]);
+    ack(&mut rig, connection, 1);
+    ack(&mut rig, connection, 3);
+    assert_eq!(heads(&rig.publish("a")), ["4 0 a"]);
+}
+
+#[test]
+fn s04_what_has_no_verdict_is_sent_again_in_order_after_a_reconnect() {
+    let (mut rig, connection) = Rig::connected();
+    for topic in ["a", "b", "a"] {
+        rig.publish(topic);
+    }
+    ack(&mut rig, connection, 1);
+    rig.lose(connection, 1006);
+    rig.at_deadline();
+    let connection = ConnectionId(2);
+    rig.handle(Event::Opened { connection });
+    let effects = rig.record(connection, "welcome s1 1");
+    assert_eq!(heads(&effects), ["2 0 b", "3 0 a"]);
+    let producer = rig.client.producer().to_owned();
+    let effects = rig.record(connection, &format!("ack {producer} 3 {EPOCH} 9 1"));
+    assert!(
+        matches!(
+            effects.as_slice(),
+            [Effect::Settled {
+                row: RowNo(3),
+                attempts: 2,
+                outcome: Outcome::Acked {
+                    duplicate: true,
+                    ..
+                }
+            }]
+        ),
+        "{effects:?}"
+    );
+    assert_eq!(rig.client.metrics(rig.now).retries, 2);
+    assert_eq!(rig.client.outbox_rows(), 1);
+}
+
+#[test]
+fn c8_the_window_bounds_what_is_on_its_way_and_an_ack_makes_room() {
+    let (mut rig, connection) = Rig::connected();
+    let mut sent = 0;
+    for _ in 0..WINDOW_ROWS_MAX + 10 {
+        sent += heads(&rig.publish("a")).len();
+    }
+    assert_eq!(sent, WINDOW_ROWS_MAX);
+    assert_eq!(heads(&ack(&mut rig, connection, 1)), ["257 256 a"]);
+}
+
+#[test]
+fn c8_a_payload_larger_than_the_whole_window_still_goes_alone() {
+    let (mut rig, connection) = Rig::connected();
+    rig.lose(connection, 1006);
+    rig.at_deadline();
+    let connection = ConnectionId(2);
+    rig.handle(Event::Opened { connection });
+    rig.record(connection, "welcome s1 1 payload=10000000");
+    let mut publish = |request| {
+        rig.handle(Event::Publish(NewPublication {
+            request,
+            topic: "a",
+            bytes: 1_000_000,
+            ttl_ms: None,
+            key: None,
+        }))
+    };
+    assert_eq!(heads(&publish(1)), ["1 0 a"]);
+    assert_eq!(heads(&publish(2)), [""; 0]);
+    assert_eq!(heads(&ack(&mut rig, connection, 1)), ["2 0 a"]);
+}
+
+#[test]
+fn h9_out_of_order_sends_again_once_and_is_no_verdict() {
+    let (mut rig, connection) = Rig::connected();
+    rig.publish("a");
+    rig.publish("a");
+    assert_eq!(
+        heads(&nack(&mut rig, connection, 2, "out_of_order")),
+        ["2 1 a"]
+    );
+    ack(&mut rig, connection, 1);
+    assert_eq!(
+        heads(&nack(&mut rig, connection, 2, "out_of_order")),
+        ["2 0 a"]
+    );
+    assert_eq!(rig.client.outbox_rows(), 1);
+}
+
+#[test]
+fn h9_busy_pauses_and_then_sends_again() {
+    let (mut rig, connection) = Rig::connected();
+    rig.publish("a");
+    assert_eq!(heads(&nack(&mut rig, connection, 1, "busy")), [""; 0]);
+    let pause = rig.client.deadline().unwrap().since(rig.now);
+    assert!((500..=1_000).contains(&pause), "{pause}");
+    assert_eq!(heads(&rig.at_deadline()), ["1 0 a"]);
+}
+
+#[test]
+fn s16_a_row_that_the_hub_refuses_for_good_dies_with_its_reason_and_the_next_goes_on() {
+    let (mut rig, connection) = Rig::connected();
+    rig.publish("a");
+    rig.publish("a");
+    let effects = nack(&mut rig, connection, 1, "payload_invalid");
+    let dead = Outcome::Dead {
+        code: "payload_invalid".to_owned(),
+        message: "because".to_owned(),
+    };
+    let settled = Effect::Settled {
+        row: RowNo(1),
+        attempts: 1,
+        outcome: dead,
+    };
+    assert_eq!(effects, [settled]);
+    assert_eq!(heads(&rig.publish("a")), ["3 2 a"]);
+}
+
+#[test]
+fn a_verdict_for_another_producer_or_an_unknown_row_changes_nothing() {
+    let (mut rig, connection) = Rig::connected();
+    rig.publish("a");
+    assert_eq!(
+        rig.record(connection, &format!("ack other 1 {EPOCH} 1 0")),
+        []
+    );
+    assert_eq!(ack(&mut rig, connection, 9), []);
+    assert_eq!(rig.client.outbox_rows(), 1);
+}
+
+#[test]
+fn s15_a_row_that_was_never_sent_in_its_time_dies_and_its_followers_close_ranks() {
+    let mut rig = Rig::new(&Config::default());
+    rig.publish("a");
+    rig.publish_with("a", Some(5_000), None);
+    rig.publish("a");
+    rig.now = rig.now.plus(5_000);
+    let effects = rig.handle(Event::Deadline);
+    assert!(
+        matches!(effects.as_slice(), [Effect::Settled { row: RowNo(2), outcome: Outcome::Dead { code, .. }, .. }] if code == "expired"),
+        "{effects:?}"
+    );
+    rig.handle(Event::Start);
+    rig.handle(Event::Opened {
+        connection: ConnectionId(1),
+    });
+    let effects = rig.record(ConnectionId(1), "welcome s1 1");
+    assert_eq!(heads(&effects), ["1 0 a", "3 1 a"]);
+}
+
+#[test]
+fn a_row_that_was_sent_outlives_its_time_because_the_hub_may_have_it() {
+    let (mut rig, connection) = Rig::connected();
+    rig.publish_with("a", Some(5_000), None);
+    rig.lose(connection, 1006);
+    rig.after(10_000, Event::Deadline);
+    assert_eq!(rig.client.outbox_rows(), 1);
+}
+
+#[test]
+fn a_key_replaces_an_unsent_row_in_its_place_and_never_a_sent_one() {
+    let mut rig = Rig::new(&Config::default());
+    rig.publish_with("a", None, Some("k"));
+    rig.publish("a");
+    let queued = |request, row| Effect::Queued {
+        request,
+        row: RowNo(row),
+    };
+    assert_eq!(rig.publish_with("a", None, Some("k")), [queued(3, 1)]);
+    assert_eq!(rig.publish_with("b", None, Some("k")), [queued(4, 3)]);
+    rig.handle(Event::Start);
+    rig.greet();
+    let effects = rig.publish_with("a", None, Some("k"));
+    assert_eq!(effects.first(), Some(&queued(5, 4)));
+    assert!(sent(&effects).contains(" 4 2 a "), "{effects:?}");
+}
+
+#[test]
+fn the_outbox_refuses_at_its_limits_and_keeps_what_it_has() {
+    let mut rig = Rig::new(&Config {
+        outbox: OutboxLimits {
+            rows_max: 2,
+            bytes_max: 1_000_000,
+        },
+        ..Config::default()
+    });
+    rig.publish("a");
+    rig.publish_with("a", None, Some("k"));
+    let refused = |request, why| Effect::PublishRefused { request, why };
+    assert_eq!(rig.publish("a"), [refused(3, PublishRefusal::OutboxFull)]);
+    let effects = rig.publish_with("a", None, Some("k"));
+    assert!(
+        matches!(effects.as_slice(), [Effect::Queued { .. }]),
+        "a replacement needs no room"
+    );
+    let effects = rig.handle(Event::Publish(NewPublication {
+        request: 9,
+        topic: "a",
+        bytes: 65_537,
+        ttl_ms: None,
+        key: Some("k"),
+    }));
+    let too_large = PublishRefusal::PayloadTooLarge { bytes_max: 65_536 };
+    assert_eq!(effects, [refused(9, too_large)]);
+    assert_eq!(rig.client.outbox_rows(), 2);
+}
