@@ -42,7 +42,7 @@ async function runHub() {
     stopping = true;
     patience = setTimeout(() => hub.kill("SIGKILL"), stopMs);
   };
-  process.once("SIGINT", stop).once("SIGTERM", stop);
+  process.on("SIGINT", stop).on("SIGTERM", stop);
 
   createInterface({ input: hub.stdout }).on("line", (line) => {
     const url = /ready on (https?:\/\/\S+)/.exec(line)?.[1];

@@ -12,9 +12,13 @@ export class Stop extends Error {}
 
 const children = new Set();
 let handled = false;
+let ending = false;
 for (const signal of ["SIGINT", "SIGTERM"]) {
-  // A terminal sends Ctrl-C to the whole group, `kill` only to us: either way no child may outlive the script.
-  process.once(signal, () => {
+  // A terminal sends Ctrl-C to the whole group and npm passes it on once more, `kill` reaches only us: either way no
+  // child may outlive the script, and only the first one counts.
+  process.on(signal, () => {
+    if (ending) return;
+    ending = true;
     for (const child of children) child.kill(signal);
     if (!handled) process.exit(signal === "SIGINT" ? 130 : 143);
   });
