@@ -19,7 +19,7 @@ interface Note {
 
 export interface Board {
   show(message: Message<unknown>): void;
-  gap(fromSeq: number, toSeq: number): void;
+  gap(text: string): void;
 }
 
 export interface BoardEvents {
@@ -35,10 +35,9 @@ export function createBoard(client: Client, topicName: string, events: BoardEven
   const nameInput = byId("board-name", HTMLInputElement);
   const textInput = byId("board-input", HTMLInputElement);
   const jump = byId("board-jump", HTMLButtonElement);
-  /** Own entries by publication id, until their message has come back. */
-  const own = new Map<string, HTMLLIElement>();
-  /** Ids of messages that were here before `publish` told us theirs. */
-  const early = new Map<string, Message<unknown>>();
+  /** Own entries that are acknowledged and wait for their message, and entries of messages, by epoch and seq. */
+  const acknowledged = new Map<string, HTMLLIElement>();
+  const shown = new Map<string, HTMLLIElement>();
 
   nameInput.maxLength = nameCharsMax;
   textInput.maxLength = textCharsMax;
@@ -67,20 +66,19 @@ export function createBoard(client: Client, topicName: string, events: BoardEven
     else jump.hidden = false;
   };
 
-  const settle = (entry: HTMLLIElement, message: Message<unknown>): void => {
-    entry.classList.remove("is-sending");
-    entry.remove();
-    stamp(entry, message);
-    place(entry);
-  };
-
+  /** The outcome and the message come in any order; whichever is second puts the entry in its place. */
   const follow = async (entry: HTMLLIElement, receipt: Receipt): Promise<void> => {
-    const arrived = early.get(receipt.id);
-    if (arrived !== undefined) settle(entry, arrived);
-    else own.set(receipt.id, entry);
-    const { seq } = await receipt.acked;
+    const { epoch, seq } = await receipt.acked;
     entry.dataset["acked"] = String(seq);
-    if (entry.classList.contains("is-sending")) setMeta(entry, `sent, #${seq}`);
+    const key = `${epoch}/${seq}`;
+    const arrived = shown.get(key);
+    if (arrived === undefined) {
+      acknowledged.set(key, entry);
+      setMeta(entry, `sent, #${seq}`);
+    } else {
+      settle(entry, Number(arrived.dataset["publishedAtMs"]), seq);
+      arrived.replaceWith(entry);
+    }
   };
 
   const send = async (note: Note): Promise<void> => {
@@ -113,21 +111,20 @@ export function createBoard(client: Client, topicName: string, events: BoardEven
 
   return {
     show(message) {
-      const { id, data, seq } = message;
-      const mine = id === undefined ? undefined : own.get(id);
-      if (id !== undefined) {
-        own.delete(id);
-        early.set(id, message);
-        if (early.size > entriesMax) early.delete(early.keys().next().value ?? "");
+      const { data, epoch, seq, publishedAtMs } = message;
+      const key = `${epoch}/${seq}`;
+      const entry = acknowledged.get(key) ?? (isNote(data) ? noteEntry(data, false) : undefined);
+      acknowledged.delete(key);
+      if (entry === undefined) {
+        events.onUnreadable(seq);
+        return;
       }
-      if (mine !== undefined) settle(mine, message);
-      else if (isNote(data)) place(stamp(noteEntry(data, false), message));
-      else events.onUnreadable(seq);
+      settle(entry, publishedAtMs, seq);
+      place(entry);
+      shown.set(key, entry);
+      if (shown.size > entriesMax) shown.delete(shown.keys().next().value ?? "");
     },
-    gap(fromSeq, toSeq) {
-      const range = fromSeq === toSeq ? `Message ${fromSeq} is` : `Messages ${fromSeq} to ${toSeq} are`;
-      place(element("li", "board-gap", `${range} no longer on the hub.`));
-    },
+    gap: (text) => place(element("li", "board-gap", text)),
   };
 }
 
@@ -153,10 +150,12 @@ function noteEntry({ name, text }: Note, isOwn: boolean): HTMLLIElement {
   return element("li", `note${isOwn ? " is-own" : ""}`, avatar, element("div", "note-body", head, body));
 }
 
-function stamp(entry: HTMLLIElement, { seq, publishedAtMs }: Message<unknown>): HTMLLIElement {
+/** The hub has it, at this place. */
+function settle(entry: HTMLLIElement, publishedAtMs: number, seq: number): void {
+  entry.classList.remove("is-sending");
   entry.dataset["seq"] = String(seq);
+  entry.dataset["publishedAtMs"] = String(publishedAtMs);
   setMeta(entry, `${formatClock(publishedAtMs)} · #${seq}`);
-  return entry;
 }
 
 function setMeta(entry: HTMLLIElement, text: string): void {

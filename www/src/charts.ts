@@ -18,6 +18,7 @@ export interface HostCharts {
   push(message: Message<HostFigures>): void;
   /** The messages before the next one are lost. */
   gap(): void;
+  /** At the next frame, however often it is called before. */
   draw(): void;
 }
 
@@ -166,7 +167,6 @@ export function createHostCharts(theme: Theme, timeline: Timeline, clock: HubClo
         cores = data.cpu.length;
         build();
       }
-      schedule();
     },
     gap() {
       gapAhead = true;

@@ -1,8 +1,8 @@
 // The connection panel: what holds now, in words and figures, and the three buttons.
 
-import type { Client, Status, TransportName } from "longhaul";
+import type { Client, CloseReason, Status, TransportName } from "longhaul";
 import { byId, setText } from "./dom";
-import { formatDuration, formatRtt, none } from "./format";
+import { formatAge, formatDuration, formatRtt, none } from "./format";
 import type { Line } from "./line";
 
 /** How long the panel tells of a recovery before it goes back to everyday words. */
@@ -30,7 +30,11 @@ export interface ConnectionPanel {
   tellRecovery(text: string): void;
 }
 
-export function createConnectionPanel(client: Client, line: Line, onLine: () => void): ConnectionPanel {
+export function createConnectionPanel(
+  client: Client,
+  line: Line,
+  onLine: (isCut: boolean) => void,
+): ConnectionPanel {
   const bar = byId("connection", HTMLElement);
   const state = byId("status-state", HTMLElement);
   const icon = byId("status-icon", SVGUseElement);
@@ -86,9 +90,9 @@ export function createConnectionPanel(client: Client, line: Line, onLine: () => 
 
   const setLine = (isCut: boolean): void => {
     if (line.isCut === isCut) return;
+    onLine(isCut);
     if (isCut) line.cut();
     else line.goOn();
-    onLine();
     draw(Date.now());
   };
   cut.addEventListener("click", () => setLine(true));
@@ -110,10 +114,17 @@ export function iconOf(
   return state === "unauthorized" ? "closed" : state;
 }
 
+/** A line for the log. Only the loss itself is told in full: the attempts after it fail for the same reason. */
+export function failure(status: Extract<Status, { reason: CloseReason }>): string {
+  if (status.state !== "waiting") return `${words[status.state]}: ${status.reason.message}`;
+  if (status.attempt <= 1) return `Connection lost: ${status.reason.message}`;
+  return `Attempt ${status.attempt - 1} failed; the next one in ${formatDuration(status.retryAtMs - Date.now())}.`;
+}
+
 export function sentence(status: Status, isCut: boolean, nowMs: number): string {
   switch (status.state) {
     case "connected":
-      return `Connected for ${formatDuration(nowMs - status.sinceMs)}. The host's figures come in ten times a second.`;
+      return `Connected for ${formatAge(nowMs - status.sinceMs)}. The host's figures come in ten times a second.`;
     case "connecting":
       return status.attempt > 1
         ? `Trying again, attempt ${status.attempt}.`

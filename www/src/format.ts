@@ -27,6 +27,12 @@ export function formatDuration(durationMs: number): string {
   return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
 }
 
+/** A duration that is still growing, in whole seconds so that it does not flicker. */
+export function formatAge(ageMs: number): string {
+  const seconds = Math.floor(Math.max(0, ageMs) / 1000);
+  return seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`;
+}
+
 /** Milliseconds of a round trip: as many digits as mean something. */
 export function formatRtt(rttMs: number | undefined): string {
   if (rttMs === undefined || !Number.isFinite(rttMs)) return none;
@@ -48,4 +54,11 @@ export function splitBytes(bytes: number): [figure: string, unit: string] {
 
 export function formatBytes(bytes: number): string {
   return splitBytes(bytes).join(" ");
+}
+
+/** What is missing, as half a sentence. */
+export function describeGap({ fromSeq, toSeq }: { fromSeq: number; toSeq: number }): string {
+  if (!Number.isFinite(toSeq))
+    return `a new log began; what followed message ${fromSeq - 1} of the old one is lost`;
+  return fromSeq === toSeq ? `message ${fromSeq} is lost` : `messages ${fromSeq} to ${toSeq} are lost`;
 }

@@ -8,13 +8,14 @@ const entriesMax = 100;
 export type LogKind = "connected" | "connecting" | "waiting" | "offline" | "closed" | "cut" | "gap" | "error";
 
 export interface EventLog {
-  add(kind: LogKind, text: string): void;
+  /** The code is the stable name of what went wrong. */
+  add(kind: LogKind, text: string, code?: string): void;
 }
 
 export function createEventLog(): EventLog {
   const list = byId("log", HTMLOListElement);
   return {
-    add(kind, text) {
+    add(kind, text, code) {
       const nowMs = Date.now();
       const time = element("time", "log-time", formatClock(nowMs));
       time.dateTime = new Date(nowMs).toISOString();
@@ -25,6 +26,7 @@ export function createEventLog(): EventLog {
         icon(kind),
         element("span", "log-text", text),
       );
+      if (code !== undefined) entry.lastElementChild?.append(" ", element("code", "log-code", code));
       list.prepend(entry);
       while (list.childElementCount > entriesMax) list.lastElementChild?.remove();
     },

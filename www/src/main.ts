@@ -1,12 +1,13 @@
 // The page, put together: one client, two topics, and who hears of what.
 
-import { connect, type LonghaulError, type Status } from "longhaul";
+import { connect, type Gap, type LonghaulError, type Status } from "longhaul";
 import "./style.css";
 import { createBoard } from "./board";
 import { createHostCharts } from "./charts";
 import { createHubClock, everyTick } from "./clock";
-import { createConnectionPanel, iconOf } from "./connection";
+import { createConnectionPanel, failure, iconOf } from "./connection";
 import { byId } from "./dom";
+import { describeGap } from "./format";
 import { isHostFigures } from "./host";
 import { installLine } from "./line";
 import { createEventLog } from "./log";
@@ -24,11 +25,11 @@ const charts = createHostCharts(theme, timeline, hubClock);
 
 const client = connect(import.meta.env.VITE_HUB_URL ?? location.origin, {
   heartbeat: { intervalMs: 5000, timeoutMs: 3000 },
-  onError: (error: LonghaulError) => log.add("error", `${error.message} (${error.code})`),
+  onError: (error: LonghaulError) => log.add("error", error.message, error.code),
 });
-const panel = createConnectionPanel(client, line, () => {
-  timeline.mark(line.isCut ? "cut" : "goon");
-  log.add("cut", line.isCut ? "You cut the line, below the client." : "The line goes on again.");
+const panel = createConnectionPanel(client, line, (isCut) => {
+  timeline.mark(isCut ? "cut" : "goon");
+  log.add("cut", isCut ? "You cut the line, below the client." : "The line goes on again.");
 });
 const outages = createOutageWatch(hubClock, (text) => {
   panel.tellRecovery(text);
@@ -47,9 +48,9 @@ client.topic("demo/board").subscribe(
   },
   {
     from: "start",
-    onGap: ({ fromSeq, toSeq, reason }) => {
-      sawGap("demo/board", fromSeq, toSeq, reason);
-      board.gap(fromSeq, toSeq);
+    onGap: (gap) => {
+      sawGap("demo/board", gap);
+      board.gap(describeGap(gap));
     },
   },
 );
@@ -64,23 +65,23 @@ client.topic("demo/host").subscribe(
   },
   {
     from: "start",
-    onGap: ({ fromSeq, toSeq, reason }) => {
-      sawGap("demo/host", fromSeq, toSeq, reason);
+    onGap: (gap) => {
+      sawGap("demo/host", gap);
       charts.gap();
     },
   },
 );
 
-function sawGap(topic: string, fromSeq: number, toSeq: number, reason: string): void {
+function sawGap(topic: string, gap: Gap): void {
   outages.sawGap();
   timeline.mark("gap");
-  log.add("gap", `Gap in ${topic}: messages ${fromSeq} to ${toSeq} can't be had (${reason}).`);
+  log.add("gap", `Gap in ${topic}: ${describeGap(gap)}.`, gap.reason);
 }
 
 function sawStatus(status: Status): void {
   timeline.record(status.state);
   outages.sawStatus(status.state);
-  if ("reason" in status) log.add(iconOf(status.state), `${status.reason.message} (${status.reason.code})`);
+  if ("reason" in status) log.add(iconOf(status.state), failure(status), status.reason.code);
 }
 
 client.on("status", sawStatus);
