@@ -3,9 +3,9 @@
 //   LONGHAUL_LISTEN=ADDRESS:PORT   where to listen; without it 127.0.0.1:4400, or a free port when that one is taken
 
 import { createServer } from "node:net";
-import { createInterface } from "node:readline";
 import { build, hubPath } from "./build.mjs";
-import { handleSignals, main, Stop, start } from "./lib/run.mjs";
+import { startHub } from "./lib/hub.mjs";
+import { handleSignals, main, Stop } from "./lib/run.mjs";
 import { setup } from "./setup.mjs";
 
 const defaultPort = 4400;
@@ -29,36 +29,22 @@ async function address() {
 
 /** Runs the hub until a signal comes; anything else that ends it is a failure. */
 async function runHub() {
-  const listen = await address();
-  const hub = start(hubPath("release"), ["--memory", "--demo", "--static", "www/dist", "--listen", listen], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
   handleSignals();
+  const hub = startHub(hubPath("release"), await address());
   let stopping = false;
-  let patience;
-  // start() passes the signal on; this only waits, and not for ever.
+  // The signal itself is passed on by lib/run.mjs; here it is only waited for, and not for ever.
   const stop = () => {
-    if (stopping) return;
     stopping = true;
-    patience = setTimeout(() => hub.kill("SIGKILL"), stopMs);
+    setTimeout(() => hub.child.kill("SIGKILL"), stopMs).unref();
   };
-  process.on("SIGINT", stop).on("SIGTERM", stop);
+  process.once("SIGINT", stop).once("SIGTERM", stop);
 
-  createInterface({ input: hub.stdout }).on("line", (line) => {
-    const url = /ready on (https?:\/\/\S+)/.exec(line)?.[1];
-    console.log(url ? `\nThe demo is on ${url} (Ctrl-C stops it)` : line);
-  });
-
-  await new Promise((resolve, reject) => {
-    hub.once("error", (error) => reject(new Stop(`the hub does not start: ${error.message}`)));
-    hub.once("close", (code, signal) => {
-      clearTimeout(patience);
-      if (stopping) return resolve();
-      reject(
-        new Stop(`the hub ended by itself with ${signal ?? `code ${code}`}; it was to listen on ${listen}`),
-      );
-    });
-  });
+  hub.ready.then(
+    (url) => console.log(`\nThe demo is on ${url} (Ctrl-C stops it)`),
+    () => {},
+  );
+  const how = await hub.ended;
+  if (!stopping) await hub.ready.then(() => Promise.reject(new Stop(`the hub ended by itself with ${how}`)));
 }
 
 await main(async () => {
