@@ -127,7 +127,8 @@ impl Topic {
         let (verdict, answer) = match payload {
             Ok(payload) => {
                 self.log.expire(now.time, limits);
-                let seq = self.log.append(now, None, &payload, limits);
+                let id = format!("{}:{}", publish.producer, publish.n.0);
+                let seq = self.log.append(now, Some(&id), &payload, limits);
                 (Verdict::Appended(seq), Ok(self.published(seq, false)))
             }
             Err(fault) => (

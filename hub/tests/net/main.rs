@@ -1,0 +1,16 @@
+//! The hub over real sockets on port 0: handshakes, closes, HTTP, and the program itself.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a test that meets the unexpected should fail loudly"
+)]
+
+mod back_ends;
+mod client;
+mod closes;
+mod handshake;
+mod program;
+mod share;

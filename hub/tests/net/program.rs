@@ -1,0 +1,191 @@
+//! The program: its one line, its exit codes, its files, its demo.
+
+use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::client::{Client, within};
+
+/// A hub as a program, and its URL.
+async fn program(args: &[&str]) -> (Child, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_longhaul-hub"))
+        .args(["--listen", "127.0.0.1:0"])
+        .args(args)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    within(stdout.read_line(&mut line)).await.unwrap();
+    child.stdout = Some(stdout.into_inner());
+    let url = line
+        .trim_end()
+        .strip_prefix("longhaul-hub ready on ")
+        .unwrap();
+    (child, url.to_owned())
+}
+
+async fn run(args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longhaul-hub"));
+    within(command.args(args).kill_on_drop(true).output())
+        .await
+        .unwrap()
+}
+
+fn address(url: &str) -> std::net::SocketAddr {
+    url.strip_prefix("http://").unwrap().parse().unwrap()
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_signal_stops_it_with_goodbyes_exit_0_and_nothing_more_on_standard_output() {
+    for signal in ["-INT", "-TERM"] {
+        let (child, url) = program(&["--memory"]).await;
+        let mut client = Client::hello(address(&url)).await;
+        // Never reads: the hub does not wait for it.
+        let _silent = Client::hello(address(&url)).await;
+        let asked = Instant::now();
+        let kill = Command::new("kill")
+            .args([signal, &child.id().unwrap().to_string()])
+            .status();
+        assert!(kill.await.unwrap().success());
+        assert_eq!(client.close().await.0, 1001);
+        let output = within(child.wait_with_output()).await.unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(
+            asked.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            asked.elapsed()
+        );
+        assert_eq!(output.stdout, b"");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.contains("no key: loopback only, anyone may read and write"),
+            "{said}"
+        );
+        assert!(said.contains("in memory only"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn it_refuses_addresses_that_others_can_reach() {
+    let output = run(&["--listen", "0.0.0.0:0"]).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("not a loopback address")
+    );
+    assert_eq!(output.stdout, b"");
+}
+
+#[tokio::test]
+async fn misuse_exits_with_2_and_help_names_every_option_and_variable() {
+    for args in [
+        &["--retain-entries", "0"][..],
+        &["--nonsense"],
+        &["--static", "/nowhere/at/all"],
+    ] {
+        assert_eq!(run(args).await.status.code(), Some(2), "{args:?}");
+    }
+    let help = String::from_utf8(run(&["--help"]).await.stdout).unwrap();
+    for name in [
+        "LISTEN",
+        "MEMORY",
+        "RETAIN_ENTRIES",
+        "RETAIN_MS",
+        "HEARTBEAT_MS",
+        "DEMO",
+        "STATIC",
+    ] {
+        assert!(help.contains(&format!("LONGHAUL_{name}")), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn demo_publishes_the_hosts_figures() {
+    let (_child, url) = program(&["--demo"]).await;
+    let mut client = Client::hello(address(&url)).await;
+    assert!(
+        client
+            .ask("sub 1 demo/host live")
+            .await
+            .starts_with("subscribed ")
+    );
+    let record = client.record().await;
+    let payload = record.splitn(7, ' ').nth(6).unwrap();
+    let figures: serde_json::Value = serde_json::from_str(payload).unwrap();
+    let cores = figures["cpu"].as_array().unwrap();
+    assert!(!cores.is_empty() && cores.iter().all(serde_json::Value::is_number));
+    assert_eq!(figures["hostCores"], cores.len());
+    assert!(figures["memory"]["usedBytes"].as_u64().unwrap() > 0);
+    assert!(figures["memory"]["totalBytes"].as_u64().unwrap() > 0);
+    assert!(figures["network"]["receivedBytesPerSec"].is_u64());
+    assert_eq!(figures["load"].as_array().unwrap().len(), 3);
+    assert!(figures["uptimeMs"].as_u64().unwrap() > 0);
+}
+
+#[tokio::test]
+async fn it_serves_an_apps_files_with_their_types_and_headers() {
+    let dir = std::env::temp_dir().join(format!("longhaul-hub-{}", std::process::id()));
+    std::fs::create_dir_all(dir.join("assets")).unwrap();
+    for (name, text) in [
+        ("index.html", "<!doctype html>"),
+        ("assets/app-1a2b.js", "1"),
+        ("assets/app-1a2b.wasm", "\0asm"),
+    ] {
+        std::fs::write(dir.join(name), text).unwrap();
+    }
+    let (_child, url) = program(&["--static", dir.to_str().unwrap()]).await;
+    for (path, status, content_type, cache) in [
+        ("/", 200, "text/html", "no-cache"),
+        ("/index.html", 200, "text/html", "no-cache"),
+        (
+            "/assets/app-1a2b.js",
+            200,
+            "text/javascript",
+            "public, max-age=31536000, immutable",
+        ),
+        (
+            "/assets/app-1a2b.wasm",
+            200,
+            "application/wasm",
+            "public, max-age=31536000, immutable",
+        ),
+        (
+            "/assets/gone.js",
+            404,
+            "application/problem+json",
+            "no-cache",
+        ),
+        (
+            "/%2e%2e/secret",
+            404,
+            "application/problem+json",
+            "no-cache",
+        ),
+    ] {
+        let response = within(reqwest::get(format!("{url}{path}"))).await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+        let header = |name: &str| response.headers()[name].to_str().unwrap();
+        assert!(
+            header("content-type").starts_with(content_type),
+            "{path}: {response:?}"
+        );
+        assert_eq!(header("cache-control"), cache, "{path}");
+        assert!(
+            header("content-security-policy").contains("'wasm-unsafe-eval'"),
+            "{path}"
+        );
+        assert_eq!(header("x-content-type-options"), "nosniff");
+    }
+    let health = within(reqwest::get(format!("{url}/healthz")))
+        .await
+        .unwrap();
+    assert_eq!(health.status(), 200, "the hub's own addresses come first");
+    std::fs::remove_dir_all(dir).unwrap();
+}

@@ -1,0 +1,17 @@
+//! The hub's core in virtual time: what each rule of docs/protocol.md promises, without a socket.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a test that meets the unexpected should fail loudly"
+)]
+
+mod bench;
+mod heartbeat;
+mod limits;
+mod log;
+mod producers;
+mod records;
+mod stream;

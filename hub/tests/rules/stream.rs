@@ -1,0 +1,179 @@
+//! H4 to H6, H10, W8: messages come in order, batched, and a slow consumer costs a cursor.
+
+use longhaul::frame::{ToClient, records};
+use longhaul_hub::core::{Effect, Limits};
+
+use crate::bench::{Bench, field, messages};
+
+#[test]
+fn h10_what_is_ready_goes_into_one_frame() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    b.ask(conn, "sub 1 t live");
+    b.effects.clear();
+    for n in 1..=100 {
+        b.publish("t", &format!("{{\"n\":{n}}}"));
+    }
+    assert_eq!(b.effects, [Effect::Wake(conn)], "woken once");
+    let frames = b.frames(conn);
+    assert_eq!(frames.len(), 1);
+    assert!(frames[0].starts_with("b 1 1 100 "), "{}", frames[0]);
+    b.publish("t", "1");
+    assert_eq!(b.effects.len(), 2, "woken again");
+    assert!(b.frames(conn)[0].starts_with("m 1 101 "));
+}
+
+#[test]
+fn h6_a_batch_has_payload_offset_of_time_and_id_of_each_message() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    b.ask(conn, "sub 1 t live");
+    let at = b.now.wall_ms;
+    b.publish("t", "[1,2]");
+    b.jump(5);
+    b.hub
+        .publish(b.now, "t", Some("id/1"), "\"x\"", &mut b.effects)
+        .unwrap();
+    b.now.wall_ms = at - 3;
+    b.publish("t", "null");
+    let records = b.records(conn);
+    let last_chain = b.ask(conn, "sub 2 t live");
+    assert_eq!(
+        records,
+        [format!(
+            "b 1 1 3 {} {at} [[1,2],0,0,\"x\",5,\"id/1\",null,-3,0]",
+            field(&last_chain, 4)
+        )]
+    );
+    b.hub
+        .publish(b.now, "t", Some("id:2"), "7", &mut b.effects)
+        .unwrap();
+    let records = b.records(conn);
+    assert!(
+        records[0].starts_with("m 1 4 ") && records[0].ends_with(" id:2 7"),
+        "{records:?}"
+    );
+}
+
+#[test]
+fn w8_frames_stay_within_their_aim_and_nothing_is_lost_between_them() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    b.ask(conn, "sub 1 t live");
+    for n in 0..500 {
+        b.publish("t", &format!("\"{n} {}\"", "x".repeat(n * 4)));
+    }
+    let frames = b.frames(conn);
+    assert!(frames.len() > 5);
+    for frame in &frames {
+        assert!(frame.len() <= 65_536, "{}", frame.len());
+    }
+    // Only the last may be small.
+    for frame in &frames[..frames.len() - 1] {
+        assert!(frame.len() > 60_000, "{}", frame.len());
+    }
+    let all: Vec<String> = frames
+        .iter()
+        .flat_map(|f| records(f))
+        .map(str::to_owned)
+        .collect();
+    let seqs: Vec<u64> = messages(&all).iter().map(|(seq, _)| *seq).collect();
+    assert_eq!(seqs, (1..=500).collect::<Vec<_>>());
+}
+
+#[test]
+fn w8_a_message_larger_than_the_aim_goes_alone() {
+    let limits = Limits {
+        payload_bytes_max: 100_000,
+        ..Limits::default()
+    };
+    let mut b = Bench::with(limits);
+    let conn = b.client();
+    b.ask(conn, "sub 1 t live");
+    b.publish("t", "1");
+    b.publish("t", &format!("\"{}\"", "x".repeat(90_000)));
+    b.publish("t", "3");
+    let sizes: Vec<usize> = b.frames(conn).iter().map(String::len).collect();
+    assert_eq!(sizes.len(), 3, "{sizes:?}");
+    assert!(sizes[1] > 90_000);
+}
+
+#[test]
+fn topics_take_turns_so_that_a_long_replay_holds_up_no_other_topic() {
+    let mut b = Bench::new();
+    for _ in 0..200 {
+        b.publish("loud", &format!("\"{}\"", "x".repeat(2_000)));
+    }
+    let conn = b.client();
+    b.send(conn, "sub 1 loud start\nsub 2 quiet live");
+    b.publish("quiet", "1");
+    let frames = b.frames(conn);
+    let quiet = frames
+        .iter()
+        .position(|f| records(f).any(|r| r.starts_with("m 2 ")));
+    assert!(
+        quiet.unwrap() <= 1 && frames.len() > 4,
+        "{quiet:?} of {}",
+        frames.len()
+    );
+}
+
+#[test]
+fn h10_a_slow_consumer_costs_a_cursor_and_goes_on_after_a_told_gap() {
+    let limits = Limits {
+        retain_entries: 10,
+        ..Limits::default()
+    };
+    let mut b = Bench::with(limits);
+    let conn = b.client();
+    b.ask(conn, "sub 1 t live");
+    for n in 1..=1_000 {
+        b.publish("t", &n.to_string());
+    }
+    assert_eq!(b.closed(conn), None);
+    let records = b.records(conn);
+    assert!(
+        records[0].starts_with("resume_failed 1 trimmed "),
+        "{records:?}"
+    );
+    assert_eq!(
+        (field(&records[0], 4), field(&records[0], 6)),
+        ("990", "1000")
+    );
+    let seqs: Vec<u64> = messages(&records).iter().map(|(seq, _)| *seq).collect();
+    assert_eq!(seqs, (991..=1_000).collect::<Vec<_>>());
+    let Ok(ToClient::ResumeFailed { start, .. }) = ToClient::decode(&records[0]) else {
+        panic!("{records:?}");
+    };
+    let other = b.client();
+    let cursor = start.after;
+    let from = format!(
+        "{:016x}/{}/{}",
+        cursor.epoch.0, cursor.seq.0, cursor.chain.0
+    );
+    b.send(other, &format!("sub 1 t {from}"));
+    assert!(
+        b.records(other)[0].starts_with("subscribed 1 "),
+        "the told cursor is a true one"
+    );
+}
+
+#[test]
+fn h2_answers_stand_before_messages_even_when_they_fill_frames() {
+    let mut b = Bench::new();
+    b.publish("t", "1");
+    let conn = b.client();
+    b.ask(conn, "sub 1 t start\nunsub 1");
+    b.ask(conn, "sub 0 t live");
+    b.publish("t", "2");
+    let subs: Vec<String> = (1..=2_000)
+        .map(|no| format!("sub {no} t{no} live"))
+        .collect();
+    b.send(conn, &subs.join("\n"));
+    let frames = b.frames(conn);
+    assert!(frames.len() > 1);
+    let all: Vec<&str> = frames.iter().flat_map(|f| records(f)).collect();
+    assert_eq!(all.len(), 2_001);
+    assert!(all[2_000].starts_with("m 0 2 "), "{}", all[2_000]);
+    assert!(frames.iter().all(|f| f.len() < 66_000));
+}
