@@ -2,7 +2,9 @@
 //!
 //! Owns the two vocabularies, one a direction. Borrows from the text it reads. Never looks into a payload.
 
-use crate::ids::{Chain, Cursor, Epoch, From, RowNo, Seq, TopicNo, is_id, is_topic_name};
+use crate::ids::{
+    Chain, Cursor, Epoch, From, RowNo, Seq, TopicNo, is_id, is_producer, is_topic_name,
+};
 use crate::record::{Reader, Writer, parse_cursor, parse_number};
 
 pub use crate::record::DecodeError;
@@ -98,7 +100,7 @@ impl<'a> ToHub<'a> {
                 no: TopicNo(r.small("no")?),
             }),
             "pub" => Ok(Self::Publish(Publish {
-                producer: id(&mut r, "producer")?,
+                producer: producer(&mut r)?,
                 n: row(&mut r, "n")?,
                 prev: RowNo(r.number("prev")?),
                 topic: topic(&mut r)?,
@@ -369,14 +371,14 @@ impl<'a> ToClient<'a> {
                 }))
             }
             "ack" => Ok(Self::Ack {
-                producer: id(&mut r, "producer")?,
+                producer: producer(&mut r)?,
                 n: row(&mut r, "n")?,
                 epoch: r.epoch()?,
                 seq: r.seq("seq")?,
                 duplicate: r.flag("duplicate")?,
             }),
             "nack" => Ok(Self::Nack {
-                producer: id(&mut r, "producer")?,
+                producer: producer(&mut r)?,
                 n: row(&mut r, "n")?,
                 code: r.field("code")?,
                 message: r.rest("message")?,
@@ -534,6 +536,13 @@ fn id<'a>(r: &mut Reader<'a>, name: &'static str) -> Result<&'a str, DecodeError
     is_id(text)
         .then_some(text)
         .ok_or(DecodeError::BadField(name))
+}
+
+fn producer<'a>(r: &mut Reader<'a>) -> Result<&'a str, DecodeError> {
+    let text = r.field("producer")?;
+    is_producer(text)
+        .then_some(text)
+        .ok_or(DecodeError::BadField("producer"))
 }
 
 fn row(r: &mut Reader<'_>, name: &'static str) -> Result<RowNo, DecodeError> {

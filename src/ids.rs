@@ -8,8 +8,11 @@ pub const NUMBER_MAX: u64 = (1 << 53) - 1;
 /// Longest topic name in bytes (rule W5).
 pub const TOPIC_BYTES_MAX: usize = 255;
 
-/// Longest message id or producer in characters (rule W7).
+/// Longest message id in characters (rule W7).
 pub const ID_CHARS_MAX: usize = 128;
+
+/// Longest producer in characters, so that with a colon and its largest row it is still an id (rules W7, H8).
+pub const PRODUCER_CHARS_MAX: usize = 100;
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
@@ -88,7 +91,13 @@ pub fn is_topic_name(name: &str) -> bool {
         })
 }
 
-/// Whether `id` may name a message or a producer (rule W7).
+/// Whether `id` may name a producer (rule W7).
+#[must_use]
+pub fn is_producer(id: &str) -> bool {
+    id.len() <= PRODUCER_CHARS_MAX && is_id(id)
+}
+
+/// Whether `id` may name a message (rule W7).
 #[must_use]
 pub fn is_id(id: &str) -> bool {
     (1..=ID_CHARS_MAX).contains(&id.len())
@@ -132,5 +141,6 @@ mod tests {
         for bad in ["", "-", "a b", "\"", "\\", "ä", &"a".repeat(129)] {
             assert!(!is_id(bad), "{bad}");
         }
+        assert!(is_producer(&"a".repeat(100)) && !is_producer(&"a".repeat(101)));
     }
 }

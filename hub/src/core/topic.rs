@@ -17,10 +17,6 @@ use super::time::{Now, Time};
 /// How often at most a topic looks for messages to forget, ms. Chosen: retention needs no better than a second.
 const EXPIRY_MS: u64 = 1_000;
 
-/// Which topic, for as long as the hub runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct TopicId(pub(crate) u64);
-
 /// A publication of a back end that took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Published {
