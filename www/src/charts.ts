@@ -4,7 +4,7 @@ import type { Message } from "longhaul";
 import { type Backdrop, type Chart, type Columns, createChart } from "./chart";
 import type { HubClock } from "./clock";
 import { byId } from "./dom";
-import { coreColor, createFigures, meanCpu } from "./figures";
+import { coreColor, coresNamedMax, createFigures, meanCpu } from "./figures";
 import { formatBytes } from "./format";
 import type { HostFigures } from "./host";
 import type { Theme } from "./theme";
@@ -41,7 +41,8 @@ export function createHostCharts(theme: Theme, timeline: Timeline, clock: HubClo
   const showFigures = (): void => {
     const pointed = hovered === undefined ? undefined : points[hovered];
     const shown = pointed?.figures ?? points.at(-1)?.figures;
-    if (shown !== undefined) figures.show(shown);
+    const agoMs = pointed?.figures && clock.toHubMs(Date.now()) - pointed.atSeconds * 1000;
+    if (shown !== undefined) figures.show(shown, agoMs);
   };
 
   const build = (): void => {
@@ -64,8 +65,11 @@ export function createHostCharts(theme: Theme, timeline: Timeline, clock: HubClo
           {
             holder: byId("plot-cpu", HTMLElement),
             series: [
-              { stroke: () => "transparent", fill: () => theme.color("--core-fill"), width: 0 },
               ...coreIndexes.map((core) => ({ stroke: () => coreColor(core, cores, theme), width: 1.25 })),
+              {
+                stroke: () => (cores > coresNamedMax ? theme.color("--ink") : "transparent"),
+                fill: () => theme.color("--core-fill"),
+              },
             ],
             yMax: () => 100,
             yLabel: (value) => `${value} %`,
@@ -75,8 +79,8 @@ export function createHostCharts(theme: Theme, timeline: Timeline, clock: HubClo
         ),
         columns: () => [
           at(),
-          column(meanCpu),
           ...coreIndexes.map((core) => column(({ cpu }) => cpu[core] ?? 0)),
+          column(meanCpu),
         ],
       },
       {

@@ -1,15 +1,16 @@
 // The figures in large type beside the charts: the latest ones, or those under the pointer.
 
 import { byId, element, setText } from "./dom";
-import { formatBytes, none, splitBytes } from "./format";
+import { formatAge, formatBytes, none, splitBytes } from "./format";
 import type { HostFigures } from "./host";
 import type { Theme } from "./theme";
 
-/** A machine with more cores gets them all in the chart, and this many by name. */
-const coresNamedMax = 8;
+/** Up to so many cores are told apart, by name and colour; of more the chart shows the crowd and its mean. */
+export const coresNamedMax = 8;
 
 export interface Figures {
-  show(figures: HostFigures): void;
+  /** `agoMs` for figures of the past, that the pointer is on. */
+  show(figures: HostFigures, agoMs: number | undefined): void;
 }
 
 export function createFigures(theme: Theme): Figures {
@@ -19,15 +20,18 @@ export function createFigures(theme: Theme): Figures {
 
   const nameCores = (): void => {
     cells.length = 0;
-    const rows = Array.from({ length: Math.min(cores, coresNamedMax) }, (_, core) => {
+    if (cores > coresNamedMax) {
+      list.replaceChildren(element("li", "", `${cores} cores`));
+      return;
+    }
+    const rows = Array.from({ length: cores }, (_, core) => {
       const swatch = element("i", "swatch");
       swatch.style.setProperty("--swatch", coreColor(core, cores, theme));
       const cell = element("b", "", none);
       cells.push(cell);
       return element("li", "", swatch, `core ${core + 1} `, cell);
     });
-    const more = cores > coresNamedMax ? [element("li", "", `and ${cores - coresNamedMax} more`)] : [];
-    list.replaceChildren(...rows, ...more);
+    list.replaceChildren(...rows);
   };
   theme.onChange(nameCores);
 
@@ -39,11 +43,12 @@ export function createFigures(theme: Theme): Figures {
   };
 
   return {
-    show({ cpu, memory, network, load }) {
+    show({ cpu, memory, network, load }, agoMs) {
       if (cpu.length !== cores) {
         cores = cpu.length;
         nameCores();
       }
+      write("pointed", agoMs === undefined ? "" : `, ${formatAge(agoMs)} ago`);
       write("cpu-now", meanCpu({ cpu }).toFixed(1));
       for (const [core, cell] of cells.entries()) setText(cell, `${(cpu[core] ?? 0).toFixed(0)} %`);
       writeBytes("memory", memory.usedBytes, "");
@@ -62,5 +67,6 @@ export function meanCpu({ cpu }: Pick<HostFigures, "cpu">): number {
 /** From green to violet, so that neighbours differ as much as the number of cores allows. */
 export function coreColor(core: number, cores: number, theme: Theme): string {
   const hue = cores === 1 ? 170 : 168 + (core / (cores - 1)) * 142;
-  return `oklch(${theme.isDark() ? "0.78 0.12" : "0.55 0.14"} ${hue.toFixed(0)})`;
+  const alpha = cores > coresNamedMax ? 0.25 : 1;
+  return `oklch(${theme.isDark() ? "0.78 0.12" : "0.55 0.14"} ${hue.toFixed(0)} / ${alpha})`;
 }

@@ -78,10 +78,16 @@ function sawGap(topic: string, gap: Gap): void {
   log.add("gap", `Gap in ${topic}: ${describeGap(gap)}.`, gap.reason);
 }
 
+let wasConnected = false;
+
 function sawStatus(status: Status): void {
   timeline.record(status.state);
   outages.sawStatus(status.state);
   if ("reason" in status) log.add(iconOf(status.state), failure(status), status.reason.code);
+  if (status.state === "connected" && !wasConnected) {
+    wasConnected = true;
+    log.add("connected", "Connected to the hub.");
+  }
 }
 
 client.on("status", sawStatus);
