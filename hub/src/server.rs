@@ -105,16 +105,17 @@ impl Server {
     }
 
     /// Takes no more connections, tells each client goodbye, and waits a moment for them to go.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         let _ = self.stop.send(());
         self.shell.handle(Event::Stop);
         let goodbyes = async {
             while self.shell.links() > 0 {
                 tokio::time::sleep(Duration::from_millis(STOP_LOOK_MS)).await;
             }
-            let _ = self.serving.await;
+            let _ = (&mut self.serving).await;
         };
         let _ = tokio::time::timeout(Duration::from_millis(STOP_MS), goodbyes).await;
+        self.serving.abort();
         for task in self.tasks {
             task.abort();
         }

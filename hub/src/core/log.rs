@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 
 use longhaul::frame::ResumeFailure;
 use longhaul::ids::{Chain, Cursor, Epoch, From, Seq};
+use longhaul::push_epoch;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::limits::Limits;
@@ -50,7 +51,10 @@ impl Log {
     /// An empty log of `topic`.
     #[must_use]
     pub fn new(topic: &str, epoch: Epoch) -> Self {
-        let name = format!("{:016x}/{topic}", epoch.0);
+        let mut name = String::with_capacity(17 + topic.len());
+        push_epoch(&mut name, epoch);
+        name.push('/');
+        name.push_str(topic);
         Self {
             epoch,
             base: (Seq(0), low_48_bits(xxh3_64(name.as_bytes()))),

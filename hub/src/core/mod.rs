@@ -10,9 +10,11 @@ mod log;
 mod payload;
 mod peer;
 mod producers;
+mod records;
 mod stream;
 mod time;
 mod topic;
+mod topics;
 
 pub use close::Close;
 pub use hub::{Effect, Event, Hub};

@@ -10,7 +10,7 @@ use longhaul::ids::{Seq, TopicNo};
 use super::close::Close;
 use super::limits::Limits;
 use super::time::{Now, Time};
-use super::topic::TopicId;
+use super::topics::TopicId;
 
 /// A timer noticed later than this, ms, means that the hub itself stood still. Chosen: above any load that it should bear.
 const LATE_MS: u64 = 2_000;

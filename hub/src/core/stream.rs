@@ -7,10 +7,10 @@ use std::fmt::Write as _;
 use longhaul::frame::{Body, Messages, Start, ToClient};
 use longhaul::ids::{Chain, Seq, TopicNo};
 
-use super::hub::Topics;
 use super::limits::Limits;
 use super::log::{Entry, Log};
 use super::peer::{ConnId, Peer, State};
+use super::topics::Topics;
 
 /// The head of a messages record at most, bytes: verb, five numbers, spaces.
 const HEAD_BYTES: usize = 96;

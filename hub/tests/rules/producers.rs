@@ -23,6 +23,22 @@ fn h8_the_first_verdict_comes_again_with_duplicate_1() {
     assert_eq!(field(&first, 3), field(&again, 3), "the same epoch");
     let page = b.hub.read(b.now, "t", Seq(1), 10).unwrap();
     assert_eq!(page.entries.len(), 1);
+    assert_eq!(page.entries[0].1.id.as_deref(), Some("p:1"));
+}
+
+#[test]
+fn h8_the_longest_producer_and_number_still_make_a_message_id() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    let (producer, n) = ("p".repeat(100), longhaul::ids::NUMBER_MAX);
+    b.ask(conn, &format!("pub {producer} {n} 0 t 1"));
+    b.send(conn, "sub 1 t start");
+    let record = b.records(conn).pop().unwrap();
+    assert!(
+        longhaul::frame::ToClient::decode(&record).is_ok(),
+        "{record}"
+    );
+    assert!(record.ends_with(&format!(" {producer}:{n} 1")), "{record}");
 }
 
 #[test]
