@@ -4,7 +4,6 @@ import type {
   Client,
   ClientEvents,
   CloseReason,
-  DeadLetter,
   Message,
   Metrics,
   Options,

@@ -56,7 +56,9 @@ export class Engine {
     this.#producer = this.#core.producer();
     const { signal } = this.#stopListening;
     for (const type of ["online", "offline"] as const) {
-      globalThis.addEventListener?.(type, () => this.#turn(() => this.#core.online(type === "online")), { signal });
+      globalThis.addEventListener?.(type, () => this.#turn(() => this.#core.online(type === "online")), {
+        signal,
+      });
     }
   }
 
@@ -267,7 +269,12 @@ function statusOf(
         : { state: "connected", transport, sinceMs, rttMs };
     }
     case 2:
-      return { state: "waiting", attempt, retryAtMs: Date.now() + ms, reason: closeReason(closeCode, detail) };
+      return {
+        state: "waiting",
+        attempt,
+        retryAtMs: Date.now() + ms,
+        reason: closeReason(closeCode, detail),
+      };
     case 3:
       return { state: "offline" };
     default:
@@ -282,9 +289,13 @@ function refusal(isClosed: boolean, bytesMax: number | undefined): LonghaulError
       hint: "wait until some are acknowledged, or raise outbox.rowsMax and outbox.bytesMax",
     });
   }
-  return new LonghaulError("payload_too_large", `the payload is larger than the ${bytesMax} bytes that the hub takes`, {
-    hint: "publish a smaller payload, or a link to it",
-  });
+  return new LonghaulError(
+    "payload_too_large",
+    `the payload is larger than the ${bytesMax} bytes that the hub takes`,
+    {
+      hint: "publish a smaller payload, or a link to it",
+    },
+  );
 }
 
 const encoder = new TextEncoder();

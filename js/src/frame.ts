@@ -20,9 +20,12 @@ export interface Messages {
 }
 
 const space = 32;
+const minus = 45;
 const letterM = 109;
 const letterB = 98;
 const seqMax = 2 ** 53 - 1;
+const chainMax = 2 ** 48 - 1;
+const messageId = /^[A-Za-z0-9\-_.~:+/=]{1,128}$/;
 
 /** Whether the record at `at` is one of messages: `m …` or `b …`. */
 export function isMessages(text: string, at: number): boolean {
@@ -45,13 +48,14 @@ export function readMessages(text: string, at: number, end: number, into: Messag
   // A field that was no number is NaN, and so is their sum.
   const sum = into.no + into.first + into.count + into.chain + into.at;
   if (!(sum >= 0) || into.no >= 2 ** 31 || into.first === 0 || into.count === 0) return false;
-  if (into.first + into.count - 1 > seqMax || cursor >= end) return false;
+  if (into.first + into.count - 1 > seqMax || into.chain > chainMax || cursor >= end) return false;
   if (isBatch) {
     into.id = undefined;
   } else {
     const stop = text.indexOf(" ", cursor);
     if (stop <= cursor || stop >= end) return false;
-    into.id = stop === cursor + 1 && text[cursor] === "-" ? undefined : text.slice(cursor, stop);
+    into.id = stop === cursor + 1 && text.charCodeAt(cursor) === minus ? undefined : text.slice(cursor, stop);
+    if (into.id !== undefined && !messageId.test(into.id)) return false;
     cursor = stop + 1;
   }
   into.chars = end - cursor;

@@ -7,4 +7,6 @@ import { LonghaulError } from "./errors.js";
 export { connect, LonghaulError };
 
 connect satisfies typeof api.connect;
-LonghaulError satisfies new (...args: never[]) => api.LonghaulError;
+LonghaulError satisfies new (
+  ...args: never[]
+) => api.LonghaulError;

@@ -98,7 +98,8 @@ export function checkPublish(options: PublishOptions): void {
 
 function checkTransports(names: Options["transports"]): void {
   if (names === undefined) return;
-  if (!Array.isArray(names) || names.length === 0) throw invalid("transports", names, "a list of at least one name");
+  if (!Array.isArray(names) || names.length === 0)
+    throw invalid("transports", names, "a list of at least one name");
   for (const name of names) {
     if (!transports.includes(name)) throw invalid("transports", name, `of ${transports.join(", ")}`);
   }
@@ -113,14 +114,17 @@ function only(name: string, given: object, keys: readonly string[]): void {
   if (typeof given !== "object" || given === null) throw invalid(name, given, "an object");
   for (const key of Object.keys(given)) {
     if (!keys.includes(key)) {
-      throw new LonghaulError("option_invalid", `${name} has no ${key}`, { hint: `it knows ${keys.join(", ")}` });
+      throw new LonghaulError("option_invalid", `${name} has no ${key}`, {
+        hint: `it knows ${keys.join(", ")}`,
+      });
     }
   }
 }
 
 function number(name: string, value: number | undefined, min: number, max: number, isWhole = false): void {
   if (value === undefined) return;
-  const fits = typeof value === "number" && value >= min && value <= max && (!isWhole || Number.isInteger(value));
+  const fits =
+    typeof value === "number" && value >= min && value <= max && (!isWhole || Number.isInteger(value));
   if (!fits) throw invalid(name, value, `a ${isWhole ? "whole " : ""}number from ${min} to ${max}`);
 }
 

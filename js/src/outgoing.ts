@@ -9,7 +9,10 @@ export class Outgoing {
   charsSent = 0;
 
   add(socket: WebSocket, records: string): void {
-    if (this.#socket !== undefined && (this.#socket !== socket || this.#frame.length + records.length > frameCharsMax)) {
+    if (
+      this.#socket !== undefined &&
+      (this.#socket !== socket || this.#frame.length + records.length > frameCharsMax)
+    ) {
       this.#flush();
     }
     if (this.#socket === undefined) {

@@ -6,7 +6,11 @@ import { checkPublish, checkSubscribe } from "./options.js";
 
 /** What a topic needs of its client. */
 export interface TopicClient {
-  subscribe(topic: string, listener: (message: Message<unknown>) => void, options: SubscribeOptions): () => void;
+  subscribe(
+    topic: string,
+    listener: (message: Message<unknown>) => void,
+    options: SubscribeOptions,
+  ): () => void;
   publish(topic: string, text: string, options: PublishOptions): Promise<Receipt>;
 }
 
@@ -34,7 +38,9 @@ export class TopicHandle<T> implements Topic<T> {
 
   messages(options: SubscribeOptions = {}): AsyncIterable<Message<T>> {
     checkSubscribe(options);
-    return { [Symbol.asyncIterator]: () => new Messages<T>((listener) => this.subscribe(listener, options), options) };
+    return {
+      [Symbol.asyncIterator]: () => new Messages<T>((listener) => this.subscribe(listener, options), options),
+    };
   }
 
   async publish(data: T, options: PublishOptions = {}): Promise<Receipt> {
@@ -61,11 +67,16 @@ export class TopicHandle<T> implements Topic<T> {
 class Messages<T> implements AsyncIterator<Message<T>> {
   readonly #queue: Message<T>[] = [];
   readonly #unsubscribe: () => void;
-  #waiting: { resolve: (result: IteratorResult<Message<T>>) => void; reject: (error: unknown) => void } | undefined;
+  #waiting:
+    | { resolve: (result: IteratorResult<Message<T>>) => void; reject: (error: unknown) => void }
+    | undefined;
   #isOver = false;
   #failure: LonghaulError | undefined;
 
-  constructor(subscribe: (listener: (message: Message<T>) => void) => () => void, { signal }: SubscribeOptions) {
+  constructor(
+    subscribe: (listener: (message: Message<T>) => void) => () => void,
+    { signal }: SubscribeOptions,
+  ) {
     this.#unsubscribe = subscribe((message) => this.#push(message));
     if (signal?.aborted) this.#end();
     else signal?.addEventListener("abort", () => this.#end(), { once: true });
