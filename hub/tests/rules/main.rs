@@ -9,6 +9,7 @@
 )]
 
 mod bench;
+mod chaos;
 mod heartbeat;
 mod limits;
 mod log;
