@@ -8,8 +8,18 @@ import { main, root, Stop, step } from "./lib/run.mjs";
 import { findBrowser, setup } from "./setup.mjs";
 
 const pictures = [
-  { file: "docs/demo.png", colorScheme: "dark", viewport: { width: 1440, height: 900 } },
-  { file: "docs/demo-phone.png", colorScheme: "light", viewport: { width: 390, height: 844 } },
+  {
+    file: "docs/demo.png",
+    colorScheme: "dark",
+    viewport: { width: 1440, height: 900 },
+    deviceScaleFactor: 1.5,
+  },
+  {
+    file: "docs/demo-phone.png",
+    colorScheme: "light",
+    viewport: { width: 390, height: 844 },
+    deviceScaleFactor: 2,
+  },
 ];
 /** The host's messages, at ten a second: when to cut the line, and when the charts are full. */
 const cutAtSeq = 340;
@@ -57,10 +67,8 @@ async function takeAll(url) {
       await page.goto(url);
       return page;
     };
-    const [first, ...others] = await Promise.all(
-      pictures.map((options) => open({ ...options, deviceScaleFactor: 2 })),
-    );
-    const shown = [first, ...others];
+    const shown = await Promise.all(pictures.map(open));
+    const [first] = shown;
     const writer = await open();
     for (const [name, text] of before) {
       await write(writer, name, text);
@@ -69,7 +77,7 @@ async function takeAll(url) {
     await reach(first, "host-seq", cutAtSeq);
     for (const page of shown) await page.getByTestId("cut").click();
     await write(writer, ...whileCut);
-    await write(first, "You", own);
+    await write(first, "Barbara", own);
     for (const page of shown) await reach(page, "status-attempt", attempts);
     for (const page of shown) {
       await page.getByTestId("go-on").click();

@@ -9,7 +9,7 @@ import { bin, main, root, run, Stop, seconds, step } from "./lib/run.mjs";
 import { findBrowser, setup } from "./setup.mjs";
 
 const stages = {
-  rust: (rest) => run("cargo", ["test", "--workspace", ...rest]),
+  rust: (rest) => run("cargo", ["test", "--workspace", "--no-fail-fast", ...rest]),
   types: (rest) => run(bin("tsc"), ["-p", "tests", ...rest]),
   e2e: async (rest) => {
     const browser = await findBrowser();
