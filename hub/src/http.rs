@@ -11,6 +11,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use axum::{Json, Router};
+use http_body_util::LengthLimitError;
 use longhaul::frame::SUBPROTOCOL;
 use longhaul::ids::{Seq, is_id, is_topic_name};
 use serde::Serialize;
@@ -272,8 +273,7 @@ fn number(query: &str, name: &'static str) -> Result<Option<u64>, Problem> {
 }
 
 fn body_fault(error: &axum::Error, bytes_max: usize) -> Problem {
-    // The limit's own error is the only one that is not the connection's.
-    if std::error::Error::source(error).is_some_and(|source| source.to_string().contains("limit")) {
+    if std::error::Error::source(error).is_some_and(|source| source.is::<LengthLimitError>()) {
         let detail = format!("the payload is over the limit of {bytes_max} bytes");
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail);
     }

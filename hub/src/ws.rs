@@ -21,9 +21,6 @@ use crate::origin;
 use crate::problem::Problem;
 use crate::shell::{Link, Shell};
 
-/// How long the transport may take for one frame, ms. Source: rule H10.
-const WRITE_MS: u64 = 10_000;
-
 /// How long a client may take to answer our close, ms. Chosen: a round trip and its sleepy page; the hub stops within 2 s.
 const CLOSE_MS: u64 = 1_000;
 
@@ -148,7 +145,7 @@ async fn read(stream: &mut SplitStream<WebSocket>, conn: ConnId, shell: &Shell) 
                     return false;
                 };
                 shell.handle(event);
-                // Reading on would gather what is too large. The writer ends this.
+                // Reading on gathers what is too large, so only `drain` does, and not for long.
                 std::future::pending::<()>().await;
             }
             None => return false,
@@ -172,13 +169,14 @@ fn fault(error: &axum::Error, conn: ConnId) -> Option<Event<'static>> {
 
 /// Writes what is ready, whenever something is, until the core closes the connection.
 async fn write(sink: &mut SplitSink<WebSocket, Message>, conn: ConnId, link: &Link, shell: &Shell) {
+    let write_time = Duration::from_millis(shell.limits().write_ms);
     loop {
         link.wake.notified().await;
         while link.close.get().is_none()
             && let Some(frame) = shell.take_frame(conn)
         {
             let sent = sink.send(Message::Text(frame.into()));
-            match tokio::time::timeout(Duration::from_millis(WRITE_MS), sent).await {
+            match tokio::time::timeout(write_time, sent).await {
                 Ok(Ok(())) => {}
                 // The reader sees the end too, and tells the core.
                 Ok(Err(_)) => return,

@@ -161,7 +161,12 @@ async fn a_stop_closes_every_connection_with_1001() {
 
 #[tokio::test]
 async fn a_connection_that_takes_nothing_holds_up_nobody() {
-    let hub = hub().await;
+    // Slow machines must not turn it into a stalled one.
+    let limits = Limits {
+        write_ms: 600_000,
+        ..Limits::default()
+    };
+    let hub = hub_with(limits).await;
     let mut slow = Client::hello(hub.address()).await;
     assert!(slow.ask("sub 1 t live").await.starts_with("subscribed "));
     let mut writer = Client::hello(hub.address()).await;
@@ -187,4 +192,24 @@ async fn a_connection_that_takes_nothing_holds_up_nobody() {
         }
     }
     assert!(gap);
+}
+
+#[tokio::test]
+async fn h10_a_connection_that_takes_nothing_for_the_time_of_a_write_is_ended() {
+    let limits = Limits {
+        write_ms: 50,
+        ..Limits::default()
+    };
+    let hub = hub_with(limits).await;
+    let mut slow = Client::hello(hub.address()).await;
+    assert!(slow.ask("sub 1 t live").await.starts_with("subscribed "));
+    let mut writer = Client::hello(hub.address()).await;
+    let payload = format!("\"{}\"", "x".repeat(60_000));
+    let mut n = 0;
+    while hub.connections() > 1 {
+        n += 1;
+        let ack = writer.ask(&format!("pub p {n} 0 t {payload}")).await;
+        assert!(ack.starts_with("ack "), "{ack}");
+    }
+    assert_alive(&hub).await;
 }

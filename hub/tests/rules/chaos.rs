@@ -1,9 +1,9 @@
 //! Whatever clients send, in whatever order, the hub neither fails nor breaks its promises to a client that behaves.
 
-use longhaul_hub::core::{Event, Limits};
+use longhaul_hub::core::{ConnId, Event, Limits};
 use proptest::prelude::*;
 
-use crate::bench::{Bench, messages};
+use crate::bench::{Bench, field, messages};
 
 fn frame() -> impl Strategy<Value = String> {
     let record = prop_oneof![
@@ -24,6 +24,8 @@ enum Step {
     Gone(usize),
     Take(usize),
     Pass(u64),
+    /// The one that behaves takes what it is owed.
+    Witness,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -34,6 +36,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..6_usize).prop_map(Step::Gone),
         4 => (0..6_usize).prop_map(Step::Take),
         2 => (1..200_000_u64).prop_map(Step::Pass),
+        2 => Just(Step::Witness),
     ]
 }
 
@@ -71,20 +74,24 @@ proptest! {
                     b.take(pick(of));
                 }
                 Step::Pass(ms) => b.pass(ms),
+                Step::Witness => last = look(&mut b, witness, last),
             }
             prop_assert!(b.hub.connections() <= 5);
-            if b.now.time.0 % 3 != 0 {
-                continue;
-            }
-            for record in b.records(witness) {
-                if record.starts_with("resume_failed 1 ") {
-                    last = record.split(' ').nth(4).unwrap().parse().unwrap();
-                }
-                for (seq, _) in messages(&[record]) {
-                    prop_assert_eq!(seq, last + 1);
-                    last = seq;
-                }
-            }
+        }
+        look(&mut b, witness, last);
+    }
+}
+
+/// Takes all that the witness is owed. Returns the last seq that it has seen or was told of.
+fn look(b: &mut Bench, witness: ConnId, mut last: u64) -> u64 {
+    for record in b.records(witness) {
+        if record.starts_with("resume_failed 1 ") {
+            last = field(&record, 4).parse().unwrap();
+        }
+        for (seq, _) in messages(&[record]) {
+            assert_eq!(seq, last + 1);
+            last = seq;
         }
     }
+    last
 }
