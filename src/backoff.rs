@@ -74,6 +74,11 @@ fn widen(window: u64, factor: f64) -> u64 {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
@@ -115,6 +120,17 @@ mod tests {
             let delay = backoff.delay_ms(&mut rng, floor);
             prop_assert!((floor..=floor + 1_000).contains(&delay));
         }
+    }
+
+    #[test]
+    fn clients_told_the_same_floor_spread_over_the_window() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let mut delays: Vec<u64> = (0..100)
+            .map(|_| Backoff::new(policy(Jitter::Full)).delay_ms(&mut rng, 7_000))
+            .collect();
+        delays.sort_unstable();
+        assert!(delays[50] - delays[0] > 300, "{delays:?}");
+        assert!(delays[99] - delays[50] > 300, "{delays:?}");
     }
 
     #[test]

@@ -139,6 +139,34 @@ fn h9_busy_pauses_and_then_sends_again() {
 }
 
 #[test]
+fn a_nack_that_comes_twice_counts_once() {
+    let (mut rig, connection) = Rig::connected();
+    rig.publish("a");
+    rig.publish("a");
+    nack(&mut rig, connection, 1, "busy");
+    nack(&mut rig, connection, 1, "busy");
+    assert_eq!(heads(&rig.at_deadline()), ["1 0 a"]);
+}
+
+#[test]
+fn s08_rows_sent_into_a_half_open_connection_go_out_again_on_the_next() {
+    let (mut rig, _) = Rig::connected();
+    for _ in 0..20 {
+        rig.publish("a");
+    }
+    let cut = rig.now;
+    while rig.client.metrics(rig.now).missed_heartbeats == 0 {
+        rig.at_deadline();
+    }
+    assert!(rig.now.since(cut) <= 45_000, "found in time");
+    rig.at_deadline();
+    let connection = ConnectionId(2);
+    rig.handle(Event::Opened { connection });
+    let effects = rig.record(connection, "welcome s1 1");
+    assert_eq!(heads(&effects).len(), 20);
+}
+
+#[test]
 fn s16_a_row_that_the_hub_refuses_for_good_dies_with_its_reason_and_the_next_goes_on() {
     let (mut rig, connection) = Rig::connected();
     rig.publish("a");

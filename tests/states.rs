@@ -11,14 +11,26 @@ mod common;
 use std::fmt::Write;
 
 use common::{EPOCH, Rig, sent};
-use longhaul::config::{BACKOFF_DECAY_MS as DECAY_MS, BACKOFF_FLOOR_MS as FLOOR_MS};
+use longhaul::config::{
+    BACKOFF_DECAY_MS as DECAY_MS, BACKOFF_FLOOR_MS as FLOOR_MS, HeartbeatPolicy,
+};
 use longhaul::config::{BackoffPolicy, Config, Jitter, OPEN_MS_MAX, WELCOME_MS_MAX};
 use longhaul::ids::{ConnectionId, From, TopicNo};
-use longhaul::{Effect, Event, Reason, Status};
+use longhaul::{Effect, Event, Reason, Status, Summary};
 use proptest::prelude::*;
 
 const CURRENT: ConnectionId = ConnectionId(1);
 const STALE: ConnectionId = ConnectionId(99);
+
+fn without_jitter() -> Config {
+    Config {
+        backoff: BackoffPolicy {
+            jitter: Jitter::None,
+            ..BackoffPolicy::default()
+        },
+        ..Config::default()
+    }
+}
 
 /// A client in each state, by how it gets there. Connection 1 is the current one where there is one.
 fn states() -> Vec<(&'static str, fn(&mut Rig))> {
@@ -121,13 +133,7 @@ fn every_state_meets_every_event_as_reviewed() {
     for (state, reach) in states() {
         writeln!(table, "{state}").unwrap();
         for (event, act) in events() {
-            let mut rig = Rig::new(&Config {
-                backoff: BackoffPolicy {
-                    jitter: Jitter::None,
-                    ..BackoffPolicy::default()
-                },
-                ..Config::default()
-            });
+            let mut rig = Rig::new(&without_jitter());
             reach(&mut rig);
             let effects = act(&mut rig);
             let status = shown(&rig);
@@ -216,6 +222,85 @@ fn b2_the_hub_sets_the_heartbeat_unless_the_options_do() {
 }
 
 #[test]
+fn b2_a_heartbeat_of_the_options_stands_whatever_the_hub_says() {
+    let heartbeat = HeartbeatPolicy {
+        interval_ms: 3_000,
+        timeout_ms: 700,
+    };
+    let mut rig = Rig::new(&Config {
+        heartbeat: Some(heartbeat),
+        ..Config::default()
+    });
+    rig.handle(Event::Start);
+    rig.handle(Event::Opened {
+        connection: CURRENT,
+    });
+    rig.record(CURRENT, "welcome s1 1 ping=5000 wait=1000");
+    assert_eq!(rig.client.deadline().unwrap().since(rig.now), 3_000);
+    rig.at_deadline();
+    assert_eq!(rig.client.deadline().unwrap().since(rig.now), 700);
+}
+
+#[test]
+fn c05_reconnect_tries_now_and_forgets_the_backoff() {
+    let mut rig = Rig::new(&without_jitter());
+    rig.handle(Event::Start);
+    for attempt in 1..=5 {
+        rig.lose(ConnectionId(attempt), 1006);
+        rig.at_deadline();
+    }
+    rig.lose(ConnectionId(6), 1006);
+    assert_eq!(rig.client.deadline().unwrap().since(rig.now), 30_000);
+    let effects = rig.handle(Event::Reconnect);
+    assert!(effects.contains(&Effect::Open {
+        connection: ConnectionId(7)
+    }));
+    assert_eq!(rig.client.status(), Status::Connecting { attempt: 1 });
+    rig.lose(ConnectionId(7), 1006);
+    assert_eq!(rig.client.deadline().unwrap().since(rig.now), 1_000);
+}
+
+#[test]
+fn back_online_brings_the_attempt_forward_and_never_puts_it_off() {
+    let mut rig = Rig::new(&without_jitter());
+    rig.handle(Event::Start);
+    rig.lose(CURRENT, 1006);
+    rig.handle(Event::Online(false));
+    rig.now = rig.now.plus(999);
+    rig.handle(Event::Online(true));
+    assert_eq!(rig.client.deadline().unwrap().since(rig.now), 1);
+    rig.handle(Event::Deadline);
+    rig.at_deadline();
+    rig.lose(ConnectionId(2), 1006);
+    rig.handle(Event::Online(false));
+    rig.handle(Event::Online(true));
+    assert!(rig.client.deadline().unwrap().since(rig.now) <= 250);
+}
+
+#[test]
+fn a44_metrics_count_reconnects_and_the_time_without_a_connection() {
+    let mut rig = Rig::new(&without_jitter());
+    rig.handle(Event::Start);
+    rig.now = rig.now.plus(40);
+    let connection = rig.greet();
+    rig.now = rig.now.plus(5_000);
+    rig.lose(connection, 1006);
+    rig.now = rig.now.plus(600);
+    assert_eq!(rig.client.metrics(rig.now).disconnected_ms, 640);
+    rig.at_deadline();
+    rig.greet();
+    rig.now = rig.now.plus(5_000);
+    let metrics = rig.client.metrics(rig.now);
+    assert_eq!(
+        (metrics.connects, metrics.reconnects, metrics.attempts),
+        (2, 1, 2)
+    );
+    assert_eq!(metrics.disconnected_ms, 1_040);
+    let recovery = Summary::from(metrics.recovery_ms);
+    assert_eq!((recovery.count, recovery.sum), (1, 1_000));
+}
+
+#[test]
 fn the_session_of_a_welcome_comes_back_in_the_next_hello() {
     let (mut rig, connection) = Rig::connected();
     rig.lose(connection, 1006);
@@ -228,13 +313,7 @@ fn the_session_of_a_welcome_comes_back_in_the_next_hello() {
 
 #[test]
 fn c33_a_connection_that_opens_and_dies_before_the_welcome_does_not_reset_the_backoff() {
-    let mut rig = Rig::new(&Config {
-        backoff: BackoffPolicy {
-            jitter: Jitter::None,
-            ..BackoffPolicy::default()
-        },
-        ..Config::default()
-    });
+    let mut rig = Rig::new(&without_jitter());
     rig.handle(Event::Start);
     let mut waits = Vec::new();
     for attempt in 1..=6 {
