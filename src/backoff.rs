@@ -74,11 +74,6 @@ fn widen(window: u64, factor: f64) -> u64 {
 }
 
 #[cfg(test)]
-#[allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -32,8 +32,10 @@ fn without_jitter() -> Config {
     }
 }
 
+type Reach = fn(&mut Rig);
+
 /// A client in each state, by how it gets there. Connection 1 is the current one where there is one.
-fn states() -> Vec<(&'static str, fn(&mut Rig))> {
+fn states() -> Vec<(&'static str, Reach)> {
     vec![
         ("unstarted", |_| {}),
         ("opening", |rig| drop(rig.handle(Event::Start))),
