@@ -88,7 +88,8 @@ async function takeAll(url) {
     for (const [index, { file }] of pictures.entries()) {
       const page = shown[index];
       await reach(page, "host-seq", fullAtSeq);
-      // Nothing has the focus, and the page stands where it opens.
+      // Nothing has the focus or the pointer, and the page stands where it opens.
+      await page.mouse.move(0, 0);
       await page.evaluate(() => {
         document.activeElement?.blur();
         scrollTo(0, 0);
