@@ -142,7 +142,6 @@ fn h9_busy_pauses_and_then_sends_again() {
 fn a_nack_that_comes_twice_counts_once() {
     let (mut rig, connection) = Rig::connected();
     rig.publish("a");
-    rig.publish("a");
     nack(&mut rig, connection, 1, "busy");
     nack(&mut rig, connection, 1, "busy");
     assert_eq!(heads(&rig.at_deadline()), ["1 0 a"]);
