@@ -153,6 +153,7 @@ impl Client {
             client: Some(CLIENT),
             session: self.session.as_deref(),
             token: None,
+            hold_ms: None,
         }
         .encode(&mut records);
         self.subscriptions.ask_all(&mut records);
@@ -278,8 +279,12 @@ impl Client {
             ToClient::Pong { t } => {
                 self.connection.pong(now, t, &mut self.metrics, effects);
             }
-            // The welcome has been handled; messages come as their own event, without their payloads.
-            ToClient::Welcome(_) | ToClient::Messages(_) => {
+            // The welcome has been handled; messages come as their own event, without their payloads; tickets and closes
+            // belong to the transports that have them.
+            ToClient::Welcome(_)
+            | ToClient::Messages(_)
+            | ToClient::Close { .. }
+            | ToClient::Ticket { .. } => {
                 self.give_up(now, codes::BAD_FRAME, "verb", effects);
             }
         }

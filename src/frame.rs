@@ -33,6 +33,8 @@ pub enum ToHub<'a> {
         session: Option<&'a str>,
         /// Bearer token.
         token: Option<&'a str>,
+        /// How long a poll may be held, ms (rule T3).
+        hold_ms: Option<u64>,
     },
     /// Begins or moves a subscription (rules C3, C4).
     Subscribe {
@@ -90,6 +92,7 @@ impl<'a> ToHub<'a> {
                 client: r.option("client"),
                 session: r.option("session"),
                 token: r.option("token"),
+                hold_ms: r.option_number("hold")?,
             }),
             "sub" => Ok(Self::Subscribe {
                 no: TopicNo(r.small("no")?),
@@ -120,12 +123,16 @@ impl<'a> ToHub<'a> {
                 client,
                 session,
                 token,
+                hold_ms,
             } => {
-                Writer::new(frame, "hello")
+                let w = Writer::new(frame, "hello")
                     .number(*version)
                     .option("client", *client)
                     .option("session", *session)
                     .option("token", *token);
+                if let Some(hold_ms) = hold_ms {
+                    w.option_number("hold", *hold_ms);
+                }
             }
             Self::Subscribe { no, topic, from } => {
                 let w = Writer::new(frame, "sub").number(no.0).text(topic);
@@ -277,6 +284,20 @@ pub enum ToClient<'a> {
         /// The ping's `t`.
         t: u64,
     },
+    /// Ends a stream or an answer that has no close frame (rule T4).
+    Close {
+        /// Close code.
+        code: u16,
+        /// As in a close frame: a word and more for people.
+        reason: &'a str,
+    },
+    /// Opens one event stream (rule T2).
+    Ticket {
+        /// Goes into the address of the stream.
+        ticket: &'a str,
+        /// How long it is good, ms.
+        ms: u64,
+    },
 }
 
 /// What the hub tells a client first. Absent options keep the client's own values.
@@ -294,6 +315,10 @@ pub struct Welcome<'a> {
     pub frame_bytes_max: Option<u64>,
     /// Largest payload the hub takes, bytes.
     pub payload_bytes_max: Option<u64>,
+    /// Longest hold of a poll, ms.
+    pub hold_ms: Option<u64>,
+    /// The transports that the hub serves, names with commas.
+    pub transports: Option<&'a str>,
 }
 
 /// Consecutive messages of one topic.
@@ -392,6 +417,8 @@ impl<'a> ToClient<'a> {
                 wait_ms: r.option_number("wait")?,
                 frame_bytes_max: r.option_number("frame")?,
                 payload_bytes_max: r.option_number("payload")?,
+                hold_ms: r.option_number("hold")?,
+                transports: r.option("transports"),
             })),
             "subscribed" => {
                 let no = TopicNo(r.small("no")?);
@@ -414,6 +441,17 @@ impl<'a> ToClient<'a> {
                 code: r.field("code")?,
                 message: r.rest("message")?,
             }),
+            "close" => Ok(Self::Close {
+                code: u16::try_from(r.number("code")?)
+                    .ok()
+                    .filter(|code| (1000..5000).contains(code))
+                    .ok_or(DecodeError::BadNumber("code"))?,
+                reason: r.rest("reason")?,
+            }),
+            "ticket" => Ok(Self::Ticket {
+                ticket: id(&mut r, "ticket")?,
+                ms: r.number("ms")?,
+            }),
             _ => Err(DecodeError::UnknownVerb),
         }
     }
@@ -430,11 +468,13 @@ impl<'a> ToClient<'a> {
                     ("wait", welcome.wait_ms),
                     ("frame", welcome.frame_bytes_max),
                     ("payload", welcome.payload_bytes_max),
+                    ("hold", welcome.hold_ms),
                 ] {
                     if let Some(value) = value {
                         w = w.option_number(key, value);
                     }
                 }
+                w.option("transports", welcome.transports);
             }
             Self::Subscribed(start) => {
                 start.encode(Writer::new(frame, "subscribed").number(start.no.0));
@@ -481,6 +521,12 @@ impl<'a> ToClient<'a> {
             }
             Self::Pong { t } => {
                 Writer::new(frame, "pong").number(*t);
+            }
+            Self::Close { code, reason } => {
+                Writer::new(frame, "close").number(*code).text(reason);
+            }
+            Self::Ticket { ticket, ms } => {
+                Writer::new(frame, "ticket").text(ticket).number(*ms);
             }
         }
     }

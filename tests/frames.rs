@@ -134,11 +134,13 @@ fn to_hub_meaning(record: &ToHub<'_>) -> Value {
             client,
             session,
             token,
+            hold_ms,
         } => json!({ "hello": present([
             ("version", Some(json!(version))),
             ("client", client.map(Value::from)),
             ("session", session.map(Value::from)),
             ("token", token.map(Value::from)),
+            ("hold", hold_ms.map(Value::from)),
         ]) }),
         ToHub::Subscribe { no, topic, from } => {
             let from = match from {
@@ -167,6 +169,8 @@ fn to_client_meaning(record: &ToClient<'_>) -> Value {
             ("wait", w.wait_ms.map(Value::from)),
             ("frame", w.frame_bytes_max.map(Value::from)),
             ("payload", w.payload_bytes_max.map(Value::from)),
+            ("hold", w.hold_ms.map(Value::from)),
+            ("transports", w.transports.map(Value::from)),
         ]) }),
         ToClient::Subscribed(start) => json!({ "subscribed": start_meaning(start, None) }),
         ToClient::ResumeFailed { reason, start } => {
@@ -204,6 +208,8 @@ fn to_client_meaning(record: &ToClient<'_>) -> Value {
         }
         ToClient::Ping { t } => json!({ "ping": { "t": t } }),
         ToClient::Pong { t } => json!({ "pong": { "t": t } }),
+        ToClient::Close { code, reason } => json!({ "close": { "code": code, "reason": reason } }),
+        ToClient::Ticket { ticket, ms } => json!({ "ticket": { "ticket": ticket, "ms": ms } }),
     }
 }
 
