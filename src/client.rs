@@ -4,18 +4,33 @@
 
 use crate::codes;
 use crate::config::Config;
-use crate::connection::{Connection, Reason, Status};
+use crate::connection::Connection;
 use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::event::{Event, HubLimits, NewPublication};
-use crate::frame::{ToClient, ToHub, VERSION};
-use crate::ids::ConnectionId;
+use crate::frame::{ToClient, ToHub};
+use crate::ids::{ConnectionId, TopicNo};
 use crate::metrics::Metrics;
+use crate::negotiation::Tried;
 use crate::outbox::Outbox;
+use crate::sequencer::Run;
+use crate::status::{Reason, Status};
 use crate::subscription::Subscriptions;
 use crate::time::Time;
+use crate::turn::Turn;
 
-/// Name and version told in the hello.
-const CLIENT: &str = concat!("longhaul/", env!("CARGO_PKG_VERSION"));
+/// The parts of a client that an event of the connection is handled with.
+macro_rules! turn {
+    ($client:ident, $now:ident, $effects:ident) => {
+        &mut Turn {
+            now: $now,
+            rng: &mut $client.rng,
+            metrics: &mut $client.metrics,
+            effects: $effects,
+            session: $client.session.as_deref(),
+            subscriptions: &$client.subscriptions,
+        }
+    };
+}
 
 /// A client of one hub.
 #[derive(Debug)]
@@ -58,6 +73,11 @@ impl Client {
         self.metrics.at(now)
     }
 
+    /// The last tries of transports, oldest first.
+    pub fn tried(&self) -> impl Iterator<Item = &Tried> {
+        self.connection.tried()
+    }
+
     /// Rows without a verdict.
     #[must_use]
     pub fn outbox_rows(&self) -> usize {
@@ -86,81 +106,114 @@ impl Client {
                 connection,
                 no,
                 run,
+            } => self.messages(now, connection, no, run, effects),
+            Event::Record { connection, text } => self.record(now, connection, text, effects),
+            Event::Subscribe { no, topic, from } => {
+                let greeted = self.connection.greeted();
+                self.subscriptions.add(no, topic, from, greeted, effects);
+                self.connection.subscriptions_changed();
+            }
+            Event::Unsubscribe { no } => {
+                let greeted = self.connection.greeted();
+                self.subscriptions.remove(no, greeted, effects);
+                self.connection.subscriptions_changed();
+            }
+            Event::Publish(new) => self.publish(now, &new, effects),
+            Event::PostFailed {
+                connection,
+                floor_ms,
             } => {
                 if self.connection.established() == Some(connection) {
-                    self.connection.heard(now);
-                    self.subscriptions
-                        .receive(connection, no, run, &mut self.metrics, effects);
+                    self.outbox.post_failed(now, floor_ms, &mut self.rng);
                 }
             }
-            Event::Record { connection, text } => self.record(now, connection, text, effects),
+            event => self.connection_event(now, event, effects),
+        }
+    }
+
+    /// An event of the connection. Where another one is established after it, what was on its way goes out again.
+    fn connection_event(&mut self, now: Time, event: Event<'_>, effects: &mut Vec<Effect>) {
+        let before = self.connection.established();
+        let turn = turn!(self, now, effects);
+        match event {
             Event::Start => {
-                self.metrics.started(now);
-                self.connection.start(now, &mut self.metrics, effects);
+                turn.metrics.started(now);
+                self.connection.start(turn);
             }
-            Event::Deadline => self.tick(now, effects),
-            Event::Opened { connection } => {
-                if self.connection.opened(now, connection) {
-                    self.greet(connection, effects);
-                }
+            Event::Deadline => {
+                self.connection.tick(turn);
+                self.outbox.tick(now, &mut self.metrics, effects);
             }
+            Event::Opened { connection } => self.connection.opened(turn, connection),
+            Event::Answered { connection } => self.connection.answered(turn, connection),
             Event::Garbage { connection, what } => {
                 if self.connection.is_current(connection) {
-                    self.give_up(now, codes::BAD_FRAME, what, effects);
+                    let reason = Reason::new(codes::BAD_FRAME, what);
+                    self.connection.end(turn, connection, &reason, 0, true);
                 }
             }
             Event::Ended {
                 connection,
                 code,
                 reason,
+                floor_ms,
             } => {
-                if self.connection.is_current(connection) {
-                    let reason = Reason {
-                        close_code: code,
-                        detail: reason.to_owned(),
-                    };
-                    self.outbox.connection_lost();
-                    self.connection
-                        .ended(now, reason, &mut self.rng, &mut self.metrics, effects);
-                }
-            }
-            Event::Subscribe { no, topic, from } => {
-                let greeted = self.connection.greeted();
-                self.subscriptions.add(no, topic, from, greeted, effects);
-            }
-            Event::Unsubscribe { no } => {
-                let greeted = self.connection.greeted();
-                self.subscriptions.remove(no, greeted, effects);
-            }
-            Event::Publish(new) => self.publish(now, &new, effects),
-            Event::Reconnect => {
-                self.outbox.connection_lost();
-                self.connection.reconnect(now, &mut self.metrics, effects);
-            }
-            Event::Online(is_online) => {
+                let reason = Reason::new(code, reason);
                 self.connection
-                    .online(now, is_online, &mut self.rng, effects);
+                    .end(turn, connection, &reason, floor_ms, false);
             }
-            Event::Close => self.connection.close(now, &mut self.metrics, effects),
+            Event::Reconnect => self.connection.reconnect(turn),
+            Event::Online(is_online) => self.connection.online(turn, is_online),
+            Event::Woke => self.connection.woke(turn),
+            Event::Close => self.connection.close(turn),
+            // The door has led these elsewhere.
+            Event::Messages { .. }
+            | Event::Record { .. }
+            | Event::Subscribe { .. }
+            | Event::Unsubscribe { .. }
+            | Event::Publish(_)
+            | Event::PostFailed { .. } => {}
+        }
+        self.follow(before, effects);
+    }
+
+    /// Publications go over the established connection, and all of them again where that is another one than before.
+    fn follow(&mut self, before: Option<ConnectionId>, effects: &mut Vec<Effect>) {
+        let established = self.connection.established();
+        if established != before {
+            self.outbox.connection_lost();
+        }
+        if let Some(connection) = established {
+            self.outbox.pump(connection, &mut self.metrics, effects);
         }
     }
 
-    /// Hello and all subs in one frame, so that a subscription takes one round trip (rule C2).
-    fn greet(&self, connection: ConnectionId, effects: &mut Vec<Effect>) {
-        let mut records = String::new();
-        ToHub::Hello {
-            version: VERSION,
-            client: Some(CLIENT),
-            session: self.session.as_deref(),
-            token: None,
-            hold_ms: None,
+    fn messages(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        no: TopicNo,
+        run: Run,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.connection.established() != Some(connection) {
+            return;
         }
-        .encode(&mut records);
-        self.subscriptions.ask_all(&mut records);
-        effects.push(Effect::Send {
-            connection,
-            records,
-        });
+        self.connection.heard(now);
+        let is_hole = self
+            .subscriptions
+            .receive(connection, no, run, &mut self.metrics, effects);
+        if is_hole {
+            let mut records = String::new();
+            self.subscriptions.ask_one(no, &mut records);
+            for connection in self.connection.greeted() {
+                effects.push(Effect::Send {
+                    connection,
+                    records: records.clone(),
+                });
+            }
+            self.connection.subscriptions_changed();
+        }
     }
 
     fn record(
@@ -173,32 +226,32 @@ impl Client {
         if !self.connection.is_current(connection) {
             return;
         }
+        let before = self.connection.established();
         match ToClient::decode(text) {
             Ok(ToClient::Welcome(welcome)) => {
-                if self
-                    .connection
-                    .welcomed(now, &welcome, &mut self.metrics, effects)
-                {
+                let turn = turn!(self, now, effects);
+                if self.connection.welcomed(turn, connection, &welcome) {
                     self.session = Some(welcome.session.to_owned());
                     self.hub_limits.told(&welcome);
-                    self.outbox.pump(connection, &mut self.metrics, effects);
                 } else {
-                    self.give_up(now, codes::BAD_FRAME, "a second welcome", effects);
+                    self.give_up(now, connection, "a second welcome", effects);
                 }
+                self.follow(before, effects);
             }
-            Ok(_) if self.connection.established().is_none() => {
-                self.give_up(
-                    now,
-                    codes::BAD_FRAME,
-                    "a record before the welcome",
-                    effects,
-                );
+            Ok(ToClient::Close { code, reason }) => {
+                let turn = turn!(self, now, effects);
+                let reason = Reason::new(code, reason);
+                self.connection.end(turn, connection, &reason, 0, true);
+                self.follow(before, effects);
+            }
+            Ok(_) if before != Some(connection) => {
+                self.give_up(now, connection, "a record before the welcome", effects);
             }
             Ok(record) => {
                 self.connection.heard(now);
                 self.routed(now, connection, record, effects);
             }
-            Err(error) => self.give_up(now, codes::BAD_FRAME, error.field(), effects),
+            Err(error) => self.give_up(now, connection, error.field(), effects),
         }
     }
 
@@ -215,13 +268,9 @@ impl Client {
                     .begin(connection, &start, None, &mut self.metrics, effects);
             }
             ToClient::ResumeFailed { reason, start } => {
-                self.subscriptions.begin(
-                    connection,
-                    &start,
-                    Some(reason),
-                    &mut self.metrics,
-                    effects,
-                );
+                let metrics = &mut self.metrics;
+                self.subscriptions
+                    .begin(connection, &start, Some(reason), metrics, effects);
             }
             ToClient::Refused { no, code, message } => effects.push(Effect::Refused {
                 no,
@@ -268,25 +317,30 @@ impl Client {
                     .settle(now, producer, n, outcome, &mut self.metrics, effects);
                 self.outbox.pump(connection, &mut self.metrics, effects);
             }
-            ToClient::Ping { t } => {
-                let mut records = String::new();
-                ToHub::Pong { t }.encode(&mut records);
-                effects.push(Effect::Send {
-                    connection,
-                    records,
-                });
-            }
-            ToClient::Pong { t } => {
-                self.connection.pong(now, t, &mut self.metrics, effects);
-            }
-            // The welcome has been handled; messages come as their own event, without their payloads; tickets and closes
-            // belong to the transports that have them.
+            ToClient::Ping { t } => self.ping(connection, t, effects),
+            ToClient::Pong { t } => self.connection.pong(turn!(self, now, effects), t),
+            // Welcome and close have been handled; messages come as their own event, without their payloads; a ticket
+            // is the adapter's.
             ToClient::Welcome(_)
-            | ToClient::Messages(_)
             | ToClient::Close { .. }
-            | ToClient::Ticket { .. } => {
-                self.give_up(now, codes::BAD_FRAME, "verb", effects);
-            }
+            | ToClient::Messages(_)
+            | ToClient::Ticket { .. } => self.give_up(now, connection, "verb", effects),
+        }
+    }
+
+    /// A transport that only listens has nothing to answer with, and the hub knows.
+    fn ping(&self, connection: ConnectionId, t: u64, effects: &mut Vec<Effect>) {
+        if self
+            .connection
+            .greeted()
+            .any(|greeted| greeted == connection)
+        {
+            let mut records = String::new();
+            ToHub::Pong { t }.encode(&mut records);
+            effects.push(Effect::Send {
+                connection,
+                records,
+            });
         }
     }
 
@@ -309,23 +363,18 @@ impl Client {
         }
     }
 
-    fn tick(&mut self, now: Time, effects: &mut Vec<Effect>) {
+    fn give_up(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        detail: &str,
+        effects: &mut Vec<Effect>,
+    ) {
         let before = self.connection.established();
-        self.connection
-            .tick(now, &mut self.rng, &mut self.metrics, effects);
-        if before.is_some() && self.connection.established().is_none() {
-            self.outbox.connection_lost();
-        }
-        self.outbox.tick(now, &mut self.metrics, effects);
-        if let Some(connection) = self.connection.established() {
-            self.outbox.pump(connection, &mut self.metrics, effects);
-        }
-    }
-
-    fn give_up(&mut self, now: Time, code: u16, detail: &str, effects: &mut Vec<Effect>) {
-        self.outbox.connection_lost();
-        self.connection
-            .give_up(now, code, detail, &mut self.rng, &mut self.metrics, effects);
+        let reason = Reason::new(codes::BAD_FRAME, detail);
+        let turn = turn!(self, now, effects);
+        self.connection.end(turn, connection, &reason, 0, true);
+        self.follow(before, effects);
     }
 }
 

@@ -14,6 +14,10 @@ pub const OPEN_TIMEOUT: u16 = 4003;
 pub const WELCOME_TIMEOUT: u16 = 4004;
 /// The handshake came back without our subprotocol.
 pub const SUBPROTOCOL_MISSING: u16 = 4005;
+/// The answer was not from a hub.
+pub const NOT_A_HUB: u16 = 4009;
+/// The stream opened, but nothing came through in time.
+pub const STREAM_BUFFERED: u16 = 4011;
 /// The client opens a new connection instead.
 pub const REPLACED: u16 = 4006;
 
@@ -48,6 +52,8 @@ mod tests {
             (OPEN_TIMEOUT, "open_timeout"),
             (WELCOME_TIMEOUT, "welcome_timeout"),
             (SUBPROTOCOL_MISSING, "subprotocol_missing"),
+            (NOT_A_HUB, "not_a_hub"),
+            (STREAM_BUFFERED, "stream_buffered"),
             (REPLACED, "replaced"),
         ] {
             let row = table.iter().find(|row| row.close_code == code);

@@ -2,11 +2,34 @@
 //!
 //! Owns the numbers. The JavaScript wrapper checks what users pass before it comes here.
 
+use crate::transport::Transport;
+
 /// How long a transport may take to open, ms. Chosen: longer than a hub queues a handshake under load (B-13), shorter than patience.
 pub const OPEN_MS_MAX: u64 = 10_000;
 
 /// How long the welcome may take after the transport opened, ms. Chosen: as [`OPEN_MS_MAX`].
 pub const WELCOME_MS_MAX: u64 = 10_000;
+
+/// How long a welcome over an event stream may take after the stream opened, ms: a proxy that buffers holds it for longer. Source: browser facts, 3-5 s.
+pub const STREAM_MS_MAX: u64 = 3_000;
+
+/// How long a transport has the field for itself before the next one joins, ms. Chosen: a slow handshake takes a second, a user waits three.
+pub const HEAD_START_MS: u64 = 1_500;
+
+/// How long a poll is held, ms: under the 30 s of the strictest balancers.
+pub const HOLD_MS: u64 = 25_000;
+
+/// First look for a better transport after connecting on a lesser one, ms. Doubles with each.
+pub const PROBE_AFTER_MS: u64 = 5_000;
+
+/// Longest interval between looks, ms: back on the better one within 30 s.
+pub const PROBE_AFTER_MS_MAX: u64 = 20_000;
+
+/// A better transport that is lost within this time after the move was not better, ms.
+pub const PROBE_FLAP_MS: u64 = 60_000;
+
+/// Longest interval between looks where the better one keeps being lost, ms.
+pub const PROBE_FLAPPED_MS_MAX: u64 = 300_000;
 
 /// Publications on their way without a verdict (rule C8).
 pub const WINDOW_ROWS_MAX: usize = 256;
@@ -114,4 +137,10 @@ pub struct Config {
     pub heartbeat: Option<HeartbeatPolicy>,
     /// Of the outbox.
     pub outbox: OutboxLimits,
+    /// In order of preference: what the user wants and the browser has. Empty means all.
+    pub transports: Vec<Transport>,
+    /// What worked on this network before.
+    pub worked: Option<Transport>,
+    /// How many addresses the hub has. Zero means one.
+    pub addresses: usize,
 }

@@ -1,87 +1,44 @@
-//! The life of the connection: opening, greeting, connected, waiting for the next attempt, closed.
+//! The life of the connection: racing, connected, waiting for the next attempt, closed.
 //!
-//! Owns the state machine, the backoff and the heartbeat. Knows nothing of topics or rows.
+//! Owns the state machine, the backoff and the heartbeat; asks negotiation which transport. Knows nothing of topics or rows.
 
 use crate::backoff::Backoff;
 use crate::codes;
-use crate::config::{Config, HeartbeatPolicy, OPEN_MS_MAX, WELCOME_MS_MAX};
+use crate::config::{Config, HEAD_START_MS, HOLD_MS, HeartbeatPolicy};
 use crate::effect::Effect;
 use crate::frame::{ToHub, Welcome};
 use crate::heartbeat::{Beat, Heartbeat};
 use crate::ids::ConnectionId;
-use crate::metrics::Metrics;
+use crate::link::Link;
+use crate::negotiation::{Negotiation, Tried, TriedOutcome};
+use crate::status::{Reason, Status};
 use crate::time::Time;
+use crate::transport::{Transport, TransportSet};
+use crate::turn::Turn;
 
-/// After the browser says `online`, the next attempt comes within this time, ms. Chosen: every page on the network hears it at once.
+/// After the browser says `online` or wakes, the next attempt comes within this time, ms. Chosen: every page on the network hears it at once.
 const ONLINE_SPREAD_MS: u64 = 250;
 
-/// Why a connection ended or an attempt failed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason {
-    /// A close code of docs/protocol.md.
-    pub close_code: u16,
-    /// The peer's words, if it had any.
-    pub detail: String,
-}
-
-impl Reason {
-    fn of(close_code: u16) -> Self {
-        Self {
-            close_code,
-            detail: String::new(),
-        }
-    }
-}
-
-/// What the client is doing, for users. A pure function of the state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Status {
-    /// An attempt is under way.
-    Connecting {
-        /// Which one since the last connection, from 1.
-        attempt: u32,
-    },
-    /// The hub has said welcome.
-    Connected {
-        /// Since when.
-        since: Time,
-        /// The last round trip, ms.
-        rtt_ms: Option<u64>,
-    },
-    /// An attempt will follow.
-    Waiting {
-        /// Which one since the last connection, from 1.
-        attempt: u32,
-        /// When.
-        retry_at: Time,
-        /// What happened to the last one.
-        reason: Reason,
-    },
-    /// As `Waiting`, while the browser says that there is no network. Attempts go on.
-    Offline,
-    /// Nothing will happen any more, unless the user asks.
-    Closed {
-        /// Why.
-        reason: Reason,
-    },
-}
+/// Attempts at one address before the next address has its turn.
+const ATTEMPTS_EACH: u32 = 2;
 
 #[derive(Debug)]
 enum State {
     Unstarted,
-    Opening {
-        connection: ConnectionId,
-        until: Time,
-    },
-    AwaitingWelcome {
-        connection: ConnectionId,
-        greeted: Time,
-        until: Time,
+    /// An attempt: one transport, and others that join after a head start or take the place of one that failed at once.
+    Racing {
+        links: Vec<Link>,
+        /// In order, the next one first.
+        waiting: Vec<Transport>,
+        next_joins: Time,
+        /// How the first one failed.
+        reason: Option<Reason>,
     },
     Connected {
-        connection: ConnectionId,
-        since: Time,
-        heartbeat: Heartbeat,
+        link: Live,
+        /// A connection that is to take the place of this one.
+        successor: Option<Link>,
+        next_look: Option<Time>,
     },
     Waiting {
         until: Time,
@@ -93,6 +50,16 @@ enum State {
     ClosedByUser,
 }
 
+/// A link over which the hub has said welcome.
+#[derive(Debug)]
+struct Live {
+    id: ConnectionId,
+    transport: Transport,
+    since: Time,
+    heartbeat: Heartbeat,
+    hold_ms: u64,
+}
+
 #[derive(Debug)]
 pub(crate) struct Connection {
     state: State,
@@ -100,40 +67,59 @@ pub(crate) struct Connection {
     attempt: u32,
     last_id: ConnectionId,
     backoff: Backoff,
+    negotiation: Negotiation,
     own_heartbeat: Option<HeartbeatPolicy>,
+    attempts_max: u32,
+    addresses: usize,
     is_online: bool,
+    /// The subscriptions have changed on a transport that only listens.
+    is_outdated: bool,
 }
 
 impl Connection {
     pub(crate) fn new(config: &Config) -> Self {
+        let wanted = if config.transports.is_empty() {
+            Transport::ALL.to_vec()
+        } else {
+            config.transports.clone()
+        };
         Self {
             state: State::Unstarted,
             attempt: 1,
             last_id: ConnectionId(0),
             backoff: Backoff::new(config.backoff),
+            negotiation: Negotiation::new(wanted, config.worked),
             own_heartbeat: config.heartbeat,
+            attempts_max: config.backoff.attempts_max,
+            addresses: config.addresses.max(1),
             is_online: true,
+            is_outdated: false,
         }
     }
 
     pub(crate) fn status(&self) -> Status {
         match &self.state {
-            State::Unstarted | State::Opening { .. } | State::AwaitingWelcome { .. } => {
-                Status::Connecting {
-                    attempt: self.attempt,
-                }
-            }
-            State::Connected {
-                since, heartbeat, ..
-            } => Status::Connected {
-                since: *since,
-                rtt_ms: heartbeat.rtt_ms(),
+            State::Unstarted => Status::Connecting {
+                attempt: self.attempt,
+                transport: self.first_choice(),
+            },
+            State::Racing { links, .. } => Status::Connecting {
+                attempt: self.attempt,
+                transport: links
+                    .first()
+                    .map_or_else(|| self.first_choice(), |link| link.transport),
+            },
+            State::Connected { link, .. } => Status::Connected {
+                transport: link.transport,
+                since: link.since,
+                rtt_ms: link.heartbeat.rtt_ms(),
             },
             State::Waiting { .. } if !self.is_online => Status::Offline,
             State::Waiting { until, reason } => Status::Waiting {
                 attempt: self.attempt,
                 retry_at: *until,
                 reason: reason.clone(),
+                is_exhausted: self.attempt > self.attempts_max,
             },
             State::ClosedByHub { reason } => Status::Closed {
                 reason: reason.clone(),
@@ -144,103 +130,208 @@ impl Connection {
         }
     }
 
+    fn first_choice(&self) -> Transport {
+        let order = self.negotiation.order(self.attempt.saturating_sub(1));
+        order.first().copied().unwrap_or(Transport::WebSocket)
+    }
+
+    pub(crate) fn tried(&self) -> impl Iterator<Item = &Tried> {
+        self.negotiation.tried()
+    }
+
+    pub(crate) fn is_degraded(&self) -> bool {
+        matches!(&self.state, State::Connected { link, .. } if !self.negotiation.is_best(link.transport))
+    }
+
     pub(crate) fn deadline(&self) -> Option<Time> {
         match &self.state {
-            State::Opening { until, .. }
-            | State::AwaitingWelcome { until, .. }
-            | State::Waiting { until, .. } => Some(*until),
-            State::Connected { heartbeat, .. } => Some(heartbeat.deadline()),
+            State::Racing {
+                links,
+                waiting,
+                next_joins,
+                ..
+            } => {
+                let joins = (!waiting.is_empty()).then_some(*next_joins);
+                links.iter().map(Link::deadline).chain(joins).min()
+            }
+            State::Connected {
+                link,
+                successor,
+                next_look,
+            } => {
+                let ends = successor.as_ref().map(Link::deadline);
+                let look = next_look.filter(|_| successor.is_none());
+                let now = self.is_outdated.then_some(Time(0));
+                [ends, look, now]
+                    .into_iter()
+                    .flatten()
+                    .chain([link.heartbeat.deadline()])
+                    .min()
+            }
+            State::Waiting { until, .. } => Some(*until),
             State::Unstarted | State::ClosedByHub { .. } | State::ClosedByUser => None,
         }
     }
 
     /// The connection over which the hub has said welcome.
     pub(crate) fn established(&self) -> Option<ConnectionId> {
-        match self.state {
-            State::Connected { connection, .. } => Some(connection),
+        match &self.state {
+            State::Connected { link, .. } => Some(link.id),
             _ => None,
         }
     }
 
-    /// The connection over which our hello has gone out: more records may follow it.
-    pub(crate) fn greeted(&self) -> Option<ConnectionId> {
-        match self.state {
-            State::AwaitingWelcome { connection, .. } | State::Connected { connection, .. } => {
-                Some(connection)
-            }
+    /// The sockets over which our hello has gone out: more records may follow it there.
+    pub(crate) fn greeted(&self) -> impl Iterator<Item = ConnectionId> + '_ {
+        let live = match &self.state {
+            State::Connected { link, .. } if link.transport.is_duplex() => Some(link.id),
             _ => None,
-        }
+        };
+        let greeted = self.links().filter(|link| link.is_greeted_socket());
+        live.into_iter().chain(greeted.map(|link| link.id))
+    }
+
+    /// Those that have not been welcomed yet.
+    fn links(&self) -> impl Iterator<Item = &Link> {
+        let links = match &self.state {
+            State::Racing { links, .. } => links.as_slice(),
+            State::Connected { successor, .. } => successor.as_slice(),
+            _ => &[],
+        };
+        links.iter()
     }
 
     pub(crate) fn is_current(&self, connection: ConnectionId) -> bool {
-        self.current() == Some(connection)
+        self.established() == Some(connection) || self.links().any(|link| link.id == connection)
     }
 
     pub(crate) fn is_closed_by_user(&self) -> bool {
         matches!(self.state, State::ClosedByUser)
     }
 
-    fn current(&self) -> Option<ConnectionId> {
-        match self.state {
-            State::Opening { connection, .. }
-            | State::AwaitingWelcome { connection, .. }
-            | State::Connected { connection, .. } => Some(connection),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn start(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+    pub(crate) fn start(&mut self, turn: &mut Turn<'_>) {
         if matches!(self.state, State::Unstarted) {
-            self.open(now, metrics, effects);
+            self.race(turn);
         }
     }
 
-    /// The transport is open. True if the hello may go out.
-    pub(crate) fn opened(&mut self, now: Time, connection: ConnectionId) -> bool {
-        let State::Opening {
-            connection: expected,
-            ..
-        } = self.state
-        else {
-            return false;
+    /// A socket or a stream is open.
+    pub(crate) fn opened(&mut self, turn: &mut Turn<'_>, connection: ConnectionId) {
+        let links = match &mut self.state {
+            State::Racing { links, .. } => links.as_mut_slice(),
+            State::Connected { successor, .. } => successor.as_mut_slice(),
+            _ => return,
         };
-        if expected != connection {
-            return false;
+        if let Some(link) = links.iter_mut().find(|link| link.id == connection) {
+            link.opened(turn);
         }
-        self.state = State::AwaitingWelcome {
-            connection,
-            greeted: now,
-            until: now.plus(WELCOME_MS_MAX),
-        };
-        true
     }
 
-    /// The welcome came. True if it was waited for.
+    /// The welcome came. False if it was not waited for.
     pub(crate) fn welcomed(
         &mut self,
-        now: Time,
+        turn: &mut Turn<'_>,
+        connection: ConnectionId,
         welcome: &Welcome<'_>,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
     ) -> bool {
-        let State::AwaitingWelcome {
-            connection,
-            greeted,
-            ..
-        } = self.state
-        else {
+        if let Some(names) = welcome.transports {
+            self.negotiation.serves(TransportSet::of_names(names));
+        }
+        if let State::Connected { link, .. } = &mut self.state
+            && link.id == connection
+        {
+            // Every answer to a poll begins with one.
+            link.hold_ms = welcome.hold_ms.unwrap_or(link.hold_ms).min(HOLD_MS);
+            return link.transport == Transport::LongPoll;
+        }
+        let policy = self.heartbeat_policy(welcome);
+        let Some(winner) = self.take_link(connection) else {
             return false;
         };
-        let rtt_ms = now.since(greeted);
-        metrics.connected(now, rtt_ms);
-        self.attempt = 0;
-        self.state = State::Connected {
-            connection,
-            since: now,
-            heartbeat: Heartbeat::new(now, self.heartbeat_policy(welcome), Some(rtt_ms)),
+        let Some(rtt_ms) = winner.waited_ms(turn.now) else {
+            self.put_back(winner);
+            return false;
         };
-        effects.push(Effect::StatusChanged);
+        self.negotiation
+            .note(winner.tried(turn.now, TriedOutcome::Ok, &Reason::of(0)));
+        let hold_ms = welcome.hold_ms.unwrap_or(HOLD_MS).min(HOLD_MS);
+        let heartbeat = match winner.transport {
+            Transport::WebSocket => Heartbeat::new(turn.now, policy, Some(rtt_ms)),
+            Transport::EventSource => Heartbeat::listening(turn.now, policy, Some(rtt_ms)),
+            Transport::LongPoll => {
+                let interval_ms = hold_ms.max(policy.interval_ms);
+                Heartbeat::listening(
+                    turn.now,
+                    HeartbeatPolicy {
+                        interval_ms,
+                        ..policy
+                    },
+                    Some(rtt_ms),
+                )
+            }
+        };
+        let live = Live {
+            id: connection,
+            transport: winner.transport,
+            since: turn.now,
+            heartbeat,
+            hold_ms,
+        };
+        self.establish(turn, live, rtt_ms);
         true
+    }
+
+    fn establish(&mut self, turn: &mut Turn<'_>, live: Live, rtt_ms: u64) {
+        let before = std::mem::replace(&mut self.state, State::Unstarted);
+        let mut successor = None;
+        let is_move = match before {
+            State::Connected { link, .. } => {
+                turn.abandon(link.id, codes::REPLACED);
+                turn.metrics.rtt_ms.record(rtt_ms);
+                turn.metrics.transport_switches += u64::from(link.transport != live.transport);
+                link.transport != live.transport
+            }
+            State::Racing { links, .. } => {
+                turn.metrics.connected(turn.now, rtt_ms);
+                for link in links {
+                    self.overtaken(turn, link, live.transport, &mut successor);
+                }
+                false
+            }
+            _ => false,
+        };
+        self.attempt = 0;
+        let next_look = self
+            .negotiation
+            .connected(turn.now, live.transport, is_move);
+        turn.effects.push(Effect::Remember {
+            transport: live.transport,
+        });
+        self.state = State::Connected {
+            link: live,
+            successor,
+            next_look,
+        };
+        turn.metrics.degraded(turn.now, self.is_degraded());
+        turn.effects.push(Effect::StatusChanged);
+    }
+
+    /// A link that another one has overtaken goes on if it would be the better one.
+    fn overtaken(
+        &mut self,
+        turn: &mut Turn<'_>,
+        link: Link,
+        winner: Transport,
+        successor: &mut Option<Link>,
+    ) {
+        let is_better = self.negotiation.prefers(link.transport, winner);
+        if is_better && successor.is_none() {
+            *successor = Some(link);
+            return;
+        }
+        let tried = link.tried(turn.now, TriedOutcome::Overtaken, &Reason::of(0));
+        self.negotiation.note(tried);
+        turn.abandon(link.id, codes::REPLACED);
     }
 
     /// Options win over what the hub says, and that over the defaults.
@@ -253,195 +344,364 @@ impl Connection {
     }
 
     pub(crate) fn heard(&mut self, now: Time) {
-        if let State::Connected { heartbeat, .. } = &mut self.state {
-            heartbeat.heard(now);
+        if let State::Connected { link, .. } = &mut self.state {
+            link.heartbeat.heard(now);
         }
     }
 
-    pub(crate) fn pong(
-        &mut self,
-        now: Time,
-        t: u64,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
-    ) {
-        if let State::Connected { heartbeat, .. } = &mut self.state {
-            let before = heartbeat.rtt_ms();
-            if heartbeat.pong(now, t) {
-                metrics.rtt_ms.record(heartbeat.rtt_ms().unwrap_or(0));
-                if heartbeat.rtt_ms() != before {
-                    effects.push(Effect::StatusChanged);
+    /// An answer to a poll is complete: the next one goes out.
+    pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, connection: ConnectionId) {
+        if let State::Connected { link, .. } = &mut self.state
+            && link.id == connection
+        {
+            link.heartbeat.heard(turn.now);
+            self.is_outdated = false;
+            turn.poll(link.id, link.hold_ms);
+        } else if self.links().any(|link| link.id == connection) {
+            // It ended without a welcome in it.
+            self.end(turn, connection, &Reason::of(codes::NOT_A_HUB), 0, true);
+        }
+    }
+
+    pub(crate) fn pong(&mut self, turn: &mut Turn<'_>, t: u64) {
+        if let State::Connected { link, .. } = &mut self.state {
+            let before = link.heartbeat.rtt_ms();
+            if link.heartbeat.pong(turn.now, t) {
+                let rtt_ms = link.heartbeat.rtt_ms();
+                turn.metrics.rtt_ms.record(rtt_ms.unwrap_or(0));
+                if rtt_ms != before {
+                    turn.effects.push(Effect::StatusChanged);
                 }
             }
         }
     }
 
-    /// The transport ended by itself.
-    pub(crate) fn ended(
-        &mut self,
-        now: Time,
-        reason: Reason,
-        rng: &mut fastrand::Rng,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
-    ) {
-        if let State::Connected { since, .. } = self.state {
-            self.backoff.was_useful_for(now.since(since));
-            self.attempt = 1;
-            metrics.disconnected(now);
-        } else {
-            self.attempt = self.attempt.saturating_add(1);
-        }
-        self.state = if codes::comes_back(reason.close_code) {
-            let delay_ms = self.backoff.delay_ms(rng, 0);
-            metrics.backoff_ms.record(delay_ms);
-            State::Waiting {
-                until: now.plus(delay_ms),
-                reason,
-            }
-        } else {
-            State::ClosedByHub { reason }
-        };
-        effects.push(Effect::StatusChanged);
-    }
-
-    /// We end the current connection and try again later.
-    pub(crate) fn give_up(
-        &mut self,
-        now: Time,
-        code: u16,
-        detail: &str,
-        rng: &mut fastrand::Rng,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
-    ) {
-        if let Some(connection) = self.current() {
-            effects.push(Effect::Abandon { connection, code });
-            let reason = Reason {
-                close_code: code,
-                detail: detail.to_owned(),
-            };
-            self.ended(now, reason, rng, metrics, effects);
+    /// The subscriptions have changed.
+    pub(crate) fn subscriptions_changed(&mut self) {
+        if let State::Connected { link, .. } = &self.state {
+            self.is_outdated |= !link.transport.is_duplex();
         }
     }
 
-    pub(crate) fn tick(
+    /// A connection ended by itself, or, with `is_ours`, is given up by us. The hub wants nobody back within `floor_ms`.
+    pub(crate) fn end(
         &mut self,
-        now: Time,
-        rng: &mut fastrand::Rng,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
+        turn: &mut Turn<'_>,
+        connection: ConnectionId,
+        reason: &Reason,
+        floor_ms: u64,
+        is_ours: bool,
     ) {
-        let over = match &mut self.state {
-            State::Opening { until, .. } if now >= *until => codes::OPEN_TIMEOUT,
-            State::AwaitingWelcome { until, .. } if now >= *until => codes::WELCOME_TIMEOUT,
-            State::Waiting { until, .. } if now >= *until => {
-                self.open(now, metrics, effects);
-                return;
-            }
-            State::Connected {
-                connection,
-                heartbeat,
-                ..
-            } => match heartbeat.tick(now) {
-                Beat::Rest => return,
-                Beat::Ping(t) => {
-                    effects.push(ping(*connection, t));
-                    return;
-                }
-                Beat::Dead => {
-                    metrics.missed_heartbeats += 1;
-                    codes::HEARTBEAT_TIMEOUT
-                }
-            },
-            _ => return,
-        };
-        self.give_up(now, over, "", rng, metrics, effects);
+        if is_ours {
+            turn.abandon(connection, reason.close_code);
+        }
+        if self.established() == Some(connection) {
+            self.lost(turn, reason, floor_ms);
+        } else if let Some(link) = self.take_link(connection) {
+            let tried = link.failed(turn.now, reason);
+            self.negotiation.note(tried);
+            self.link_failed(turn, &link, reason, floor_ms);
+        }
     }
 
-    /// The user wants an attempt now: whatever there is gives way, and the backoff is forgotten.
-    pub(crate) fn reconnect(
-        &mut self,
-        now: Time,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
-    ) {
-        if matches!(self.state, State::Unstarted | State::ClosedByUser) {
+    /// The established connection is gone. A successor that was on its way is the next attempt.
+    fn lost(&mut self, turn: &mut Turn<'_>, reason: &Reason, floor_ms: u64) {
+        let before = std::mem::replace(&mut self.state, State::Unstarted);
+        let State::Connected {
+            link, successor, ..
+        } = before
+        else {
             return;
-        }
-        if let Some(connection) = self.current() {
-            effects.push(Effect::Abandon {
-                connection,
-                code: codes::REPLACED,
-            });
-        }
-        if self.established().is_some() {
-            metrics.disconnected(now);
-        }
-        self.backoff.forget();
+        };
+        self.backoff.was_useful_for(turn.now.since(link.since));
+        self.negotiation.lost(turn.now);
+        turn.metrics.disconnected(turn.now);
+        self.is_outdated = false;
         self.attempt = 1;
-        self.open(now, metrics, effects);
+        match successor {
+            Some(successor) if codes::comes_back(reason.close_code) => {
+                self.state = State::Racing {
+                    links: vec![successor],
+                    waiting: Vec::new(),
+                    next_joins: turn.now,
+                    reason: Some(reason.clone()),
+                };
+                turn.effects.push(Effect::StatusChanged);
+            }
+            successor => {
+                if let Some(successor) = successor {
+                    turn.abandon(successor.id, codes::REPLACED);
+                }
+                self.wait(turn, reason.clone(), floor_ms);
+            }
+        }
     }
 
-    /// The browser's guess about the network: a reason to look, never a reason to stop.
-    pub(crate) fn online(
-        &mut self,
-        now: Time,
-        is_online: bool,
-        rng: &mut fastrand::Rng,
-        effects: &mut Vec<Effect>,
-    ) {
-        if self.is_online == is_online {
-            return;
-        }
-        self.is_online = is_online;
+    fn link_failed(&mut self, turn: &mut Turn<'_>, link: &Link, failure: &Reason, floor_ms: u64) {
+        let falls_through =
+            self.negotiation.falls_through() && codes::comes_back(failure.close_code);
         match &mut self.state {
             State::Connected {
-                connection,
-                heartbeat,
+                link: live,
+                next_look,
+                ..
+            } => *next_look = self.negotiation.next_probe(turn.now, live.transport),
+            State::Racing {
+                links,
+                waiting,
+                reason,
                 ..
             } => {
-                if let Beat::Ping(t) = heartbeat.probe(now) {
-                    effects.push(ping(*connection, t));
+                let reason = reason.get_or_insert_with(|| failure.clone()).clone();
+                if falls_through && !waiting.is_empty() {
+                    self.join(turn);
+                } else if links.is_empty() {
+                    self.attempt = self.attempt.saturating_add(1);
+                    let reason = if codes::comes_back(failure.close_code) {
+                        reason
+                    } else {
+                        failure.clone()
+                    };
+                    self.wait(turn, reason, floor_ms);
+                } else if links.first().is_some_and(|first| first.id > link.id) {
+                    turn.effects.push(Effect::StatusChanged);
                 }
-            }
-            State::Waiting { until, .. } => {
-                if is_online {
-                    *until = (*until).min(now.plus(rng.u64(0..=ONLINE_SPREAD_MS)));
-                }
-                effects.push(Effect::StatusChanged);
             }
             _ => {}
         }
     }
 
-    pub(crate) fn close(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+    fn wait(&mut self, turn: &mut Turn<'_>, reason: Reason, floor_ms: u64) {
+        self.state = if codes::comes_back(reason.close_code) {
+            let delay_ms = self.backoff.delay_ms(turn.rng, floor_ms);
+            turn.metrics.backoff_ms.record(delay_ms);
+            State::Waiting {
+                until: turn.now.plus(delay_ms),
+                reason,
+            }
+        } else {
+            State::ClosedByHub { reason }
+        };
+        turn.metrics.degraded(turn.now, false);
+        turn.effects.push(Effect::StatusChanged);
+    }
+
+    pub(crate) fn tick(&mut self, turn: &mut Turn<'_>) {
+        let now = turn.now;
+        let over: Vec<(ConnectionId, u16)> = self
+            .links()
+            .filter(|link| now >= link.deadline())
+            .map(|link| (link.id, link.time_out()))
+            .collect();
+        for (connection, code) in over {
+            self.end(turn, connection, &Reason::of(code), 0, true);
+        }
+        match &mut self.state {
+            State::Waiting { until, .. } if now >= *until => self.race(turn),
+            State::Racing {
+                waiting,
+                next_joins,
+                ..
+            } if !waiting.is_empty() && now >= *next_joins => self.join(turn),
+            State::Connected { link, .. } => {
+                let (id, beat) = (link.id, link.heartbeat.tick(now));
+                self.beat(turn, id, beat);
+                self.renew_if_outdated(turn);
+                self.look_for_better(turn);
+            }
+            _ => {}
+        }
+    }
+
+    fn beat(&mut self, turn: &mut Turn<'_>, connection: ConnectionId, beat: Beat) {
+        match beat {
+            Beat::Rest => {}
+            Beat::Ping(t) => turn.effects.push(ping(connection, t)),
+            Beat::Renew => self.is_outdated = true,
+            Beat::Dead => {
+                turn.metrics.missed_heartbeats += 1;
+                self.end(
+                    turn,
+                    connection,
+                    &Reason::of(codes::HEARTBEAT_TIMEOUT),
+                    0,
+                    true,
+                );
+            }
+        }
+    }
+
+    /// On a transport that only listens, other subscriptions need another poll or stream.
+    fn renew_if_outdated(&mut self, turn: &mut Turn<'_>) {
+        let State::Connected {
+            link, successor, ..
+        } = &self.state
+        else {
+            return;
+        };
+        if !self.is_outdated {
+            return;
+        }
+        match link.transport {
+            Transport::LongPoll => {
+                turn.poll(link.id, link.hold_ms);
+                self.is_outdated = false;
+            }
+            // One that is under way begins with the subscriptions of its time: it must have come and gone first.
+            Transport::EventSource if successor.is_none() => {
+                self.is_outdated = false;
+                let successor = self.open(turn, Transport::EventSource);
+                self.succeed_by(successor);
+            }
+            Transport::EventSource | Transport::WebSocket => {}
+        }
+    }
+
+    /// While on a lesser transport, or one that the hub no longer serves: opens a better one beside it.
+    fn look_for_better(&mut self, turn: &mut Turn<'_>) {
+        let State::Connected {
+            link,
+            successor: None,
+            next_look: Some(at),
+        } = &self.state
+        else {
+            return;
+        };
+        if turn.now < *at {
+            return;
+        }
+        if let Some(better) = self.negotiation.probe(link.transport) {
+            let successor = self.open(turn, better);
+            self.succeed_by(successor);
+        }
+    }
+
+    fn succeed_by(&mut self, link: Link) {
+        if let State::Connected { successor, .. } = &mut self.state {
+            *successor = Some(link);
+        }
+    }
+
+    /// The user wants an attempt now: whatever there is gives way, and the backoff is forgotten.
+    pub(crate) fn reconnect(&mut self, turn: &mut Turn<'_>) {
+        if matches!(self.state, State::Unstarted | State::ClosedByUser) {
+            return;
+        }
+        self.let_all_go(turn, codes::REPLACED);
+        self.backoff.forget();
+        self.attempt = 1;
+        self.race(turn);
+    }
+
+    /// The browser's guess about the network, or the page has woken: a reason to look, never a reason to stop.
+    pub(crate) fn online(&mut self, turn: &mut Turn<'_>, is_online: bool) {
+        if self.is_online != is_online {
+            self.is_online = is_online;
+            self.woke(turn);
+            if matches!(self.state, State::Waiting { .. }) {
+                turn.effects.push(Effect::StatusChanged);
+            }
+        }
+    }
+
+    /// The page may have slept: what looks open may be dead, what waits may have waited long enough.
+    pub(crate) fn woke(&mut self, turn: &mut Turn<'_>) {
+        match &mut self.state {
+            State::Connected { link, .. } => {
+                let (id, beat) = (link.id, link.heartbeat.probe(turn.now));
+                self.beat(turn, id, beat);
+            }
+            State::Waiting { until, .. } if self.is_online => {
+                *until = (*until).min(turn.now.plus(turn.rng.u64(0..=ONLINE_SPREAD_MS)));
+            }
+            _ => {}
+        }
+    }
+
+    pub(crate) fn close(&mut self, turn: &mut Turn<'_>) {
         if self.is_closed_by_user() {
             return;
         }
-        if let Some(connection) = self.current() {
-            effects.push(Effect::Abandon {
-                connection,
-                code: codes::DONE,
-            });
-        }
-        if self.established().is_some() {
-            metrics.disconnected(now);
-        }
+        self.let_all_go(turn, codes::DONE);
         self.state = State::ClosedByUser;
-        effects.push(Effect::StatusChanged);
+        turn.effects.push(Effect::StatusChanged);
     }
 
-    fn open(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
-        let connection = self.last_id.next();
-        self.last_id = connection;
-        metrics.attempts += 1;
-        self.state = State::Opening {
-            connection,
-            until: now.plus(OPEN_MS_MAX),
+    fn let_all_go(&mut self, turn: &mut Turn<'_>, code: u16) {
+        if let Some(connection) = self.established() {
+            turn.abandon(connection, code);
+            turn.metrics.disconnected(turn.now);
+            turn.metrics.degraded(turn.now, false);
+        }
+        for link in self.links() {
+            turn.abandon(link.id, code);
+        }
+        self.is_outdated = false;
+    }
+
+    fn race(&mut self, turn: &mut Turn<'_>) {
+        let mut waiting = self.negotiation.order(self.attempt.saturating_sub(1));
+        let first = if waiting.is_empty() {
+            Transport::WebSocket
+        } else {
+            waiting.remove(0)
         };
-        effects.push(Effect::Open { connection });
-        effects.push(Effect::StatusChanged);
+        let link = self.open(turn, first);
+        self.state = State::Racing {
+            links: vec![link],
+            waiting,
+            next_joins: turn.now.plus(HEAD_START_MS),
+            reason: None,
+        };
+        turn.effects.push(Effect::StatusChanged);
+    }
+
+    /// The next transport joins the race.
+    fn join(&mut self, turn: &mut Turn<'_>) {
+        let State::Racing { waiting, .. } = &mut self.state else {
+            return;
+        };
+        if waiting.is_empty() {
+            return;
+        }
+        let transport = waiting.remove(0);
+        let link = self.open(turn, transport);
+        if let State::Racing {
+            links, next_joins, ..
+        } = &mut self.state
+        {
+            links.push(link);
+            *next_joins = turn.now.plus(HEAD_START_MS);
+            if links.len() == 1 {
+                turn.effects.push(Effect::StatusChanged);
+            }
+        }
+    }
+
+    fn open(&mut self, turn: &mut Turn<'_>, transport: Transport) -> Link {
+        let id = self.last_id.next();
+        self.last_id = id;
+        let turns = usize::try_from(self.attempt.saturating_sub(1) / ATTEMPTS_EACH).unwrap_or(0);
+        Link::open(turn, id, transport, turns % self.addresses)
+    }
+
+    fn take_link(&mut self, connection: ConnectionId) -> Option<Link> {
+        match &mut self.state {
+            State::Racing { links, .. } => {
+                let at = links.iter().position(|link| link.id == connection)?;
+                Some(links.remove(at))
+            }
+            State::Connected { successor, .. } => successor.take_if(|link| link.id == connection),
+            _ => None,
+        }
+    }
+
+    fn put_back(&mut self, link: Link) {
+        match &mut self.state {
+            State::Racing { links, .. } => links.push(link),
+            State::Connected { successor, .. } => *successor = Some(link),
+            _ => {}
+        }
     }
 }
 

@@ -2,23 +2,42 @@
 
 use crate::frame::ResumeFailure;
 use crate::ids::{ConnectionId, Epoch, RowNo, Seq, TopicNo};
+use crate::transport::Transport;
 
 /// Something to do. The caller does all of them in order and then runs the user's listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Open a transport; `Opened` or `Ended` follows.
+    /// Open a transport; `Opened` or `Ended` follows, or for a long-poll an answer.
     Open {
         /// The new connection's id.
         connection: ConnectionId,
+        /// Which way.
+        transport: Transport,
+        /// Which of the hub's addresses.
+        address: usize,
+        /// What the first request says; empty for a socket, which is told when it is open.
+        records: String,
     },
-    /// Send these records.
+    /// Send a poll, in place of the one that may be held; `Answered` or `Ended` follows.
+    Poll {
+        /// Where.
+        connection: ConnectionId,
+        /// Hello and subs.
+        records: String,
+    },
+    /// This transport was useful on this network: worth trying first next time.
+    Remember {
+        /// Which.
+        transport: Transport,
+    },
+    /// Send these records over a socket.
     Send {
         /// Where.
         connection: ConnectionId,
         /// One or more records.
         records: String,
     },
-    /// Send a publication: `head` and right behind it the payload of `row`.
+    /// Send a publication: `head` and right behind it the payload of `row`; over a socket, or in a post.
     SendPublication {
         /// Where.
         connection: ConnectionId,

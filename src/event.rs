@@ -39,6 +39,18 @@ pub enum Event<'a> {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The answer to a poll is complete; its records came before.
+    Answered {
+        /// Where.
+        connection: ConnectionId,
+    },
+    /// A post of publications got no answer of a hub: they have no verdict.
+    PostFailed {
+        /// Where.
+        connection: ConnectionId,
+        /// The hub wants to be left alone for so long, ms.
+        floor_ms: u64,
+    },
     /// A transport ended or never opened.
     Ended {
         /// Which.
@@ -47,6 +59,8 @@ pub enum Event<'a> {
         code: u16,
         /// The peer's words.
         reason: &'a str,
+        /// The hub wants to be left alone for so long, ms: Retry-After.
+        floor_ms: u64,
     },
     /// A new subscription.
     Subscribe {
@@ -68,6 +82,8 @@ pub enum Event<'a> {
     Reconnect,
     /// The browser's guess whether there is a network. A hint: it never stops an attempt.
     Online(bool),
+    /// The page may have slept: it was hidden, frozen or in the back-forward cache, or the clock jumped.
+    Woke,
     /// The user is done.
     Close,
 }

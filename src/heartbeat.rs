@@ -21,6 +21,8 @@ pub(crate) enum Beat {
     Rest,
     /// Send a ping with this time as its `t`.
     Ping(Time),
+    /// Ask the hub anew: this transport can't be pinged.
+    Renew,
     /// The peer is gone.
     Dead,
 }
@@ -35,8 +37,17 @@ pub(crate) struct Heartbeat {
 
 #[derive(Clone, Copy, Debug)]
 enum Wait {
-    NextPing { at: Time },
-    Pong { sent: Time, until: Time },
+    NextPing {
+        at: Time,
+    },
+    Pong {
+        sent: Time,
+        until: Time,
+    },
+    /// Nothing to send; the peer is heard from within so many ms.
+    Sound {
+        within_ms: u64,
+    },
 }
 
 impl Heartbeat {
@@ -51,6 +62,16 @@ impl Heartbeat {
         }
     }
 
+    /// Of a transport that only listens: the hub says something at least every interval, and has the time-out on top.
+    pub(crate) fn listening(now: Time, policy: HeartbeatPolicy, rtt_ms: Option<u64>) -> Self {
+        Self {
+            wait: Wait::Sound {
+                within_ms: policy.interval_ms.saturating_add(policy.timeout_ms),
+            },
+            ..Self::new(now, policy, rtt_ms)
+        }
+    }
+
     pub(crate) fn rtt_ms(&self) -> Option<u64> {
         self.rtt_ms
     }
@@ -59,6 +80,7 @@ impl Heartbeat {
         match self.wait {
             Wait::NextPing { at } => at,
             Wait::Pong { until, .. } => until,
+            Wait::Sound { within_ms } => self.heard.plus(within_ms),
         }
     }
 
@@ -84,6 +106,11 @@ impl Heartbeat {
 
     /// Asks the peer for a sign of life now, with a short wait.
     pub(crate) fn probe(&mut self, now: Time) -> Beat {
+        if let Wait::Sound { .. } = self.wait {
+            // Judged anew from here: what silence there was, the page may have slept through.
+            self.heard = now;
+            return Beat::Renew;
+        }
         self.ping(now, self.policy.timeout_ms.min(PROBE_MS))
     }
 
@@ -112,6 +139,7 @@ impl Heartbeat {
                     Beat::Dead
                 }
             }
+            Wait::Sound { .. } => Beat::Dead,
         }
     }
 
@@ -166,6 +194,17 @@ mod tests {
             now = now.plus(1_000);
         }
         assert_eq!(h.tick(sent.plus(30_000)), Beat::Dead, "but no pong does");
+    }
+
+    #[test]
+    fn a_transport_that_only_listens_is_judged_by_silence() {
+        let mut h = Heartbeat::listening(T0, HeartbeatPolicy::default(), None);
+        h.heard(T0.plus(20_000));
+        assert_eq!(h.tick(T0.plus(54_999)), Beat::Rest);
+        assert_eq!(h.tick(T0.plus(55_000)), Beat::Dead);
+        let woke = T0.plus(7_200_000);
+        assert_eq!(h.tick(woke), Beat::Renew);
+        assert_eq!(h.deadline(), woke.plus(35_000));
     }
 
     #[test]

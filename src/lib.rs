@@ -14,12 +14,17 @@ mod event;
 pub mod frame;
 mod heartbeat;
 pub mod ids;
+mod link;
 mod metrics;
+mod negotiation;
 mod outbox;
 mod record;
 mod sequencer;
+mod status;
 mod subscription;
 mod time;
+mod transport;
+mod turn;
 #[cfg(target_arch = "wasm32")]
 #[expect(
     clippy::as_conversions,
@@ -28,10 +33,12 @@ mod time;
 mod web;
 
 pub use client::Client;
-pub use connection::{Reason, Status};
 pub use effect::{Effect, Outcome, PublishRefusal};
 pub use event::{Event, NewPublication};
 pub use metrics::{Histogram, Metrics, Summary};
+pub use negotiation::{Tried, TriedOutcome};
 pub use record::{push_cursor, push_epoch};
 pub use sequencer::Run;
+pub use status::{Reason, Status};
 pub use time::Time;
+pub use transport::{Transport, TransportSet};

@@ -16,6 +16,8 @@ pub struct Metrics {
     pub reconnects: u64,
     /// Transports opened.
     pub attempts: u64,
+    /// Moves from one transport to another within a session.
+    pub transport_switches: u64,
     /// Messages handed to listeners.
     pub messages_received: u64,
     /// Of these, messages older than the answer to their sub.
@@ -36,7 +38,9 @@ pub struct Metrics {
     pub dead_letters: u64,
     /// Connections cut for silence.
     pub missed_heartbeats: u64,
-    /// Time without a connection, ms. Filled by [`Self::at`].
+    /// Time on a transport that is not the best allowed one, ms.
+    pub degraded_ms: u64,
+    /// Time without a connection, ms.
     pub disconnected_ms: u64,
     /// Round trips.
     pub rtt_ms: Histogram,
@@ -48,6 +52,8 @@ pub struct Metrics {
     pub backoff_ms: Histogram,
     #[serde(skip)]
     disconnected_since: Option<Time>,
+    #[serde(skip)]
+    degraded_since: Option<Time>,
 }
 
 impl Metrics {
@@ -73,11 +79,21 @@ impl Metrics {
         self.disconnected_since = Some(now);
     }
 
+    /// The connection is on a lesser transport, or no longer.
+    pub(crate) fn degraded(&mut self, now: Time, is_degraded: bool) {
+        if let Some(since) = self.degraded_since.take() {
+            self.degraded_ms += now.since(since);
+        }
+        self.degraded_since = is_degraded.then_some(now);
+    }
+
     /// The numbers as of `now`.
     #[must_use]
     pub fn at(&self, now: Time) -> Self {
         let mut metrics = self.clone();
-        metrics.disconnected_ms += self.disconnected_since.map_or(0, |since| now.since(since));
+        let until_now = |since: Option<Time>| since.map_or(0, |since| now.since(since));
+        metrics.disconnected_ms += until_now(self.disconnected_since);
+        metrics.degraded_ms += until_now(self.degraded_since);
         metrics
     }
 }

@@ -184,6 +184,13 @@ impl Outbox {
         self.busy_until = None;
     }
 
+    /// A post failed: what was in it is sent again after a while, half to all of it by chance and over the hub's floor.
+    pub(crate) fn post_failed(&mut self, now: Time, floor_ms: u64, rng: &mut fastrand::Rng) {
+        self.connection_lost();
+        let ms = floor_ms.saturating_add(rng.u64(BUSY_MS / 2..=BUSY_MS));
+        self.busy_until = Some(now.plus(ms));
+    }
+
     /// The hub's final word on a row.
     pub(crate) fn settle(
         &mut self,

@@ -46,13 +46,13 @@ impl Subscriptions {
         self.all.get_mut(at)
     }
 
-    /// Adds a subscription and asks for it where a hello has gone out; else the next hello brings it.
+    /// Adds a subscription and asks for it over the sockets where a hello has gone out; else the next hello brings it.
     pub(crate) fn add(
         &mut self,
         no: TopicNo,
         topic: &str,
         from: From,
-        greeted: Option<ConnectionId>,
+        greeted: impl Iterator<Item = ConnectionId>,
         effects: &mut Vec<Effect>,
     ) {
         debug_assert!(
@@ -65,14 +65,9 @@ impl Subscriptions {
             from,
             stream: Stream::AwaitingAnswer,
         };
-        if let Some(connection) = greeted {
-            let mut records = String::new();
-            subscription.ask(&mut records);
-            effects.push(Effect::Send {
-                connection,
-                records,
-            });
-        }
+        let mut records = String::new();
+        subscription.ask(&mut records);
+        send_to(greeted, &records, effects);
         self.all.push(subscription);
     }
 
@@ -80,20 +75,15 @@ impl Subscriptions {
     pub(crate) fn remove(
         &mut self,
         no: TopicNo,
-        greeted: Option<ConnectionId>,
+        greeted: impl Iterator<Item = ConnectionId>,
         effects: &mut Vec<Effect>,
     ) {
         let Some(at) = self.at(no) else { return };
         let mut gone = self.all.remove(at);
         gone.discard_held(effects);
-        if let Some(connection) = greeted {
-            let mut records = String::new();
-            ToHub::Unsubscribe { no }.encode(&mut records);
-            effects.push(Effect::Send {
-                connection,
-                records,
-            });
-        }
+        let mut records = String::new();
+        ToHub::Unsubscribe { no }.encode(&mut records);
+        send_to(greeted, &records, effects);
     }
 
     /// Asks for all of them, each from where it stands.
@@ -115,6 +105,9 @@ impl Subscriptions {
         let Some(subscription) = self.find(start.no) else {
             return;
         };
+        if failure.is_none() && subscription.goes_on(connection, start) {
+            return;
+        }
         subscription.discard_held(effects);
         if let Some(reason) = failure {
             metrics.resumes_failed += 1;
@@ -132,7 +125,7 @@ impl Subscriptions {
         };
     }
 
-    /// A run arrived.
+    /// A run arrived. True if something before it is missing and must be asked for.
     pub(crate) fn receive(
         &mut self,
         connection: ConnectionId,
@@ -140,9 +133,9 @@ impl Subscriptions {
         run: Run,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
-    ) {
+    ) -> bool {
         let Some(subscription) = self.find(no) else {
-            return;
+            return false;
         };
         let Stream::Begun {
             connection: expected,
@@ -151,10 +144,10 @@ impl Subscriptions {
             sequencer,
         } = &mut subscription.stream
         else {
-            return;
+            return false;
         };
         if *expected != connection {
-            return;
+            return false;
         }
         let must_repair = match sequencer.accept(run) {
             Verdict::Deliver { skip } => {
@@ -162,11 +155,11 @@ impl Subscriptions {
                 while let Some((run, skip)) = sequencer.release() {
                     deliver(no, run, skip, *head, metrics, effects);
                 }
-                return;
+                false
             }
             Verdict::Drop => {
                 metrics.duplicates_dropped += u64::from(run.count);
-                return;
+                false
             }
             Verdict::Hold => {
                 effects.push(Effect::Hold { run: run.id });
@@ -179,12 +172,14 @@ impl Subscriptions {
         };
         if must_repair {
             *is_repairing = true;
-            let mut records = String::new();
-            subscription.ask(&mut records);
-            effects.push(Effect::Send {
-                connection,
-                records,
-            });
+        }
+        must_repair
+    }
+
+    /// Asks for what follows the last message delivered.
+    pub(crate) fn ask_one(&mut self, no: TopicNo, records: &mut String) {
+        if let Some(subscription) = self.find(no) {
+            subscription.ask(records);
         }
     }
 }
@@ -201,6 +196,28 @@ impl Subscription {
             from,
         }
         .encode(records);
+    }
+
+    /// An answer that continues what we have: after a move to another connection, or a new poll, the cursor was asked for
+    /// a while ago and more has been delivered since. What comes twice is dropped.
+    fn goes_on(&mut self, by: ConnectionId, start: &Start) -> bool {
+        let Stream::Begun {
+            connection,
+            head,
+            is_repairing,
+            sequencer,
+        } = &mut self.stream
+        else {
+            return false;
+        };
+        let ours = sequencer.cursor();
+        let goes_on = ours.epoch == start.after.epoch && start.after.seq < ours.seq;
+        if goes_on {
+            *connection = by;
+            *head = start.head;
+            *is_repairing = false;
+        }
+        goes_on
     }
 
     fn discard_held(&mut self, effects: &mut Vec<Effect>) {
@@ -251,6 +268,17 @@ impl Subscription {
             tell(after.epoch, Seq(1), Some(after.seq), ResumeFailure::Trimmed);
         }
     }
+}
+
+fn send_to(
+    connections: impl Iterator<Item = ConnectionId>,
+    records: &str,
+    effects: &mut Vec<Effect>,
+) {
+    effects.extend(connections.map(|connection| Effect::Send {
+        connection,
+        records: records.to_owned(),
+    }));
 }
 
 fn deliver(

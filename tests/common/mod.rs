@@ -9,7 +9,7 @@
 
 use longhaul::config::Config;
 use longhaul::ids::{Chain, ConnectionId, From, Seq, TopicNo};
-use longhaul::{Client, Effect, Event, NewPublication, Run, Time};
+use longhaul::{Client, Effect, Event, NewPublication, Run, Time, Transport};
 
 pub const EPOCH: &str = "00c0ffee00c0ffee";
 
@@ -23,9 +23,14 @@ pub struct Rig {
 }
 
 impl Rig {
+    /// A client that has sockets only, unless `config` says more.
     pub fn new(config: &Config) -> Self {
+        let mut config = config.clone();
+        if config.transports.is_empty() {
+            config.transports = vec![Transport::WebSocket];
+        }
         Self {
-            client: Client::new(config),
+            client: Client::new(&config),
             now: Time(1_000_000),
             last_no: 0,
             last_request: 0,
@@ -76,6 +81,7 @@ impl Rig {
             connection,
             code,
             reason: "",
+            floor_ms: 0,
         })
     }
 

@@ -1,0 +1,141 @@
+//! One opening of one transport, from its start to the welcome.
+//!
+//! Owns its deadlines and what its failure means. What comes after the welcome is connection's.
+
+use crate::codes;
+use crate::config::{OPEN_MS_MAX, STREAM_MS_MAX, WELCOME_MS_MAX};
+use crate::effect::Effect;
+use crate::ids::ConnectionId;
+use crate::negotiation::{Tried, TriedOutcome};
+use crate::status::Reason;
+use crate::time::Time;
+use crate::transport::Transport;
+use crate::turn::Turn;
+
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) id: ConnectionId,
+    pub(crate) transport: Transport,
+    begun: Time,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Opening { until: Time },
+    AwaitingWelcome { greeted: Time, until: Time },
+}
+
+impl Link {
+    /// Asks for the opening. A socket says hello when it is open; the others have it in their first request.
+    pub(crate) fn open(
+        turn: &mut Turn<'_>,
+        id: ConnectionId,
+        transport: Transport,
+        address: usize,
+    ) -> Self {
+        turn.metrics.attempts += 1;
+        let until = turn.now.plus(OPEN_MS_MAX);
+        let (records, stage) = match transport {
+            Transport::WebSocket => (String::new(), Stage::Opening { until }),
+            Transport::EventSource => (turn.hello(None), Stage::Opening { until }),
+            Transport::LongPoll => {
+                let greeted = turn.now;
+                (
+                    turn.hello(Some(0)),
+                    Stage::AwaitingWelcome { greeted, until },
+                )
+            }
+        };
+        turn.effects.push(Effect::Open {
+            connection: id,
+            transport,
+            address,
+            records,
+        });
+        Self {
+            id,
+            transport,
+            begun: turn.now,
+            stage,
+        }
+    }
+
+    /// The transport is open.
+    pub(crate) fn opened(&mut self, turn: &mut Turn<'_>) {
+        if let Stage::AwaitingWelcome { .. } = self.stage {
+            return;
+        }
+        let within_ms = if self.transport.is_duplex() {
+            let records = turn.hello(None);
+            turn.effects.push(Effect::Send {
+                connection: self.id,
+                records,
+            });
+            WELCOME_MS_MAX
+        } else {
+            STREAM_MS_MAX
+        };
+        self.stage = Stage::AwaitingWelcome {
+            greeted: turn.now,
+            until: turn.now.plus(within_ms),
+        };
+    }
+
+    pub(crate) fn deadline(&self) -> Time {
+        match self.stage {
+            Stage::Opening { until } | Stage::AwaitingWelcome { until, .. } => until,
+        }
+    }
+
+    /// The close code of missing the deadline.
+    pub(crate) fn time_out(&self) -> u16 {
+        match self.stage {
+            Stage::Opening { .. } => codes::OPEN_TIMEOUT,
+            Stage::AwaitingWelcome { .. } if self.transport == Transport::EventSource => {
+                codes::STREAM_BUFFERED
+            }
+            Stage::AwaitingWelcome { .. } => codes::WELCOME_TIMEOUT,
+        }
+    }
+
+    /// Whether records may follow our hello here.
+    pub(crate) fn is_greeted_socket(&self) -> bool {
+        self.transport.is_duplex() && matches!(self.stage, Stage::AwaitingWelcome { .. })
+    }
+
+    /// How long we have waited for the welcome, if we do.
+    pub(crate) fn waited_ms(&self, now: Time) -> Option<u64> {
+        match self.stage {
+            Stage::Opening { .. } => None,
+            Stage::AwaitingWelcome { greeted, .. } => Some(now.since(greeted)),
+        }
+    }
+
+    pub(crate) fn tried(&self, now: Time, outcome: TriedOutcome, reason: &Reason) -> Tried {
+        Tried {
+            transport: self.transport,
+            outcome,
+            close_code: reason.close_code,
+            detail: reason.detail.clone(),
+            took_ms: now.since(self.begun),
+        }
+    }
+
+    /// What its failure means.
+    pub(crate) fn failed(&self, now: Time, reason: &Reason) -> Tried {
+        let outcome = match (reason.close_code, &self.stage) {
+            (codes::OPEN_TIMEOUT | codes::WELCOME_TIMEOUT, _) => TriedOutcome::Silent,
+            (codes::STREAM_BUFFERED, _) => TriedOutcome::Buffered,
+            (codes::CONNECTION_LOST, Stage::Opening { .. }) => TriedOutcome::Blocked,
+            (codes::CONNECTION_LOST, _) if self.transport == Transport::LongPoll => {
+                TriedOutcome::Blocked
+            }
+            (codes::CONNECTION_LOST | codes::SUBPROTOCOL_MISSING, _) => {
+                TriedOutcome::OpenedThenClosed
+            }
+            _ => TriedOutcome::Refused,
+        };
+        self.tried(now, outcome, reason)
+    }
+}

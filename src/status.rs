@@ -1,0 +1,65 @@
+//! What users are shown of the connection.
+
+use crate::time::Time;
+use crate::transport::Transport;
+
+/// Why a connection ended or an attempt failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// A close code of docs/protocol.md.
+    pub close_code: u16,
+    /// The peer's words, if it had any.
+    pub detail: String,
+}
+
+impl Reason {
+    pub(crate) fn of(close_code: u16) -> Self {
+        Self::new(close_code, "")
+    }
+
+    pub(crate) fn new(close_code: u16, detail: &str) -> Self {
+        Self {
+            close_code,
+            detail: detail.to_owned(),
+        }
+    }
+}
+
+/// What the client is doing, for users. A pure function of the state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// An attempt is under way.
+    Connecting {
+        /// Which one since the last connection, from 1.
+        attempt: u32,
+        /// The transport that was tried first and has not failed yet.
+        transport: Transport,
+    },
+    /// The hub has said welcome.
+    Connected {
+        /// Over which transport.
+        transport: Transport,
+        /// Since when.
+        since: Time,
+        /// The last round trip, ms.
+        rtt_ms: Option<u64>,
+    },
+    /// An attempt will follow.
+    Waiting {
+        /// Which one since the last connection, from 1.
+        attempt: u32,
+        /// When.
+        retry_at: Time,
+        /// What happened to the last one.
+        reason: Reason,
+        /// More attempts have failed than the user should wait through without a word. They go on.
+        is_exhausted: bool,
+    },
+    /// As `Waiting`, while the browser says that there is no network. Attempts go on.
+    Offline,
+    /// Nothing will happen any more, unless the user asks.
+    Closed {
+        /// Why.
+        reason: Reason,
+    },
+}

@@ -1,0 +1,59 @@
+//! The ways to a hub, and sets of them.
+//!
+//! Owns their names. Knows neither how they work nor which is better.
+
+/// A way to a hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Transport {
+    /// Both ways over one socket.
+    WebSocket,
+    /// An event stream down, posts up (rule T2).
+    EventSource,
+    /// Answers that wait for news down, posts up (rule T3).
+    LongPoll,
+}
+
+impl Transport {
+    /// All of them, the default order of preference, which is also the order of their numbers in JavaScript.
+    pub const ALL: [Self; 3] = [Self::WebSocket, Self::EventSource, Self::LongPoll];
+
+    /// Its name in options, on the wire and in the status.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+            Self::EventSource => "eventsource",
+            Self::LongPoll => "longpoll",
+        }
+    }
+
+    /// Whether what the client says goes the same way as what it hears.
+    #[must_use]
+    pub fn is_duplex(self) -> bool {
+        self == Self::WebSocket
+    }
+}
+
+/// A set of transports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TransportSet([bool; 3]);
+
+impl TransportSet {
+    /// All transports.
+    pub const ALL: Self = Self([true; 3]);
+
+    /// Those that `names`, separated by commas, has. Unknown names are ignored: they may be of a later version.
+    #[must_use]
+    pub fn of_names(names: &str) -> Self {
+        Self(Transport::ALL.map(|transport| names.split(',').any(|name| name == transport.name())))
+    }
+
+    /// Whether `transport` is in it.
+    #[must_use]
+    pub fn has(self, transport: Transport) -> bool {
+        Transport::ALL
+            .iter()
+            .zip(self.0)
+            .any(|(each, is_in)| is_in && *each == transport)
+    }
+}

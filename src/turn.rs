@@ -1,0 +1,51 @@
+//! What one event is handled with: the time, chance, the counters, and where effects go.
+//!
+//! Also what a hello says, because every part that opens something needs one.
+
+use crate::effect::Effect;
+use crate::frame::{ToHub, VERSION};
+use crate::ids::ConnectionId;
+use crate::metrics::Metrics;
+use crate::subscription::Subscriptions;
+use crate::time::Time;
+
+/// Name and version told in the hello.
+const CLIENT: &str = concat!("longhaul/", env!("CARGO_PKG_VERSION"));
+
+pub(crate) struct Turn<'a> {
+    pub(crate) now: Time,
+    pub(crate) rng: &'a mut fastrand::Rng,
+    pub(crate) metrics: &'a mut Metrics,
+    pub(crate) effects: &'a mut Vec<Effect>,
+    pub(crate) session: Option<&'a str>,
+    pub(crate) subscriptions: &'a Subscriptions,
+}
+
+impl Turn<'_> {
+    /// Hello and all subs in one frame, so that a subscription takes one round trip (rule C2).
+    pub(crate) fn hello(&self, hold_ms: Option<u64>) -> String {
+        let mut records = String::new();
+        ToHub::Hello {
+            version: VERSION,
+            client: Some(CLIENT),
+            session: self.session,
+            token: None,
+            hold_ms,
+        }
+        .encode(&mut records);
+        self.subscriptions.ask_all(&mut records);
+        records
+    }
+
+    pub(crate) fn poll(&mut self, connection: ConnectionId, hold_ms: u64) {
+        let records = self.hello(Some(hold_ms));
+        self.effects.push(Effect::Poll {
+            connection,
+            records,
+        });
+    }
+
+    pub(crate) fn abandon(&mut self, connection: ConnectionId, code: u16) {
+        self.effects.push(Effect::Abandon { connection, code });
+    }
+}
