@@ -16,7 +16,7 @@ use crate::sequencer::Run;
 use crate::status::{Reason, Status};
 use crate::subscription::Subscriptions;
 use crate::time::Time;
-use crate::turn::Turn;
+use crate::turn::{Turn, hello};
 
 /// The parts of a client that an event of the connection is handled with.
 macro_rules! turn {
@@ -76,6 +76,14 @@ impl Client {
     /// The last tries of transports, oldest first.
     pub fn tried(&self) -> impl Iterator<Item = &Tried> {
         self.connection.tried()
+    }
+
+    /// What a post of publications begins with (rule T1).
+    #[must_use]
+    pub fn hello(&self) -> String {
+        let mut records = String::new();
+        hello(self.session.as_deref(), None, &mut records);
+        records
     }
 
     /// Rows without a verdict.

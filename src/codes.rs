@@ -18,6 +18,22 @@ pub const SUBPROTOCOL_MISSING: u16 = 4005;
 pub const NOT_A_HUB: u16 = 4009;
 /// The stream opened, but nothing came through in time.
 pub const STREAM_BUFFERED: u16 = 4011;
+/// The hub does not serve this transport.
+pub const TRANSPORT_DISABLED: u16 = 4010;
+/// The hub did not accept the token or ticket.
+pub const UNAUTHORIZED: u16 = 4401;
+/// The client has too many connections.
+pub const TOO_MANY_CONNECTIONS: u16 = 4429;
+/// The hub does not speak our version.
+pub const VERSION_UNSUPPORTED: u16 = 4500;
+/// The hub does not serve pages of this origin.
+pub const ORIGIN_REFUSED: u16 = 4503;
+/// A frame was over the limit.
+pub const FRAME_TOO_LARGE: u16 = 1009;
+/// The hub failed.
+pub const HUB_ERROR: u16 = 1011;
+/// The hub is overloaded.
+pub const TRY_AGAIN_LATER: u16 = 1013;
 /// The client opens a new connection instead.
 pub const REPLACED: u16 = 4006;
 
@@ -55,6 +71,14 @@ mod tests {
             (NOT_A_HUB, "not_a_hub"),
             (STREAM_BUFFERED, "stream_buffered"),
             (REPLACED, "replaced"),
+            (TRANSPORT_DISABLED, "transport_disabled"),
+            (UNAUTHORIZED, "unauthorized"),
+            (TOO_MANY_CONNECTIONS, "too_many_connections"),
+            (VERSION_UNSUPPORTED, "version_unsupported"),
+            (ORIGIN_REFUSED, "origin_refused"),
+            (FRAME_TOO_LARGE, "frame_too_large"),
+            (HUB_ERROR, "hub_error"),
+            (TRY_AGAIN_LATER, "try_again_later"),
         ] {
             let row = table.iter().find(|row| row.close_code == code);
             assert_eq!(row.map(|row| row.code.as_str()), Some(word));

@@ -25,14 +25,7 @@ impl Turn<'_> {
     /// Hello and all subs in one frame, so that a subscription takes one round trip (rule C2).
     pub(crate) fn hello(&self, hold_ms: Option<u64>) -> String {
         let mut records = String::new();
-        ToHub::Hello {
-            version: VERSION,
-            client: Some(CLIENT),
-            session: self.session,
-            token: None,
-            hold_ms,
-        }
-        .encode(&mut records);
+        hello(self.session, hold_ms, &mut records);
         self.subscriptions.ask_all(&mut records);
         records
     }
@@ -48,4 +41,16 @@ impl Turn<'_> {
     pub(crate) fn abandon(&mut self, connection: ConnectionId, code: u16) {
         self.effects.push(Effect::Abandon { connection, code });
     }
+}
+
+/// Appends a hello without subs.
+pub(crate) fn hello(session: Option<&str>, hold_ms: Option<u64>, records: &mut String) {
+    ToHub::Hello {
+        version: VERSION,
+        client: Some(CLIENT),
+        session,
+        token: None,
+        hold_ms,
+    }
+    .encode(records);
 }

@@ -4,13 +4,14 @@
 
 use std::rc::Rc;
 
+use js_sys::{Array, JsString};
 use wasm_bindgen::prelude::*;
 
-use super::driver::{Driver, now};
+use super::driver::{Driver, now, number_of};
 use super::host::Host;
 use crate::config::{BackoffPolicy, Config, HeartbeatPolicy, Jitter, OutboxLimits};
 use crate::ids::{Chain, ConnectionId, From, Seq, TopicNo};
-use crate::{Client, Event, NewPublication, Run};
+use crate::{Client, Event, NewPublication, Run, Transport, TriedOutcome};
 
 /// One client, driven by the browser.
 #[wasm_bindgen]
@@ -67,6 +68,16 @@ impl CoreOptions {
         });
     }
 
+    /// A transport that the user wants and the browser has, by number; called in order of preference.
+    pub fn transport(&mut self, number: u32) {
+        self.config.transports.extend(transport_of(number));
+    }
+
+    /// The transport that worked here before.
+    pub fn worked(&mut self, number: u32) {
+        self.config.worked = transport_of(number);
+    }
+
     /// Limits of the outbox.
     pub fn outbox(&mut self, rows_max: u32, bytes_max: f64) {
         self.config.outbox = OutboxLimits {
@@ -78,11 +89,15 @@ impl CoreOptions {
 
 #[wasm_bindgen]
 impl Core {
-    /// A client of the hub whose WebSocket is at `url`. It begins with `start`.
+    /// A client of the hub at `bases`, in order of preference, each with a slash at its end. It begins with `start`.
     #[wasm_bindgen(constructor)]
-    pub fn new(url: String, options: &CoreOptions, host: Host) -> Self {
+    pub fn new(bases: Vec<String>, options: &CoreOptions, host: Host) -> Self {
+        let config = Config {
+            addresses: bases.len(),
+            ..options.config.clone()
+        };
         Self {
-            driver: Driver::new(url, host, Client::new(&options.config)),
+            driver: Driver::new(bases, host, Client::new(&config)),
         }
     }
 
@@ -185,14 +200,29 @@ impl Core {
         self.driver.drive(Event::Reconnect);
     }
 
-    /// The browser's guess about the network.
-    pub fn online(&self, is_online: bool) {
-        self.driver.drive(Event::Online(is_online));
+    /// Sends a frame of publications over a connection that has no socket.
+    pub fn post(&self, connection: f64, frame: &JsString) {
+        self.driver.post(ConnectionId(connection as u64), frame);
+    }
+
+    /// The last tries of transports, oldest first: transport, outcome, close code, ms and detail of each, in a row.
+    pub fn tried(&self) -> Array {
+        let row = Array::new();
+        self.driver.look(|client| {
+            for tried in client.tried() {
+                row.push(&number_of(tried.transport).into());
+                row.push(&outcome_number(tried.outcome).into());
+                row.push(&tried.close_code.into());
+                row.push(&(tried.took_ms as f64).into());
+                row.push(&tried.detail.as_str().into());
+            }
+        });
+        row
     }
 
     /// The end.
     pub fn close(&self) {
-        self.driver.drive(Event::Close);
+        self.driver.close();
     }
 
     /// The identity of the outbox.
@@ -210,5 +240,24 @@ impl Core {
     #[wasm_bindgen(js_name = outboxRows)]
     pub fn outbox_rows(&self) -> u32 {
         self.driver.look(Client::outbox_rows) as u32
+    }
+}
+
+fn transport_of(number: u32) -> Option<Transport> {
+    Transport::ALL
+        .into_iter()
+        .find(|transport| number_of(*transport) == number)
+}
+
+/// An outcome's number in JavaScript.
+fn outcome_number(outcome: TriedOutcome) -> u32 {
+    match outcome {
+        TriedOutcome::Ok => 0,
+        TriedOutcome::Blocked => 1,
+        TriedOutcome::OpenedThenClosed => 2,
+        TriedOutcome::Silent => 3,
+        TriedOutcome::Buffered => 4,
+        TriedOutcome::Refused => 5,
+        TriedOutcome::Overtaken => 6,
     }
 }

@@ -6,12 +6,21 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use gloo_timers::callback::Timeout;
+use js_sys::{Date, JsString};
 use wasm_bindgen::prelude::*;
 
+use super::fetch::Failure;
 use super::host::Host;
-use super::websocket::Socket;
+use super::lifecycle::Lifecycle;
+use super::wire::Wire;
 use crate::ids::{ConnectionId, Epoch};
-use crate::{Client, Effect, Event, Outcome, PublishRefusal, Status, Time, codes, push_epoch};
+use crate::{
+    Client, Effect, Event, Outcome, PublishRefusal, Reason, Status, Time, Transport, codes,
+    push_epoch,
+};
+
+/// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock was set.
+const JUMP_MS: f64 = 2_000.0;
 
 /// Longest time-out a browser knows, ms; a longer one fires at once.
 const TIMER_MS_MAX: u64 = i32::MAX.unsigned_abs() as u64;
@@ -28,26 +37,32 @@ pub(super) fn now() -> Time {
 }
 
 pub(super) struct Driver {
-    url: String,
+    /// Of the hub, in order of preference, each with a slash at its end.
+    bases: Vec<String>,
     host: Host,
     client: RefCell<Client>,
-    socket: RefCell<Option<Socket>>,
+    wires: RefCell<Vec<Wire>>,
+    lifecycle: RefCell<Option<Lifecycle>>,
+    /// How far the wall clock is ahead of the monotonic one.
+    ahead_ms: Cell<f64>,
     timer: RefCell<Option<Timeout>>,
     armed: Cell<Option<Time>>,
     /// Kept between turns for its capacity.
     effects: RefCell<Vec<Effect>>,
-    /// A socket that the browser refused to make, to be told after the effects that asked for it.
+    /// A connection that the browser refused to make, to be told after the effects that asked for it.
     refused: Cell<Option<ConnectionId>>,
     myself: Weak<Self>,
 }
 
 impl Driver {
-    pub(super) fn new(url: String, host: Host, client: Client) -> Rc<Self> {
-        Rc::new_cyclic(|myself| Self {
-            url,
+    pub(super) fn new(bases: Vec<String>, host: Host, client: Client) -> Rc<Self> {
+        Rc::new_cyclic(|myself: &Weak<Self>| Self {
+            bases,
             host,
             client: RefCell::new(client),
-            socket: RefCell::new(None),
+            wires: RefCell::new(Vec::new()),
+            lifecycle: RefCell::new(Some(Lifecycle::new(myself.clone()))),
+            ahead_ms: Cell::new(Date::now() - performance_now()),
             timer: RefCell::new(None),
             armed: Cell::new(None),
             effects: RefCell::new(Vec::new()),
@@ -72,7 +87,8 @@ impl Driver {
             self.drive(Event::Ended {
                 connection,
                 code: codes::CONNECTION_LOST,
-                reason: "the browser refused to open a WebSocket to this address",
+                reason: "the browser refused to open a connection to this address",
+                floor_ms: 0,
             });
         }
         self.arm(now);
@@ -101,36 +117,97 @@ impl Driver {
         answer
     }
 
+    /// The end: nothing of the browser calls us any more.
+    pub(super) fn close(&self) {
+        self.drive(Event::Close);
+        drop(self.lifecycle.take());
+    }
+
     pub(super) fn opened(&self, connection: ConnectionId) {
-        let has_subprotocol = self
-            .socket
-            .borrow()
-            .as_ref()
-            .is_some_and(|s| s.connection == connection && s.has_subprotocol());
-        if has_subprotocol {
-            self.drive(Event::Opened { connection });
-            self.host.settle();
-        } else {
-            self.let_go(connection, codes::SUBPROTOCOL_MISSING);
+        let lacks_subprotocol = self.wires.borrow().iter().any(|wire| {
+            wire.connection == connection && wire.socket().is_some_and(|s| !s.has_subprotocol())
+        });
+        if lacks_subprotocol {
             self.ended(connection, codes::SUBPROTOCOL_MISSING, "");
+        } else {
+            self.tell(Event::Opened { connection });
         }
     }
 
     pub(super) fn ended(&self, connection: ConnectionId, code: u16, reason: &str) {
         self.let_go(connection, code);
-        self.drive(Event::Ended {
+        self.tell(Event::Ended {
             connection,
             code,
             reason,
+            floor_ms: 0,
         });
+    }
+
+    /// A request got no frame for an answer.
+    pub(super) fn failed(&self, connection: ConnectionId, failure: &Failure) {
+        self.let_go(connection, failure.code);
+        self.tell(Event::Ended {
+            connection,
+            code: failure.code,
+            reason: &failure.detail,
+            floor_ms: failure.floor_ms,
+        });
+    }
+
+    pub(super) fn post_failed(&self, connection: ConnectionId, floor_ms: u64) {
+        self.tell(Event::PostFailed {
+            connection,
+            floor_ms,
+        });
+    }
+
+    /// Records came as an answer.
+    pub(super) fn received(&self, connection: ConnectionId, frame: &JsString) {
+        self.host.received(connection.0 as f64, frame);
+    }
+
+    /// Records came as the answer to a poll.
+    pub(super) fn answered(&self, connection: ConnectionId, frame: &JsString) {
+        self.received(connection, frame);
+        self.tell(Event::Answered { connection });
+    }
+
+    pub(super) fn online(&self, is_online: bool) {
+        self.tell(Event::Online(is_online));
+    }
+
+    pub(super) fn woke(&self) {
+        self.tell(Event::Woke);
+    }
+
+    /// What a post begins with.
+    pub(super) fn hello(&self) -> String {
+        self.client.borrow().hello()
+    }
+
+    /// Sends a frame of publications where there is no socket.
+    pub(super) fn post(&self, connection: ConnectionId, frame: &JsString) {
+        self.with_wire(connection, |wire| wire.post(frame));
+    }
+
+    /// Handles an event that JavaScript did not begin, and lets it act on what it was told.
+    fn tell(&self, event: Event<'_>) {
+        let ahead_ms = Date::now() - performance_now();
+        if (ahead_ms - self.ahead_ms.replace(ahead_ms)).abs() > JUMP_MS {
+            self.drive(Event::Woke);
+        }
+        self.drive(event);
         self.host.settle();
     }
 
     fn let_go(&self, connection: ConnectionId, code: u16) {
-        let is_current = |s: &mut Socket| s.connection == connection;
-        let socket = self.socket.borrow_mut().take_if(is_current);
-        if let Some(socket) = socket {
-            socket.abandon(code);
+        let mut wires = self.wires.borrow_mut();
+        let at = wires.iter().position(|wire| wire.connection == connection);
+        let wire = at.map(|at| wires.swap_remove(at));
+        drop(wires);
+        if let Some(wire) = wire {
+            wire.abandon(code);
         }
     }
 
@@ -147,8 +224,7 @@ impl Driver {
             Timeout::new(ms as u32, move || {
                 if let Some(driver) = myself.upgrade() {
                     driver.armed.set(None);
-                    driver.drive(Event::Deadline);
-                    driver.host.settle();
+                    driver.tell(Event::Deadline);
                 }
             })
         });
@@ -164,17 +240,32 @@ impl Driver {
     fn perform_one(&self, now: Time, effect: Effect) {
         let host = &self.host;
         match effect {
-            Effect::Open { connection } => self.open(connection),
+            Effect::Open {
+                connection,
+                transport,
+                address,
+                records,
+            } => self.open(connection, transport, address, &records),
+            Effect::Poll {
+                connection,
+                records,
+            } => self.with_wire(connection, |wire| wire.poll(&records)),
+            Effect::Remember { transport } => host.remember(number_of(transport)),
             Effect::Send {
                 connection,
                 records,
-            } => self.with_socket(connection, |s| host.transmit(&s.socket, &records)),
+            } => self.with_wire(connection, |wire| {
+                if let Some(s) = wire.socket() {
+                    host.transmit(&s.socket, &records);
+                }
+            }),
             Effect::SendPublication {
                 connection,
                 head,
                 row,
-            } => self.with_socket(connection, |s| {
-                host.transmit_publication(&s.socket, &head, row.0 as f64);
+            } => self.with_wire(connection, |wire| match wire.socket() {
+                Some(s) => host.transmit_publication(&s.socket, &head, row.0 as f64),
+                None => host.post_publication(connection.0 as f64, &head, row.0 as f64),
             }),
             Effect::Abandon { connection, code } => self.let_go(connection, code),
             Effect::StatusChanged => self.tell_status(now),
@@ -221,51 +312,94 @@ impl Driver {
         }
     }
 
-    fn open(&self, connection: ConnectionId) {
+    fn open(&self, connection: ConnectionId, transport: Transport, address: usize, records: &str) {
         let receiver = self.host.receiver(connection.0 as f64);
-        match Socket::open(&self.url, connection, &receiver, self.myself.clone()) {
-            Ok(socket) => drop(self.socket.replace(Some(socket))),
+        let base = self.bases.get(address).map_or("", String::as_str);
+        match Wire::open(transport, base, connection, records, receiver, &self.myself) {
+            Ok(wire) => self.wires.borrow_mut().push(wire),
             Err(_) => self.refused.set(Some(connection)),
         }
     }
 
-    fn with_socket(&self, connection: ConnectionId, act: impl FnOnce(&Socket)) {
-        if let Some(socket) = &*self.socket.borrow()
-            && socket.connection == connection
-        {
-            act(socket);
+    fn with_wire(&self, connection: ConnectionId, act: impl FnOnce(&Wire)) {
+        let wires = self.wires.borrow();
+        if let Some(wire) = wires.iter().find(|wire| wire.connection == connection) {
+            act(wire);
         }
     }
 
     fn tell_status(&self, now: Time) {
+        let mut shown = Shown::default();
+        let mut because = |reason: Reason| {
+            shown.close_code = reason.close_code;
+            shown.detail = reason.detail;
+        };
         let status = self.client.borrow().status();
         match status {
-            Status::Connecting { attempt } => {
-                self.host.status_changed(0, attempt, 0.0, None, 0, "");
+            Status::Connecting { attempt, transport } => {
+                shown.attempt = attempt;
+                shown.transport = number_of(transport);
             }
-            Status::Connected { since, rtt_ms } => {
-                let rtt_ms = rtt_ms.map(|ms| ms as f64);
-                self.host
-                    .status_changed(1, 0, now.since(since) as f64, rtt_ms, 0, "");
+            Status::Connected {
+                transport,
+                since,
+                rtt_ms,
+            } => {
+                shown.kind = 1;
+                shown.transport = number_of(transport);
+                shown.ms = now.since(since) as f64;
+                shown.rtt_ms = rtt_ms.map(|ms| ms as f64);
             }
             Status::Waiting {
                 attempt,
                 retry_at,
                 reason,
-            } => self.host.status_changed(
-                2,
-                attempt,
-                retry_at.since(now) as f64,
-                None,
-                reason.close_code.into(),
-                &reason.detail,
-            ),
-            Status::Offline => self.host.status_changed(3, 0, 0.0, None, 0, ""),
+                is_exhausted,
+            } => {
+                because(reason);
+                shown.kind = 2;
+                shown.attempt = attempt;
+                shown.is_exhausted = is_exhausted;
+                shown.ms = retry_at.since(now) as f64;
+            }
+            Status::Offline => shown.kind = 3,
             Status::Closed { reason } => {
-                self.host
-                    .status_changed(4, 0, 0.0, None, reason.close_code.into(), &reason.detail)
+                because(reason);
+                shown.kind = 4;
             }
         }
+        self.host.status_changed(
+            shown.kind,
+            shown.transport,
+            shown.attempt,
+            shown.is_exhausted,
+            shown.ms,
+            shown.rtt_ms,
+            shown.close_code.into(),
+            &shown.detail,
+        );
+    }
+}
+
+/// A status as its leaves: all that JavaScript is told.
+#[derive(Default)]
+struct Shown {
+    kind: u32,
+    transport: u32,
+    attempt: u32,
+    is_exhausted: bool,
+    ms: f64,
+    rtt_ms: Option<f64>,
+    close_code: u16,
+    detail: String,
+}
+
+/// A transport's number in JavaScript.
+pub(super) fn number_of(transport: Transport) -> u32 {
+    match transport {
+        Transport::WebSocket => 0,
+        Transport::EventSource => 1,
+        Transport::LongPoll => 2,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! None of these runs a listener of the user: JavaScript notes what it is told and acts in `settle`.
 
-use js_sys::Function;
+use js_sys::{Function, JsString};
 use wasm_bindgen::prelude::*;
 use web_sys::WebSocket;
 
@@ -23,12 +23,26 @@ extern "C" {
     #[wasm_bindgen(method, js_name = transmitPublication)]
     pub(super) fn transmit_publication(this: &Host, socket: &WebSocket, head: &str, row: f64);
 
+    /// The same for a connection that has no socket: JavaScript calls `post` with what it has gathered in this turn.
+    #[wasm_bindgen(method, js_name = postPublication)]
+    pub(super) fn post_publication(this: &Host, connection: f64, head: &str, row: f64);
+
+    /// Records that came as an answer.
+    #[wasm_bindgen(method)]
+    pub(super) fn received(this: &Host, connection: f64, frame: &JsString);
+
+    /// This transport was useful.
+    #[wasm_bindgen(method)]
+    pub(super) fn remember(this: &Host, transport: u32);
+
     /// The status is now this. `ms` is how far off the attempt is, or how long ago the connection began.
     #[wasm_bindgen(method, js_name = statusChanged)]
     pub(super) fn status_changed(
         this: &Host,
         kind: u32,
+        transport: u32,
         attempt: u32,
+        is_exhausted: bool,
         ms: f64,
         rtt_ms: Option<f64>,
         close_code: u32,

@@ -4,5 +4,11 @@
 
 mod bindings;
 mod driver;
+mod eventsource;
+mod fetch;
 mod host;
+mod lifecycle;
+mod longpoll;
+mod upstream;
 mod websocket;
+mod wire;

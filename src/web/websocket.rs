@@ -14,7 +14,6 @@ use crate::frame::SUBPROTOCOL;
 use crate::ids::ConnectionId;
 
 pub(super) struct Socket {
-    pub(super) connection: ConnectionId,
     pub(super) socket: WebSocket,
     _opened: Closure<dyn FnMut()>,
     _closed: Closure<dyn FnMut(CloseEvent)>,
@@ -23,12 +22,16 @@ pub(super) struct Socket {
 impl Socket {
     /// Fails where the browser refuses the address: a bad one, or an insecure one on a secure page.
     pub(super) fn open(
-        url: &str,
+        base: &str,
         connection: ConnectionId,
         receiver: &Function,
         driver: Weak<Driver>,
     ) -> Result<Self, JsValue> {
-        let socket = WebSocket::new_with_str(url, SUBPROTOCOL)?;
+        let base = base.strip_prefix("http").unwrap_or(base);
+        let mut url = String::from("ws");
+        url.push_str(base);
+        url.push_str("v1/connect");
+        let socket = WebSocket::new_with_str(&url, SUBPROTOCOL)?;
         socket.set_binary_type(BinaryType::Arraybuffer);
         let for_open = driver.clone();
         let opened = Closure::<dyn FnMut()>::new(move || {
@@ -45,7 +48,6 @@ impl Socket {
         socket.set_onclose(Some(closed.as_ref().unchecked_ref()));
         socket.set_onmessage(Some(receiver));
         Ok(Self {
-            connection,
             socket,
             _opened: opened,
             _closed: closed,
