@@ -14,12 +14,11 @@ import { setup } from "./setup.mjs";
 const tools = ["package-lock.json", "Cargo.lock", "scripts/build.mjs", "scripts/lib"];
 const rust = ["Cargo.toml", "rust-toolchain.toml", "src"];
 
-/** What rustc emits for wasm32-unknown-unknown by default, and what the abort handler of wasm-bindgen needs. */
+/** What rustc emits for wasm32-unknown-unknown by default. */
 const wasmFeatures = [
   "bulk-memory",
   "bulk-memory-opt",
   "call-indirect-overlong",
-  "exception-handling",
   "multivalue",
   "mutable-globals",
   "nontrapping-float-to-int",

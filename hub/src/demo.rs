@@ -113,10 +113,10 @@ impl Meter {
 /// Publishes for ever.
 pub(crate) async fn run(shell: Arc<Shell>) {
     let mut meter = Meter::new();
-    let mut ticks = tokio::time::interval(Duration::from_millis(PUBLISH_MS));
+    // Before that there is nothing to take a mean over.
+    let first = Instant::now() + Duration::from_millis(CPU_MS);
+    let mut ticks = tokio::time::interval_at(first, Duration::from_millis(PUBLISH_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    // The first tick is at once, before there is anything to take a mean over.
-    ticks.tick().await;
     loop {
         let now = ticks.tick().await;
         match serde_json::to_string(&meter.measure(now)) {

@@ -42,9 +42,6 @@ fn bindings(args: Vec<String>) -> Result<(), Box<dyn Error>> {
         .typescript(true)
         // Without this the generated init() has no default path, and every bundler needs to be told where the wasm is.
         .omit_default_module_path(false)
-        // After a panic each later call throws "Module terminated" instead of running on a half-changed state. It costs
-        // about 0.9 KB (brotli) and catches with exnref: Chromium 137, Firefox 131, Safari 18.4 or newer.
-        .force_enable_abort_handler(true)
         .remove_name_section(!keep_names)
         .remove_producers_section(true)
         .generate(out_dir)?;

@@ -9,6 +9,10 @@ pub struct Limits {
     pub retain_ms: u64,
     /// Bytes of messages retained a topic; the oldest go first (`trimmed`). Chosen: 250 of the largest payloads.
     pub retain_bytes: usize,
+    /// Bytes a topic of messages that are retained no longer but kept for streams under way. Chosen: a burst of 100,000 small messages.
+    pub lag_bytes: usize,
+    /// How long after it came such a message is kept, ms. Chosen: three times what a connection may take for one frame.
+    pub lag_ms: u64,
     /// Bytes of all logs and producers together. Beyond it publications are answered `busy`. Chosen: half of a small machine.
     pub memory_bytes_max: usize,
     /// Topics. Beyond it a sub or publication of a new one is answered `busy`. Chosen.
@@ -55,6 +59,8 @@ impl Default for Limits {
             retain_entries: 1_000,
             retain_ms: 300_000,
             retain_bytes: 16 << 20,
+            lag_bytes: 16 << 20,
+            lag_ms: 30_000,
             memory_bytes_max: 1 << 30,
             topics_max: 100_000,
             topic_idle_ms: 3_600_000,

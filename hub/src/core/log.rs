@@ -1,6 +1,7 @@
 //! One topic's log: its entries, its chain, what is retained, and where a subscription begins.
 //!
-//! Owns retention (by number, bytes and age) and the decision whether a cursor can be continued (rules H3, H7).
+//! Owns retention (by number, bytes and age) and the decision whether a cursor can be continued (rules H3, H7). What is no longer
+//! retained stays for a short while for streams that are under way, so that a burst does not outrun its readers.
 
 use std::collections::VecDeque;
 
@@ -39,12 +40,16 @@ impl Entry {
 #[derive(Debug)]
 pub struct Log {
     epoch: Epoch,
-    /// The last message that is no longer retained, 0 if all are, and the chain after it.
-    base: (Seq, Chain),
+    /// The last message that is no longer here, 0 if all are.
+    base: Seq,
+    /// The last message that is no longer retained, 0 if all are, and the chain after it. Nothing can be resumed from before it.
+    passed: (Seq, Chain),
     /// Why that one went.
     dropped: ResumeFailure,
+    /// What lags, then what is retained.
     entries: VecDeque<Entry>,
     bytes: usize,
+    lagging_bytes: usize,
 }
 
 impl Log {
@@ -57,10 +62,12 @@ impl Log {
         name.push_str(topic);
         Self {
             epoch,
-            base: (Seq(0), low_48_bits(xxh3_64(name.as_bytes()))),
+            base: Seq(0),
+            passed: (Seq(0), low_48_bits(xxh3_64(name.as_bytes()))),
             dropped: ResumeFailure::Trimmed,
             entries: VecDeque::new(),
             bytes: 0,
+            lagging_bytes: 0,
         }
     }
 
@@ -73,8 +80,8 @@ impl Log {
     /// The last message's seq, 0 for none.
     #[must_use]
     pub fn head(&self) -> Seq {
-        let retained = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
-        Seq(self.base.0.0.saturating_add(retained))
+        let here = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
+        Seq(self.base.0.saturating_add(here))
     }
 
     /// The cursor right after the last message.
@@ -82,14 +89,14 @@ impl Log {
     pub fn end(&self) -> Cursor {
         self.cursor(
             self.head(),
-            self.entries.back().map_or(self.base.1, |e| e.chain),
+            self.entries.back().map_or(self.passed.1, |e| e.chain),
         )
     }
 
     /// The cursor right before the oldest retained message.
     #[must_use]
     pub fn begin(&self) -> Cursor {
-        self.cursor(self.base.0, self.base.1)
+        self.cursor(self.passed.0, self.passed.1)
     }
 
     /// Memory it takes, roughly.
@@ -113,35 +120,48 @@ impl Log {
         };
         self.bytes += entry.bytes();
         self.entries.push_back(entry);
-        while self.entries.len() > limits.retain_entries
-            || (self.bytes > limits.retain_bytes && self.entries.len() > 1)
+        while self.retained() > limits.retain_entries
+            || (self.bytes - self.lagging_bytes > limits.retain_bytes && self.retained() > 1)
         {
-            self.drop_oldest(ResumeFailure::Trimmed);
+            self.pass_oldest(ResumeFailure::Trimmed);
         }
+        self.drop_lagging(now.time, limits);
         seq
+    }
+
+    /// How many messages a cursor can be resumed from.
+    fn retained(&self) -> usize {
+        self.entries.len() - self.lagging()
+    }
+
+    /// How many messages are here for streams under way only.
+    fn lagging(&self) -> usize {
+        usize::try_from(self.passed.0.0 - self.base.0).unwrap_or(usize::MAX)
     }
 
     /// Forgets what is older than the retention time.
     pub fn expire(&mut self, now: Time, limits: &Limits) {
         while self
-            .oldest_kept_since()
-            .is_some_and(|since| now.since(since) >= limits.retain_ms)
+            .entries
+            .get(self.lagging())
+            .is_some_and(|entry| now.since(entry.kept_since) >= limits.retain_ms)
         {
-            self.drop_oldest(ResumeFailure::Expired);
+            self.pass_oldest(ResumeFailure::Expired);
         }
+        self.drop_lagging(now, limits);
     }
 
-    /// When the oldest retained message arrived.
+    /// When the oldest message that is here arrived.
     pub(crate) fn oldest_kept_since(&self) -> Option<Time> {
         self.entries.front().map(|entry| entry.kept_since)
     }
 
-    /// Messages after `seq` in order, with their seqs; empty if `seq` is the head. An error tells why the next one is gone.
+    /// Messages after `seq` in order, with their seqs; empty if `seq` is the head. For a stream under way, so lagging ones too.
     ///
     /// # Errors
-    /// `Expired` or `Trimmed`, if the message after `seq` is no longer retained.
+    /// `Expired` or `Trimmed`, if the message after `seq` is no longer here.
     pub fn after(&self, seq: Seq) -> Result<impl Iterator<Item = (Seq, &Entry)>, ResumeFailure> {
-        let Some(skip) = seq.0.checked_sub(self.base.0.0) else {
+        let Some(skip) = seq.0.checked_sub(self.base.0) else {
             return Err(self.dropped);
         };
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
@@ -171,17 +191,17 @@ impl Log {
 
     /// The chain after `seq`, if it is known still or already.
     fn chain_at(&self, seq: Seq) -> Result<Chain, ResumeFailure> {
-        let Some(index) = seq.0.checked_sub(self.base.0.0) else {
+        if seq < self.passed.0 {
             return Err(self.dropped);
-        };
-        match index.checked_sub(1) {
-            None => Ok(self.base.1),
-            Some(index) => usize::try_from(index)
-                .ok()
-                .and_then(|index| self.entries.get(index))
-                .map(|entry| entry.chain)
-                .ok_or(ResumeFailure::Diverged),
         }
+        if seq == self.passed.0 {
+            return Ok(self.passed.1);
+        }
+        usize::try_from(seq.0 - self.base.0 - 1)
+            .ok()
+            .and_then(|index| self.entries.get(index))
+            .map(|entry| entry.chain)
+            .ok_or(ResumeFailure::Diverged)
     }
 
     fn cursor(&self, seq: Seq, chain: Chain) -> Cursor {
@@ -192,11 +212,26 @@ impl Log {
         }
     }
 
-    fn drop_oldest(&mut self, reason: ResumeFailure) {
-        if let Some(entry) = self.entries.pop_front() {
-            self.bytes = self.bytes.saturating_sub(entry.bytes());
-            self.base = (self.base.0.next(), entry.chain);
+    /// The oldest retained message is retained no longer.
+    fn pass_oldest(&mut self, reason: ResumeFailure) {
+        if let Some(entry) = self.entries.get(self.lagging()) {
+            self.lagging_bytes += entry.bytes();
+            self.passed = (self.passed.0.next(), entry.chain);
             self.dropped = reason;
+        }
+    }
+
+    fn drop_lagging(&mut self, now: Time, limits: &Limits) {
+        while self.lagging() > 0
+            && (self.lagging_bytes > limits.lag_bytes
+                || self
+                    .oldest_kept_since()
+                    .is_some_and(|since| now.since(since) >= limits.lag_ms))
+        {
+            let bytes = self.entries.pop_front().map_or(0, |entry| entry.bytes());
+            self.bytes -= bytes;
+            self.lagging_bytes -= bytes;
+            self.base = self.base.next();
         }
     }
 }

@@ -233,7 +233,7 @@ impl Topic {
         let expiry = self
             .log
             .oldest_kept_since()
-            .map(|since| since.plus(limits.retain_ms));
+            .map(|since| since.plus(limits.retain_ms.min(limits.lag_ms)));
         expiry.unwrap_or(idle).max(now.plus(EXPIRY_MS))
     }
 

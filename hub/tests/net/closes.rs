@@ -164,6 +164,7 @@ async fn a_connection_that_takes_nothing_holds_up_nobody() {
     // Slow machines must not turn it into a stalled one.
     let limits = Limits {
         write_ms: 600_000,
+        lag_bytes: 0,
         ..Limits::default()
     };
     let hub = hub_with(limits).await;

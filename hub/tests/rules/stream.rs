@@ -122,6 +122,7 @@ fn topics_take_turns_so_that_a_long_replay_holds_up_no_other_topic() {
 fn h10_a_slow_consumer_costs_a_cursor_and_goes_on_after_a_told_gap() {
     let limits = Limits {
         retain_entries: 10,
+        lag_bytes: 0,
         ..Limits::default()
     };
     let mut b = Bench::with(limits);
@@ -156,6 +157,61 @@ fn h10_a_slow_consumer_costs_a_cursor_and_goes_on_after_a_told_gap() {
         b.records(other)[0].starts_with("subscribed 1 "),
         "the told cursor is a true one"
     );
+}
+
+#[test]
+fn h11_a_burst_does_not_outrun_a_stream_under_way_but_is_not_retained_for_others() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    b.ask(conn, "sub 1 t live");
+    let first = b.client();
+    b.ask(first, "sub 1 t live");
+    let told = b.ask(first, "sub 2 t start");
+    for n in 1..=10_000 {
+        b.publish("t", &n.to_string());
+    }
+    let records = b.records(conn);
+    let seqs: Vec<u64> = messages(&records).iter().map(|(seq, _)| *seq).collect();
+    assert_eq!(seqs, (1..=10_000).collect::<Vec<_>>());
+    let other = b.client();
+    let [epoch, chain] = [3, 5].map(|at| told.split(' ').nth(at - 1).unwrap());
+    b.send(other, &format!("sub 1 t {epoch}/0/{chain}"));
+    let records = b.records(other);
+    assert!(records[0].starts_with("resume_failed 1 trimmed "));
+    assert_eq!(field(&records[0], 4), "9000");
+}
+
+#[test]
+fn h11_what_lags_goes_after_its_time_and_beyond_its_bytes() {
+    let limits = Limits {
+        retain_entries: 10,
+        // Some hundred of the messages below.
+        lag_bytes: 10_000,
+        ..Limits::default()
+    };
+    let mut b = Bench::with(limits);
+    let [far, near, late] = [b.client(), b.client(), b.client()];
+    for conn in [far, near, late] {
+        b.ask(conn, "sub 1 t live");
+    }
+    for n in 1..=1_000 {
+        b.publish("t", &n.to_string());
+        if n == 950 {
+            b.records(near);
+        }
+    }
+    assert!(b.records(far)[0].starts_with("resume_failed 1 trimmed "));
+    assert!(b.records(near)[0].starts_with("b 1 951 "));
+    b.records(late);
+    for n in 1..=20 {
+        b.publish("t", &n.to_string());
+    }
+    let says =
+        |records: Vec<String>, word: &str| records.iter().any(|record| record.starts_with(word));
+    b.pass(29_000);
+    assert!(says(b.records(near), "b 1 1001 "));
+    b.pass(2_000);
+    assert!(says(b.records(late), "resume_failed 1 trimmed "));
 }
 
 #[test]
