@@ -116,7 +116,12 @@ async function hub(profile) {
   const command = profile === "dev" ? ["test", "-q", "--workspace", "--no-run"] : release;
   await stepIfChanged(
     `hub (${profile})`,
-    { inputs: ["Cargo.lock", ...rust, "hub"], outputs: [path], variant: await ask("rustc", ["--version"]) },
+    {
+      inputs: ["Cargo.lock", ...rust, "hub"],
+      outputs: [path],
+      variant: await ask("rustc", ["--version"]),
+      hint: "two minutes the first time",
+    },
     () => run("cargo", command),
   );
 }

@@ -36,14 +36,14 @@ function stamps() {
  * folders, hashed by content: a changed branch and back builds nothing, and a touched file builds nothing.
  * Returns whether it ran.
  */
-export async function stepIfChanged(name, { inputs, outputs, variant = "" }, work) {
+export async function stepIfChanged(name, { inputs, outputs, variant = "", hint }, work) {
   // Taken before the work: an edit made while it runs must build again the next time.
   const hash = `${hashOf(inputs)} ${variant}`.trim();
   if (stamps()[name] === hash && outputs.every((path) => existsSync(join(root, path)))) {
     console.log(`· ${name}: up to date`);
     return false;
   }
-  await step(name, work);
+  await step(name, work, hint);
   mkdirSync(join(root, "target"), { recursive: true });
   writeFileSync(stampFile, `${JSON.stringify({ ...stamps(), [name]: hash }, null, 2)}\n`);
   return true;

@@ -3,7 +3,7 @@
 /// What the core keeps and takes at most. All are reached by refusing or forgetting, never by failing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Messages retained a topic; the oldest go first (`trimmed`). Source: faults.md's counterpart in docs/protocol.md, H3.
+    /// Messages retained a topic; the oldest go first (`trimmed`). Chosen: what a client misses in a lift or a tunnel.
     pub retain_entries: usize,
     /// How long a message is retained, ms (`expired`).
     pub retain_ms: u64,

@@ -1,0 +1,49 @@
+// npm run bench: measurements in a real browser. Prints tables and keeps them in bench/RESULTS.md; nothing passes or fails.
+//
+//   npm run bench -- layouts [--rounds 9] [--only "60 B, 1 a"]    one bench; with --only some of its cases, not kept
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { build } from "./build.mjs";
+import { main, root, Stop, seconds } from "./lib/run.mjs";
+import { findBrowser, setup } from "./setup.mjs";
+
+const benches = {
+  layouts: async (options) => (await import("../bench/layouts/run.mjs")).layouts(options),
+};
+const resultsFile = join(root, "bench/RESULTS.md");
+
+/** Puts a section between its marks; what people have written around it stays. */
+function keep(name, section) {
+  const text = readFileSync(resultsFile, "utf8");
+  const [begin, end] = [`<!-- ${name}:begin -->\n`, `\n<!-- ${name}:end -->`];
+  const [from, to] = [text.indexOf(begin), text.indexOf(end)];
+  if (from < 0 || to < from) throw new Stop(`bench/RESULTS.md has no marks for ${name}`);
+  writeFileSync(resultsFile, text.slice(0, from + begin.length) + section + text.slice(to));
+}
+
+await main(async () => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      rounds: { type: "string", default: "9" },
+      only: { type: "string", default: "" },
+    },
+  });
+  const rounds = Number(values.rounds);
+  if (!(Number.isInteger(rounds) && rounds > 0)) throw new Stop(`--rounds ${values.rounds}: a number from 1`);
+  const unknown = positionals.find((name) => !(name in benches));
+  if (unknown) throw new Stop(`there is no bench ${unknown}; there are ${Object.keys(benches).join(", ")}`);
+  const names = positionals.length > 0 ? positionals : Object.keys(benches);
+  await setup();
+  await build(["js"]);
+  const executablePath = process.env.LONGHAUL_CHROMIUM || (await findBrowser());
+  for (const name of names) {
+    const startMs = Date.now();
+    console.log(`▸ bench ${name}`);
+    const section = await benches[name]({ rounds, only: values.only, executablePath });
+    console.log(`\n${section}\n\n✓ bench ${name} (${seconds(Date.now() - startMs)})`);
+    if (values.only === "") keep(name, section);
+  }
+});
