@@ -19,7 +19,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::core::{PayloadFault, PublishFault, ReadFault};
+use crate::core::{PayloadFault, PublishFault, ReadFault, Transport};
 use crate::origin;
 use crate::problem::Problem;
 use crate::shell::Shell;
@@ -99,9 +99,10 @@ async fn healthy() -> Json<serde_json::Value> {
 
 async fn well_known(State(shell): State<Arc<Shell>>) -> Json<serde_json::Value> {
     let limits = shell.limits();
+    let transports: Vec<&str> = limits.transports.iter().map(Transport::as_str).collect();
     Json(json!({
         "versions": [SUBPROTOCOL],
-        "transports": ["websocket"],
+        "transports": transports,
         "limits": {
             "frameBytesMax": limits.frame_bytes_max,
             "payloadBytesMax": limits.payload_bytes_max,
@@ -117,6 +118,7 @@ async fn well_known(State(shell): State<Arc<Shell>>) -> Json<serde_json::Value> 
             "pageBytesMax": limits.page_bytes_max,
             "heartbeatMs": limits.ping_ms,
             "heartbeatWaitMs": limits.wait_ms,
+            "holdMs": limits.hold_ms,
         },
     }))
 }

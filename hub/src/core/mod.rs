@@ -15,6 +15,7 @@ mod stream;
 mod time;
 mod topic;
 mod topics;
+mod transports;
 
 pub use close::Close;
 pub use hub::{Effect, Event, Hub};
@@ -25,3 +26,4 @@ pub use peer::ConnId;
 pub use producers::Verdict;
 pub use time::{Now, Time};
 pub use topic::{Page, PublishFault, Published, ReadFault};
+pub use transports::{Transport, Transports};

@@ -94,6 +94,7 @@ impl Hub {
                 subscriptions: HashMap::new(),
             };
         }
+        let transports = self.limits.transports.to_string();
         let wire = |limit: usize| u64::try_from(limit).ok();
         let welcome = ToClient::Welcome(Welcome {
             session: &session,
@@ -102,6 +103,8 @@ impl Hub {
             wait_ms: Some(self.limits.wait_ms),
             frame_bytes_max: wire(self.limits.frame_bytes_max),
             payload_bytes_max: wire(self.limits.payload_bytes_max),
+            hold_ms: Some(self.limits.hold_ms),
+            transports: Some(&transports),
         });
         self.answer(conn, &welcome, effects);
         self.set_peer_timer(conn);
