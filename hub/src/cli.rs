@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::core::Limits;
+use crate::core::{Limits, Transports};
 
 /// Longhaul's hub: realtime topics over WebSocket, with HTTP for back ends.
 ///
@@ -39,6 +39,14 @@ pub struct Args {
     #[arg(long, env = "LONGHAUL_HEARTBEAT_WAIT_MS", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(10..))]
     pub heartbeat_wait_ms: u64,
 
+    /// How long a poll may be held, in milliseconds. Below what the proxies on the way take for dead.
+    #[arg(long, env = "LONGHAUL_HOLD_MS", default_value_t = 25_000, value_parser = clap::value_parser!(u64).range(10..))]
+    pub hold_ms: u64,
+
+    /// What clients may come over, names with commas. They leave one that is no longer among them for another.
+    #[arg(long, env = "LONGHAUL_TRANSPORTS", default_value_t = Transports::ALL)]
+    pub transports: Transports,
+
     /// Publish this machine's own figures (CPU, memory, network, load) ten times a second on topic demo/host.
     #[arg(long, env = "LONGHAUL_DEMO", value_parser = clap::builder::FalseyValueParser::new())]
     pub demo: bool,
@@ -57,6 +65,8 @@ impl Args {
             retain_ms: self.retain_ms,
             ping_ms: self.heartbeat_ms,
             wait_ms: self.heartbeat_wait_ms,
+            hold_ms: self.hold_ms,
+            transports: self.transports,
             ..Limits::default()
         }
     }

@@ -3,13 +3,14 @@
 //! Owns the routes and their checks. Every error is a Problem Details answer with a stable code.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use http_body_util::LengthLimitError;
 use longhaul::frame::SUBPROTOCOL;
@@ -19,11 +20,16 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::core::{PayloadFault, PublishFault, ReadFault};
+use crate::core::{PayloadFault, PublishFault, ReadFault, Transport};
+use crate::events;
 use crate::origin;
+use crate::posts;
 use crate::problem::Problem;
 use crate::shell::Shell;
 use crate::ws;
+
+/// How long a browser may remember what a preflight said, s. Chosen: the most that Chromium takes.
+const PREFLIGHT_S: u64 = 7_200;
 
 /// The answer to a publication.
 #[derive(Serialize)]
@@ -57,14 +63,21 @@ pub(crate) fn router(shell: Arc<Shell>) -> Router {
     let from_loopback =
         AllowOrigin::predicate(|origin, _| origin.to_str().is_ok_and(origin::is_loopback_origin));
     let cors = CorsLayer::new()
-        .allow_origin(from_loopback)
         .allow_methods([axum::http::Method::GET, axum::http::Method::POST])
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             axum::http::HeaderName::from_static("idempotency-key"),
         ])
-        .max_age(std::time::Duration::from_secs(600));
+        .expose_headers([header::RETRY_AFTER])
+        .max_age(Duration::from_secs(PREFLIGHT_S));
+    // A client must be able to read why it is refused, so every page may ask here; `serve_origin` answers the others.
+    let clients = Router::new()
+        .route("/v1/publish", post(posts::publish).fallback(only_post))
+        .route("/v1/session", post(posts::session).fallback(only_post))
+        .route("/v1/poll", post(posts::poll).fallback(only_post))
+        .layer(middleware::from_fn(serve_origin))
+        .layer(cors.clone().allow_origin(AllowOrigin::mirror_request()));
     let api = Router::new()
         .route(
             "/v1/topics/{*topic}",
@@ -72,7 +85,7 @@ pub(crate) fn router(shell: Arc<Shell>) -> Router {
         )
         .route("/.well-known/longhaul", get(well_known))
         .layer(middleware::from_fn(serve_origin))
-        .layer(cors);
+        .layer(cors.allow_origin(from_loopback));
     Router::new()
         // WebSockets over HTTP/2 come by CONNECT, so any method is let through to the handshake.
         .route("/v1/connect", any(ws::connect))
@@ -80,6 +93,8 @@ pub(crate) fn router(shell: Arc<Shell>) -> Router {
         .route("/readyz", get(healthy))
         .route("/v1", any(not_found))
         .route("/v1/{*rest}", any(not_found))
+        .route("/v1/events", get(events::events).fallback(only_get))
+        .merge(clients)
         .merge(api)
         .with_state(shell)
 }
@@ -93,15 +108,26 @@ async fn method_not_allowed() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }
 
+async fn only_post() -> Problem {
+    let detail = "this address takes POST";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+async fn only_get() -> Problem {
+    let detail = "this address takes GET";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
 async fn healthy() -> Json<serde_json::Value> {
     Json(json!({ "status": "ok" }))
 }
 
 async fn well_known(State(shell): State<Arc<Shell>>) -> Json<serde_json::Value> {
     let limits = shell.limits();
+    let transports: Vec<&str> = limits.transports.iter().map(Transport::as_str).collect();
     Json(json!({
         "versions": [SUBPROTOCOL],
-        "transports": ["websocket"],
+        "transports": transports,
         "limits": {
             "frameBytesMax": limits.frame_bytes_max,
             "payloadBytesMax": limits.payload_bytes_max,
@@ -117,6 +143,7 @@ async fn well_known(State(shell): State<Arc<Shell>>) -> Json<serde_json::Value> 
             "pageBytesMax": limits.page_bytes_max,
             "heartbeatMs": limits.ping_ms,
             "heartbeatWaitMs": limits.wait_ms,
+            "holdMs": limits.hold_ms,
         },
     }))
 }

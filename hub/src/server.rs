@@ -1,21 +1,19 @@
 //! The parts put together: a listener, the routes, the ticker, the demo, and a stop that says goodbye.
 
-use std::future::IntoFuture;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use axum::{Router, middleware};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::core::{Event, Limits};
 use crate::shell::Shell;
-use crate::{demo, http, site};
+use crate::{demo, http, listener, site};
 
 /// How long a stop waits for connections to end, ms. Chosen: a container's patience is 10 s, a developer's less.
 const STOP_MS: u64 = 1_500;
@@ -41,8 +39,8 @@ pub struct Config {
 pub struct Server {
     shell: Arc<Shell>,
     address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    serving: JoinHandle<io::Result<()>>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -71,14 +69,7 @@ impl Server {
         let app = http::router(Arc::clone(&shell))
             .fallback_service(site)
             .layer(middleware::from_fn(http::serve_host));
-        // Small frames should not wait for one another.
-        let listener = listener.tap_io(|socket| {
-            let _ = socket.set_nodelay(true);
-        });
-        let (stop, stopped) = oneshot::channel::<()>();
-        let serve = axum::serve(listener, app).with_graceful_shutdown(async {
-            let _ = stopped.await;
-        });
+        let (stop, stopped) = watch::channel(false);
         let mut tasks = vec![tokio::spawn(Arc::clone(&shell).run_ticker())];
         if config.demo {
             tasks.push(tokio::spawn(demo::run(Arc::clone(&shell))));
@@ -87,7 +78,7 @@ impl Server {
             shell,
             address,
             stop,
-            serving: tokio::spawn(serve.into_future()),
+            serving: tokio::spawn(listener::run(listener, app, stopped)),
             tasks,
         })
     }
@@ -98,7 +89,7 @@ impl Server {
         self.address
     }
 
-    /// Connections whose tasks still run.
+    /// Sockets, event streams and polls that have not ended.
     #[must_use]
     pub fn connections(&self) -> usize {
         self.shell.links()
@@ -106,7 +97,7 @@ impl Server {
 
     /// Takes no more connections, tells each client goodbye, and waits a moment for them to go.
     pub async fn stop(mut self) {
-        let _ = self.stop.send(());
+        let _ = self.stop.send(true);
         self.shell.handle(Event::Stop);
         let goodbyes = async {
             while self.shell.links() > 0 {

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::core::{Close, ConnId, Effect, Event, Hub, Limits, Now, Time};
+use crate::core::{Close, ConnId, Effect, Event, Hub, Limits, Now, Refusal, Time};
 
 /// What the core has to say to a connection's task.
 #[derive(Debug, Default)]
@@ -19,6 +19,46 @@ pub(crate) struct Link {
     pub(crate) wake: Notify,
     /// Set once: how the connection ends.
     pub(crate) close: OnceLock<(Close, String)>,
+    /// The close is set; for whoever watches that the connection does end.
+    pub(crate) ended: Notify,
+}
+
+/// A connection's place in the hub, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    shell: Arc<Shell>,
+    id: ConnId,
+    link: Arc<Link>,
+}
+
+impl Connection {
+    pub(crate) fn id(&self) -> ConnId {
+        self.id
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+
+    /// The next frame for it. After `None`, the link's `wake` tells when to ask again.
+    pub(crate) fn take_frame(&self) -> Option<String> {
+        let bytes_max = self.shell.limits.frame_bytes_aim;
+        self.shell
+            .with(|hub, now, _| hub.take_frame(now, self.id, bytes_max))
+    }
+
+    /// A poll's answer. After `None`, the link's `wake` tells when to ask again.
+    pub(crate) fn take_answer(&self) -> Option<String> {
+        self.shell.with(|hub, now, _| hub.take_answer(now, self.id))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.shell.handle(Event::Closed(self.id));
+        self.shell.lock().links.remove(&self.id);
+        tracing::debug!(conn = self.id.0, "closed");
+    }
 }
 
 #[derive(Debug)]
@@ -73,34 +113,34 @@ impl Shell {
         }
     }
 
-    /// A new connection.
-    pub(crate) fn open(&self) -> (ConnId, Arc<Link>) {
+    /// A new connection, if the hub opens it.
+    pub(crate) fn connect(
+        self: &Arc<Self>,
+        open: impl FnOnce(&mut Hub, Now, ConnId, &mut Vec<Effect>) -> Result<(), Refusal>,
+    ) -> Result<Connection, Refusal> {
         let link = Arc::new(Link::default());
         let now = self.now();
         let mut inner = self.lock();
         inner.last_conn += 1;
-        let conn = ConnId(inner.last_conn);
-        inner.links.insert(conn, Arc::clone(&link));
-        self.act(&mut inner, |hub, effects| {
-            hub.handle(now, Event::Opened(conn), effects)
-        });
-        (conn, link)
-    }
-
-    /// A connection's task has ended.
-    pub(crate) fn closed(&self, conn: ConnId) {
-        self.handle(Event::Closed(conn));
-        self.lock().links.remove(&conn);
+        let id = ConnId(inner.last_conn);
+        inner.links.insert(id, Arc::clone(&link));
+        let opened = self.act(&mut inner, |hub, effects| open(hub, now, id, effects));
+        if opened.is_err() {
+            inner.links.remove(&id);
+        }
+        drop(inner);
+        opened.map(|()| {
+            tracing::debug!(conn = id.0, "opened");
+            Connection {
+                shell: Arc::clone(self),
+                id,
+                link,
+            }
+        })
     }
 
     pub(crate) fn handle(&self, event: Event<'_>) {
         self.with(|hub, now, effects| hub.handle(now, event, effects));
-    }
-
-    pub(crate) fn take_frame(&self, conn: ConnId) -> Option<String> {
-        let now = self.now();
-        let bytes_max = self.limits.frame_bytes_aim;
-        self.lock().hub.take_frame(now, conn, bytes_max)
     }
 
     /// Does something with the hub, and what follows from it.
@@ -153,6 +193,7 @@ impl Shell {
                     if let Some(link) = inner.links.get(&conn) {
                         let _ = link.close.set((close, reason));
                         link.wake.notify_one();
+                        link.ended.notify_one();
                     }
                 }
             }

@@ -16,10 +16,10 @@ use longhaul::frame::SUBPROTOCOL;
 use tungstenite::Error;
 use tungstenite::error::ProtocolError;
 
-use crate::core::{Close, ConnId, Event};
+use crate::core::{Close, ConnId, Event, Transport};
 use crate::origin;
 use crate::problem::Problem;
-use crate::shell::{Link, Shell};
+use crate::shell::{Connection, Shell};
 
 /// How long a client may take to answer our close, ms. Chosen: a round trip and its sleepy page; the hub stops within 2 s.
 const CLOSE_MS: u64 = 1_000;
@@ -55,6 +55,9 @@ pub(crate) async fn connect(
     } else if offered != SUBPROTOCOL {
         let message = format!("the hub speaks {SUBPROTOCOL}");
         Some((Close::VersionUnsupported, message))
+    } else if !shell.limits().transports.has(Transport::WebSocket) {
+        let message = format!("the hub serves {}", shell.limits().transports);
+        Some((Close::TransportDisabled, message))
     } else {
         None
     };
@@ -114,22 +117,25 @@ async fn refuse(socket: WebSocket, close: Close, message: &str) {
     drain(&mut stream).await;
 }
 
-async fn serve(socket: WebSocket, shell: &Shell) {
-    let (conn, link) = shell.open();
-    tracing::debug!(conn = conn.0, "opened");
+async fn serve(socket: WebSocket, shell: &Arc<Shell>) {
+    let opened = shell.connect(|hub, now, conn, effects| {
+        hub.handle(now, Event::Opened(conn), effects);
+        Ok(())
+    });
+    let Ok(connection) = opened else {
+        return;
+    };
     let (mut sink, mut stream) = socket.split();
     tokio::select! {
         // The writer ends once it has sent a close; what the client still sends is read and dropped.
-        () = write(&mut sink, conn, &link, shell) => drain(&mut stream).await,
-        has_close = read(&mut stream, conn, shell) => {
+        () = write(&mut sink, &connection, shell) => drain(&mut stream).await,
+        has_close = read(&mut stream, connection.id(), shell) => {
             // The client said goodbye, or the transport is gone: nothing is left to tell.
             if has_close {
                 let _ = tokio::time::timeout(Duration::from_millis(CLOSE_MS), sink.close()).await;
             }
         }
     }
-    shell.closed(conn);
-    tracing::debug!(conn = conn.0, "closed");
 }
 
 /// Reads until the connection ends or the core has closed it. True if the client closed it.
@@ -168,19 +174,20 @@ fn fault(error: &axum::Error, conn: ConnId) -> Option<Event<'static>> {
 }
 
 /// Writes what is ready, whenever something is, until the core closes the connection.
-async fn write(sink: &mut SplitSink<WebSocket, Message>, conn: ConnId, link: &Link, shell: &Shell) {
+async fn write(sink: &mut SplitSink<WebSocket, Message>, connection: &Connection, shell: &Shell) {
+    let link = connection.link();
     let write_time = Duration::from_millis(shell.limits().write_ms);
     loop {
         link.wake.notified().await;
         while link.close.get().is_none()
-            && let Some(frame) = shell.take_frame(conn)
+            && let Some(frame) = connection.take_frame()
         {
             let sent = sink.send(Message::Text(frame.into()));
             match tokio::time::timeout(write_time, sent).await {
                 Ok(Ok(())) => {}
                 // The reader sees the end too, and tells the core.
                 Ok(Err(_)) => return,
-                Err(_) => shell.handle(Event::Stalled(conn)),
+                Err(_) => shell.handle(Event::Stalled(connection.id())),
             }
         }
         if let Some((close, reason)) = link.close.get() {

@@ -8,8 +8,10 @@ use longhaul::ids::{Epoch, Seq};
 
 use super::close::Close;
 use super::limits::Limits;
-use super::peer::{ConnId, Peer};
+use super::peer::{ConnId, Mode, Peer};
+use super::posts;
 use super::stream;
+use super::tickets::Tickets;
 use super::time::{Now, Time};
 use super::topic::{Page, PublishFault, Published, ReadFault, Topic};
 use super::topics::{TopicId, Topics};
@@ -17,7 +19,7 @@ use super::topics::{TopicId, Topics};
 /// What happens to the hub.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// A connection is there.
+    /// A WebSocket is there. Other transports come by `open_stream` and `open_poll`.
     Opened(ConnId),
     /// A text frame came.
     Frame(ConnId, &'a str),
@@ -51,10 +53,27 @@ pub enum Effect {
     },
 }
 
+/// Why the hub has nothing for a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub close: Close,
+    /// For people.
+    pub message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(close: Close, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { close, message }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Timer {
+pub(super) enum Timer {
     Peer(ConnId),
     Topic(TopicId),
+    Tickets,
 }
 
 /// The hub.
@@ -64,6 +83,7 @@ pub struct Hub {
     pub(super) rng: fastrand::Rng,
     pub(super) topics: Topics,
     pub(super) peers: BTreeMap<ConnId, Peer>,
+    pub(super) tickets: Tickets,
     timers: BTreeSet<(Time, Timer)>,
     is_stopping: bool,
 }
@@ -77,6 +97,7 @@ impl Hub {
             rng: fastrand::Rng::with_seed(seed),
             topics: Topics::default(),
             peers: BTreeMap::new(),
+            tickets: Tickets::default(),
             timers: BTreeSet::new(),
             is_stopping: false,
         }
@@ -106,13 +127,13 @@ impl Hub {
             Event::Opened(conn) => self.opened(now, conn, effects),
             Event::Frame(conn, text) => self.frame(now, conn, text, effects),
             Event::NotText(conn) => {
-                self.close(now, conn, Close::BadFrame, "a frame is not text", effects);
+                self.close(now, conn, &posts::bad("a frame is not text"), effects);
             }
-            Event::TooLarge(conn) => self.too_large(now, conn, effects),
-            Event::Stalled(conn) => {
-                let message = "a frame was not taken in time";
-                self.close(now, conn, Close::SlowConsumer, message, effects);
+            Event::TooLarge(conn) => {
+                let refusal = posts::too_large(&self.limits);
+                self.close(now, conn, &refusal, effects);
             }
+            Event::Stalled(conn) => self.close(now, conn, &stalled(), effects),
             Event::Closed(conn) => self.forget(now, conn),
             Event::Tick => self.tick(now, effects),
             Event::Stop => self.stop(now, effects),
@@ -127,7 +148,23 @@ impl Hub {
             Some(_) => peer.sent(now.time),
             None => peer.is_awake = false,
         }
+        if let Mode::Stream { untaken_since } = &mut peer.mode {
+            // Whoever asks for a frame has room again, so the one before it is on its way.
+            *untaken_since = frame.is_some().then_some(now.time);
+            self.set_peer_timer(conn);
+        }
         frame
+    }
+
+    /// The answer of a poll, once it is due. Whoever takes it says `Closed` then.
+    pub fn take_answer(&mut self, now: Now, conn: ConnId) -> Option<String> {
+        let peer = self.peers.get_mut(&conn)?;
+        if !peer.is_due() {
+            return None;
+        }
+        peer.sent(now.time);
+        let bytes_max = self.limits.frame_bytes_aim;
+        Some(stream::take_answer(conn, peer, &mut self.topics, bytes_max))
     }
 
     /// A back end's publication.
@@ -169,15 +206,8 @@ impl Hub {
     }
 
     fn opened(&mut self, now: Now, conn: ConnId, effects: &mut Vec<Effect>) {
-        let refusal = if self.is_stopping {
-            Some((Close::GoingAway, "the hub is stopping"))
-        } else if self.peers.len() >= self.limits.connections_max {
-            Some((Close::TryAgainLater, "too many connections"))
-        } else {
-            None
-        };
-        if let Some((close, message)) = refusal {
-            let reason = close.reason(message);
+        if let Err(Refusal { close, message }) = self.check_room() {
+            let reason = close.reason(&message);
             effects.push(Effect::Close {
                 conn,
                 close,
@@ -185,8 +215,25 @@ impl Hub {
             });
             return;
         }
-        self.peers.insert(conn, Peer::new(now.time, &self.limits));
+        self.peers
+            .insert(conn, Peer::new(now.time, Mode::Socket, &self.limits));
         self.set_peer_timer(conn);
+    }
+
+    /// Whether another connection may come.
+    pub(super) fn check_room(&self) -> Result<(), Refusal> {
+        self.check_running()?;
+        if self.peers.len() >= self.limits.connections_max {
+            return Err(Refusal::new(Close::TryAgainLater, "too many connections"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_running(&self) -> Result<(), Refusal> {
+        if self.is_stopping {
+            return Err(going_away());
+        }
+        Ok(())
     }
 
     /// Does something to a topic, made if need be, and wakes those who wait for what it appended. `None` if there are too
@@ -231,6 +278,10 @@ impl Hub {
             match timer {
                 Timer::Peer(conn) => self.tick_peer(now, conn, effects),
                 Timer::Topic(id) => self.tick_topic(now, id),
+                Timer::Tickets => {
+                    self.tickets.expire(now.time);
+                    self.set_timer(self.tickets.deadline(), Timer::Tickets);
+                }
             }
         }
     }
@@ -240,13 +291,13 @@ impl Hub {
             return;
         };
         match peer.tick(now, &self.limits) {
-            Ok(has_ping) => {
-                if has_ping {
+            Ok(has_news) => {
+                if has_news {
                     wake(conn, peer, effects);
                 }
                 self.set_peer_timer(conn);
             }
-            Err((close, message)) => self.close(now, conn, close, &message, effects),
+            Err(refusal) => self.close(now, conn, &refusal, effects),
         }
     }
 
@@ -260,7 +311,7 @@ impl Hub {
         self.is_stopping = true;
         let conns: Vec<ConnId> = self.peers.keys().copied().collect();
         for conn in conns {
-            self.close(now, conn, Close::GoingAway, "the hub is stopping", effects);
+            self.close(now, conn, &going_away(), effects);
         }
     }
 
@@ -268,13 +319,13 @@ impl Hub {
         &mut self,
         now: Now,
         conn: ConnId,
-        close: Close,
-        message: &str,
+        refusal: &Refusal,
         effects: &mut Vec<Effect>,
     ) {
         if self.peers.contains_key(&conn) {
             self.forget(now, conn);
-            let reason = close.reason(message);
+            let close = refusal.close;
+            let reason = close.reason(&refusal.message);
             effects.push(Effect::Close {
                 conn,
                 close,
@@ -303,6 +354,11 @@ impl Hub {
         }
     }
 
+    /// One more time at which something is due. A time that has become useless does no harm.
+    pub(super) fn set_timer(&mut self, deadline: Option<Time>, timer: Timer) {
+        self.timers.extend(deadline.map(|time| (time, timer)));
+    }
+
     fn set_topic_timer(&mut self, now: Now, id: TopicId) {
         if let Some(topic) = self.topics.by_id(id) {
             self.timers.remove(&(topic.timer, Timer::Topic(id)));
@@ -312,8 +368,16 @@ impl Hub {
     }
 }
 
+pub(super) fn stalled() -> Refusal {
+    Refusal::new(Close::SlowConsumer, "a frame was not taken in time")
+}
+
+fn going_away() -> Refusal {
+    Refusal::new(Close::GoingAway, "the hub is stopping")
+}
+
 pub(super) fn wake(conn: ConnId, peer: &mut Peer, effects: &mut Vec<Effect>) {
-    if !peer.is_awake {
+    if !peer.is_awake && peer.is_due() {
         peer.is_awake = true;
         effects.push(Effect::Wake(conn));
     }

@@ -1,5 +1,7 @@
 //! Every bound of the hub's core, with what happens at it.
 
+use super::transports::Transports;
+
 /// What the core keeps and takes at most. All are reached by refusing or forgetting, never by failing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -47,6 +49,16 @@ pub struct Limits {
     pub ping_ms: u64,
     /// How much longer than `ping_ms` silence may last, ms. Source: rule B3.
     pub wait_ms: u64,
+    /// Longest hold of a poll, ms. Source: rule T3; proxies cut silence at 30 s and more.
+    pub hold_ms: u64,
+    /// How long a ticket is good, ms. Source: rule T2.
+    pub ticket_ms: u64,
+    /// Tickets that wait for their streams. Beyond it a client is told to try again later. Chosen: one a connection.
+    pub tickets_max: usize,
+    /// Bytes of the subscriptions that wait with tickets, as `tickets_max`. Chosen.
+    pub tickets_bytes_max: usize,
+    /// What clients may come over. Source: rule T6.
+    pub transports: Transports,
     /// Messages in one answer to a read from a back end. Chosen: a default log.
     pub page_entries_max: usize,
     /// Payload bytes in one answer to a read from a back end, but for a single larger message. Chosen.
@@ -78,6 +90,11 @@ impl Default for Limits {
             write_ms: 10_000,
             ping_ms: 25_000,
             wait_ms: 10_000,
+            hold_ms: 25_000,
+            ticket_ms: 30_000,
+            tickets_max: 10_000,
+            tickets_bytes_max: 64 << 20,
+            transports: Transports::ALL,
             page_entries_max: 1_000,
             page_bytes_max: 4 << 20,
         }

@@ -8,6 +8,7 @@ use longhaul::frame::ToClient;
 use longhaul::ids::{Seq, TopicNo};
 
 use super::close::Close;
+use super::hub::{Refusal, stalled};
 use super::limits::Limits;
 use super::time::{Now, Time};
 use super::topics::TopicId;
@@ -27,6 +28,27 @@ pub(crate) struct Subscription {
     pub(crate) is_ready: bool,
 }
 
+/// How a connection takes what it is owed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Mode {
+    /// Records both ways: it is there as long as it is heard.
+    Socket,
+    /// An event stream: it is there as long as it takes what it is given.
+    Stream {
+        /// When the frame was given that it has not taken yet.
+        untaken_since: Option<Time>,
+    },
+    /// A poll whose subscriptions are being read.
+    Asking,
+    /// A poll that waits for a message.
+    Held {
+        /// But no longer than to here.
+        until: Time,
+    },
+    /// A poll that is to be answered now.
+    Due,
+}
+
 #[derive(Debug)]
 pub(crate) enum State {
     AwaitingHello {
@@ -40,6 +62,7 @@ pub(crate) enum State {
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) state: State,
+    pub(crate) mode: Mode,
     /// Subscriptions with messages to come, in the order of their turns.
     pub(crate) ready: VecDeque<TopicNo>,
     /// Whether its writer was told and has not yet taken everything.
@@ -54,11 +77,12 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(now: Time, limits: &Limits) -> Self {
+    pub(crate) fn new(now: Time, mode: Mode, limits: &Limits) -> Self {
         Self {
             state: State::AwaitingHello {
                 deadline: now.plus(limits.hello_ms),
             },
+            mode,
             ready: VecDeque::new(),
             is_awake: false,
             timer: Time::default(),
@@ -123,32 +147,82 @@ impl Peer {
         }
     }
 
-    /// When `tick` has something to do, at the earliest.
-    pub(crate) fn deadline(&self, limits: &Limits) -> Time {
-        match self.state {
-            State::AwaitingHello { deadline } => deadline,
-            State::Open { .. } => self.dead_at(limits).min(self.sent.plus(limits.ping_ms)),
+    /// Whether it is to get what it is owed. A poll gets it all at once, so it may have to wait.
+    pub(crate) fn is_due(&self) -> bool {
+        match self.mode {
+            Mode::Socket | Mode::Stream { .. } | Mode::Due => true,
+            Mode::Asking => false,
+            Mode::Held { .. } => !self.ready.is_empty(),
         }
     }
 
-    /// What time has brought: a ping in the queue (true), or the end.
-    pub(crate) fn tick(&mut self, now: Now, limits: &Limits) -> Result<bool, (Close, String)> {
+    /// When `tick` has something to do, at the earliest.
+    pub(crate) fn deadline(&self, limits: &Limits) -> Time {
+        if let State::AwaitingHello { deadline } = self.state {
+            return deadline;
+        }
+        let ping = self.sent.plus(limits.ping_ms);
+        match self.mode {
+            Mode::Socket => self.dead_at(limits).min(ping),
+            Mode::Stream {
+                untaken_since: Some(since),
+            } => since.plus(limits.write_ms).min(ping),
+            Mode::Stream {
+                untaken_since: None,
+            } => ping,
+            Mode::Held { until } => until,
+            Mode::Asking | Mode::Due => self.sent.plus(limits.write_ms),
+        }
+    }
+
+    /// What time has brought: something to be taken (true), or the end.
+    pub(crate) fn tick(&mut self, now: Now, limits: &Limits) -> Result<bool, Refusal> {
         let now = now.time;
         match self.state {
             State::AwaitingHello { deadline } if now >= deadline => {
                 let message = format!("no hello within {} ms", limits.hello_ms);
-                return Err((Close::HelloTimeout, message));
+                return Err(Refusal::new(Close::HelloTimeout, message));
             }
             State::AwaitingHello { .. } => return Ok(false),
             State::Open { .. } => {}
         }
-        if now.since(self.timer) > LATE_MS {
-            // We were asleep, not the client: what it sent is still in the socket.
-            self.heard = self.heard.max(Time(now.0.saturating_sub(limits.ping_ms)));
-        }
-        if now >= self.dead_at(limits) {
-            let message = format!("heard nothing for {} ms", now.since(self.heard));
-            return Err((Close::HeartbeatTimeout, message));
+        let is_late = now.since(self.timer) > LATE_MS;
+        match &mut self.mode {
+            Mode::Socket => {
+                if is_late {
+                    // We were asleep, not the client: what it sent is still in the socket.
+                    self.heard = self.heard.max(Time(now.0.saturating_sub(limits.ping_ms)));
+                }
+                if now >= self.dead_at(limits) {
+                    let message = format!("heard nothing for {} ms", now.since(self.heard));
+                    return Err(Refusal::new(Close::HeartbeatTimeout, message));
+                }
+            }
+            Mode::Stream {
+                untaken_since: Some(since),
+            } => {
+                if is_late {
+                    *since = now;
+                }
+                if now >= since.plus(limits.write_ms) {
+                    return Err(stalled());
+                }
+            }
+            Mode::Stream {
+                untaken_since: None,
+            } => {}
+            Mode::Held { until } => {
+                let is_over = now >= *until;
+                if is_over {
+                    self.mode = Mode::Due;
+                    self.sent = now;
+                }
+                return Ok(is_over);
+            }
+            Mode::Asking | Mode::Due if now >= self.sent.plus(limits.write_ms) => {
+                return Err(stalled());
+            }
+            Mode::Asking | Mode::Due => return Ok(false),
         }
         if now < self.sent.plus(limits.ping_ms) {
             return Ok(false);

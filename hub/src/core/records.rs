@@ -9,36 +9,33 @@ use longhaul::frame::{self, Publish, ResumeFailure, Start, ToClient, ToHub, Welc
 use longhaul::ids::{From, TopicNo, is_id};
 
 use super::close::Close;
-use super::hub::{Effect, Hub, wake};
+use super::hub::{Effect, Hub, Refusal, wake};
 use super::peer::{ConnId, Peer, State, Subscription};
+use super::posts;
 use super::time::Now;
-use super::topic::Topic;
+use super::topic::{Published, Topic};
 
 impl Hub {
-    pub(super) fn too_large(&mut self, now: Now, conn: ConnId, effects: &mut Vec<Effect>) {
-        let message = format!("the limit is {} bytes", self.limits.frame_bytes_max);
-        self.close(now, conn, Close::FrameTooLarge, &message, effects);
-    }
-
     pub(super) fn frame(&mut self, now: Now, conn: ConnId, text: &str, effects: &mut Vec<Effect>) {
         let Some(peer) = self.peers.get_mut(&conn) else {
             return;
         };
         peer.heard(now.time);
         if text.len() > self.limits.frame_bytes_max {
-            return self.too_large(now, conn, effects);
+            let refusal = posts::too_large(&self.limits);
+            return self.close(now, conn, &refusal, effects);
         }
         for record in frame::records(text) {
-            if let Err((close, message)) = self.record(now, conn, record, effects) {
-                return self.close(now, conn, close, &message, effects);
+            if let Err(refusal) = self.record(now, conn, record, effects) {
+                return self.close(now, conn, &refusal, effects);
             }
         }
         let Some(peer) = self.peers.get_mut(&conn) else {
             return;
         };
         if peer.is_overfull(&self.limits) {
-            let message = "answers were not taken";
-            self.close(now, conn, Close::SlowConsumer, message, effects);
+            let refusal = Refusal::new(Close::SlowConsumer, "answers were not taken");
+            self.close(now, conn, &refusal, effects);
         }
     }
 
@@ -48,12 +45,8 @@ impl Hub {
         conn: ConnId,
         record: &str,
         effects: &mut Vec<Effect>,
-    ) -> Result<(), (Close, String)> {
-        let bad = |message: &str| (Close::BadFrame, message.to_owned());
-        if record.contains('\r') {
-            return Err(bad("a record contains CR"));
-        }
-        let record = ToHub::decode(record).map_err(|error| bad(&error.to_string()))?;
+    ) -> Result<(), Refusal> {
+        let record = posts::decode(record)?;
         let Some(peer) = self.peers.get_mut(&conn) else {
             return Ok(());
         };
@@ -64,26 +57,39 @@ impl Hub {
                     version, session, ..
                 },
             ) => {
-                if version != frame::VERSION {
-                    let message = format!("version {version}, the hub speaks {}", frame::VERSION);
-                    return Err((Close::VersionUnsupported, message));
-                }
+                posts::check_version(version)?;
                 self.hello(now, conn, session, effects);
             }
-            (State::AwaitingHello { .. }, _) => return Err(bad("the first record is not hello")),
-            (State::Open { .. }, ToHub::Hello { .. }) => return Err(bad("a second hello")),
+            (State::AwaitingHello { .. }, _) => {
+                return Err(posts::bad("the first record is not hello"));
+            }
+            (State::Open { .. }, ToHub::Hello { .. }) => return Err(posts::bad("a second hello")),
             (_, ToHub::Subscribe { no, topic, from }) => {
-                self.subscribe(now, conn, no, topic, from, effects)?;
+                // Moving one does not count as another.
+                self.unsubscribe(now, conn, no);
+                if self.subscriptions(conn) >= self.limits.subscriptions_max {
+                    return Err(posts::too_many_subscriptions(&self.limits));
+                }
+                self.subscribe(now, conn, no, topic, from, effects);
             }
             (_, ToHub::Unsubscribe { no }) => self.unsubscribe(now, conn, no),
-            (_, ToHub::Publish(publish)) => self.publication(now, conn, &publish, effects),
+            (_, ToHub::Publish(publish)) => {
+                let outcome = self.publication(now, &publish, effects);
+                self.answer(conn, &verdict_of(&publish, &outcome), effects);
+            }
             (_, ToHub::Ping { t }) => self.answer(conn, &ToClient::Pong { t }, effects),
             (_, ToHub::Pong { .. }) => {}
         }
         Ok(())
     }
 
-    fn hello(&mut self, now: Now, conn: ConnId, session: Option<&str>, effects: &mut Vec<Effect>) {
+    pub(super) fn hello(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        session: Option<&str>,
+        effects: &mut Vec<Effect>,
+    ) {
         // It grants nothing, so it need not be secret; see docs/protocol.md, H1.
         let session = match session.filter(|session| is_id(session)) {
             Some(session) => session.to_owned(),
@@ -94,6 +100,7 @@ impl Hub {
                 subscriptions: HashMap::new(),
             };
         }
+        let transports = self.limits.transports.to_string();
         let wire = |limit: usize| u64::try_from(limit).ok();
         let welcome = ToClient::Welcome(Welcome {
             session: &session,
@@ -102,12 +109,15 @@ impl Hub {
             wait_ms: Some(self.limits.wait_ms),
             frame_bytes_max: wire(self.limits.frame_bytes_max),
             payload_bytes_max: wire(self.limits.payload_bytes_max),
+            hold_ms: Some(self.limits.hold_ms),
+            transports: Some(&transports),
         });
         self.answer(conn, &welcome, effects);
         self.set_peer_timer(conn);
     }
 
-    fn subscribe(
+    /// Whether it goes on right where it was asked to.
+    pub(super) fn subscribe(
         &mut self,
         now: Now,
         conn: ConnId,
@@ -115,18 +125,8 @@ impl Hub {
         name: &str,
         from: From,
         effects: &mut Vec<Effect>,
-    ) -> Result<(), (Close, String)> {
+    ) -> bool {
         self.unsubscribe(now, conn, no);
-        let subscriptions_max = self.limits.subscriptions_max;
-        let count = self
-            .peers
-            .get_mut(&conn)
-            .and_then(Peer::subscriptions)
-            .map_or(0, |subscriptions| subscriptions.len());
-        if count >= subscriptions_max {
-            let message = format!("the limit is {subscriptions_max} a connection");
-            return Err((Close::TooManySubscriptions, message));
-        }
         let Some(topic_id) = self.topic(now, name) else {
             let refused = ToClient::Refused {
                 no,
@@ -134,7 +134,7 @@ impl Hub {
                 message: "the hub has too many topics",
             };
             self.answer(conn, &refused, effects);
-            return Ok(());
+            return false;
         };
         let limits = self.limits;
         let begin = |topic: &mut Topic| {
@@ -147,7 +147,7 @@ impl Hub {
             (Start { no, after, head }, failure)
         };
         let Some(((start, failure), ..)) = self.topics.with(topic_id, begin) else {
-            return Ok(());
+            return false;
         };
         let Start { after, head, .. } = start;
         self.answer(conn, &answer_of(start, failure), effects);
@@ -164,7 +164,14 @@ impl Hub {
                 peer.ready(no);
             }
         }
-        Ok(())
+        failure.is_none()
+    }
+
+    fn subscriptions(&mut self, conn: ConnId) -> usize {
+        self.peers
+            .get_mut(&conn)
+            .and_then(Peer::subscriptions)
+            .map_or(0, |subscriptions| subscriptions.len())
     }
 
     fn unsubscribe(&mut self, now: Now, conn: ConnId, no: TopicNo) {
@@ -182,37 +189,18 @@ impl Hub {
         }
     }
 
-    fn publication(
+    pub(super) fn publication(
         &mut self,
         now: Now,
-        conn: ConnId,
         publish: &Publish<'_>,
         effects: &mut Vec<Effect>,
-    ) {
+    ) -> Result<Published, (&'static str, String)> {
         let is_full = self.topics.is_full(&self.limits);
         let limits = self.limits;
-        let outcome = self
-            .with_topic(now, publish.topic, effects, |topic| {
-                topic.publish(now, publish, is_full, &limits)
-            })
-            .unwrap_or_else(|| Err(("busy", "the hub has too many topics".to_owned())));
-        let Publish { producer, n, .. } = *publish;
-        let record = match &outcome {
-            Ok(published) => ToClient::Ack {
-                producer,
-                n,
-                epoch: published.epoch,
-                seq: published.seq,
-                duplicate: published.duplicate,
-            },
-            Err((code, message)) => ToClient::Nack {
-                producer,
-                n,
-                code,
-                message,
-            },
-        };
-        self.answer(conn, &record, effects);
+        self.with_topic(now, publish.topic, effects, |topic| {
+            topic.publish(now, publish, is_full, &limits)
+        })
+        .unwrap_or_else(|| Err(("busy", "the hub has too many topics".to_owned())))
     }
 
     fn answer(&mut self, conn: ConnId, record: &ToClient<'_>, effects: &mut Vec<Effect>) {
@@ -227,5 +215,27 @@ fn answer_of(start: Start, failure: Option<ResumeFailure>) -> ToClient<'static> 
     match failure {
         None => ToClient::Subscribed(start),
         Some(reason) => ToClient::ResumeFailed { reason, start },
+    }
+}
+
+pub(super) fn verdict_of<'a>(
+    publish: &Publish<'a>,
+    outcome: &'a Result<Published, (&'static str, String)>,
+) -> ToClient<'a> {
+    let Publish { producer, n, .. } = *publish;
+    match outcome {
+        Ok(published) => ToClient::Ack {
+            producer,
+            n,
+            epoch: published.epoch,
+            seq: published.seq,
+            duplicate: published.duplicate,
+        },
+        Err((code, message)) => ToClient::Nack {
+            producer,
+            n,
+            code,
+            message,
+        },
     }
 }

@@ -26,11 +26,47 @@ pub(crate) fn take_frame(
     limits: &Limits,
 ) -> Option<String> {
     let (mut frame, are_all) = peer.take_answers();
-    if !are_all {
-        return Some(frame);
+    if are_all {
+        write_ready(&mut frame, conn, peer, topics, bytes_max);
     }
+    debug_assert!(
+        frame.len() <= bytes_max.max(limits.frame_bytes_aim) + limits.payload_bytes_max + 1024
+    );
+    (!frame.is_empty()).then_some(frame)
+}
+
+/// All answers, and messages of at most `bytes_max` or one larger (rule T3).
+pub(crate) fn take_answer(
+    conn: ConnId,
+    peer: &mut Peer,
+    topics: &mut Topics,
+    bytes_max: usize,
+) -> String {
+    let mut messages = String::new();
+    write_ready(&mut messages, conn, peer, topics, bytes_max);
+    let mut parts = Vec::new();
+    loop {
+        let (frame, are_all) = peer.take_answers();
+        parts.push(frame);
+        if are_all {
+            break;
+        }
+    }
+    parts.push(messages);
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n")
+}
+
+/// Writes the messages that fit `bytes_max`, topic by topic in turns, at least one into an empty frame.
+fn write_ready(
+    frame: &mut String,
+    conn: ConnId,
+    peer: &mut Peer,
+    topics: &mut Topics,
+    bytes_max: usize,
+) {
     let State::Open { subscriptions } = &mut peer.state else {
-        return (!frame.is_empty()).then_some(frame);
+        return;
     };
     while frame.len() < bytes_max {
         let Some(no) = peer.ready.pop_front() else {
@@ -49,11 +85,10 @@ pub(crate) fn take_frame(
                 after: topic.log.begin(),
                 head: topic.log.head(),
             };
-            ToClient::ResumeFailed { reason, start }.encode(&mut frame);
+            ToClient::ResumeFailed { reason, start }.encode(frame);
             subscription.after = start.after.seq;
         }
-        let (after, is_end) =
-            write_messages(&mut frame, no, &topic.log, subscription.after, bytes_max);
+        let (after, is_end) = write_messages(frame, no, &topic.log, subscription.after, bytes_max);
         subscription.after = after;
         if is_end {
             subscription.is_ready = false;
@@ -64,10 +99,6 @@ pub(crate) fn take_frame(
             break;
         }
     }
-    debug_assert!(
-        frame.len() <= bytes_max.max(limits.frame_bytes_aim) + limits.payload_bytes_max + 1024
-    );
-    (!frame.is_empty()).then_some(frame)
 }
 
 /// Writes what fits after `after`, at least one message into an empty frame. Returns the last one's seq, and whether it is the head.

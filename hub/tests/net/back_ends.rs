@@ -181,7 +181,10 @@ async fn operators_and_clients_find_out_what_the_hub_is() {
     }
     let known = body(get(&hub, "/.well-known/longhaul").await).await;
     assert_eq!(known["versions"], json!(["longhaul.v1"]));
-    assert_eq!(known["transports"], json!(["websocket"]));
+    assert_eq!(
+        known["transports"],
+        json!(["websocket", "eventsource", "longpoll"])
+    );
     assert_eq!(known["limits"]["payloadBytesMax"], 65_536);
 }
 

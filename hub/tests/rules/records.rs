@@ -25,7 +25,14 @@ fn h1_the_welcome_tells_session_time_and_limits() {
     assert_eq!(fields[2], WALL_MS.to_string());
     assert_eq!(
         fields[3..],
-        ["ping=25000", "wait=10000", "frame=262144", "payload=65536"]
+        [
+            "ping=25000",
+            "wait=10000",
+            "frame=262144",
+            "payload=65536",
+            "hold=25000",
+            "transports=websocket,eventsource,longpoll"
+        ]
     );
 }
 

@@ -1,0 +1,107 @@
+//! Which transports the hub serves (rule T6).
+
+use std::fmt;
+use std::str::FromStr;
+
+/// One way for a client to reach the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Records both ways over one connection.
+    WebSocket,
+    /// An event stream down, posts up (rule T2).
+    EventSource,
+    /// Held posts down, posts up (rule T3).
+    LongPoll,
+}
+
+impl Transport {
+    /// All of them, the better first.
+    pub const ALL: [Self; 3] = [Self::WebSocket, Self::EventSource, Self::LongPoll];
+
+    /// Its name on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+            Self::EventSource => "eventsource",
+            Self::LongPoll => "longpoll",
+        }
+    }
+
+    fn bit(self) -> u8 {
+        match self {
+            Self::WebSocket => 1,
+            Self::EventSource => 2,
+            Self::LongPoll => 4,
+        }
+    }
+}
+
+/// A set of transports, not empty. Written as names with commas, the better first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transports(u8);
+
+impl Transports {
+    /// All of them.
+    pub const ALL: Self = Self(7);
+
+    /// Whether this one is served.
+    #[must_use]
+    pub fn has(self, transport: Transport) -> bool {
+        self.0 & transport.bit() != 0
+    }
+
+    /// Those that are served, the better first.
+    pub fn iter(self) -> impl Iterator<Item = Transport> {
+        Transport::ALL
+            .into_iter()
+            .filter(move |transport| self.has(*transport))
+    }
+}
+
+impl fmt::Display for Transports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, transport) in self.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            f.write_str(transport.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Transports {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut set = Self(0);
+        for name in text.split(',').map(str::trim) {
+            let transport = Transport::ALL
+                .into_iter()
+                .find(|transport| transport.as_str() == name)
+                .ok_or_else(|| format!("{name:?} is none of {}", Self::ALL))?;
+            set.0 |= transport.bit();
+        }
+        Ok(set)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_read_in_any_order_and_written_with_the_better_first() {
+        let set: Transports = "longpoll, websocket".parse().unwrap();
+        assert_eq!(set.to_string(), "websocket,longpoll");
+        assert!(!set.has(Transport::EventSource));
+        assert_eq!(
+            "eventsource,longpoll,websocket".parse(),
+            Ok(Transports::ALL)
+        );
+        for bad in ["", "sse", "websocket,"] {
+            assert!(bad.parse::<Transports>().is_err(), "{bad:?}");
+        }
+    }
+}
