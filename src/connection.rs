@@ -181,6 +181,11 @@ impl Connection {
         }
     }
 
+    /// Whether we are connected over `transport`: another connection over it is a renewal, no try.
+    fn is_on(&self, transport: Transport) -> bool {
+        matches!(&self.state, State::Connected { link, .. } if link.transport == transport)
+    }
+
     /// The sockets over which our hello has gone out: more records may follow it there.
     pub(crate) fn greeted(&self) -> impl Iterator<Item = ConnectionId> + '_ {
         let live = match &self.state {
@@ -252,8 +257,10 @@ impl Connection {
             self.put_back(winner);
             return false;
         };
-        self.negotiation
-            .note(winner.tried(turn.now, TriedOutcome::Ok, &Reason::of(0)));
+        if !self.is_on(winner.transport) {
+            let tried = winner.tried(turn.now, TriedOutcome::Ok, &Reason::of(0));
+            self.negotiation.note(tried);
+        }
         let hold_ms = welcome.hold_ms.unwrap_or(HOLD_MS).min(HOLD_MS);
         let heartbeat = match winner.transport {
             Transport::WebSocket => Heartbeat::new(turn.now, policy, Some(rtt_ms)),

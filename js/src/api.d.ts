@@ -3,11 +3,12 @@
 export type TransportName = "websocket" | "eventsource" | "longpoll";
 
 export interface Options {
-  /** In order of preference. This version has "websocket", which is also the default. */
+  /** In order of preference. Default: all three, as listed in TransportName; those that the browser lacks are left out. */
   transports?: readonly TransportName[];
   /**
    * The wait before each attempt: by chance anywhere in a window (`jitter: "full"`) that begins at `baseMs` (1,000) and
-   * grows by `factor` (2) with each failure up to `capMs` (30,000). Attempts never stop.
+   * grows by `factor` (2) with each failure up to `capMs` (30,000). Attempts never stop; after `attemptsMax` (20) failed
+   * ones the status says so.
    */
   backoff?: {
     baseMs?: number;
@@ -31,10 +32,11 @@ export interface Options {
 
 /**
  * Returns at once; wasm and network start in the background. Importing the module is safe on a server.
- * `url` is the hub's base address, `https://hub.example.com`; ws and wss are understood too.
+ * A list names the hub's addresses in order of preference (a fallback domain): after two failed attempts the next one has its
+ * turn. `url` is the hub's base address, `https://hub.example.com`; ws and wss are understood too.
  * Throws a LonghaulError with code `url_invalid` or `option_invalid`.
  */
-export function connect(url: string | URL, options?: Options): Client;
+export function connect(url: string | URL | readonly (string | URL)[], options?: Options): Client;
 
 export interface Client {
   /** The same object until something changes, so it fits useSyncExternalStore. */
@@ -44,6 +46,8 @@ export interface Client {
   /** Throws a LonghaulError with code `topic_invalid`. */
   topic<T = unknown>(name: string): Topic<T>;
   metrics(): Metrics;
+  /** Why the client is on the transport it is on: what was tried, what happened, and what to do. */
+  diagnose(): Promise<Diagnosis>;
   /** Forget the backoff and try now. */
   reconnect(): void;
   /** Idempotent. Publications without an ack become dead letters with the reason `closed`. */
@@ -54,8 +58,8 @@ export interface Client {
 export type Status =
   | { state: "connecting"; attempt: number; transport: TransportName }
   | { state: "connected"; transport: TransportName; sinceMs: number; rttMs?: number }
-  /** `attempt` is the one that is waited for. */
-  | { state: "waiting"; attempt: number; retryAtMs: number; reason: CloseReason }
+  /** `attempt` is the one that is waited for. `isExhausted`: over `attemptsMax` have failed; they go on all the same. */
+  | { state: "waiting"; attempt: number; retryAtMs: number; reason: CloseReason; isExhausted?: true }
   /** The browser says that there is no network. Attempts go on all the same. */
   | { state: "offline" }
   | { state: "unauthorized"; reason: CloseReason }
@@ -156,6 +160,8 @@ export interface Metrics {
   connects: number;
   reconnects: number;
   attempts: number;
+  /** Moves from one transport to another within a session. */
+  transportSwitches: number;
   messagesReceived: number;
   messagesReplayed: number;
   duplicatesDropped: number;
@@ -170,6 +176,8 @@ export interface Metrics {
   bytesReceived: number;
   bytesSent: number;
   missedHeartbeats: number;
+  /** Time on a transport that is not the first choice. */
+  degradedMs: number;
   disconnectedMs: number;
   rttMs: Histogram;
   recoveryMs: Histogram;
@@ -186,6 +194,31 @@ export interface Histogram {
   p50: number;
   p95: number;
   p99: number;
+}
+
+export interface Diagnosis {
+  /** The one in use. */
+  transport: TransportName | undefined;
+  /** The last tries, oldest first. */
+  tried: readonly {
+    transport: TransportName;
+    outcome:
+      | "ok"
+      | "blocked"
+      | "opened-then-closed"
+      | "silent"
+      | "buffered"
+      | "refused"
+      | "unsupported"
+      | "overtaken";
+    detail: string;
+    tookMs: number;
+  }[];
+  /** What the browser thinks. */
+  online: boolean;
+  /** The protocol of the last request to the hub, such as "h2", where the browser tells. */
+  protocol?: string;
+  advice: string;
 }
 
 export class LonghaulError extends Error {

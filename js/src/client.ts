@@ -4,6 +4,7 @@ import type {
   Client,
   ClientEvents,
   CloseReason,
+  Diagnosis,
   Message,
   Metrics,
   Options,
@@ -13,11 +14,12 @@ import type {
   SubscribeOptions,
   Topic,
 } from "./api.js";
-import { Engine, type From } from "./engine.js";
+import { advise, isSupported, probe, protocolOf, withUnsupported } from "./diagnosis.js";
+import { Engine, type From, wantedTransports } from "./engine.js";
 import { closeReason, LonghaulError } from "./errors.js";
 import { load } from "./load.js";
 import { emptyMetrics } from "./metrics.js";
-import { checkOptions, checkTopic, connectUrl } from "./options.js";
+import { baseUrls, checkOptions, checkTopic } from "./options.js";
 import { type Listener, Stream } from "./stream.js";
 import { TopicHandle } from "./topic.js";
 
@@ -30,13 +32,14 @@ interface Waiting {
 type Listeners = { [K in keyof ClientEvents]: Set<(event: ClientEvents[K]) => void> };
 
 /** See api.d.ts. */
-export function connect(url: string | URL, options: Options = {}): Client {
+export function connect(url: string | URL | readonly (string | URL)[], options: Options = {}): Client {
   checkOptions(options);
-  return new ClientHandle(connectUrl(url), options);
+  return new ClientHandle(baseUrls(url), options);
 }
 
 class ClientHandle implements Client {
   #status: Status = { state: "connecting", attempt: 1, transport: "websocket" };
+  readonly #bases: readonly string[];
   readonly #options: Options;
   readonly #listeners: Listeners = { status: new Set(), deadletter: new Set() };
   /** The running live stream of each topic: later live listeners join it. */
@@ -48,10 +51,13 @@ class ClientHandle implements Client {
   #waiting: Waiting[] = [];
   #end: LonghaulError | undefined;
 
-  constructor(url: string, options: Options) {
+  constructor(bases: string[], options: Options) {
+    this.#bases = bases;
     this.#options = options;
+    const [transport] = wantedTransports(options);
+    if (transport !== undefined) this.#status = { state: "connecting", attempt: 1, transport };
     load(options.wasm).then(
-      () => this.#begin(url),
+      () => this.#begin(),
       (error: LonghaulError) => this.#fail(error),
     );
   }
@@ -85,6 +91,22 @@ class ClientHandle implements Client {
     return this.#engine?.metrics() ?? emptyMetrics();
   }
 
+  async diagnose(): Promise<Diagnosis> {
+    const wanted = wantedTransports(this.#options);
+    const [base = ""] = this.#bases;
+    const answers = await probe(base);
+    const tried = withUnsupported(this.#engine?.tried() ?? [], wanted);
+    const status = this.#status;
+    const protocol = protocolOf(base);
+    return {
+      transport: status.state === "connected" ? status.transport : undefined,
+      tried,
+      online: globalThis.navigator?.onLine ?? true,
+      ...(protocol === undefined ? {} : { protocol }),
+      advice: advise(status, tried, answers, wanted.filter(isSupported)),
+    };
+  }
+
   reconnect(): void {
     this.#whenReady({ run: (engine) => engine.reconnect() });
   }
@@ -99,9 +121,9 @@ class ClientHandle implements Client {
     return this.close();
   }
 
-  #begin(url: string): void {
+  #begin(): void {
     if (this.#end !== undefined) return;
-    const engine = new Engine(url, this.#options, {
+    const engine = new Engine(this.#bases, this.#options, {
       status: (status) => this.#show(status),
       deadLetter: (letter) => this.#emit("deadletter", letter),
       error: (error) => this.#report(error),

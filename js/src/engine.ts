@@ -1,9 +1,20 @@
 // Runs the core: its other side is src/web. Listeners of the user run last, when the core has finished its turn.
 
-import type { DeadLetter, Metrics, Options, PublishOptions, Receipt, Status } from "./api.js";
+import type {
+  DeadLetter,
+  Diagnosis,
+  Metrics,
+  Options,
+  PublishOptions,
+  Receipt,
+  Status,
+  TransportName,
+} from "./api.js";
+import { transportNames, triedOf } from "./diagnosis.js";
 import { closeReason, LonghaulError } from "./errors.js";
 import { isMessages, type Messages, readMessages } from "./frame.js";
-import { jitterNumber } from "./options.js";
+import { recall, remember } from "./memory.js";
+import { jitterNumber, transportNumbers } from "./options.js";
 import { Outgoing } from "./outgoing.js";
 import { Publications } from "./publications.js";
 import type { Stream } from "./stream.js";
@@ -26,7 +37,8 @@ export class Engine {
   readonly #owner: Owner;
   readonly #streams = new Map<number, Stream>();
   readonly #publications = new Publications();
-  readonly #outgoing = new Outgoing();
+  readonly #outgoing = new Outgoing((connection, frame) => this.#core.post(connection, frame));
+  readonly #base: string;
   readonly #producer: string;
   /** What to do when the core has finished its turn. */
   #later: (() => void)[] = [];
@@ -46,20 +58,14 @@ export class Engine {
     chars: 0,
   };
   #charsReceived = 0;
-  readonly #stopListening = new AbortController();
 
-  constructor(url: string, options: Options, owner: Owner) {
+  constructor(bases: readonly string[], options: Options, owner: Owner) {
     this.#owner = owner;
-    const coreOptions = engineOptions(options);
-    this.#core = new Core(url, coreOptions, this);
+    this.#base = bases[0] ?? "";
+    const coreOptions = engineOptions(options, this.#base);
+    this.#core = new Core([...bases], coreOptions, this);
     coreOptions.free();
     this.#producer = this.#core.producer();
-    const { signal } = this.#stopListening;
-    for (const type of ["online", "offline"] as const) {
-      globalThis.addEventListener?.(type, () => this.#turn(() => this.#core.online(type === "online")), {
-        signal,
-      });
-    }
   }
 
   start(): void {
@@ -92,12 +98,15 @@ export class Engine {
     };
   }
 
+  tried(): Diagnosis["tried"] {
+    return triedOf(this.#core.tried());
+  }
+
   reconnect(): void {
     this.#turn(() => this.#core.reconnect());
   }
 
   close(): void {
-    this.#stopListening.abort();
     this.#turn(() => this.#core.close());
     this.#streams.clear();
     for (const row of this.#publications.rows()) {
@@ -115,11 +124,27 @@ export class Engine {
   // What the core calls: src/web/host.rs.
 
   receiver(connection: number): (event: MessageEvent) => void {
-    return (event) => this.#receive(connection, event);
+    return ({ data, timeStamp }) => {
+      if (typeof data === "string") this.#receive(connection, data, timeStamp);
+      else this.#turn(() => this.#core.garbage(connection, true));
+    };
   }
 
   transmit(socket: WebSocket, records: string): void {
     this.#outgoing.add(socket, records);
+  }
+
+  received(connection: number, frame: string): void {
+    this.#receive(connection, frame, performance.now());
+  }
+
+  remember(transport: number): void {
+    const name = transportNames[transport];
+    if (name !== undefined) remember(this.#base, name);
+  }
+
+  postPublication(connection: number, head: string, row: number): void {
+    this.#outgoing.add(connection, head + this.#publications.payload(row));
   }
 
   transmitPublication(socket: WebSocket, head: string, row: number): void {
@@ -128,13 +153,24 @@ export class Engine {
 
   statusChanged(
     kind: number,
+    transport: number,
     attempt: number,
+    isExhausted: boolean,
     ms: number,
     rttMs: number | undefined,
     closeCode: number,
     detail: string,
   ): void {
-    const status = statusOf(kind, attempt, ms, rttMs, closeCode, detail);
+    const status = statusOf(
+      kind,
+      transportNames[transport] ?? "websocket",
+      attempt,
+      isExhausted,
+      ms,
+      rttMs,
+      closeCode,
+      detail,
+    );
     this.#later.push(() => this.#owner.status(status));
   }
 
@@ -202,12 +238,7 @@ export class Engine {
   }
 
   /** A frame: the way of every message. */
-  #receive(connection: number, event: MessageEvent): void {
-    const text: unknown = event.data;
-    if (typeof text !== "string") {
-      this.#turn(() => this.#core.garbage(connection, true));
-      return;
-    }
+  #receive(connection: number, text: string, nowMs: number): void {
     this.#charsReceived += text.length;
     const core = this.#core;
     const read = this.#read;
@@ -219,7 +250,7 @@ export class Engine {
       } else if (readMessages(text, at, end, read)) {
         const run = this.#nextRun();
         const { no, first, count, chain, chars } = read;
-        const skip = core.messages(event.timeStamp, connection, no, run, first, count, chain, chars);
+        const skip = core.messages(nowMs, connection, no, run, first, count, chain, chars);
         if (skip >= 0) this.#streams.get(no)?.deliver(read, skip);
         else if (skip === toldHost) this.settle();
       } else {
@@ -236,9 +267,18 @@ export class Engine {
   }
 }
 
-function engineOptions({ backoff, heartbeat, outbox }: Options): CoreOptions {
+/** What the user wants, in order of preference. */
+export function wantedTransports({ transports }: Options): readonly TransportName[] {
+  return transports ?? transportNames;
+}
+
+function engineOptions(given: Options, base: string): CoreOptions {
+  const { backoff, heartbeat, outbox } = given;
   const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
   const options = new CoreOptions((high % 2 ** 21) * 2 ** 32 + low);
+  for (const number of transportNumbers(wantedTransports(given))) options.transport(number);
+  const worked = transportNames.findIndex((name) => name === recall(base));
+  if (worked >= 0) options.worked(worked);
   if (backoff !== undefined) {
     const { baseMs = 1_000, factor = 2, capMs = 30_000, jitter = "full", attemptsMax = 20 } = backoff;
     options.backoff(baseMs, factor, capMs, jitterNumber(jitter), attemptsMax);
@@ -252,13 +292,14 @@ function engineOptions({ backoff, heartbeat, outbox }: Options): CoreOptions {
 
 function statusOf(
   kind: number,
+  transport: TransportName,
   attempt: number,
+  isExhausted: boolean,
   ms: number,
   rttMs: number | undefined,
   closeCode: number,
   detail: string,
 ): Status {
-  const transport = "websocket";
   switch (kind) {
     case 0:
       return { state: "connecting", attempt, transport };
@@ -268,13 +309,11 @@ function statusOf(
         ? { state: "connected", transport, sinceMs }
         : { state: "connected", transport, sinceMs, rttMs };
     }
-    case 2:
-      return {
-        state: "waiting",
-        attempt,
-        retryAtMs: Date.now() + ms,
-        reason: closeReason(closeCode, detail),
-      };
+    case 2: {
+      const reason = closeReason(closeCode, detail);
+      const waiting = { state: "waiting" as const, attempt, retryAtMs: Date.now() + ms, reason };
+      return isExhausted ? { ...waiting, isExhausted } : waiting;
+    }
     case 3:
       return { state: "offline" };
     default:

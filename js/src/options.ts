@@ -1,6 +1,7 @@
 // Checks what the user passes, at the call, and says exactly what is wrong with it.
 
-import type { Options, PublishOptions, SubscribeOptions } from "./api.js";
+import type { Options, PublishOptions, SubscribeOptions, TransportName } from "./api.js";
+import { isSupported, transportNames } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
 
 const topicName = /^[A-Za-z0-9\-_.~]+(?:\/[A-Za-z0-9\-_.~]+)*$/;
@@ -9,27 +10,34 @@ const topicCharsMax = 255;
 const durationMsMax = 2 ** 31 - 1;
 
 const jitters = ["full", "half", "none"] as const;
-const transports = ["websocket", "eventsource", "longpoll"];
 
-/** The hub's WebSocket address. */
-export function connectUrl(base: string | URL): string {
+/** The hub's addresses, as http or https and with a slash at the end. */
+export function baseUrls(urls: string | URL | readonly (string | URL)[]): string[] {
+  const list = Array.isArray(urls) ? urls : [urls];
+  if (list.length === 0) {
+    throw new LonghaulError("url_invalid", "the list of addresses is empty", { hint: "pass at least one" });
+  }
+  return list.map(baseUrl);
+}
+
+function baseUrl(address: string | URL): string {
   let url: URL;
   try {
-    url = new URL(base, globalThis.location?.href);
+    url = new URL(address, globalThis.location?.href);
   } catch (cause) {
-    throw new LonghaulError("url_invalid", `not a URL: ${String(base)}`, {
+    throw new LonghaulError("url_invalid", `not a URL: ${String(address)}`, {
       hint: "pass the hub's base address, such as https://hub.example.com",
       cause,
     });
   }
-  const protocol = { "http:": "ws:", "https:": "wss:", "ws:": "ws:", "wss:": "wss:" }[url.protocol];
+  const protocol = { "http:": "http:", "https:": "https:", "ws:": "http:", "wss:": "https:" }[url.protocol];
   if (protocol === undefined) {
     throw new LonghaulError("url_invalid", `a hub can't be reached by ${url.protocol}`, {
       hint: "use https, http, wss or ws",
     });
   }
   const path = url.pathname.endsWith("/") ? url.pathname : `${url.pathname}/`;
-  return `${protocol}//${url.host}${path}v1/connect`;
+  return `${protocol}//${url.host}${path}`;
 }
 
 /** Throws unless `name` is a topic name. */
@@ -96,18 +104,19 @@ export function checkPublish(options: PublishOptions): void {
   }
 }
 
+/** What the user wants and the browser has, by the core's numbers. */
+export function transportNumbers(wanted: readonly TransportName[]): number[] {
+  return wanted.filter(isSupported).map((name) => transportNames.indexOf(name));
+}
+
 function checkTransports(names: Options["transports"]): void {
   if (names === undefined) return;
   if (!Array.isArray(names) || names.length === 0)
     throw invalid("transports", names, "a list of at least one name");
   for (const name of names) {
-    if (!transports.includes(name)) throw invalid("transports", name, `of ${transports.join(", ")}`);
+    if (!transportNames.includes(name)) throw invalid("transports", name, `of ${transportNames.join(", ")}`);
   }
-  if (!names.includes("websocket")) {
-    throw new LonghaulError("option_invalid", `transports is ${names.join(", ")}`, {
-      hint: `include "websocket": this version has no other transport`,
-    });
-  }
+  if (new Set(names).size < names.length) throw invalid("transports", names, "a list without repetitions");
 }
 
 function only(name: string, given: object, keys: readonly string[]): void {

@@ -3,20 +3,28 @@
 /** A frame is sent when it has this many characters, which are at most three times as many bytes: the hub takes 262,144. */
 const frameCharsMax = 64 * 1024;
 
+/** What frames go to: a socket, or the number of a connection that posts. */
+export type Sink = WebSocket | number;
+
 export class Outgoing {
-  #socket: WebSocket | undefined;
+  readonly #post: (connection: number, frame: string) => void;
+  #sink: Sink | undefined;
   #frame = "";
   charsSent = 0;
 
-  add(socket: WebSocket, records: string): void {
+  constructor(post: (connection: number, frame: string) => void) {
+    this.#post = post;
+  }
+
+  add(sink: Sink, records: string): void {
     if (
-      this.#socket !== undefined &&
-      (this.#socket !== socket || this.#frame.length + records.length > frameCharsMax)
+      this.#sink !== undefined &&
+      (this.#sink !== sink || this.#frame.length + records.length > frameCharsMax)
     ) {
       this.#flush();
     }
-    if (this.#socket === undefined) {
-      this.#socket = socket;
+    if (this.#sink === undefined) {
+      this.#sink = sink;
       this.#frame = records;
       queueMicrotask(() => this.#flush());
     } else {
@@ -25,13 +33,18 @@ export class Outgoing {
   }
 
   #flush(): void {
-    const socket = this.#socket;
+    const sink = this.#sink;
     const frame = this.#frame;
-    this.#socket = undefined;
+    this.#sink = undefined;
     this.#frame = "";
-    // A browser discards what is sent on a closing socket without a word; the core sends it again after a reconnect.
-    if (socket?.readyState !== WebSocket.OPEN) return;
-    socket.send(frame);
+    if (sink === undefined) return;
+    if (typeof sink === "number") {
+      this.#post(sink, frame);
+    } else {
+      // A browser discards what is sent on a closing socket without a word; the core sends it again after a reconnect.
+      if (sink.readyState !== WebSocket.OPEN) return;
+      sink.send(frame);
+    }
     this.charsSent += frame.length;
   }
 }

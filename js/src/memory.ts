@@ -1,0 +1,34 @@
+// Remembers which transport got through, so that the next load begins with it. Forgets after a day: networks change.
+
+import type { TransportName } from "./api.js";
+
+/** Source: browser facts; long enough for a working day behind one proxy. */
+const keptMs = 24 * 60 * 60 * 1000;
+
+/** What worked with the hub at `base` before; undefined where nothing is known or storage is not allowed. */
+export function recall(base: string): string | undefined {
+  const stored = storage()?.getItem(key(base));
+  const [name, untilMs] = stored?.split(" ") ?? [];
+  return Number(untilMs) > Date.now() ? name : undefined;
+}
+
+export function remember(base: string, transport: TransportName): void {
+  try {
+    storage()?.setItem(key(base), `${transport} ${Date.now() + keptMs}`);
+  } catch {
+    // A full storage: the next load races again.
+  }
+}
+
+function key(base: string): string {
+  return `longhaul:transport:${base}`;
+}
+
+/** Workers have none, and a page may be forbidden to look. */
+function storage(): Storage | undefined {
+  try {
+    return globalThis.localStorage;
+  } catch {
+    return undefined;
+  }
+}
