@@ -201,11 +201,11 @@ export class Engine {
     }
   }
 
-  /** A frame: the way of every message. */
+  /** A frame: the way of every message. No closure stands here: what it captures would be allocated for every record. */
   #receive(connection: number, event: MessageEvent): void {
     const text: unknown = event.data;
     if (typeof text !== "string") {
-      this.#turn(() => this.#core.garbage(connection, true));
+      this.#garbage(connection, true);
       return;
     }
     this.#charsReceived += text.length;
@@ -215,7 +215,7 @@ export class Engine {
       const newline = text.indexOf("\n", at);
       const end = newline < 0 ? text.length : newline;
       if (!isMessages(text, at)) {
-        if (end > at) this.#turn(() => core.record(connection, text.slice(at, end)));
+        if (end > at) this.#record(connection, text.slice(at, end));
       } else if (readMessages(text, at, end, read)) {
         const run = this.#nextRun();
         const { no, first, count, chain, chars } = read;
@@ -223,11 +223,21 @@ export class Engine {
         if (skip >= 0) this.#streams.get(no)?.deliver(read, skip);
         else if (skip === toldHost) this.settle();
       } else {
-        this.#turn(() => core.garbage(connection, false));
+        this.#garbage(connection, false);
         return;
       }
       at = end + 1;
     }
+  }
+
+  #record(connection: number, record: string): void {
+    this.#core.record(connection, record);
+    this.settle();
+  }
+
+  #garbage(connection: number, isBinary: boolean): void {
+    this.#core.garbage(connection, isBinary);
+    this.settle();
   }
 
   #nextRun(): number {
