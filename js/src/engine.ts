@@ -211,6 +211,8 @@ export class Engine {
     this.#charsReceived += text.length;
     const core = this.#core;
     const read = this.#read;
+    // Once a frame: the browser works for it.
+    const nowMs = event.timeStamp;
     for (let at = 0; at < text.length; ) {
       const newline = text.indexOf("\n", at);
       const end = newline < 0 ? text.length : newline;
@@ -219,7 +221,7 @@ export class Engine {
       } else if (readMessages(text, at, end, read)) {
         const run = this.#nextRun();
         const { no, first, count, chain, chars } = read;
-        const skip = core.messages(event.timeStamp, connection, no, run, first, count, chain, chars);
+        const skip = core.messages(nowMs, connection, no, run, first, count, chain, chars);
         if (skip >= 0) this.#streams.get(no)?.deliver(read, skip);
         else if (skip === toldHost) this.settle();
       } else {
