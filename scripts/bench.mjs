@@ -1,6 +1,6 @@
 // npm run bench: measurements in a real browser. Prints tables and keeps them in bench/RESULTS.md; nothing passes or fails.
 //
-//   npm run bench -- layouts [--rounds 9] [--only "60 B, 1 a"]    one bench; with --only some of its cases, not kept
+//   npm run bench -- layouts [--rounds 50] [--only "60 B, 1 a"]    one bench; with --only some of its cases, not kept
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -27,12 +27,13 @@ await main(async () => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      rounds: { type: "string", default: "9" },
+      rounds: { type: "string" },
       only: { type: "string", default: "" },
     },
   });
-  const rounds = Number(values.rounds);
-  if (!(Number.isInteger(rounds) && rounds > 0)) throw new Stop(`--rounds ${values.rounds}: a number from 1`);
+  const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
+  if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
+    throw new Stop(`--rounds ${values.rounds}: a number from 1`);
   const unknown = positionals.find((name) => !(name in benches));
   if (unknown) throw new Stop(`there is no bench ${unknown}; there are ${Object.keys(benches).join(", ")}`);
   const names = positionals.length > 0 ? positionals : Object.keys(benches);

@@ -14,6 +14,7 @@ const checks = {
   rustfmt: () => run("cargo", ["fmt", "--all", "--check"]),
   biome: () => run(bin("biome"), ["check", "--error-on-warnings"]),
   "docs/protocol.md has src/codes.json": () => run("node", ["scripts/codes.mjs", "--check"]),
+  "docs/requirements.md names what is there": () => run("node", ["scripts/requirements.mjs", "--check"]),
   "clippy for the host": () =>
     run("cargo", ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
   "clippy for the browser": () =>

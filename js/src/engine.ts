@@ -126,7 +126,7 @@ export class Engine {
   receiver(connection: number): (event: MessageEvent) => void {
     return ({ data, timeStamp }) => {
       if (typeof data === "string") this.#receive(connection, data, timeStamp);
-      else this.#turn(() => this.#core.garbage(connection, true));
+      else this.#garbage(connection, true);
     };
   }
 
@@ -237,7 +237,7 @@ export class Engine {
     }
   }
 
-  /** A frame: the way of every message. */
+  /** A frame: the way of every message. No closure stands here: what it captures would be allocated for every record. */
   #receive(connection: number, text: string, nowMs: number): void {
     this.#charsReceived += text.length;
     const core = this.#core;
@@ -246,7 +246,7 @@ export class Engine {
       const newline = text.indexOf("\n", at);
       const end = newline < 0 ? text.length : newline;
       if (!isMessages(text, at)) {
-        if (end > at) this.#turn(() => core.record(connection, text.slice(at, end)));
+        if (end > at) this.#record(connection, text.slice(at, end));
       } else if (readMessages(text, at, end, read)) {
         const run = this.#nextRun();
         const { no, first, count, chain, chars } = read;
@@ -254,11 +254,21 @@ export class Engine {
         if (skip >= 0) this.#streams.get(no)?.deliver(read, skip);
         else if (skip === toldHost) this.settle();
       } else {
-        this.#turn(() => core.garbage(connection, false));
+        this.#garbage(connection, false);
         return;
       }
       at = end + 1;
     }
+  }
+
+  #record(connection: number, record: string): void {
+    this.#core.record(connection, record);
+    this.settle();
+  }
+
+  #garbage(connection: number, isBinary: boolean): void {
+    this.#core.garbage(connection, isBinary);
+    this.settle();
   }
 
   #nextRun(): number {

@@ -15,6 +15,7 @@ export const layoutA: Peer = {
       let run = 0;
       return (event) => {
         const text: string = event.data;
+        const nowMs = event.timeStamp;
         const frame: unknown = JSON.parse(text);
         if (!Array.isArray(frame)) throw new Error("not a frame");
         for (let i = 0; i < frame.length; i += fields) {
@@ -32,7 +33,7 @@ export const layoutA: Peer = {
           read.data = data;
           run = (run + 1) % 2 ** 31;
           const skip = core.messages(
-            event.timeStamp,
+            nowMs,
             connection,
             no,
             run,
