@@ -116,6 +116,8 @@ fn t2_tickets_nobody_brings_are_forgotten_by_themselves() {
     for n in 0..100 {
         b.issue(&n.to_string(), PAGE, "hello 1").unwrap();
     }
+    let deadline = b.hub.deadline().unwrap();
+    assert_eq!(deadline, b.now.time.plus(30_000));
     b.pass(30_000);
     assert_eq!(b.hub.deadline(), None);
 }
