@@ -3,7 +3,7 @@
 //! Owns that a ticket is good once, for a while, and for the page that asked. Makes none: whoever drives the hub has the
 //! system's randomness.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 
 use super::limits::Limits;
 use super::time::Time;
@@ -13,6 +13,7 @@ const TICKET_BYTES: usize = 256;
 
 #[derive(Debug)]
 struct Issued {
+    end: Time,
     /// Of the page that asked. Programs have none.
     origin: Option<Box<str>>,
     frame: Box<str>,
@@ -27,8 +28,7 @@ impl Issued {
 #[derive(Debug, Default)]
 pub(crate) struct Tickets {
     issued: HashMap<Box<str>, Issued>,
-    /// In the order of their ends; those that were used are here still.
-    ends: VecDeque<(Time, Box<str>)>,
+    ends: BTreeSet<(Time, Box<str>)>,
     bytes: usize,
 }
 
@@ -43,17 +43,18 @@ impl Tickets {
         limits: &Limits,
     ) -> bool {
         self.expire(now);
+        let end = now.plus(limits.ticket_ms);
         let issued = Issued {
+            end,
             origin: origin.map(Into::into),
             frame: frame.into(),
         };
         let bytes = self.bytes + issued.bytes();
-        if self.ends.len() >= limits.tickets_max || bytes > limits.tickets_bytes_max {
+        if self.issued.len() >= limits.tickets_max || bytes > limits.tickets_bytes_max {
             return false;
         }
         self.bytes = bytes;
-        self.ends
-            .push_back((now.plus(limits.ticket_ms), ticket.into()));
+        self.ends.insert((end, ticket.into()));
         self.issued.insert(ticket.into(), issued);
         true
     }
@@ -67,24 +68,29 @@ impl Tickets {
         origin: Option<&str>,
     ) -> Option<Box<str>> {
         self.expire(now);
-        let issued = self.issued.remove(ticket)?;
-        self.bytes = self.bytes.saturating_sub(issued.bytes());
+        let issued = self.remove(ticket)?;
         let is_same = origin.is_none() || origin == issued.origin.as_deref();
         is_same.then_some(issued.frame)
     }
 
     /// Forgets what is too old.
     pub(crate) fn expire(&mut self, now: Time) {
-        while self.deadline().is_some_and(|end| end <= now) {
-            let ticket = self.ends.pop_front().map(|(_, ticket)| ticket);
-            if let Some(issued) = ticket.and_then(|ticket| self.issued.remove(&ticket)) {
-                self.bytes = self.bytes.saturating_sub(issued.bytes());
-            }
+        while let Some((end, ticket)) = self.ends.first().cloned()
+            && end <= now
+        {
+            self.remove(&ticket);
         }
     }
 
     /// When `expire` has something to do.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.ends.front().map(|(end, _)| *end)
+        self.ends.first().map(|(end, _)| *end)
+    }
+
+    fn remove(&mut self, ticket: &str) -> Option<Issued> {
+        let (ticket, issued) = self.issued.remove_entry(ticket)?;
+        self.bytes = self.bytes.saturating_sub(issued.bytes());
+        self.ends.remove(&(issued.end, ticket));
+        Some(issued)
     }
 }

@@ -11,6 +11,7 @@
 mod back_ends;
 mod client;
 mod closes;
+mod downlinks;
 mod handshake;
 mod program;
 mod share;

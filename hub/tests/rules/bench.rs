@@ -35,10 +35,14 @@ impl Bench {
 
     /// A connection that has said nothing.
     pub(crate) fn open(&mut self) -> ConnId {
-        self.last_conn += 1;
-        let conn = ConnId(self.last_conn);
+        let conn = self.next_conn();
         self.handle(Event::Opened(conn));
         conn
+    }
+
+    pub(crate) fn next_conn(&mut self) -> ConnId {
+        self.last_conn += 1;
+        ConnId(self.last_conn)
     }
 
     /// A welcomed connection.

@@ -10,9 +10,12 @@
 
 mod bench;
 mod chaos;
+mod events;
 mod heartbeat;
 mod limits;
 mod log;
+mod polls;
+mod posts;
 mod producers;
 mod records;
 mod stream;
