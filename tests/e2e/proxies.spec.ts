@@ -1,6 +1,8 @@
 // What stands between a page and its hub: proxies as users set them up, proxies as they should not be, and bad networks.
 // Real Chromium, the real hub, and real proxies with the files of docs/operations.
 
+import { createServer, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
 import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
 import { test as base, expect, quick } from "./support/fixtures.js";
@@ -13,6 +15,7 @@ import {
   startNginx,
   startSquid,
 } from "./support/proxies.js";
+import { listening } from "./support/site.js";
 
 /** Heartbeats short enough to wait for. */
 const lively = { ...quick, heartbeat: { intervalMs: 500, timeoutMs: 500 } } satisfies api.Options;
@@ -164,6 +167,60 @@ test.describe("proxies that let WebSockets through", () => {
     expect((await waits(page, 1))[0]).toMatchObject({ code: "connection_lost", closeCode: 1006 });
     expect((await elsewhere.stats()).opened).toBe(0);
     await proxied.close();
+  });
+});
+
+test.describe("event streams through proxies", () => {
+  /** Serves a stream that has said one thing and says no more until it is ended. */
+  async function streaming() {
+    const responses: ServerResponse[] = [];
+    const server = createServer((request, response) => {
+      if (request.url !== "/v1/events") return void response.end();
+      response.writeHead(200, { "content-type": "text/event-stream", "x-accel-buffering": "no" });
+      response.write("data: 1\n\n");
+      responses.push(response);
+    });
+    await listening(server);
+    return {
+      port: (server.address() as AddressInfo).port,
+      end: () => responses.forEach((response) => void response.end("data: 2\n\n")),
+      close: () => server.close(),
+    };
+  }
+
+  const kinds: Record<string, (port: number) => Promise<Between>> = {
+    "nginx.conf": (port) => startNginx("nginx.conf", port),
+    "nginx-no-upgrade.conf": (port) => startNginx("nginx-no-upgrade.conf", port),
+    "haproxy.cfg": startHaproxy,
+  };
+  for (const [name, start] of Object.entries(kinds)) {
+    test(`${name}: an event comes at once`, async ({ keep }) => {
+      const upstream = await streaming();
+      const proxy = await keep(start(upstream.port));
+      const { body } = await fetch(`${proxy.url}/v1/events`);
+      const first = await body?.getReader().read();
+      expect(new TextDecoder().decode(first?.value)).toBe("data: 1\n\n");
+      upstream.end();
+      upstream.close();
+    });
+  }
+
+  test("nginx-buffering.conf: nothing of a stream comes before it has ended, not even its head", async ({
+    keep,
+  }) => {
+    const upstream = await streaming();
+    const proxy = await keep(startNginx("nginx-buffering.conf", upstream.port));
+    let hasCome = false;
+    const events = fetch(`${proxy.url}/v1/events`).then((response) => {
+      hasCome = true;
+      return response.text();
+    });
+    // It has one process: what it would pass on at once, it had passed on before it answered these.
+    for (let i = 0; i < 20; i++) await fetch(`${proxy.url}/healthz`);
+    expect(hasCome).toBe(false);
+    upstream.end();
+    expect(await events).toBe("data: 1\n\ndata: 2\n\n");
+    upstream.close();
   });
 });
 
