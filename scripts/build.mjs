@@ -106,18 +106,19 @@ async function www() {
 }
 
 /**
- * The hub. People get the fast one. Tests take the one that `cargo test` leaves beside its own programs: asked for by
- * itself it would be compiled again, because its dependencies have fewer features then.
+ * The hub. People get the fast one. Tests take the one that `cargo test` leaves beside its own programs, and the fault
+ * proxy with it: asked for by itself it would be compiled again, because its dependencies have fewer features then.
  */
 async function hub(profile) {
-  const path = hubPath(profile);
+  const outputs = profile === "dev" ? [hubPath(profile), faultProxyPath] : [hubPath(profile)];
+  const sources = profile === "dev" ? ["hub", "faultproxy"] : ["hub"];
   const release = ["build", "-p", "longhaul-hub", "--bin", "longhaul-hub", "--profile", profile];
   const command = profile === "dev" ? ["test", "-q", "--workspace", "--no-run"] : release;
   await stepIfChanged(
     `hub (${profile})`,
     {
-      inputs: ["Cargo.lock", ...rust, "hub"],
-      outputs: [path],
+      inputs: ["Cargo.lock", ...rust, ...sources],
+      outputs,
       variant: await ask("rustc", ["--version"]),
       hint: "two minutes the first time",
     },
@@ -129,6 +130,9 @@ async function hub(profile) {
 export function hubPath(profile) {
   return `target/${profile === "dev" ? "debug" : profile}/longhaul-hub`;
 }
+
+/** Where `cargo test` leaves the fault proxy. */
+export const faultProxyPath = "target/debug/faultproxy";
 
 /** Builds the parts named, in their order: any of "js", "www", "hub". */
 export async function build(parts, { names = false, profile = "release" } = {}) {

@@ -3,7 +3,7 @@
 // Runs before node_modules exists, so it and what it imports name Node built-ins only.
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ask, isMain, main, root, run, Stop, step, which } from "./lib/run.mjs";
 
@@ -88,19 +88,9 @@ export async function findBrowser() {
   const { chromium } = await import("@playwright/test");
   if (existsSync(chromium.executablePath())) return undefined;
 
-  const isDebian =
-    existsSync("/etc/os-release") && /^ID=debian$/m.test(readFileSync("/etc/os-release", "utf8"));
-  if (isDebian && process.getuid?.() === 0 && which("apt-get")) {
-    const apt = ["-o", "DPkg::Lock::Timeout=300", "-qq"];
-    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  if (canInstall()) {
     try {
-      await step("install Debian's Chromium for the tests", async () => {
-        await run("apt-get", [...apt, "update"], { env, quiet: true });
-        await run("apt-get", [...apt, "install", "-y", "--no-install-recommends", "chromium"], {
-          env,
-          quiet: true,
-        });
-      });
+      await step("install Debian's Chromium for the tests", () => install(["chromium"]));
       const installed = installedBrowser();
       if (installed) return installed;
     } catch (error) {
@@ -116,6 +106,59 @@ export async function findBrowser() {
     throw new Stop(
       "No Chromium or Chrome for the tests was found, and none could be installed. Install one, or name one:\n  apt-get install -y chromium     (Debian, as root)\n  CHROME_PATH=/path/to/chrome npm test",
     );
+  }
+}
+
+/** The proxies that the tests put between page and hub: nginx, HAProxy and squid. */
+export async function findProxies() {
+  const missing = ["nginx", "haproxy", "squid"].filter((name) => !whichServer(name));
+  if (missing.length === 0) return;
+  if (canInstall()) {
+    await step(`install Debian's ${missing.join(", ")} for the tests`, () => installIdle(missing));
+    if (missing.every(whichServer)) return;
+  }
+  const packages = missing.join(" ");
+  throw new Stop(
+    `The tests need proxies that were not found: ${missing.join(", ")}. Install the packages:\n  apt-get install -y --no-install-recommends ${packages}     (Debian, Ubuntu, as root)\n  brew install ${packages}     (macOS)\n  The tests start their own on free ports; the services that a system starts from these packages can be stopped.`,
+  );
+}
+
+/** Debian keeps servers where only root looks. */
+function whichServer(name) {
+  return which(name) ?? ["/usr/sbin", "/usr/local/sbin"].map((folder) => join(folder, name)).find(existsSync);
+}
+
+function canInstall() {
+  const isDebian =
+    existsSync("/etc/os-release") && /^ID=debian$/m.test(readFileSync("/etc/os-release", "utf8"));
+  return isDebian && process.getuid?.() === 0 && which("apt-get") !== undefined;
+}
+
+async function install(packages) {
+  const apt = ["-o", "DPkg::Lock::Timeout=300", "-qq"];
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  await run("apt-get", [...apt, "update"], { env, quiet: true });
+  await run("apt-get", [...apt, "install", "-y", "--no-install-recommends", ...packages], {
+    env,
+    quiet: true,
+  });
+}
+
+/** Debian starts a server that it installs, unless this file says that it may not (101). */
+const policy = "/usr/sbin/policy-rc.d";
+
+/** Installs servers without starting them. A machine's own policy is left as it is. */
+async function installIdle(packages) {
+  if (existsSync(policy)) return install(packages);
+  const remove = () => rmSync(policy, { force: true });
+  // Ctrl-C ends us without a `finally`.
+  process.once("exit", remove);
+  writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    await install(packages);
+  } finally {
+    remove();
+    process.off("exit", remove);
   }
 }
 
@@ -139,6 +182,7 @@ if (isMain(import.meta.url)) {
   await main(async () => {
     await setup({ lint: true });
     const browser = await findBrowser();
+    await findProxies();
     console.log(`✓ ready; tests run in ${browser ?? "Playwright's Chromium"}`);
   });
 }

@@ -1,12 +1,12 @@
-// npm test: sets up (a browser included), builds what changed, runs everything, says what failed.
+// npm test: sets up (a browser and proxies included), builds what changed, runs everything, says what failed.
 //
 //   npm test -- --only rust|types|e2e      one stage; the rest of the line goes to its program:
 //   npm test -- --only e2e -g "two pages"
 
 import { join } from "node:path";
-import { build, hubPath } from "./build.mjs";
+import { build, faultProxyPath, hubPath } from "./build.mjs";
 import { bin, main, root, run, Stop, seconds, step } from "./lib/run.mjs";
-import { findBrowser, setup } from "./setup.mjs";
+import { findBrowser, findProxies, setup } from "./setup.mjs";
 
 const stages = {
   rust: (rest) => run("cargo", ["test", "--workspace", "--no-fail-fast", ...rest]),
@@ -17,6 +17,7 @@ const stages = {
     const env = {
       ...process.env,
       LONGHAUL_HUB: join(root, hubPath("dev")),
+      LONGHAUL_FAULTPROXY: join(root, faultProxyPath),
       LONGHAUL_CHROMIUM: browser ?? "",
     };
     await run(bin("playwright"), ["test", ...rest], { cwd: join(root, "tests"), env });
@@ -30,7 +31,10 @@ await main(async () => {
   }
   const names = flag ? [only] : Object.keys(stages);
   await setup();
-  if (names.includes("e2e")) await findBrowser();
+  if (names.includes("e2e")) {
+    await findBrowser();
+    await findProxies();
+  }
   if (names.includes("e2e")) await build(["js", "www"]);
   else if (names.includes("types")) await build(["js"]);
 
