@@ -278,6 +278,7 @@ impl Client {
             ToClient::Pong { t } => {
                 self.connection.pong(now, t, &mut self.metrics, effects);
             }
+            ToClient::Spread { ms } => self.connection.spread(ms),
             // The welcome has been handled; messages come as their own event, without their payloads.
             ToClient::Welcome(_) | ToClient::Messages(_) => {
                 self.give_up(now, codes::BAD_FRAME, "verb", effects);

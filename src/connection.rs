@@ -233,6 +233,7 @@ impl Connection {
         };
         let rtt_ms = now.since(greeted);
         metrics.connected(now, rtt_ms);
+        self.backoff.welcomed(welcome.spread_ms);
         self.attempt = 0;
         self.state = State::Connected {
             connection,
@@ -250,6 +251,11 @@ impl Connection {
             interval_ms: welcome.ping_ms.unwrap_or(default.interval_ms).max(1),
             timeout_ms: welcome.wait_ms.unwrap_or(default.timeout_ms).max(1),
         })
+    }
+
+    /// The hub has changed its mind about the spread (rule R3).
+    pub(crate) fn spread(&mut self, ms: u64) {
+        self.backoff.told(ms);
     }
 
     pub(crate) fn heard(&mut self, now: Time) {
@@ -293,12 +299,11 @@ impl Connection {
             self.attempt = self.attempt.saturating_add(1);
         }
         self.state = if codes::comes_back(reason.close_code) {
-            let delay_ms = self.backoff.delay_ms(rng, 0);
-            metrics.backoff_ms.record(delay_ms);
-            State::Waiting {
-                until: now.plus(delay_ms),
-                reason,
-            }
+            let until = self
+                .backoff
+                .next(now, reason.close_code, &reason.detail, rng);
+            metrics.backoff_ms.record(until.since(now));
+            State::Waiting { until, reason }
         } else {
             State::ClosedByHub { reason }
         };
@@ -395,6 +400,9 @@ impl Connection {
             return;
         }
         self.is_online = is_online;
+        if is_online {
+            self.backoff.back_online();
+        }
         match &mut self.state {
             State::Connected {
                 connection,

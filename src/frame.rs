@@ -277,6 +277,11 @@ pub enum ToClient<'a> {
         /// The ping's `t`.
         t: u64,
     },
+    /// Replaces the `spread` of the welcome (rule R3).
+    Spread {
+        /// The window, ms.
+        ms: u64,
+    },
 }
 
 /// What the hub tells a client first. Absent options keep the client's own values.
@@ -294,6 +299,8 @@ pub struct Welcome<'a> {
     pub frame_bytes_max: Option<u64>,
     /// Largest payload the hub takes, bytes.
     pub payload_bytes_max: Option<u64>,
+    /// The window over which all clients spread their first attempt when the hub is lost, ms (rule R2).
+    pub spread_ms: Option<u64>,
 }
 
 /// Consecutive messages of one topic.
@@ -385,6 +392,9 @@ impl<'a> ToClient<'a> {
             }),
             "ping" => Ok(Self::Ping { t: r.number("t")? }),
             "pong" => Ok(Self::Pong { t: r.number("t")? }),
+            "spread" => Ok(Self::Spread {
+                ms: r.number("ms")?,
+            }),
             "welcome" => Ok(Self::Welcome(Welcome {
                 session: id(&mut r, "session")?,
                 now: r.number("now")?,
@@ -392,6 +402,7 @@ impl<'a> ToClient<'a> {
                 wait_ms: r.option_number("wait")?,
                 frame_bytes_max: r.option_number("frame")?,
                 payload_bytes_max: r.option_number("payload")?,
+                spread_ms: r.option_number("spread")?,
             })),
             "subscribed" => {
                 let no = TopicNo(r.small("no")?);
@@ -430,6 +441,7 @@ impl<'a> ToClient<'a> {
                     ("wait", welcome.wait_ms),
                     ("frame", welcome.frame_bytes_max),
                     ("payload", welcome.payload_bytes_max),
+                    ("spread", welcome.spread_ms),
                 ] {
                     if let Some(value) = value {
                         w = w.option_number(key, value);
@@ -481,6 +493,9 @@ impl<'a> ToClient<'a> {
             }
             Self::Pong { t } => {
                 Writer::new(frame, "pong").number(*t);
+            }
+            Self::Spread { ms } => {
+                Writer::new(frame, "spread").number(*ms);
             }
         }
     }

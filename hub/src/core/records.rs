@@ -102,6 +102,7 @@ impl Hub {
             wait_ms: Some(self.limits.wait_ms),
             frame_bytes_max: wire(self.limits.frame_bytes_max),
             payload_bytes_max: wire(self.limits.payload_bytes_max),
+            spread_ms: None,
         });
         self.answer(conn, &welcome, effects);
         self.set_peer_timer(conn);
