@@ -1,14 +1,39 @@
-//! How long to wait before the next attempt.
+//! When to make the next attempt (rules R1 to R4).
 //!
-//! Owns the count of failures and how it falls again. Knows neither clock nor connection.
+//! Owns the count of failures and how it falls again, what the hub has said of the herd, and the client's place in it.
+//! A herd that has been spread once stays spread if everybody keeps the same time between attempts. So a client draws a
+//! place once, as wide as the hub asked for, and keeps it for as long as the hub stays away: whenever it returns, the
+//! herd arrives at the rate that it asked for.
 
+use crate::codes;
 use crate::config::{BACKOFF_DECAY_MS, BACKOFF_FLOOR_MS, BackoffPolicy, Jitter};
+use crate::hint::{Hint, clamp};
+use crate::time::Time;
 
-/// Full jitter over a floor with a cap.
+/// A place wanders by at most a period divided by this, either way, so that no client meets a hub that comes and goes in
+/// step with it for ever. Chosen: a wandering herd stays flat, but the last one arrives later by so much.
+const WANDER: u64 = 20;
+
+/// After the browser says `online`, so many failures are not yet the hub's. Chosen: a network is up some seconds after its sign.
+const ONLINE_TRIES: u32 = 3;
+
+/// Full jitter over a floor with a cap, and the place in the herd.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
     policy: BackoffPolicy,
     failures: u32,
+    /// The window that the hub asks for, ms; 0 where it said nothing.
+    spread_ms: u64,
+    /// Where the last attempt stood, if it was one of the herd's.
+    place: Option<Place>,
+    /// How many failures more are put down to our own side.
+    excused: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    at: Time,
+    period_ms: u64,
 }
 
 impl Backoff {
@@ -16,27 +41,85 @@ impl Backoff {
         Self {
             policy,
             failures: 0,
+            spread_ms: 0,
+            place: None,
+            excused: 0,
         }
     }
 
-    /// Notes a failure and draws the delay before the next attempt, ms: uniform in [floor, min(cap, base * factor^(n-1))]
-    /// after the n-th failure. A floor that the hub set is a start, not a meeting point: the window is then added to it, so
-    /// that clients told the same floor still spread. Source: full jitter (AWS, 2015).
-    pub(crate) fn delay_ms(&mut self, rng: &mut fastrand::Rng, hub_floor_ms: u64) -> u64 {
+    /// Notes that a connection ended or an attempt failed, with the peer's words, and says when to make the next one.
+    ///
+    /// With a window of `w` = min(cap, base * factor^(n-1)) after the n-th failure and the hub's spread `s`:
+    /// - the hub named a time: then, and its spread after it, or `w` (rule R1);
+    /// - our own side is to blame: uniform in [floor, w] (full jitter, AWS 2015);
+    /// - else the first time: uniform in [floor, max(s, w)];
+    /// - else a period p = max(s, w / 2) after the last one: as many attempts as full jitter, but in step (rule R4). While `w`
+    ///   makes it grow: uniform in [p / 2, 3 p / 2], or in [floor, w] where the hub never said how wide its herd must be.
+    ///
+    /// Without jitter the hub's spread is not drawn from, with half jitter only where it is wider than `w`.
+    pub(crate) fn next(
+        &mut self,
+        now: Time,
+        close_code: u16,
+        reason: &str,
+        rng: &mut fastrand::Rng,
+    ) -> Time {
         self.failures = self.failures.saturating_add(1);
-        let window = self.window_ms();
-        let drawn = match self.policy.jitter {
-            Jitter::Full => rng.u64(0..=window),
-            Jitter::Half => window - rng.u64(0..=window / 2),
-            Jitter::None => window,
+        let window_ms = self.window_ms();
+        let hint = Hint::of(reason);
+        self.spread_ms = self.spread_ms.max(hint.spread_ms.unwrap_or(0));
+        let excused = self.excused;
+        self.excused = excused.saturating_sub(1);
+        let kept = self.place.take();
+
+        let period_ms = self.spread_ms.max(window_ms / 2).max(BACKOFF_FLOOR_MS);
+        let drawn_ms = hint.spread_ms.unwrap_or(self.spread_ms).max(window_ms);
+        let is_herd = match self.policy.jitter {
+            Jitter::Full => true,
+            Jitter::Half => drawn_ms > window_ms,
+            Jitter::None => false,
         };
-        if hub_floor_ms > 0 {
-            hub_floor_ms.saturating_add(drawn)
-        } else if self.policy.jitter == Jitter::Full && window > BACKOFF_FLOOR_MS {
-            // Scaled, not clamped: clamping would let a tenth of the clients meet at the floor.
-            BACKOFF_FLOOR_MS + drawn * (window - BACKOFF_FLOOR_MS) / window
-        } else {
-            drawn.max(BACKOFF_FLOOR_MS)
+        if let Some(retry_ms) = hint.retry_ms {
+            // A hub that always says 0 must not make a loop.
+            let start = now.plus(retry_ms.max(self.policy.base_ms.min(self.policy.cap_ms)));
+            let at = match hint.spread_ms {
+                Some(spread_ms) if self.policy.jitter != Jitter::None => {
+                    start.plus(rng.u64(0..=spread_ms))
+                }
+                _ => start.plus(self.jittered(window_ms, rng)),
+            };
+            self.place = Some(Place { at, period_ms });
+            return at;
+        }
+        if !is_herd || (hint.spread_ms.is_none() && (excused > 0 || is_our_side(close_code))) {
+            return now.plus(self.jittered(window_ms, rng).max(BACKOFF_FLOOR_MS));
+        }
+        let asked_ms = hint.spread_ms.unwrap_or(self.spread_ms);
+        let place = match kept.filter(|_| hint.spread_ms.is_none()) {
+            Some(place) if place.period_ms >= period_ms => Place {
+                at: place.next(now, period_ms, rng),
+                period_ms,
+            },
+            Some(place) if asked_ms > 0 && place.period_ms >= asked_ms => Place {
+                at: now.plus(between(period_ms / 2, period_ms + period_ms / 2, rng)),
+                period_ms,
+            },
+            _ => Place {
+                at: now.plus(between(BACKOFF_FLOOR_MS, drawn_ms, rng)),
+                // What it is drawn for: a longer period than this needs a wider draw.
+                period_ms: asked_ms.max(window_ms / 2).max(BACKOFF_FLOOR_MS),
+            },
+        };
+        self.place = Some(place);
+        place.at
+    }
+
+    /// The client's own jitter over its own window, ms.
+    fn jittered(&self, window_ms: u64, rng: &mut fastrand::Rng) -> u64 {
+        match self.policy.jitter {
+            Jitter::Full => between(BACKOFF_FLOOR_MS, window_ms, rng),
+            Jitter::Half => window_ms - rng.u64(0..=window_ms / 2),
+            Jitter::None => window_ms,
         }
     }
 
@@ -52,6 +135,23 @@ impl Backoff {
         window
     }
 
+    /// The hub said welcome. What it said of the herd holds until it says otherwise.
+    pub(crate) fn welcomed(&mut self, spread_ms: Option<u64>) {
+        self.spread_ms = clamp(spread_ms.unwrap_or(0));
+        self.place = None;
+        self.excused = 0;
+    }
+
+    /// The hub has changed its mind about the spread (rule R3).
+    pub(crate) fn told(&mut self, spread_ms: u64) {
+        self.spread_ms = clamp(spread_ms);
+    }
+
+    /// The browser says that there is a network again: what fails now may be the network's, which is not quite there.
+    pub(crate) fn back_online(&mut self) {
+        self.excused = ONLINE_TRIES;
+    }
+
     /// A connection that was useful for `ms` has ended: half the failures are forgiven for each [`BACKOFF_DECAY_MS`].
     pub(crate) fn was_useful_for(&mut self, ms: u64) {
         let halvings = u32::try_from(ms / BACKOFF_DECAY_MS).unwrap_or(u32::MAX);
@@ -61,6 +161,44 @@ impl Backoff {
     /// The user asked for an attempt now: forgets everything.
     pub(crate) fn forget(&mut self) {
         self.failures = 0;
+        self.place = None;
+    }
+}
+
+impl Place {
+    /// The same place in the first period that is still to come.
+    fn next(self, now: Time, period_ms: u64, rng: &mut fastrand::Rng) -> Time {
+        let soonest = now.plus(BACKOFF_FLOOR_MS);
+        if self.at >= soonest {
+            return self.at;
+        }
+        let periods = soonest.since(self.at).div_ceil(period_ms);
+        let wander_ms = period_ms / WANDER;
+        let ms = periods.saturating_mul(period_ms).saturating_sub(wander_ms)
+            + rng.u64(0..=2 * wander_ms);
+        self.at.plus(ms).max(soonest)
+    }
+}
+
+/// Whether the connection ended for a reason of this client's alone, so that nobody else is coming back with it.
+fn is_our_side(close_code: u16) -> bool {
+    matches!(
+        close_code,
+        codes::POLICY
+            | codes::FRAME_TOO_LARGE
+            | codes::HEARTBEAT_TIMEOUT
+            | codes::REPLACED
+            | codes::TOO_MANY_SUBSCRIPTIONS
+            | codes::SLOW_CONSUMER
+    )
+}
+
+/// Uniform; `from` where there is no room.
+fn between(from_ms: u64, to_ms: u64, rng: &mut fastrand::Rng) -> u64 {
+    if to_ms > from_ms {
+        rng.u64(from_ms..=to_ms)
+    } else {
+        from_ms
     }
 }
 
@@ -76,7 +214,11 @@ fn widen(window: u64, factor: f64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hint::HINT_MS_MAX;
     use proptest::prelude::*;
+
+    const T0: Time = Time(1_000_000);
+    const LOST: u16 = codes::CONNECTION_LOST;
 
     fn policy(jitter: Jitter) -> BackoffPolicy {
         BackoffPolicy {
@@ -85,57 +227,131 @@ mod tests {
         }
     }
 
+    fn told(jitter: Jitter, spread_ms: u64) -> Backoff {
+        let mut backoff = Backoff::new(policy(jitter));
+        backoff.welcomed(Some(spread_ms));
+        backoff
+    }
+
+    fn rng() -> fastrand::Rng {
+        fastrand::Rng::with_seed(7)
+    }
+
+    /// The delays after `count` failures, each noticed the moment that the attempt is made.
+    fn delays(backoff: &mut Backoff, rng: &mut fastrand::Rng, count: usize) -> Vec<u64> {
+        let mut now = T0;
+        let mut delay = || {
+            let next = backoff.next(now, LOST, "", rng);
+            let ms = next.since(now);
+            now = next;
+            ms
+        };
+        (0..count).map(|_| delay()).collect()
+    }
+
     #[test]
     fn without_jitter_the_windows_are_1_2_4_8_16_30_30_seconds() {
-        let mut backoff = Backoff::new(policy(Jitter::None));
-        let mut rng = fastrand::Rng::with_seed(1);
-        let delays: Vec<u64> = (0..7).map(|_| backoff.delay_ms(&mut rng, 0)).collect();
-        assert_eq!(delays, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]);
+        let mut backoff = told(Jitter::None, 50_000);
+        assert_eq!(
+            delays(&mut backoff, &mut rng(), 7),
+            [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]
+        );
     }
 
     proptest! {
         #[test]
         fn no_delay_leaves_floor_and_cap(
-            seed: u64, failures in 0_u32..100, base in 0_u64..100_000, cap in 1_u64..1_000_000,
-            factor in 1.0_f64..10.0, kind in 0..3,
+            seed: u64, count in 1_usize..40, base in 0_u64..100_000, cap in 1_u64..1_000_000,
+            factor in 1.0_f64..10.0, kind in 0..3, spread in 0_u64..1_000_000,
         ) {
             let jitter = [Jitter::Full, Jitter::Half, Jitter::None][usize::try_from(kind).unwrap()];
-            let mut backoff = Backoff::new(BackoffPolicy { base_ms: base, factor, cap_ms: cap, jitter, attempts_max: 20 });
-            backoff.failures = failures;
+            let policy = BackoffPolicy { base_ms: base, factor, cap_ms: cap, jitter, attempts_max: 20 };
+            let longest = cap.max(BACKOFF_FLOOR_MS);
+            let mut backoff = Backoff::new(policy);
             let mut rng = fastrand::Rng::with_seed(seed);
-            let delay = backoff.delay_ms(&mut rng, 0);
-            prop_assert!(delay >= BACKOFF_FLOOR_MS);
-            prop_assert!(delay <= cap.max(BACKOFF_FLOOR_MS));
+            for ms in delays(&mut backoff, &mut rng, count) {
+                prop_assert!((BACKOFF_FLOOR_MS..=longest).contains(&ms), "{ms} without a hint");
+            }
+            let mut backoff = Backoff::new(policy);
+            backoff.welcomed(Some(spread));
+            let longest = longest.max(spread);
+            for ms in delays(&mut backoff, &mut rng, count) {
+                prop_assert!((BACKOFF_FLOOR_MS..=longest + longest / WANDER).contains(&ms), "{ms} of {spread}");
+            }
         }
 
         #[test]
-        fn s17_a_floor_from_the_hub_is_honoured_and_spread(seed: u64, floor in 1_u64..100_000) {
-            let mut backoff = Backoff::new(policy(Jitter::Full));
+        fn r1_s17_a_time_from_the_hub_is_a_floor_and_its_spread_a_window(
+            seed: u64, retry in 0_u64..100_000, spread in proptest::option::of(0_u64..100_000), kind in 0..3,
+        ) {
+            let jitter = [Jitter::Full, Jitter::Half, Jitter::None][usize::try_from(kind).unwrap()];
+            let mut backoff = told(jitter, 50_000);
             let mut rng = fastrand::Rng::with_seed(seed);
-            let delay = backoff.delay_ms(&mut rng, floor);
-            prop_assert!((floor..=floor + 1_000).contains(&delay));
+            let hint = Hint { retry_ms: Some(retry), spread_ms: spread };
+            let at = backoff.next(T0, codes::TRY_AGAIN_LATER, &format!("try_again_later{hint}"), &mut rng);
+            // A hub that says 0 makes no loop: the first window is the least.
+            let from = retry.max(1_000);
+            prop_assert!((from..=from + spread.unwrap_or(0).max(1_000)).contains(&at.since(T0)));
+        }
+
+        #[test]
+        fn no_history_makes_it_panic_stop_or_come_at_once(
+            seed: u64, steps in proptest::collection::vec((0..6, 0_u64..1 << 40, 1000_u16..1014), 1..60), huge: bool,
+        ) {
+            let cap_ms = if huge { u64::MAX } else { 30_000 };
+            let mut backoff = Backoff::new(BackoffPolicy { base_ms: cap_ms / 3, cap_ms, ..policy(Jitter::Full) });
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut now = T0;
+            for (what, number, code) in steps {
+                match what {
+                    0 => backoff.welcomed(Some(number)),
+                    1 => backoff.told(number),
+                    2 => backoff.back_online(),
+                    3 => backoff.was_useful_for(number),
+                    4 => now = now.plus(number % 100_000_000),
+                    _ => {
+                        let reason = format!("x retry={number} spread={number}");
+                        let reason = if number % 3 == 0 { reason.as_str() } else { "" };
+                        let at = backoff.next(now, code, reason, &mut rng);
+                        prop_assert!(at >= now.plus(BACKOFF_FLOOR_MS));
+                        if !huge {
+                            prop_assert!(at <= now.plus(2 * HINT_MS_MAX));
+                        }
+                        now = at;
+                    }
+                }
+            }
         }
     }
 
     #[test]
-    fn clients_told_the_same_floor_spread_over_the_window() {
-        let mut rng = fastrand::Rng::with_seed(7);
+    fn clients_told_the_same_time_spread_over_the_window() {
+        let mut rng = rng();
         let mut delays: Vec<u64> = (0..100)
-            .map(|_| Backoff::new(policy(Jitter::Full)).delay_ms(&mut rng, 7_000))
+            .map(|_| {
+                let mut backoff = Backoff::new(policy(Jitter::Full));
+                backoff
+                    .next(
+                        T0,
+                        codes::TRY_AGAIN_LATER,
+                        "try_again_later retry=7000",
+                        &mut rng,
+                    )
+                    .since(T0)
+            })
             .collect();
         delays.sort_unstable();
+        assert!(delays[0] >= 7_000);
         assert!(delays[50] - delays[0] > 300, "{delays:?}");
         assert!(delays[99] - delays[50] > 300, "{delays:?}");
     }
 
-    #[test]
-    fn full_jitter_is_flat_over_the_window() {
-        let mut rng = fastrand::Rng::with_seed(7);
+    fn assert_flat(from_ms: u64, to_ms: u64, mut draw: impl FnMut(&mut fastrand::Rng) -> u64) {
+        let mut rng = rng();
         let mut tenths = [0_u32; 10];
         for _ in 0..100_000 {
-            let mut backoff = Backoff::new(policy(Jitter::Full));
-            let delay = backoff.delay_ms(&mut rng, 0);
-            tenths[usize::try_from((delay - BACKOFF_FLOOR_MS) * 10 / 901).unwrap()] += 1;
+            let tenth = (draw(&mut rng) - from_ms) * 10 / (to_ms - from_ms + 1);
+            tenths[usize::try_from(tenth).unwrap()] += 1;
         }
         for count in tenths {
             assert!((9_500..10_500).contains(&count), "{tenths:?}");
@@ -143,21 +359,172 @@ mod tests {
     }
 
     #[test]
-    fn half_jitter_stays_in_the_upper_half() {
-        let mut rng = fastrand::Rng::with_seed(7);
+    fn full_jitter_is_flat_over_the_window() {
+        assert_flat(BACKOFF_FLOOR_MS, 1_000, |rng| {
+            Backoff::new(policy(Jitter::Full))
+                .next(T0, LOST, "", rng)
+                .since(T0)
+        });
+    }
+
+    #[test]
+    fn r2_the_first_attempt_is_flat_over_the_spread_of_the_hub() {
+        assert_flat(BACKOFF_FLOOR_MS, 50_000, |rng| {
+            told(Jitter::Full, 50_000).next(T0, LOST, "", rng).since(T0)
+        });
+        assert_flat(BACKOFF_FLOOR_MS, 30_000, |rng| {
+            told(Jitter::Full, 1_000)
+                .next(T0, codes::GOING_AWAY, "going_away spread=30000", rng)
+                .since(T0)
+        });
+        assert_flat(BACKOFF_FLOOR_MS, 50_000, |rng| {
+            told(Jitter::Half, 50_000).next(T0, LOST, "", rng).since(T0)
+        });
+    }
+
+    #[test]
+    fn r2_a_spread_in_the_reason_holds_for_this_time_and_the_wider_one_afterwards() {
+        let mut rng = rng();
         for _ in 0..1_000 {
-            let mut backoff = Backoff::new(policy(Jitter::Half));
-            assert!((500..=1_000).contains(&backoff.delay_ms(&mut rng, 0)));
+            let mut backoff = told(Jitter::Full, 50_000);
+            let at = backoff.next(T0, codes::GOING_AWAY, "going_away spread=2000", &mut rng);
+            assert!(at.since(T0) <= 2_000);
+        }
+        assert_flat(BACKOFF_FLOOR_MS, 50_000, |rng| {
+            let mut backoff = told(Jitter::Full, 50_000);
+            let at = backoff.next(T0, codes::GOING_AWAY, "going_away spread=2000", rng);
+            backoff.next(at, LOST, "", rng).since(at)
+        });
+    }
+
+    #[test]
+    fn r4_a_client_keeps_its_place_while_the_hub_stays_away() {
+        let mut backoff = told(Jitter::Full, 50_000);
+        for ms in &delays(&mut backoff, &mut rng(), 20)[1..] {
+            assert!((47_500..=52_500).contains(ms), "{ms}");
+        }
+    }
+
+    #[test]
+    fn r4_time_that_an_attempt_takes_does_not_move_the_place() {
+        let mut backoff = told(Jitter::Full, 50_000);
+        let mut rng = rng();
+        let mut at = backoff.next(T0, LOST, "", &mut rng);
+        for slow_ms in [0, 10_000, 45_000, 0, 20_000] {
+            let next = backoff.next(at.plus(slow_ms), codes::OPEN_TIMEOUT, "", &mut rng);
+            assert!((47_500..=52_500).contains(&next.since(at)));
+            at = next;
+        }
+        let woke = at.plus(3_600_000);
+        let next = backoff.next(woke, LOST, "", &mut rng);
+        assert!(next.since(woke) <= 52_500);
+        let off = next.since(at) % 50_000;
+        assert!(
+            off <= 2_500 || off >= 47_500,
+            "the same place, hours later: {off}"
+        );
+    }
+
+    #[test]
+    fn r4_an_attempt_in_between_does_not_move_the_place() {
+        let mut backoff = told(Jitter::Full, 50_000);
+        let mut rng = rng();
+        let at = backoff.next(T0, LOST, "", &mut rng);
+        let next = backoff.next(at.plus(10_000), LOST, "", &mut rng);
+        assert_eq!(backoff.next(at.plus(20_000), LOST, "", &mut rng), next);
+    }
+
+    #[test]
+    fn r4_a_narrow_spread_gives_way_to_half_the_window() {
+        for seed in 0..100 {
+            let mut backoff = told(Jitter::Full, 500);
+            let delays = delays(&mut backoff, &mut fastrand::Rng::with_seed(seed), 9);
+            assert!((100..=1_000).contains(&delays[0]), "{delays:?}");
+            for (ms, period) in delays[1..].iter().zip([1_000, 2_000, 4_000, 8_000, 15_000]) {
+                assert!((period / 2..=period * 3 / 2).contains(ms), "{delays:?}");
+            }
+            for ms in &delays[6..] {
+                assert!((14_250..=15_750).contains(ms), "{delays:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_hint_it_is_full_jitter_until_the_cap_and_then_a_place() {
+        for (failure, window) in [(1, 2_000), (2, 4_000), (3, 8_000), (4, 16_000), (5, 30_000)] {
+            assert_flat(BACKOFF_FLOOR_MS, window, |rng| {
+                let mut backoff = Backoff::new(policy(Jitter::Full));
+                *delays(&mut backoff, rng, failure + 1).last().unwrap()
+            });
+        }
+        let mut backoff = Backoff::new(policy(Jitter::Full));
+        for ms in &delays(&mut backoff, &mut rng(), 20)[6..] {
+            assert!((14_250..=15_750).contains(ms), "{ms}");
+        }
+    }
+
+    #[test]
+    fn what_is_our_own_fault_does_not_wait_for_the_herd() {
+        let mut rng = rng();
+        for code in [1008, 1009, 4002, 4006, 4007, 4008] {
+            let mut backoff = told(Jitter::Full, 50_000);
+            let at = backoff.next(T0, code, "", &mut rng);
+            assert!(at.since(T0) <= 1_000, "{code}");
+        }
+        // Once: when the next attempt fails too, it is the hub.
+        assert_flat(BACKOFF_FLOOR_MS, 50_000, |rng| {
+            let mut backoff = told(Jitter::Full, 50_000);
+            let at = backoff.next(T0, codes::HEARTBEAT_TIMEOUT, "", rng);
+            backoff.next(at, LOST, "", rng).since(at)
+        });
+        for code in [1000, 1001, 1006, 1011, 1012, 1013, 4000, 4003, 4004, 4005] {
+            let mut backoff = told(Jitter::Full, 3_000_000);
+            let at = backoff.next(T0, code, "", &mut rng);
+            assert!(at.since(T0) > 1_000, "{code}");
+        }
+    }
+
+    #[test]
+    fn s53_back_online_the_first_failures_are_put_down_to_the_network() {
+        for seed in 0..100 {
+            let mut backoff = told(Jitter::Full, 3_000_000);
+            backoff.back_online();
+            let mut rng = fastrand::Rng::with_seed(seed);
+            let delays = delays(&mut backoff, &mut rng, 4);
+            assert!(delays[0] <= 1_000 && delays[1] <= 2_000 && delays[2] <= 4_000);
+            assert!(delays[3] > 4_000, "{delays:?}");
+        }
+    }
+
+    #[test]
+    fn r3_the_last_word_of_the_hub_counts_and_a_welcome_without_one_forgets_it() {
+        let mut rng = rng();
+        let mut backoff = told(Jitter::Full, 50_000);
+        backoff.told(2_000);
+        assert!(backoff.next(T0, LOST, "", &mut rng).since(T0) <= 2_000);
+        backoff.welcomed(None);
+        backoff.failures = 0;
+        assert!(backoff.next(T0, LOST, "", &mut rng).since(T0) <= 1_000);
+        backoff.told(u64::MAX);
+        assert_eq!(backoff.spread_ms, HINT_MS_MAX);
+    }
+
+    #[test]
+    fn half_jitter_stays_in_the_upper_half() {
+        let mut rng = rng();
+        for spread_ms in [0, 900] {
+            for _ in 0..1_000 {
+                let mut backoff = told(Jitter::Half, spread_ms);
+                let at = backoff.next(T0, LOST, "", &mut rng);
+                assert!((500..=1_000).contains(&at.since(T0)));
+            }
         }
     }
 
     #[test]
     fn failures_are_forgiven_by_halves_while_a_connection_is_useful() {
         let mut backoff = Backoff::new(policy(Jitter::None));
-        let mut rng = fastrand::Rng::with_seed(1);
-        for _ in 0..8 {
-            backoff.delay_ms(&mut rng, 0);
-        }
+        delays(&mut backoff, &mut rng(), 8);
         backoff.was_useful_for(BACKOFF_DECAY_MS - 1);
         assert_eq!(backoff.failures, 8);
         backoff.was_useful_for(BACKOFF_DECAY_MS);

@@ -327,6 +327,7 @@ impl Client {
             }
             ToClient::Ping { t } => self.ping(connection, t, effects),
             ToClient::Pong { t } => self.connection.pong(turn!(self, now, effects), t),
+            ToClient::Spread { ms } => self.connection.spread(ms),
             // Welcome and close have been handled; messages come as their own event, without their payloads; a ticket
             // is the adapter's.
             ToClient::Welcome(_)

@@ -2,8 +2,16 @@
 
 /// The client is done.
 pub const DONE: u16 = 1000;
+/// The hub is shutting down or restarting.
+pub const GOING_AWAY: u16 = 1001;
 /// The connection ended without a close handshake, or the peer sent no code.
 pub const CONNECTION_LOST: u16 = 1006;
+/// The hub's policy ended the connection.
+pub const POLICY: u16 = 1008;
+/// A frame was over the limit.
+pub const FRAME_TOO_LARGE: u16 = 1009;
+/// The hub is overloaded.
+pub const TRY_AGAIN_LATER: u16 = 1013;
 /// A frame could not be read.
 pub const BAD_FRAME: u16 = 4000;
 /// Nothing was heard for longer than a heartbeat allows.
@@ -28,14 +36,14 @@ pub const TOO_MANY_CONNECTIONS: u16 = 4429;
 pub const VERSION_UNSUPPORTED: u16 = 4500;
 /// The hub does not serve pages of this origin.
 pub const ORIGIN_REFUSED: u16 = 4503;
-/// A frame was over the limit.
-pub const FRAME_TOO_LARGE: u16 = 1009;
 /// The hub failed.
 pub const HUB_ERROR: u16 = 1011;
-/// The hub is overloaded.
-pub const TRY_AGAIN_LATER: u16 = 1013;
 /// The client opens a new connection instead.
 pub const REPLACED: u16 = 4006;
+/// The connection has too many subscriptions.
+pub const TOO_MANY_SUBSCRIPTIONS: u16 = 4007;
+/// The connection took no data for too long.
+pub const SLOW_CONSUMER: u16 = 4008;
 
 /// Whether a client tries again after this code: all but 4500-4999.
 #[must_use]
@@ -62,7 +70,11 @@ mod tests {
         let table: Vec<Row> = serde_json::from_str(include_str!("codes.json")).unwrap();
         for (code, word) in [
             (DONE, "done"),
+            (GOING_AWAY, "going_away"),
             (CONNECTION_LOST, "connection_lost"),
+            (POLICY, "policy"),
+            (FRAME_TOO_LARGE, "frame_too_large"),
+            (TRY_AGAIN_LATER, "try_again_later"),
             (BAD_FRAME, "bad_frame"),
             (HEARTBEAT_TIMEOUT, "heartbeat_timeout"),
             (OPEN_TIMEOUT, "open_timeout"),
@@ -76,9 +88,9 @@ mod tests {
             (TOO_MANY_CONNECTIONS, "too_many_connections"),
             (VERSION_UNSUPPORTED, "version_unsupported"),
             (ORIGIN_REFUSED, "origin_refused"),
-            (FRAME_TOO_LARGE, "frame_too_large"),
             (HUB_ERROR, "hub_error"),
-            (TRY_AGAIN_LATER, "try_again_later"),
+            (TOO_MANY_SUBSCRIPTIONS, "too_many_subscriptions"),
+            (SLOW_CONSUMER, "slow_consumer"),
         ] {
             let row = table.iter().find(|row| row.close_code == code);
             assert_eq!(row.map(|row| row.code.as_str()), Some(word));

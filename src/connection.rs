@@ -250,6 +250,7 @@ impl Connection {
             return link.transport == Transport::LongPoll;
         }
         let policy = self.heartbeat_policy(welcome);
+        let spread_ms = welcome.spread_ms;
         let Some(winner) = self.take_link(connection) else {
             return false;
         };
@@ -261,6 +262,7 @@ impl Connection {
             let tried = winner.tried(turn.now, TriedOutcome::Ok, &Reason::of(0));
             self.negotiation.note(tried);
         }
+        self.backoff.welcomed(spread_ms);
         let hold_ms = welcome.hold_ms.unwrap_or(HOLD_MS).min(HOLD_MS);
         let heartbeat = match winner.transport {
             Transport::WebSocket => Heartbeat::new(turn.now, policy, Some(rtt_ms)),
@@ -348,6 +350,11 @@ impl Connection {
             interval_ms: welcome.ping_ms.unwrap_or(default.interval_ms).max(1),
             timeout_ms: welcome.wait_ms.unwrap_or(default.timeout_ms).max(1),
         })
+    }
+
+    /// The hub has changed its mind about the spread (rule R3).
+    pub(crate) fn spread(&mut self, ms: u64) {
+        self.backoff.told(ms);
     }
 
     pub(crate) fn heard(&mut self, now: Time) {
@@ -480,12 +487,11 @@ impl Connection {
 
     fn wait(&mut self, turn: &mut Turn<'_>, reason: Reason, floor_ms: u64) {
         self.state = if codes::comes_back(reason.close_code) {
-            let delay_ms = self.backoff.delay_ms(turn.rng, floor_ms);
-            turn.metrics.backoff_ms.record(delay_ms);
-            State::Waiting {
-                until: turn.now.plus(delay_ms),
-                reason,
-            }
+            let code = reason.close_code;
+            let words = with_floor(&reason.detail, floor_ms);
+            let until = self.backoff.next(turn.now, code, &words, turn.rng);
+            turn.metrics.backoff_ms.record(until.since(turn.now));
+            State::Waiting { until, reason }
         } else {
             State::ClosedByHub { reason }
         };
@@ -604,6 +610,9 @@ impl Connection {
     pub(crate) fn online(&mut self, turn: &mut Turn<'_>, is_online: bool) {
         if self.is_online != is_online {
             self.is_online = is_online;
+            if is_online {
+                self.backoff.back_online();
+            }
             self.woke(turn);
             if matches!(self.state, State::Waiting { .. }) {
                 turn.effects.push(Effect::StatusChanged);
@@ -710,6 +719,16 @@ impl Connection {
             _ => {}
         }
     }
+}
+
+/// A reason with the least time to wait that HTTP told beside it, as rule R1 has it.
+fn with_floor(reason: &str, floor_ms: u64) -> String {
+    let mut words = String::from(reason);
+    if floor_ms > 0 {
+        words.push_str(" retry=");
+        words.push_str(itoa::Buffer::new().format(floor_ms));
+    }
+    words
 }
 
 fn ping(connection: ConnectionId, t: Time) -> Effect {

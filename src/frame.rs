@@ -298,6 +298,11 @@ pub enum ToClient<'a> {
         /// How long it is good, ms.
         ms: u64,
     },
+    /// Replaces the `spread` of the welcome (rule R3).
+    Spread {
+        /// The window, ms.
+        ms: u64,
+    },
 }
 
 /// What the hub tells a client first. Absent options keep the client's own values.
@@ -319,6 +324,8 @@ pub struct Welcome<'a> {
     pub hold_ms: Option<u64>,
     /// The transports that the hub serves, names with commas.
     pub transports: Option<&'a str>,
+    /// The window over which all clients spread their first attempt when the hub is lost, ms (rule R2).
+    pub spread_ms: Option<u64>,
 }
 
 /// Consecutive messages of one topic.
@@ -410,6 +417,9 @@ impl<'a> ToClient<'a> {
             }),
             "ping" => Ok(Self::Ping { t: r.number("t")? }),
             "pong" => Ok(Self::Pong { t: r.number("t")? }),
+            "spread" => Ok(Self::Spread {
+                ms: r.number("ms")?,
+            }),
             "welcome" => Ok(Self::Welcome(Welcome {
                 session: id(&mut r, "session")?,
                 now: r.number("now")?,
@@ -419,6 +429,7 @@ impl<'a> ToClient<'a> {
                 payload_bytes_max: r.option_number("payload")?,
                 hold_ms: r.option_number("hold")?,
                 transports: r.option("transports"),
+                spread_ms: r.option_number("spread")?,
             })),
             "subscribed" => {
                 let no = TopicNo(r.small("no")?);
@@ -469,6 +480,7 @@ impl<'a> ToClient<'a> {
                     ("frame", welcome.frame_bytes_max),
                     ("payload", welcome.payload_bytes_max),
                     ("hold", welcome.hold_ms),
+                    ("spread", welcome.spread_ms),
                 ] {
                     if let Some(value) = value {
                         w = w.option_number(key, value);
@@ -527,6 +539,9 @@ impl<'a> ToClient<'a> {
             }
             Self::Ticket { ticket, ms } => {
                 Writer::new(frame, "ticket").text(ticket).number(*ms);
+            }
+            Self::Spread { ms } => {
+                Writer::new(frame, "spread").number(*ms);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The golden frames of tests/fixtures/frames.json, which TypeScript reads as well: rules W3 to W7, C1 to C6, H1 to H9.
+//! The golden frames of tests/fixtures/frames.json, which TypeScript reads as well: rules W3 to W7, C1 to C6, H1 to H9, R2, R3.
 
 #![allow(
     clippy::unwrap_used,
@@ -86,8 +86,8 @@ fn w3_unknown_options_are_ignored_and_known_ones_come_in_any_order() {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_codec_panic(text in "\\PC{0,60}", verb in 0_usize..12) {
-        let verbs = ["hello", "sub", "unsub", "pub", "ping", "m", "b", "ack", "nack", "welcome", "subscribed", "refused"];
+    fn no_text_makes_the_codec_panic(text in "\\PC{0,60}", verb in 0_usize..13) {
+        let verbs = ["hello", "sub", "unsub", "pub", "ping", "m", "b", "ack", "nack", "welcome", "subscribed", "refused", "spread"];
         let record = format!("{} {text}", verbs[verb]);
         for record in [text.as_str(), &record] {
             drop(ToHub::decode(record));
@@ -171,6 +171,7 @@ fn to_client_meaning(record: &ToClient<'_>) -> Value {
             ("payload", w.payload_bytes_max.map(Value::from)),
             ("hold", w.hold_ms.map(Value::from)),
             ("transports", w.transports.map(Value::from)),
+            ("spread", w.spread_ms.map(Value::from)),
         ]) }),
         ToClient::Subscribed(start) => json!({ "subscribed": start_meaning(start, None) }),
         ToClient::ResumeFailed { reason, start } => {
@@ -210,6 +211,7 @@ fn to_client_meaning(record: &ToClient<'_>) -> Value {
         ToClient::Pong { t } => json!({ "pong": { "t": t } }),
         ToClient::Close { code, reason } => json!({ "close": { "code": code, "reason": reason } }),
         ToClient::Ticket { ticket, ms } => json!({ "ticket": { "ticket": ticket, "ms": ms } }),
+        ToClient::Spread { ms } => json!({ "spread": { "ms": ms } }),
     }
 }
 

@@ -111,6 +111,7 @@ impl Hub {
             payload_bytes_max: wire(self.limits.payload_bytes_max),
             hold_ms: Some(self.limits.hold_ms),
             transports: Some(&transports),
+            spread_ms: None,
         });
         self.answer(conn, &welcome, effects);
         self.set_peer_timer(conn);

@@ -1,0 +1,166 @@
+//! Our side of a storm: the client core that ships, driven as a browser would.
+
+use longhaul::config::Config;
+use longhaul::ids::ConnectionId;
+use longhaul::{Client, Effect, Event, Status, Time, Transport, codes};
+
+use crate::storm::{Answer, Fleet, Next};
+
+/// Virtual time at which a storm begins, ms: the clients have been connected for a minute then.
+const START_MS: u64 = 60_000;
+
+/// Real clients.
+#[derive(Debug)]
+pub struct Ours {
+    clients: Vec<Our>,
+    effects: Vec<Effect>,
+}
+
+#[derive(Debug)]
+struct Our {
+    client: Client,
+    /// The last one that it asked for.
+    connection: ConnectionId,
+}
+
+impl Ours {
+    /// `count` connected clients, each of which was told what `spread_ms` says for its number.
+    #[must_use]
+    pub fn new(count: u32, seed: u64, spread_ms: impl Fn(u32) -> Option<u64>) -> Self {
+        let mut fleet = Self {
+            clients: Vec::new(),
+            effects: Vec::new(),
+        };
+        for no in 0..count {
+            let config = Config {
+                seed: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(no),
+                // Sockets only: what is measured is when clients come back, not how.
+                transports: vec![Transport::WebSocket],
+                ..Config::default()
+            };
+            fleet.clients.push(Our {
+                client: Client::new(&config),
+                connection: ConnectionId(0),
+            });
+            let next = fleet.attempt(
+                no,
+                0,
+                Event::Start,
+                50,
+                &Answer::Admitted {
+                    spread_ms: spread_ms(no),
+                },
+            );
+            assert!(
+                matches!(next, Next::Back { .. }),
+                "a client that was welcomed is connected"
+            );
+        }
+        fleet
+    }
+
+    fn at(&mut self, no: u32) -> Option<&mut Our> {
+        self.clients.get_mut(usize::try_from(no).ok()?)
+    }
+
+    fn handle(&mut self, no: u32, now_ms: u64, event: Event<'_>) {
+        let mut effects = std::mem::take(&mut self.effects);
+        if let Some(our) = self.at(no) {
+            our.client.handle(Time(now_ms), event, &mut effects);
+            for effect in effects.drain(..) {
+                if let Effect::Open { connection, .. } = effect {
+                    our.connection = connection;
+                }
+            }
+        }
+        self.effects = effects;
+    }
+
+    fn ended(&mut self, no: u32, now_ms: u64, code: u16, reason: &str) {
+        if let Some(connection) = self.at(no).map(|our| our.connection) {
+            self.handle(
+                no,
+                now_ms,
+                Event::Ended {
+                    connection,
+                    code,
+                    reason,
+                    floor_ms: 0,
+                },
+            );
+        }
+    }
+
+    /// A record from the hub.
+    fn heard(&mut self, no: u32, now_ms: u64, text: &str) {
+        if let Some(connection) = self.at(no).map(|our| our.connection) {
+            self.handle(no, now_ms, Event::Record { connection, text });
+        }
+    }
+
+    fn opened(&mut self, no: u32, now_ms: u64) {
+        if let Some(connection) = self.at(no).map(|our| our.connection) {
+            self.handle(no, now_ms, Event::Opened { connection });
+        }
+    }
+
+    /// What `begin` makes the client try, and what it makes of the answer.
+    fn attempt(
+        &mut self,
+        no: u32,
+        begin_ms: u64,
+        begin: Event<'_>,
+        rtt_ms: u64,
+        answer: &Answer,
+    ) -> Next {
+        self.handle(no, begin_ms, begin);
+        let mut now_ms = begin_ms + rtt_ms;
+        match answer {
+            Answer::Admitted { spread_ms } => {
+                self.opened(no, now_ms);
+                // The hello goes out, the welcome comes back.
+                now_ms += rtt_ms;
+                let told = spread_ms.map_or_else(String::new, |ms| format!(" spread={ms}"));
+                self.heard(no, now_ms, &format!("welcome s 1{told}"));
+            }
+            Answer::Refused { reason } => {
+                self.opened(no, now_ms);
+                self.ended(no, now_ms, codes::TRY_AGAIN_LATER, reason);
+            }
+            Answer::Nobody => self.ended(no, now_ms, codes::CONNECTION_LOST, ""),
+            Answer::Silence => {
+                let patience = self.at(no).and_then(|our| our.client.deadline());
+                now_ms = patience.map_or(now_ms, |time| time.0);
+                self.handle(no, now_ms, Event::Deadline);
+            }
+        }
+        self.next(no, now_ms)
+    }
+
+    fn next(&mut self, no: u32, now_ms: u64) -> Next {
+        match self.at(no).map(|our| our.client.status()) {
+            Some(Status::Waiting { retry_at, .. }) => Next::Attempt {
+                at_ms: retry_at.0.saturating_sub(START_MS),
+            },
+            Some(Status::Connected { .. }) => Next::Back {
+                at_ms: now_ms.saturating_sub(START_MS),
+            },
+            _ => Next::GaveUp,
+        }
+    }
+}
+
+impl Fleet for Ours {
+    fn lose(&mut self, no: u32, now_ms: u64, code: u16, reason: &str) -> Next {
+        self.ended(no, START_MS + now_ms, code, reason);
+        self.next(no, START_MS + now_ms)
+    }
+
+    fn told(&mut self, no: u32, now_ms: u64, spread_ms: u64) {
+        self.heard(no, START_MS + now_ms, &format!("spread {spread_ms}"));
+    }
+
+    fn answer(&mut self, no: u32, at_ms: u64, rtt_ms: u64, answer: &Answer) -> Next {
+        self.attempt(no, START_MS + at_ms, Event::Deadline, rtt_ms, answer)
+    }
+}

@@ -1,0 +1,391 @@
+//! Which storms there are, and their numbers as tables.
+
+use std::fmt::Write;
+
+use crate::hub::spread_ms;
+use crate::ours::Ours;
+use crate::peers::{Formula, Peers};
+use crate::storm::{Away, Noticed, Outcome, Storm, Words};
+
+/// The outages of the comparison, ms.
+pub const AWAY_MS: [u64; 3] = [0, 10_000, 120_000];
+
+/// All of a fleet are told the same.
+#[must_use]
+pub fn ours(storm: &Storm, told_ms: Option<u64>) -> Outcome {
+    storm.run(&mut Ours::new(storm.clients, storm.seed, |_| told_ms))
+}
+
+/// What a hub with all clients connected tells them.
+#[must_use]
+pub fn told_ms(storm: &Storm) -> u64 {
+    spread_ms(u64::from(storm.clients), storm.per_s)
+}
+
+/// The same storm with a hub that says nothing.
+#[must_use]
+pub fn mute(storm: &Storm) -> Storm {
+    Storm {
+        words: Words::None,
+        ..storm.clone()
+    }
+}
+
+/// The numbers of one kind of client in one storm.
+#[derive(Debug)]
+pub struct Row {
+    /// Who.
+    pub name: String,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// Ours and the peers in one storm. The first row is ours.
+#[must_use]
+pub fn compare(storm: &Storm) -> Vec<Row> {
+    let row = |name: &str, outcome| Row {
+        name: name.to_owned(),
+        outcome,
+    };
+    let mut rows = vec![
+        row("**Longhaul**", ours(storm, Some(told_ms(storm)))),
+        row("Longhaul, hints in refusals only", ours(storm, None)),
+        row("Longhaul, without hints", ours(&mute(storm), None)),
+    ];
+    for formula in Formula::ALL {
+        let mut peers = Peers::new(formula, storm.clients, storm.seed);
+        rows.push(row(formula.name(), storm.run(&mut peers)));
+    }
+    rows
+}
+
+/// The table of one comparison.
+#[must_use]
+pub fn comparison_table(storm: &Storm, rows: &[Row]) -> String {
+    let mut out = String::from(
+        "| | t50 s | t99 s | t100 s | peak/s | peak/s after up | attempts | wasted | gave up |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+    );
+    let ideal = |percent| seconds(Some(storm.ideal_ms(percent)));
+    let per_s = thousands(storm.per_s);
+    line(
+        &mut out,
+        &[
+            "ideal",
+            &ideal(50),
+            &ideal(99),
+            &ideal(100),
+            &per_s,
+            &per_s,
+            "1.00",
+            "0.00",
+            "0",
+        ],
+    );
+    for Row { name, outcome } in rows {
+        let (attempts, wasted) = outcome.per_client();
+        line(
+            &mut out,
+            &[
+                name,
+                &seconds(outcome.percent_back_ms(50)),
+                &seconds(outcome.percent_back_ms(99)),
+                &seconds(outcome.percent_back_ms(100)),
+                &thousands(outcome.peak_per_s(0).into()),
+                &thousands(outcome.peak_per_s(outcome.up_ms).into()),
+                &format!("{attempts:.2}"),
+                &format!("{wasted:.2}"),
+                &thousands(outcome.gave_up.into()),
+            ],
+        );
+    }
+    out
+}
+
+/// Hints that are wrong, late or missing, and other ways to lose a hub: name, storm, and what client `no` was told.
+type Case = (&'static str, Storm, fn(&Storm, u32) -> Option<u64>);
+
+fn cases(clients: u32, per_s: u64) -> Vec<Case> {
+    let storm = |away_ms| Storm::new(clients, per_s, away_ms);
+    let all: fn(&Storm, u32) -> Option<u64> = |storm, _| Some(told_ms(storm));
+    let flapping = |words| Storm {
+        away: vec![
+            Away {
+                from_ms: 0,
+                until_ms: 30_000,
+            },
+            Away {
+                from_ms: 65_000,
+                until_ms: 75_000,
+            },
+        ],
+        words,
+        ..storm(75_000)
+    };
+    vec![
+        ("the hint is right", storm(10_000), all),
+        ("told half of it", storm(10_000), |storm, _| {
+            Some(told_ms(storm) / 2)
+        }),
+        ("told a fifth of it", storm(10_000), |storm, _| {
+            Some(told_ms(storm) / 5)
+        }),
+        ("told twice as much", storm(10_000), |storm, _| {
+            Some(told_ms(storm) * 2)
+        }),
+        (
+            "the hub admits half of what it said",
+            Storm {
+                per_s: per_s / 2,
+                ..storm(10_000)
+            },
+            |storm, _| Some(told_ms(storm) / 2),
+        ),
+        (
+            "told when they connected, never again",
+            storm(10_000),
+            |storm, no| Some(spread_ms(no.into(), storm.per_s)),
+        ),
+        (
+            "told again when it changed by a quarter",
+            storm(10_000),
+            |storm, no| {
+                Some(spread_ms(
+                    u64::from(storm.clients) * 4 / 5 + u64::from(no) / 5,
+                    storm.per_s,
+                ))
+            },
+        ),
+        ("refusals say nothing", mute(&storm(10_000)), all),
+        (
+            "packets vanish for 120 s",
+            Storm {
+                is_silent: true,
+                ..storm(120_000)
+            },
+            all,
+        ),
+        (
+            "the line is cut, found by heartbeats in 10 to 35 s",
+            Storm {
+                noticed: Noticed::Between(10_000, 35_000),
+                ended: (4_002, String::new()),
+                ..storm(0)
+            },
+            all,
+        ),
+        (
+            "the same, away for 60 s",
+            Storm {
+                noticed: Noticed::Between(10_000, 35_000),
+                ended: (4_002, String::new()),
+                ..storm(60_000)
+            },
+            all,
+        ),
+        (
+            "back for 35 s, away again for 10 s, told in the welcome",
+            flapping(Words::All),
+            all,
+        ),
+        (
+            "the same, told again with each pong",
+            flapping(Words::Retold),
+            all,
+        ),
+        ("away for 10 minutes", storm(600_000), all),
+        ("away for an hour", storm(3_600_000), all),
+    ]
+}
+
+/// What wrong hints cost.
+#[must_use]
+pub fn cases_table(clients: u32, per_s: u64) -> String {
+    let mut out = String::from(
+        "| | t99 s | of ideal | t100 s | peak/s, of what is admitted | wasted |\n|---|--:|--:|--:|--:|--:|\n",
+    );
+    for (name, storm, told) in cases(clients, per_s) {
+        let outcome = storm.run(&mut Ours::new(clients, storm.seed, |no| told(&storm, no)));
+        let t99 = outcome.percent_back_ms(99);
+        line(
+            &mut out,
+            &[
+                name,
+                &seconds(t99),
+                &t99.map_or_else(|| "never".to_owned(), |ms| ratio(ms, storm.ideal_ms(99))),
+                &seconds(outcome.percent_back_ms(100)),
+                &ratio(outcome.peak_per_s(0).into(), storm.per_s),
+                &format!("{:.2}", outcome.per_client().1),
+            ],
+        );
+    }
+    out
+}
+
+/// One node of several stops: its clients go to the others, which admit ten times as fast as the hub asks them to come.
+#[must_use]
+pub fn deploy(clients: u32, noticed: Noticed, reason: &str) -> Storm {
+    Storm {
+        noticed,
+        ended: (1_001, reason.to_owned()),
+        words: Words::All,
+        ..Storm::new(clients, 1_000, 0)
+    }
+}
+
+/// Over how long a hub that asks for at most `per_s` a second closes its connections one after the other, ms. The rate is
+/// lowered by four standard deviations of chance: clients that each come within a second of their turn make the count of a
+/// second vary by the square root of a third of it.
+#[must_use]
+pub fn paced_ms(clients: u32, per_s: u64) -> u64 {
+    let margin = (per_s * 16 / 3).isqrt();
+    u64::from(clients) * 1_000 / (per_s - margin)
+}
+
+/// The window to tell them when all are closed at once, ms. Four standard deviations are four times the square root here.
+#[must_use]
+pub fn at_once_ms(clients: u32, per_s: u64) -> u64 {
+    let margin = (per_s * 16).isqrt();
+    u64::from(clients) * 1_000 / (per_s - margin)
+}
+
+/// A rolling deploy: 2,500 clients of one node, at most 100 a second wanted.
+#[must_use]
+pub fn deploy_table() -> String {
+    let (clients, per_s) = (2_500, 100);
+    let mut out = String::from(
+        "| | closed | asked for | peak/s | last one back, s | without a connection, p50 s | p99 s |\n|---|---|--:|--:|--:|--:|--:|\n",
+    );
+    let at_once = Noticed::Between(0, 1_000);
+    let paced = Noticed::Paced(paced_ms(clients, per_s));
+    let wide = format!("going_away deploy spread={}", at_once_ms(clients, per_s));
+    let mut add = |who: &str, how: &str, outcome: &Outcome| {
+        line(
+            &mut out,
+            &[
+                who,
+                how,
+                &per_s.to_string(),
+                &thousands(outcome.peak_per_s(0).into()),
+                &seconds(outcome.percent_back_ms(100)),
+                &seconds(outcome.percent_gap_ms(50)),
+                &seconds(outcome.percent_gap_ms(99)),
+            ],
+        );
+    };
+    let run = |noticed, reason: &str, told_ms| ours(&deploy(clients, noticed, reason), told_ms);
+    add(
+        "**Longhaul**",
+        "one by one, `spread=1000`",
+        &run(paced, "going_away deploy spread=1000", Some(50_000)),
+    );
+    add(
+        "**Longhaul**",
+        &format!(
+            "at once, `{}`",
+            wide.trim_start_matches("going_away deploy ")
+        ),
+        &run(at_once, &wide, Some(50_000)),
+    );
+    for formula in [
+        Formula::SocketIo,
+        Formula::Centrifuge,
+        Formula::FullJitter,
+        Formula::ActionCable,
+    ] {
+        for (how, noticed) in [("one by one", paced), ("at once", at_once)] {
+            let mut peers = Peers::new(formula, clients, 1);
+            add(
+                formula.name(),
+                how,
+                &deploy(clients, noticed, "").run(&mut peers),
+            );
+        }
+    }
+    out
+}
+
+/// A hub for which nobody needs to wait: 1,000 clients, means over outages of many lengths.
+#[must_use]
+pub fn small_table() -> String {
+    let mut out = String::from(
+        "| | away s | after its return: t50 s | t99 s | t100 s | attempts |\n|---|--:|--:|--:|--:|--:|\n",
+    );
+    for (from_s, to_s) in [(2, 20), (21, 60), (100, 140)] {
+        let mut sums = [[0_u64; 4]; 2];
+        for away_s in from_s..=to_s {
+            let storm = Storm::new(1_000, 2_000, away_s * 1_000);
+            let mut peers = Peers::new(Formula::FullJitter, storm.clients, storm.seed);
+            let outcomes = [ours(&storm, Some(told_ms(&storm))), storm.run(&mut peers)];
+            for (sums, outcome) in sums.iter_mut().zip(outcomes) {
+                let after = |percent| {
+                    let back_ms = outcome.percent_back_ms(percent).unwrap_or(storm.end_ms);
+                    back_ms.saturating_sub(away_s * 1_000)
+                };
+                let new = [after(50), after(99), after(100), outcome.attempts];
+                for (sum, new) in sums.iter_mut().zip(new) {
+                    *sum += new;
+                }
+            }
+        }
+        let count = to_s - from_s + 1;
+        let names = ["**Longhaul**", Formula::FullJitter.name()];
+        for (name, [t50, t99, t100, attempts]) in names.into_iter().zip(sums) {
+            let mean = |sum: u64| seconds(Some(sum / count));
+            line(
+                &mut out,
+                &[
+                    name,
+                    &format!("{from_s} to {to_s}"),
+                    &mean(t50),
+                    &mean(t99),
+                    &mean(t100),
+                    &ratio(attempts, count * 1_000),
+                ],
+            );
+        }
+    }
+    out
+}
+
+fn line(out: &mut String, cells: &[&str]) {
+    let _ = writeln!(out, "| {} |", cells.join(" | "));
+}
+
+fn seconds(ms: Option<u64>) -> String {
+    ms.map_or_else(
+        || "never".to_owned(),
+        |ms| format!("{}.{}", (ms + 50) / 1_000, (ms + 50) % 1_000 / 100),
+    )
+}
+
+fn ratio(part: u64, whole: u64) -> String {
+    let hundredths = (part * 100 + whole / 2) / whole;
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!(seconds(Some(49_960)), "50.0");
+        assert_eq!(ratio(106, 100), "1.06");
+        assert_eq!(
+            [thousands(7), thousands(1_000), thousands(100_000)],
+            ["7", "1,000", "100,000"]
+        );
+    }
+}
