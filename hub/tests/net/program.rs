@@ -9,7 +9,7 @@ use tokio::process::{Child, Command};
 use crate::client::{Client, within};
 
 /// A hub as a program, and its URL.
-async fn program(args: &[&str]) -> (Child, String) {
+pub(crate) async fn program(args: &[&str]) -> (Child, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_longhaul-hub"))
         .args(["--listen", "127.0.0.1:0"])
         .args(args)
@@ -36,7 +36,7 @@ async fn run(args: &[&str]) -> Output {
         .unwrap()
 }
 
-fn address(url: &str) -> std::net::SocketAddr {
+pub(crate) fn address(url: &str) -> std::net::SocketAddr {
     url.strip_prefix("http://").unwrap().parse().unwrap()
 }
 
@@ -88,6 +88,7 @@ async fn misuse_exits_with_2_and_help_names_every_option_and_variable() {
     for args in [
         &["--retain-entries", "0"][..],
         &["--nonsense"],
+        &["--transports", "websocket,carrier-pigeon"],
         &["--static", "/nowhere/at/all"],
     ] {
         assert_eq!(run(args).await.status.code(), Some(2), "{args:?}");
@@ -99,6 +100,8 @@ async fn misuse_exits_with_2_and_help_names_every_option_and_variable() {
         "RETAIN_ENTRIES",
         "RETAIN_MS",
         "HEARTBEAT_MS",
+        "HOLD_MS",
+        "TRANSPORTS",
         "DEMO",
         "STATIC",
     ] {
