@@ -287,8 +287,8 @@ function engineOptions(given: Options, base: string): CoreOptions {
   const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
   const options = new CoreOptions((high % 2 ** 21) * 2 ** 32 + low);
   for (const number of transportNumbers(wantedTransports(given))) options.transport(number);
-  const worked = transportNames.findIndex((name) => name === recall(base));
-  if (worked >= 0) options.worked(worked);
+  const worked = recall(base);
+  if (worked !== undefined) options.worked(transportNames.indexOf(worked));
   if (backoff !== undefined) {
     const { baseMs = 1_000, factor = 2, capMs = 30_000, jitter = "full", attemptsMax = 20 } = backoff;
     options.backoff(baseMs, factor, capMs, jitterNumber(jitter), attemptsMax);

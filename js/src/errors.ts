@@ -19,10 +19,13 @@ export class LonghaulError extends Error {
 /** A close code in words. A hub's own words come after ours. */
 export function closeReason(closeCode: number, detail: string): CloseReason {
   const row = codes.find((row) => row.closeCode === closeCode);
+  const retryAfterMs = / retry=(\d+)/.exec(detail)?.[1];
+  const floor = retryAfterMs === undefined ? {} : { retryAfterMs: Number(retryAfterMs) };
+  const words = detail.replace(/(?: (?:retry|spread)=\d+)+$/, "");
   if (row === undefined) {
-    return { code: "closed_by_peer", closeCode, message: detail || `the peer closed with code ${closeCode}` };
+    return { code: "closed_by_peer", closeCode, message: words || `the peer closed with code ${closeCode}`, ...floor };
   }
-  const said = detail.startsWith(row.code) ? detail.slice(row.code.length).trim() : detail;
+  const said = words.startsWith(row.code) ? words.slice(row.code.length).trim() : words;
   const message = said === "" ? row.message : `${row.message}: ${said}`;
-  return { code: row.code, closeCode, message: `${message} (${row.hint})` };
+  return { code: row.code, closeCode, message: `${message} (${row.hint})`, ...floor };
 }

@@ -1,15 +1,16 @@
 // Remembers which transport got through, so that the next load begins with it. Forgets after a day: networks change.
 
 import type { TransportName } from "./api.js";
+import { transportNames } from "./diagnosis.js";
 
 /** Source: browser facts; long enough for a working day behind one proxy. */
 const keptMs = 24 * 60 * 60 * 1000;
 
 /** What worked with the hub at `base` before; undefined where nothing is known or storage is not allowed. */
-export function recall(base: string): string | undefined {
+export function recall(base: string): TransportName | undefined {
   const stored = storage()?.getItem(key(base));
   const [name, untilMs] = stored?.split(" ") ?? [];
-  return Number(untilMs) > Date.now() ? name : undefined;
+  return Number(untilMs) > Date.now() ? transportNames.find((each) => each === name) : undefined;
 }
 
 export function remember(base: string, transport: TransportName): void {

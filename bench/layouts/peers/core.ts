@@ -47,7 +47,7 @@ export async function openCore(
   await init({ module_or_path: "/longhaul/longhaul_bg.wasm" });
   const host = new Host();
   const options = new CoreOptions(1);
-  const core = new Core("ws://bench.invalid/v1/connect", options, host);
+  const core = new Core(["http://bench.invalid/"], options, host);
   options.free();
   // Before the welcome and the answers, records go to the core as in the package.
   host.onFrame = ({ data }) => {
