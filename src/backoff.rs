@@ -282,7 +282,7 @@ mod tests {
 
         #[test]
         fn r1_s17_a_time_from_the_hub_is_a_floor_and_its_spread_a_window(
-            seed: u64, retry in 0_u64..100_000, spread in proptest::option::of(0_u64..100_000), kind in 0..3,
+            seed: u64, retry in prop_oneof![0_u64..1_000, 0_u64..100_000], spread in proptest::option::of(0_u64..100_000), kind in 0..3,
         ) {
             let jitter = [Jitter::Full, Jitter::Half, Jitter::None][usize::try_from(kind).unwrap()];
             let mut backoff = told(jitter, 50_000);
@@ -398,11 +398,31 @@ mod tests {
     }
 
     #[test]
+    fn r3_a_wider_spread_in_the_reason_stays_the_period() {
+        let mut rng = rng();
+        let mut backoff = told(Jitter::Full, 1_000);
+        let at = backoff.next(T0, codes::GOING_AWAY, "going_away spread=40000", &mut rng);
+        let next = backoff.next(at, LOST, "", &mut rng);
+        assert!((38_000..=42_000).contains(&next.since(at)));
+        backoff.welcomed(Some(1_000));
+        backoff.forget();
+        assert!(backoff.next(next, LOST, "", &mut rng).since(next) <= 1_000);
+    }
+
+    #[test]
     fn r4_a_client_keeps_its_place_while_the_hub_stays_away() {
         let mut backoff = told(Jitter::Full, 50_000);
         for ms in &delays(&mut backoff, &mut rng(), 20)[1..] {
             assert!((47_500..=52_500).contains(ms), "{ms}");
         }
+    }
+
+    #[test]
+    fn r4_a_place_wanders_so_that_no_client_meets_a_hub_in_step_with_it_for_ever() {
+        let mut backoff = told(Jitter::Full, 50_000);
+        let delays = delays(&mut backoff, &mut rng(), 20);
+        let spread = delays[1..].iter().max().unwrap() - delays[1..].iter().min().unwrap();
+        assert!(spread > 2_500, "{delays:?}");
     }
 
     #[test]
@@ -494,6 +514,21 @@ mod tests {
             assert!(delays[0] <= 1_000 && delays[1] <= 2_000 && delays[2] <= 4_000);
             assert!(delays[3] > 4_000, "{delays:?}");
         }
+    }
+
+    #[test]
+    fn a_welcome_ends_the_excuses_and_the_user_forgets_the_place() {
+        let mut rng = rng();
+        let mut backoff = Backoff::new(policy(Jitter::Full));
+        backoff.back_online();
+        backoff.welcomed(Some(3_000_000));
+        assert!(backoff.next(T0, LOST, "", &mut rng).since(T0) > 1_000);
+        assert_flat(BACKOFF_FLOOR_MS, 50_000, |rng| {
+            let mut backoff = told(Jitter::Full, 50_000);
+            let at = backoff.next(T0, LOST, "", rng);
+            backoff.forget();
+            backoff.next(at, LOST, "", rng).since(at)
+        });
     }
 
     #[test]
