@@ -23,7 +23,12 @@ export function closeReason(closeCode: number, detail: string): CloseReason {
   const floor = retryAfterMs === undefined ? {} : { retryAfterMs: Number(retryAfterMs) };
   const words = detail.replace(/(?: (?:retry|spread)=\d+)+$/, "");
   if (row === undefined) {
-    return { code: "closed_by_peer", closeCode, message: words || `the peer closed with code ${closeCode}`, ...floor };
+    return {
+      code: "closed_by_peer",
+      closeCode,
+      message: words || `the peer closed with code ${closeCode}`,
+      ...floor,
+    };
   }
   const said = words.startsWith(row.code) ? words.slice(row.code.length).trim() : words;
   const message = said === "" ? row.message : `${row.message}: ${said}`;
