@@ -17,8 +17,11 @@ import {
 } from "./support/proxies.js";
 import { listening } from "./support/site.js";
 
-/** Heartbeats short enough to wait for. */
-const lively = { ...quick, heartbeat: { intervalMs: 500, timeoutMs: 500 } } satisfies api.Options;
+/** A client that has no other way, so that what happens to its sockets shows. */
+const sockets = { ...quick, transports: ["websocket"] } satisfies api.Options;
+
+/** The same with heartbeats short enough to wait for. */
+const lively = { ...sockets, heartbeat: { intervalMs: 500, timeoutMs: 500 } } satisfies api.Options;
 
 interface Fixtures {
   hubPort: number;
@@ -48,7 +51,7 @@ const test = base.extend<Fixtures>({
 });
 
 /** Opens a client in the page, that records topic "t" from its start. Does not wait. */
-async function open(page: Page, url: string, options: api.Options = quick): Promise<void> {
+async function open(page: Page, url: string, options: api.Options = sockets): Promise<void> {
   await page.evaluate(
     ([url, options]) => {
       globalThis.opened = longhaul.open(url, options);
@@ -443,11 +446,90 @@ test.describe("bad networks", () => {
   test("a slow and narrow line is slow, and no reason to reconnect", async ({ page, line }) => {
     const shape = { latencyMs: 200, jitterMs: 100, bytesPerSec: 20_000 };
     await line.setFaults({ seed: 1, up: shape, down: shape });
-    await open(page, line.url, { ...quick, heartbeat: { intervalMs: 500, timeoutMs: 5_000 } });
+    await open(page, line.url, { ...sockets, heartbeat: { intervalMs: 500, timeoutMs: 5_000 } });
     await publish(page, 1, 100);
     await hasAll(page, 100);
     expect(await waits(page)).toEqual([]);
     const { ackMs } = await page.evaluate(() => opened.client.metrics());
     expect(ackMs.min).toBeGreaterThanOrEqual(400);
+  });
+});
+
+test.describe("s54: a client that may take any transport", () => {
+  /** Until the first message is there, ms; and over what it came. */
+  async function firstMessage(page: Page, url: string): Promise<{ ms: number; transport: string }> {
+    return page.evaluate(
+      async ([url, options]) => {
+        const begun = performance.now();
+        globalThis.opened = longhaul.open(url, options);
+        globalThis.recorded = longhaul.record(opened.client, "t", { from: "start" });
+        while (recorded.log.length === 0) await new Promise(requestAnimationFrame);
+        const { status } = opened.client;
+        const transport = status.state === "connected" ? status.transport : status.state;
+        return { ms: performance.now() - begun, transport };
+      },
+      [url, quick] as const,
+    );
+  }
+
+  async function reload(page: Page): Promise<void> {
+    await page.evaluate(() => opened.client.close());
+    await page.reload();
+    await page.waitForFunction(() => "longhaul" in globalThis);
+  }
+
+  async function seed(url: string): Promise<void> {
+    const headers = { "content-type": "application/json" };
+    await fetch(`${url}/v1/topics/t`, { method: "POST", headers, body: '{"by":"back end","n":1}' });
+  }
+
+  // Ceilings are three times and more of what a quiet machine needs: what matters is which way it takes.
+  for (const [file, transport] of [
+    ["nginx-no-upgrade.conf", "eventsource"],
+    ["nginx-buffering.conf", "longpoll"],
+  ] as const) {
+    test(`${file}: it gets through by ${transport}, at once on the next load, and says why`, async ({
+      page,
+      hub,
+      hubPort,
+      keep,
+    }) => {
+      await seed(hub.url);
+      const proxy = await keep(startNginx(file, hubPort));
+      const cold = await firstMessage(page, proxy.url);
+      expect(cold).toMatchObject({ transport });
+      expect(cold.ms).toBeLessThan(20_000);
+      await publish(page, 2, 20);
+      await hasAll(page, 21);
+      const { advice, tried } = await page.evaluate(() => opened.client.diagnose());
+      expect(tried[0]).toMatchObject({ transport: "websocket", outcome: "blocked" });
+      expect(advice).toContain(`Connected over ${transport}`);
+      await reload(page);
+      const warm = await firstMessage(page, proxy.url);
+      expect(warm).toMatchObject({ transport });
+      expect(warm.ms).toBeLessThan(5_000);
+    });
+  }
+
+  test("a network that swallows WebSocket handshakes is left after a head start, and the socket taken when it lets it", async ({
+    page,
+    hub,
+    line,
+  }) => {
+    await seed(hub.url);
+    await line.setFaults({ http: [{ pathPrefix: "/v1/connect", action: "swallow" }] });
+    const cold = await firstMessage(page, line.url);
+    expect(cold).toMatchObject({ transport: "eventsource" });
+    expect(cold.ms).toBeLessThan(10_000);
+    await publish(page, 2, 20);
+    await line.setFaults();
+    await page.waitForFunction(
+      () => opened.client.status.state === "connected" && opened.client.status.transport === "websocket",
+      undefined,
+      { timeout: 45_000 },
+    );
+    await publish(page, 22, 20);
+    await hasAll(page, 41);
+    expect(await waits(page)).toEqual([]);
   });
 });
