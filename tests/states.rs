@@ -368,6 +368,20 @@ fn g1_after_a_hundred_failures_the_client_still_tries() {
 }
 
 #[test]
+fn c03_after_twenty_failed_attempts_the_status_says_so_and_they_go_on() {
+    let mut rig = Rig::new(&Config::default());
+    rig.handle(Event::Start);
+    for attempt in 1..=25 {
+        rig.lose(ConnectionId(attempt), 1006);
+        let Status::Waiting { is_exhausted, .. } = rig.client.status() else {
+            panic!("{:?}", rig.client.status());
+        };
+        assert_eq!(is_exhausted, attempt >= 20, "after {attempt}");
+        rig.at_deadline();
+    }
+}
+
+#[test]
 fn a_hub_that_never_answers_is_given_up_by_timestamps() {
     let mut rig = Rig::new(&Config::default());
     rig.handle(Event::Start);
