@@ -216,7 +216,7 @@ export interface Diagnosis {
   }[];
   /** What the browser thinks. */
   online: boolean;
-  /** The protocol of the last request to the hub, such as "h2", where the browser tells. */
+  /** The protocol of the last request to the hub, such as "h2", where the browser tells: not of another origin. */
   protocol?: string;
   advice: string;
 }

@@ -134,7 +134,6 @@ test.describe("a hub that serves no WebSocket", () => {
         { transport: "eventsource", outcome: "ok" },
       ],
       online: true,
-      protocol: "http/1.1",
       advice: expect.stringContaining("Connected over eventsource"),
     });
     await page.reload();
