@@ -1,5 +1,5 @@
-// A line that can be cut. It sits below the client, in the browser's own WebSocket, and tells the client nothing:
-// open sockets die without a goodbye, new ones fail before they open, until the line goes on again.
+// A line that can be cut. It sits below the client, in the browser's own WebSocket, EventSource and fetch, and tells the client
+// nothing: what is open dies without a goodbye, what is new fails before it opens, until the line goes on again.
 
 export interface Line {
   readonly isCut: boolean;
@@ -7,8 +7,84 @@ export interface Line {
   goOn(): void;
 }
 
-/** Replaces the page's WebSocket. Call it before the client makes its first one. */
+/** Replaces what the page speaks through. Call it before the client makes its first connection. */
 export function installLine(): Line {
+  const parts = [cuttableSockets(), cuttableSources(), cuttableRequests()];
+  let isCut = false;
+  return {
+    get isCut() {
+      return isCut;
+    },
+    cut() {
+      isCut = true;
+      for (const part of parts) part.cut();
+    },
+    goOn() {
+      isCut = false;
+      for (const part of parts) part.goOn();
+    },
+  };
+}
+
+type Part = Pick<Line, "cut" | "goOn">;
+
+function cuttableRequests(): Part {
+  const native = globalThis.fetch.bind(globalThis);
+  let isCut = false;
+  let life = new AbortController();
+  globalThis.fetch = (input, init) => {
+    if (isCut) return Promise.reject(new TypeError("Failed to fetch"));
+    const signals = init?.signal ? [init.signal, life.signal] : [life.signal];
+    return native(input, { ...init, signal: AbortSignal.any(signals) });
+  };
+  return {
+    cut() {
+      isCut = true;
+      life.abort();
+    },
+    goOn() {
+      isCut = false;
+      life = new AbortController();
+    },
+  };
+}
+
+function cuttableSources(): Part {
+  const Native = globalThis.EventSource;
+  const open = new Set<CuttableSource>();
+  let isCut = false;
+
+  class CuttableSource extends Native {
+    constructor(url: string | URL, init?: EventSourceInit) {
+      super(url, init);
+      open.add(this);
+      if (isCut) queueMicrotask(() => this.die());
+    }
+
+    override close(): void {
+      open.delete(this);
+      super.close();
+    }
+
+    die(): void {
+      this.close();
+      this.dispatchEvent(new Event("error"));
+    }
+  }
+
+  globalThis.EventSource = CuttableSource;
+  return {
+    cut() {
+      isCut = true;
+      for (const source of [...open]) source.die();
+    },
+    goOn() {
+      isCut = false;
+    },
+  };
+}
+
+function cuttableSockets(): Part {
   const Native = globalThis.WebSocket;
   const open = new Set<CuttableSocket>();
   let isCut = false;
@@ -56,9 +132,6 @@ export function installLine(): Line {
 
   globalThis.WebSocket = CuttableSocket;
   return {
-    get isCut() {
-      return isCut;
-    },
     cut() {
       isCut = true;
       for (const socket of [...open]) socket.die();
