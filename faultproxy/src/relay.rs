@@ -305,6 +305,9 @@ mod tests {
     use super::*;
     use crate::Faults;
 
+    /// For ever, in virtual time.
+    const DAY: Duration = Duration::from_secs(86_400);
+
     /// What a test's pipe holds by itself, as sockets do.
     const PIPE_BYTES: usize = 1 << 20;
 
@@ -350,7 +353,8 @@ mod tests {
 
     async fn hears(stream: &mut DuplexStream, wanted: &[u8]) {
         let mut heard = vec![0; wanted.len()];
-        stream.read_exact(&mut heard).await.unwrap();
+        let reading = tokio::time::timeout(DAY, stream.read_exact(&mut heard));
+        reading.await.expect("nothing comes").unwrap();
         assert_eq!(
             String::from_utf8_lossy(&heard),
             String::from_utf8_lossy(wanted)
@@ -359,8 +363,7 @@ mod tests {
 
     /// Nothing comes, however long one waits.
     async fn is_silent(stream: &mut DuplexStream) {
-        let day = Duration::from_secs(86_400);
-        let heard = tokio::time::timeout(day, stream.read_u8()).await;
+        let heard = tokio::time::timeout(DAY, stream.read_u8()).await;
         assert!(heard.is_err(), "{heard:?}");
     }
 
