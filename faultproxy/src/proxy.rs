@@ -147,6 +147,14 @@ impl State {
     }
 
     #[cfg(test)]
+    pub(crate) fn frozen() -> Self {
+        Self {
+            is_frozen: true,
+            ..Self::default()
+        }
+    }
+
+    #[cfg(test)]
     pub(crate) fn born(number: u64) -> Born {
         Born {
             number,

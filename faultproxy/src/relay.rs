@@ -305,6 +305,9 @@ mod tests {
     use super::*;
     use crate::Faults;
 
+    /// For ever, in virtual time.
+    const DAY: Duration = Duration::from_secs(86_400);
+
     /// What a test's pipe holds by itself, as sockets do.
     const PIPE_BYTES: usize = 1 << 20;
 
@@ -350,7 +353,8 @@ mod tests {
 
     async fn hears(stream: &mut DuplexStream, wanted: &[u8]) {
         let mut heard = vec![0; wanted.len()];
-        stream.read_exact(&mut heard).await.unwrap();
+        let reading = tokio::time::timeout(DAY, stream.read_exact(&mut heard));
+        reading.await.expect("nothing comes").unwrap();
         assert_eq!(
             String::from_utf8_lossy(&heard),
             String::from_utf8_lossy(wanted)
@@ -359,8 +363,7 @@ mod tests {
 
     /// Nothing comes, however long one waits.
     async fn is_silent(stream: &mut DuplexStream) {
-        let day = Duration::from_secs(86_400);
-        let heard = tokio::time::timeout(day, stream.read_u8()).await;
+        let heard = tokio::time::timeout(DAY, stream.read_u8()).await;
         assert!(heard.is_err(), "{heard:?}");
     }
 
@@ -572,11 +575,28 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_side_that_is_gone_while_all_stands_still_is_not_told() {
-        let mut it = bench(r#"{ "stop": "both" }"#);
-        it.client.write_all(b"last words").await.unwrap();
-        drop(it.client);
+        for last_words in ["", "last words"] {
+            let mut it = bench(r#"{ "stop": "both" }"#);
+            it.client.write_all(last_words.as_bytes()).await.unwrap();
+            drop(it.client);
+            is_silent(&mut it.upstream).await;
+            assert!(!it.relay.is_finished());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frozen_bytes_and_ends_go_on_after_the_thaw() {
+        let mut it = bench("{}");
+        it.state.send_replace(State::frozen());
+        it.client.write_all(b"up").await.unwrap();
+        it.client.shutdown().await.unwrap();
+        it.upstream.write_all(b"down").await.unwrap();
         is_silent(&mut it.upstream).await;
-        assert!(!it.relay.is_finished());
+        is_silent(&mut it.client).await;
+        it.set("{}");
+        hears(&mut it.upstream, b"up").await;
+        hears(&mut it.client, b"down").await;
+        assert_eq!(it.upstream.read(&mut [0]).await.unwrap(), 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -737,11 +757,17 @@ mod tests {
         hears(&mut it.client, b"HTTP/1.1 100 Continue\r\n\r\n").await;
         it.upstream.write_all(OK).await.unwrap();
         hears(&mut it.client, OK).await;
+        // What is left of its body is no next request, and the next request is found behind it.
+        it.set(
+            r#"{ "http": [{ "pathPrefix": "/2", "action": { "answer": { "status": 429 } } }] }"#,
+        );
         it.client
             .write_all(b"bodyGET /2 HTTP/1.1\r\n\r\n")
             .await
             .unwrap();
-        hears(&mut it.upstream, b"bodyGET /2 HTTP/1.1\r\n\r\n").await;
+        hears(&mut it.client, b"HTTP/1.1 429 Too Many Requests\r\n").await;
+        hears(&mut it.upstream, b"body").await;
+        is_silent(&mut it.upstream).await;
     }
 
     #[tokio::test(start_paused = true)]

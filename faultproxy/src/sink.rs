@@ -51,7 +51,6 @@ pub(crate) struct Sink {
     direction: Direction,
     state: watch::Receiver<State>,
     rng: fastrand::Rng,
-    last_due: Instant,
     room: Arc<Semaphore>,
     queue: Option<mpsc::UnboundedSender<Chunk>>,
 }
@@ -83,7 +82,6 @@ pub(crate) fn sink(
         direction,
         state: state.clone(),
         rng: fastrand::Rng::with_seed(seed ^ own.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        last_due: Instant::now(),
         room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
         queue: Some(sender),
     };
@@ -122,13 +120,11 @@ impl Sink {
         }
     }
 
-    /// When what came now is due; never before what came earlier.
+    /// When what came now is due. Should that be before what came earlier, it waits: the queue keeps the order.
     fn due(&mut self) -> Instant {
         let shape = self.state.borrow().shape(self.direction);
         let jitter = self.rng.u64(0..=shape.jitter_ms);
-        let due = Instant::now() + Duration::from_millis(shape.latency_ms + jitter);
-        self.last_due = self.last_due.max(due);
-        self.last_due
+        Instant::now() + Duration::from_millis(shape.latency_ms + jitter)
     }
 }
 

@@ -9,11 +9,15 @@
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::process::Stdio;
+use std::time::Duration;
 
 use faultproxy::{Faults, Proxy};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
+
+/// A test that waits longer has failed. Chosen: far more than a busy machine needs.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn anywhere() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
@@ -43,12 +47,15 @@ async fn open(proxy: &Proxy, upstream: &TcpListener) -> (TcpStream, TcpStream) {
 
 async fn hears(stream: &mut TcpStream, wanted: &[u8]) {
     let mut heard = vec![0; wanted.len()];
-    stream.read_exact(&mut heard).await.unwrap();
+    let reading = tokio::time::timeout(PATIENCE, stream.read_exact(&mut heard));
+    reading.await.unwrap().unwrap();
     assert_eq!(heard, wanted);
 }
 
 async fn is_reset(stream: &mut TcpStream) {
-    let error = stream.read(&mut [0]).await.unwrap_err();
+    let mut nothing = [0];
+    let reading = tokio::time::timeout(PATIENCE, stream.read(&mut nothing));
+    let error = reading.await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConnectionReset);
 }
 
