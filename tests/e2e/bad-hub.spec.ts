@@ -4,6 +4,9 @@ import type * as api from "longhaul";
 import { type FakeHub, fakeHub, nobody, refusing } from "./support/fake-hub.js";
 import { expect, quick, test } from "./support/fixtures.js";
 
+/** A client that has no other way, so that what happens to its sockets shows at once. */
+const sockets = { ...quick, transports: ["websocket"] } satisfies api.Options;
+
 const epoch = "00c0ffee00c0ffee";
 const welcome = "welcome s1 1763779200000";
 
@@ -28,7 +31,7 @@ async function waits(page: import("@playwright/test").Page, url: string, count: 
         closeCode: reason.closeCode,
       }));
     },
-    [url, quick, count] as const,
+    [url, sockets, count] as const,
   );
 }
 
@@ -62,7 +65,7 @@ test("a hub that closes at once is tried again, with growing attempt numbers", a
 test("the reason of a close is told in the hub's words and ours", async ({ page }) => {
   peer = await fakeHub((socket) => socket.close(1013, "try_again_later 9,000 connections"));
   const status = await page.evaluate(async (url) => {
-    const { client } = longhaul.open(url);
+    const { client } = longhaul.open(url, { transports: ["websocket"] });
     return longhaul.reaches(client, "waiting");
   }, peer.url);
   expect(status).toMatchObject({
@@ -110,7 +113,7 @@ test("a hub that asks not to come back is left alone until the user asks", async
   const hub = await fakeHub((socket) => socket.close(4500, "version_unsupported this hub speaks 2"));
   peer = hub;
   const status = await page.evaluate(async (url) => {
-    globalThis.opened = longhaul.open(url, { backoff: { baseMs: 1, capMs: 1 } });
+    globalThis.opened = longhaul.open(url, { transports: ["websocket"], backoff: { baseMs: 1, capMs: 1 } });
     return longhaul.reaches(opened.client, "closed");
   }, hub.url);
   expect(status).toMatchObject({ state: "closed", reason: { code: "version_unsupported", closeCode: 4500 } });
@@ -132,7 +135,7 @@ test("after a broken hub comes a good one: the client was never dead", async ({ 
         return { message, errors, status: client.status };
       return undefined;
     },
-    [peer.url, quick] as const,
+    [peer.url, sockets] as const,
   );
   expect(result).toMatchObject({
     message: { data: "at last", seq: 1, epoch },
@@ -152,7 +155,7 @@ test("a hole in the stream is asked for and filled before anything later is deli
     });
   });
   const seen = await page.evaluate(async (url) => {
-    const { client } = longhaul.open(url);
+    const { client } = longhaul.open(url, { transports: ["websocket"] });
     const { log } = longhaul.record(client, "t");
     while (log.length < 3) await new Promise(requestAnimationFrame);
     return { data: log.map(({ data }) => data), metrics: client.metrics() };
@@ -170,7 +173,7 @@ test("a hub that refuses a publication for good gives a dead letter with the rea
     });
   });
   const result = await page.evaluate(async (url) => {
-    const { client, deadLetters } = longhaul.open(url);
+    const { client, deadLetters } = longhaul.open(url, { transports: ["websocket"] });
     const receipt = await client.topic("t").publish({ a: 1 });
     const error = await receipt.acked.catch((error: api.LonghaulError) => error);
     return { error: { code: "code" in error && error.code }, deadLetters, id: receipt.id };
