@@ -124,7 +124,7 @@ async fn healthy() -> Json<serde_json::Value> {
 
 async fn well_known(State(shell): State<Arc<Shell>>) -> Json<serde_json::Value> {
     let limits = shell.limits();
-    let transports: Vec<&str> = limits.transports.iter().map(Transport::as_str).collect();
+    let transports: Vec<&str> = limits.transports.iter().map(Transport::name).collect();
     Json(json!({
         "versions": [SUBPROTOCOL],
         "transports": transports,

@@ -3,39 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// One way for a client to reach the hub.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
-    /// Records both ways over one connection.
-    WebSocket,
-    /// An event stream down, posts up (rule T2).
-    EventSource,
-    /// Held posts down, posts up (rule T3).
-    LongPoll,
-}
-
-impl Transport {
-    /// All of them, the better first.
-    pub const ALL: [Self; 3] = [Self::WebSocket, Self::EventSource, Self::LongPoll];
-
-    /// Its name on the wire.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::WebSocket => "websocket",
-            Self::EventSource => "eventsource",
-            Self::LongPoll => "longpoll",
-        }
-    }
-
-    fn bit(self) -> u8 {
-        match self {
-            Self::WebSocket => 1,
-            Self::EventSource => 2,
-            Self::LongPoll => 4,
-        }
-    }
-}
+pub use longhaul::Transport;
 
 /// A set of transports, not empty. Written as names with commas, the better first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +16,7 @@ impl Transports {
     /// Whether this one is served.
     #[must_use]
     pub fn has(self, transport: Transport) -> bool {
-        self.0 & transport.bit() != 0
+        self.0 & bit(transport) != 0
     }
 
     /// Those that are served, the better first.
@@ -65,7 +33,7 @@ impl fmt::Display for Transports {
             if index > 0 {
                 f.write_str(",")?;
             }
-            f.write_str(transport.as_str())?;
+            f.write_str(transport.name())?;
         }
         Ok(())
     }
@@ -79,11 +47,19 @@ impl FromStr for Transports {
         for name in text.split(',').map(str::trim) {
             let transport = Transport::ALL
                 .into_iter()
-                .find(|transport| transport.as_str() == name)
+                .find(|transport| transport.name() == name)
                 .ok_or_else(|| format!("{name:?} is none of {}", Self::ALL))?;
-            set.0 |= transport.bit();
+            set.0 |= bit(transport);
         }
         Ok(set)
+    }
+}
+
+fn bit(transport: Transport) -> u8 {
+    match transport {
+        Transport::WebSocket => 1,
+        Transport::EventSource => 2,
+        Transport::LongPoll => 4,
     }
 }
 
