@@ -16,6 +16,7 @@ use crate::sequencer::Run;
 use crate::status::{Reason, Status};
 use crate::subscription::Subscriptions;
 use crate::time::Time;
+use crate::token::Tokens;
 use crate::turn::{Turn, hello};
 
 /// The parts of a client that an event of the connection is handled with.
@@ -28,6 +29,7 @@ macro_rules! turn {
             effects: $effects,
             session: $client.session.as_deref(),
             subscriptions: &$client.subscriptions,
+            tokens: &mut $client.tokens,
         }
     };
 }
@@ -41,6 +43,7 @@ pub struct Client {
     hub_limits: HubLimits,
     subscriptions: Subscriptions,
     outbox: Outbox,
+    tokens: Tokens,
     metrics: Metrics,
 }
 
@@ -57,6 +60,7 @@ impl Client {
             hub_limits: HubLimits::default(),
             subscriptions: Subscriptions::default(),
             outbox: Outbox::new(producer, config.outbox),
+            tokens: Tokens::new(config.has_tokens),
             metrics: Metrics::default(),
         }
     }
@@ -82,8 +86,14 @@ impl Client {
     #[must_use]
     pub fn hello(&self) -> String {
         let mut records = String::new();
-        hello(self.session.as_deref(), None, &mut records);
+        hello(self.session.as_deref(), None, None, &mut records);
         records
+    }
+
+    /// What requests over HTTP show the hub.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.tokens.shown()
     }
 
     /// Rows without a verdict.
@@ -101,10 +111,11 @@ impl Client {
     /// When [`Event::Deadline`] is wanted. Changes with every event.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        match (self.connection.deadline(), self.outbox.deadline()) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let renew = self.connection.established().and(self.tokens.deadline());
+        [self.connection.deadline(), self.outbox.deadline(), renew]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// The one door in. `now` never goes back; effects are appended in the order in which they must be done.
@@ -173,6 +184,18 @@ impl Client {
             Event::Reconnect => self.connection.reconnect(turn),
             Event::Online(is_online) => self.connection.online(turn, is_online),
             Event::Woke => self.connection.woke(turn),
+            Event::Slept { ms } => {
+                turn.tokens.slept(ms);
+                self.connection.woke(turn);
+            }
+            Event::Token { text, lives_ms } => {
+                turn.tokens.given(now, text, lives_ms, turn.rng);
+                self.connection.token(turn);
+            }
+            Event::NoToken { detail } => {
+                turn.tokens.failed(now, turn.rng);
+                self.connection.no_token(turn, detail);
+            }
             Event::Close => self.connection.close(turn),
             // The door has led these elsewhere.
             Event::Messages { .. }
@@ -181,6 +204,9 @@ impl Client {
             | Event::Unsubscribe { .. }
             | Event::Publish(_)
             | Event::PostFailed { .. } => {}
+        }
+        if self.connection.established().is_some() {
+            self.tokens.renew(now, effects);
         }
         self.follow(before, effects);
     }

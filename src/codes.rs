@@ -28,6 +28,8 @@ pub const NOT_A_HUB: u16 = 4009;
 pub const STREAM_BUFFERED: u16 = 4011;
 /// The hub does not serve this transport.
 pub const TRANSPORT_DISABLED: u16 = 4010;
+/// The app had no token to give.
+pub const TOKEN_UNAVAILABLE: u16 = 4012;
 /// The hub did not accept the token or ticket.
 pub const UNAUTHORIZED: u16 = 4401;
 /// The client has too many connections.

@@ -141,6 +141,8 @@ pub struct Config {
     pub transports: Vec<Transport>,
     /// What worked on this network before.
     pub worked: Option<Transport>,
+    /// Whether the app gives tokens.
+    pub has_tokens: bool,
     /// How many addresses the hub has. Zero means one.
     pub addresses: usize,
 }

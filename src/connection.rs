@@ -13,6 +13,7 @@ use crate::link::Link;
 use crate::negotiation::{Negotiation, Tried, TriedOutcome};
 use crate::status::{Reason, Status};
 use crate::time::Time;
+use crate::token::Clearance;
 use crate::transport::{Transport, TransportSet};
 use crate::turn::Turn;
 
@@ -41,6 +42,18 @@ enum State {
         next_look: Option<Time>,
     },
     Waiting {
+        until: Time,
+        reason: Reason,
+    },
+    /// An attempt that begins when the app has given a token.
+    AwaitingToken {
+        until: Time,
+        /// The hub's refusal of the last one.
+        refusal: Option<Reason>,
+        is_unauthorized: bool,
+    },
+    /// No token helped; asked again after a while.
+    Unauthorized {
         until: Time,
         reason: Reason,
     },
@@ -114,6 +127,18 @@ impl Connection {
                 since: link.since,
                 rtt_ms: link.heartbeat.rtt_ms(),
             },
+            State::AwaitingToken {
+                refusal: Some(reason),
+                is_unauthorized: true,
+                ..
+            }
+            | State::Unauthorized { reason, .. } => Status::Unauthorized {
+                reason: reason.clone(),
+            },
+            State::AwaitingToken { .. } => Status::Connecting {
+                attempt: self.attempt,
+                transport: self.first_choice(),
+            },
             State::Waiting { .. } if !self.is_online => Status::Offline,
             State::Waiting { until, reason } => Status::Waiting {
                 attempt: self.attempt,
@@ -168,7 +193,9 @@ impl Connection {
                     .chain([link.heartbeat.deadline()])
                     .min()
             }
-            State::Waiting { until, .. } => Some(*until),
+            State::Waiting { until, .. }
+            | State::AwaitingToken { until, .. }
+            | State::Unauthorized { until, .. } => Some(*until),
             State::Unstarted | State::ClosedByHub { .. } | State::ClosedByUser => None,
         }
     }
@@ -216,7 +243,7 @@ impl Connection {
 
     pub(crate) fn start(&mut self, turn: &mut Turn<'_>) {
         if matches!(self.state, State::Unstarted) {
-            self.race(turn);
+            self.attempt(turn, None);
         }
     }
 
@@ -263,6 +290,7 @@ impl Connection {
             self.negotiation.note(tried);
         }
         self.backoff.welcomed(spread_ms);
+        turn.tokens.accepted();
         let hold_ms = welcome.hold_ms.unwrap_or(HOLD_MS).min(HOLD_MS);
         let heartbeat = match winner.transport {
             Transport::WebSocket => Heartbeat::new(turn.now, policy, Some(rtt_ms)),
@@ -433,7 +461,9 @@ impl Connection {
         self.is_outdated = false;
         self.attempt = 1;
         match successor {
-            Some(successor) if codes::comes_back(reason.close_code) => {
+            Some(successor)
+                if codes::comes_back(reason.close_code) && !reason.is_unauthorized() =>
+            {
                 self.state = State::Racing {
                     links: vec![successor],
                     waiting: Vec::new(),
@@ -459,7 +489,18 @@ impl Connection {
                 link: live,
                 next_look,
                 ..
-            } => *next_look = self.negotiation.next_probe(turn.now, live.transport),
+            } => {
+                *next_look = self.negotiation.next_probe(turn.now, live.transport);
+                if failure.is_unauthorized() {
+                    turn.tokens.refused();
+                    turn.tokens.clear(turn.now, turn.effects);
+                }
+            }
+            // Another transport would show the same token.
+            State::Racing { .. } if failure.is_unauthorized() => {
+                self.let_all_go(turn, codes::REPLACED);
+                self.wait(turn, failure.clone(), floor_ms);
+            }
             State::Racing {
                 links,
                 waiting,
@@ -486,6 +527,10 @@ impl Connection {
     }
 
     fn wait(&mut self, turn: &mut Turn<'_>, reason: Reason, floor_ms: u64) {
+        if reason.is_unauthorized() {
+            self.refused(turn, reason);
+            return;
+        }
         self.state = if codes::comes_back(reason.close_code) {
             let code = reason.close_code;
             let words = with_floor(&reason.detail, floor_ms);
@@ -510,7 +555,14 @@ impl Connection {
             self.end(turn, connection, &Reason::of(code), 0, true);
         }
         match &mut self.state {
-            State::Waiting { until, .. } if now >= *until => self.race(turn),
+            State::Waiting { until, .. } if now >= *until => self.attempt(turn, None),
+            State::Unauthorized { until, reason } if now >= *until => {
+                let reason = reason.clone();
+                self.attempt(turn, Some(reason));
+            }
+            State::AwaitingToken { until, .. } if now >= *until => {
+                self.no_token(turn, "the app's token function does not answer");
+            }
             State::Racing {
                 waiting,
                 next_joins,
@@ -602,8 +654,9 @@ impl Connection {
         }
         self.let_all_go(turn, codes::REPLACED);
         self.backoff.forget();
+        turn.tokens.forget();
         self.attempt = 1;
-        self.race(turn);
+        self.attempt(turn, None);
     }
 
     /// The browser's guess about the network, or the page has woken: a reason to look, never a reason to stop.
@@ -653,6 +706,81 @@ impl Connection {
             turn.abandon(link.id, code);
         }
         self.is_outdated = false;
+    }
+
+    /// The next attempt, with a fresh token if it needs one. `refusal` is why the user has been told `unauthorized`.
+    fn attempt(&mut self, turn: &mut Turn<'_>, refusal: Option<Reason>) {
+        self.state = match turn.tokens.clear(turn.now, turn.effects) {
+            Clearance::Go => return self.race(turn),
+            Clearance::Await(until) => State::AwaitingToken {
+                until,
+                is_unauthorized: refusal.is_some(),
+                refusal,
+            },
+            Clearance::NotBefore(until) => {
+                let reason = refusal.unwrap_or_else(|| Reason::of(codes::TOKEN_UNAVAILABLE));
+                State::Unauthorized { until, reason }
+            }
+        };
+        turn.effects.push(Effect::StatusChanged);
+    }
+
+    /// The hub did not accept the token: a fresh one may help, once.
+    fn refused(&mut self, turn: &mut Turn<'_>, reason: Reason) {
+        turn.metrics.degraded(turn.now, false);
+        if turn.tokens.refused()
+            && let Clearance::Await(until) = turn.tokens.clear(turn.now, turn.effects)
+        {
+            self.state = State::AwaitingToken {
+                until,
+                refusal: Some(reason),
+                is_unauthorized: false,
+            };
+        } else {
+            let until = turn.tokens.retry_at(turn.now, turn.rng);
+            self.state = State::Unauthorized { until, reason };
+        }
+        turn.effects.push(Effect::StatusChanged);
+    }
+
+    /// The app has given a token.
+    pub(crate) fn token(&mut self, turn: &mut Turn<'_>) {
+        match &self.state {
+            State::AwaitingToken { .. } | State::Unauthorized { .. } => self.race(turn),
+            State::Waiting { reason, .. } if reason.close_code == codes::TOKEN_UNAVAILABLE => {
+                self.race(turn);
+            }
+            State::Connected { link, .. } if link.transport.is_duplex() => {
+                let (connection, mut records) = (link.id, String::new());
+                if let Some(token) = turn.tokens.shown() {
+                    ToHub::Auth { token }.encode(&mut records);
+                }
+                turn.effects.push(Effect::Send {
+                    connection,
+                    records,
+                });
+            }
+            // The next stream or poll shows it.
+            State::Connected { .. } => self.is_outdated = true,
+            _ => {}
+        }
+    }
+
+    /// The app has given none.
+    pub(crate) fn no_token(&mut self, turn: &mut Turn<'_>, detail: &str) {
+        let State::AwaitingToken { refusal, .. } = &mut self.state else {
+            return;
+        };
+        let refusal = refusal.take();
+        let until = turn.tokens.retry_at(turn.now, turn.rng);
+        let is_stuck = refusal.is_some() || turn.tokens.is_stuck();
+        let reason = refusal.unwrap_or_else(|| Reason::new(codes::TOKEN_UNAVAILABLE, detail));
+        self.state = if is_stuck {
+            State::Unauthorized { until, reason }
+        } else {
+            State::Waiting { until, reason }
+        };
+        turn.effects.push(Effect::StatusChanged);
     }
 
     fn race(&mut self, turn: &mut Turn<'_>) {

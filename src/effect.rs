@@ -2,6 +2,7 @@
 
 use crate::frame::ResumeFailure;
 use crate::ids::{ConnectionId, Epoch, RowNo, Seq, TopicNo};
+use crate::token::TokenReason;
 use crate::transport::Transport;
 
 /// Something to do. The caller does all of them in order and then runs the user's listeners.
@@ -24,6 +25,11 @@ pub enum Effect {
         connection: ConnectionId,
         /// Hello and subs.
         records: String,
+    },
+    /// Ask the app for a token; [`crate::Event::Token`] or [`crate::Event::NoToken`] follows.
+    AskToken {
+        /// Why.
+        reason: TokenReason,
     },
     /// This transport was useful on this network: worth trying first next time.
     Remember {

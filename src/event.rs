@@ -84,6 +84,23 @@ pub enum Event<'a> {
     Online(bool),
     /// The page may have slept: it was hidden, frozen or in the back-forward cache, or the clock jumped.
     Woke,
+    /// The machine slept: the wall clock went so much further than the one that the client is given.
+    Slept {
+        /// By how much, ms.
+        ms: u64,
+    },
+    /// The app gave a token.
+    Token {
+        /// 1 to 8,192 visible ASCII characters.
+        text: &'a str,
+        /// How long it is good, ms, where that is known.
+        lives_ms: Option<u64>,
+    },
+    /// The app gave none.
+    NoToken {
+        /// Its words.
+        detail: &'a str,
+    },
     /// The user is done.
     Close,
 }

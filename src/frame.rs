@@ -36,6 +36,11 @@ pub enum ToHub<'a> {
         /// How long a poll may be held, ms (rule T3).
         hold_ms: Option<u64>,
     },
+    /// Takes the place of the token of the hello (rule C9).
+    Auth {
+        /// Bearer token.
+        token: &'a str,
+    },
     /// Begins or moves a subscription (rules C3, C4).
     Subscribe {
         /// The client's number for it.
@@ -94,6 +99,9 @@ impl<'a> ToHub<'a> {
                 token: r.option("token"),
                 hold_ms: r.option_number("hold")?,
             }),
+            "auth" => Ok(Self::Auth {
+                token: r.field("token")?,
+            }),
             "sub" => Ok(Self::Subscribe {
                 no: TopicNo(r.small("no")?),
                 topic: topic(&mut r)?,
@@ -133,6 +141,9 @@ impl<'a> ToHub<'a> {
                 if let Some(hold_ms) = hold_ms {
                     w.option_number("hold", *hold_ms);
                 }
+            }
+            Self::Auth { token } => {
+                Writer::new(frame, "auth").text(token);
             }
             Self::Subscribe { no, topic, from } => {
                 let w = Writer::new(frame, "sub").number(no.0).text(topic);

@@ -24,6 +24,7 @@ mod sequencer;
 mod status;
 mod subscription;
 mod time;
+mod token;
 mod transport;
 mod turn;
 #[cfg(target_arch = "wasm32")]
@@ -43,4 +44,5 @@ pub use record::{push_cursor, push_epoch};
 pub use sequencer::Run;
 pub use status::{Reason, Status};
 pub use time::Time;
+pub use token::TokenReason;
 pub use transport::{Transport, TransportSet};

@@ -67,7 +67,7 @@ impl Link {
             return;
         }
         let within_ms = if self.transport.is_duplex() {
-            let records = turn.hello(None);
+            let records = turn.hello_of_socket();
             turn.effects.push(Effect::Send {
                 connection: self.id,
                 records,

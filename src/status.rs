@@ -1,5 +1,6 @@
 //! What users are shown of the connection.
 
+use crate::codes;
 use crate::time::Time;
 use crate::transport::Transport;
 
@@ -22,6 +23,11 @@ impl Reason {
             close_code,
             detail: detail.to_owned(),
         }
+    }
+
+    /// Whether the hub wants another token. A ticket that it does not accept says nothing of the token (rule T2).
+    pub(crate) fn is_unauthorized(&self) -> bool {
+        self.close_code == codes::UNAUTHORIZED && !self.detail.starts_with("ticket_invalid")
     }
 }
 
@@ -57,6 +63,11 @@ pub enum Status {
     },
     /// As `Waiting`, while the browser says that there is no network. Attempts go on.
     Offline,
+    /// The hub does not accept the token, or the app has none to give. Both are asked again after a while.
+    Unauthorized {
+        /// Why.
+        reason: Reason,
+    },
     /// Nothing will happen any more, unless the user asks.
     Closed {
         /// Why.

@@ -8,6 +8,7 @@ use crate::ids::ConnectionId;
 use crate::metrics::Metrics;
 use crate::subscription::Subscriptions;
 use crate::time::Time;
+use crate::token::Tokens;
 
 /// Name and version told in the hello.
 const CLIENT: &str = concat!("longhaul/", env!("CARGO_PKG_VERSION"));
@@ -19,13 +20,24 @@ pub(crate) struct Turn<'a> {
     pub(crate) effects: &'a mut Vec<Effect>,
     pub(crate) session: Option<&'a str>,
     pub(crate) subscriptions: &'a Subscriptions,
+    pub(crate) tokens: &'a mut Tokens,
 }
 
 impl Turn<'_> {
-    /// Hello and all subs in one frame, so that a subscription takes one round trip (rule C2).
+    /// Hello and all subs in one frame, so that a subscription takes one round trip (rule C2). A post shows its token in a
+    /// header.
     pub(crate) fn hello(&self, hold_ms: Option<u64>) -> String {
+        self.hello_with(None, hold_ms)
+    }
+
+    /// The hello of a socket.
+    pub(crate) fn hello_of_socket(&self) -> String {
+        self.hello_with(self.tokens.shown(), None)
+    }
+
+    fn hello_with(&self, token: Option<&str>, hold_ms: Option<u64>) -> String {
         let mut records = String::new();
-        hello(self.session, hold_ms, &mut records);
+        hello(self.session, token, hold_ms, &mut records);
         self.subscriptions.ask_all(&mut records);
         records
     }
@@ -44,12 +56,17 @@ impl Turn<'_> {
 }
 
 /// Appends a hello without subs.
-pub(crate) fn hello(session: Option<&str>, hold_ms: Option<u64>, records: &mut String) {
+pub(crate) fn hello(
+    session: Option<&str>,
+    token: Option<&str>,
+    hold_ms: Option<u64>,
+    records: &mut String,
+) {
     ToHub::Hello {
         version: VERSION,
         client: Some(CLIENT),
         session,
-        token: None,
+        token,
         hold_ms,
     }
     .encode(records);

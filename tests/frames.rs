@@ -86,8 +86,8 @@ fn w3_unknown_options_are_ignored_and_known_ones_come_in_any_order() {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_codec_panic(text in "\\PC{0,60}", verb in 0_usize..13) {
-        let verbs = ["hello", "sub", "unsub", "pub", "ping", "m", "b", "ack", "nack", "welcome", "subscribed", "refused", "spread"];
+    fn no_text_makes_the_codec_panic(text in "\\PC{0,60}", verb in 0_usize..14) {
+        let verbs = ["hello", "auth", "sub", "unsub", "pub", "ping", "m", "b", "ack", "nack", "welcome", "subscribed", "refused", "spread"];
         let record = format!("{} {text}", verbs[verb]);
         for record in [text.as_str(), &record] {
             drop(ToHub::decode(record));
@@ -142,6 +142,7 @@ fn to_hub_meaning(record: &ToHub<'_>) -> Value {
             ("token", token.map(Value::from)),
             ("hold", hold_ms.map(Value::from)),
         ]) }),
+        ToHub::Auth { token } => json!({ "auth": { "token": token } }),
         ToHub::Subscribe { no, topic, from } => {
             let from = match from {
                 From::Live => json!("live"),

@@ -69,6 +69,10 @@ fn states() -> Vec<(&'static str, Reach)> {
             rig.lose(CURRENT, 1006);
             rig.handle(Event::Online(false));
         }),
+        ("unauthorized", |rig| {
+            rig.handle(Event::Start);
+            rig.lose(CURRENT, 4401);
+        }),
         ("closed by hub", |rig| {
             rig.handle(Event::Start);
             rig.lose(CURRENT, 4500);
@@ -121,6 +125,7 @@ fn events() -> Vec<(&'static str, Act)> {
         ("messages", |rig| rig.messages(CURRENT, TopicNo(7), 1, 1).1),
         ("ended 1006", |rig| rig.lose(CURRENT, 1006)),
         ("ended 4500", |rig| rig.lose(CURRENT, 4500)),
+        ("ended 4401", |rig| rig.lose(CURRENT, 4401)),
         ("ended, stale", |rig| rig.lose(STALE, 4500)),
         ("subscribe", |rig| rig.subscribe("a", From::Live).1),
         ("unsubscribe", |rig| {
@@ -131,6 +136,18 @@ fn events() -> Vec<(&'static str, Act)> {
         ("online", |rig| rig.handle(Event::Online(true))),
         ("reconnect", |rig| rig.handle(Event::Reconnect)),
         ("woke", |rig| rig.handle(Event::Woke)),
+        ("slept", |rig| rig.handle(Event::Slept { ms: 7_200_000 })),
+        ("a token", |rig| {
+            rig.handle(Event::Token {
+                text: "t",
+                lives_ms: None,
+            })
+        }),
+        ("no token", |rig| {
+            rig.handle(Event::NoToken {
+                detail: "signed out",
+            })
+        }),
         ("answered", |rig| {
             rig.handle(Event::Answered {
                 connection: CURRENT,
@@ -190,6 +207,7 @@ fn shown(rig: &Rig) -> String {
             reason.close_code
         ),
         Status::Offline => "offline".to_owned(),
+        Status::Unauthorized { reason } => format!("unauthorized {}", reason.close_code),
         Status::Closed { reason } => format!("closed {}", reason.close_code),
     }
 }
@@ -446,7 +464,7 @@ fn the_same_seed_and_events_give_the_same_effects() {
 proptest! {
     #[test]
     fn over_any_history_there_is_one_connection_at_a_time_and_always_a_way_on(
-        seed: u64, steps in prop::collection::vec((0_usize..28, 0_u64..40_000), 1..80),
+        seed: u64, steps in prop::collection::vec((0_usize..32, 0_u64..40_000), 1..80),
     ) {
         let mut rig = Rig::new(&Config { seed, ..Config::default() });
         let events = events();
@@ -460,9 +478,10 @@ proptest! {
             // "Current" events mean connection 1 in the table; here, the peer ends whatever is open.
             let effects = match (*name, open) {
                 ("ended 1006", Some(connection)) => { open = None; rig.lose(connection, 1006) }
+                ("ended 4401", Some(connection)) => { open = None; rig.lose(connection, 4401) }
                 ("opened", Some(connection)) => rig.handle(Event::Opened { connection }),
                 ("welcome", Some(connection)) => rig.record(connection, "welcome s2 1"),
-                ("ended 1006" | "ended 4500", None) | ("ended 4500", _) => continue,
+                ("ended 1006" | "ended 4401" | "ended 4500", None) | ("ended 4500", _) => continue,
                 _ => act(&mut rig),
             };
             for effect in &effects {

@@ -3,6 +3,12 @@
 export type TransportName = "websocket" | "eventsource" | "longpoll";
 
 export interface Options {
+  /**
+   * Bearer token (1 to 8,192 visible ASCII characters), or how to get a fresh one. Asked before the first attempt, before the
+   * token's `exp` (where it is a JWT; also before a reconnect), and once after the hub has refused it; one call at a time, at most
+   * two a minute, but for `reconnect()`. What it throws is told to `onError` with the code `token_unavailable`.
+   */
+  token?: string | ((reason: "initial" | "expiring" | "rejected") => string | Promise<string>);
   /** In order of preference. Default: all three, as listed in TransportName; those that the browser lacks are left out. */
   transports?: readonly TransportName[];
   /**
@@ -62,6 +68,10 @@ export type Status =
   | { state: "waiting"; attempt: number; retryAtMs: number; reason: CloseReason; isExhausted?: true }
   /** The browser says that there is no network. Attempts go on all the same. */
   | { state: "offline" }
+  /**
+   * The hub does not accept the token, or `token` has failed twice: the user may have to sign in. Nothing is lost; it is
+   * left with the next token that is accepted. `token` is asked again after 30 to 70 s, and by `reconnect()` at once.
+   */
   | { state: "unauthorized"; reason: CloseReason }
   | { state: "closed"; reason: CloseReason };
 

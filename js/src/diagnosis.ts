@@ -96,6 +96,12 @@ export function advise(
 ): string {
   const best = wanted[0];
   if (status.state === "connected" && status.transport === best) return "All is well: nothing to do.";
+  if (
+    status.state === "unauthorized" ||
+    (status.state === "waiting" && status.reason.code === "token_unavailable")
+  ) {
+    return `No token that the hub accepts: ${status.reason.message}. Sign in again, then client.reconnect(). If that does not help, look at what the token endpoint answers, at the clock of whoever makes the tokens, and at the hub's key.`;
+  }
   const last = (transport: TransportName): Tried | undefined =>
     tried.filter((each) => each.transport === transport && each.outcome !== "overtaken").at(-1);
   if (status.state === "connected") {

@@ -18,6 +18,7 @@ import { jitterNumber, transportNumbers } from "./options.js";
 import { Outgoing } from "./outgoing.js";
 import { Publications } from "./publications.js";
 import type { Stream } from "./stream.js";
+import { askToken } from "./token.js";
 import { Core, CoreOptions } from "./wasm/longhaul.js";
 
 /** What an engine tells the client that owns it. */
@@ -40,6 +41,8 @@ export class Engine {
   readonly #outgoing = new Outgoing((connection, frame) => this.#core.post(connection, frame));
   readonly #base: string;
   readonly #producer: string;
+  readonly #token: Options["token"];
+  #isClosed = false;
   /** What to do when the core has finished its turn. */
   #later: (() => void)[] = [];
   #isSettling = false;
@@ -61,6 +64,7 @@ export class Engine {
 
   constructor(bases: readonly string[], options: Options, owner: Owner) {
     this.#owner = owner;
+    this.#token = options.token;
     this.#base = bases[0] ?? "";
     const coreOptions = engineOptions(options, this.#base);
     this.#core = new Core([...bases], coreOptions, this);
@@ -107,6 +111,7 @@ export class Engine {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#turn(() => this.#core.close());
     this.#streams.clear();
     for (const row of this.#publications.rows()) {
@@ -136,6 +141,19 @@ export class Engine {
 
   received(connection: number, frame: string): void {
     this.#receive(connection, frame, performance.now());
+  }
+
+  askToken(reason: number): void {
+    askToken(this.#token, reason).then(
+      ({ text, livesMs }) => {
+        if (!this.#isClosed) this.#turn(() => this.#core.token(text, livesMs));
+      },
+      (error: LonghaulError) => {
+        if (this.#isClosed) return;
+        this.#later.push(() => this.#owner.error(error));
+        this.#turn(() => this.#core.noToken(error.message));
+      },
+    );
   }
 
   remember(transport: number): void {
@@ -283,12 +301,13 @@ export function wantedTransports({ transports }: Options): readonly TransportNam
 }
 
 function engineOptions(given: Options, base: string): CoreOptions {
-  const { backoff, heartbeat, outbox } = given;
+  const { backoff, heartbeat, outbox, token } = given;
   const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
   const options = new CoreOptions((high % 2 ** 21) * 2 ** 32 + low);
   for (const number of transportNumbers(wantedTransports(given))) options.transport(number);
   const worked = recall(base);
   if (worked !== undefined) options.worked(transportNames.indexOf(worked));
+  if (token !== undefined) options.hasTokens();
   if (backoff !== undefined) {
     const { baseMs = 1_000, factor = 2, capMs = 30_000, jitter = "full", attemptsMax = 20 } = backoff;
     options.backoff(baseMs, factor, capMs, jitterNumber(jitter), attemptsMax);
@@ -326,6 +345,8 @@ function statusOf(
     }
     case 3:
       return { state: "offline" };
+    case 5:
+      return { state: "unauthorized", reason: closeReason(closeCode, detail) };
     default:
       return { state: "closed", reason: closeReason(closeCode, detail) };
   }

@@ -3,6 +3,7 @@
 import type { Options, PublishOptions, SubscribeOptions, TransportName } from "./api.js";
 import { isSupported, transportNames } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
+import { isToken, tokenHint } from "./token.js";
 
 const topicName = /^[A-Za-z0-9\-_.~]+(?:\/[A-Za-z0-9\-_.~]+)*$/;
 const topicCharsMax = 255;
@@ -56,7 +57,11 @@ export function jitterNumber(jitter: (typeof jitters)[number]): number {
 
 /** Throws unless the options of connect make sense. */
 export function checkOptions(options: Options): void {
-  only("options", options, ["transports", "backoff", "heartbeat", "outbox", "wasm", "onError"]);
+  only("options", options, ["token", "transports", "backoff", "heartbeat", "outbox", "wasm", "onError"]);
+  const { token } = options;
+  if (token !== undefined && typeof token !== "function" && (typeof token !== "string" || !isToken(token))) {
+    throw new LonghaulError("option_invalid", "token is not usable", { hint: tokenHint });
+  }
   checkTransports(options.transports);
   const { backoff, heartbeat, outbox, onError } = options;
   if (backoff !== undefined) {

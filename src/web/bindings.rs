@@ -73,6 +73,12 @@ impl CoreOptions {
         self.config.transports.extend(transport_of(number));
     }
 
+    /// The app gives tokens.
+    #[wasm_bindgen(js_name = hasTokens)]
+    pub fn has_tokens(&mut self) {
+        self.config.has_tokens = true;
+    }
+
     /// The transport that worked here before.
     pub fn worked(&mut self, number: u32) {
         self.config.worked = transport_of(number);
@@ -193,6 +199,20 @@ impl Core {
             ttl_ms: ttl_ms.map(|ms| ms as u64),
             key: key.as_deref(),
         }));
+    }
+
+    /// A token, as the hub wants it, and how long it is good where that is known.
+    pub fn token(&self, text: &str, lives_ms: Option<f64>) {
+        self.driver.drive(Event::Token {
+            text,
+            lives_ms: lives_ms.map(|ms| ms as u64),
+        });
+    }
+
+    /// There is none.
+    #[wasm_bindgen(js_name = noToken)]
+    pub fn no_token(&self, detail: &str) {
+        self.driver.drive(Event::NoToken { detail });
     }
 
     /// An attempt now.

@@ -15,8 +15,8 @@ use super::lifecycle::Lifecycle;
 use super::wire::Wire;
 use crate::ids::{ConnectionId, Epoch};
 use crate::{
-    Client, Effect, Event, Outcome, PublishRefusal, Reason, Status, Time, Transport, codes,
-    push_epoch,
+    Client, Effect, Event, Outcome, PublishRefusal, Reason, Status, Time, TokenReason, Transport,
+    codes, push_epoch,
 };
 
 /// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock was set.
@@ -155,11 +155,17 @@ impl Driver {
         });
     }
 
-    pub(super) fn post_failed(&self, connection: ConnectionId, floor_ms: u64) {
-        self.tell(Event::PostFailed {
-            connection,
-            floor_ms,
-        });
+    /// A post of publications got no answer of a hub. One for its token's sake is the connection's end: that shows the same.
+    pub(super) fn post_failed(&self, connection: ConnectionId, failure: &Failure) {
+        if failure.code == codes::UNAUTHORIZED {
+            self.failed(connection, failure);
+        } else {
+            let floor_ms = failure.floor_ms;
+            self.tell(Event::PostFailed {
+                connection,
+                floor_ms,
+            });
+        }
     }
 
     /// Records came as an answer.
@@ -186,6 +192,11 @@ impl Driver {
         self.client.borrow().hello()
     }
 
+    /// What a post shows the hub.
+    pub(super) fn token(&self) -> Option<String> {
+        self.client.borrow().token().map(str::to_owned)
+    }
+
     /// Sends a frame of publications where there is no socket.
     pub(super) fn post(&self, connection: ConnectionId, frame: &JsString) {
         self.with_wire(connection, |wire| wire.post(frame));
@@ -194,8 +205,11 @@ impl Driver {
     /// Handles an event that JavaScript did not begin, and lets it act on what it was told.
     fn tell(&self, event: Event<'_>) {
         let ahead_ms = Date::now() - performance_now();
-        if (ahead_ms - self.ahead_ms.replace(ahead_ms)).abs() > JUMP_MS {
-            self.drive(Event::Woke);
+        let slept_ms = ahead_ms - self.ahead_ms.replace(ahead_ms);
+        if slept_ms.abs() > JUMP_MS {
+            // A clock that was set back makes no token younger: what is negative is 0 here.
+            let ms = slept_ms as u64;
+            self.drive(Event::Slept { ms });
         }
         self.drive(event);
         self.host.settle();
@@ -250,6 +264,11 @@ impl Driver {
                 connection,
                 records,
             } => self.with_wire(connection, |wire| wire.poll(&records)),
+            Effect::AskToken { reason } => host.ask_token(match reason {
+                TokenReason::Initial => 0,
+                TokenReason::Expiring => 1,
+                TokenReason::Rejected => 2,
+            }),
             Effect::Remember { transport } => host.remember(number_of(transport)),
             Effect::Send {
                 connection,
@@ -366,6 +385,10 @@ impl Driver {
             Status::Closed { reason } => {
                 because(reason);
                 shown.kind = 4;
+            }
+            Status::Unauthorized { reason } => {
+                because(reason);
+                shown.kind = 5;
             }
         }
         self.host.status_changed(

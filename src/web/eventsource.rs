@@ -51,7 +51,8 @@ impl Stream {
         let myself = stream.clone();
         spawn_local(async move {
             let signal = myself.abort.signal();
-            let answer = post(&session_url, &frame, &signal).await;
+            let token = myself.driver.upgrade().and_then(|driver| driver.token());
+            let answer = post(&session_url, token.as_deref(), &frame, &signal).await;
             if signal.aborted() {
                 return;
             }

@@ -42,11 +42,12 @@ impl Failure {
 /// Posts a frame and gives the frame that answers it.
 pub(super) async fn post(
     url: &str,
+    token: Option<&str>,
     frame: &JsValue,
     signal: &AbortSignal,
 ) -> Result<JsString, Failure> {
     let lost = |_| Failure::of(codes::CONNECTION_LOST, "");
-    let response = send(url, frame, signal).await.map_err(lost)?;
+    let response = send(url, token, frame, signal).await.map_err(lost)?;
     let headers = response.headers();
     let content_type = headers
         .get("content-type")
@@ -71,9 +72,19 @@ pub(super) async fn post(
     Err(failure)
 }
 
-async fn send(url: &str, frame: &JsValue, signal: &AbortSignal) -> Result<Response, JsValue> {
+async fn send(
+    url: &str,
+    token: Option<&str>,
+    frame: &JsValue,
+    signal: &AbortSignal,
+) -> Result<Response, JsValue> {
     let headers = Headers::new()?;
     headers.set("content-type", CONTENT_TYPE)?;
+    if let Some(token) = token {
+        let mut bearer = String::from("Bearer ");
+        bearer.push_str(token);
+        headers.set("authorization", &bearer)?;
+    }
     let init = RequestInit::new();
     init.set_method("POST");
     init.set_headers(&headers);
@@ -87,8 +98,9 @@ async fn send(url: &str, frame: &JsValue, signal: &AbortSignal) -> Result<Respon
 
 fn meaning(status: u16, is_problem: bool, text: &JsString) -> Failure {
     if !is_problem {
-        // A proxy or a captive portal. Its 429 and 503 mean what they say; nothing else of it does.
+        // A proxy or a captive portal. Its 401, 429 and 503 mean what they say; nothing else of it does.
         return match status {
+            401 => Failure::of(codes::UNAUTHORIZED, &status_words(status)),
             429 | 503 => Failure::of(codes::TRY_AGAIN_LATER, ""),
             _ => Failure::of(codes::NOT_A_HUB, &status_words(status)),
         };

@@ -31,6 +31,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn received(this: &Host, connection: f64, frame: &JsString);
 
+    /// Ask the user's function for a token; `token` or `no_token` follows, never in the same turn. 0 initial, 1 expiring, 2 rejected.
+    #[wasm_bindgen(method, js_name = askToken)]
+    pub(super) fn ask_token(this: &Host, reason: u32);
+
     /// This transport was useful.
     #[wasm_bindgen(method)]
     pub(super) fn remember(this: &Host, transport: u32);

@@ -45,7 +45,8 @@ impl Poll {
         let frame = JsValue::from_str(records);
         let myself = self.clone();
         spawn_local(async move {
-            let answer = post(&myself.url, &frame, &signal).await;
+            let token = myself.driver.upgrade().and_then(|driver| driver.token());
+            let answer = post(&myself.url, token.as_deref(), &frame, &signal).await;
             if myself.number.get() != number || signal.aborted() {
                 return;
             }

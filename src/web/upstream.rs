@@ -50,9 +50,10 @@ impl Upstream {
                 break;
             }
             frames.unshift(&JsValue::from_str(&driver.hello()));
+            let token = driver.token();
             drop(driver);
             let frame = frames.join("\n").into();
-            let answer = post(&self.url, &frame, &abort.signal()).await;
+            let answer = post(&self.url, token.as_deref(), &frame, &abort.signal()).await;
             if abort.signal().aborted() {
                 return;
             }
@@ -62,7 +63,7 @@ impl Upstream {
                     Err(failure) => {
                         // What waits behind is sent again with what failed.
                         self.waiting.replace(Array::new());
-                        driver.post_failed(self.connection, failure.floor_ms);
+                        driver.post_failed(self.connection, &failure);
                     }
                 }
             }

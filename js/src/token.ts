@@ -1,0 +1,52 @@
+// The user's token, or their function that gives one: asked, checked, and how long it is good.
+
+import type { Options } from "./api.js";
+import { LonghaulError } from "./errors.js";
+
+const reasons = ["initial", "expiring", "rejected"] as const;
+
+/** As rule C9 has it. */
+const token = /^[\x21-\x7e]{1,8192}$/;
+
+export const tokenHint = "a token is a string of 1 to 8192 visible ASCII characters, such as a JWT";
+
+export function isToken(text: unknown): text is string {
+  return typeof text === "string" && token.test(text);
+}
+
+/** Rejects with a LonghaulError `token_unavailable`. A string that was refused has no successor. */
+export async function askToken(
+  given: Options["token"],
+  reason: number,
+): Promise<{ text: string; livesMs?: number | undefined }> {
+  if (typeof given === "string") {
+    if (reason === 0) return { text: given };
+    throw unavailable("the token is a string, and the hub did not accept it", {
+      hint: "pass a function that gets a fresh one",
+    });
+  }
+  let text: unknown;
+  try {
+    text = await given?.(reasons[reason] ?? "rejected");
+  } catch (cause) {
+    throw unavailable(`the token function failed: ${String(cause)}`, { cause });
+  }
+  if (!isToken(text)) throw unavailable("the token function gave no token", { hint: tokenHint });
+  return { text, livesMs: livesMs(text) };
+}
+
+function unavailable(message: string, options: { hint?: string; cause?: unknown }): LonghaulError {
+  return new LonghaulError("token_unavailable", message, options);
+}
+
+/** How long a JWT is good from now, by our clock; by its own two times where that is off. Undefined where nobody knows. */
+function livesMs(text: string): number | undefined {
+  try {
+    const claims = text.split(".")[1]?.replaceAll("-", "+").replaceAll("_", "/");
+    const { exp, iat } = JSON.parse(atob(claims ?? ""));
+    for (const ms of [exp * 1_000 - Date.now(), (exp - iat) * 1_000]) if (ms > 0) return ms;
+  } catch {
+    // Not a JWT.
+  }
+  return undefined;
+}

@@ -1,0 +1,159 @@
+// Tokens in a real page, before a gate that wants them and the real hub behind it.
+
+import type { Page } from "@playwright/test";
+import type * as api from "longhaul";
+import { test as base, expect, quick } from "./support/fixtures.js";
+import { type Gatekeeper, gatekeeper } from "./support/gatekeeper.js";
+
+const transports: readonly api.TransportName[] = ["websocket", "eventsource", "longpoll"];
+
+const test = base.extend<{ gate: Gatekeeper }>({
+  gate: async ({ hub }, use) => {
+    const gate = await gatekeeper(hub.url);
+    await use(gate);
+    gate.close();
+  },
+});
+
+/** A client whose token function asks the gate, as an app's would ask its back end. */
+async function open(page: Page, gate: Gatekeeper, options: api.Options = {}): Promise<void> {
+  await page.evaluate(
+    ([url, tokenUrl, options]) => {
+      const token = async (): Promise<string> => {
+        const response = await fetch(tokenUrl);
+        if (!response.ok) throw new Error(`HTTP ${response.status}`);
+        return response.text();
+      };
+      globalThis.opened = longhaul.open(url, { ...options, token });
+      globalThis.recorded = longhaul.record(opened.client, "a", { from: "start" });
+    },
+    [gate.url, gate.tokenUrl, { ...quick, ...options }] as const,
+  );
+}
+
+const reaches = (page: Page, state: api.Status["state"]): Promise<api.Status> =>
+  page.evaluate((state) => longhaul.reaches(opened.client, state), state);
+
+const publish = (page: Page, from: number): Promise<api.Ack[]> =>
+  page.evaluate((from) => longhaul.publishMany(opened.client, "a", from, 3, "me"), from);
+
+const heard = async (page: Page, count: number): Promise<number[]> => {
+  await page.waitForFunction((count) => recorded.log.length >= count, count);
+  return page.evaluate(() => recorded.log.map(({ data }) => data.n));
+};
+
+for (const transport of transports) {
+  test(`${transport}: every request shows the token, and a revoked one is replaced once`, async ({
+    gate,
+    page,
+  }) => {
+    await open(page, gate, { transports: [transport] });
+    await reaches(page, "connected");
+    await publish(page, 1);
+    expect(await heard(page, 3)).toEqual([1, 2, 3]);
+    expect(gate.calls()).toBe(1);
+    gate.revoke();
+    await publish(page, 4);
+    expect(await heard(page, 6)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(gate.calls()).toBe(2);
+    expect(await reaches(page, "connected")).toMatchObject({ transport });
+    const states = await page.evaluate(() => opened.statuses.map(({ state }) => state));
+    expect(states).not.toContain("unauthorized");
+    const ways = new Set(gate.shown().map(({ way }) => way));
+    if (transport === "websocket") expect([...ways]).toEqual(["hello"]);
+    else expect(ways).toContain("/v1/publish");
+    for (const way of ways) expect(way).not.toContain("token");
+  });
+
+  test(`c9: ${transport}: a token is renewed in time, without a moment offline`, async ({ gate, page }) => {
+    gate.give("good", 4_000);
+    await open(page, gate, { transports: [transport] });
+    await reaches(page, "connected");
+    gate.give("good");
+    await expect.poll(() => new Set(gate.shown().map(({ token }) => token)).size).toBe(2);
+    await publish(page, 1);
+    expect(await heard(page, 3)).toEqual([1, 2, 3]);
+    const seen = await page.evaluate(() => ({
+      states: opened.statuses.map(({ state }) => state),
+      reconnects: opened.client.metrics().reconnects,
+    }));
+    expect(seen).toEqual({ states: expect.not.arrayContaining(["waiting"]), reconnects: 0 });
+    if (transport === "websocket") expect(gate.shown().at(-1)?.way).toBe("auth");
+  });
+}
+
+test("s56: refused twice, the client says so, keeps the rows, and goes on after the login", async ({
+  gate,
+  page,
+}) => {
+  await open(page, gate);
+  await reaches(page, "connected");
+  gate.give("useless");
+  gate.revoke();
+  const status = await reaches(page, "unauthorized");
+  expect(status).toMatchObject({ reason: { code: "unauthorized", closeCode: 4401 } });
+  expect(gate.calls()).toBe(2);
+  await page.evaluate(async () => {
+    for (let n = 1; n <= 3; n++) await opened.client.topic("a").publish({ by: "me", n });
+  });
+  const advice = await page.evaluate(async () => (await opened.client.diagnose()).advice);
+  expect(advice).toContain("token");
+  expect(gate.calls(), "diagnosing asks for no token").toBe(2);
+  gate.give("good");
+  await page.evaluate(() => opened.client.reconnect());
+  expect(await heard(page, 3)).toEqual([1, 2, 3]);
+  const { outboxRows, deadLetters } = await page.evaluate(() => opened.client.metrics());
+  expect({ outboxRows, deadLetters }).toEqual({ outboxRows: 0, deadLetters: 0 });
+});
+
+test("s56: a token endpoint that is down is told, not hammered, and waited for", async ({ gate, page }) => {
+  gate.give("nothing");
+  await open(page, gate);
+  const status = await reaches(page, "waiting");
+  expect(status).toMatchObject({ reason: { code: "token_unavailable", closeCode: 4012 } });
+  expect((status as { retryAtMs: number }).retryAtMs - Date.now()).toBeGreaterThan(20_000);
+  expect(gate.calls()).toBe(1);
+  expect(await page.evaluate(() => opened.errors.map(({ code }) => code))).toEqual(["token_unavailable"]);
+  gate.give("good");
+  await page.evaluate(() => opened.client.reconnect());
+  await reaches(page, "connected");
+  await publish(page, 1);
+});
+
+test("a token that is a string is shown, and once refused is not shown for ever", async ({ gate, page }) => {
+  const token = await (await fetch(gate.tokenUrl)).text();
+  await page.evaluate(
+    ([url, options]) => {
+      globalThis.opened = longhaul.open(url, options);
+    },
+    [gate.url, { ...quick, token }] as const,
+  );
+  await reaches(page, "connected");
+  gate.revoke();
+  const status = await reaches(page, "unauthorized");
+  expect(status).toMatchObject({ reason: { code: "unauthorized" } });
+  const [error] = await page.evaluate(() => opened.errors);
+  expect(error).toMatchObject({ code: "token_unavailable" });
+});
+
+test("what is no token is refused at the call, or told as an error where a function gave it", async ({
+  gate,
+  page,
+}) => {
+  const seen = await page.evaluate(async (url) => {
+    const codes: string[] = [];
+    for (const token of ["", "two words", "x".repeat(8_193), "ü", 7]) {
+      try {
+        longhaul.connect(url, { token: token as string });
+      } catch (error) {
+        codes.push((error as api.LonghaulError).code);
+      }
+    }
+    const { client, errors } = longhaul.open(url, { token: () => "two words" });
+    await longhaul.reaches(client, "waiting");
+    await client.close();
+    return { codes, errors: errors.map(({ code }) => code) };
+  }, gate.url);
+  expect(seen.codes).toEqual(Array.from({ length: 5 }, () => "option_invalid"));
+  expect(seen.errors).toEqual(["token_unavailable"]);
+});
