@@ -59,7 +59,7 @@ impl Client {
             session: None,
             hub_limits: HubLimits::default(),
             subscriptions: Subscriptions::default(),
-            outbox: Outbox::new(producer, config.outbox),
+            outbox: Outbox::new(producer, config.outbox, config.backoff),
             tokens: Tokens::new(config.has_tokens),
             metrics: Metrics::default(),
         }
@@ -162,6 +162,12 @@ impl Client {
             Event::Deadline => {
                 self.connection.tick(turn);
                 self.outbox.tick(now, &mut self.metrics, effects);
+                if let Some(connection) = self.connection.established()
+                    && self.outbox.is_post_overdue(now)
+                {
+                    effects.push(Effect::AbandonPosts { connection });
+                    self.outbox.post_failed(now, 0, &mut self.rng);
+                }
             }
             Event::Opened { connection } => self.connection.opened(turn, connection),
             Event::Answered { connection } => self.connection.answered(turn, connection),
@@ -186,7 +192,7 @@ impl Client {
             Event::Woke => self.connection.woke(turn),
             Event::Slept { ms } => {
                 turn.tokens.slept(ms);
-                self.connection.woke(turn);
+                self.connection.slept(turn);
             }
             Event::Token { text, lives_ms } => {
                 turn.tokens.given(now, text, lives_ms, turn.rng);
@@ -196,6 +202,7 @@ impl Client {
                 turn.tokens.failed(now, turn.rng);
                 self.connection.no_token(turn, detail);
             }
+            Event::Suspend => self.connection.suspend(turn),
             Event::Close => self.connection.close(turn),
             // The door has led these elsewhere.
             Event::Messages { .. }
@@ -208,18 +215,28 @@ impl Client {
         if self.connection.established().is_some() {
             self.tokens.renew(now, effects);
         }
-        self.follow(before, effects);
+        self.follow(now, before, effects);
     }
 
     /// Publications go over the established connection, and all of them again where that is another one than before.
-    fn follow(&mut self, before: Option<ConnectionId>, effects: &mut Vec<Effect>) {
+    fn follow(&mut self, now: Time, before: Option<ConnectionId>, effects: &mut Vec<Effect>) {
         let established = self.connection.established();
         if established != before {
             self.outbox.connection_lost();
         }
         if let Some(connection) = established {
-            self.outbox.pump(connection, &mut self.metrics, effects);
+            self.pump(now, connection, effects);
         }
+    }
+
+    fn pump(&mut self, now: Time, connection: ConnectionId, effects: &mut Vec<Effect>) {
+        let is_posting = !self.connection.greeted().any(|each| each == connection);
+        self.outbox.pump(
+            connection,
+            is_posting.then_some(now),
+            &mut self.metrics,
+            effects,
+        );
     }
 
     fn messages(
@@ -233,7 +250,7 @@ impl Client {
         if self.connection.established() != Some(connection) {
             return;
         }
-        self.connection.heard(now);
+        self.connection.heard(now, effects);
         let is_hole = self
             .subscriptions
             .receive(connection, no, run, &mut self.metrics, effects);
@@ -270,19 +287,19 @@ impl Client {
                 } else {
                     self.give_up(now, connection, "a second welcome", effects);
                 }
-                self.follow(before, effects);
+                self.follow(now, before, effects);
             }
             Ok(ToClient::Close { code, reason }) => {
                 let turn = turn!(self, now, effects);
                 let reason = Reason::new(code, reason);
                 self.connection.end(turn, connection, &reason, 0, true);
-                self.follow(before, effects);
+                self.follow(now, before, effects);
             }
             Ok(_) if before != Some(connection) => {
                 self.give_up(now, connection, "a record before the welcome", effects);
             }
             Ok(record) => {
-                self.connection.heard(now);
+                self.connection.heard(now, effects);
                 self.routed(now, connection, record, effects);
             }
             Err(error) => self.give_up(now, connection, error.field(), effects),
@@ -325,7 +342,7 @@ impl Client {
                 };
                 self.outbox
                     .settle(now, producer, n, outcome, &mut self.metrics, effects);
-                self.outbox.pump(connection, &mut self.metrics, effects);
+                self.pump(now, connection, effects);
             }
             ToClient::Nack {
                 producer,
@@ -335,7 +352,7 @@ impl Client {
             } => {
                 self.outbox
                     .send_again(now, producer, n, code == "busy", &mut self.rng);
-                self.outbox.pump(connection, &mut self.metrics, effects);
+                self.pump(now, connection, effects);
             }
             ToClient::Nack {
                 producer,
@@ -349,7 +366,7 @@ impl Client {
                 };
                 self.outbox
                     .settle(now, producer, n, outcome, &mut self.metrics, effects);
-                self.outbox.pump(connection, &mut self.metrics, effects);
+                self.pump(now, connection, effects);
             }
             ToClient::Ping { t } => self.ping(connection, t, effects),
             ToClient::Pong { t } => self.connection.pong(turn!(self, now, effects), t),
@@ -391,7 +408,7 @@ impl Client {
                 self.metrics.publications += 1;
                 effects.push(Effect::Queued { request, row });
                 if let Some(connection) = self.connection.established() {
-                    self.outbox.pump(connection, &mut self.metrics, effects);
+                    self.pump(now, connection, effects);
                 }
             }
             Err(why) => effects.push(Effect::PublishRefused { request, why }),
@@ -409,7 +426,7 @@ impl Client {
         let reason = Reason::new(codes::BAD_FRAME, detail);
         let turn = turn!(self, now, effects);
         self.connection.end(turn, connection, &reason, 0, true);
-        self.follow(before, effects);
+        self.follow(now, before, effects);
     }
 }
 

@@ -26,6 +26,8 @@ pub const SUBPROTOCOL_MISSING: u16 = 4005;
 pub const NOT_A_HUB: u16 = 4009;
 /// The stream opened, but nothing came through in time.
 pub const STREAM_BUFFERED: u16 = 4011;
+/// The browser put the page to sleep.
+pub const PAGE_SUSPENDED: u16 = 4013;
 /// The hub does not serve this transport.
 pub const TRANSPORT_DISABLED: u16 = 4010;
 /// The app had no token to give.
@@ -85,6 +87,7 @@ mod tests {
             (NOT_A_HUB, "not_a_hub"),
             (STREAM_BUFFERED, "stream_buffered"),
             (REPLACED, "replaced"),
+            (PAGE_SUSPENDED, "page_suspended"),
             (TRANSPORT_DISABLED, "transport_disabled"),
             (UNAUTHORIZED, "unauthorized"),
             (TOO_MANY_CONNECTIONS, "too_many_connections"),

@@ -10,8 +10,9 @@ pub const OPEN_MS_MAX: u64 = 10_000;
 /// How long the welcome may take after the transport opened, ms. Chosen: as [`OPEN_MS_MAX`].
 pub const WELCOME_MS_MAX: u64 = 10_000;
 
-/// How long a welcome over an event stream may take after the stream opened, ms: a proxy that buffers holds it for longer. Source: browser facts, 3-5 s.
-pub const STREAM_MS_MAX: u64 = 3_000;
+/// How long an event stream may take to open and say welcome once there is a ticket for it, ms: a proxy that buffers holds it for
+/// longer, some even its head. Chosen: a fresh TLS connection on a slow line takes three.
+pub const STREAM_MS_MAX: u64 = 5_000;
 
 /// How long a transport has the field for itself before the next one joins, ms. Chosen: a slow handshake takes a second, a user waits three.
 pub const HEAD_START_MS: u64 = 1_500;
@@ -22,7 +23,7 @@ pub const HOLD_MS: u64 = 25_000;
 /// First look for a better transport after connecting on a lesser one, ms. Doubles with each.
 pub const PROBE_AFTER_MS: u64 = 5_000;
 
-/// Longest interval between looks, ms: back on the better one within 30 s.
+/// Longest interval from look to look at the same transport, ms: with the 10 s that a look may take, back on the better one within 30 s.
 pub const PROBE_AFTER_MS_MAX: u64 = 20_000;
 
 /// A better transport that is lost within this time after the move was not better, ms.
@@ -36,6 +37,9 @@ pub const WINDOW_ROWS_MAX: usize = 256;
 
 /// Payload bytes on their way without a verdict (rule C8), so that a socket's send buffer stays small.
 pub const WINDOW_BYTES_MAX: u64 = 256 * 1024;
+
+/// How long a post may go without a verdict, ms. Chosen: longer than the 10 s that the hub gives a body (rule T5).
+pub const POST_MS_MAX: u64 = 15_000;
 
 /// Messages that arrived ahead of a hole, kept per subscription: runs. Past it they are dropped and come again with the repair.
 pub const HELD_RUNS_MAX: usize = 256;

@@ -20,6 +20,16 @@ use crate::turn::Turn;
 /// After the browser says `online` or wakes, the next attempt comes within this time, ms. Chosen: every page on the network hears it at once.
 const ONLINE_SPREAD_MS: u64 = 250;
 
+/// After the browser puts the page to sleep, the next attempt comes after this time of being awake, ms, should nothing tell that it is
+/// back. Chosen: no attempt is made on the way into sleep.
+const SUSPENDED_MS: u64 = 1_000;
+
+/// An end of a link that is noticed later than this, ms, means that the page slept. Chosen: as for heartbeats.
+const LATE_MS: u64 = 2_000;
+
+/// From the failure of a look to the next one, ms, at least. Chosen: a network that refuses at once is not asked in a loop.
+const LOOK_MS_MIN: u64 = 1_000;
+
 /// Attempts at one address before the next address has its turn.
 const ATTEMPTS_EACH: u32 = 2;
 
@@ -294,7 +304,15 @@ impl Connection {
         let hold_ms = welcome.hold_ms.unwrap_or(HOLD_MS).min(HOLD_MS);
         let heartbeat = match winner.transport {
             Transport::WebSocket => Heartbeat::new(turn.now, policy, Some(rtt_ms)),
-            Transport::EventSource => Heartbeat::listening(turn.now, policy, Some(rtt_ms)),
+            Transport::EventSource => {
+                // What sounds there is the hub's ping, which no option of ours makes more frequent.
+                let interval_ms = welcome.ping_ms.unwrap_or(0).max(policy.interval_ms);
+                let policy = HeartbeatPolicy {
+                    interval_ms,
+                    ..policy
+                };
+                Heartbeat::listening(turn.now, policy, Some(rtt_ms))
+            }
             Transport::LongPoll => {
                 let interval_ms = hold_ms.max(policy.interval_ms);
                 Heartbeat::listening(
@@ -385,9 +403,11 @@ impl Connection {
         self.backoff.told(ms);
     }
 
-    pub(crate) fn heard(&mut self, now: Time) {
-        if let State::Connected { link, .. } = &mut self.state {
-            link.heartbeat.heard(now);
+    pub(crate) fn heard(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if let State::Connected { link, .. } = &mut self.state
+            && let Beat::Ping(t) = link.heartbeat.heard(now)
+        {
+            effects.push(ping(link.id, t));
         }
     }
 
@@ -464,10 +484,12 @@ impl Connection {
             Some(successor)
                 if codes::comes_back(reason.close_code) && !reason.is_unauthorized() =>
             {
+                let mut waiting = self.negotiation.order(0);
+                waiting.retain(|transport| *transport != successor.transport);
                 self.state = State::Racing {
                     links: vec![successor],
-                    waiting: Vec::new(),
-                    next_joins: turn.now,
+                    waiting,
+                    next_joins: turn.now.plus(HEAD_START_MS),
                     reason: Some(reason.clone()),
                 };
                 turn.effects.push(Effect::StatusChanged);
@@ -490,7 +512,11 @@ impl Connection {
                 next_look,
                 ..
             } => {
-                *next_look = self.negotiation.next_probe(turn.now, live.transport);
+                let look = self.negotiation.next_probe(link.begun, live.transport);
+                *next_look = look.map(|at| at.max(turn.now.plus(LOOK_MS_MIN)));
+                if is_answer(failure.close_code) {
+                    live.heartbeat.heard(turn.now);
+                }
                 if failure.is_unauthorized() {
                     turn.tokens.refused();
                     turn.tokens.clear(turn.now, turn.effects);
@@ -546,13 +572,16 @@ impl Connection {
 
     pub(crate) fn tick(&mut self, turn: &mut Turn<'_>) {
         let now = turn.now;
-        let over: Vec<(ConnectionId, u16)> = self
+        let over: Vec<(ConnectionId, u16, u64)> = self
             .links()
             .filter(|link| now >= link.deadline())
-            .map(|link| (link.id, link.time_out()))
+            .map(|link| (link.id, link.time_out(), now.since(link.deadline())))
             .collect();
-        for (connection, code) in over {
+        for (connection, code, late_ms) in over {
             self.end(turn, connection, &Reason::of(code), 0, true);
+            if late_ms > LATE_MS {
+                self.hurry(turn);
+            }
         }
         match &mut self.state {
             State::Waiting { until, .. } if now >= *until => self.attempt(turn, None),
@@ -582,7 +611,13 @@ impl Connection {
         match beat {
             Beat::Rest => {}
             Beat::Ping(t) => turn.effects.push(ping(connection, t)),
-            Beat::Renew => self.is_outdated = true,
+            Beat::Renew => match &self.state {
+                // An answer at once is the sign of life.
+                State::Connected { link, .. } if link.transport == Transport::LongPoll => {
+                    turn.poll(link.id, 0);
+                }
+                _ => self.is_outdated = true,
+            },
             Beat::Dead => {
                 turn.metrics.missed_heartbeats += 1;
                 self.end(
@@ -680,11 +715,43 @@ impl Connection {
                 let (id, beat) = (link.id, link.heartbeat.probe(turn.now));
                 self.beat(turn, id, beat);
             }
-            State::Waiting { until, .. } if self.is_online => {
-                *until = (*until).min(turn.now.plus(turn.rng.u64(0..=ONLINE_SPREAD_MS)));
-            }
+            State::Waiting { .. } if self.is_online => self.hurry(turn),
             _ => {}
         }
+    }
+
+    fn hurry(&mut self, turn: &mut Turn<'_>) {
+        if let State::Waiting { until, .. } = &mut self.state {
+            *until = (*until).min(turn.now.plus(turn.rng.u64(0..=ONLINE_SPREAD_MS)));
+        }
+    }
+
+    /// The page has slept: what was opening before that is dead, and nobody's fault.
+    pub(crate) fn slept(&mut self, turn: &mut Turn<'_>) {
+        if let State::Racing { .. } = self.state {
+            self.let_all_go(turn, codes::REPLACED);
+            self.attempt(turn, None);
+        } else {
+            self.woke(turn);
+        }
+    }
+
+    /// The page goes to sleep. An open connection would keep it from being cached, or be dead when it is back.
+    pub(crate) fn suspend(&mut self, turn: &mut Turn<'_>) {
+        match &self.state {
+            State::Connected { link, .. } => {
+                self.backoff.was_useful_for(turn.now.since(link.since));
+                self.attempt = 1;
+            }
+            State::Racing { .. } => {}
+            _ => return,
+        }
+        self.let_all_go(turn, codes::PAGE_SUSPENDED);
+        self.state = State::Waiting {
+            until: turn.now.plus(SUSPENDED_MS),
+            reason: Reason::of(codes::PAGE_SUSPENDED),
+        };
+        turn.effects.push(Effect::StatusChanged);
     }
 
     pub(crate) fn close(&mut self, turn: &mut Turn<'_>) {
@@ -849,8 +916,21 @@ impl Connection {
     }
 }
 
+/// Whether a hub has said so: then the way to it is alive.
+fn is_answer(close_code: u16) -> bool {
+    !matches!(
+        close_code,
+        codes::CONNECTION_LOST
+            | codes::OPEN_TIMEOUT
+            | codes::WELCOME_TIMEOUT
+            | codes::SUBPROTOCOL_MISSING
+            | codes::NOT_A_HUB
+            | codes::STREAM_BUFFERED
+    )
+}
+
 /// A reason with the least time to wait that HTTP told beside it, as rule R1 has it.
-fn with_floor(reason: &str, floor_ms: u64) -> String {
+pub(crate) fn with_floor(reason: &str, floor_ms: u64) -> String {
     let mut words = String::from(reason);
     if floor_ms > 0 {
         words.push_str(" retry=");

@@ -52,6 +52,11 @@ pub enum Effect {
         /// Whose payload.
         row: RowNo,
     },
+    /// Give up the posts of publications that are under way: they hang. Nothing follows.
+    AbandonPosts {
+        /// Where.
+        connection: ConnectionId,
+    },
     /// Close a transport and forget it at once: its close event may never come.
     Abandon {
         /// Which.

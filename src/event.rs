@@ -11,7 +11,7 @@ pub enum Event<'a> {
     Start,
     /// The deadline of [`crate::Client::deadline`] has come. Early or late calls are harmless.
     Deadline,
-    /// A transport opened, and the peer speaks our subprotocol.
+    /// A socket opened, and the peer speaks our subprotocol; or there is a ticket for a stream, which is on its way.
     Opened {
         /// Which.
         connection: ConnectionId,
@@ -82,13 +82,15 @@ pub enum Event<'a> {
     Reconnect,
     /// The browser's guess whether there is a network. A hint: it never stops an attempt.
     Online(bool),
-    /// The page may have slept: it was hidden, frozen or in the back-forward cache, or the clock jumped.
+    /// The page may have slept, or the network changed: it was hidden, frozen or in the back-forward cache.
     Woke,
     /// The machine slept: the wall clock went so much further than the one that the client is given.
     Slept {
         /// By how much, ms.
         ms: u64,
     },
+    /// The page goes to sleep: it is frozen, put into the back-forward cache, or left. What is open would die unseen.
+    Suspend,
     /// The app gave a token.
     Token {
         /// 1 to 8,192 visible ASCII characters.

@@ -8,8 +8,8 @@ use crate::time::Time;
 /// A deadline noticed later than this, ms, means that timers were stopped. Chosen: above the 1 s to which hidden tabs are throttled.
 const LATE_MS: u64 = 2_000;
 
-/// How long the pong to a probe may take, ms. Chosen: a user waits this long after opening the lid.
-const PROBE_MS: u64 = 5_000;
+/// How long the answer to a probe may take, ms. Chosen: with the wait before the next attempt, all is well 5 s after a wake.
+const PROBE_MS: u64 = 3_000;
 
 /// Data extends the wait for a pong to at most so many times as long (rule B2).
 const EXTENSION: u64 = 3;
@@ -48,6 +48,11 @@ enum Wait {
     Sound {
         within_ms: u64,
     },
+    /// The same, but asked anew: something must come until then.
+    Sign {
+        until: Time,
+        within_ms: u64,
+    },
 }
 
 impl Heartbeat {
@@ -81,12 +86,20 @@ impl Heartbeat {
             Wait::NextPing { at } => at,
             Wait::Pong { until, .. } => until,
             Wait::Sound { within_ms } => self.heard.plus(within_ms),
+            Wait::Sign { until, .. } => until,
         }
     }
 
-    /// Something arrived.
-    pub(crate) fn heard(&mut self, now: Time) {
+    /// Something arrived. A ping that is due goes out with it: the timer of a hidden page may be a minute late, and a hub
+    /// that sends messages sends no pings for us to answer (rule B3).
+    pub(crate) fn heard(&mut self, now: Time) -> Beat {
         self.heard = now;
+        match self.wait {
+            Wait::NextPing { at } if now >= at => return self.ping(now, self.policy.timeout_ms),
+            Wait::Sign { within_ms, .. } => self.wait = Wait::Sound { within_ms },
+            _ => {}
+        }
+        Beat::Rest
     }
 
     /// A pong arrived. True if it answers the ping that we wait for.
@@ -106,12 +119,13 @@ impl Heartbeat {
 
     /// Asks the peer for a sign of life now, with a short wait.
     pub(crate) fn probe(&mut self, now: Time) -> Beat {
-        if let Wait::Sound { .. } = self.wait {
-            // Judged anew from here: what silence there was, the page may have slept through.
-            self.heard = now;
+        let wait_ms = self.policy.timeout_ms.min(PROBE_MS);
+        if let Wait::Sound { within_ms } | Wait::Sign { within_ms, .. } = self.wait {
+            let until = now.plus(wait_ms);
+            self.wait = Wait::Sign { until, within_ms };
             return Beat::Renew;
         }
-        self.ping(now, self.policy.timeout_ms.min(PROBE_MS))
+        self.ping(now, wait_ms)
     }
 
     /// What is due.
@@ -139,7 +153,7 @@ impl Heartbeat {
                     Beat::Dead
                 }
             }
-            Wait::Sound { .. } => Beat::Dead,
+            Wait::Sound { .. } | Wait::Sign { .. } => Beat::Dead,
         }
     }
 
@@ -204,7 +218,23 @@ mod tests {
         assert_eq!(h.tick(T0.plus(55_000)), Beat::Dead);
         let woke = T0.plus(7_200_000);
         assert_eq!(h.tick(woke), Beat::Renew);
-        assert_eq!(h.deadline(), woke.plus(35_000));
+        assert_eq!(h.deadline(), woke.plus(PROBE_MS));
+        h.heard(woke.plus(PROBE_MS));
+        assert_eq!(h.deadline(), woke.plus(PROBE_MS + 35_000));
+        assert_eq!(h.probe(woke.plus(4_000)), Beat::Renew);
+        assert_eq!(h.tick(woke.plus(4_000 + PROBE_MS)), Beat::Dead);
+    }
+
+    #[test]
+    fn s52_what_arrives_sends_the_ping_that_a_stopped_timer_did_not() {
+        let mut h = heartbeat();
+        assert_eq!(h.heard(T0.plus(24_999)), Beat::Rest);
+        let sent = T0.plus(26_000);
+        assert_eq!(h.heard(sent), Beat::Ping(sent));
+        assert_eq!(h.heard(T0.plus(27_000)), Beat::Rest, "one is on its way");
+        assert!(h.pong(T0.plus(28_000), sent.0));
+        assert_eq!(h.heard(T0.plus(52_999)), Beat::Rest);
+        assert!(matches!(h.heard(T0.plus(53_000)), Beat::Ping(_)));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::turn::Turn;
 pub(crate) struct Link {
     pub(crate) id: ConnectionId,
     pub(crate) transport: Transport,
-    begun: Time,
+    pub(crate) begun: Time,
     stage: Stage,
 }
 
@@ -61,7 +61,7 @@ impl Link {
         }
     }
 
-    /// The transport is open.
+    /// The socket is open, or the stream has its ticket.
     pub(crate) fn opened(&mut self, turn: &mut Turn<'_>) {
         if let Stage::AwaitingWelcome { .. } = self.stage {
             return;
@@ -128,9 +128,7 @@ impl Link {
             (codes::OPEN_TIMEOUT | codes::WELCOME_TIMEOUT, _) => TriedOutcome::Silent,
             (codes::STREAM_BUFFERED, _) => TriedOutcome::Buffered,
             (codes::CONNECTION_LOST, Stage::Opening { .. }) => TriedOutcome::Blocked,
-            (codes::CONNECTION_LOST, _) if self.transport == Transport::LongPoll => {
-                TriedOutcome::Blocked
-            }
+            (codes::CONNECTION_LOST, _) if !self.transport.is_duplex() => TriedOutcome::Blocked,
             (codes::CONNECTION_LOST | codes::SUBPROTOCOL_MISSING, _) => {
                 TriedOutcome::OpenedThenClosed
             }

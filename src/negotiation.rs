@@ -137,14 +137,17 @@ impl Negotiation {
         self.next_probe(now, transport)
     }
 
-    /// When to look for something better than `transport`: soon at first, then at growing intervals, and rarely
+    /// When to look for something better than `transport` after one that began `now`: soon at first, then at growing intervals, and rarely
     /// where a better one was lost again soon after each move.
     pub(crate) fn next_probe(&mut self, now: Time, transport: Transport) -> Option<Time> {
         self.better(transport)?;
+        // They take turns, so that each has its own within the interval.
+        let better = self.allowed().take_while(|each| *each != transport);
+        let turns = u64::try_from(better.count()).unwrap_or(1).max(1);
         let ms = if self.flaps > 0 {
             PROBE_AFTER_MS_MAX << self.flaps.min(4)
         } else {
-            (PROBE_AFTER_MS << self.probes.min(4)).min(PROBE_AFTER_MS_MAX)
+            (PROBE_AFTER_MS << self.probes.min(4)).min(PROBE_AFTER_MS_MAX / turns)
         };
         Some(now.plus(ms.min(PROBE_FLAPPED_MS_MAX)))
     }

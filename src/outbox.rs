@@ -4,7 +4,10 @@
 
 use std::collections::VecDeque;
 
-use crate::config::{OutboxLimits, WINDOW_BYTES_MAX, WINDOW_ROWS_MAX};
+use crate::backoff::Backoff;
+use crate::codes;
+use crate::config::{BackoffPolicy, OutboxLimits, POST_MS_MAX, WINDOW_BYTES_MAX, WINDOW_ROWS_MAX};
+use crate::connection::with_floor;
 use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::event::{HubLimits, NewPublication};
 use crate::frame::Publish;
@@ -40,11 +43,15 @@ pub(crate) struct Outbox {
     rows_on_their_way: usize,
     bytes_on_their_way: u64,
     busy_until: Option<Time>,
+    /// Of posts that have failed.
+    backoff: Backoff,
+    /// When the posts under way have gone without a verdict for too long.
+    post_until: Option<Time>,
     next_expiry: Option<Time>,
 }
 
 impl Outbox {
-    pub(crate) fn new(producer: String, limits: OutboxLimits) -> Self {
+    pub(crate) fn new(producer: String, limits: OutboxLimits, backoff: BackoffPolicy) -> Self {
         Self {
             producer,
             limits,
@@ -54,6 +61,8 @@ impl Outbox {
             rows_on_their_way: 0,
             bytes_on_their_way: 0,
             busy_until: None,
+            backoff: Backoff::new(backoff),
+            post_until: None,
             next_expiry: None,
         }
     }
@@ -67,10 +76,8 @@ impl Outbox {
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        match (self.busy_until, self.next_expiry) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        }
+        let paused = earlier(self.busy_until, self.post_until);
+        earlier(paused, self.next_expiry)
     }
 
     pub(crate) fn add(
@@ -133,8 +140,25 @@ impl Outbox {
         n
     }
 
-    /// Sends what the window allows, in order.
+    /// Sends what the window allows, in order. What goes out in posts, `posting_at`, is watched: nothing else tells that one hangs.
     pub(crate) fn pump(
+        &mut self,
+        connection: ConnectionId,
+        posting_at: Option<Time>,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.send_what_fits(connection, metrics, effects);
+        self.post_until = posting_at
+            .filter(|_| self.rows_on_their_way > 0)
+            .map(|now| self.post_until.unwrap_or(now.plus(POST_MS_MAX)));
+    }
+
+    pub(crate) fn is_post_overdue(&self, now: Time) -> bool {
+        self.post_until.is_some_and(|until| now >= until)
+    }
+
+    fn send_what_fits(
         &mut self,
         connection: ConnectionId,
         metrics: &mut Metrics,
@@ -182,13 +206,16 @@ impl Outbox {
         self.rows_on_their_way = 0;
         self.bytes_on_their_way = 0;
         self.busy_until = None;
+        self.post_until = None;
     }
 
-    /// A post failed: what was in it is sent again after a while, half to all of it by chance and over the hub's floor.
+    /// A post failed: what was in it is sent again after a while, as attempts to connect are, and over the hub's floor.
     pub(crate) fn post_failed(&mut self, now: Time, floor_ms: u64, rng: &mut fastrand::Rng) {
         self.connection_lost();
-        let ms = floor_ms.saturating_add(rng.u64(BUSY_MS / 2..=BUSY_MS));
-        self.busy_until = Some(now.plus(ms));
+        let words = with_floor("", floor_ms);
+        // One client's own matter: others may have other proxies before them.
+        let until = self.backoff.next(now, codes::REPLACED, &words, rng);
+        self.busy_until = Some(until);
     }
 
     /// The hub's final word on a row.
@@ -204,6 +231,8 @@ impl Outbox {
         if producer != self.producer {
             return;
         }
+        self.backoff.forget();
+        self.post_until = None;
         let Some(row) = self.remove(n) else { return };
         if let Outcome::Acked { .. } = outcome {
             metrics.acks += 1;

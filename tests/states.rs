@@ -137,6 +137,7 @@ fn events() -> Vec<(&'static str, Act)> {
         ("reconnect", |rig| rig.handle(Event::Reconnect)),
         ("woke", |rig| rig.handle(Event::Woke)),
         ("slept", |rig| rig.handle(Event::Slept { ms: 7_200_000 })),
+        ("suspend", |rig| rig.handle(Event::Suspend)),
         ("a token", |rig| {
             rig.handle(Event::Token {
                 text: "t",

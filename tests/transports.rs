@@ -10,8 +10,8 @@
 mod common;
 
 use Transport::{EventSource, LongPoll, WebSocket};
-use common::{EPOCH, Rig, sent};
-use longhaul::config::{Config, HEAD_START_MS, STREAM_MS_MAX};
+use common::{EPOCH, Rig, abandoned, opened, polls, sent};
+use longhaul::config::{Config, HEAD_START_MS, POST_MS_MAX, STREAM_MS_MAX};
 use longhaul::ids::{ConnectionId, From};
 use longhaul::{Effect, Event, Status, Transport, TriedOutcome};
 
@@ -21,35 +21,6 @@ fn rig(worked: Option<Transport>) -> Rig {
         worked,
         ..Config::default()
     })
-}
-
-/// The transports that these effects open, with their ids.
-fn opened(effects: &[Effect]) -> Vec<(u64, Transport)> {
-    let opened = effects.iter().filter_map(|effect| match effect {
-        Effect::Open {
-            connection,
-            transport,
-            ..
-        } => Some((connection.0, *transport)),
-        _ => None,
-    });
-    opened.collect()
-}
-
-fn abandoned(effects: &[Effect]) -> Vec<u64> {
-    let abandoned = effects.iter().filter_map(|effect| match effect {
-        Effect::Abandon { connection, .. } => Some(connection.0),
-        _ => None,
-    });
-    abandoned.collect()
-}
-
-fn polls(effects: &[Effect]) -> Vec<&str> {
-    let polls = effects.iter().filter_map(|effect| match effect {
-        Effect::Poll { records, .. } => Some(records.as_str()),
-        _ => None,
-    });
-    polls.collect()
 }
 
 fn welcome(rig: &mut Rig, connection: u64) -> Vec<Effect> {
@@ -184,6 +155,69 @@ fn t3_a_poll_begins_with_hold_0_and_each_answer_leads_to_the_next_poll_from_the_
     rig.record(connection, &format!("subscribed 1 {EPOCH} 2 2 3"));
     let (run, effects) = rig.messages(connection, no, 3, 1);
     assert_eq!(effects, [Effect::Deliver { no, run, skip: 0 }]);
+}
+
+#[test]
+fn t1_posts_that_keep_failing_are_sent_again_ever_more_rarely_and_at_once_after_a_verdict() {
+    let mut rig = polling();
+    let connection = ConnectionId(3);
+    let mut waits = Vec::new();
+    rig.publish("a");
+    for _ in 0..12 {
+        rig.handle(Event::PostFailed {
+            connection,
+            floor_ms: 0,
+        });
+        let failed = rig.now;
+        while sent(&rig.at_deadline()).is_empty() {
+            rig.handle(Event::Answered { connection });
+        }
+        waits.push(rig.now.since(failed));
+    }
+    assert!(waits.iter().all(|ms| *ms <= 30_000), "{waits:?}");
+    assert!(
+        waits.iter().rev().take(6).sum::<u64>() > 30_000,
+        "{waits:?}"
+    );
+    let producer = rig.client.producer().to_owned();
+    rig.record(connection, &format!("ack {producer} 1 {EPOCH} 1 0"));
+    rig.publish("a");
+    rig.handle(Event::PostFailed {
+        connection,
+        floor_ms: 0,
+    });
+    let failed = rig.now;
+    assert!(!sent(&rig.at_deadline()).is_empty());
+    assert!(rig.now.since(failed) <= 1_000);
+}
+
+#[test]
+fn t1_a_post_that_hangs_is_given_up_and_sent_again_over_the_same_connection() {
+    let mut rig = polling();
+    let connection = ConnectionId(3);
+    rig.handle(Event::Answered { connection });
+    rig.publish("a");
+    let posted = rig.now;
+    let mut gave_up = None;
+    let mut again = String::new();
+    while again.is_empty() {
+        assert!(rig.now.since(posted) < 60_000, "nobody noticed");
+        rig.now = rig.client.deadline().unwrap().min(rig.now.plus(1_000));
+        let effects = rig.handle(Event::Deadline);
+        if effects.contains(&Effect::AbandonPosts { connection }) {
+            gave_up = Some(rig.now);
+        }
+        again = sent(&effects);
+        rig.handle(Event::Answered { connection });
+    }
+    assert_eq!(gave_up.unwrap().since(posted), POST_MS_MAX);
+    assert!(rig.now.since(posted) <= POST_MS_MAX + 1_000);
+    assert_eq!(transport(&rig), LongPoll);
+
+    // A socket is judged by its heartbeat.
+    let (mut rig, _) = Rig::connected();
+    rig.publish("a");
+    assert!(rig.client.deadline().unwrap().since(rig.now) > POST_MS_MAX);
 }
 
 #[test]
@@ -341,7 +375,7 @@ fn t1_a_failed_post_is_sent_again_after_a_while_and_over_the_hubs_floor() {
     }
     assert!(again.contains(" 1 0 a "));
     assert!(
-        (7_500..=8_100).contains(&rig.now.since(failed)),
+        (7_100..=8_000).contains(&rig.now.since(failed)),
         "{}",
         rig.now.since(failed)
     );

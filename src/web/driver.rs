@@ -8,10 +8,12 @@ use std::rc::{Rc, Weak};
 use gloo_timers::callback::Timeout;
 use js_sys::{Date, JsString};
 use wasm_bindgen::prelude::*;
+use web_sys::WebSocket;
 
 use super::fetch::Failure;
 use super::host::Host;
-use super::lifecycle::Lifecycle;
+use super::lifecycle::{Lifecycle, is_hidden};
+use super::websocket::Socket;
 use super::wire::Wire;
 use crate::ids::{ConnectionId, Epoch};
 use crate::{
@@ -21,6 +23,10 @@ use crate::{
 
 /// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock was set.
 const JUMP_MS: f64 = 2_000.0;
+
+/// Between looks at the clocks while the page can be seen, ms: a page that is awake again may hear of it by nothing else.
+/// Chosen: with the time that a probe has, all is well 5 s after a wake.
+const WATCH_MS: u64 = 2_000;
 
 /// Longest time-out a browser knows, ms; a longer one fires at once.
 const TIMER_MS_MAX: u64 = i32::MAX.unsigned_abs() as u64;
@@ -49,8 +55,8 @@ pub(super) struct Driver {
     armed: Cell<Option<Time>>,
     /// Kept between turns for its capacity.
     effects: RefCell<Vec<Effect>>,
-    /// A connection that the browser refused to make, to be told after the effects that asked for it.
-    refused: Cell<Option<ConnectionId>>,
+    /// A connection that the browser refused to make, or to send on, to be told after the effects that asked for it.
+    refused: Cell<Option<(ConnectionId, &'static str)>>,
     myself: Weak<Self>,
 }
 
@@ -83,11 +89,12 @@ impl Driver {
         self.client.borrow_mut().handle(now, event, &mut effects);
         self.perform(now, &mut effects);
         self.effects.replace(effects);
-        if let Some(connection) = self.refused.take() {
+        if let Some((connection, reason)) = self.refused.take() {
+            self.let_go(connection, codes::CONNECTION_LOST);
             self.drive(Event::Ended {
                 connection,
                 code: codes::CONNECTION_LOST,
-                reason: "the browser refused to open a connection to this address",
+                reason,
                 floor_ms: 0,
             });
         }
@@ -187,6 +194,10 @@ impl Driver {
         self.tell(Event::Woke);
     }
 
+    pub(super) fn suspend(&self) {
+        self.tell(Event::Suspend);
+    }
+
     /// What a post begins with.
     pub(super) fn hello(&self) -> String {
         self.client.borrow().hello()
@@ -234,7 +245,8 @@ impl Driver {
         self.armed.set(deadline);
         let timer = deadline.map(|deadline| {
             let myself = self.myself.clone();
-            let ms = deadline.since(now).min(TIMER_MS_MAX);
+            let ms_max = if is_hidden() { TIMER_MS_MAX } else { WATCH_MS };
+            let ms = deadline.since(now).min(ms_max);
             Timeout::new(ms as u32, move || {
                 if let Some(driver) = myself.upgrade() {
                     driver.armed.set(None);
@@ -274,7 +286,7 @@ impl Driver {
                 connection,
                 records,
             } => self.with_wire(connection, |wire| {
-                if let Some(s) = wire.socket() {
+                if let Some(s) = self.open_socket(wire) {
                     host.transmit(&s.socket, &records);
                 }
             }),
@@ -282,10 +294,14 @@ impl Driver {
                 connection,
                 head,
                 row,
-            } => self.with_wire(connection, |wire| match wire.socket() {
-                Some(s) => host.transmit_publication(&s.socket, &head, row.0 as f64),
-                None => host.post_publication(connection.0 as f64, &head, row.0 as f64),
+            } => self.with_wire(connection, |wire| {
+                if wire.socket().is_none() {
+                    host.post_publication(connection.0 as f64, &head, row.0 as f64);
+                } else if let Some(s) = self.open_socket(wire) {
+                    host.transmit_publication(&s.socket, &head, row.0 as f64);
+                }
             }),
+            Effect::AbandonPosts { connection } => self.with_wire(connection, Wire::abandon_posts),
             Effect::Abandon { connection, code } => self.let_go(connection, code),
             Effect::StatusChanged => self.tell_status(now),
             Effect::Deliver { no, run, skip } => host.deliver(no.0, run, skip),
@@ -336,8 +352,21 @@ impl Driver {
         let base = self.bases.get(address).map_or("", String::as_str);
         match Wire::open(transport, base, connection, records, receiver, &self.myself) {
             Ok(wire) => self.wires.borrow_mut().push(wire),
-            Err(_) => self.refused.set(Some(connection)),
+            Err(_) => {
+                let why = "the browser refused to open a connection to this address";
+                self.refused.set(Some((connection, why)));
+            }
         }
+    }
+
+    /// The socket, unless it is closing: then a browser discards what is sent without a word, and its close event may be a minute away.
+    fn open_socket<'a>(&self, wire: &'a Wire) -> Option<&'a Socket> {
+        let socket = wire.socket()?;
+        if socket.socket.ready_state() > WebSocket::OPEN {
+            self.refused.set(Some((wire.connection, "")));
+            return None;
+        }
+        Some(socket)
     }
 
     fn with_wire(&self, connection: ConnectionId, act: impl FnOnce(&Wire)) {

@@ -26,7 +26,6 @@ pub(super) struct Stream {
 
 struct Source {
     source: EventSource,
-    _opened: Closure<dyn FnMut()>,
     _failed: Closure<dyn FnMut()>,
 }
 
@@ -71,26 +70,22 @@ impl Stream {
             return;
         };
         let (connection, driver) = (self.connection, self.driver.clone());
-        let opened = Closure::<dyn FnMut()>::new(move || {
-            if let Some(driver) = driver.upgrade() {
-                driver.opened(connection);
-            }
-        });
-        let driver = self.driver.clone();
         let failed = Closure::<dyn FnMut()>::new(move || {
             // The browser would use the ticket again, which is good once: the core opens another stream instead.
             if let Some(driver) = driver.upgrade() {
                 driver.ended(connection, codes::CONNECTION_LOST, "");
             }
         });
-        source.set_onopen(Some(opened.as_ref().unchecked_ref()));
         source.set_onerror(Some(failed.as_ref().unchecked_ref()));
         source.set_onmessage(Some(receiver));
         self.source.replace(Some(Source {
             source,
-            _opened: opened,
             _failed: failed,
         }));
+        // From here on the welcome is waited for: a proxy that buffers may hold back even the head, and so the open event.
+        if let Some(driver) = self.driver.upgrade() {
+            driver.opened(self.connection);
+        }
     }
 
     fn fail(&self, code: u16) {
@@ -108,7 +103,6 @@ impl Stream {
     pub(super) fn abandon(&self) {
         self.abort.abort();
         if let Some(Source { source, .. }) = &*self.source.borrow() {
-            source.set_onopen(None);
             source.set_onerror(None);
             source.set_onmessage(None);
             source.close();

@@ -1,6 +1,6 @@
-//! Notices that the page may have slept, or that the network may have changed.
+//! Notices that the page goes to sleep or may have slept, or that the network may have changed.
 //!
-//! Each is a reason to look, never a proof: what looks open is probed, what waits is hurried.
+//! The latter are reasons to look, never proofs: what looks open is probed, what waits is hurried.
 
 use std::rc::Weak;
 
@@ -25,7 +25,10 @@ impl Lifecycle {
             match event.type_().as_str() {
                 "online" => driver.online(true),
                 "offline" => driver.online(false),
+                "pagehide" | "freeze" => driver.suspend(),
                 "visibilitychange" if is_hidden() => {}
+                // Each page has one when it is loaded.
+                "pageshow" if !property(&event, "persisted").is_truthy() => {}
                 _ => driver.woke(),
             }
         });
@@ -36,8 +39,8 @@ impl Lifecycle {
             listeners: Vec::new(),
             heard,
         };
-        lifecycle.listen(&scope, &["online", "offline", "pageshow"]);
-        lifecycle.listen(&document, &["visibilitychange", "resume"]);
+        lifecycle.listen(&scope, &["online", "offline", "pagehide", "pageshow"]);
+        lifecycle.listen(&document, &["visibilitychange", "freeze", "resume"]);
         lifecycle.listen(&network, &["change"]);
         lifecycle
     }
@@ -66,7 +69,7 @@ impl Drop for Lifecycle {
     }
 }
 
-fn is_hidden() -> bool {
+pub(super) fn is_hidden() -> bool {
     let document = property(&global().into(), "document");
     property(&document, "visibilityState")
         .as_string()

@@ -1,4 +1,6 @@
 //! What goes up beside an event stream or a poll: posts of publications, one at a time so that their order holds (rule T1).
+//!
+//! A post is one frame, so that it stays within what the hub takes, and within what a slow line carries in time.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -17,7 +19,7 @@ pub(super) struct Upstream {
     connection: ConnectionId,
     url: String,
     driver: Weak<Driver>,
-    abort: Option<AbortController>,
+    abort: RefCell<Option<AbortController>>,
     waiting: RefCell<Array>,
     is_posting: Cell<bool>,
 }
@@ -28,7 +30,7 @@ impl Upstream {
             connection,
             url: format_url(base, "v1/publish"),
             driver,
-            abort: AbortController::new().ok(),
+            abort: RefCell::new(AbortController::new().ok()),
             waiting: RefCell::new(Array::new()),
             is_posting: Cell::new(false),
         })
@@ -44,18 +46,17 @@ impl Upstream {
     }
 
     async fn run(&self) {
-        while let Some((driver, abort)) = self.driver.upgrade().zip(self.abort.as_ref()) {
-            let frames = self.waiting.replace(Array::new());
-            if frames.length() == 0 || abort.signal().aborted() {
+        while let Some((driver, abort)) = self.driver.upgrade().zip(self.abort.borrow().clone()) {
+            let next = self.waiting.borrow().shift();
+            if next.is_undefined() {
                 break;
             }
-            frames.unshift(&JsValue::from_str(&driver.hello()));
+            let frame = Array::of2(&JsValue::from_str(&driver.hello()), &next).join("\n");
             let token = driver.token();
             drop(driver);
-            let frame = frames.join("\n").into();
-            let answer = post(&self.url, token.as_deref(), &frame, &abort.signal()).await;
+            let answer = post(&self.url, token.as_deref(), &frame.into(), &abort.signal()).await;
             if abort.signal().aborted() {
-                return;
+                continue;
             }
             if let Some(driver) = self.driver.upgrade() {
                 match answer {
@@ -71,9 +72,16 @@ impl Upstream {
         self.is_posting.set(false);
     }
 
-    pub(super) fn abandon(&self) {
-        if let Some(abort) = &self.abort {
+    /// Aborts what is under way; what comes later is posted.
+    pub(super) fn give_up(&self) {
+        self.waiting.replace(Array::new());
+        if let Some(abort) = self.abort.replace(AbortController::new().ok()) {
             abort.abort();
         }
+    }
+
+    pub(super) fn abandon(&self) {
+        self.give_up();
+        self.abort.replace(None);
     }
 }

@@ -73,6 +73,12 @@ impl Wire {
         }
     }
 
+    pub(super) fn abandon_posts(&self) {
+        if let Way::Stream(_, upstream) | Way::Poll(_, upstream) = &self.way {
+            upstream.give_up();
+        }
+    }
+
     pub(super) fn abandon(self, code: u16) {
         match self.way {
             Way::Socket(socket) => socket.abandon(code),

@@ -146,3 +146,32 @@ pub fn sent(effects: &[Effect]) -> String {
     });
     texts.collect::<Vec<_>>().join("\n")
 }
+
+/// The transports that these effects open, with their ids.
+pub fn opened(effects: &[Effect]) -> Vec<(u64, Transport)> {
+    let opened = effects.iter().filter_map(|effect| match effect {
+        Effect::Open {
+            connection,
+            transport,
+            ..
+        } => Some((connection.0, *transport)),
+        _ => None,
+    });
+    opened.collect()
+}
+
+pub fn abandoned(effects: &[Effect]) -> Vec<u64> {
+    let abandoned = effects.iter().filter_map(|effect| match effect {
+        Effect::Abandon { connection, .. } => Some(connection.0),
+        _ => None,
+    });
+    abandoned.collect()
+}
+
+pub fn polls(effects: &[Effect]) -> Vec<&str> {
+    let polls = effects.iter().filter_map(|effect| match effect {
+        Effect::Poll { records, .. } => Some(records.as_str()),
+        _ => None,
+    });
+    polls.collect()
+}
