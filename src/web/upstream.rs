@@ -46,8 +46,12 @@ impl Upstream {
     }
 
     async fn run(&self) {
-        while let Some((driver, abort)) = self.driver.upgrade().zip(self.abort.borrow().clone()) {
+        loop {
+            let abort = self.abort.borrow().clone();
             let next = self.waiting.borrow().shift();
+            let (Some(driver), Some(abort)) = (self.driver.upgrade(), abort) else {
+                break;
+            };
             if next.is_undefined() {
                 break;
             }
