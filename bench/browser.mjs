@@ -30,7 +30,17 @@ async function serve(folders) {
 }
 
 /** Opens a page and hands it to `use`, with the browser's version; closes everything afterwards. */
-export async function withPage({ folders, executablePath }, use) {
+export function withPage(options, use) {
+  return withBrowser(options, async (browser, url) => {
+    const page = await browser.newPage();
+    const failed = new Promise((_, reject) => page.on("pageerror", reject));
+    await page.goto(url);
+    return Promise.race([use(page, browser.version()), failed]);
+  });
+}
+
+/** Starts a browser and hands it to `use`, with the address of the folders; closes everything afterwards. */
+export async function withBrowser({ folders, executablePath }, use) {
   const { chromium } = await import("@playwright/test");
   const site = await serve(folders);
   const browser = await chromium.launch({
@@ -38,10 +48,7 @@ export async function withPage({ folders, executablePath }, use) {
     args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--js-flags=--expose-gc"],
   });
   try {
-    const page = await browser.newPage();
-    const failed = new Promise((_, reject) => page.on("pageerror", reject));
-    await page.goto(site.url);
-    return await Promise.race([use(page, browser.version()), failed]);
+    return await use(browser, site.url);
   } finally {
     await browser.close();
     site.close();

@@ -1,16 +1,23 @@
 // npm run bench: measurements in a real browser. Prints tables and keeps them in bench/RESULTS.md; nothing passes or fails.
 //
 //   npm run bench -- layouts [--rounds 50] [--only "60 B, 1 a"]    one bench; with --only some of its cases, not kept
+//   npm run bench -- transports                                    how long moves between transports take
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { build } from "./build.mjs";
+import { build, faultProxyPath, hubPath } from "./build.mjs";
 import { main, root, Stop, seconds } from "./lib/run.mjs";
 import { findBrowser, setup } from "./setup.mjs";
 
 const benches = {
   layouts: async (options) => (await import("../bench/layouts/run.mjs")).layouts(options),
+  transports: async (options) => {
+    await build(["hub"], { profile: "dev" });
+    process.env.LONGHAUL_HUB = join(root, hubPath("dev"));
+    process.env.LONGHAUL_FAULTPROXY = join(root, faultProxyPath);
+    return (await import("../bench/transports/run.mjs")).transports(options);
+  },
 };
 const resultsFile = join(root, "bench/RESULTS.md");
 

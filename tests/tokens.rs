@@ -145,7 +145,7 @@ fn s53_after_two_hours_of_sleep_the_token_is_renewed_first_and_one_connection_ma
         assert_eq!(asked(&effects), None);
     }
     assert!(
-        rig.now.since(begun) <= 5_000 + 1_000,
+        rig.now.since(begun) <= 4_000 + 1_000,
         "{}",
         rig.now.since(begun)
     );
