@@ -82,6 +82,12 @@ impl Client {
         self.connection.tried()
     }
 
+    /// Whether short polls are the best transport now, because every subscription is passive.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.connection.is_quiet()
+    }
+
     /// What a post of publications begins with (rule T1).
     #[must_use]
     pub fn hello(&self) -> String {
@@ -111,11 +117,13 @@ impl Client {
     /// When [`Event::Deadline`] is wanted. Changes with every event.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
-        let renew = self.connection.established().and(self.tokens.deadline());
-        [self.connection.deadline(), self.outbox.deadline(), renew]
-            .into_iter()
-            .flatten()
-            .min()
+        let parts = [
+            self.connection.deadline(),
+            self.outbox.deadline(),
+            self.subscriptions.deadline(),
+            self.connection.established().and(self.tokens.deadline()),
+        ];
+        parts.into_iter().flatten().min()
     }
 
     /// The one door in. `now` never goes back; effects are appended in the order in which they must be done.
@@ -127,15 +135,27 @@ impl Client {
                 run,
             } => self.messages(now, connection, no, run, effects),
             Event::Record { connection, text } => self.record(now, connection, text, effects),
-            Event::Subscribe { no, topic, from } => {
+            Event::Subscribe {
+                no,
+                topic,
+                from,
+                is_passive,
+            } => {
                 let greeted = self.connection.greeted();
-                self.subscriptions.add(no, topic, from, greeted, effects);
+                self.subscriptions
+                    .add(no, topic, from, is_passive, greeted, effects);
                 self.connection.subscriptions_changed();
+                self.wish(now);
             }
             Event::Unsubscribe { no } => {
                 let greeted = self.connection.greeted();
                 self.subscriptions.remove(no, greeted, effects);
                 self.connection.subscriptions_changed();
+                self.wish(now);
+            }
+            Event::Passive { no, is_passive } => {
+                self.subscriptions.set_passive(no, is_passive);
+                self.wish(now);
             }
             Event::Publish(new) => self.publish(now, &new, effects),
             Event::PostFailed {
@@ -150,9 +170,37 @@ impl Client {
         }
     }
 
+    /// What is urgent may have changed.
+    fn wish(&mut self, now: Time) {
+        self.connection.wish(now, self.subscriptions.are_passive());
+        self.metrics.degraded(now, self.connection.is_degraded());
+    }
+
+    /// Subscriptions that the hub was too busy for are asked for again.
+    fn ask_again(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let mut records = String::new();
+        if self.subscriptions.tick(now, &mut records) {
+            self.send_greeted(&records, effects);
+        }
+    }
+
+    /// Tells the hub of subscriptions at once, where something can follow a hello; else the next one will.
+    fn send_greeted(&mut self, records: &str, effects: &mut Vec<Effect>) {
+        for connection in self.connection.greeted() {
+            effects.push(Effect::Send {
+                connection,
+                records: records.to_owned(),
+            });
+        }
+        self.connection.subscriptions_changed();
+    }
+
     /// An event of the connection. Where another one is established after it, what was on its way goes out again.
     fn connection_event(&mut self, now: Time, event: Event<'_>, effects: &mut Vec<Effect>) {
         let before = self.connection.established();
+        if matches!(event, Event::Deadline) {
+            self.ask_again(now, effects);
+        }
         let turn = turn!(self, now, effects);
         match event {
             Event::Start => {
@@ -189,6 +237,7 @@ impl Client {
             }
             Event::Reconnect => self.connection.reconnect(turn),
             Event::Online(is_online) => self.connection.online(turn, is_online),
+            Event::Place { is_granted } => self.connection.placed(turn, is_granted),
             Event::Woke => self.connection.woke(turn),
             Event::Slept { ms } => {
                 turn.tokens.slept(ms);
@@ -209,6 +258,7 @@ impl Client {
             | Event::Record { .. }
             | Event::Subscribe { .. }
             | Event::Unsubscribe { .. }
+            | Event::Passive { .. }
             | Event::Publish(_)
             | Event::PostFailed { .. } => {}
         }
@@ -227,6 +277,7 @@ impl Client {
         if let Some(connection) = established {
             self.pump(now, connection, effects);
         }
+        self.connection.seek_place(effects);
     }
 
     fn pump(&mut self, now: Time, connection: ConnectionId, effects: &mut Vec<Effect>) {
@@ -250,20 +301,14 @@ impl Client {
         if self.connection.established() != Some(connection) {
             return;
         }
-        self.connection.heard(now, effects);
+        self.connection.news(now, effects);
         let is_hole = self
             .subscriptions
             .receive(connection, no, run, &mut self.metrics, effects);
         if is_hole {
             let mut records = String::new();
             self.subscriptions.ask_one(no, &mut records);
-            for connection in self.connection.greeted() {
-                effects.push(Effect::Send {
-                    connection,
-                    records: records.clone(),
-                });
-            }
-            self.connection.subscriptions_changed();
+            self.send_greeted(&records, effects);
         }
     }
 
@@ -323,11 +368,16 @@ impl Client {
                 self.subscriptions
                     .begin(connection, &start, Some(reason), metrics, effects);
             }
-            ToClient::Refused { no, code, message } => effects.push(Effect::Refused {
-                no,
-                code: code.to_owned(),
-                message: message.to_owned(),
-            }),
+            ToClient::Refused { no, code, message } => {
+                let is_busy = code == "busy";
+                if self.subscriptions.refused(now, no, is_busy, &mut self.rng) {
+                    effects.push(Effect::Refused {
+                        no,
+                        code: code.to_owned(),
+                        message: message.to_owned(),
+                    });
+                }
+            }
             ToClient::Ack {
                 producer,
                 n,

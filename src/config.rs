@@ -20,6 +20,33 @@ pub const HEAD_START_MS: u64 = 1_500;
 /// How long a poll is held, ms: under the 30 s of the strictest balancers.
 pub const HOLD_MS: u64 = 25_000;
 
+/// What cuts make of it at the least, ms. Chosen: shorter holds are no better than short polls.
+pub const HOLD_MS_MIN: u64 = 1_000;
+
+/// A poll that ends sooner than this was not cut for its age, ms. Chosen: no proxy has so short a time-out.
+pub const HOLD_CUT_MS_MIN: u64 = 2_000;
+
+/// Shortest rest between polls while every subscription is passive, ms. Chosen: passive means that nobody waits.
+pub const QUIET_MS_MIN: u64 = 5_000;
+
+/// Longest rest between polls while every subscription is passive, ms. Chosen: a minute is what a status page promises.
+pub const QUIET_MS_MAX: u64 = 60_000;
+
+/// How long every subscription must be passive before a connection is given up for polls, ms. Chosen: a change of page takes less.
+pub const QUIET_AFTER_MS: u64 = 10_000;
+
+/// Shortest rest between polls where the browser has no connection to spare, ms. Chosen: chat still feels alive.
+pub const CROWDED_MS_MIN: u64 = 1_000;
+
+/// Longest rest between polls where the browser has no connection to spare, ms. Chosen: a dozen tabs make a few requests a second.
+pub const CROWDED_MS_MAX: u64 = 5_000;
+
+/// First wait before a subscription that the hub was too busy for is asked for again, ms (rule H12). Doubles with each refusal.
+pub const BUSY_MS: u64 = 2_000;
+
+/// Longest wait before it is asked for again, ms.
+pub const BUSY_MS_MAX: u64 = 60_000;
+
 /// First look for a better transport after connecting on a lesser one, ms. Doubles with each.
 pub const PROBE_AFTER_MS: u64 = 5_000;
 

@@ -4,12 +4,13 @@
 
 use crate::backoff::Backoff;
 use crate::codes;
-use crate::config::{Config, HEAD_START_MS, HOLD_MS, HeartbeatPolicy};
+use crate::config::{Config, HEAD_START_MS, HeartbeatPolicy};
 use crate::effect::Effect;
 use crate::frame::{ToHub, Welcome};
-use crate::heartbeat::{Beat, Heartbeat};
+use crate::heartbeat::Beat;
 use crate::ids::ConnectionId;
 use crate::link::Link;
+use crate::live::Live;
 use crate::negotiation::{Negotiation, Tried, TriedOutcome};
 use crate::status::{Reason, Status};
 use crate::time::Time;
@@ -29,6 +30,9 @@ const LATE_MS: u64 = 2_000;
 
 /// From the failure of a look to the next one, ms, at least. Chosen: a network that refuses at once is not asked in a loop.
 const LOOK_MS_MIN: u64 = 1_000;
+
+/// Why a stream was not opened, in words for people.
+const NO_PLACE: &str = "other tabs have this browser's connections to the hub";
 
 /// Attempts at one address before the next address has its turn.
 const ATTEMPTS_EACH: u32 = 2;
@@ -71,16 +75,6 @@ enum State {
         reason: Reason,
     },
     ClosedByUser,
-}
-
-/// A link over which the hub has said welcome.
-#[derive(Debug)]
-struct Live {
-    id: ConnectionId,
-    transport: Transport,
-    since: Time,
-    heartbeat: Heartbeat,
-    hold_ms: u64,
 }
 
 #[derive(Debug)]
@@ -174,6 +168,10 @@ impl Connection {
         self.negotiation.tried()
     }
 
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.negotiation.pace.is_quiet()
+    }
+
     pub(crate) fn is_degraded(&self) -> bool {
         matches!(&self.state, State::Connected { link, .. } if !self.negotiation.is_best(link.transport))
     }
@@ -197,10 +195,10 @@ impl Connection {
                 let ends = successor.as_ref().map(Link::deadline);
                 let look = next_look.filter(|_| successor.is_none());
                 let now = self.is_outdated.then_some(Time(0));
-                [ends, look, now]
+                [ends, look, now, self.negotiation.pace.deadline()]
                     .into_iter()
                     .flatten()
-                    .chain([link.heartbeat.deadline()])
+                    .chain([link.deadline()])
                     .min()
             }
             State::Waiting { until, .. }
@@ -282,9 +280,7 @@ impl Connection {
         if let State::Connected { link, .. } = &mut self.state
             && link.id == connection
         {
-            // Every answer to a poll begins with one.
-            link.hold_ms = welcome.hold_ms.unwrap_or(link.hold_ms).min(HOLD_MS);
-            return link.transport == Transport::LongPoll;
+            return link.welcomed_again(welcome);
         }
         let policy = self.heartbeat_policy(welcome);
         let spread_ms = welcome.spread_ms;
@@ -301,37 +297,8 @@ impl Connection {
         }
         self.backoff.welcomed(spread_ms);
         turn.tokens.accepted();
-        let hold_ms = welcome.hold_ms.unwrap_or(HOLD_MS).min(HOLD_MS);
-        let heartbeat = match winner.transport {
-            Transport::WebSocket => Heartbeat::new(turn.now, policy, Some(rtt_ms)),
-            Transport::EventSource => {
-                // What sounds there is the hub's ping, which no option of ours makes more frequent.
-                let interval_ms = welcome.ping_ms.unwrap_or(0).max(policy.interval_ms);
-                let policy = HeartbeatPolicy {
-                    interval_ms,
-                    ..policy
-                };
-                Heartbeat::listening(turn.now, policy, Some(rtt_ms))
-            }
-            Transport::LongPoll => {
-                let interval_ms = hold_ms.max(policy.interval_ms);
-                Heartbeat::listening(
-                    turn.now,
-                    HeartbeatPolicy {
-                        interval_ms,
-                        ..policy
-                    },
-                    Some(rtt_ms),
-                )
-            }
-        };
-        let live = Live {
-            id: connection,
-            transport: winner.transport,
-            since: turn.now,
-            heartbeat,
-            hold_ms,
-        };
+        let transport = winner.transport;
+        let live = Live::new(turn.now, connection, transport, policy, welcome, rtt_ms);
         self.establish(turn, live, rtt_ms);
         true
     }
@@ -359,9 +326,11 @@ impl Connection {
         let next_look = self
             .negotiation
             .connected(turn.now, live.transport, is_move);
-        turn.effects.push(Effect::Remember {
-            transport: live.transport,
-        });
+        if self.negotiation.is_telling(live.transport) {
+            turn.effects.push(Effect::Remember {
+                transport: live.transport,
+            });
+        }
         self.state = State::Connected {
             link: live,
             successor,
@@ -411,14 +380,22 @@ impl Connection {
         }
     }
 
-    /// An answer to a poll is complete: the next one goes out.
+    /// Messages came.
+    pub(crate) fn news(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        self.heard(now, effects);
+        self.negotiation.pace.news();
+    }
+
+    /// An answer to a poll is complete: the next one goes out, or waits for its time.
     pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, connection: ConnectionId) {
         if let State::Connected { link, .. } = &mut self.state
             && link.id == connection
         {
-            link.heartbeat.heard(turn.now);
-            self.is_outdated = false;
-            turn.poll(link.id, link.hold_ms);
+            if std::mem::take(&mut self.is_outdated) {
+                link.ask(turn, &self.negotiation.pace);
+            } else {
+                link.answered(turn, &mut self.negotiation.pace);
+            }
         } else if self.links().any(|link| link.id == connection) {
             // It ended without a welcome in it.
             self.end(turn, connection, &Reason::of(codes::NOT_A_HUB), 0, true);
@@ -475,6 +452,7 @@ impl Connection {
         else {
             return;
         };
+        link.lost(turn.now, reason.close_code, &mut self.negotiation.pace);
         self.backoff.was_useful_for(turn.now.since(link.since));
         self.negotiation.lost(turn.now);
         turn.metrics.disconnected(turn.now);
@@ -559,8 +537,11 @@ impl Connection {
         }
         self.state = if codes::comes_back(reason.close_code) {
             let code = reason.close_code;
-            let words = with_floor(&reason.detail, floor_ms);
-            let until = self.backoff.next(turn.now, code, &words, turn.rng);
+            let reason = Reason {
+                detail: with_floor(&reason.detail, floor_ms),
+                ..reason
+            };
+            let until = self.backoff.next(turn.now, code, &reason.detail, turn.rng);
             turn.metrics.backoff_ms.record(until.since(turn.now));
             State::Waiting { until, reason }
         } else {
@@ -600,7 +581,11 @@ impl Connection {
             State::Connected { link, .. } => {
                 let (id, beat) = (link.id, link.heartbeat.tick(now));
                 self.beat(turn, id, beat);
+                self.settle(turn);
                 self.renew_if_outdated(turn);
+                if let State::Connected { link, .. } = &mut self.state {
+                    link.tick(turn, &self.negotiation.pace);
+                }
                 self.look_for_better(turn);
             }
             _ => {}
@@ -611,10 +596,10 @@ impl Connection {
         match beat {
             Beat::Rest => {}
             Beat::Ping(t) => turn.effects.push(ping(connection, t)),
-            Beat::Renew => match &self.state {
+            Beat::Renew => match &mut self.state {
                 // An answer at once is the sign of life.
                 State::Connected { link, .. } if link.transport == Transport::LongPoll => {
-                    turn.poll(link.id, 0);
+                    link.probe(turn);
                 }
                 _ => self.is_outdated = true,
             },
@@ -635,7 +620,7 @@ impl Connection {
     fn renew_if_outdated(&mut self, turn: &mut Turn<'_>) {
         let State::Connected {
             link, successor, ..
-        } = &self.state
+        } = &mut self.state
         else {
             return;
         };
@@ -644,7 +629,7 @@ impl Connection {
         }
         match link.transport {
             Transport::LongPoll => {
-                turn.poll(link.id, link.hold_ms);
+                link.ask(turn, &self.negotiation.pace);
                 self.is_outdated = false;
             }
             // One that is under way begins with the subscriptions of its time: it must have come and gone first.
@@ -655,6 +640,92 @@ impl Connection {
             }
             Transport::EventSource | Transport::WebSocket => {}
         }
+    }
+
+    /// Whether every subscription is passive: then the client lives by short polls, after a while.
+    pub(crate) fn wish(&mut self, now: Time, is_passive: bool) {
+        let is_connected = self.established().is_some();
+        if self.negotiation.pace.wish(now, is_passive, is_connected) {
+            self.reconsider(now);
+        }
+    }
+
+    /// What was live has been passive for long enough.
+    fn settle(&mut self, turn: &mut Turn<'_>) {
+        if self.negotiation.pace.tick(turn.now) {
+            self.reconsider(turn.now);
+            if let State::Connected { successor, .. } = &mut self.state
+                && let Some(link) = successor.take_if(|link| link.transport != Transport::LongPoll)
+            {
+                turn.abandon(link.id, codes::REPLACED);
+            }
+            turn.metrics.degraded(turn.now, self.is_degraded());
+        }
+    }
+
+    /// Another transport is the best one now, or polls are held no longer, or again.
+    fn reconsider(&mut self, now: Time) {
+        if let State::Connected {
+            link, next_look, ..
+        } = &mut self.state
+        {
+            let look = self.negotiation.next_probe(now, link.transport);
+            *next_look = look.map(|_| now);
+            self.is_outdated |= link.transport == Transport::LongPoll;
+        }
+    }
+
+    /// Wants a place among the connections that all tabs share while something is held over HTTP, or may be.
+    pub(crate) fn seek_place(&mut self, effects: &mut Vec<Effect>) {
+        let is_held = |transport: Transport| !transport.is_duplex();
+        let is_opening = self.links().any(|link| is_held(link.transport));
+        let is_wanted = match &self.state {
+            State::Connected { link, .. } => is_opening || is_held(link.transport),
+            // One that is kept for a moment costs less than giving it back and asking anew.
+            State::Racing { .. } if !is_opening => return,
+            State::Racing { .. } => true,
+            // Locks keep a page from being cached, too.
+            State::Waiting { reason, .. } if reason.close_code == codes::PAGE_SUSPENDED => false,
+            State::Waiting { .. } | State::AwaitingToken { .. } => return,
+            State::Unstarted
+            | State::Unauthorized { .. }
+            | State::ClosedByHub { .. }
+            | State::ClosedByUser => false,
+        };
+        let is_wanted = is_wanted && !self.negotiation.pace.is_quiet();
+        if self.negotiation.pace.seek(is_wanted) {
+            effects.push(Effect::Place { is_wanted });
+        }
+    }
+
+    /// There is a place, or none: streams and held polls come into question, or give way to short polls.
+    pub(crate) fn placed(&mut self, turn: &mut Turn<'_>, is_granted: bool) {
+        if !self.negotiation.pace.placed(is_granted) {
+            return;
+        }
+        self.reconsider(turn.now);
+        let gives_way = |transport| self.negotiation.is_set_aside(transport);
+        let mut given_up = Vec::new();
+        match &mut self.state {
+            State::Connected { successor, .. } => {
+                given_up.extend(successor.take_if(|link| gives_way(link.transport)));
+            }
+            State::Racing { links, waiting, .. } => {
+                given_up.extend(links.extract_if(.., |link| gives_way(link.transport)));
+                waiting.retain(|transport| !gives_way(*transport));
+                if links.is_empty() {
+                    self.race(turn);
+                }
+            }
+            _ => {}
+        }
+        for link in given_up {
+            let reason = Reason::new(codes::TOO_MANY_CONNECTIONS, NO_PLACE);
+            let tried = link.tried(turn.now, TriedOutcome::Refused, &reason);
+            self.negotiation.note(tried);
+            turn.abandon(link.id, codes::REPLACED);
+        }
+        turn.metrics.degraded(turn.now, self.is_degraded());
     }
 
     /// While on a lesser transport, or one that the hub no longer serves: opens a better one beside it.

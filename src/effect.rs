@@ -31,6 +31,11 @@ pub enum Effect {
         /// Why.
         reason: TokenReason,
     },
+    /// A place among the connections that all tabs share for what is held over HTTP is wanted; [`crate::Event::Place`] follows.
+    Place {
+        /// It is; else the one that was wanted or granted is given back.
+        is_wanted: bool,
+    },
     /// This transport was useful on this network: worth trying first next time.
     Remember {
         /// Which.

@@ -70,6 +70,15 @@ pub enum Event<'a> {
         topic: &'a str,
         /// Where it begins.
         from: From,
+        /// Nobody waits for its messages: they may come late.
+        is_passive: bool,
+    },
+    /// Whether somebody waits for the messages of a subscription has changed.
+    Passive {
+        /// Its number.
+        no: TopicNo,
+        /// Nobody does.
+        is_passive: bool,
     },
     /// A subscription ended.
     Unsubscribe {
@@ -82,6 +91,12 @@ pub enum Event<'a> {
     Reconnect,
     /// The browser's guess whether there is a network. A hint: it never stops an attempt.
     Online(bool),
+    /// Whether there is a place among the connections that all tabs share for what is held over HTTP. Comes after
+    /// [`crate::Effect::Place`] wanted one, and again when that changes; without it there is one.
+    Place {
+        /// There is.
+        is_granted: bool,
+    },
     /// The page may have slept, or the network changed: it was hidden, frozen or in the back-forward cache.
     Woke,
     /// The machine slept: the wall clock went so much further than the one that the client is given.

@@ -93,13 +93,18 @@ impl Heartbeat {
     /// Something arrived. A ping that is due goes out with it: the timer of a hidden page may be a minute late, and a hub
     /// that sends messages sends no pings for us to answer (rule B3).
     pub(crate) fn heard(&mut self, now: Time) -> Beat {
-        self.heard = now;
+        self.heard = self.heard.max(now);
         match self.wait {
             Wait::NextPing { at } if now >= at => return self.ping(now, self.policy.timeout_ms),
             Wait::Sign { within_ms, .. } => self.wait = Wait::Sound { within_ms },
             _ => {}
         }
         Beat::Rest
+    }
+
+    /// Silence counts from `time` on: when the hub is asked.
+    pub(crate) fn expect_from(&mut self, time: Time) {
+        self.heard = time;
     }
 
     /// A pong arrived. True if it answers the ping that we wait for.

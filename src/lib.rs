@@ -5,6 +5,7 @@
 //! hub shares its [`frame`] codec.
 
 mod backoff;
+mod cadence;
 mod client;
 pub mod codes;
 pub mod config;
@@ -14,11 +15,14 @@ mod event;
 pub mod frame;
 mod heartbeat;
 mod hint;
+mod hold;
 pub mod ids;
 mod link;
+mod live;
 mod metrics;
 mod negotiation;
 mod outbox;
+mod pace;
 mod record;
 mod sequencer;
 mod status;

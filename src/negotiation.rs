@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::config::{PROBE_AFTER_MS, PROBE_AFTER_MS_MAX, PROBE_FLAP_MS, PROBE_FLAPPED_MS_MAX};
+use crate::pace::Pace;
 use crate::time::Time;
 use crate::transport::{Transport, TransportSet};
 
@@ -55,6 +56,8 @@ pub(crate) struct Negotiation {
     served: TransportSet,
     /// What worked on this network before.
     worked: Option<Transport>,
+    /// What is urgent and what is free decides which transports come into question.
+    pub(crate) pace: Pace,
     tried: VecDeque<Tried>,
     probes: u32,
     moved_up: Option<Time>,
@@ -68,6 +71,7 @@ impl Negotiation {
             wanted,
             served: TransportSet::ALL,
             worked,
+            pace: Pace::default(),
             tried: VecDeque::new(),
             probes: 0,
             moved_up: None,
@@ -75,7 +79,8 @@ impl Negotiation {
         }
     }
 
-    fn allowed(&self) -> impl Iterator<Item = Transport> + '_ {
+    /// What the user wants and the hub serves, in order of preference.
+    fn served(&self) -> impl Iterator<Item = Transport> + '_ {
         let served = self.served;
         let is_served = move |transport: &Transport| served.has(*transport);
         // A hub that serves none of ours is told from its refusals, not by never asking.
@@ -86,6 +91,28 @@ impl Negotiation {
             .filter(move |transport| !any || is_served(transport))
     }
 
+    /// What comes into question now, in order. Where polls are among it they are the best while nothing is urgent, and stand
+    /// in for a stream while the browser has no connection for one.
+    fn allowed(&self) -> Vec<Transport> {
+        let mut allowed: Vec<Transport> = self.served().collect();
+        if let Some(at) = allowed.iter().position(|each| *each == Transport::LongPoll) {
+            if self.pace.is_quiet() {
+                allowed.remove(at);
+                allowed.insert(0, Transport::LongPoll);
+            } else {
+                allowed.retain(|each| !self.is_set_aside(*each));
+            }
+        }
+        allowed
+    }
+
+    /// Whether polls stand in for this one.
+    pub(crate) fn is_set_aside(&self, transport: Transport) -> bool {
+        transport == Transport::EventSource
+            && !self.pace.has_place()
+            && self.served().any(|each| each == Transport::LongPoll)
+    }
+
     /// The hub has said what it serves.
     pub(crate) fn serves(&mut self, served: TransportSet) {
         self.served = served;
@@ -93,8 +120,14 @@ impl Negotiation {
 
     /// The order of an attempt after so many that failed. What worked here comes first, until it has failed repeatedly.
     pub(crate) fn order(&self, failed: u32) -> Vec<Transport> {
-        let mut order: Vec<Transport> = self.allowed().collect();
-        if let Some(at) = order.iter().position(|each| Some(*each) == self.worked)
+        let mut order = self.allowed();
+        let is_quiet = self.pace.is_quiet();
+        let worked = match self.worked {
+            _ if is_quiet => None,
+            Some(worked) if self.is_set_aside(worked) => Some(Transport::LongPoll),
+            worked => worked,
+        };
+        if let Some(at) = order.iter().position(|each| Some(*each) == worked)
             && let Some(begin) = order.get_mut(..=at)
         {
             begin.rotate_right(1);
@@ -102,6 +135,10 @@ impl Negotiation {
         let count = order.len().max(1);
         let turns = usize::try_from(failed / FAILURES_EACH).unwrap_or(0) % count;
         order.rotate_left(turns);
+        if is_quiet {
+            // Nobody waits: no race.
+            order.truncate(1);
+        }
         order
     }
 
@@ -129,7 +166,9 @@ impl Negotiation {
         transport: Transport,
         is_move: bool,
     ) -> Option<Time> {
-        self.worked = Some(transport);
+        if self.is_telling(transport) {
+            self.worked = Some(transport);
+        }
         self.probes = 0;
         if is_move {
             self.moved_up = Some(now);
@@ -137,13 +176,18 @@ impl Negotiation {
         self.next_probe(now, transport)
     }
 
+    /// Whether getting through by `transport` says something of this network: short polls are a choice.
+    pub(crate) fn is_telling(&self, transport: Transport) -> bool {
+        transport != Transport::LongPoll || !self.pace.is_short()
+    }
+
     /// When to look for something better than `transport` after one that began `now`: soon at first, then at growing intervals, and rarely
     /// where a better one was lost again soon after each move.
     pub(crate) fn next_probe(&mut self, now: Time, transport: Transport) -> Option<Time> {
         self.better(transport)?;
         // They take turns, so that each has its own within the interval.
-        let better = self.allowed().take_while(|each| *each != transport);
-        let turns = u64::try_from(better.count()).unwrap_or(1).max(1);
+        let turns = u64::try_from(self.all_better(transport).len()).unwrap_or(1);
+        let turns = turns.max(1);
         let ms = if self.flaps > 0 {
             PROBE_AFTER_MS_MAX << self.flaps.min(4)
         } else {
@@ -159,11 +203,20 @@ impl Negotiation {
         better
     }
 
+    /// Those before it in order. What is set aside has one alone that stands in for it.
+    fn all_better(&self, transport: Transport) -> Vec<Transport> {
+        if self.is_set_aside(transport) {
+            return vec![Transport::LongPoll];
+        }
+        let mut better = self.allowed();
+        if let Some(at) = better.iter().position(|each| *each == transport) {
+            better.truncate(at);
+        }
+        better
+    }
+
     fn better(&self, transport: Transport) -> Option<Transport> {
-        let better: Vec<Transport> = self
-            .allowed()
-            .take_while(|each| *each != transport)
-            .collect();
+        let better = self.all_better(transport);
         let turn = usize::try_from(self.probes).unwrap_or(0) % better.len().max(1);
         better.get(turn).copied()
     }
@@ -182,14 +235,12 @@ impl Negotiation {
 
     /// Whether one is before the other in order.
     pub(crate) fn prefers(&self, one: Transport, other: Transport) -> bool {
-        self.allowed()
-            .take_while(|each| *each != other)
-            .any(|each| each == one)
+        self.all_better(other).contains(&one)
     }
 
-    /// Whether nothing better is known.
+    /// Whether nothing better is known, or wanted.
     pub(crate) fn is_best(&self, transport: Transport) -> bool {
-        self.allowed().next() == Some(transport)
+        self.pace.is_quiet() || self.served().next() == Some(transport)
     }
 }
 

@@ -2,18 +2,34 @@
 //!
 //! Owns one sequencer a subscription. Payloads never come here.
 
+use crate::config::{BUSY_MS, BUSY_MS_MAX};
 use crate::effect::Effect;
 use crate::frame::{ResumeFailure, Start, ToHub};
 use crate::ids::{ConnectionId, From, Seq, TopicNo};
 use crate::metrics::Metrics;
 use crate::sequencer::{Run, Sequencer, Verdict};
+use crate::time::Time;
 
 #[derive(Debug)]
 struct Subscription {
     no: TopicNo,
     topic: Box<str>,
     from: From,
+    /// Nobody waits for its messages.
+    is_passive: bool,
     stream: Stream,
+    refusal: Option<Refusal>,
+}
+
+/// The hub gave no stream (rule H12).
+#[derive(Clone, Copy, Debug)]
+enum Refusal {
+    /// It was too busy, so many times: it is asked again then.
+    Busy { times: u32, until: Time },
+    /// And now it is asked again.
+    AskedAgain { times: u32 },
+    /// It never will on this connection.
+    Final,
 }
 
 /// Where the stream of a subscription stands.
@@ -52,6 +68,7 @@ impl Subscriptions {
         no: TopicNo,
         topic: &str,
         from: From,
+        is_passive: bool,
         greeted: impl Iterator<Item = ConnectionId>,
         effects: &mut Vec<Effect>,
     ) {
@@ -63,7 +80,9 @@ impl Subscriptions {
             no,
             topic: topic.into(),
             from,
+            is_passive,
             stream: Stream::AwaitingAnswer,
+            refusal: None,
         };
         let mut records = String::new();
         subscription.ask(&mut records);
@@ -86,11 +105,86 @@ impl Subscriptions {
         send_to(greeted, &records, effects);
     }
 
-    /// Asks for all of them, each from where it stands.
-    pub(crate) fn ask_all(&self, records: &mut String) {
+    /// Asks for all of them, each from where it stands. On a connection that goes on, not for those that were refused.
+    pub(crate) fn ask_all(&self, is_new: bool, records: &mut String) {
         for subscription in &self.all {
-            subscription.ask(records);
+            if is_new || subscription.is_askable() {
+                subscription.ask(records);
+            }
         }
+    }
+
+    /// Whether somebody waits for the messages of a subscription has changed.
+    pub(crate) fn set_passive(&mut self, no: TopicNo, is_passive: bool) {
+        if let Some(subscription) = self.find(no) {
+            subscription.is_passive = is_passive;
+        }
+    }
+
+    /// Whether there are any, and nobody waits for the messages of any.
+    pub(crate) fn are_passive(&self) -> bool {
+        !self.all.is_empty() && self.all.iter().all(|each| each.is_passive)
+    }
+
+    /// Whether the hub has told of messages that have not come yet.
+    pub(crate) fn are_behind(&self) -> bool {
+        self.all.iter().any(|each| match &each.stream {
+            Stream::Begun {
+                head, sequencer, ..
+            } => sequencer.cursor().seq < *head,
+            Stream::AwaitingAnswer => false,
+        })
+    }
+
+    /// The hub gives no stream. One that is busy is asked again, ever more rarely. True if users should know.
+    pub(crate) fn refused(
+        &mut self,
+        now: Time,
+        no: TopicNo,
+        is_busy: bool,
+        rng: &mut fastrand::Rng,
+    ) -> bool {
+        let Some(subscription) = self.find(no) else {
+            return false;
+        };
+        let times = match subscription.refusal {
+            Some(Refusal::Busy { times, .. } | Refusal::AskedAgain { times }) => times,
+            Some(Refusal::Final) | None => 0,
+        };
+        subscription.refusal = Some(if is_busy {
+            let window_ms = (BUSY_MS << times.min(16)).min(BUSY_MS_MAX);
+            Refusal::Busy {
+                times: times.saturating_add(1),
+                until: now.plus(rng.u64(window_ms / 2..=window_ms)),
+            }
+        } else {
+            Refusal::Final
+        });
+        times == 0
+    }
+
+    /// When one is to be asked for again.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let waits = self.all.iter().filter_map(|each| match each.refusal {
+            Some(Refusal::Busy { until, .. }) => Some(until),
+            _ => None,
+        });
+        waits.min()
+    }
+
+    /// Asks again for those whose time has come. True if there was one.
+    pub(crate) fn tick(&mut self, now: Time, records: &mut String) -> bool {
+        let mut is_any = false;
+        for subscription in &mut self.all {
+            if let Some(Refusal::Busy { times, until }) = subscription.refusal
+                && now >= until
+            {
+                subscription.refusal = Some(Refusal::AskedAgain { times });
+                subscription.ask(records);
+                is_any = true;
+            }
+        }
+        is_any
     }
 
     /// The hub's answer to a sub, or its word that a running stream has a gap.
@@ -105,6 +199,7 @@ impl Subscriptions {
         let Some(subscription) = self.find(start.no) else {
             return;
         };
+        subscription.refusal = None;
         if failure.is_none() && subscription.goes_on(connection, start) {
             return;
         }
@@ -185,6 +280,10 @@ impl Subscriptions {
 }
 
 impl Subscription {
+    fn is_askable(&self) -> bool {
+        matches!(self.refusal, None | Some(Refusal::AskedAgain { .. }))
+    }
+
     fn ask(&self, records: &mut String) {
         let from = match &self.stream {
             Stream::AwaitingAnswer => self.from,

@@ -27,23 +27,23 @@ impl Turn<'_> {
     /// Hello and all subs in one frame, so that a subscription takes one round trip (rule C2). A post shows its token in a
     /// header.
     pub(crate) fn hello(&self, hold_ms: Option<u64>) -> String {
-        self.hello_with(None, hold_ms)
+        self.hello_with(None, hold_ms, true)
     }
 
     /// The hello of a socket.
     pub(crate) fn hello_of_socket(&self) -> String {
-        self.hello_with(self.tokens.shown(), None)
+        self.hello_with(self.tokens.shown(), None, true)
     }
 
-    fn hello_with(&self, token: Option<&str>, hold_ms: Option<u64>) -> String {
+    fn hello_with(&self, token: Option<&str>, hold_ms: Option<u64>, is_new: bool) -> String {
         let mut records = String::new();
         hello(self.session, token, hold_ms, &mut records);
-        self.subscriptions.ask_all(&mut records);
+        self.subscriptions.ask_all(is_new, &mut records);
         records
     }
 
     pub(crate) fn poll(&mut self, connection: ConnectionId, hold_ms: u64) {
-        let records = self.hello(Some(hold_ms));
+        let records = self.hello_with(None, Some(hold_ms), false);
         self.effects.push(Effect::Poll {
             connection,
             records,

@@ -149,6 +149,15 @@ fn events() -> Vec<(&'static str, Act)> {
                 detail: "signed out",
             })
         }),
+        ("passive", |rig| {
+            rig.handle(Event::Passive {
+                no: TopicNo(7),
+                is_passive: true,
+            })
+        }),
+        ("no place", |rig| {
+            rig.handle(Event::Place { is_granted: false })
+        }),
         ("answered", |rig| {
             rig.handle(Event::Answered {
                 connection: CURRENT,
@@ -465,7 +474,7 @@ fn the_same_seed_and_events_give_the_same_effects() {
 proptest! {
     #[test]
     fn over_any_history_there_is_one_connection_at_a_time_and_always_a_way_on(
-        seed: u64, steps in prop::collection::vec((0_usize..32, 0_u64..40_000), 1..80),
+        seed: u64, steps in prop::collection::vec((0_usize..34, 0_u64..40_000), 1..80),
     ) {
         let mut rig = Rig::new(&Config { seed, ..Config::default() });
         let events = events();

@@ -19,8 +19,10 @@ use crate::shell::Shell;
 /// Of posts and answers.
 pub(crate) const FRAME: &str = "application/vnd.longhaul.v1";
 
-/// What keeps proxies from storing, rewriting and holding back an answer.
-pub(crate) const PASS_THROUGH: [(HeaderName, &str); 2] = [
+/// What keeps proxies from storing, rewriting and holding back an answer, and tells pages of other origins which HTTP it
+/// came by (rule T7).
+pub(crate) const PASS_THROUGH: [(HeaderName, &str); 3] = [
+    (HeaderName::from_static("timing-allow-origin"), "*"),
     (header::CACHE_CONTROL, "no-store, no-transform"),
     (HeaderName::from_static("x-accel-buffering"), "no"),
 ];

@@ -111,6 +111,14 @@ export interface Gap {
 export interface SubscribeOptions {
   /** "live" (default), a seq, or "start" of what the hub retains. */
   from?: "live" | "start" | number;
+  /**
+   * Nobody waits for these messages: they may come up to a minute late. While every subscription of a client is passive it
+   * holds no connection and asks by short polls, 5 s after news and ever more rarely up to 60 s while nothing comes; the
+   * status stays `connected`, over `longpoll`. Nothing is lost, and gaps are told as ever. With the first subscription that
+   * is not passive it moves to the best transport at once, and back 10 s after the last such one has gone. Publications go
+   * out at once either way. Has no effect where `longpoll` is not among the transports of client and hub. Default: false.
+   */
+  passive?: boolean;
   signal?: AbortSignal;
   /** The hub no longer has what was missed: the range is named, then messages go on. */
   onGap?: (gap: Gap) => void;

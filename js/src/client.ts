@@ -103,7 +103,7 @@ class ClientHandle implements Client {
       tried,
       online: globalThis.navigator?.onLine ?? true,
       ...(protocol === undefined ? {} : { protocol }),
-      advice: advise(status, tried, answers, wanted.filter(isSupported)),
+      advice: advise(status, tried, answers, wanted.filter(isSupported), this.#engine?.ease),
     };
   }
 
@@ -160,26 +160,29 @@ class ClientHandle implements Client {
   #subscribe(
     topic: string,
     message: (message: Message<unknown>) => void,
-    { from = "live", onGap, signal }: SubscribeOptions,
+    { from = "live", passive = false, onGap, signal }: SubscribeOptions,
   ): () => void {
     if (this.#end !== undefined) throw this.#end;
     if (signal?.aborted) return () => {};
-    const listener: Listener = { message, gap: onGap };
-    const stream = (from === "live" ? this.#live.get(topic) : undefined) ?? this.#open(topic, from);
+    const listener: Listener = { message, gap: onGap, isPassive: passive };
+    const running = from === "live" ? this.#live.get(topic) : undefined;
+    const stream = running ?? this.#stream(topic, from);
     stream.add(listener);
+    if (running === undefined) this.#whenReady({ run: (engine) => engine.subscribe(stream, from) });
+    else this.#whenReady({ run: (engine) => engine.reconsider(stream) });
     const stop = (): void => {
       signal?.removeEventListener("abort", stop);
       stream.remove(listener);
       if (stream.isUnused) this.#leave(stream);
+      else this.#whenReady({ run: (engine) => engine.reconsider(stream) });
     };
     signal?.addEventListener("abort", stop);
     return stop;
   }
 
-  #open(topic: string, from: From): Stream {
+  #stream(topic: string, from: From): Stream {
     const stream = new Stream(++this.#lastNo, topic, (cause) => this.#threw(`a listener of ${topic}`, cause));
     if (from === "live") this.#live.set(topic, stream);
-    this.#whenReady({ run: (engine) => engine.subscribe(stream, from) });
     return stream;
   }
 

@@ -5,6 +5,9 @@ import { closeReason } from "./errors.js";
 
 type Tried = Diagnosis["tried"][number];
 
+/** Why polls are short: the client lives by them because nothing is urgent, or other tabs have the connections. */
+export type Ease = "passive" | "crowded";
+
 /** By the core's numbers. */
 export const transportNames: readonly TransportName[] = ["websocket", "eventsource", "longpoll"];
 
@@ -93,8 +96,12 @@ export function advise(
   tried: readonly Tried[],
   answers: "hub" | "other" | "none",
   wanted: readonly TransportName[],
+  ease: Ease | undefined,
 ): string {
   const best = wanted[0];
+  if (status.state === "connected" && status.transport === "longpoll" && ease === "passive") {
+    return "All is well: every subscription is passive, so short polls are enough. A subscription without `passive` moves the client to a better transport.";
+  }
   if (status.state === "connected" && status.transport === best) return "All is well: nothing to do.";
   if (
     status.state === "unauthorized" ||
@@ -107,7 +114,11 @@ export function advise(
   if (status.state === "connected") {
     const why = best && last(best);
     const found = why ? `${best} was ${why.outcome}: ${why.detail}.` : `${best} has not got through yet.`;
-    return `Connected over ${status.transport}. ${found} A proxy or firewall on this network probably does not let ${best} pass; ask its administrator to allow WebSocket upgrades and unbuffered responses to the hub. The client looks for a better way by itself.`;
+    const crowded =
+      status.transport === "longpoll" && ease === "crowded"
+        ? "Other tabs have the connections that this browser grants to the hub over HTTP/1.1, so polls are short; serve the hub over HTTP/2, or close tabs. "
+        : "";
+    return `Connected over ${status.transport}. ${crowded}${found} A proxy or firewall on this network probably does not let ${best} pass; ask its administrator to allow WebSocket upgrades and unbuffered responses to the hub. The client looks for a better way by itself.`;
   }
   if (answers === "hub") {
     return "The hub answers plain requests, but no transport gets through: look at what was tried. A proxy between may cut long requests and upgrades.";

@@ -10,12 +10,13 @@ import type {
   Status,
   TransportName,
 } from "./api.js";
-import { transportNames, triedOf } from "./diagnosis.js";
+import { type Ease, transportNames, triedOf } from "./diagnosis.js";
 import { closeReason, LonghaulError } from "./errors.js";
 import { isMessages, type Messages, readMessages } from "./frame.js";
 import { recall, remember } from "./memory.js";
 import { jitterNumber, transportNumbers } from "./options.js";
 import { Outgoing } from "./outgoing.js";
+import { Place } from "./place.js";
 import { Publications } from "./publications.js";
 import type { Stream } from "./stream.js";
 import { askToken } from "./token.js";
@@ -39,6 +40,7 @@ export class Engine {
   readonly #streams = new Map<number, Stream>();
   readonly #publications = new Publications();
   readonly #outgoing = new Outgoing((connection, frame) => this.#core.post(connection, frame));
+  readonly #place: Place;
   readonly #base: string;
   readonly #producer: string;
   readonly #token: Options["token"];
@@ -66,6 +68,7 @@ export class Engine {
     this.#owner = owner;
     this.#token = options.token;
     this.#base = bases[0] ?? "";
+    this.#place = new Place(this.#base, (isGranted) => this.#turn(() => this.#core.placed(isGranted)));
     const coreOptions = engineOptions(options, this.#base);
     this.#core = new Core([...bases], coreOptions, this);
     coreOptions.free();
@@ -79,7 +82,18 @@ export class Engine {
   subscribe(stream: Stream, from: From): void {
     this.#streams.set(stream.no, stream);
     const kind = from === "live" ? 0 : from === "start" ? 1 : 2;
-    this.#turn(() => this.#core.subscribe(stream.no, stream.topic, kind, kind === 2 ? (from as number) : 0));
+    const seq = kind === 2 ? (from as number) : 0;
+    this.#turn(() => this.#core.subscribe(stream.no, stream.topic, kind, seq, stream.isPassive));
+  }
+
+  /** Whether somebody waits for a stream's messages may have changed. */
+  reconsider(stream: Stream): void {
+    if (this.#streams.has(stream.no)) this.#turn(() => this.#core.setPassive(stream.no, stream.isPassive));
+  }
+
+  /** Why polls are short, if they are: nothing is urgent, or other tabs have the browser's connections. */
+  get ease(): Ease | undefined {
+    return this.#core.isQuiet() ? "passive" : this.#place.isDenied ? "crowded" : undefined;
   }
 
   unsubscribe(stream: Stream): void {
@@ -113,6 +127,7 @@ export class Engine {
   close(): void {
     this.#isClosed = true;
     this.#turn(() => this.#core.close());
+    this.#place.leave();
     this.#streams.clear();
     for (const row of this.#publications.rows()) {
       this.dead(row, 0, "closed", "the client was closed before the hub had answered");
@@ -140,6 +155,7 @@ export class Engine {
   }
 
   received(connection: number, frame: string): void {
+    this.#place.look();
     this.#receive(connection, frame, performance.now());
   }
 
@@ -154,6 +170,11 @@ export class Engine {
         this.#turn(() => this.#core.noToken(error.message));
       },
     );
+  }
+
+  place(isWanted: boolean): void {
+    if (isWanted) this.#place.seek();
+    else this.#place.leave();
   }
 
   remember(transport: number): void {

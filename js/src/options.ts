@@ -92,8 +92,11 @@ export function checkOptions(options: Options): void {
 
 /** Throws unless the options of subscribe make sense. */
 export function checkSubscribe(options: SubscribeOptions): void {
-  only("options", options, ["from", "signal", "onGap"]);
-  const { from } = options;
+  only("options", options, ["from", "passive", "signal", "onGap"]);
+  const { from, passive } = options;
+  if (passive !== undefined && typeof passive !== "boolean") {
+    throw invalid("passive", passive, "true or false");
+  }
   if (typeof from === "number") number("from", from, 1, Number.MAX_SAFE_INTEGER, true);
   else if (from !== undefined && from !== "live" && from !== "start") {
     throw invalid("from", from, `"live", "start" or a seq`);

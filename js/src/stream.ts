@@ -7,6 +7,7 @@ import type { Messages } from "./frame.js";
 export interface Listener {
   readonly message: (message: Message<unknown>) => void;
   readonly gap: ((gap: Gap) => void) | undefined;
+  readonly isPassive: boolean;
 }
 
 export class Stream {
@@ -22,6 +23,11 @@ export class Stream {
     this.no = no;
     this.topic = topic;
     this.#threw = threw;
+  }
+
+  /** Nobody waits for its messages. */
+  get isPassive(): boolean {
+    return this.#listeners.every(({ isPassive }) => isPassive);
   }
 
   get isUnused(): boolean {

@@ -166,7 +166,7 @@ impl Core {
     }
 
     /// Begins a subscription: kind 0 live, 1 start, 2 a seq.
-    pub fn subscribe(&self, no: u32, topic: &str, kind: u32, seq: f64) {
+    pub fn subscribe(&self, no: u32, topic: &str, kind: u32, seq: f64, is_passive: bool) {
         self.driver.drive(Event::Subscribe {
             no: TopicNo(no),
             topic,
@@ -175,7 +175,28 @@ impl Core {
                 1 => From::Start,
                 _ => From::Seq(Seq(seq as u64)),
             },
+            is_passive,
         });
+    }
+
+    /// Whether somebody waits for the messages of a subscription has changed.
+    #[wasm_bindgen(js_name = setPassive)]
+    pub fn set_passive(&self, no: u32, is_passive: bool) {
+        self.driver.drive(Event::Passive {
+            no: TopicNo(no),
+            is_passive,
+        });
+    }
+
+    /// There is a place for what is held over HTTP, or none.
+    pub fn placed(&self, is_granted: bool) {
+        self.driver.drive(Event::Place { is_granted });
+    }
+
+    /// Whether polls are short because nothing is urgent.
+    #[wasm_bindgen(js_name = isQuiet)]
+    pub fn is_quiet(&self) -> bool {
+        self.driver.look(Client::is_quiet)
     }
 
     /// Ends a subscription.

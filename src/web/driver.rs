@@ -281,6 +281,7 @@ impl Driver {
                 TokenReason::Expiring => 1,
                 TokenReason::Rejected => 2,
             }),
+            Effect::Place { is_wanted } => host.place(is_wanted),
             Effect::Remember { transport } => host.remember(number_of(transport)),
             Effect::Send {
                 connection,

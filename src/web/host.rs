@@ -35,6 +35,10 @@ extern "C" {
     #[wasm_bindgen(method, js_name = askToken)]
     pub(super) fn ask_token(this: &Host, reason: u32);
 
+    /// A place for what is held over HTTP is wanted, or no longer: JavaScript calls `placed`, after this turn.
+    #[wasm_bindgen(method)]
+    pub(super) fn place(this: &Host, is_wanted: bool);
+
     /// This transport was useful.
     #[wasm_bindgen(method)]
     pub(super) fn remember(this: &Host, transport: u32);

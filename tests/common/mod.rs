@@ -86,9 +86,23 @@ impl Rig {
     }
 
     pub fn subscribe(&mut self, topic: &str, from: From) -> (TopicNo, Vec<Effect>) {
+        self.subscribe_as(topic, from, false)
+    }
+
+    pub fn subscribe_as(
+        &mut self,
+        topic: &str,
+        from: From,
+        is_passive: bool,
+    ) -> (TopicNo, Vec<Effect>) {
         self.last_no += 1;
         let no = TopicNo(self.last_no);
-        let effects = self.handle(Event::Subscribe { no, topic, from });
+        let effects = self.handle(Event::Subscribe {
+            no,
+            topic,
+            from,
+            is_passive,
+        });
         (no, effects)
     }
 

@@ -1,0 +1,149 @@
+//! A link over which the hub has said welcome: whether it is alive and, where it polls, when it asks again.
+//!
+//! Owns the poll under way and the rest between two. Why polls are short or held is pace's.
+
+use crate::codes;
+use crate::config::{HOLD_MS, HeartbeatPolicy};
+use crate::frame::Welcome;
+use crate::heartbeat::Heartbeat;
+use crate::ids::ConnectionId;
+use crate::pace::Pace;
+use crate::time::Time;
+use crate::transport::Transport;
+use crate::turn::Turn;
+
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) id: ConnectionId,
+    pub(crate) transport: Transport,
+    pub(crate) since: Time,
+    pub(crate) heartbeat: Heartbeat,
+    /// How long the hub holds a poll at most.
+    allowed_ms: u64,
+    poll: Poll,
+}
+
+#[derive(Debug)]
+enum Poll {
+    /// Under way. What opened a link asked not to be held, and on other transports nothing follows it.
+    Asked {
+        at: Time,
+        hold_ms: u64,
+    },
+    Resting {
+        until: Time,
+    },
+}
+
+impl Live {
+    pub(crate) fn new(
+        now: Time,
+        id: ConnectionId,
+        transport: Transport,
+        policy: HeartbeatPolicy,
+        welcome: &Welcome<'_>,
+        rtt_ms: u64,
+    ) -> Self {
+        let allowed_ms = welcome.hold_ms.unwrap_or(HOLD_MS).min(HOLD_MS);
+        let heartbeat = match transport {
+            Transport::WebSocket => Heartbeat::new(now, policy, Some(rtt_ms)),
+            Transport::EventSource => {
+                // What sounds there is the hub's ping, which no option of ours makes more frequent.
+                let interval_ms = welcome.ping_ms.unwrap_or(0).max(policy.interval_ms);
+                let policy = HeartbeatPolicy {
+                    interval_ms,
+                    ..policy
+                };
+                Heartbeat::listening(now, policy, Some(rtt_ms))
+            }
+            Transport::LongPoll => {
+                let interval_ms = allowed_ms.max(policy.interval_ms);
+                let policy = HeartbeatPolicy {
+                    interval_ms,
+                    ..policy
+                };
+                Heartbeat::listening(now, policy, Some(rtt_ms))
+            }
+        };
+        Self {
+            id,
+            transport,
+            since: now,
+            heartbeat,
+            allowed_ms,
+            poll: Poll::Asked {
+                at: now,
+                hold_ms: 0,
+            },
+        }
+    }
+
+    /// Every answer to a poll begins with a welcome. False where none is due.
+    pub(crate) fn welcomed_again(&mut self, welcome: &Welcome<'_>) -> bool {
+        self.allowed_ms = welcome.hold_ms.unwrap_or(self.allowed_ms).min(HOLD_MS);
+        self.transport == Transport::LongPoll
+    }
+
+    pub(crate) fn deadline(&self) -> Time {
+        match self.poll {
+            Poll::Resting { until } => until.min(self.heartbeat.deadline()),
+            Poll::Asked { .. } => self.heartbeat.deadline(),
+        }
+    }
+
+    /// Asks the hub, in place of what is under way.
+    pub(crate) fn ask(&mut self, turn: &mut Turn<'_>, pace: &Pace) {
+        self.send(turn, pace.hold_ms(self.allowed_ms));
+        self.heartbeat.expect_from(turn.now);
+    }
+
+    /// Asks for an answer at once, which is the sign of life that the heartbeat waits for.
+    pub(crate) fn probe(&mut self, turn: &mut Turn<'_>) {
+        self.send(turn, 0);
+    }
+
+    fn send(&mut self, turn: &mut Turn<'_>, hold_ms: u64) {
+        turn.poll(self.id, hold_ms);
+        self.poll = Poll::Asked {
+            at: turn.now,
+            hold_ms,
+        };
+    }
+
+    /// The answer is complete: the next poll goes out, or waits for its time.
+    pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, pace: &mut Pace) {
+        self.heartbeat.heard(turn.now);
+        if let Poll::Asked { at, hold_ms } = self.poll
+            && hold_ms > 0
+        {
+            pace.held(turn.now.since(at), hold_ms);
+        }
+        match pace.rest_ms(turn.subscriptions.are_behind(), turn.rng) {
+            None => self.ask(turn, pace),
+            Some(ms) => {
+                let until = turn.now.plus(ms);
+                self.poll = Poll::Resting { until };
+                self.heartbeat.expect_from(until);
+            }
+        }
+    }
+
+    /// Asks if the rest is over.
+    pub(crate) fn tick(&mut self, turn: &mut Turn<'_>, pace: &Pace) {
+        if let Poll::Resting { until } = self.poll
+            && turn.now >= until
+        {
+            self.ask(turn, pace);
+        }
+    }
+
+    /// It is gone. Where a poll was held and nobody said why it ended, something on the way may have cut it.
+    pub(crate) fn lost(&self, now: Time, close_code: u16, pace: &mut Pace) {
+        if let (codes::CONNECTION_LOST | codes::NOT_A_HUB, Poll::Asked { at, hold_ms }) =
+            (close_code, &self.poll)
+            && *hold_ms > 0
+        {
+            pace.cut(now.since(*at));
+        }
+    }
+}

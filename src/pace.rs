@@ -1,0 +1,147 @@
+//! How eagerly the hub is asked: polls that are held, or short ones with a rest between.
+//!
+//! Owns the three reasons for it: nothing is urgent, no connection of the browser is free, a proxy cuts long holds.
+
+use crate::cadence::{CROWDED, Cadence, QUIET};
+use crate::config::QUIET_AFTER_MS;
+use crate::hold::Hold;
+use crate::time::Time;
+
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    urgency: Urgency,
+    place: Place,
+    hold: Hold,
+    cadence: Cadence,
+    has_news: bool,
+}
+
+/// Whether somebody waits for messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Urgency {
+    #[default]
+    Live,
+    /// Every subscription is passive, since a moment ago.
+    Settling {
+        until: Time,
+    },
+    Quiet,
+}
+
+/// One of the few connections that all tabs share for what is held over HTTP.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Place {
+    #[default]
+    NotWanted,
+    /// Until the answer comes we have it: it takes a moment, and most of the time it is yes.
+    Wanted,
+    Denied,
+}
+
+impl Pace {
+    /// Whether polls are the best transport, because nothing is urgent.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.urgency == Urgency::Quiet
+    }
+
+    pub(crate) fn has_place(&self) -> bool {
+        self.place != Place::Denied
+    }
+
+    /// Whether polls are short.
+    pub(crate) fn is_short(&self) -> bool {
+        self.is_quiet() || !self.has_place()
+    }
+
+    /// Whether every subscription is passive. What becomes urgent is so at once; what is connected settles for a while
+    /// before it is quiet. True if that has changed whether it is quiet.
+    pub(crate) fn wish(&mut self, now: Time, is_passive: bool, is_connected: bool) -> bool {
+        let was_quiet = self.is_quiet();
+        self.urgency = match self.urgency {
+            _ if !is_passive => Urgency::Live,
+            Urgency::Live if is_connected => Urgency::Settling {
+                until: now.plus(QUIET_AFTER_MS),
+            },
+            Urgency::Settling { .. } if is_connected => self.urgency,
+            _ => Urgency::Quiet,
+        };
+        was_quiet != self.is_quiet()
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        match self.urgency {
+            Urgency::Settling { until } => Some(until),
+            Urgency::Live | Urgency::Quiet => None,
+        }
+    }
+
+    /// True if it is quiet from now on.
+    pub(crate) fn tick(&mut self, now: Time) -> bool {
+        let settles = self.deadline().is_some_and(|until| now >= until);
+        if settles {
+            self.urgency = Urgency::Quiet;
+        }
+        settles
+    }
+
+    /// A place is wanted, or no longer. True if that is new.
+    pub(crate) fn seek(&mut self, is_wanted: bool) -> bool {
+        let is_new = is_wanted != (self.place != Place::NotWanted);
+        if is_new {
+            self.place = if is_wanted {
+                Place::Wanted
+            } else {
+                Place::NotWanted
+            };
+        }
+        is_new
+    }
+
+    /// The answer. True if it changes something.
+    pub(crate) fn placed(&mut self, is_granted: bool) -> bool {
+        let before = self.place;
+        if before != Place::NotWanted {
+            self.place = if is_granted {
+                Place::Wanted
+            } else {
+                Place::Denied
+            };
+        }
+        before != self.place
+    }
+
+    /// How long the next poll may be held, where the hub allows `allowed_ms`.
+    pub(crate) fn hold_ms(&self, allowed_ms: u64) -> u64 {
+        if self.is_short() {
+            0
+        } else {
+            self.hold.ms().min(allowed_ms)
+        }
+    }
+
+    /// Messages came.
+    pub(crate) fn news(&mut self) {
+        self.has_news = true;
+    }
+
+    /// A poll was answered. Gives how long to rest before the next one, ms: none where polls are held, or where the hub
+    /// had more than fits into an answer.
+    pub(crate) fn rest_ms(&mut self, is_behind: bool, rng: &mut fastrand::Rng) -> Option<u64> {
+        let has_news = std::mem::take(&mut self.has_news);
+        if !self.is_short() || (has_news && is_behind) {
+            return None;
+        }
+        let bounds = if self.is_quiet() { QUIET } else { CROWDED };
+        Some(self.cadence.next(bounds, has_news, rng))
+    }
+
+    /// A held poll was answered.
+    pub(crate) fn held(&mut self, age_ms: u64, asked_ms: u64) {
+        self.hold.answered(age_ms, asked_ms);
+    }
+
+    /// A held poll was cut.
+    pub(crate) fn cut(&mut self, age_ms: u64) {
+        self.hold.cut(age_ms);
+    }
+}

@@ -1,0 +1,110 @@
+// A relay of HTTP that lets no WebSocket pass, counts what is held, and can cut it at an age as balancers do.
+
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from "node:http";
+import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+import type { AddressInfo, Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { listening } from "./site.js";
+
+export interface Relay {
+  url: string;
+  /** Event streams and held polls that are open now. */
+  held: () => number;
+  /** The most at a time. */
+  heldMax: () => number;
+  /** What polls asked to be held for, ms, in order. */
+  holds: readonly number[];
+  /** Polls that were cut. */
+  cuts: () => number;
+  close: () => void;
+}
+
+type Request = IncomingMessage | Http2ServerRequest;
+type Response = ServerResponse | Http2ServerResponse;
+
+/** `cutMs`: polls are cut at that age. `isMultiplexed`: speaks HTTP/2, over TLS with a certificate of its own. */
+export async function startRelay(
+  upstream: string,
+  { cutMs = Number.POSITIVE_INFINITY, isMultiplexed = false } = {},
+): Promise<Relay> {
+  let held = 0;
+  let heldMax = 0;
+  let cuts = 0;
+  const holds: number[] = [];
+  const open = new Set<Socket>();
+  const relay = async (incoming: Request, response: Response): Promise<void> => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of incoming) chunks.push(chunk as Buffer);
+    const body = Buffer.concat(chunks);
+    const path = incoming.url ?? "/";
+    const holdMs = path === "/v1/poll" ? Number(/ hold=(\d+)/.exec(body.toString())?.[1] ?? 0) : 0;
+    if (path === "/v1/poll" && incoming.method === "POST") holds.push(holdMs);
+    const isHeld = holdMs > 0 || path.startsWith("/v1/events");
+    if (isHeld) heldMax = Math.max(heldMax, ++held);
+    const headers = Object.fromEntries(Object.entries(incoming.headers).filter(([name]) => name[0] !== ":"));
+    const outgoing = request(`${upstream}${path}`, {
+      method: incoming.method ?? "GET",
+      headers: { ...headers, host: new URL(upstream).host, connection: "close" },
+    });
+    const age = setTimeout(
+      () => {
+        if (path !== "/v1/poll") return;
+        cuts++;
+        incoming.socket.destroy();
+      },
+      Math.min(cutMs, 2 ** 31 - 1),
+    );
+    response.on("close", () => {
+      clearTimeout(age);
+      if (isHeld) held--;
+      outgoing.destroy();
+    });
+    outgoing.on("error", () => incoming.socket.destroy());
+    outgoing.on("response", (answer) => {
+      const kept = Object.entries(answer.headers).filter(
+        ([name]) => !/^(connection|transfer-encoding|keep-alive)$/.test(name),
+      );
+      (response as ServerResponse).writeHead(answer.statusCode ?? 502, Object.fromEntries(kept));
+      answer.pipe(response as ServerResponse);
+    });
+    outgoing.end(body);
+  };
+  const listener = (incoming: Request, response: Response): void =>
+    void relay(incoming, response).catch(() => incoming.socket.destroy());
+  const server = isMultiplexed ? createSecureServer(certificate(), listener) : createServer(listener);
+  server.on("connection", (socket: Socket) => {
+    open.add(socket);
+    socket.on("close", () => open.delete(socket));
+    socket.on("error", () => {});
+  });
+  server.on("upgrade", (_: IncomingMessage, socket: Socket) => socket.destroy());
+  await listening(server as Server);
+  return {
+    url: `${isMultiplexed ? "https" : "http"}://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    held: () => held,
+    heldMax: () => heldMax,
+    holds,
+    cuts: () => cuts,
+    close: () => {
+      server.close();
+      for (const socket of open) socket.destroy();
+    },
+  };
+}
+
+function certificate(): { key: Buffer; cert: Buffer } {
+  const folder = mkdtempSync(join(tmpdir(), "longhaul-relay-"));
+  const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
+  const curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  execFileSync(
+    "openssl",
+    ["req", "-x509", ...curve, "-subj", "/CN=127.0.0.1", "-days", "2", "-keyout", key, "-out", cert],
+    { stdio: "ignore" },
+  );
+  const pair = { key: readFileSync(key), cert: readFileSync(cert) };
+  rmSync(folder, { recursive: true });
+  return pair;
+}

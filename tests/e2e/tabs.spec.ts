@@ -1,0 +1,243 @@
+// Many tabs of one browser over HTTP, which has six connections to a host for all of them (rule T7); and polls that rest
+// or are cut.
+
+import type { Page } from "@playwright/test";
+import { expect, quick, test } from "./support/fixtures.js";
+import { type Relay, startRelay } from "./support/relay.js";
+
+/** Places for what is held, and what a tab holds while it moves from one to another. */
+const placesMax = 3;
+const perTabMax = 2;
+/** No tab may wait longer than this for anything, ms: a stuck one waits for ever. */
+const patienceMs = 30_000;
+
+declare global {
+  /** What this tab holds now, and the most it ever held. */
+  var downlinks: { open: number; max: number };
+}
+
+/** Counts in the page what it holds over HTTP. */
+function countDownlinks(): void {
+  const count = { open: 0, max: 0 };
+  const add = (n: number): void => {
+    count.open += n;
+    count.max = Math.max(count.max, count.open);
+  };
+  globalThis.downlinks = count;
+  const original = globalThis.fetch;
+  globalThis.fetch = (input, init) => {
+    const answer = original(input, init);
+    if (!/ hold=[1-9]/.test(String(init?.body))) return answer;
+    add(1);
+    return answer.finally(() => add(-1));
+  };
+  const Original = globalThis.EventSource;
+  globalThis.EventSource = class extends Original {
+    constructor(url: string | URL) {
+      super(url);
+      add(1);
+    }
+    override close(): void {
+      if (this.readyState !== Original.CLOSED) add(-1);
+      super.close();
+    }
+  };
+}
+
+async function openTabs(count: number, newPage: () => Promise<Page>, url: string): Promise<Page[]> {
+  const pages: Page[] = [];
+  for (let i = 0; i < count; i++) pages.push(await newPage());
+  await Promise.all(
+    pages.map((page) =>
+      page.evaluate(
+        ([url, options]) => {
+          globalThis.opened = longhaul.open(url, options);
+          globalThis.recorded = longhaul.record(opened.client, "t", { from: "start" });
+        },
+        [url, quick] as const,
+      ),
+    ),
+  );
+  return pages;
+}
+
+for (const transports of ["eventsource,longpoll", "longpoll"]) {
+  test.describe(`a hub that serves ${transports} over HTTP/1.1`, () => {
+    test.use({ hubArgs: ["--transports", transports] });
+    for (const tabs of [7, 9]) {
+      test(`t7: ${tabs} tabs all get all messages and all publish, and few of them hold anything`, async ({
+        hub,
+        context,
+        newPage,
+      }) => {
+        test.setTimeout(4 * patienceMs);
+        await context.addInitScript(countDownlinks);
+        const relay = await startRelay(hub.url);
+        const pages = await openTabs(tabs, newPage, relay.url);
+        for (const page of pages) {
+          await page.waitForFunction(() => opened.client.status.state === "connected", undefined, {
+            timeout: patienceMs,
+          });
+        }
+        for (let round = 0; round < 2; round++) {
+          const begun = Date.now();
+          await Promise.all(
+            pages.map((page, i) =>
+              page.evaluate(
+                ([round, i]) => longhaul.publishMany(opened.client, "t", 10 * round + 1, 10, `tab ${i}`),
+                [round, i] as const,
+              ),
+            ),
+          );
+          for (const page of pages) {
+            await page.waitForFunction((n) => recorded.log.length >= n, (round + 1) * 10 * tabs, {
+              timeout: patienceMs,
+            });
+          }
+          expect(Date.now() - begun, "nobody is stuck").toBeLessThan(patienceMs);
+        }
+        const logs = [];
+        for (const page of pages) {
+          const { log, errors, max } = await page.evaluate(() => ({
+            log: recorded.log.map(({ seq, gap }) => gap?.reason ?? seq),
+            errors: opened.errors,
+            max: downlinks.max,
+          }));
+          expect(errors).toEqual([]);
+          expect(max).toBeLessThanOrEqual(perTabMax);
+          logs.push(log);
+        }
+        const all = Array.from({ length: 20 * tabs }, (_, i) => i + 1);
+        expect(logs).toEqual(pages.map(() => all));
+        await expect.poll(relay.held, { timeout: patienceMs }).toBe(placesMax);
+        expect(relay.heldMax()).toBeLessThanOrEqual(placesMax * perTabMax);
+
+        // A tab that goes gives its place back, and another one takes it.
+        const holds = await Promise.all(pages.map((page) => page.evaluate(() => downlinks.open)));
+        expect(holds.filter((open) => open > 0)).toHaveLength(placesMax);
+        await pages[holds.findIndex((open) => open > 0)]?.close();
+        await expect
+          .poll(
+            async () => {
+              const open = pages
+                .filter((page) => !page.isClosed())
+                .map((page) => page.evaluate(() => downlinks.open));
+              return (await Promise.all(open)).filter((open) => open > 0).length;
+            },
+            { timeout: patienceMs },
+          )
+          .toBe(placesMax);
+        relay.close();
+      });
+    }
+  });
+}
+
+test.describe("a hub that serves no WebSocket, over HTTP/2", () => {
+  test.use({ hubArgs: ["--transports", "eventsource,longpoll"], ignoreHTTPSErrors: true });
+
+  test("t7: where requests share a connection every tab holds a stream", async ({ hub, newPage }) => {
+    const relay = await startRelay(hub.url, { isMultiplexed: true });
+    const pages = await openTabs(7, newPage, relay.url);
+    for (const page of pages) {
+      await page.waitForFunction(
+        () => opened.client.status.state === "connected" && opened.client.status.transport === "eventsource",
+        undefined,
+        { timeout: patienceMs },
+      );
+    }
+    await expect.poll(relay.held).toBe(7);
+    relay.close();
+  });
+});
+
+test("a16: while all is passive nothing is held, and what a live subscription opens goes again", async ({
+  hub,
+  page,
+  newPage,
+}) => {
+  const writer = await newPage();
+  await writer.evaluate(async (url) => {
+    globalThis.opened = longhaul.open(url);
+    await longhaul.publishMany(opened.client, "t", 1, 5, "writer");
+  }, hub.url);
+  let sockets = 0;
+  page.on("websocket", () => sockets++);
+  const first = await page.evaluate(async (url) => {
+    globalThis.opened = longhaul.open(url);
+    globalThis.recorded = longhaul.record(opened.client, "t", { from: "start", passive: true });
+    while (recorded.log.length < 5) await new Promise(requestAnimationFrame);
+    const { acked } = await opened.client.topic("t").publish({ by: "page", n: 6 });
+    const ack = await acked;
+    const diagnosis = await opened.client.diagnose();
+    return { status: opened.client.status, ack, diagnosis, degradedMs: opened.client.metrics().degradedMs };
+  }, hub.url);
+  expect(first).toMatchObject({
+    status: { state: "connected", transport: "longpoll" },
+    ack: { seq: 6, duplicate: false },
+    diagnosis: { transport: "longpoll", advice: expect.stringContaining("All is well") },
+    degradedMs: 0,
+  });
+  expect(sockets).toBe(0);
+  await writer.evaluate(() => longhaul.publishMany(opened.client, "t", 7, 4, "writer"));
+  await page.waitForFunction(() => recorded.log.length >= 10, undefined, { timeout: patienceMs });
+
+  const live = await page.evaluate(async () => {
+    const live = longhaul.record(opened.client, "t");
+    const { client } = opened;
+    while (client.status.state !== "connected" || client.status.transport !== "websocket")
+      await new Promise(requestAnimationFrame);
+    live.stop();
+    return client.status;
+  });
+  expect(live).toMatchObject({ transport: "websocket" });
+  await writer.evaluate(() => longhaul.publishMany(opened.client, "t", 11, 5, "writer"));
+  await page.waitForFunction(
+    () => opened.client.status.state === "connected" && opened.client.status.transport === "longpoll",
+    undefined,
+    { timeout: patienceMs },
+  );
+  await page.waitForFunction(() => recorded.log.length >= 15, undefined, { timeout: patienceMs });
+  const { log, states } = await page.evaluate(() => ({
+    log: recorded.log.map(({ seq, gap }) => gap?.reason ?? seq),
+    states: opened.statuses.map(({ state }) => state),
+  }));
+  expect(log).toEqual(Array.from({ length: 15 }, (_, i) => i + 1));
+  expect(states).not.toContain("waiting");
+});
+
+test.describe("behind a balancer that cuts polls after 3 s", () => {
+  let relay: Relay;
+  test.afterEach(() => relay.close());
+
+  test("a03: after a few cuts polls are held for less, and every message comes once", async ({
+    hub,
+    page,
+  }) => {
+    relay = await startRelay(hub.url, { cutMs: 3_000 });
+    await page.evaluate(
+      async ([url, options]) => {
+        globalThis.opened = longhaul.open(url, { ...options, transports: ["longpoll"] });
+        globalThis.recorded = longhaul.record(opened.client, "t", { from: "start" });
+        await longhaul.reaches(opened.client, "connected");
+      },
+      [relay.url, quick] as const,
+    );
+    await expect
+      .poll(() => relay.holds.filter((ms) => ms > 0 && ms < 3_000).length, { timeout: patienceMs })
+      .toBeGreaterThan(1);
+    const { reconnects } = await page.evaluate(() => opened.client.metrics());
+    expect(reconnects).toBeGreaterThan(0);
+    // The browser repeats a cut poll once by itself, so the client sees every other cut, and twice the age.
+    expect(reconnects).toBeLessThanOrEqual(6);
+    const cuts = relay.cuts();
+    await expect
+      .poll(() => relay.holds.filter((ms) => ms > 0 && ms < 3_000).length, { timeout: patienceMs })
+      .toBeGreaterThan(4);
+    expect(relay.cuts(), "and no more").toBe(cuts);
+    await page.evaluate(() => longhaul.publishMany(opened.client, "t", 1, 20, "page"));
+    await page.waitForFunction(() => recorded.log.length >= 20, undefined, { timeout: patienceMs });
+    const log = await page.evaluate(() => recorded.log.map(({ seq, gap }) => gap?.reason ?? seq));
+    expect(log).toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
+  });
+});
