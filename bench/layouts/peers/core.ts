@@ -57,7 +57,11 @@ export async function openCore(
     const stream = new Stream(topicNo(topic), topicName(topic), (cause) => {
       throw cause;
     });
-    stream.add({ message: (message) => listener(message.data, message.seq), gap: undefined, isPassive: false });
+    stream.add({
+      message: (message) => listener(message.data, message.seq),
+      gap: undefined,
+      isPassive: false,
+    });
     host.streams.set(stream.no, stream);
     core.subscribe(stream.no, stream.topic, 0, 0, false);
   }
