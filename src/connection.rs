@@ -443,7 +443,8 @@ impl Connection {
         }
     }
 
-    /// The established connection is gone. A successor that was on its way is the next attempt.
+    /// The established connection is gone. A successor that was on its way is the next attempt, unless it has heard as little as the one
+    /// that was given up: then its request may wait on a connection that the browser kept and that is as dead.
     fn lost(&mut self, turn: &mut Turn<'_>, reason: &Reason, floor_ms: u64) {
         let before = std::mem::replace(&mut self.state, State::Unstarted);
         let State::Connected {
@@ -458,9 +459,13 @@ impl Connection {
         turn.metrics.disconnected(turn.now);
         self.is_outdated = false;
         self.attempt = 1;
+        let is_silent =
+            |link: &Link| reason.close_code == codes::HEARTBEAT_TIMEOUT && link.is_silent_request();
         match successor {
             Some(successor)
-                if codes::comes_back(reason.close_code) && !reason.is_unauthorized() =>
+                if codes::comes_back(reason.close_code)
+                    && !reason.is_unauthorized()
+                    && !is_silent(&successor) =>
             {
                 let mut waiting = self.negotiation.order(0);
                 waiting.retain(|transport| *transport != successor.transport);

@@ -104,6 +104,15 @@ impl Link {
         self.transport.is_duplex() && matches!(self.stage, Stage::AwaitingWelcome { .. })
     }
 
+    /// Whether a request has gone out and nothing come back.
+    pub(crate) fn is_silent_request(&self) -> bool {
+        match self.transport {
+            Transport::WebSocket => false,
+            Transport::EventSource => matches!(self.stage, Stage::Opening { .. }),
+            Transport::LongPoll => true,
+        }
+    }
+
     /// How long we have waited for the welcome, if we do.
     pub(crate) fn waited_ms(&self, now: Time) -> Option<u64> {
         match self.stage {

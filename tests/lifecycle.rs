@@ -215,8 +215,23 @@ fn a_stream_that_died_in_a_sleep_is_left_for_any_transport_that_gets_through() {
     let mut rig = connected(EventSource, &[WebSocket, LongPoll], None);
     rig.handle(Event::Slept { ms: 7_200_000 });
     assert_eq!(opened(&rig.handle(Event::Deadline)), [(2, EventSource)]);
-    // Neither the old stream nor the new one says anything.
+    rig.handle(Event::Opened {
+        connection: ConnectionId(2),
+    });
+    // The new one has its ticket, so it may still say welcome; but others join.
     assert_eq!(opened_within(&mut rig, 5_000), [(3, WebSocket)]);
+    assert!(rig.client.deadline().is_some());
+}
+
+#[test]
+fn a_stream_whose_successor_is_as_silent_is_followed_by_a_new_request() {
+    let mut rig = connected(EventSource, &[], None);
+    let woke = rig.now;
+    rig.handle(Event::Slept { ms: 7_200_000 });
+    assert_eq!(opened(&rig.handle(Event::Deadline)), [(2, EventSource)]);
+    // The browser may have put it on a connection that it had kept, which is as dead as the stream.
+    assert_eq!(opened_within(&mut rig, 5_000), [(3, EventSource)]);
+    assert!(rig.now.since(woke) <= 5_000);
 }
 
 #[test]

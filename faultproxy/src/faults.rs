@@ -26,6 +26,9 @@ pub struct Faults {
     pub seed: u64,
     /// What a new connection meets.
     pub accept: Accept,
+    /// A new connection waits so long, ms, before anything of it goes on: a server that is slow to accept. The client may find
+    /// its connection open before, as with a full backlog.
+    pub accept_after_ms: u64,
     /// Which direction stands still, on new and open connections: no byte, no FIN, no RST goes on. What comes meanwhile
     /// waits and goes on when this ends, as TCP's retransmissions would.
     pub stop: Stop,
@@ -88,6 +91,9 @@ pub struct Rule {
     /// Requests whose path begins so. Default: all.
     #[serde(default)]
     pub path_prefix: Option<String>,
+    /// Requests of this method. Default: all.
+    #[serde(default)]
+    pub method: Option<String>,
     /// Requests that ask (true) or do not ask (false) for `Upgrade: websocket`. Default: both.
     #[serde(default)]
     pub upgrade: Option<bool>,
@@ -156,6 +162,11 @@ impl Faults {
     pub fn from_json(json: &[u8]) -> Result<Self, BadFaults> {
         let faults: Self =
             serde_json::from_slice(json).map_err(|error| BadFaults(error.to_string()))?;
+        if faults.accept_after_ms > DELAY_MS_MAX {
+            let ms = faults.accept_after_ms;
+            let told = format!("acceptAfterMs is {ms}, limit {DELAY_MS_MAX}");
+            return Err(BadFaults(told));
+        }
         faults.up.check("up")?;
         faults.down.check("down")?;
         if faults.http.len() > RULES_MAX {
@@ -257,16 +268,19 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_is_read() {
-        let json = r#"{ "seed": 7, "accept": "blackHole", "stop": "up",
+        let json = r#"{ "seed": 7, "accept": "blackHole", "acceptAfterMs": 9, "stop": "up",
             "down": { "latencyMs": 5, "jitterMs": 6, "bytesPerSec": 7, "slice": 1, "resetAfterBytes": 0 },
             "http": [
               { "action": "stripSubprotocol" },
-              { "pathPrefix": "/v1/", "upgrade": true, "times": 5,
+              { "pathPrefix": "/v1/", "method": "GET", "upgrade": true, "times": 5,
                 "action": { "answer": { "status": 503, "headers": { "Retry-After": "7" }, "body": "no" } } },
               { "action": { "buffer": { "bytes": 4096 } } }
             ] }"#;
         let faults = Faults::from_json(json.as_bytes()).unwrap();
-        assert_eq!(faults.accept, Accept::BlackHole);
+        assert_eq!(
+            (faults.accept, faults.accept_after_ms),
+            (Accept::BlackHole, 9)
+        );
         assert_eq!(faults.down.reset_after_bytes, Some(0));
         let again = serde_json::to_vec(&faults).unwrap();
         assert_eq!(Faults::from_json(&again).unwrap(), faults);
@@ -290,6 +304,10 @@ mod tests {
             (
                 r#"{ "down": { "jitterMs": 600001 } }"#,
                 "down.jitterMs is 600001, limit 600000",
+            ),
+            (
+                r#"{ "acceptAfterMs": 600001 }"#,
+                "acceptAfterMs is 600001, limit 600000",
             ),
             (r#"{ "http": [{}] }"#, "missing field `action`"),
             (

@@ -38,6 +38,7 @@ pub(crate) enum Read<T> {
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) bytes: Bytes,
+    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) is_upgrade: bool,
     pub(crate) is_head: bool,
@@ -69,7 +70,7 @@ pub(crate) fn request(buffer: &mut BytesMut) -> Read<Request> {
         Ok(httparse::Status::Partial) if buffer.len() < HEAD_BYTES_MAX => return Read::Partial,
         _ => return Read::NotHttp,
     };
-    let method = parsed.method.unwrap_or_default();
+    let method = parsed.method.unwrap_or_default().to_owned();
     let (is_head, is_connect) = (method == "HEAD", method == "CONNECT");
     let path = parsed.path.unwrap_or_default().to_owned();
     let is_upgrade =
@@ -77,6 +78,7 @@ pub(crate) fn request(buffer: &mut BytesMut) -> Read<Request> {
     let body = Body::of(parsed.headers).unwrap_or(Body::Done);
     Read::Head(Request {
         bytes: buffer.split_to(bytes).freeze(),
+        method,
         path,
         is_upgrade,
         is_head,

@@ -172,8 +172,12 @@ fn fits(rule: &Rule, request: &Request) -> bool {
     let is_kind = rule
         .upgrade
         .is_none_or(|upgrade| upgrade == request.is_upgrade);
+    let is_method = rule
+        .method
+        .as_ref()
+        .is_none_or(|method| *method == request.method);
     let is_meant = rule.action != Action::BlockUpgrade || request.is_upgrade;
-    is_path && is_kind && is_meant
+    is_path && is_method && is_kind && is_meant
 }
 
 impl Live {
@@ -349,11 +353,13 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn serve(mut client: TcpStream, accept: Accept, born: Born, shared: &Shared) {
     let state = shared.state.subscribe();
+    let late = Duration::from_millis(state.borrow().faults().accept_after_ms);
     let mut upstream = None;
     let carry = async {
         if accept == Accept::BlackHole {
             return swallow(&mut client).await;
         }
+        tokio::time::sleep(late).await;
         let upstream = upstream.insert(connect(shared.upstream).await?);
         let _ = client.set_nodelay(true);
         relay(&mut client, upstream, born, &state, &shared.counters).await

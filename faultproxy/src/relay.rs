@@ -622,6 +622,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_rule_of_one_method_leaves_the_others() {
+        let mut it = bench(
+            r#"{ "http": [{ "method": "POST", "action": { "answer": { "status": 429 } } }] }"#,
+        );
+        let preflight = b"OPTIONS /v1/publish HTTP/1.1\r\n\r\n";
+        it.client.write_all(preflight).await.unwrap();
+        hears(&mut it.upstream, preflight).await;
+        it.upstream.write_all(OK).await.unwrap();
+        hears(&mut it.client, OK).await;
+        let post = b"POST /v1/publish HTTP/1.1\r\nContent-Length: 0\r\n\r\n";
+        it.client.write_all(post).await.unwrap();
+        hears(&mut it.client, b"HTTP/1.1 429 Too Many Requests\r\n").await;
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn rules_come_to_a_connection_that_is_open() {
         let mut it = bench("{}");
         let get = b"GET /v1/x HTTP/1.1\r\n\r\n";

@@ -151,6 +151,23 @@ async fn a_cut_ends_what_is_in_a_black_hole() {
 }
 
 #[tokio::test]
+async fn a_late_server_has_its_clients_wait_and_a_cut_ends_that_too() {
+    let (proxy, upstream) = bench().await;
+    proxy.set(faults(r#"{ "acceptAfterMs": 600000 }"#));
+    let mut late = TcpStream::connect(proxy.address()).await.unwrap();
+    late.write_all(b"late").await.unwrap();
+    proxy.until_open(1).await;
+    proxy.set(faults(r#"{ "acceptAfterMs": 1 }"#));
+    // The first connection that the upstream gets is the one after.
+    let (client, server) = open(&proxy, &upstream).await;
+    assert_eq!(proxy.stats().bytes_up, 5);
+    drop((client, server));
+    proxy.until_open(1).await;
+    assert_eq!(proxy.cut().await, 1);
+    is_reset(&mut late).await;
+}
+
+#[tokio::test]
 async fn stranded_connections_stay_half_open_while_new_ones_work() {
     let (proxy, upstream) = bench().await;
     let (mut client, mut server) = open(&proxy, &upstream).await;

@@ -103,7 +103,7 @@ class ClientHandle implements Client {
       tried,
       online: globalThis.navigator?.onLine ?? true,
       ...(protocol === undefined ? {} : { protocol }),
-      advice: advise(status, tried, answers, wanted.filter(isSupported), this.#engine?.ease),
+      advice: advise(status, tried, answers, base, wanted.filter(isSupported), this.#engine?.ease),
     };
   }
 

@@ -77,24 +77,42 @@ export function protocolOf(base: string): string | undefined {
   return (last as PerformanceResourceTiming | undefined)?.nextHopProtocol || undefined;
 }
 
-/** Whether something at the hub's address answers plain HTTP, and whether it is a hub. */
-export async function probe(base: string): Promise<"hub" | "other" | "none"> {
+/** Who answers plain HTTP at the hub's address; "unread": somebody whose answer a page of another origin may not read. */
+export type Answers = "hub" | "other" | "unread" | "none";
+
+export async function probe(base: string): Promise<Answers> {
+  const ask = (mode: RequestMode): Promise<Response> =>
+    fetch(`${base}.well-known/longhaul`, { mode, cache: "no-store", signal: AbortSignal.timeout(5_000) });
   try {
-    const response = await fetch(`${base}.well-known/longhaul`, {
-      cache: "no-store",
-      signal: AbortSignal.timeout(5_000),
-    });
+    const response = await ask("cors");
     const text = await response.text();
     return response.ok && text.includes('"longhaul.v1"') ? "hub" : "other";
   } catch {
-    return "none";
+    return ask("no-cors").then(
+      () => "unread" as const,
+      () => "none" as const,
+    );
   }
 }
+
+/** Hosts of this machine and of its own network. */
+const localHost =
+  /^(localhost|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|169\.254\.|\[(::1|f[cde]))|\.local$/;
+
+/** What else keeps a page of the internet from a hub on the local network. */
+function localWords(base: string): string {
+  const page = globalThis.location?.hostname ?? "localhost";
+  if (localHost.test(page) || !localHost.test(new URL(base).hostname)) return "";
+  return " A page from the internet may reach the local network only where it is secure (https) and the user has allowed it: look for the browser's question or the site's settings.";
+}
+
+const strangers = "a captive portal (open any page and sign in to the network), a proxy's error page";
 
 export function advise(
   status: Status,
   tried: readonly Tried[],
-  answers: "hub" | "other" | "none",
+  answers: Answers,
+  base: string,
   wanted: readonly TransportName[],
   ease: Ease | undefined,
 ): string {
@@ -124,7 +142,10 @@ export function advise(
     return "The hub answers plain requests, but no transport gets through: look at what was tried. A proxy between may cut long requests and upgrades.";
   }
   if (answers === "other") {
-    return "Something answers at the hub's address, but it is no hub: a captive portal (open any page and sign in to the network), a proxy's error page, or a wrong address.";
+    return `Something answers at the hub's address, but it is no hub: ${strangers}, or a wrong address.`;
   }
-  return "Nothing answers at the hub's address: check the network of this device, the address, and that the hub runs. A page of another origin needs the hub to allow that origin.";
+  if (answers === "unread") {
+    return `Something answers at the hub's address, but not to this page: ${strangers}, or a hub that does not allow the page's origin.`;
+  }
+  return `Nothing answers at the hub's address: check the network of this device, the address, and that the hub runs.${localWords(base)}`;
 }

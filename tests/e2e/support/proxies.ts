@@ -26,6 +26,7 @@ export interface Between {
 export interface Faults {
   seed?: number;
   accept?: "relay" | "blackHole" | "reset";
+  acceptAfterMs?: number;
   stop?: "nothing" | "up" | "down" | "both";
   up?: Shape;
   down?: Shape;
@@ -40,6 +41,7 @@ export interface Shape {
 }
 export interface Rule {
   pathPrefix?: string;
+  method?: string;
   upgrade?: boolean;
   times?: number;
   action:

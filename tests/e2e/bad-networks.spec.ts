@@ -1,0 +1,160 @@
+// Networks that lose, delay and cut: nothing is lost or doubled.
+
+import {
+  expect,
+  hasAll,
+  isConnected,
+  lively,
+  open,
+  publish,
+  sockets,
+  test,
+  waits,
+} from "./support/network.js";
+
+/** A publisher whose messages have some 600 bytes. */
+const heavy = "page".padEnd(600, ".");
+
+test.describe("bad networks", () => {
+  test("s07: connections reset while publications are on their way lose and double nothing", async ({
+    page,
+    newPage,
+    hub,
+    line,
+  }) => {
+    const reader = await newPage();
+    await open(reader, hub.url);
+    await open(page, line.url);
+    await isConnected(page);
+    // Up to the end publications are made and connections die, at moments that nobody chose.
+    for (let round = 0; round < 10; round++) {
+      const acks = publish(page, round * 40 + 1, 40);
+      await line.cut();
+      await isConnected(page);
+      await line.cut();
+      await acks;
+    }
+    await hasAll(page, 400);
+    await hasAll(reader, 400);
+    expect((await waits(page)).length).toBeGreaterThanOrEqual(10);
+  });
+
+  test("connections that never last for long are enough, where they last for a frame", async ({
+    page,
+    newPage,
+    hub,
+    line,
+  }) => {
+    // A frame is 64 KiB at most; each connection dies in its second one, in the middle.
+    const resetAfterBytes = 100_000;
+    const writer = await newPage();
+    await open(writer, hub.url);
+    await publish(writer, 1, 600, heavy);
+    await line.setFaults({ down: { resetAfterBytes } });
+    await open(page, line.url);
+    await hasAll(page, 600);
+    expect((await waits(page)).length).toBeGreaterThanOrEqual(3);
+    await line.setFaults({ up: { resetAfterBytes } });
+    await publish(page, 601, 400, heavy);
+    await hasAll(page, 1_000);
+    await hasAll(writer, 1_000);
+    expect((await waits(page)).length).toBeGreaterThanOrEqual(5);
+  });
+
+  test("s08: a half-open connection is found by its heartbeat, and what was said into it arrives once", async ({
+    page,
+    newPage,
+    hub,
+    line,
+  }) => {
+    const reader = await newPage();
+    await open(reader, hub.url);
+    await open(page, line.url, lively);
+    await publish(page, 1, 5);
+    // A router forgot the connection. New ones work.
+    const strandedMs = Date.now();
+    expect(await line.strand()).toBe(1);
+    const acks = await publish(page, 6, 20);
+    expect(Date.now() - strandedMs).toBeLessThan(10_000);
+    expect(acks.map(({ seq, duplicate }) => [seq, duplicate])).toEqual(
+      Array.from({ length: 20 }, (_, i) => [i + 6, false]),
+    );
+    expect(await waits(page)).toMatchObject([{ code: "heartbeat_timeout", closeCode: 4002 }]);
+    await hasAll(page, 25);
+    await hasAll(reader, 25);
+  });
+
+  test("s08: what was said into a half-open connection and arrives after all has no second effect", async ({
+    page,
+    newPage,
+    hub,
+    line,
+  }) => {
+    const reader = await newPage();
+    await open(reader, hub.url);
+    await open(page, line.url, lively);
+    await publish(page, 1, 5);
+    const before = (await line.stats()).bytesUp;
+    await line.setFaults({ stop: "both" });
+    const acks = publish(page, 6, 20);
+    expect((await waits(page, 1))[0]).toMatchObject({ code: "heartbeat_timeout", closeCode: 4002 });
+    expect((await line.stats()).bytesUp).toBe(before);
+    // Everything that waited in the network goes on, beside the new connection that says it again.
+    await line.setFaults();
+    expect((await acks).map(({ seq }) => seq)).toEqual(Array.from({ length: 20 }, (_, i) => i + 6));
+    await publish(page, 26, 5);
+    await hasAll(page, 30);
+    await hasAll(reader, 30);
+  });
+
+  for (const stop of ["up", "down"] as const) {
+    test(`a connection whose ${stop} direction alone is dead is found by its heartbeat`, async ({
+      page,
+      line,
+    }) => {
+      await open(page, line.url, lively);
+      await publish(page, 1, 5);
+      await line.setFaults({ stop });
+      const acks = publish(page, 6, 5);
+      expect((await waits(page, 1))[0]).toMatchObject({ code: "heartbeat_timeout", closeCode: 4002 });
+      await line.setFaults();
+      await acks;
+      await hasAll(page, 10);
+    });
+  }
+
+  test("a network that stands still for less than a heartbeat costs no connection", async ({
+    page,
+    line,
+  }) => {
+    await open(page, line.url);
+    await publish(page, 1, 5);
+    await line.freeze();
+    const acks = publish(page, 6, 5);
+    await page.waitForFunction(() => opened.client.metrics().publications === 10);
+    await line.thaw();
+    await acks;
+    await hasAll(page, 10);
+    expect(await waits(page)).toEqual([]);
+    expect((await line.stats()).opened).toBe(1);
+  });
+
+  test("bytes that come one by one are put together again", async ({ page, line }) => {
+    await line.setFaults({ up: { slice: 1 }, down: { slice: 1 } });
+    await open(page, line.url);
+    await publish(page, 1, 100);
+    await hasAll(page, 100);
+    expect(await waits(page)).toEqual([]);
+  });
+
+  test("a slow and narrow line is slow, and no reason to reconnect", async ({ page, line }) => {
+    const shape = { latencyMs: 200, jitterMs: 100, bytesPerSec: 20_000 };
+    await line.setFaults({ seed: 1, up: shape, down: shape });
+    await open(page, line.url, { ...sockets, heartbeat: { intervalMs: 500, timeoutMs: 5_000 } });
+    await publish(page, 1, 100);
+    await hasAll(page, 100);
+    expect(await waits(page)).toEqual([]);
+    const { ackMs } = await page.evaluate(() => opened.client.metrics());
+    expect(ackMs.min).toBeGreaterThanOrEqual(400);
+  });
+});

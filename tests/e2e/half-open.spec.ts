@@ -1,0 +1,132 @@
+// Connections that look open and are not: sockets on their way to close, streams, polls and posts that a router forgot.
+
+import type * as api from "longhaul";
+import { expect, hasAll, isConnected, open, publish, quick, test, timed } from "./support/network.js";
+
+declare global {
+  /** What the page has opened, and how often something was said into one that was not open. */
+  var spied: { sockets: WebSocket[]; unheard: number };
+}
+
+/** Three times and more of what a quiet machine needs, and far below the 35 s of the default heartbeat. */
+const soonMs = 10_000;
+
+test("s07: what is published while the socket is closing is not taken for sent, and goes over the next one at once", async ({
+  page,
+  newPage,
+  hub,
+  line,
+}) => {
+  await page.evaluate(() => {
+    const Native = globalThis.WebSocket;
+    globalThis.spied = { sockets: [], unheard: 0 };
+    globalThis.WebSocket = class extends Native {
+      constructor(url: string | URL, protocols?: string | string[]) {
+        super(url, protocols);
+        spied.sockets.push(this);
+      }
+      override send(data: string): void {
+        if (this.readyState !== Native.OPEN) spied.unheard++;
+        super.send(data);
+      }
+    };
+  });
+  const reader = await newPage();
+  await open(reader, hub.url);
+  await open(page, line.url);
+  await publish(page, 1, 5);
+  // The closing handshake gets no answer: the browser waits for one for a minute, and tells nobody.
+  await line.strand();
+  const state = await page.evaluate(() => {
+    const [socket] = spied.sockets;
+    socket?.close();
+    return socket?.readyState;
+  });
+  expect(state).toBe(2);
+  let acks: api.Ack[] = [];
+  const tookMs = await timed(async () => {
+    acks = await publish(page, 6, 20);
+  });
+  expect(tookMs).toBeLessThan(soonMs);
+  expect(acks.map(({ seq, duplicate }) => [seq, duplicate])).toEqual(
+    Array.from({ length: 20 }, (_, i) => [i + 6, false]),
+  );
+  await hasAll(page, 25);
+  await hasAll(reader, 25);
+  expect(await page.evaluate(() => spied.unheard)).toBe(0);
+});
+
+test.describe("with a hub that is heard twice a second", () => {
+  test.use({
+    hubArgs: ["--heartbeat-ms", "500", "--heartbeat-wait-ms", "500", "--hold-ms", "1000"],
+  });
+
+  for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
+    test(`s08: ${transport}: half-open, twenty publications are sent again in order, once`, async ({
+      page,
+      newPage,
+      hub,
+      line,
+    }) => {
+      const reader = await newPage();
+      await open(reader, hub.url);
+      await open(page, line.url, { ...quick, transports: [transport] });
+      await publish(page, 1, 5);
+      // New connections work, those that are open never again: also those that the browser keeps for later requests.
+      expect(await line.strand()).toBeGreaterThanOrEqual(1);
+      let acks: api.Ack[] = [];
+      const tookMs = await timed(async () => {
+        acks = await publish(page, 6, 20);
+      });
+      expect(tookMs).toBeLessThan(soonMs);
+      expect(acks.map(({ seq, duplicate }) => [seq, duplicate])).toEqual(
+        Array.from({ length: 20 }, (_, i) => [i + 6, false]),
+      );
+      await hasAll(page, 25);
+      await hasAll(reader, 25);
+      const { missedHeartbeats } = await page.evaluate(() => opened.client.metrics());
+      expect(missedHeartbeats).toBeGreaterThanOrEqual(1);
+    });
+
+    test(`s08: ${transport}: a reader whose connection is half-open misses nothing`, async ({
+      page,
+      newPage,
+      hub,
+      line,
+    }) => {
+      const writer = await newPage();
+      await open(writer, hub.url);
+      await open(page, line.url, { ...quick, transports: [transport] });
+      await publish(writer, 1, 5);
+      await hasAll(page, 5);
+      await line.strand();
+      await publish(writer, 6, 20);
+      expect(await timed(() => hasAll(page, 25))).toBeLessThan(soonMs);
+    });
+  }
+
+  test("a post that hangs is given up after 15 s and sent again, while the stream goes on", async ({
+    page,
+    line,
+  }) => {
+    await line.setFaults({
+      http: [{ pathPrefix: "/v1/publish", method: "POST", times: 1, action: "swallow" }],
+    });
+    await open(page, line.url, { ...quick, transports: ["eventsource"] });
+    await isConnected(page);
+    const tookMs = await timed(() => publish(page, 1, 5));
+    expect(tookMs).toBeGreaterThanOrEqual(14_000);
+    expect(tookMs).toBeLessThan(30_000);
+    await hasAll(page, 5);
+    const { connects, missedHeartbeats } = await page.evaluate(() => opened.client.metrics());
+    expect({ connects, missedHeartbeats }).toEqual({ connects: 1, missedHeartbeats: 0 });
+  });
+});
+
+test("many large publications go up in posts that the hub takes", async ({ page, hub }) => {
+  await open(page, hub.url, { ...quick, transports: ["eventsource"] });
+  await isConnected(page);
+  // All at once, as after a time without a network: 1 MB, four times what the hub takes in a frame.
+  await publish(page, 1, 1_000, "page".padEnd(1_000, "."));
+  await hasAll(page, 1_000);
+});

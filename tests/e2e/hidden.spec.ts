@@ -1,0 +1,118 @@
+// Tabs that are really hidden, frozen and shown again, in a Chromium of their own.
+
+import { test as base, expect, hasAll, open, publish, sockets, timed, waits } from "./support/network.js";
+import { type Tab, Tabs } from "./support/tabs.js";
+
+/** The promise is 5 s; a busy machine has the double. The heartbeat would need 35 s. */
+const soonMs = 10_000;
+
+/** A minute: only what needs no backoff is quick. */
+const patient = { ...sockets, backoff: { baseMs: 60_000, capMs: 60_000, jitter: "none" } } as const;
+
+interface Fixtures {
+  /** One tab with the package in it, in front. */
+  tab: Tab;
+  /** Another one, which hides it when it is shown. */
+  other: Tab;
+}
+
+const test = base.extend<Fixtures, { tabs: Tabs }>({
+  tabs: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright finds a fixture's needs in the pattern.
+    async ({}, use) => {
+      const tabs = await Tabs.launch();
+      await use(tabs);
+      await tabs.close();
+    },
+    { scope: "worker" },
+  ],
+  tab: async ({ tabs, siteUrl }, use) => {
+    const tab = await tabs.open(siteUrl);
+    await tab.waitForFunction(() => "longhaul" in globalThis);
+    await tab.show();
+    await use(tab);
+    await tab.evaluate(() => opened.client.close());
+  },
+  other: async ({ tabs }, use) => {
+    await use(await tabs.open("about:blank"));
+  },
+});
+
+test("s52: a hidden tab whose timers are slowed keeps its connection, on a quiet and on a busy topic", async ({
+  tab,
+  other,
+  newPage,
+  hub,
+  line,
+}) => {
+  const writer = await newPage();
+  await open(writer, hub.url);
+  const { page } = tab;
+  await open(page, line.url, { ...sockets, heartbeat: { intervalMs: 300, timeoutMs: 2_000 } });
+  await publish(page, 1, 5);
+  await other.show();
+  await tab.waitForFunction(() => document.visibilityState === "hidden");
+  const pings = async (least: number) => {
+    const before = (await tab.evaluate(() => opened.client.metrics().rttMs.count)) as number;
+    await tab.waitForFunction(
+      ([before, least]: [number, number]) => opened.client.metrics().rttMs.count >= before + least,
+      [before, least],
+    );
+  };
+  await pings(3);
+  await publish(writer, 6, 20);
+  await pings(3);
+  await hasAll(page, 25);
+  expect(await waits(page)).toEqual([]);
+  expect((await line.stats()).opened).toBe(1);
+});
+
+test("s08: a tab that is shown again asks at once whether its socket lives", async ({ tab, other, line }) => {
+  const { page } = tab;
+  await open(page, line.url);
+  await publish(page, 1, 5);
+  await other.show();
+  await tab.waitForFunction(() => document.visibilityState === "hidden");
+  const before = (await line.stats()).bytesUp;
+  await tab.show();
+  await expect.poll(async () => (await line.stats()).bytesUp).toBeGreaterThan(before);
+  expect((await line.stats()).opened).toBe(1);
+  await other.show();
+  await tab.waitForFunction(() => document.visibilityState === "hidden");
+  await line.strand();
+  const tookMs = await timed(async () => {
+    await tab.show();
+    await tab.waitForFunction(() => opened.client.metrics().connects >= 2);
+  });
+  expect(tookMs).toBeLessThan(soonMs);
+  await publish(page, 6, 5);
+  await hasAll(page, 10);
+});
+
+for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
+  test(`s52: ${transport}: a tab that is frozen lets go, and is back at once when it is not`, async ({
+    tab,
+    other,
+    newPage,
+    hub,
+    line,
+  }) => {
+    const writer = await newPage();
+    await open(writer, hub.url);
+    const { page } = tab;
+    await open(page, line.url, { ...patient, transports: [transport] });
+    await publish(writer, 1, 5);
+    await hasAll(page, 5);
+    await other.show();
+    await tab.freeze("frozen");
+    // Of requests, the browser keeps connections for later ones.
+    if (transport === "websocket") await expect.poll(async () => (await line.stats()).open).toBe(0);
+    await publish(writer, 6, 20);
+    const tookMs = await timed(async () => {
+      await tab.freeze("active");
+      await hasAll(page, 25);
+    });
+    expect(tookMs).toBeLessThan(soonMs);
+    expect(await waits(page)).toMatchObject([{ code: "page_suspended", closeCode: 4013 }]);
+  });
+}

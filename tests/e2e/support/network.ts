@@ -1,0 +1,103 @@
+// A page and its hub with something between them that a test can break: the fixtures and steps that network tests share.
+
+import type { Page } from "@playwright/test";
+import type * as api from "longhaul";
+import { test as base, expect, quick } from "./fixtures.js";
+import { type Between, type FaultProxy, startFaultProxy } from "./proxies.js";
+
+/** A client that has no other way, so that what happens to its sockets shows. */
+export const sockets = { ...quick, transports: ["websocket"] } satisfies api.Options;
+
+/** The same with heartbeats short enough to wait for. */
+export const lively = { ...sockets, heartbeat: { intervalMs: 500, timeoutMs: 500 } } satisfies api.Options;
+
+interface Fixtures {
+  hubPort: number;
+  /** Stops a proxy at the test's end. */
+  keep: <P extends Between>(starting: Promise<P>) => Promise<P>;
+  /** The fault proxy before the hub, with nothing wrong. */
+  line: FaultProxy;
+}
+
+export const test = base.extend<Fixtures>({
+  hubPort: async ({ hub }, use) => {
+    await use(Number(new URL(hub.url).port));
+  },
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright finds a fixture's needs in the pattern.
+  keep: async ({}, use) => {
+    const kept: Between[] = [];
+    await use(async (starting) => {
+      const proxy = await starting;
+      kept.push(proxy);
+      return proxy;
+    });
+    await Promise.all(kept.map((proxy) => proxy.stop()));
+  },
+  line: async ({ hubPort, keep }, use) => {
+    await use(await keep(startFaultProxy(hubPort)));
+  },
+});
+
+/** Opens a client in the page, that records topic "t" from its start. Does not wait. */
+export async function open(page: Page, url: string, options: api.Options = sockets): Promise<void> {
+  await page.evaluate(
+    ([url, options]) => {
+      globalThis.opened = longhaul.open(url, options);
+      globalThis.recorded = longhaul.record(opened.client, "t", { from: "start" });
+    },
+    [url, options] as const,
+  );
+}
+
+export async function isConnected(page: Page): Promise<void> {
+  await page.evaluate(() => longhaul.reaches(opened.client, "connected"));
+}
+
+export async function isOver(page: Page, transport: api.TransportName, timeout = 45_000): Promise<void> {
+  await page.waitForFunction(
+    (transport) => opened.client.status.state === "connected" && opened.client.status.transport === transport,
+    transport,
+    { timeout },
+  );
+}
+
+/** Publishes n = from, from + 1, … and gives the acks when all are there. */
+export async function publish(page: Page, from: number, count: number, by = "page"): Promise<api.Ack[]> {
+  return page.evaluate(([from, count, by]) => longhaul.publishMany(opened.client, "t", from, count, by), [
+    from,
+    count,
+    by,
+  ] as const);
+}
+
+/** The record has 1 … count, each once, in order, and nothing else; nor did the page see an error. */
+export async function hasAll(page: Page, count: number): Promise<void> {
+  await page.waitForFunction((count) => recorded.log.length >= count, count);
+  const { log, errors, deadLetters } = await page.evaluate(() => ({
+    log: recorded.log.map(({ seq, data, gap }) => gap ?? [seq, data.n]),
+    errors: opened.errors,
+    deadLetters: opened.deadLetters,
+  }));
+  expect(log).toEqual(Array.from({ length: count }, (_, i) => [i + 1, i + 1]));
+  expect({ errors, deadLetters }).toEqual({ errors: [], deadLetters: [] });
+}
+
+/** The reasons of the waits so far, as they are now or when there are `least` of them. */
+export async function waits(page: Page, least = 0): Promise<{ code: string; closeCode?: number }[]> {
+  await page.waitForFunction(
+    (least) => opened.statuses.filter(({ state }) => state === "waiting").length >= least,
+    least,
+  );
+  return page.evaluate(() =>
+    opened.statuses.flatMap((status) => (status.state === "waiting" ? [status.reason] : [])),
+  );
+}
+
+/** How long `act` took, ms. */
+export async function timed(act: () => Promise<unknown>): Promise<number> {
+  const begunMs = performance.now();
+  await act();
+  return performance.now() - begunMs;
+}
+
+export { expect, quick } from "./fixtures.js";
