@@ -86,11 +86,11 @@ const path = [process.env["PATH"], "/usr/local/sbin", "/usr/sbin"].filter(Boolea
 type NginxFile = "nginx.conf" | "nginx-no-upgrade.conf" | "nginx-buffering.conf";
 
 /** nginx with a site from docs/operations, as Debian's own nginx.conf would include it. */
-export function startNginx(file: NginxFile, upstreamPort: number): Promise<Between> {
+export function startNginx(file: NginxFile, ...upstreamPorts: number[]): Promise<Between> {
   return start("nginx", (folder, port) => {
     mkdirSync(join(folder, "longhaul"));
     const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
-    write("longhaul/upstream.conf", `server 127.0.0.1:${upstreamPort};\n`);
+    write("longhaul/upstream.conf", upstreamPorts.map((port) => `server 127.0.0.1:${port};\n`).join(""));
     write(
       "longhaul/listen.conf",
       `listen 127.0.0.1:${port};\nserver_name localhost;\naccess_log access.log longhaul;\n`,
