@@ -23,6 +23,8 @@ mod metrics;
 mod negotiation;
 mod outbox;
 mod pace;
+pub mod patch;
+pub mod pointer;
 mod record;
 mod sequencer;
 mod status;
@@ -31,6 +33,7 @@ mod time;
 mod token;
 mod transport;
 mod turn;
+pub mod value;
 #[cfg(target_arch = "wasm32")]
 #[expect(
     clippy::as_conversions,

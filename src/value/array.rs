@@ -1,0 +1,97 @@
+//! Arrays, with the size and height of what is inside kept up to date.
+
+use super::Value;
+use super::chunks::Chunks;
+use super::heights::Heights;
+
+/// The elements of an array.
+#[derive(Clone, Debug, Default)]
+pub struct Array {
+    elements: Chunks<Value>,
+    /// Of all elements, without commas.
+    bytes: usize,
+    heights: Heights,
+}
+
+impl Array {
+    /// How many elements there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.elements.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// An element.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&Value> {
+        self.elements.get(self.elements.at(index))
+    }
+
+    /// Appends an element.
+    pub fn push(&mut self, value: Value) {
+        self.count(&value);
+        self.elements.push(value);
+    }
+
+    /// Puts an element before the one with this index; at the length, behind the last. False if that is further off.
+    pub fn insert(&mut self, index: usize, value: Value) -> bool {
+        if index > self.len() {
+            return false;
+        }
+        self.count(&value);
+        self.elements.insert(self.elements.at(index), value);
+        true
+    }
+
+    /// Takes an element out.
+    pub fn remove(&mut self, index: usize) -> Option<Value> {
+        let gone = self.elements.remove(self.elements.at(index))?;
+        self.bytes -= gone.bytes();
+        self.heights.remove(gone.height());
+        Some(gone)
+    }
+
+    /// Changes an element where it stands.
+    pub(crate) fn edit<T>(&mut self, index: usize, act: impl FnOnce(&mut Value) -> T) -> Option<T> {
+        let value = self.elements.get_mut(self.elements.at(index))?;
+        let (bytes, height) = (value.bytes(), value.height());
+        let outcome = act(value);
+        let new_height = value.height();
+        self.bytes = self.bytes - bytes + value.bytes();
+        if new_height != height {
+            self.heights.remove(height);
+            self.heights.add(new_height);
+        }
+        Some(outcome)
+    }
+
+    /// Elements in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Value> {
+        self.elements.iter()
+    }
+
+    /// Bytes of its JSON text.
+    pub(super) fn bytes(&self) -> usize {
+        2 + self.bytes + self.len().saturating_sub(1)
+    }
+
+    pub(super) fn height(&self) -> u8 {
+        self.heights.most().saturating_add(1)
+    }
+
+    fn count(&mut self, value: &Value) {
+        self.bytes += value.bytes();
+        self.heights.add(value.height());
+    }
+}
+
+impl PartialEq for Array {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().zip(other.iter()).all(|(a, b)| a == b)
+    }
+}

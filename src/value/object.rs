@@ -1,0 +1,212 @@
+//! Objects: found by key, shown in the order in which the keys came, as JavaScript shows them.
+//!
+//! Owns that order, and the size and height of what is inside, kept up to date so that nobody has to look through it.
+
+use std::sync::Arc;
+
+use super::Value;
+use super::chunks::Chunks;
+use super::heights::Heights;
+
+/// Stamps may leave so many unused for each key before they are given anew. Chosen: showing stays in proportion to the keys.
+const STAMPS_A_KEY: u32 = 4;
+/// And so many besides, so that small objects are left alone.
+const STAMPS_SPARE: u32 = 64;
+
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: Arc<str>,
+    pub(super) value: Value,
+    /// Where it stands among the others: the larger, the later.
+    stamp: u32,
+}
+
+/// The members of an object.
+#[derive(Clone, Debug, Default)]
+pub struct Object {
+    /// Sorted by key, which makes the canonical walk a plain one and finding immune to keys made to collide.
+    entries: Chunks<Entry>,
+    /// The first stamp that is free.
+    next: u32,
+    /// Of all entries, without commas.
+    bytes: usize,
+    heights: Heights,
+}
+
+impl Object {
+    /// How many members there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let at = self.entries.search(|entry| (*entry.key).cmp(key)).ok()?;
+        Some(&self.entries.get(at)?.value)
+    }
+
+    /// Sets the value of a key: in its place if there is one, else as the last.
+    pub fn insert(&mut self, key: Arc<str>, value: Value) {
+        match self.entries.search(|entry| entry.key.cmp(&key)) {
+            Ok(_) => {
+                let _ = self.edit(&key, |old| *old = value);
+            }
+            Err(at) => {
+                self.bytes += key.len() + 3 + value.bytes();
+                self.heights.add(value.height());
+                let stamp = self.next;
+                self.next += 1;
+                self.entries.insert(at, Entry { key, value, stamp });
+                self.restamp();
+            }
+        }
+    }
+
+    /// Takes a member out.
+    pub fn remove(&mut self, key: &str) -> Option<Value> {
+        let at = self.entries.search(|entry| (*entry.key).cmp(key)).ok()?;
+        let gone = self.entries.remove(at)?;
+        self.bytes -= gone.key.len() + 3 + gone.value.bytes();
+        self.heights.remove(gone.value.height());
+        Some(gone.value)
+    }
+
+    /// Changes the value of a key where it stands.
+    pub(crate) fn edit<T>(&mut self, key: &str, act: impl FnOnce(&mut Value) -> T) -> Option<T> {
+        let at = self.entries.search(|entry| (*entry.key).cmp(key)).ok()?;
+        let value = &mut self.entries.get_mut(at)?.value;
+        let (bytes, height) = (value.bytes(), value.height());
+        let outcome = act(value);
+        let new_height = value.height();
+        self.bytes = self.bytes - bytes + value.bytes();
+        if new_height != height {
+            self.heights.remove(height);
+            self.heights.add(new_height);
+        }
+        Some(outcome)
+    }
+
+    /// Members in the order in which their keys came.
+    pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Value)> {
+        let mut shown = vec![None; usize::try_from(self.next).unwrap_or(0)];
+        for entry in self.entries.iter() {
+            if let Some(place) = usize::try_from(entry.stamp)
+                .ok()
+                .and_then(|stamp| shown.get_mut(stamp))
+            {
+                *place = Some(entry);
+            }
+        }
+        shown
+            .into_iter()
+            .flatten()
+            .map(|entry| (&entry.key, &entry.value))
+    }
+
+    /// Members in the order of the bytes of their keys.
+    pub(super) fn sorted(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
+    }
+
+    /// Bytes of its JSON text.
+    pub(super) fn bytes(&self) -> usize {
+        2 + self.bytes + self.len().saturating_sub(1)
+    }
+
+    pub(super) fn height(&self) -> u8 {
+        self.heights.most().saturating_add(1)
+    }
+
+    /// Gives stamps anew where too many are unused.
+    fn restamp(&mut self) {
+        let len = u32::try_from(self.len()).unwrap_or(u32::MAX);
+        if self.next
+            <= len
+                .saturating_mul(STAMPS_A_KEY)
+                .saturating_add(STAMPS_SPARE)
+        {
+            return;
+        }
+        let mut ranks = vec![0_u32; usize::try_from(self.next).unwrap_or(0)];
+        for entry in self.entries.iter() {
+            if let Some(rank) = usize::try_from(entry.stamp)
+                .ok()
+                .and_then(|stamp| ranks.get_mut(stamp))
+            {
+                *rank = 1;
+            }
+        }
+        let mut next = 0;
+        for rank in &mut ranks {
+            next += std::mem::replace(rank, next);
+        }
+        self.entries.for_each_mut(|entry| {
+            let rank = usize::try_from(entry.stamp).ok().and_then(|s| ranks.get(s));
+            entry.stamp = rank.copied().unwrap_or(0);
+        });
+        self.next = next;
+    }
+}
+
+impl PartialEq for Object {
+    /// The order of keys does not count.
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len()
+            && self
+                .sorted()
+                .zip(other.sorted())
+                .all(|(a, b)| a.key == b.key && a.value == b.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn keys(object: &Object) -> Vec<String> {
+        object.iter().map(|(key, _)| key.to_string()).collect()
+    }
+
+    #[test]
+    fn a_key_keeps_its_place_until_it_is_taken_out() {
+        let mut object = Object::default();
+        for key in ["b", "c", "a", "c"] {
+            object.insert(key.into(), Value::Null);
+        }
+        assert_eq!(keys(&object), ["b", "c", "a"]);
+        assert!(object.remove("b").is_some() && object.remove("b").is_none());
+        object.insert("b".into(), Value::Bool(true));
+        assert_eq!(keys(&object), ["c", "a", "b"]);
+        assert_eq!(object.get("b"), Some(&Value::Bool(true)));
+    }
+
+    proptest! {
+        #[test]
+        fn keys_that_come_and_go_keep_their_order(steps in proptest::collection::vec((any::<bool>(), 0_u8..20), 0..900)) {
+            let (mut object, mut model) = (Object::default(), Vec::<String>::new());
+            for (is_insertion, key) in steps {
+                let key = key.to_string();
+                if is_insertion {
+                    object.insert(key.as_str().into(), Value::Null);
+                    if !model.contains(&key) {
+                        model.push(key);
+                    }
+                } else {
+                    object.remove(&key);
+                    model.retain(|one| *one != key);
+                }
+            }
+            prop_assert!(object.next <= 4 * 20 + 64 + 1);
+            prop_assert_eq!(keys(&object), model);
+        }
+    }
+}
