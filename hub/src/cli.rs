@@ -31,6 +31,21 @@ pub struct Args {
     #[arg(long, env = "LONGHAUL_RETAIN_MS", default_value_t = 300_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub retain_ms: u64,
 
+    /// New connections a second; whoever comes beyond it is told when to come back. Clients are told to spread their return so
+    /// that it is not reached (docs/operations.md).
+    #[arg(long, env = "LONGHAUL_ADMIT_PER_SECOND", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub admit_per_second: u32,
+
+    /// Connections that the hub had before it was restarted, or expects. For its first 5 to 10 minutes it tells clients to
+    /// spread their return as if they were there; it does not remember it by itself.
+    #[arg(long, env = "LONGHAUL_EXPECT_CONNECTIONS", default_value_t = 0)]
+    pub expect_connections: u32,
+
+    /// How long a stop takes to let the clients go one after another, in milliseconds; 0 lets all go at once and tells them
+    /// to spread. Without it: so long that they come back elsewhere no faster than --admit-per-second. A second signal stops at once.
+    #[arg(long, env = "LONGHAUL_DRAIN_MS")]
+    pub drain_ms: Option<u64>,
+
     /// How often clients and hub ping, in milliseconds.
     #[arg(long, env = "LONGHAUL_HEARTBEAT_MS", default_value_t = 25_000, value_parser = clap::value_parser!(u64).range(10..))]
     pub heartbeat_ms: u64,
@@ -66,6 +81,9 @@ impl Args {
             ping_ms: self.heartbeat_ms,
             wait_ms: self.heartbeat_wait_ms,
             hold_ms: self.hold_ms,
+            admit_per_s: self.admit_per_second.into(),
+            expect_connections: usize::try_from(self.expect_connections).unwrap_or(usize::MAX),
+            drain_ms: self.drain_ms,
             transports: self.transports,
             ..Limits::default()
         }

@@ -53,10 +53,10 @@ pub(crate) async fn events(
 ) -> Response {
     let opened = if !origin::is_origin_served(&headers) {
         let message = "pages of this origin are not served; add it to the allowed origins";
-        Err(refusal(Close::OriginRefused, message))
+        Err(Refusal::new(Close::OriginRefused, message))
     } else if !shell.limits().transports.has(Transport::EventSource) {
         let message = format!("the hub serves {}", shell.limits().transports);
-        Err(refusal(Close::TransportDisabled, message))
+        Err(Refusal::new(Close::TransportDisabled, message))
     } else {
         let query = query.unwrap_or_default();
         let ticket = query
@@ -70,9 +70,10 @@ pub(crate) async fn events(
     };
     let body = match opened {
         Ok(connection) => body(connection, cut),
-        Err(Refusal { close, message }) => {
-            tracing::info!(code = close.word(), %message, "refused an event stream");
-            let close = close_record(close, &close.reason(&message));
+        Err(refusal) => {
+            let reason = refusal.reason();
+            tracing::info!(%reason, "refused an event stream");
+            let close = close_record(refusal.close, &reason);
             Body::from(format!("{OPENING}{}", event(&close)))
         }
     };
@@ -84,11 +85,6 @@ pub(crate) async fn events(
     response_headers.insert(header::VARY, header::HeaderValue::from_static("origin"));
     response_headers.extend(readers.map(|origin| (header::ACCESS_CONTROL_ALLOW_ORIGIN, origin)));
     response
-}
-
-fn refusal(close: Close, message: impl Into<String>) -> Refusal {
-    let message = message.into();
-    Refusal { close, message }
 }
 
 fn body(connection: Connection, cut: Cut) -> Body {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -20,7 +20,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::core::{PayloadFault, PublishFault, ReadFault, Transport};
+use crate::core::{PayloadFault, PublishFault, ReadFault, Readiness, Transport};
 use crate::events;
 use crate::origin;
 use crate::posts;
@@ -30,6 +30,9 @@ use crate::ws;
 
 /// How long a browser may remember what a preflight said, s. Chosen: the most that Chromium takes.
 const PREFLIGHT_S: u64 = 7_200;
+
+/// How late the hub may be with what is due and still be called healthy, ms. Chosen: above any load that it should bear.
+const LATE_MS_MAX: u64 = 5_000;
 
 /// The answer to a publication.
 #[derive(Serialize)]
@@ -67,7 +70,7 @@ pub(crate) fn router(shell: Arc<Shell>) -> Router {
         .allow_headers([
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
-            axum::http::HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("idempotency-key"),
         ])
         .expose_headers([header::RETRY_AFTER])
         .max_age(Duration::from_secs(PREFLIGHT_S));
@@ -77,6 +80,7 @@ pub(crate) fn router(shell: Arc<Shell>) -> Router {
         .route("/v1/session", post(posts::session).fallback(only_post))
         .route("/v1/poll", post(posts::poll).fallback(only_post))
         .layer(middleware::from_fn(serve_origin))
+        .layer(middleware::from_fn(allow_timing))
         .layer(cors.clone().allow_origin(AllowOrigin::mirror_request()));
     let api = Router::new()
         .route(
@@ -85,15 +89,19 @@ pub(crate) fn router(shell: Arc<Shell>) -> Router {
         )
         .route("/.well-known/longhaul", get(well_known))
         .layer(middleware::from_fn(serve_origin))
+        .layer(middleware::from_fn(allow_timing))
         .layer(cors.allow_origin(from_loopback));
+    let streams = Router::new()
+        .route("/v1/events", get(events::events).fallback(only_get))
+        .layer(middleware::from_fn(allow_timing));
     Router::new()
         // WebSockets over HTTP/2 come by CONNECT, so any method is let through to the handshake.
         .route("/v1/connect", any(ws::connect))
         .route("/healthz", get(healthy))
-        .route("/readyz", get(healthy))
+        .route("/readyz", get(ready))
         .route("/v1", any(not_found))
         .route("/v1/{*rest}", any(not_found))
-        .route("/v1/events", get(events::events).fallback(only_get))
+        .merge(streams)
         .merge(clients)
         .merge(api)
         .with_state(shell)
@@ -118,8 +126,28 @@ async fn only_get() -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }
 
-async fn healthy() -> Json<serde_json::Value> {
-    Json(json!({ "status": "ok" }))
+/// Whether the hub does what is due. One that can't answer here is not healthy either.
+async fn healthy(State(shell): State<Arc<Shell>>) -> Result<Json<serde_json::Value>, Problem> {
+    let late_ms = shell.with(|hub, now, _| hub.deadline().map_or(0, |due| now.time.since(due)));
+    if late_ms > LATE_MS_MAX {
+        let detail = format!("what was due {late_ms} ms ago is not done");
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "hub_error",
+            detail,
+        ));
+    }
+    Ok(Json(json!({ "status": "ok" })))
+}
+
+/// Whether it makes sense to send clients here.
+async fn ready(State(shell): State<Arc<Shell>>) -> Result<Json<serde_json::Value>, Problem> {
+    let (code, detail) = match shell.with(|hub, _, _| hub.readiness()) {
+        Readiness::Ready => return Ok(Json(json!({ "status": "ok" }))),
+        Readiness::Full => ("full", "all connections are taken"),
+        Readiness::Draining => ("draining", "the hub lets its clients go and stops"),
+    };
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail))
 }
 
 async fn well_known(State(shell): State<Arc<Shell>>) -> Json<serde_json::Value> {
@@ -133,6 +161,7 @@ async fn well_known(State(shell): State<Arc<Shell>>) -> Json<serde_json::Value> 
             "payloadBytesMax": limits.payload_bytes_max,
             "subscriptionsMax": limits.subscriptions_max,
             "connectionsMax": limits.connections_max,
+            "admitPerSecond": limits.admit_per_s,
             "topicsMax": limits.topics_max,
             "retainEntries": limits.retain_entries,
             "retainMs": limits.retain_ms,
@@ -168,6 +197,18 @@ async fn serve_origin(request: Request, next: Next) -> Response {
     }
     let detail = "pages of this origin are not served; add it to the allowed origins";
     Problem::new(StatusCode::FORBIDDEN, "origin_refused", detail).into_response()
+}
+
+/// A page that is served may see how its requests went, the HTTP version among it: browsers hide that of other origins.
+async fn allow_timing(request: Request, next: Next) -> Response {
+    let is_served = origin::is_origin_served(request.headers());
+    let reader = request.headers().get(header::ORIGIN).cloned();
+    let mut response = next.run(request).await;
+    let allowed = reader
+        .filter(|_| is_served)
+        .map(|origin| (HeaderName::from_static("timing-allow-origin"), origin));
+    response.headers_mut().extend(allowed);
+    response
 }
 
 async fn publish(

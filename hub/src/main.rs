@@ -35,7 +35,7 @@ async fn main() -> ExitCode {
         say(&format!("--static: {} is not a folder", dir.display()));
         return ExitCode::from(MISUSE);
     }
-    let signals = match Signals::new() {
+    let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => {
             say(&format!("can't wait for signals: {error}"));
@@ -60,8 +60,12 @@ async fn main() -> ExitCode {
     let _ = writeln!(out, "longhaul-hub ready on http://{}", server.address());
     let _ = out.flush();
     signals.wait().await;
-    say("stopping");
-    server.stop().await;
+    say("stopping: clients are let go one after another; a second signal stops at once");
+    tokio::select! {
+        () = server.drain() => {}
+        () = signals.wait() => say("stopping at once"),
+    }
+    server.end().await;
     ExitCode::SUCCESS
 }
 
@@ -82,7 +86,7 @@ impl Signals {
         ))
     }
 
-    async fn wait(mut self) {
+    async fn wait(&mut self) {
         tokio::select! {
             _ = self.0.recv() => {}
             _ = self.1.recv() => {}
@@ -99,7 +103,7 @@ impl Signals {
         Ok(Self)
     }
 
-    async fn wait(self) {
+    async fn wait(&mut self) {
         let _ = tokio::signal::ctrl_c().await;
     }
 }

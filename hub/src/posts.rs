@@ -19,16 +19,17 @@ use crate::shell::Shell;
 /// Of posts and answers.
 pub(crate) const FRAME: &str = "application/vnd.longhaul.v1";
 
-/// What keeps proxies from storing, rewriting and holding back an answer, and tells pages of other origins which HTTP it
-/// came by (rule T7).
-pub(crate) const PASS_THROUGH: [(HeaderName, &str); 3] = [
-    (HeaderName::from_static("timing-allow-origin"), "*"),
+/// What keeps proxies from storing, rewriting and holding back an answer.
+pub(crate) const PASS_THROUGH: [(HeaderName, &str); 2] = [
     (header::CACHE_CONTROL, "no-store, no-transform"),
     (HeaderName::from_static("x-accel-buffering"), "no"),
 ];
 
 /// How long a body may take, ms. Chosen: as long as a hello (rule C1).
 const BODY_MS: u64 = 10_000;
+
+/// When to ask again where the hub says no time, s. Chosen: a client's own first window.
+const RETRY_S: u64 = 1;
 
 /// Random bytes of a ticket.
 const TICKET_BYTES: usize = 16;
@@ -62,6 +63,8 @@ pub(crate) async fn session(
     };
     match shell.with(|hub, now, _| hub.issue(now, &ticket, origin.as_deref(), &text)) {
         Ok(frame) => Ok(answer(frame)),
+        // Nothing but a ticket is expected here, so a client would take a close for another server's words.
+        Err(refusal) if refusal.close == Close::GoingAway => Err(unavailable(&refusal)),
         Err(refusal) => refuse(&refusal),
     }
 }
@@ -169,15 +172,23 @@ fn answer(frame: String) -> Response {
 
 /// A problem where rule T5 has one, else a close.
 fn refuse(refusal: &Refusal) -> Result<Response, Problem> {
-    let Refusal { close, message } = refusal;
+    let Refusal { close, message, .. } = refusal;
     tracing::info!(code = close.word(), %message, "refused a post");
     let status = match close {
         Close::BadFrame | Close::VersionUnsupported => StatusCode::BAD_REQUEST,
         Close::FrameTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Close::TryAgainLater => StatusCode::SERVICE_UNAVAILABLE,
-        _ => return Ok(answer(close_record(*close, &close.reason(message)))),
+        Close::TryAgainLater => return Err(unavailable(refusal)),
+        _ => return Ok(answer(close_record(*close, &refusal.reason()))),
     };
     Err(Problem::new(status, close.word(), message))
+}
+
+/// Come back later: when, is in the header, and exactly in the words (rule R1).
+fn unavailable(refusal: &Refusal) -> Problem {
+    let Refusal { message, hint, .. } = refusal;
+    let (status, code) = (StatusCode::SERVICE_UNAVAILABLE, Close::TryAgainLater.word());
+    let retry_s = hint.retry_ms.map_or(RETRY_S, |ms| ms.div_ceil(1_000));
+    Problem::new(status, code, format!("{message}{hint}")).retry_after_s(retry_s)
 }
 
 /// 128 bits that nobody can guess, in hex.

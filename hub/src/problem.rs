@@ -5,6 +5,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
+/// When a back end may try again for which there is no memory, s. Chosen: retention makes room each second.
+const BUSY_S: u64 = 5;
+
 /// An error as an answer.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -12,6 +15,7 @@ pub(crate) struct Problem {
     code: &'static str,
     detail: String,
     more: Map<String, Value>,
+    retry_s: Option<u64>,
 }
 
 impl Problem {
@@ -21,7 +25,14 @@ impl Problem {
             code,
             detail: detail.into(),
             more: Map::new(),
+            retry_s: None,
         }
+    }
+
+    /// Waiting helps (Retry-After).
+    pub(crate) fn retry_after_s(mut self, seconds: u64) -> Self {
+        self.retry_s = Some(seconds);
+        self
     }
 
     /// Adds a member of its own.
@@ -44,6 +55,7 @@ impl Problem {
             "busy",
             "the hub has no room for this now; try again later",
         )
+        .retry_after_s(BUSY_S)
     }
 }
 
@@ -64,11 +76,10 @@ impl IntoResponse for Problem {
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, problem_json);
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-        }
+        let retry_after = self
+            .retry_s
+            .map(|seconds| (header::RETRY_AFTER, seconds.into()));
+        response.headers_mut().extend(retry_after);
         response
     }
 }

@@ -95,8 +95,19 @@ impl Server {
         self.shell.links()
     }
 
-    /// Takes no more connections, tells each client goodbye, and waits a moment for them to go.
-    pub async fn stop(mut self) {
+    /// Lets the clients go in turn, until all are. Meanwhile `/readyz` says so, and nobody new comes in.
+    pub async fn drain(&self) {
+        self.shell.drain().await;
+    }
+
+    /// Drains and ends.
+    pub async fn stop(self) {
+        self.drain().await;
+        self.end().await;
+    }
+
+    /// Takes no more connections, tells whoever is left goodbye, and waits a moment for them to go.
+    pub async fn end(mut self) {
         let _ = self.stop.send(true);
         self.shell.handle(Event::Stop);
         let goodbyes = async {

@@ -77,6 +77,7 @@ pub(crate) struct Shell {
     inner: Mutex<Inner>,
     started: Instant,
     ticker: Notify,
+    drained: Notify,
     limits: Limits,
 }
 
@@ -94,6 +95,7 @@ impl Shell {
             }),
             started: Instant::now(),
             ticker: Notify::new(),
+            drained: Notify::new(),
             limits,
         })
     }
@@ -149,6 +151,12 @@ impl Shell {
         self.act(&mut self.lock(), |hub, effects| act(hub, now, effects))
     }
 
+    /// Lets the clients go in turn, until all are.
+    pub(crate) async fn drain(&self) {
+        self.handle(Event::Drain);
+        self.drained.notified().await;
+    }
+
     /// Connections whose tasks still run, the closing ones included.
     pub(crate) fn links(&self) -> usize {
         self.lock().links.len()
@@ -196,6 +204,7 @@ impl Shell {
                         link.ended.notify_one();
                     }
                 }
+                Effect::Drained => self.drained.notify_one(),
             }
         }
         let is_sooner = match (inner.hub.deadline(), inner.armed) {

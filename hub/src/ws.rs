@@ -16,7 +16,7 @@ use longhaul::frame::SUBPROTOCOL;
 use tungstenite::Error;
 use tungstenite::error::ProtocolError;
 
-use crate::core::{Close, ConnId, Event, Transport};
+use crate::core::{Close, ConnId, Event, Refusal, Transport};
 use crate::origin;
 use crate::problem::Problem;
 use crate::shell::{Connection, Shell};
@@ -51,13 +51,13 @@ pub(crate) async fn connect(
     // A browser can't read a refused handshake, so refusals come as close codes.
     let refusal = if !origin::is_origin_served(&headers) {
         let message = "pages of this origin are not served; add it to the allowed origins";
-        Some((Close::OriginRefused, message.to_owned()))
+        Some(Refusal::new(Close::OriginRefused, message))
     } else if offered != SUBPROTOCOL {
         let message = format!("the hub speaks {SUBPROTOCOL}");
-        Some((Close::VersionUnsupported, message))
+        Some(Refusal::new(Close::VersionUnsupported, message))
     } else if !shell.limits().transports.has(Transport::WebSocket) {
         let message = format!("the hub serves {}", shell.limits().transports);
-        Some((Close::TransportDisabled, message))
+        Some(Refusal::new(Close::TransportDisabled, message))
     } else {
         None
     };
@@ -73,7 +73,7 @@ pub(crate) async fn connect(
         .max_message_size(OVERSIZE * frame_bytes_max)
         .on_upgrade(move |socket| async move {
             match refusal {
-                Some((close, message)) => refuse(socket, close, &message).await,
+                Some(refusal) => refuse(socket, &refusal).await,
                 None => serve(socket, &shell).await,
             }
         })
@@ -110,10 +110,10 @@ fn offered(headers: &HeaderMap) -> Option<String> {
         .map(|offer| (*offer).to_owned())
 }
 
-async fn refuse(socket: WebSocket, close: Close, message: &str) {
-    tracing::info!(code = close.word(), "refused a connection");
+async fn refuse(socket: WebSocket, refusal: &Refusal) {
+    tracing::info!(code = refusal.close.word(), "refused a connection");
     let (mut sink, mut stream) = socket.split();
-    send_close(&mut sink, close, close.reason(message)).await;
+    send_close(&mut sink, refusal.close, refusal.reason()).await;
     drain(&mut stream).await;
 }
 

@@ -1,4 +1,6 @@
-//! Why the hub ends a connection: its rows of src/codes.json.
+//! Why the hub ends a connection: its rows of src/codes.json, and what it says with them.
+
+use longhaul::Hint;
 
 /// Bytes that fit a WebSocket close reason. Source: RFC 6455, section 5.5, less the code.
 const REASON_BYTES_MAX: usize = 123;
@@ -61,17 +63,45 @@ closes! {
     OriginRefused = 4503 "origin_refused",
 }
 
-impl Close {
-    /// The reason on the wire: code and message, cut to what fits.
+/// Why the hub has nothing for a client, and when it may come back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub close: Close,
+    /// For people.
+    pub message: String,
+    /// When to come back (rule R1).
+    pub hint: Hint,
+}
+
+impl Refusal {
+    pub(crate) fn new(close: Close, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let hint = Hint::default();
+        Self {
+            close,
+            message,
+            hint,
+        }
+    }
+
+    pub(crate) fn with(mut self, hint: Hint) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// The reason on the wire: code, message, options. The message is cut to what fits, the options never.
     #[must_use]
-    pub fn reason(self, message: &str) -> String {
-        let mut reason = format!("{} {message}", self.word());
-        let end = (0..=REASON_BYTES_MAX.min(reason.len()))
+    pub fn reason(&self) -> String {
+        let options = self.hint.to_string();
+        let mut reason = format!("{} {}", self.close.word(), self.message);
+        let bytes_max = REASON_BYTES_MAX.saturating_sub(options.len());
+        let end = (0..=bytes_max.min(reason.len()))
             .rev()
             .find(|end| reason.is_char_boundary(*end))
             .unwrap_or(0);
         reason.truncate(end);
-        reason
+        reason + &options
     }
 }
 
@@ -97,8 +127,28 @@ mod tests {
 
     #[test]
     fn a_long_reason_is_cut_between_characters_to_what_a_close_frame_takes() {
-        let reason = Close::BadFrame.reason(&"ä".repeat(100));
+        let refusal = Refusal::new(Close::BadFrame, "ä".repeat(100));
+        let reason = refusal.reason();
         assert_eq!(reason.len(), 122);
         assert!(reason.starts_with("bad_frame ä"));
+    }
+
+    #[test]
+    fn r1_a_long_message_is_cut_and_the_options_behind_it_never() {
+        let hint = Hint {
+            retry_ms: Some(u64::MAX),
+            spread_ms: Some(3_600_000),
+        };
+        for message in ["", "x", &"x".repeat(200), &"ä".repeat(100)] {
+            let reason = Refusal::new(Close::TryAgainLater, message)
+                .with(hint)
+                .reason();
+            assert!(reason.len() <= 123, "{reason}");
+            assert!(
+                reason.ends_with(" retry=3600000 spread=3600000"),
+                "{reason}"
+            );
+            assert!(reason.starts_with("try_again_later "), "{reason}");
+        }
     }
 }

@@ -6,10 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul::ids::{Epoch, Seq};
 
-use super::close::Close;
+use super::admission::Admission;
+use super::close::{Close, Refusal};
+use super::door::Phase;
+use super::high_water::HighWater;
 use super::limits::Limits;
 use super::peer::{ConnId, Mode, Peer};
 use super::posts;
+use super::sessions::Sessions;
 use super::stream;
 use super::tickets::Tickets;
 use super::time::{Now, Time};
@@ -33,7 +37,9 @@ pub enum Event<'a> {
     Closed(ConnId),
     /// The deadline is reached.
     Tick,
-    /// The hub is stopping.
+    /// The hub is to stop once its clients are let go, one after another.
+    Drain,
+    /// The hub stops now.
     Stop,
 }
 
@@ -48,25 +54,11 @@ pub enum Effect {
         conn: ConnId,
         /// Why.
         close: Close,
-        /// For the wire: code and message.
+        /// For the wire: code, message and options.
         reason: String,
     },
-}
-
-/// Why the hub has nothing for a client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Why.
-    pub close: Close,
-    /// For people.
-    pub message: String,
-}
-
-impl Refusal {
-    pub(super) fn new(close: Close, message: impl Into<String>) -> Self {
-        let message = message.into();
-        Self { close, message }
-    }
+    /// All have been let go.
+    Drained,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +66,8 @@ pub(super) enum Timer {
     Peer(ConnId),
     Topic(TopicId),
     Tickets,
+    Sessions,
+    Drain,
 }
 
 /// The hub.
@@ -84,8 +78,11 @@ pub struct Hub {
     pub(super) topics: Topics,
     pub(super) peers: BTreeMap<ConnId, Peer>,
     pub(super) tickets: Tickets,
+    pub(super) sessions: Sessions,
+    pub(super) admission: Admission,
+    pub(super) high_water: HighWater,
+    pub(super) phase: Phase,
     timers: BTreeSet<(Time, Timer)>,
-    is_stopping: bool,
 }
 
 impl Hub {
@@ -98,8 +95,15 @@ impl Hub {
             topics: Topics::default(),
             peers: BTreeMap::new(),
             tickets: Tickets::default(),
+            sessions: Sessions::default(),
+            admission: Admission::new(
+                Time::default(),
+                limits.admit_per_s,
+                wire(limits.connections_max),
+            ),
+            high_water: HighWater::new(limits.expect_connections),
+            phase: Phase::Serving,
             timers: BTreeSet::new(),
-            is_stopping: false,
         }
     }
 
@@ -136,6 +140,7 @@ impl Hub {
             Event::Stalled(conn) => self.close(now, conn, &stalled(), effects),
             Event::Closed(conn) => self.forget(now, conn),
             Event::Tick => self.tick(now, effects),
+            Event::Drain => self.drain(now, effects),
             Event::Stop => self.stop(now, effects),
         }
     }
@@ -206,34 +211,13 @@ impl Hub {
     }
 
     fn opened(&mut self, now: Now, conn: ConnId, effects: &mut Vec<Effect>) {
-        if let Err(Refusal { close, message }) = self.check_room() {
-            let reason = close.reason(&message);
-            effects.push(Effect::Close {
-                conn,
-                close,
-                reason,
-            });
+        if let Err(refusal) = self.admit(now, None) {
+            effects.push(close_effect(conn, &refusal));
             return;
         }
         self.peers
             .insert(conn, Peer::new(now.time, Mode::Socket, &self.limits));
         self.set_peer_timer(conn);
-    }
-
-    /// Whether another connection may come.
-    pub(super) fn check_room(&self) -> Result<(), Refusal> {
-        self.check_running()?;
-        if self.peers.len() >= self.limits.connections_max {
-            return Err(Refusal::new(Close::TryAgainLater, "too many connections"));
-        }
-        Ok(())
-    }
-
-    pub(super) fn check_running(&self) -> Result<(), Refusal> {
-        if self.is_stopping {
-            return Err(going_away());
-        }
-        Ok(())
     }
 
     /// Does something to a topic, made if need be, and wakes those who wait for what it appended. `None` if there are too
@@ -282,17 +266,25 @@ impl Hub {
                     self.tickets.expire(now.time);
                     self.set_timer(self.tickets.deadline(), Timer::Tickets);
                 }
+                Timer::Sessions => {
+                    self.sessions.expire(now.time);
+                    self.set_timer(self.sessions.deadline(), Timer::Sessions);
+                    self.left(now);
+                }
+                Timer::Drain => self.tick_drain(now, effects),
             }
         }
     }
 
     fn tick_peer(&mut self, now: Now, conn: ConnId, effects: &mut Vec<Effect>) {
+        let spread_ms = self.spread_ms(now);
         let Some(peer) = self.peers.get_mut(&conn) else {
             return;
         };
         match peer.tick(now, &self.limits) {
             Ok(has_news) => {
                 if has_news {
+                    peer.tell_spread(spread_ms, &self.limits);
                     wake(conn, peer, effects);
                 }
                 self.set_peer_timer(conn);
@@ -307,14 +299,6 @@ impl Hub {
         }
     }
 
-    fn stop(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        self.is_stopping = true;
-        let conns: Vec<ConnId> = self.peers.keys().copied().collect();
-        for conn in conns {
-            self.close(now, conn, &going_away(), effects);
-        }
-    }
-
     pub(super) fn close(
         &mut self,
         now: Now,
@@ -322,15 +306,12 @@ impl Hub {
         refusal: &Refusal,
         effects: &mut Vec<Effect>,
     ) {
-        if self.peers.contains_key(&conn) {
+        if let Some(peer) = self.peers.get_mut(&conn) {
+            if let Some(session) = peer.session.take() {
+                self.sessions.forget(&session);
+            }
             self.forget(now, conn);
-            let close = refusal.close;
-            let reason = close.reason(&refusal.message);
-            effects.push(Effect::Close {
-                conn,
-                close,
-                reason,
-            });
+            effects.push(close_effect(conn, refusal));
         }
     }
 
@@ -344,6 +325,11 @@ impl Hub {
                 topic.unsubscribe(now.time, conn, *no);
             }
         }
+        if let Some(session) = &peer.session {
+            self.sessions.leave(now.time, session, peer.told_ms);
+            self.set_timer(self.sessions.deadline(), Timer::Sessions);
+        }
+        self.left(now);
     }
 
     pub(super) fn set_peer_timer(&mut self, conn: ConnId) {
@@ -372,8 +358,17 @@ pub(super) fn stalled() -> Refusal {
     Refusal::new(Close::SlowConsumer, "a frame was not taken in time")
 }
 
-fn going_away() -> Refusal {
-    Refusal::new(Close::GoingAway, "the hub is stopping")
+fn close_effect(conn: ConnId, refusal: &Refusal) -> Effect {
+    Effect::Close {
+        conn,
+        close: refusal.close,
+        reason: refusal.reason(),
+    }
+}
+
+/// A count or a size as the wire has it.
+pub(super) fn wire(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 pub(super) fn wake(conn: ConnId, peer: &mut Peer, effects: &mut Vec<Effect>) {

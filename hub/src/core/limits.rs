@@ -23,6 +23,13 @@ pub struct Limits {
     pub topic_idle_ms: u64,
     /// Connections, unwelcomed ones included. Beyond it a new one is closed with 1013. Chosen.
     pub connections_max: usize,
+    /// New connections a second, polls and event streams of clients that are not here included; beyond it a client is sent away
+    /// with its time to come back (rule R1). Chosen: see docs/operations.md.
+    pub admit_per_s: u64,
+    /// Connections to reckon with in the first minutes, before they are there: the spread of the first clients is theirs (rule R2).
+    pub expect_connections: usize,
+    /// How long a drain takes, ms. `None`: so long that no more than `admit_per_s` come back a second.
+    pub drain_ms: Option<u64>,
     /// Subscriptions a connection. Beyond it the connection is closed with 4007. Chosen: an answer each fits `control_bytes_max`.
     pub subscriptions_max: usize,
     /// Producers a topic. Beyond it the one that is longest idle makes room, if idle for `producer_idle_ms`; else `busy`.
@@ -77,6 +84,9 @@ impl Default for Limits {
             topics_max: 100_000,
             topic_idle_ms: 3_600_000,
             connections_max: 10_000,
+            admit_per_s: 2_000,
+            expect_connections: 0,
+            drain_ms: None,
             subscriptions_max: 16_384,
             producers_max: 10_000,
             producer_idle_ms: 3_600_000,

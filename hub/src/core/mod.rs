@@ -3,7 +3,11 @@
 //! Sans-I/O. `now` arrives with every event and randomness is seeded, so the same events give the same effects. It names
 //! no clock, socket or runtime; the rest of the crate drives it, and so may a simulator with thousands of clients.
 
+mod admission;
 mod close;
+mod door;
+mod drain;
+mod high_water;
 mod hub;
 mod limits;
 mod log;
@@ -12,6 +16,7 @@ mod peer;
 mod posts;
 mod producers;
 mod records;
+mod sessions;
 mod stream;
 mod tickets;
 mod time;
@@ -19,8 +24,11 @@ mod topic;
 mod topics;
 mod transports;
 
-pub use close::Close;
-pub use hub::{Effect, Event, Hub, Refusal};
+pub use admission::{Admission, spread_ms};
+pub use close::{Close, Refusal};
+pub use door::Readiness;
+pub use drain::Drain;
+pub use hub::{Effect, Event, Hub};
 pub use limits::Limits;
 pub use log::{Entry, Log};
 pub use payload::PayloadFault;

@@ -3,18 +3,22 @@
 //! Owns the queue of answers and the heartbeat (rule B3). Holds a cursor for each subscription and never a message.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use longhaul::frame::ToClient;
 use longhaul::ids::{Seq, TopicNo};
 
-use super::close::Close;
-use super::hub::{Refusal, stalled};
+use super::close::{Close, Refusal};
+use super::hub::stalled;
 use super::limits::Limits;
 use super::time::{Now, Time};
 use super::topics::TopicId;
 
 /// A timer noticed later than this, ms, means that the hub itself stood still. Chosen: above any load that it should bear.
 const LATE_MS: u64 = 2_000;
+
+/// Changes of the spread count as if it were never less than this, ms. Chosen: a client's own first window is as wide.
+const SPREAD_MS_MIN: u64 = 1_000;
 
 /// One connection, numbered by whoever drives the hub; never used twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -65,6 +69,10 @@ pub(crate) struct Peer {
     pub(crate) mode: Mode,
     /// Subscriptions with messages to come, in the order of their turns.
     pub(crate) ready: VecDeque<TopicNo>,
+    /// Of a poll or an event stream: by what it is known when it comes again.
+    pub(crate) session: Option<Arc<str>>,
+    /// The spread that its client was told last, ms.
+    pub(crate) told_ms: u64,
     /// Whether its writer was told and has not yet taken everything.
     pub(crate) is_awake: bool,
     /// When its timer is set for.
@@ -84,6 +92,8 @@ impl Peer {
             },
             mode,
             ready: VecDeque::new(),
+            session: None,
+            told_ms: 0,
             is_awake: false,
             timer: Time::default(),
             answers: VecDeque::new(),
@@ -114,6 +124,15 @@ impl Peer {
             let before = frame.len();
             record.encode(frame);
             self.answer_bytes += frame.len() - before;
+        }
+    }
+
+    /// Tells the width of the herd again if it has changed by a quarter (rule R3).
+    pub(crate) fn tell_spread(&mut self, ms: u64, limits: &Limits) {
+        let quarter = self.told_ms.max(SPREAD_MS_MIN) / 4;
+        if ms.abs_diff(self.told_ms) >= quarter {
+            self.told_ms = ms;
+            self.answer(&ToClient::Spread { ms }, limits);
         }
     }
 

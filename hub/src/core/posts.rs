@@ -5,8 +5,8 @@
 use longhaul::frame::{self, Publish, ToClient, ToHub};
 use longhaul::ids::{From, TopicNo};
 
-use super::close::Close;
-use super::hub::{Effect, Hub, Refusal, Timer, wake};
+use super::close::{Close, Refusal};
+use super::hub::{Effect, Hub, Timer, wake};
 use super::limits::Limits;
 use super::peer::{ConnId, Mode, Peer};
 use super::records::verdict_of;
@@ -57,12 +57,12 @@ impl Hub {
         origin: Option<&str>,
         text: &str,
     ) -> Result<String, Refusal> {
-        self.check_room()?;
-        read_subs(text, &self.limits)?;
+        let (hello, _) = read_subs(text, &self.limits)?;
+        self.admit(now, hello.session)?;
         let limits = self.limits;
         if !self.tickets.issue(now.time, ticket, origin, text, &limits) {
             let message = "too many event streams are being opened";
-            return Err(Refusal::new(Close::TryAgainLater, message));
+            return Err(self.later(now, message));
         }
         self.set_timer(self.tickets.deadline(), Timer::Tickets);
         let mut answer = String::new();
@@ -71,7 +71,7 @@ impl Hub {
         Ok(answer)
     }
 
-    /// An event stream has come with a ticket (rule T2).
+    /// An event stream has come with a ticket (rule T2), and was admitted with that.
     ///
     /// # Errors
     /// Why it has nothing to wait for.
@@ -83,7 +83,7 @@ impl Hub {
         origin: Option<&str>,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        self.check_room()?;
+        self.check_room(now)?;
         let Some(text) = self.tickets.take(now.time, ticket, origin) else {
             let message = "the ticket is unknown, used, too old, or another page's";
             return Err(Refusal::new(Close::TicketInvalid, message));
@@ -107,11 +107,14 @@ impl Hub {
         text: &str,
         effects: &mut Vec<Effect>,
     ) -> Result<(), Refusal> {
-        self.check_room()?;
         let (hello, subs) = read_subs(text, &self.limits)?;
+        let hold_ms = hello.hold_ms.unwrap_or(u64::MAX).min(self.limits.hold_ms);
+        if hold_ms == 0 {
+            self.check_draining(now, hello.session)?;
+        }
+        self.admit(now, hello.session)?;
         let are_plain = self.join(now, conn, Mode::Asking, &hello, &subs, effects);
         let has_cursors = subs.iter().all(|sub| matches!(sub.from, From::After(_)));
-        let hold_ms = hello.hold_ms.unwrap_or(u64::MAX).min(self.limits.hold_ms);
         let Some(peer) = self.peers.get_mut(&conn) else {
             return Ok(());
         };
@@ -143,7 +146,7 @@ impl Hub {
     ) -> bool {
         self.peers
             .insert(conn, Peer::new(now.time, mode, &self.limits));
-        self.hello(now, conn, hello.session, effects);
+        self.enter(now, conn, hello.session, effects);
         let mut are_plain = true;
         for Sub { no, topic, from } in subs {
             are_plain &= self.subscribe(now, conn, *no, topic, *from, effects);

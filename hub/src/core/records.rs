@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use longhaul::frame::{self, Publish, ResumeFailure, Start, ToClient, ToHub, Welcome};
 use longhaul::ids::{From, TopicNo, is_id};
 
-use super::close::Close;
-use super::hub::{Effect, Hub, Refusal, wake};
+use super::close::{Close, Refusal};
+use super::hub::{Effect, Hub, wake, wire};
 use super::peer::{ConnId, Peer, State, Subscription};
 use super::posts;
 use super::time::Now;
@@ -58,7 +58,8 @@ impl Hub {
                 },
             ) => {
                 posts::check_version(version)?;
-                self.hello(now, conn, session, effects);
+                let session = self.session(session);
+                self.hello(now, conn, &session, effects);
             }
             (State::AwaitingHello { .. }, _) => {
                 return Err(posts::bad("the first record is not hello"));
@@ -77,42 +78,46 @@ impl Hub {
                 let outcome = self.publication(now, &publish, effects);
                 self.answer(conn, &verdict_of(&publish, &outcome), effects);
             }
-            (_, ToHub::Ping { t }) => self.answer(conn, &ToClient::Pong { t }, effects),
+            (_, ToHub::Ping { t }) => self.pong(now, conn, t, effects),
             // A hub without a key reads no token.
             (_, ToHub::Auth { .. } | ToHub::Pong { .. }) => {}
         }
         Ok(())
     }
 
+    /// The client's session, or a new one. It grants nothing, so it need not be secret; see docs/protocol.md, H1.
+    pub(super) fn session(&mut self, session: Option<&str>) -> String {
+        match session.filter(|session| is_id(session)) {
+            Some(session) => session.to_owned(),
+            None => format!("{:016x}{:016x}", self.rng.u64(..), self.rng.u64(..)),
+        }
+    }
+
     pub(super) fn hello(
         &mut self,
         now: Now,
         conn: ConnId,
-        session: Option<&str>,
+        session: &str,
         effects: &mut Vec<Effect>,
     ) {
-        // It grants nothing, so it need not be secret; see docs/protocol.md, H1.
-        let session = match session.filter(|session| is_id(session)) {
-            Some(session) => session.to_owned(),
-            None => format!("{:016x}{:016x}", self.rng.u64(..), self.rng.u64(..)),
-        };
+        let spread_ms = self.spread_ms(now);
         if let Some(peer) = self.peers.get_mut(&conn) {
+            peer.told_ms = spread_ms;
             peer.state = State::Open {
                 subscriptions: HashMap::new(),
             };
         }
         let transports = self.limits.transports.to_string();
-        let wire = |limit: usize| u64::try_from(limit).ok();
         let welcome = ToClient::Welcome(Welcome {
-            session: &session,
+            session,
             now: now.wall_ms,
             ping_ms: Some(self.limits.ping_ms),
             wait_ms: Some(self.limits.wait_ms),
-            frame_bytes_max: wire(self.limits.frame_bytes_max),
-            payload_bytes_max: wire(self.limits.payload_bytes_max),
+            frame_bytes_max: Some(wire(self.limits.frame_bytes_max)),
+            payload_bytes_max: Some(wire(self.limits.payload_bytes_max)),
             hold_ms: Some(self.limits.hold_ms),
             transports: Some(&transports),
-            spread_ms: None,
+            spread_ms: Some(spread_ms),
         });
         self.answer(conn, &welcome, effects);
         self.set_peer_timer(conn);
@@ -203,6 +208,14 @@ impl Hub {
             topic.publish(now, publish, is_full, &limits)
         })
         .unwrap_or_else(|| Err(("busy", "the hub has too many topics".to_owned())))
+    }
+
+    fn pong(&mut self, now: Now, conn: ConnId, t: u64, effects: &mut Vec<Effect>) {
+        self.answer(conn, &ToClient::Pong { t }, effects);
+        let spread_ms = self.spread_ms(now);
+        if let Some(peer) = self.peers.get_mut(&conn) {
+            peer.tell_spread(spread_ms, &self.limits);
+        }
     }
 
     fn answer(&mut self, conn: ConnId, record: &ToClient<'_>, effects: &mut Vec<Effect>) {

@@ -108,6 +108,18 @@ impl Client {
         self.record().await
     }
 
+    /// Sends a frame, which a hub that closes may not take, and takes the next record or the close.
+    pub(crate) async fn try_ask(&mut self, text: &str) -> Result<String, (u16, String)> {
+        let _ = within(self.socket.send(Message::text(text))).await;
+        match within(self.socket.next()).await {
+            Some(Ok(Message::Text(text))) => Ok(text.to_string()),
+            Some(Ok(Message::Close(Some(frame)))) => {
+                Err((frame.code.into(), frame.reason.to_string()))
+            }
+            other => panic!("no record and no close but {other:?}"),
+        }
+    }
+
     /// Code and reason of the close, whatever comes before it.
     pub(crate) async fn close(&mut self) -> (u16, String) {
         loop {

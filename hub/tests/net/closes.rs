@@ -149,7 +149,7 @@ async fn a_stop_closes_every_connection_with_1001() {
     let address = hub.address();
     let stopping = tokio::spawn(hub.stop());
     for client in &mut clients {
-        let reason = "going_away the hub is stopping".to_owned();
+        let reason = "going_away the hub is stopping spread=1000".to_owned();
         assert_eq!(client.close().await, (1001, reason));
     }
     within(stopping).await.unwrap();

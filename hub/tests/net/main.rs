@@ -11,7 +11,11 @@
 mod back_ends;
 mod client;
 mod closes;
+mod door;
 mod downlinks;
 mod handshake;
+mod http;
+mod posts;
 mod program;
 mod share;
+mod streams;

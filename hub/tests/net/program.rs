@@ -7,6 +7,8 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::client::{Client, within};
+#[cfg(unix)]
+use crate::http::{Stream, ask, post, problem, send, ticket};
 
 /// A hub as a program, and its URL.
 pub(crate) async fn program(args: &[&str]) -> (Child, String) {
@@ -41,6 +43,51 @@ pub(crate) fn address(url: &str) -> std::net::SocketAddr {
 }
 
 #[cfg(unix)]
+async fn kill(child: &Child, signal: &str) {
+    let kill = Command::new("kill")
+        .args([signal, &child.id().unwrap().to_string()])
+        .status();
+    assert!(kill.await.unwrap().success());
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn s40_a_signal_drains_it_and_a_second_one_stops_it_at_once() {
+    const GOODBYE: &str = "going_away the hub is stopping spread=1000";
+    let (child, url) = program(&["--drain-ms", "3600000"]).await;
+    let address = address(&url);
+    let mut first = Client::hello(address).await;
+    let mut second = Client::hello(address).await;
+    let ticket = ticket(address, "sub 1 t live").await;
+    let mut stream = Stream::open(&url, &format!("?ticket={ticket}"), None).await;
+    stream.event().await.unwrap();
+    let ready = format!("{url}/readyz");
+    assert_eq!(send(reqwest::Client::new().get(&ready)).await.status(), 200);
+    kill(&child, "-TERM").await;
+    assert_eq!(first.close().await, (1001, GOODBYE.to_owned()));
+    let probe = send(reqwest::Client::new().get(&ready)).await;
+    assert_eq!(problem(probe).await, (503, "draining".into()));
+    let mut late = Client::open(address).await;
+    assert_eq!(late.close().await, (1001, GOODBYE.to_owned()));
+    let goodbye = format!("close 1001 {GOODBYE}");
+    let poll = ask(address, "poll", "hello 1\nsub 1 t live").await;
+    assert_eq!(poll, [goodbye.as_str()]);
+    let session = send(post(address, "session", "hello 1")).await;
+    assert_eq!(session.headers()["retry-after"], "1");
+    assert_eq!(problem(session).await, (503, "try_again_later".into()));
+    assert!(second.ask("pub p 1 0 t 1").await.starts_with("ack p 1 "));
+    let message = stream.event().await.unwrap();
+    assert!(message[0].starts_with("m 1 1 "), "{message:?}");
+    kill(&child, "-TERM").await;
+    assert_eq!(second.close().await, (1001, GOODBYE.to_owned()));
+    assert_eq!(stream.close().await, goodbye);
+    let output = within(child.wait_with_output()).await.unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("stopping at once"), "{said}");
+}
+
+#[cfg(unix)]
 #[tokio::test]
 async fn a_signal_stops_it_with_goodbyes_exit_0_and_nothing_more_on_standard_output() {
     for signal in ["-INT", "-TERM"] {
@@ -49,10 +96,7 @@ async fn a_signal_stops_it_with_goodbyes_exit_0_and_nothing_more_on_standard_out
         // Never reads: the hub does not wait for it.
         let _silent = Client::hello(address(&url)).await;
         let asked = Instant::now();
-        let kill = Command::new("kill")
-            .args([signal, &child.id().unwrap().to_string()])
-            .status();
-        assert!(kill.await.unwrap().success());
+        kill(&child, signal).await;
         assert_eq!(client.close().await.0, 1001);
         let output = within(child.wait_with_output()).await.unwrap();
         assert_eq!(output.status.code(), Some(0));
@@ -87,6 +131,7 @@ async fn it_refuses_addresses_that_others_can_reach() {
 async fn misuse_exits_with_2_and_help_names_every_option_and_variable() {
     for args in [
         &["--retain-entries", "0"][..],
+        &["--admit-per-second", "0"],
         &["--nonsense"],
         &["--transports", "websocket,carrier-pigeon"],
         &["--static", "/nowhere/at/all"],
@@ -102,6 +147,9 @@ async fn misuse_exits_with_2_and_help_names_every_option_and_variable() {
         "HEARTBEAT_MS",
         "HOLD_MS",
         "TRANSPORTS",
+        "ADMIT_PER_SECOND",
+        "EXPECT_CONNECTIONS",
+        "DRAIN_MS",
         "DEMO",
         "STATIC",
     ] {

@@ -7,13 +7,18 @@ use crate::bench::{Bench, messages};
 const PAGE: Option<&str> = Some("http://localhost:5173");
 
 impl Bench {
-    fn issue(&mut self, ticket: &str, origin: Option<&str>, frame: &str) -> Result<String, Close> {
+    pub(crate) fn issue(
+        &mut self,
+        ticket: &str,
+        origin: Option<&str>,
+        frame: &str,
+    ) -> Result<String, Close> {
         self.hub
             .issue(self.now, ticket, origin, frame)
             .map_err(|refusal| refusal.close)
     }
 
-    fn stream(&mut self, ticket: &str, origin: Option<&str>) -> Result<ConnId, Close> {
+    pub(crate) fn stream(&mut self, ticket: &str, origin: Option<&str>) -> Result<ConnId, Close> {
         let conn = self.next_conn();
         self.hub
             .open_stream(self.now, conn, ticket, origin, &mut self.effects)
@@ -22,7 +27,7 @@ impl Bench {
     }
 
     /// A stream that has taken its welcome.
-    fn welcomed(&mut self, subs: &str) -> ConnId {
+    pub(crate) fn welcomed(&mut self, subs: &str) -> ConnId {
         self.issue("welcomed", PAGE, &format!("hello 1\n{subs}"))
             .unwrap();
         let conn = self.stream("welcomed", PAGE).unwrap();

@@ -10,6 +10,8 @@
 
 mod bench;
 mod chaos;
+mod door;
+mod drain;
 mod events;
 mod heartbeat;
 mod limits;

@@ -1,14 +1,14 @@
 //! T3, S42: a poll is answered at once or held, loses nothing, and leaves nothing behind.
 
 use longhaul::ids::Seq;
-use longhaul_hub::core::{Close, ConnId, Effect, Event, Limits};
+use longhaul_hub::core::{Close, ConnId, Effect, Event, Limits, Refusal};
 use proptest::prelude::*;
 
 use crate::bench::{Bench, field, messages};
 
 impl Bench {
     /// A poll, answered or not yet.
-    fn poll(&mut self, frame: &str) -> ConnId {
+    pub(crate) fn poll(&mut self, frame: &str) -> ConnId {
         let conn = self.next_conn();
         self.hub
             .open_poll(self.now, conn, frame, &mut self.effects)
@@ -17,13 +17,17 @@ impl Bench {
     }
 
     fn refused_poll(&mut self, frame: &str) -> Close {
+        self.poll_refusal(frame).close
+    }
+
+    pub(crate) fn poll_refusal(&mut self, frame: &str) -> Refusal {
         let conn = self.next_conn();
         let polled = self.hub.open_poll(self.now, conn, frame, &mut self.effects);
-        polled.unwrap_err().close
+        polled.unwrap_err()
     }
 
     /// The records of a poll's answer, and the poll is gone. `None` while it is held.
-    fn answer(&mut self, conn: ConnId) -> Option<Vec<String>> {
+    pub(crate) fn answer(&mut self, conn: ConnId) -> Option<Vec<String>> {
         let answer = self.hub.take_answer(self.now, conn);
         let is_woken = self.effects.contains(&Effect::Wake(conn));
         assert_eq!(is_woken, answer.is_some(), "woken for an answer alone");
@@ -278,17 +282,18 @@ fn polls_count_among_the_connections_while_they_last() {
         ..Limits::default()
     });
     let socket = b.client();
-    let held = b.poll("hello 1");
+    let held = b.poll("hello 1 session=here");
     assert_eq!(b.refused_poll("hello 1"), Close::TryAgainLater);
     for _ in 0..1_000 {
         b.handle(Event::Closed(held));
         b.handle(Event::Closed(held));
-        let again = b.poll("hello 1");
+        let again = b.poll("hello 1 session=here");
         assert_eq!(b.hub.connections(), 2);
         b.handle(Event::Closed(again));
     }
     b.handle(Event::Closed(socket));
     assert_eq!(b.hub.connections(), 0);
+    b.pass(90_000);
     assert!(b.hub.deadline().is_none(), "no timer is left of them");
 }
 

@@ -31,6 +31,7 @@ fn h1_the_welcome_tells_session_time_and_limits() {
             "frame=262144",
             "payload=65536",
             "hold=25000",
+            "spread=0",
             "transports=websocket,eventsource,longpoll"
         ]
     );
