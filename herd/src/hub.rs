@@ -1,90 +1,139 @@
-//! The simulated hub: away for a while, then admitting so many a second and sending the rest away.
-//!
-//! It knows what a hub can know: its own connections, the rate at which it can admit, and whom it has sent away.
+//! The hub of a storm: the core that ships, given nothing but who knocks, and told when to drain.
 
-use longhaul::Hint;
+use longhaul::frame::{ToClient, records};
+use longhaul_hub::core::{ConnId, Effect, Event, Hub, Limits, Now, Time};
 
-/// Admissions saved up while nobody comes, as a time, ms. Chosen: smooths the chance in arrivals and no more.
-const BURST_MS: u64 = 100;
+use crate::storm::{Answer, Words};
 
-/// Nobody is sent away for less, ms. Chosen: chance fills a hub for a fraction of a second; who comes back at once fills it again.
-const RETRY_MS_MIN: u64 = 1_000;
-
-/// Those sent away come back within so many ms of their time. Chosen: wider than what round trips do to their order.
-const RETRY_SPREAD_MS: u64 = 1_000;
-
-/// Who may come in: a token bucket, and a queue in which those sent away are given their time.
-#[derive(Clone, Debug)]
-pub struct Admission {
-    per_s: u64,
-    /// Thousandths of an admission.
-    tokens: u64,
-    filled_ms: u64,
-    /// When the last of those sent away is expected, in thousandths of ms.
-    queue_end: u64,
+/// How a hub that drains lets a client go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Goodbye {
+    /// ms since the drain began.
+    pub at_ms: u64,
+    /// Close code.
+    pub code: u16,
+    /// Close reason.
+    pub reason: String,
 }
 
-impl Admission {
-    /// From `now_ms` on, at `per_s` a second.
+/// A hub and what it is asked.
+#[derive(Debug)]
+pub struct Gate {
+    hub: Hub,
+    words: Words,
+    effects: Vec<Effect>,
+    last_conn: u64,
+}
+
+impl Gate {
+    /// A hub that has just been started and has room for so many.
     #[must_use]
-    pub fn new(now_ms: u64, per_s: u64) -> Self {
+    pub fn new(clients: u32, per_s: u64, words: Words) -> Self {
+        let limits = Limits {
+            connections_max: usize::try_from(clients).unwrap_or(usize::MAX),
+            admit_per_s: per_s,
+            expect_connections: match words {
+                Words::Expected => usize::try_from(clients).unwrap_or(usize::MAX),
+                _ => 0,
+            },
+            ..Limits::default()
+        };
+        Self::with(limits, words)
+    }
+
+    fn with(limits: Limits, words: Words) -> Self {
         Self {
-            per_s,
-            tokens: 0,
-            filled_ms: now_ms,
-            queue_end: 0,
+            hub: Hub::new(limits, 1),
+            words,
+            effects: Vec::new(),
+            last_conn: 0,
         }
     }
 
-    /// Somebody knocks. Refused, with the time to come back.
-    ///
-    /// # Errors
-    /// What to write behind the close reason.
-    pub fn knock(&mut self, now_ms: u64) -> Result<(), Hint> {
-        let passed_ms = now_ms.saturating_sub(self.filled_ms);
-        self.filled_ms = now_ms;
-        self.tokens = (self.tokens + passed_ms * self.per_s)
-            .min(BURST_MS.max(1_000 / self.per_s) * self.per_s);
-        if self.tokens >= 1_000 {
-            self.tokens -= 1_000;
-            return Ok(());
+    /// A socket opens, and if it may stay, it says hello.
+    pub fn knock(&mut self, now_ms: u64) -> Answer {
+        self.last_conn += 1;
+        let conn = ConnId(self.last_conn);
+        self.handle(now_ms, Event::Opened(conn));
+        if let Some(Effect::Close { mut reason, .. }) = self.effects.pop() {
+            if self.words == Words::None
+                && let Some(options) = reason.find(" retry=")
+            {
+                reason.truncate(options);
+            }
+            return Answer::Refused { reason };
         }
-        let soonest = (now_ms + RETRY_MS_MIN) * 1_000;
-        self.queue_end = self.queue_end.max(soonest) + 1_000_000 / self.per_s;
-        Err(Hint {
-            retry_ms: Some(self.queue_end / 1_000 - now_ms),
-            spread_ms: Some(RETRY_SPREAD_MS),
-        })
+        self.handle(now_ms, Event::Frame(conn, "hello 1"));
+        self.effects.clear();
+        let bytes_max = self.hub.limits().frame_bytes_aim;
+        let frame = self.hub.take_frame(now(now_ms), conn, bytes_max);
+        Answer::Admitted {
+            spread_ms: frame
+                .filter(|_| !matches!(self.words, Words::None | Words::Refusals))
+                .and_then(|frame| spread_of(&frame)),
+        }
     }
-}
 
-/// The window to tell `connections` clients of a hub that admits `per_s` a second, ms.
-#[must_use]
-pub fn spread_ms(connections: u64, per_s: u64) -> u64 {
-    connections * 1_000 / per_s
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_bucket_admits_its_rate_and_queues_the_rest() {
-        let mut admission = Admission::new(0, 2_000);
-        let mut admitted = 0;
-        let mut last = 0;
-        for ms in 1..=1_000 {
-            for _ in 0..4 {
-                match admission.knock(ms) {
-                    Ok(()) => admitted += 1,
-                    Err(hint) => last = ms + hint.retry_ms.unwrap(),
+    fn drain(&mut self, began_ms: u64) -> Vec<Goodbye> {
+        let mut goodbyes = Vec::new();
+        let mut now_ms = began_ms;
+        self.handle(now_ms, Event::Drain);
+        loop {
+            for effect in std::mem::take(&mut self.effects) {
+                match effect {
+                    Effect::Close { close, reason, .. } => goodbyes.push(Goodbye {
+                        at_ms: now_ms - began_ms,
+                        code: close.number(),
+                        reason,
+                    }),
+                    Effect::Drained => return goodbyes,
+                    Effect::Wake(_) => {}
                 }
             }
+            let Some(Time(due_ms)) = self.hub.deadline() else {
+                return goodbyes;
+            };
+            now_ms = due_ms.max(now_ms);
+            self.handle(now_ms, Event::Tick);
         }
-        assert_eq!(admitted, 2_000);
-        assert_eq!(
-            last, 2_001,
-            "those sent away from 1 ms on fill the second that begins a second later"
-        );
+    }
+
+    fn handle(&mut self, now_ms: u64, event: Event<'_>) {
+        self.hub.handle(now(now_ms), event, &mut self.effects);
+    }
+}
+
+/// A drain of so many clients that lets `per_s` a second come back, or takes `over_ms`.
+#[must_use]
+pub fn drained(clients: u32, per_s: u64, over_ms: Option<u64>) -> Vec<Goodbye> {
+    let mut gate = Gate::with(
+        Limits {
+            admit_per_s: per_s,
+            drain_ms: over_ms,
+            // Heartbeats are not what is looked at here.
+            ping_ms: 1 << 40,
+            ..Limits::default()
+        },
+        Words::All,
+    );
+    let mut now_ms = 0;
+    for _ in 0..clients {
+        now_ms += 1_000_u64.div_ceil(per_s);
+        gate.knock(now_ms);
+    }
+    gate.drain(now_ms)
+}
+
+fn now(ms: u64) -> Now {
+    Now {
+        time: Time(ms),
+        wall_ms: ms,
+    }
+}
+
+fn spread_of(frame: &str) -> Option<u64> {
+    match ToClient::decode(records(frame).next()?) {
+        Ok(ToClient::Welcome(welcome)) => welcome.spread_ms,
+        _ => None,
     }
 }

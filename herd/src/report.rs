@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::hub::spread_ms;
+use longhaul::Hint;
+use longhaul_hub::core::spread_ms;
+
+use crate::hub::drained;
 use crate::ours::Ours;
 use crate::peers::{Formula, Peers};
 use crate::storm::{Away, Noticed, Outcome, Storm, Words};
@@ -192,6 +195,11 @@ fn cases(clients: u32, per_s: u64) -> Vec<Case> {
             flapping(Words::Retold),
             all,
         ),
+        (
+            "the same, told what the hub expects (`--expect-connections`)",
+            flapping(Words::Expected),
+            all,
+        ),
         ("away for 10 minutes", storm(600_000), all),
         ("away for an hour", storm(3_600_000), all),
     ]
@@ -221,31 +229,15 @@ pub fn cases_table(clients: u32, per_s: u64) -> String {
     out
 }
 
-/// One node of several stops: its clients go to the others, which admit ten times as fast as the hub asks them to come.
+/// One node of several drains so that `per_s` of its clients come a second, or in `over_ms`: they go to the others, which
+/// admit ten times as many.
 #[must_use]
-pub fn deploy(clients: u32, noticed: Noticed, reason: &str) -> Storm {
+pub fn deploy(clients: u32, per_s: u64, over_ms: Option<u64>) -> Storm {
     Storm {
-        noticed,
-        ended: (1_001, reason.to_owned()),
+        noticed: Noticed::Drained { per_s, over_ms },
         words: Words::All,
-        ..Storm::new(clients, 1_000, 0)
+        ..Storm::new(clients, per_s * 10, 0)
     }
-}
-
-/// Over how long a hub that asks for at most `per_s` a second closes its connections one after the other, ms. The rate is
-/// lowered by four standard deviations of chance: clients that each come within a second of their turn make the count of a
-/// second vary by the square root of a third of it.
-#[must_use]
-pub fn paced_ms(clients: u32, per_s: u64) -> u64 {
-    let margin = (per_s * 16 / 3).isqrt();
-    u64::from(clients) * 1_000 / (per_s - margin)
-}
-
-/// The window to tell them when all are closed at once, ms. Four standard deviations are four times the square root here.
-#[must_use]
-pub fn at_once_ms(clients: u32, per_s: u64) -> u64 {
-    let margin = (per_s * 16).isqrt();
-    u64::from(clients) * 1_000 / (per_s - margin)
 }
 
 /// A rolling deploy: 2,500 clients of one node, at most 100 a second wanted.
@@ -255,9 +247,12 @@ pub fn deploy_table() -> String {
     let mut out = String::from(
         "| | closed | asked for | peak/s | last one back, s | without a connection, p50 s | p99 s |\n|---|---|--:|--:|--:|--:|--:|\n",
     );
-    let at_once = Noticed::Between(0, 1_000);
-    let paced = Noticed::Paced(paced_ms(clients, per_s));
-    let wide = format!("going_away deploy spread={}", at_once_ms(clients, per_s));
+    let told = |over_ms| {
+        let goodbyes = drained(clients, per_s, over_ms);
+        let reason = goodbyes.into_iter().next().map(|goodbye| goodbye.reason);
+        reason.and_then(|reason| Hint::of(&reason).spread_ms)
+    };
+    let ways = [("one by one", None), ("at once", Some(0))];
     let mut add = |who: &str, how: &str, outcome: &Outcome| {
         line(
             &mut out,
@@ -272,33 +267,21 @@ pub fn deploy_table() -> String {
             ],
         );
     };
-    let run = |noticed, reason: &str, told_ms| ours(&deploy(clients, noticed, reason), told_ms);
-    add(
-        "**Longhaul**",
-        "one by one, `spread=1000`",
-        &run(paced, "going_away deploy spread=1000", Some(50_000)),
-    );
-    add(
-        "**Longhaul**",
-        &format!(
-            "at once, `{}`",
-            wide.trim_start_matches("going_away deploy ")
-        ),
-        &run(at_once, &wide, Some(50_000)),
-    );
+    for (how, over_ms) in ways {
+        let how = format!("{how}, `spread={}`", told(over_ms).unwrap_or(0));
+        let storm = deploy(clients, per_s, over_ms);
+        add("**Longhaul**", &how, &ours(&storm, Some(50_000)));
+    }
     for formula in [
         Formula::SocketIo,
         Formula::Centrifuge,
         Formula::FullJitter,
         Formula::ActionCable,
     ] {
-        for (how, noticed) in [("one by one", paced), ("at once", at_once)] {
+        for (how, over_ms) in ways {
             let mut peers = Peers::new(formula, clients, 1);
-            add(
-                formula.name(),
-                how,
-                &deploy(clients, noticed, "").run(&mut peers),
-            );
+            let outcome = deploy(clients, per_s, over_ms).run(&mut peers);
+            add(formula.name(), how, &outcome);
         }
     }
     out

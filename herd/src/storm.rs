@@ -4,7 +4,9 @@
 
 use std::collections::VecDeque;
 
-use crate::hub::{Admission, spread_ms};
+use longhaul_hub::core::spread_ms;
+
+use crate::hub::{Gate, drained};
 
 /// What became of an attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +65,8 @@ pub enum Words {
     All,
     /// That, and the spread again with the pong to each ping, every 25 s.
     Retold,
+    /// As all, but for as many as there were before (`expect_connections`).
+    Expected,
 }
 
 /// The hub is gone between these times, ms.
@@ -79,8 +83,13 @@ pub struct Away {
 pub enum Noticed {
     /// Uniformly between these times, ms.
     Between(u64, u64),
-    /// One after the other, over so many ms: the hub closes them so.
-    Paced(u64),
+    /// When the hub closes them, which drains so that `per_s` a second come back, or in `over_ms`.
+    Drained {
+        /// Clients a second.
+        per_s: u64,
+        /// Instead of as long as that takes, ms.
+        over_ms: Option<u64>,
+    },
 }
 
 /// One storm.
@@ -140,7 +149,7 @@ impl Storm {
         while let Some((now_ms, event)) = run.pop() {
             match event {
                 Event::Lost(no) => {
-                    let next = fleet.lose(no, now_ms, self.ended.0, &self.ended.1);
+                    let next = fleet.lose(no, now_ms, run.ended.0, &run.ended.1);
                     run.follow(no, next);
                 }
                 Event::Knock(no) => run.knock(fleet, no, now_ms),
@@ -177,7 +186,9 @@ struct Run<'a> {
     history: Vec<u64>,
     outages: std::slice::Iter<'a, Away>,
     away: Option<Away>,
-    admission: Admission,
+    gate: Gate,
+    /// How a client sees its connection end.
+    ended: (u16, String),
     outcome: Outcome,
 }
 
@@ -200,7 +211,8 @@ impl<'a> Run<'a> {
             history: vec![0],
             outages: storm.away.iter(),
             away: None,
-            admission: Admission::new(0, storm.per_s),
+            gate: Gate::new(storm.clients, storm.per_s, storm.words),
+            ended: storm.ended.clone(),
             outcome: Outcome::new(storm),
         }
     }
@@ -242,7 +254,8 @@ impl<'a> Run<'a> {
         };
         self.away = Some(away);
         self.connections = 0;
-        self.admission = Admission::new(away.until_ms, self.storm.per_s);
+        self.gate = Gate::new(self.storm.clients, self.storm.per_s, self.storm.words);
+        let closes = self.drain();
         if let Some(then) = self.outages.as_slice().first() {
             self.push(then.from_ms, Event::Away);
         }
@@ -258,17 +271,32 @@ impl<'a> Run<'a> {
             }
             let noticed_ms = match self.storm.noticed {
                 Noticed::Between(from_ms, to_ms) => self.rng.u64(from_ms..=to_ms),
-                Noticed::Paced(ms) => u64::from(no) * ms / u64::from(self.storm.clients),
+                Noticed::Drained { .. } => {
+                    let close = usize::try_from(no).ok().and_then(|no| closes.get(no));
+                    let rtt_ms = self.line(no).map_or(0, |line| line.rtt_ms);
+                    close.map_or(0, |close_ms| close_ms + rtt_ms / 2)
+                }
             };
             self.push(away.from_ms + noticed_ms, Event::Lost(no));
             self.outcome.lost(no, away.from_ms + noticed_ms);
         }
     }
 
+    /// When the hub that goes away closes each of its clients, ms. It says the same to all of them.
+    fn drain(&mut self) -> Vec<u64> {
+        let Noticed::Drained { per_s, over_ms } = self.storm.noticed else {
+            return Vec::new();
+        };
+        let goodbyes = drained(self.storm.clients, per_s, over_ms);
+        if let Some(first) = goodbyes.first() {
+            self.ended = (first.code, first.reason.clone());
+        }
+        goodbyes.iter().map(|goodbye| goodbye.at_ms).collect()
+    }
+
     fn knock(&mut self, fleet: &mut impl Fleet, no: u32, now_ms: u64) {
         let rtt_ms = self.line(no).map_or(0, |line| line.rtt_ms);
         let is_away = self.away.is_some_and(|away| now_ms < away.until_ms);
-        let words = self.storm.words;
         let answer = if is_away {
             if self.storm.is_silent {
                 Answer::Silence
@@ -276,22 +304,9 @@ impl<'a> Run<'a> {
                 Answer::Nobody
             }
         } else {
-            match self.admission.knock(now_ms) {
-                Ok(()) => {
-                    self.connections += 1;
-                    let told = matches!(words, Words::All | Words::Retold);
-                    Answer::Admitted {
-                        spread_ms: told.then(|| spread_ms(self.connections, self.storm.per_s)),
-                    }
-                }
-                Err(hint) => {
-                    let mut reason = format!("try_again_later {} connections", self.connections);
-                    if words != Words::None {
-                        reason.push_str(&hint.to_string());
-                    }
-                    Answer::Refused { reason }
-                }
-            }
+            let answer = self.gate.knock(now_ms);
+            self.connections += u64::from(matches!(answer, Answer::Admitted { .. }));
+            answer
         };
         let at_ms = now_ms - rtt_ms / 2;
         self.outcome

@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use herd::hub::drained;
 use herd::ours::Ours;
 use herd::peers::{Formula, Peers};
-use herd::report::{at_once_ms, deploy, mute, ours, paced_ms, told_ms};
-use herd::storm::{Away, Noticed, Outcome, Storm, Words};
+use herd::report::{deploy, mute, ours, told_ms};
+use herd::storm::{Away, Outcome, Storm, Words};
 
 const CLIENTS: u32 = 5_000;
 const PER_S: u64 = 100;
@@ -34,7 +35,7 @@ fn at_most(part: u64, percent: u64, whole: u64) {
 }
 
 #[test]
-fn s18_99_per_cent_are_back_within_1_05_of_the_ideal_and_nobody_gives_up() {
+fn a04_99_per_cent_are_back_within_1_05_of_the_ideal_and_nobody_gives_up() {
     for away_ms in [0, 10_000, 120_000] {
         let (storm, outcome) = hinted(away_ms);
         at_most(
@@ -48,7 +49,7 @@ fn s18_99_per_cent_are_back_within_1_05_of_the_ideal_and_nobody_gives_up() {
 }
 
 #[test]
-fn s18_attempts_are_not_wasted() {
+fn a04_attempts_are_not_wasted() {
     for (away_ms, wasted_max) in [(0, 0.5), (10_000, 1.0), (120_000, 3.0), (600_000, 13.0)] {
         let (_, outcome) = hinted(away_ms);
         let (_, wasted) = outcome.per_client();
@@ -57,7 +58,7 @@ fn s18_attempts_are_not_wasted() {
 }
 
 #[test]
-fn s18_the_peak_is_a_quarter_of_the_best_peers() {
+fn a04_the_peak_is_a_quarter_of_the_best_peers() {
     for away_ms in [0, 10_000, 120_000] {
         let (storm, outcome) = hinted(away_ms);
         let best = Formula::ALL
@@ -127,33 +128,46 @@ fn a_hint_from_when_there_were_fewer_costs_an_attempt_and_no_time() {
     assert!(outcome.per_client().1 <= 1.05);
 }
 
-#[test]
-fn r3_told_again_with_each_pong_a_second_loss_is_gentler() {
-    let flapping = |words| Storm {
-        away: vec![
-            Away {
-                from_ms: 0,
-                until_ms: 30_000,
-            },
-            Away {
-                from_ms: 65_000,
-                until_ms: 75_000,
-            },
-        ],
+/// Lost for 30 s, and again for 10 s before all are back.
+fn lost_twice(words: Words) -> (Storm, Outcome) {
+    let away = [(0, 30_000), (65_000, 75_000)];
+    let storm = Storm {
+        away: away
+            .map(|(from_ms, until_ms)| Away { from_ms, until_ms })
+            .to_vec(),
         words,
         ..storm(75_000)
     };
-    let run = |words| {
-        let storm = flapping(words);
-        ours(&storm, Some(told_ms(&storm)))
-    };
-    let (once, again) = (run(Words::All), run(Words::Retold));
+    let outcome = ours(&storm, Some(told_ms(&storm)));
+    (storm, outcome)
+}
+
+#[test]
+fn r3_told_again_with_each_pong_a_second_loss_is_gentler() {
+    let (once, again) = (lost_twice(Words::All).1, lost_twice(Words::Retold).1);
     at_most(
         again.peak_per_s(65_000).into(),
         80,
         once.peak_per_s(65_000).into(),
     );
     assert!(again.wasted < once.wasted);
+}
+
+#[test]
+fn r2_a_second_loss_is_gentler_if_the_hub_was_told_whom_to_expect() {
+    let once = lost_twice(Words::All).1;
+    let (storm, expected) = lost_twice(Words::Expected);
+    at_most(
+        expected.peak_per_s(65_000).into(),
+        60,
+        once.peak_per_s(65_000).into(),
+    );
+    assert!(expected.wasted < once.wasted);
+    at_most(
+        expected.percent_back_ms(99).unwrap(),
+        106,
+        storm.ideal_ms(99),
+    );
 }
 
 #[test]
@@ -175,28 +189,45 @@ fn packets_that_vanish_do_not_move_the_herd() {
 fn s40_a_drained_nodes_clients_come_no_faster_than_the_hub_asked() {
     let (clients, per_s) = (2_500, 100);
     for seed in 1..=10 {
-        let run = |noticed, reason: &str| {
+        let run = |over_ms| {
             let storm = Storm {
                 seed,
-                ..deploy(clients, noticed, reason)
+                ..deploy(clients, per_s, over_ms)
             };
             ours(&storm, Some(50_000))
         };
-        let paced = run(
-            Noticed::Paced(paced_ms(clients, per_s)),
-            "going_away deploy spread=1000",
-        );
+        let (paced, at_once) = (run(None), run(Some(0)));
         assert!(paced.percent_gap_ms(99).unwrap() <= 5_000);
-        let spread = at_once_ms(clients, per_s);
-        let at_once = run(
-            Noticed::Between(0, 1_000),
-            &format!("going_away deploy spread={spread}"),
-        );
         for outcome in [paced, at_once] {
             at_most(outcome.peak_per_s(0).into(), 100, per_s);
             assert_eq!((outcome.wasted, outcome.gave_up), (0, 0));
         }
     }
+}
+
+#[test]
+fn s40_the_hub_that_ships_drains_evenly_or_says_how_wide_to_come_back() {
+    let paced = drained(2_500, 100, None);
+    let words = "going_away the hub is stopping spread=1000";
+    assert!(
+        paced
+            .iter()
+            .all(|goodbye| (goodbye.code, &*goodbye.reason) == (1_001, words))
+    );
+    let at: Vec<u64> = paced.iter().map(|goodbye| goodbye.at_ms).collect();
+    assert_eq!(
+        (at.len(), at.first(), at.last()),
+        (2_500, Some(&0), Some(&32_455))
+    );
+    for second in at.windows(100) {
+        assert!(second.last().unwrap() - second.first().unwrap() >= 1_000);
+    }
+    let at_once = drained(2_500, 100, Some(0));
+    assert!(at_once.iter().all(|goodbye| goodbye.at_ms == 0));
+    assert_eq!(
+        at_once.first().unwrap().reason,
+        "going_away the hub is stopping spread=41666"
+    );
 }
 
 #[test]
