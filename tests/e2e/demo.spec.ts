@@ -1,7 +1,7 @@
 // The demo as a visitor meets it: served by the hub, live, shared, and cut.
 
 import { fileURLToPath } from "node:url";
-import { expect, type Page, test } from "@playwright/test";
+import { expect, type Locator, type Page, test } from "@playwright/test";
 import { Hub } from "./support/hub.js";
 
 const site = fileURLToPath(new URL("../../www/dist", import.meta.url));
@@ -74,4 +74,167 @@ test("a cut line is seen, waited out, and nothing is missing afterwards", async 
     await expect(other.getByTestId("board-list")).toContainText(text);
   }
   await expect(page.getByTestId("metric-gaps")).toHaveText("0");
+});
+
+/** Moves take a few attempts with waits between them; coming back takes a look for something better, every 20 s at most. */
+const moveMs = 30_000;
+
+async function isOn(page: Page, transport: string): Promise<void> {
+  await expect
+    .poll(
+      async () => {
+        const state = await page.getByTestId("status-state").getAttribute("data-state");
+        return `${state} over ${await page.getByTestId("status-transport").textContent()}`;
+      },
+      { timeout: moveMs },
+    )
+    .toBe(`connected over ${transport}`);
+}
+
+function spans(page: Page, transport: string): Locator {
+  return page.locator(`#timeline-spans [data-state="connected"][data-transport="${transport}"]`);
+}
+
+async function write(page: Page, text: string): Promise<void> {
+  await page.getByTestId("board-input").fill(text);
+  await page.getByTestId("board-send").click();
+}
+
+/**
+ * How many messages of both topics the page has not received, of those up to where it is: what was before its time, and what it
+ * missed. Read the moment that the counters are refreshed, when all of them are of the same moment.
+ */
+async function notReceived(page: Page): Promise<number> {
+  return page.evaluate(async () => {
+    const cell = (id: string) => document.querySelector(`[data-testid=${id}]`) as Element;
+    const read = (id: string) => Number(cell(id).textContent?.replaceAll(",", ""));
+    const received = cell("metric-messages-received");
+    await new Promise((resolve) => new MutationObserver(resolve).observe(received, { childList: true }));
+    return read("host-seq") + read("board-seq") - read("metric-messages-received");
+  });
+}
+
+test("a15: blocked transports are left for the next one, and for the best one when it is let through", async ({
+  page,
+  context,
+}) => {
+  test.setTimeout(180_000);
+  const other = await context.newPage();
+  await visit(page);
+  await visit(other);
+  await write(other, "before");
+  await expect(page.getByTestId("board-list")).toContainText("before");
+  const seqBefore = await number(page, "board-seq");
+  const notReceivedBefore = await notReceived(page);
+  const texts: string[] = [];
+  const writeBoth = async (where: string): Promise<void> => {
+    for (const [writer, who] of [
+      [other, "them"],
+      [page, "us"],
+    ] as const) {
+      const text = `${who} ${where} ${texts.length}`;
+      texts.push(text);
+      await write(writer, text);
+    }
+  };
+
+  await page.getByTestId("let-websocket").click();
+  await writeBoth("with WebSocket blocked");
+  await isOn(page, "EventSource");
+  await expect(page.getByTestId("log")).toContainText(
+    "Moved from WebSocket to EventSource: WebSocket no longer",
+  );
+  await expect(spans(page, "eventsource")).toHaveCount(1);
+  await page.getByTestId("let-eventsource").click();
+  await writeBoth("with two blocked");
+  await isOn(page, "Long poll");
+  await writeBoth("over Long poll");
+  await expect(page.locator("li.note.is-sending")).toHaveCount(0);
+  await expect(page.getByTestId("status-state")).toHaveAttribute("data-state", "connected");
+  for (const transport of ["eventsource", "websocket"]) {
+    const button = page.getByTestId(`let-${transport}`);
+    await expect(button).toHaveAttribute("aria-pressed", "false");
+    await button.focus();
+    await page.keyboard.press("Space");
+    await expect(button).toHaveAttribute("aria-pressed", "true");
+  }
+  await isOn(page, "WebSocket");
+  await writeBoth("back");
+
+  await expect(page.getByTestId("log")).toContainText(
+    /Back on WebSocket after .* Long poll, nothing missed\./,
+  );
+  for (const transport of ["websocket", "eventsource", "longpoll"]) {
+    expect(await spans(page, transport).count(), transport).toBeGreaterThan(0);
+  }
+  await expect(page.locator("li.note.is-sending")).toHaveCount(0);
+  await expect.poll(() => number(page, "board-seq")).toBe(seqBefore + texts.length);
+  const shown = await page.locator("li.note:not(.is-sending)").evaluateAll((notes) =>
+    notes.map((note) => ({
+      seq: Number((note as HTMLElement).dataset["seq"]),
+      text: note.querySelector(".note-text")?.textContent ?? "",
+    })),
+  );
+  expect(shown.map(({ seq }) => seq)).toEqual(shown.map((_, i) => i + 1));
+  for (const text of texts) expect(shown.filter((note) => note.text === text)).toHaveLength(1);
+  await expect(page.getByTestId("metric-gaps")).toHaveText("0");
+  expect(await notReceived(page), "a seq that the page has passed without its message").toBe(
+    notReceivedBefore,
+  );
+});
+
+test("Why? says in words why the client is where it is, and lists what it tried", async ({ page }) => {
+  test.setTimeout(90_000);
+  await visit(page);
+  await page.getByTestId("why").click();
+  await expect(page.getByTestId("why-advice")).toHaveText("All is well: nothing to do.");
+  await page.keyboard.press("Escape");
+  await expect(page.getByTestId("why-dialog")).toBeHidden();
+  await page.getByTestId("let-websocket").click();
+  await isOn(page, "EventSource");
+  await page.getByTestId("why").click();
+  await expect(page.getByRole("dialog", { name: "Why EventSource?" })).toBeVisible();
+  await expect(page.getByTestId("why-advice")).toContainText("Connected over eventsource");
+  const newest = page.getByTestId("why-tried").locator("tr");
+  await expect(newest.filter({ hasText: "EventSource" }).first()).toContainText("got through");
+  await expect(newest.filter({ hasText: "WebSocket" }).first()).toContainText("blocked");
+  await page.getByTestId("why-close").click();
+  await expect(page.getByTestId("why-dialog")).toBeHidden();
+});
+
+test("a hub that accepts no token is shown as that, not as a lost connection", async ({ page }) => {
+  await page.routeWebSocket(/v1\/connect/, (socket) => socket.close());
+  await page.route(/v1\/session/, (route) => route.fulfill({ status: 401 }));
+  await page.goto(hub.url);
+  await expect(page.getByTestId("status-state")).toHaveAttribute("data-state", "unauthorized");
+  await expect(page.getByTestId("status-state")).toHaveText("Not signed in");
+  await expect(page.getByTestId("status-sentence")).toContainText("doesn't accept our token");
+  await page.getByTestId("why").click();
+  await expect(page.getByTestId("why-advice")).toContainText("Sign in again");
+});
+
+test("after twenty failed attempts the page says so, and that they go on", async ({ page }) => {
+  test.setTimeout(120_000);
+  await page.clock.install();
+  await visit(page);
+  await page.getByTestId("cut").click();
+  await expect
+    .poll(
+      async () => {
+        await page.clock.runFor(6_000);
+        return page.locator("#connection").getAttribute("data-exhausted");
+      },
+      { timeout: 60_000 },
+    )
+    .toBe("true");
+  await expect(page.getByTestId("status-state")).toHaveText("Still trying");
+  await expect(page.getByTestId("status-sentence")).toContainText("attempts have failed");
+  await page.getByTestId("go-on").click();
+  await page.getByTestId("retry").click();
+  await expect
+    .poll(async () => {
+      await page.clock.runFor(200);
+      return page.getByTestId("status-state").textContent();
+    })
+    .toBe("Connected");
 });

@@ -1,27 +1,14 @@
-// The connection panel: what holds now, in words and figures, and the three buttons.
+// The connection panel: what holds now, in figures and in the words of words.ts, and the three buttons.
 
-import type { Client, CloseReason, Status, TransportName } from "longhaul";
+import type { Client } from "longhaul";
 import { byId, setText } from "./dom";
-import { formatAge, formatDuration, formatRtt, none } from "./format";
+import { formatRtt, none } from "./format";
 import type { Line } from "./line";
+import { transportWords } from "./transports";
+import { sentence, stateWord, stopped } from "./words";
 
 /** How long the panel tells of a recovery before it goes back to everyday words. */
 const recoveryToldMs = 10_000;
-
-const words: Record<Status["state"], string> = {
-  connecting: "Connecting",
-  connected: "Connected",
-  waiting: "Waiting",
-  offline: "Offline",
-  unauthorized: "Refused",
-  closed: "Closed",
-};
-
-const transports: Record<TransportName, string> = {
-  websocket: "WebSocket",
-  eventsource: "EventSource",
-  longpoll: "Long poll",
-};
 
 export interface ConnectionPanel {
   /** Draws the status and the countdown as of now. */
@@ -59,10 +46,11 @@ export function createConnectionPanel(
     if (bar.dataset["state"] !== status.state) {
       bar.dataset["state"] = status.state;
       state.dataset["state"] = status.state;
-      icon.setAttribute("href", `#icon-${iconOf(status.state)}`);
-      setText(state, words[status.state]);
+      icon.setAttribute("href", `#icon-${status.state}`);
       waitingSinceMs = nowMs;
     }
+    setText(state, stateWord(status));
+    bar.dataset["exhausted"] = String(status.state === "waiting" && status.isExhausted === true);
     bar.dataset["line"] = line.isCut ? "cut" : "whole";
     // aria-disabled instead of disabled: the button just pressed keeps the focus.
     cut.setAttribute("aria-disabled", String(line.isCut));
@@ -70,8 +58,8 @@ export function createConnectionPanel(
 
     const leftMs = status.state === "waiting" ? Math.max(0, status.retryAtMs - nowMs) : undefined;
     const isRecovered = status.state === "connected" && nowMs < recovery.untilMs;
-    setText(fields.sentence, isRecovered ? recovery.text : sentence(status, line.isCut, nowMs));
-    if ("transport" in status) setText(fields.transport, transports[status.transport]);
+    setText(fields.sentence, isRecovered ? recovery.text : sentence(status, line, nowMs));
+    if ("transport" in status) setText(fields.transport, transportWords[status.transport]);
     setText(fields.rtt, status.state === "connected" ? formatRtt(status.rttMs) : none);
     setText(fields.attempt, "attempt" in status ? String(status.attempt) : "0");
     setText(fields.countdown, leftMs === undefined ? none : `${(leftMs / 1000).toFixed(1)} s`);
@@ -79,9 +67,10 @@ export function createConnectionPanel(
     bar.style.setProperty("--countdown", wholeMs > 0 ? Math.min(1, (leftMs ?? 0) / wholeMs).toFixed(3) : "0");
 
     // What is read aloud: a change of state, never a ticking number.
+    const over = status.state === "connected" ? transportWords[status.transport] : "";
     const news = isRecovered
       ? recovery.text
-      : `${words[status.state]}${line.isCut ? ", the line is cut" : ""}`;
+      : [stateWord(status), over, stopped(line)].filter((part) => part !== "").join(", ");
     if (news !== announced && status.state !== "connecting") {
       announced = news;
       announcer.textContent = news;
@@ -106,41 +95,4 @@ export function createConnectionPanel(
       recovery = { text, untilMs: Date.now() + recoveryToldMs };
     },
   };
-}
-
-export function iconOf(
-  state: Status["state"],
-): "connected" | "connecting" | "waiting" | "offline" | "closed" {
-  return state === "unauthorized" ? "closed" : state;
-}
-
-/** A line for the log. Only the loss itself is told in full: the attempts after it fail for the same reason. */
-export function failure(status: Extract<Status, { reason: CloseReason }>): string {
-  if (status.state !== "waiting") return `${words[status.state]}: ${status.reason.message}`;
-  if (status.attempt <= 1) return `Connection lost: ${status.reason.message}`;
-  return `Attempt ${status.attempt - 1} failed; the next one in ${formatDuration(status.retryAtMs - Date.now())}.`;
-}
-
-export function sentence(status: Status, isCut: boolean, nowMs: number): string {
-  switch (status.state) {
-    case "connected":
-      return `Connected for ${formatAge(nowMs - status.sinceMs)}. The host's figures come in ten times a second.`;
-    case "connecting":
-      return status.attempt > 1
-        ? `Trying again, attempt ${status.attempt}.`
-        : "Opening a connection to the hub.";
-    case "waiting": {
-      const leftMs = status.retryAtMs - nowMs;
-      const next = leftMs > 0 ? `next attempt in ${Math.ceil(leftMs / 1000)} s` : "trying now";
-      return isCut
-        ? `You cut the line, and the client doesn't know. It keeps trying; ${next}.`
-        : `Connection lost. We keep trying; ${next}.`;
-    }
-    case "offline":
-      return "This device is offline. We connect as soon as the network is back.";
-    case "unauthorized":
-      return `The hub refused us: ${status.reason.message}.`;
-    case "closed":
-      return `The connection is closed: ${status.reason.message}. Reload the page to start again.`;
-  }
 }

@@ -1,15 +1,34 @@
-// A line that can be cut. It sits below the client, in the browser's own WebSocket, EventSource and fetch, and tells the client
-// nothing: what is open dies without a goodbye, what is new fails before it opens, until the line goes on again.
+// A line that can be cut, or closed to one transport. It sits below the client, in the browser's own WebSocket, EventSource and
+// fetch, and tells the client nothing: what is open dies without a goodbye, what is new fails before it opens.
+
+import type { TransportName } from "longhaul";
+import { Gate } from "./gate";
+import { transports } from "./transports";
 
 export interface Line {
   readonly isCut: boolean;
   cut(): void;
   goOn(): void;
+  /** What the switches stop; a line that is cut stops all the same. */
+  readonly blocked: readonly TransportName[];
+  block(transport: TransportName): void;
+  letThrough(transport: TransportName): void;
 }
+
+type Gates = Record<TransportName | "posts", Gate>;
 
 /** Replaces what the page speaks through. Call it before the client makes its first connection. */
 export function installLine(): Line {
-  const parts = [cuttableSockets(), cuttableSources(), cuttableRequests()];
+  const gates: Gates = {
+    websocket: new Gate(),
+    eventsource: new Gate(),
+    longpoll: new Gate(),
+    posts: new Gate(),
+  };
+  gateSockets(gates.websocket);
+  gateSources(gates.eventsource);
+  gateRequests(gates);
+  const blocked = new Set<TransportName>();
   let isCut = false;
   return {
     get isCut() {
@@ -17,80 +36,79 @@ export function installLine(): Line {
     },
     cut() {
       isCut = true;
-      for (const part of parts) part.cut();
+      for (const gate of Object.values(gates)) gate.shut();
     },
     goOn() {
       isCut = false;
-      for (const part of parts) part.goOn();
+      gates.posts.open();
+      for (const transport of transports) if (!blocked.has(transport)) gates[transport].open();
+    },
+    get blocked() {
+      return transports.filter((transport) => blocked.has(transport));
+    },
+    block(transport) {
+      blocked.add(transport);
+      gates[transport].shut();
+    },
+    letThrough(transport) {
+      blocked.delete(transport);
+      if (!isCut) gates[transport].open();
     },
   };
 }
 
-type Part = Pick<Line, "cut" | "goOn">;
-
-function cuttableRequests(): Part {
+function gateRequests(gates: Gates): void {
   const native = globalThis.fetch.bind(globalThis);
-  let isCut = false;
-  let life = new AbortController();
-  globalThis.fetch = (input, init) => {
-    if (isCut) return Promise.reject(new TypeError("Failed to fetch"));
-    const signals = init?.signal ? [init.signal, life.signal] : [life.signal];
-    return native(input, { ...init, signal: AbortSignal.any(signals) });
+  const gateOf = (input: RequestInfo | URL): Gate => {
+    const { pathname } = new URL(input instanceof Request ? input.url : input, location.href);
+    if (pathname.endsWith("/v1/poll")) return gates.longpoll;
+    // An event stream begins with a post for its ticket.
+    return pathname.endsWith("/v1/session") ? gates.eventsource : gates.posts;
   };
-  return {
-    cut() {
-      isCut = true;
-      life.abort();
-    },
-    goOn() {
-      isCut = false;
-      life = new AbortController();
-    },
+  globalThis.fetch = (input, init) => {
+    const { signal } = gateOf(input);
+    return native(input, { ...init, signal: init?.signal ? AbortSignal.any([init.signal, signal]) : signal });
   };
 }
 
-function cuttableSources(): Part {
+function gateSources(gate: Gate): void {
   const Native = globalThis.EventSource;
-  const open = new Set<CuttableSource>();
-  let isCut = false;
 
-  class CuttableSource extends Native {
+  class GatedSource extends Native {
+    readonly #life = gate.signal;
+    readonly #die = (): void => {
+      this.close();
+      this.dispatchEvent(new Event("error"));
+    };
+
     constructor(url: string | URL, init?: EventSourceInit) {
       super(url, init);
-      open.add(this);
-      if (isCut) queueMicrotask(() => this.die());
+      if (this.#life.aborted) queueMicrotask(this.#die);
+      else this.#life.addEventListener("abort", this.#die);
     }
 
     override close(): void {
-      open.delete(this);
+      this.#life.removeEventListener("abort", this.#die);
       super.close();
-    }
-
-    die(): void {
-      this.close();
-      this.dispatchEvent(new Event("error"));
     }
   }
 
-  globalThis.EventSource = CuttableSource;
-  return {
-    cut() {
-      isCut = true;
-      for (const source of [...open]) source.die();
-    },
-    goOn() {
-      isCut = false;
-    },
-  };
+  globalThis.EventSource = GatedSource;
 }
 
-function cuttableSockets(): Part {
+function gateSockets(gate: Gate): void {
   const Native = globalThis.WebSocket;
-  const open = new Set<CuttableSocket>();
-  let isCut = false;
 
-  class CuttableSocket extends Native {
+  class GatedSocket extends Native {
+    readonly #life = gate.signal;
     #isDead = false;
+    readonly #die = (): void => {
+      if (this.readyState === Native.CLOSED) return;
+      this.#isDead = true;
+      super.close();
+      this.dispatchEvent(new Event("error"));
+      this.dispatchEvent(new CloseEvent("close", { code: 1006, wasClean: false }));
+    };
 
     constructor(url: string | URL, protocols?: string | string[]) {
       super(url, protocols);
@@ -98,10 +116,10 @@ function cuttableSockets(): Part {
       for (const type of ["open", "message", "error", "close"]) {
         this.addEventListener(type, (event) => this.#stopWhenDead(event), { capture: true });
       }
-      this.addEventListener("close", () => open.delete(this));
-      open.add(this);
+      this.addEventListener("close", () => this.#life.removeEventListener("abort", this.#die));
       // Closing a socket that is still opening makes the browser fail it: an error, then close 1006, and never an open.
-      if (isCut) super.close();
+      if (this.#life.aborted) super.close();
+      else this.#life.addEventListener("abort", this.#die);
     }
 
     override get readyState(): WebSocket["readyState"] {
@@ -116,28 +134,10 @@ function cuttableSockets(): Part {
       if (!this.#isDead) super.close(code, reason);
     }
 
-    die(): void {
-      if (this.readyState === Native.CLOSED) return;
-      this.#isDead = true;
-      open.delete(this);
-      super.close();
-      this.dispatchEvent(new Event("error"));
-      this.dispatchEvent(new CloseEvent("close", { code: 1006, wasClean: false }));
-    }
-
     #stopWhenDead(event: Event): void {
       if (this.#isDead && event.isTrusted) event.stopImmediatePropagation();
     }
   }
 
-  globalThis.WebSocket = CuttableSocket;
-  return {
-    cut() {
-      isCut = true;
-      for (const socket of [...open]) socket.die();
-    },
-    goOn() {
-      isCut = false;
-    },
-  };
+  globalThis.WebSocket = GatedSocket;
 }

@@ -1,11 +1,12 @@
 // The event log: what happened, newest first.
 
+import type { Status } from "longhaul";
 import { byId, element, icon } from "./dom";
 import { formatClock } from "./format";
 
 const entriesMax = 100;
 
-export type LogKind = "connected" | "connecting" | "waiting" | "offline" | "closed" | "cut" | "gap" | "error";
+export type LogKind = Status["state"] | "moved" | "back" | "blocked" | "through" | "cut" | "gap" | "error";
 
 export interface EventLog {
   /** The code is the stable name of what went wrong. */

@@ -5,16 +5,21 @@ import "./style.css";
 import { createBoard } from "./board";
 import { createHostCharts } from "./charts";
 import { createHubClock, everyTick } from "./clock";
-import { createConnectionPanel, failure, iconOf } from "./connection";
+import { createConnectionPanel } from "./connection";
 import { byId } from "./dom";
 import { describeGap } from "./format";
 import { isHostFigures } from "./host";
 import { installLine } from "./line";
 import { createEventLog } from "./log";
 import { showMetrics } from "./metrics";
+import { createMoveWatch } from "./moves";
 import { createOutageWatch } from "./outage";
+import { createSwitches } from "./switches";
 import { createTheme } from "./theme";
 import { createTimeline } from "./timeline";
+import { transports, transportWords } from "./transports";
+import { createWhy } from "./why";
+import { failure } from "./words";
 
 const line = installLine();
 const log = createEventLog();
@@ -24,16 +29,31 @@ const theme = createTheme(byId("theme", HTMLButtonElement));
 const charts = createHostCharts(theme, timeline, hubClock);
 
 const client = connect(import.meta.env.VITE_HUB_URL ?? location.origin, {
+  // Somebody is watching: a loss is noticed sooner and waits stay shorter than an app would want.
   heartbeat: { intervalMs: 5000, timeoutMs: 3000 },
+  backoff: { capMs: 5000 },
   onError: (error: LonghaulError) => log.add("error", error.message, error.code),
 });
 const panel = createConnectionPanel(client, line, (isCut) => {
   timeline.mark(isCut ? "cut" : "goon");
   log.add("cut", isCut ? "You cut the line, below the client." : "The line goes on again.");
 });
+const switches = createSwitches(client, line, (transport, isBlocked) => {
+  const name = transportWords[transport];
+  if (isBlocked) log.add("blocked", `You block ${name}, below the client.`);
+  else log.add("through", `You let ${name} through again.`);
+});
+createWhy(client);
 const outages = createOutageWatch(hubClock, (text) => {
   panel.tellRecovery(text);
   log.add("connected", text);
+});
+const moves = createMoveWatch(client, {
+  onMoved: (text, code) => log.add("moved", text, code),
+  onBack(text) {
+    panel.tellRecovery(text);
+    log.add("back", text);
+  },
 });
 
 const board = createBoard(client, "demo/board", {
@@ -81,12 +101,13 @@ function sawGap(topic: string, gap: Gap): void {
 let wasConnected = false;
 
 function sawStatus(status: Status): void {
-  timeline.record(status.state);
+  timeline.record(status);
   outages.sawStatus(status.state);
-  if ("reason" in status) log.add(iconOf(status.state), failure(status), status.reason.code);
+  moves.sawStatus(status);
+  if ("reason" in status) log.add(status.state, failure(status), status.reason.code);
   if (status.state === "connected" && !wasConnected) {
     wasConnected = true;
-    log.add("connected", "Connected to the hub.");
+    log.add("connected", `Connected to the hub over ${transportWords[status.transport]}.`);
   }
 }
 
@@ -96,8 +117,11 @@ sawStatus(client.status);
 const refreshMetrics = showMetrics(client);
 everyTick((nowMs) => {
   panel.draw(nowMs);
+  switches.draw();
+  timeline.block(line.isCut ? transports : line.blocked);
   timeline.draw(nowMs);
   charts.draw();
   outages.draw(nowMs);
+  moves.draw(nowMs);
   refreshMetrics(nowMs);
 });

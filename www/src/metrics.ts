@@ -15,10 +15,12 @@ const rows: readonly Row[] = [
   ["gaps", "Gaps told", (metrics) => formatCount(metrics.gaps)],
   ["reconnects", "Reconnects", (metrics) => formatCount(metrics.reconnects)],
   ["attempts", "Attempts", (metrics) => formatCount(metrics.attempts)],
+  ["moves", "Moves while connected", (metrics) => formatCount(metrics.transportSwitches)],
   ["publications", "Published / acknowledged", (metrics) => `${metrics.publications} / ${metrics.acks}`],
   ["bytes-received", "Bytes received", (metrics) => formatBytes(metrics.bytesReceived)],
   ["bytes-sent", "Bytes sent", (metrics) => formatBytes(metrics.bytesSent)],
   ["rtt", "Round trip, p50 / p95", (metrics) => quantiles(metrics)],
+  ["degraded", "On a lesser transport", (metrics) => formatDuration(metrics.degradedMs)],
   ["disconnected", "Without a connection", (metrics) => formatDuration(metrics.disconnectedMs)],
 ];
 

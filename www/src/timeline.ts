@@ -1,27 +1,41 @@
-// The last minute of the connection: which state held when, drawn as one strip that ends in the present.
+// The last minute of the connection, drawn as one strip that ends in the present: a lane for each transport, and what held when.
+// Spans with a transport lie in its lane, spans without a connection across all of them, blocked times beneath.
 
-import type { Status } from "longhaul";
+import type { Status, TransportName } from "longhaul";
 import { byId } from "./dom";
 import { formatDuration } from "./format";
+import { transports, transportWords } from "./transports";
 
 export const windowMs = 60_000;
 /** Spans are kept a little longer than they are shown, because the charts run on the hub's clock. */
 const keptMs = windowMs + 15_000;
+/** Between two lanes; the switches beside them keep the same distance. */
+const laneGapPx = 4;
+/** A label shows where it fits with some air around it. */
+const labelAirPx = 14;
 const svgNamespace = "http://www.w3.org/2000/svg";
 
 export type State = Status["state"];
-export interface Span {
-  state: State;
+interface Period {
   fromMs: number;
   /** undefined while it lasts. */
   toMs: number | undefined;
 }
-export type Outage = Pick<Span, "fromMs" | "toMs">;
+interface Span extends Period {
+  state: State;
+  transport: TransportName | undefined;
+}
+interface Block extends Period {
+  transport: TransportName;
+}
+export type Outage = Period;
 type MarkKind = "gap" | "cut" | "goon";
 
 export interface Timeline {
-  record(state: State): void;
+  record(status: Status): void;
   mark(kind: MarkKind): void;
+  /** Which transports the line doesn't let through from now on. */
+  block(blocked: readonly TransportName[]): void;
   /** When the client had lost its connection: for the charts to shade. */
   outages(): readonly Outage[];
   draw(nowMs: number): void;
@@ -29,65 +43,129 @@ export interface Timeline {
 
 export function createTimeline(): Timeline {
   const strip = byId("timeline", SVGSVGElement);
-  const spanLayer = byId("timeline-spans", SVGGElement);
-  const markLayer = byId("timeline-marks", SVGGElement);
+  const blockLayer = createLayer("timeline-blocks", "rect");
+  const spanLayer = createLayer("timeline-spans", "rect");
+  const labelLayer = createLayer("timeline-labels", "text");
+  const markLayer = createLayer("timeline-marks", "use");
   let spans: Span[] = [];
+  let blocks: Block[] = [];
   let marks: { kind: MarkKind; atMs: number }[] = [];
 
-  const place = (layer: SVGGElement, index: number, tag: "rect" | "use"): SVGElement => {
-    const known = layer.children[index];
-    if (known instanceof SVGElement) return known;
-    const made = document.createElementNS(svgNamespace, tag);
-    layer.append(made);
-    return made;
-  };
-  const trim = (layer: SVGGElement, count: number): void => {
-    while (layer.childElementCount > count) layer.lastElementChild?.remove();
-  };
-
   return {
-    record(state) {
+    record(status) {
       const nowMs = Date.now();
       const last = spans.at(-1);
-      if (last?.state === state) return;
+      const { state } = status;
+      const transport = "transport" in status ? status.transport : undefined;
+      if (last?.state === state && last.transport === transport) return;
       if (last !== undefined) last.toMs = nowMs;
-      spans.push({ state, fromMs: nowMs, toMs: undefined });
+      spans.push({ state, transport, fromMs: nowMs, toMs: undefined });
     },
     mark(kind) {
       marks.push({ kind, atMs: Date.now() });
     },
+    block(blocked) {
+      const nowMs = Date.now();
+      const going = blocks.filter((block) => block.toMs === undefined);
+      for (const block of going) if (!blocked.includes(block.transport)) block.toMs = nowMs;
+      for (const transport of blocked) {
+        if (!going.some((block) => block.transport === transport))
+          blocks.push({ transport, fromMs: nowMs, toMs: undefined });
+      }
+    },
     outages: () => mergeOutages(spans),
     draw(nowMs) {
-      spans = spans.filter((span) => (span.toMs ?? nowMs) > nowMs - keptMs);
+      const isKept = ({ toMs }: Period): boolean => (toMs ?? nowMs) > nowMs - keptMs;
+      spans = spans.filter(isKept);
+      blocks = blocks.filter(isKept);
       marks = marks.filter((mark) => mark.atMs > nowMs - windowMs);
-      const width = strip.clientWidth;
-      const x = (atMs: number): number => Math.max(0, (1 - (nowMs - atMs) / windowMs) * width);
-
-      spans.forEach((span, index) => {
-        const rect = place(spanLayer, index, "rect");
-        const left = x(span.fromMs);
-        rect.setAttribute("class", `span-${span.state}`);
-        rect.setAttribute("x", left.toFixed(1));
-        rect.setAttribute("width", Math.max(1.5, x(span.toMs ?? nowMs) - left).toFixed(1));
-        rect.setAttribute("height", "100%");
+      const { clientWidth, clientHeight } = strip;
+      const laneHeight = (clientHeight + laneGapPx) / transports.length - laneGapPx;
+      const x = (atMs: number): number => Math.max(0, (1 - (nowMs - atMs) / windowMs) * clientWidth);
+      const box = (period: Period, transport: TransportName | undefined): Box => ({
+        left: x(period.fromMs),
+        width: Math.max(1.5, x(period.toMs ?? nowMs) - x(period.fromMs)),
+        top: transport === undefined ? 0 : transports.indexOf(transport) * (laneHeight + laneGapPx),
+        height: transport === undefined ? clientHeight : laneHeight,
       });
-      trim(spanLayer, spans.length);
+      const inSight = spans.filter(({ toMs }) => (toMs ?? nowMs) > nowMs - windowMs);
 
-      marks.forEach((mark, index) => {
-        const use = place(markLayer, index, "use");
+      blockLayer.draw(blocks, (rect, block) => {
+        rect.setAttribute("class", "span-blocked");
+        place(rect, box(block, block.transport));
+      });
+      spanLayer.draw(inSight, (rect, span) => {
+        const { state, transport } = span;
+        rect.setAttribute("class", state === "connected" ? `span-${transport}` : `span-${state}`);
+        rect.dataset["state"] = state;
+        rect.dataset["transport"] = transport ?? "";
+        place(rect, box(span, transport));
+      });
+      const labelled = inSight.flatMap((span) => {
+        const text = labelOf(span);
+        return text === undefined ? [] : [{ text, at: box(span, span.transport), span }];
+      });
+      labelLayer.draw(labelled, (label, { text, at, span: { state, transport } }) => {
+        if (label.textContent !== text) label.textContent = text;
+        label.setAttribute("class", `label-${transport ?? state}`);
+        label.setAttribute("x", (at.left + at.width / 2).toFixed(1));
+        label.setAttribute("y", (at.top + at.height / 2).toFixed(1));
+        const fits = label instanceof SVGTextElement && label.getComputedTextLength() + labelAirPx < at.width;
+        label.setAttribute("visibility", fits ? "visible" : "hidden");
+      });
+      markLayer.draw(marks, (use, { kind, atMs }) => {
         use.setAttribute("width", "10");
         use.setAttribute("height", "100%");
-        use.setAttribute("class", `mark-${mark.kind}`);
-        use.setAttribute("href", `#icon-mark-${mark.kind}`);
-        use.setAttribute("transform", `translate(${(x(mark.atMs) - 5).toFixed(1)} 0)`);
+        use.setAttribute("class", `mark-${kind}`);
+        use.setAttribute("href", `#icon-mark-${kind}`);
+        use.setAttribute("transform", `translate(${(x(atMs) - 5).toFixed(1)} 0)`);
       });
-      trim(markLayer, marks.length);
-      strip.setAttribute("aria-label", describe(spans, nowMs));
+      const words = describe(inSight, nowMs);
+      if (strip.getAttribute("aria-label") !== words) strip.setAttribute("aria-label", words);
     },
   };
 }
 
-/** From connected to connected, whatever was in between; opening the page is no outage. */
+interface Box {
+  left: number;
+  width: number;
+  top: number;
+  height: number;
+}
+
+function place(rect: SVGElement, { left, width, top, height }: Box): void {
+  rect.setAttribute("x", left.toFixed(1));
+  rect.setAttribute("width", width.toFixed(1));
+  rect.setAttribute("y", top.toFixed(1));
+  rect.setAttribute("height", height.toFixed(1));
+}
+
+/** As many elements as there are items, made once and used again. */
+function createLayer(
+  id: string,
+  tag: "rect" | "text" | "use",
+): { draw<T>(items: readonly T[], each: (element: SVGElement, item: T) => void): void } {
+  const layer = byId(id, SVGGElement);
+  return {
+    draw(items, each) {
+      items.forEach((item, index) => {
+        const known = layer.children[index];
+        const element = known instanceof SVGElement ? known : document.createElementNS(svgNamespace, tag);
+        if (element !== known) layer.append(element);
+        each(element, item);
+      });
+      while (layer.childElementCount > items.length) layer.lastElementChild?.remove();
+    },
+  };
+}
+
+function labelOf({ state, transport }: Span): string | undefined {
+  if (state === "connected" && transport !== undefined) return transportWords[transport];
+  if (state === "unauthorized") return "not signed in";
+  return state === "offline" || state === "closed" ? state : undefined;
+}
+
+/** From connected to connected, whatever was in between; opening the page is no outage, and a move is none. */
 function mergeOutages(spans: readonly Span[]): Outage[] {
   const outages: Outage[] = [];
   let isLost = false;
@@ -103,13 +181,17 @@ function mergeOutages(spans: readonly Span[]): Outage[] {
 }
 
 function describe(spans: readonly Span[], nowMs: number): string {
-  const downMs = spans
-    .filter((span) => span.state !== "connected")
-    .reduce((sum, span) => {
-      const fromMs = Math.max(span.fromMs, nowMs - windowMs);
-      return sum + Math.max(0, (span.toMs ?? nowMs) - fromMs);
+  const sum = (isCounted: (span: Span) => boolean): number =>
+    spans.filter(isCounted).reduce((ms, { fromMs, toMs }) => {
+      return ms + Math.max(0, (toMs ?? nowMs) - Math.max(fromMs, nowMs - windowMs));
     }, 0);
-  return downMs < 100
-    ? "The last 60 seconds: connected throughout."
-    : `The last 60 seconds: without a connection for ${formatDuration(downMs)}.`;
+  const parts = transports
+    .map((transport) => ({
+      ms: sum((span) => span.state === "connected" && span.transport === transport),
+      where: `on ${transportWords[transport]}`,
+    }))
+    .concat({ ms: sum(({ state }) => state !== "connected"), where: "without a connection" })
+    .filter(({ ms }) => ms >= 100)
+    .map(({ ms, where }) => `${formatDuration(ms)} ${where}`);
+  return `The last 60 seconds: ${parts.join(", ")}.`;
 }

@@ -1,0 +1,71 @@
+// From one transport to another: which way, why, and whether anything was missed until the better one was back.
+
+import type { Client, Status, TransportName } from "longhaul";
+import { formatDuration } from "./format";
+import { isBetter, listTransports, transports, transportWords } from "./transports";
+
+/** A gap is told with the answers to the subscriptions, which follow the welcome. */
+const settledMs = 800;
+
+export interface MoveWatch {
+  sawStatus(status: Status): void;
+  draw(nowMs: number): void;
+}
+
+export interface MoveEvents {
+  /** The code is the stable name of what ended the connection before, if something did. */
+  onMoved(text: string, code: string | undefined): void;
+  onBack(text: string): void;
+}
+
+/** The time away from a better transport that worked before. */
+interface Away {
+  from: TransportName;
+  sinceMs: number;
+  over: Set<TransportName>;
+  gaps: number;
+}
+
+export function createMoveWatch(client: Client, events: MoveEvents): MoveWatch {
+  let on: TransportName | undefined;
+  let lost: { atMs: number; code: string | undefined } | undefined;
+  let away: Away | undefined;
+  let returned: { away: Away; to: TransportName; atMs: number } | undefined;
+
+  const moved = (from: TransportName, to: TransportName, nowMs: number): void => {
+    if (away !== undefined && !isBetter(away.from, to)) {
+      returned = { away, to, atMs: nowMs };
+      away = undefined;
+      return;
+    }
+    const isFall = isBetter(from, to);
+    if (isFall) away ??= { from, sinceMs: lost?.atMs ?? nowMs, over: new Set(), gaps: client.metrics().gaps };
+    away?.over.add(to);
+    const why = isFall ? `${transportWords[from]} no longer gets through` : "a better way got through";
+    events.onMoved(`Moved from ${transportWords[from]} to ${transportWords[to]}: ${why}.`, lost?.code);
+  };
+
+  return {
+    sawStatus(status) {
+      const nowMs = Date.now();
+      if (status.state !== "connected") {
+        lost ??= { atMs: nowMs, code: "reason" in status ? status.reason.code : undefined };
+        return;
+      }
+      const { transport } = status;
+      if (on !== undefined && on !== transport) moved(on, transport, nowMs);
+      on = transport;
+      lost = undefined;
+    },
+    draw(nowMs) {
+      if (returned === undefined || nowMs - returned.atMs < settledMs) return;
+      const { away, to, atMs } = returned;
+      returned = undefined;
+      const over = listTransports(transports.filter((transport) => away.over.has(transport)));
+      const isWhole = client.metrics().gaps === away.gaps;
+      const missed = isWhole ? "nothing missed" : "and the events name what is gone";
+      const backMs = atMs - away.sinceMs;
+      events.onBack(`Back on ${transportWords[to]} after ${formatDuration(backMs)} on ${over}, ${missed}.`);
+    },
+  };
+}
