@@ -59,7 +59,7 @@ impl Rig {
 
     /// Lets the time come that the client asked for.
     pub fn at_deadline(&mut self) -> Vec<Effect> {
-        self.now = self.client.deadline().unwrap();
+        self.now = self.now.max(self.client.deadline().unwrap());
         self.handle(Event::Deadline)
     }
 

@@ -3,6 +3,7 @@
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";
+import { startFaultProxy } from "./support/proxies.js";
 import { type Relay, startRelay } from "./support/relay.js";
 
 /** Places for what is held, and what a tab holds while it moves from one to another. */
@@ -204,6 +205,67 @@ test("a16: while all is passive nothing is held, and what a live subscription op
   }));
   expect(log).toEqual(Array.from({ length: 15 }, (_, i) => i + 1));
   expect(states).not.toContain("waiting");
+});
+
+test("t7: where there are no locks a page that nobody looks at holds nothing", async ({ hub, context, newPage }) => {
+  await context.addInitScript(countDownlinks);
+  await context.addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
+  const page = await newPage();
+  const isShown = (isShown: boolean): Promise<void> =>
+    page.evaluate((state) => {
+      Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
+      document.dispatchEvent(new Event("visibilitychange"));
+    }, isShown ? "visible" : "hidden");
+  await page.evaluate(
+    async ([url, options]) => {
+      globalThis.opened = longhaul.open(url, { ...options, transports: ["longpoll"] });
+      globalThis.recorded = longhaul.record(opened.client, "t", { from: "start" });
+      await longhaul.reaches(opened.client, "connected");
+    },
+    [hub.url, quick] as const,
+  );
+  const holds = (open: number) =>
+    page.waitForFunction((open) => downlinks.open === open, open, { timeout: patienceMs });
+  await holds(1);
+  await isShown(false);
+  await holds(0);
+  await page.evaluate(() => longhaul.publishMany(opened.client, "t", 1, 5, "page"));
+  await page.waitForFunction(() => recorded.log.length >= 5, undefined, { timeout: patienceMs });
+  const { advice } = await page.evaluate(() => opened.client.diagnose());
+  expect(await page.evaluate(() => downlinks)).toEqual({ open: 0, max: 1 });
+  expect(advice).toContain("Other tabs");
+  await isShown(true);
+  await holds(1);
+});
+
+test("a16: a hub that wants to be left alone is, and the status says for how long", async ({ hub, page }) => {
+  const proxy = await startFaultProxy(Number(new URL(hub.url).port));
+  const headers = {
+    "access-control-allow-origin": "*",
+    "access-control-allow-headers": "*",
+    "access-control-expose-headers": "retry-after",
+    "retry-after": "7",
+  };
+  await proxy.setFaults({
+    http: [{ pathPrefix: "/v1/poll", times: 2, action: { answer: { status: 503, headers } } }],
+  });
+  const { status, tookMs } = await page.evaluate(
+    async ([url, options]) => {
+      const { client } = longhaul.open(url, options);
+      longhaul.record(client, "t", { passive: true });
+      const status = await longhaul.reaches(client, "waiting");
+      const beganMs = performance.now();
+      await longhaul.reaches(client, "connected");
+      return { status, tookMs: performance.now() - beganMs };
+    },
+    [proxy.url, quick] as const,
+  );
+  expect(status).toMatchObject({
+    state: "waiting",
+    reason: { code: "try_again_later", closeCode: 1013, retryAfterMs: 7_000 },
+  });
+  expect(tookMs).toBeGreaterThan(6_900);
+  await proxy.stop();
 });
 
 test.describe("behind a balancer that cuts polls after 3 s", () => {
