@@ -157,7 +157,8 @@ fn a16_while_all_is_passive_the_client_lives_by_short_polls_and_opens_nothing_el
 fn a16_a_client_at_rest_is_connected_and_neither_degraded_nor_remembered() {
     let mut rig = Rig::new(&config(None));
     rig.subscribe_as("a", From::Live, true);
-    rig.handle(Event::Start);
+    let effects = rig.handle(Event::Start);
+    assert_eq!(places(&effects), [false; 0], "nothing will be held");
     let effects = rig.record(C1, "welcome s1 1");
     let is_remembered = |effect: &Effect| matches!(effect, Effect::Remember { .. });
     assert!(!effects.iter().any(is_remembered), "{effects:?}");
@@ -210,6 +211,7 @@ fn a16_a_look_that_is_under_way_ends_when_nothing_is_urgent_any_more() {
     let (live, _) = rig.subscribe("b", From::Live);
     assert_eq!(opened(&rig.handle(Event::Deadline)), [(2, WebSocket)]);
     rig.handle(Event::Unsubscribe { no: live });
+    let begun = rig.now;
     rig.now = rig.now.plus(OPEN_MS_MAX - 1);
     rig.handle(Event::Passive {
         no: TopicNo(1),
@@ -218,6 +220,7 @@ fn a16_a_look_that_is_under_way_ends_when_nothing_is_urgent_any_more() {
     rig.handle(Event::Opened { connection: C2 });
     let effects = until(&mut rig, |effects| !abandoned(effects).is_empty());
     assert_eq!(abandoned(&effects), [2]);
+    assert_eq!(rig.now.since(begun), QUIET_AFTER_MS);
     assert_eq!(opened(&rig.handle(Event::Deadline)), []);
     assert_eq!(transport(&rig), LongPoll);
 }
@@ -248,6 +251,39 @@ fn t7_a_race_goes_on_without_the_stream_that_finds_no_place() {
     rig.lose(ConnectionId(3), 1006);
     let effects = until(&mut rig, |effects| !opened(effects).is_empty());
     assert_ne!(opened(&effects)[0].1, EventSource);
+}
+
+#[test]
+fn t7_a_stream_that_waits_for_its_turn_in_a_race_loses_it_without_a_place() {
+    let mut rig = Rig::new(&config(Some(LongPoll)));
+    rig.handle(Event::Start);
+    rig.handle(Event::Place { is_granted: false });
+    for _ in 0..10 {
+        let effects = rig.at_deadline();
+        assert!(
+            opened(&effects)
+                .iter()
+                .all(|(_, each)| *each != EventSource)
+        );
+    }
+}
+
+#[test]
+fn t7_a_stream_whose_place_is_taken_away_is_left_for_short_polls() {
+    let mut rig = Rig::new(&config(Some(EventSource)));
+    rig.handle(Event::Start);
+    rig.handle(Event::Opened { connection: C1 });
+    rig.record(C1, "welcome s1 1");
+    assert_eq!(
+        abandoned(&rig.handle(Event::Place { is_granted: false })),
+        [0; 0]
+    );
+    assert_eq!(opened(&rig.handle(Event::Deadline)), [(2, LongPoll)]);
+    assert_eq!(abandoned(&rig.record(C2, "welcome s1 1")), [1]);
+    assert_eq!(
+        holds(&rig.handle(Event::Answered { connection: C2 })),
+        [0; 0]
+    );
 }
 
 #[test]
@@ -574,6 +610,24 @@ fn h12_polls_leave_out_what_was_refused_until_it_is_asked_again() {
         let again = asked(&effects) || asked(&rig.handle(Event::Deadline));
         assert_eq!(again, comes_again, "{code}");
     }
+}
+
+#[test]
+fn h12_what_another_connection_gave_is_polled_for_again() {
+    let mut rig = held();
+    rig.subscribe("b", From::Live);
+    rig.handle(Event::Deadline);
+    rig.record(C1, "refused 2 forbidden no");
+    rig.lose(C1, 1006);
+    until(&mut rig, |effects| !opened(effects).is_empty());
+    rig.record(C2, "welcome s1 1");
+    rig.record(C2, &format!("subscribed 2 {EPOCH} 0 0 0"));
+    let effects = rig.handle(Event::Answered { connection: C2 });
+    let polled = |effect: &Effect| match effect {
+        Effect::Poll { records, .. } => records.contains("\nsub 2 b "),
+        _ => false,
+    };
+    assert!(effects.iter().any(polled), "{effects:?}");
 }
 
 /// A hub with one topic, played over whatever the client opens.
