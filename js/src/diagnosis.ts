@@ -73,8 +73,11 @@ export function isSupported(transport: TransportName): boolean {
 /** The protocol of the last request to the hub, such as `h2`, where the browser tells. */
 export function protocolOf(base: string): string | undefined {
   const entries = globalThis.performance?.getEntriesByType?.("resource") ?? [];
-  const last = entries.filter(({ name }) => name.startsWith(base)).at(-1);
-  return (last as PerformanceResourceTiming | undefined)?.nextHopProtocol || undefined;
+  const protocols = entries
+    .filter(({ name }) => name.startsWith(base))
+    .map((entry) => (entry as PerformanceResourceTiming).nextHopProtocol);
+  // An answer that does not allow its timing to be seen has an empty one.
+  return protocols.filter(Boolean).at(-1);
 }
 
 /** Who answers plain HTTP at the hub's address; "unread": somebody whose answer a page of another origin may not read. */
@@ -120,7 +123,13 @@ export function advise(
   if (status.state === "connected" && status.transport === "longpoll" && ease === "passive") {
     return "All is well: every subscription is passive, so short polls are enough. A subscription without `passive` moves the client to a better transport.";
   }
-  if (status.state === "connected" && status.transport === best) return "All is well: nothing to do.";
+  const crowded =
+    status.state === "connected" && status.transport === "longpoll" && ease === "crowded"
+      ? "Other tabs have the connections that this browser grants to the hub over HTTP/1.1, so polls are short; serve the hub over HTTP/2, or close tabs. "
+      : "";
+  if (status.state === "connected" && status.transport === best) {
+    return crowded.trim() || "All is well: nothing to do.";
+  }
   if (
     status.state === "unauthorized" ||
     (status.state === "waiting" && status.reason.code === "token_unavailable")
@@ -132,10 +141,6 @@ export function advise(
   if (status.state === "connected") {
     const why = best && last(best);
     const found = why ? `${best} was ${why.outcome}: ${why.detail}.` : `${best} has not got through yet.`;
-    const crowded =
-      status.transport === "longpoll" && ease === "crowded"
-        ? "Other tabs have the connections that this browser grants to the hub over HTTP/1.1, so polls are short; serve the hub over HTTP/2, or close tabs. "
-        : "";
     return `Connected over ${status.transport}. ${crowded}${found} A proxy or firewall on this network probably does not let ${best} pass; ask its administrator to allow WebSocket upgrades and unbuffered responses to the hub. The client looks for a better way by itself.`;
   }
   if (answers === "hub") {
