@@ -473,7 +473,7 @@ fn t7_a_place_is_wanted_for_what_is_held_and_given_back_for_a_socket() {
     rig.handle(Event::Place { is_granted: true });
     rig.handle(Event::Opened { connection: C2 });
     rig.record(C2, "welcome s1 1");
-    let effects = until(&mut rig, |effects| !opened(effects).is_empty());
+    until(&mut rig, |effects| !opened(effects).is_empty());
     rig.handle(Event::Opened {
         connection: ConnectionId(3),
     });
