@@ -208,7 +208,7 @@ test("a hub that accepts no token is shown as that, not as a lost connection", a
   await page.goto(hub.url);
   await expect(page.getByTestId("status-state")).toHaveAttribute("data-state", "unauthorized");
   await expect(page.getByTestId("status-state")).toHaveText("Not signed in");
-  await expect(page.getByTestId("status-sentence")).toContainText("doesn't accept our token");
+  await expect(page.getByTestId("status-sentence")).toContainText("No token that the hub accepts");
   await page.getByTestId("why").click();
   await expect(page.getByTestId("why-advice")).toContainText("Sign in again");
 });
@@ -238,3 +238,18 @@ test("after twenty failed attempts the page says so, and that they go on", async
     })
     .toBe("Connected");
 });
+
+for (const width of [1440, 390]) {
+  test(`at ${width} px nothing leaves the page and the first row stays one row`, async ({ page }) => {
+    await page.setViewportSize({ width, height: 844 });
+    await visit(page);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
+    const middles = await page.evaluate(() =>
+      ["status-state", "why", "theme"].map((id) => {
+        const box = document.querySelector(`[data-testid=${id}]`)?.getBoundingClientRect();
+        return box ? Math.round((box.top + box.bottom) / 2) : Number.NaN;
+      }),
+    );
+    expect(Math.max(...middles) - Math.min(...middles), `middles at ${middles} px`).toBeLessThanOrEqual(4);
+  });
+}

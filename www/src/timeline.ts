@@ -13,6 +13,10 @@ const keptMs = windowMs + 15_000;
 const laneGapPx = 4;
 /** A label shows where it fits with some air around it. */
 const labelAirPx = 14;
+/** What is over in a moment is still to be seen. */
+const spanPxMin = 3;
+/** A pattern narrower than this is a matter of luck. */
+const patternPx = 7;
 const svgNamespace = "http://www.w3.org/2000/svg";
 
 export type State = Status["state"];
@@ -84,22 +88,26 @@ export function createTimeline(): Timeline {
       const x = (atMs: number): number => Math.max(0, (1 - (nowMs - atMs) / windowMs) * clientWidth);
       const box = (period: Period, transport: TransportName | undefined): Box => ({
         left: x(period.fromMs),
-        width: Math.max(1.5, x(period.toMs ?? nowMs) - x(period.fromMs)),
+        width: Math.max(spanPxMin, x(period.toMs ?? nowMs) - x(period.fromMs)),
         top: transport === undefined ? 0 : transports.indexOf(transport) * (laneHeight + laneGapPx),
         height: transport === undefined ? clientHeight : laneHeight,
       });
       const inSight = spans.filter(({ toMs }) => (toMs ?? nowMs) > nowMs - windowMs);
+      // Tries come last, on top: most are over at once, and the wait after them would cover them.
+      const drawn = inSight.toSorted((one, other) => Number(isTry(one)) - Number(isTry(other)));
 
       blockLayer.draw(blocks, (rect, block) => {
         rect.setAttribute("class", "span-blocked");
         place(rect, box(block, block.transport));
       });
-      spanLayer.draw(inSight, (rect, span) => {
+      spanLayer.draw(drawn, (rect, span) => {
         const { state, transport } = span;
-        rect.setAttribute("class", state === "connected" ? `span-${transport}` : `span-${state}`);
+        const at = box(span, transport);
+        const brief = at.width < patternPx ? " is-brief" : "";
+        rect.setAttribute("class", `span-${state === "connected" ? transport : state}${brief}`);
         rect.dataset["state"] = state;
         rect.dataset["transport"] = transport ?? "";
-        place(rect, box(span, transport));
+        place(rect, at);
       });
       const labelled = inSight.flatMap((span) => {
         const text = labelOf(span);
@@ -157,6 +165,10 @@ function createLayer(
       while (layer.childElementCount > items.length) layer.lastElementChild?.remove();
     },
   };
+}
+
+function isTry({ state }: Span): boolean {
+  return state === "connecting";
 }
 
 function labelOf({ state, transport }: Span): string | undefined {

@@ -61,7 +61,7 @@ export function sentence(status: Status, line: Line, nowMs: number): string {
     case "offline":
       return "This device is offline. We connect as soon as the network is back.";
     case "unauthorized":
-      return `The hub doesn't accept our token: ${status.reason.message}. Nothing is lost; it goes on after signing in.`;
+      return "No token that the hub accepts. Nothing is lost; the client goes on after signing in.";
     case "closed":
       return `The connection is closed: ${status.reason.message}. Reload the page to start again.`;
   }
