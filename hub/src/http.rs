@@ -128,7 +128,7 @@ async fn only_get() -> Problem {
 
 /// Whether the hub does what is due. One that can't answer here is not healthy either.
 async fn healthy(State(shell): State<Arc<Shell>>) -> Result<Json<serde_json::Value>, Problem> {
-    let late_ms = shell.with(|hub, now, _| hub.deadline().map_or(0, |due| now.time.since(due)));
+    let late_ms = shell.with(|hub, now, _| hub.late_ms(now.time));
     if late_ms > LATE_MS_MAX {
         let detail = format!("what was due {late_ms} ms ago is not done");
         return Err(Problem::new(

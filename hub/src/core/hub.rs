@@ -125,6 +125,12 @@ impl Hub {
         self.timers.first().map(|(time, _)| *time)
     }
 
+    /// For how long something has been due that is not done, ms. A hub whose driver has died shows it here.
+    #[must_use]
+    pub fn late_ms(&self, now: Time) -> u64 {
+        self.deadline().map_or(0, |due| now.since(due))
+    }
+
     /// The door.
     pub fn handle(&mut self, now: Now, event: Event<'_>, effects: &mut Vec<Effect>) {
         match event {

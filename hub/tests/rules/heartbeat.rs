@@ -45,6 +45,19 @@ fn b3_silence_for_35_s_closes_with_4002_and_any_frame_starts_it_anew() {
 }
 
 #[test]
+fn p7_a_hub_that_nobody_drives_is_late() {
+    let mut b = Bench::new();
+    assert_eq!(b.hub.late_ms(b.now.time), 0);
+    b.open();
+    b.jump(10_000);
+    assert_eq!(b.hub.late_ms(b.now.time), 0, "the hello is due now");
+    b.jump(6_000);
+    assert_eq!(b.hub.late_ms(b.now.time), 6_000);
+    b.handle(Event::Tick);
+    assert_eq!(b.hub.late_ms(b.now.time), 0);
+}
+
+#[test]
 fn b3_a_hub_that_slept_gives_its_clients_another_wait() {
     let mut b = Bench::new();
     let conn = b.client();
