@@ -137,6 +137,7 @@ test.describe("a hub that serves no WebSocket, over HTTP/2", () => {
   test.use({ hubArgs: ["--transports", "eventsource,longpoll"], ignoreHTTPSErrors: true });
 
   test("t7: where requests share a connection every tab holds a stream", async ({ hub, newPage }) => {
+    test.setTimeout(4 * patienceMs);
     const relay = await startRelay(hub.url, { isMultiplexed: true });
     const pages = await openTabs(7, newPage, relay.url);
     for (const page of pages) {
@@ -156,6 +157,7 @@ test("a16: while all is passive nothing is held, and what a live subscription op
   page,
   newPage,
 }) => {
+  test.setTimeout(4 * patienceMs);
   const writer = await newPage();
   await writer.evaluate(async (url) => {
     globalThis.opened = longhaul.open(url);
@@ -277,6 +279,7 @@ test.describe("behind a balancer that cuts polls after 3 s", () => {
     hub,
     page,
   }) => {
+    test.setTimeout(4 * patienceMs);
     relay = await startRelay(hub.url, { cutMs: 3_000 });
     await page.evaluate(
       async ([url, options]) => {
