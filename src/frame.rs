@@ -7,6 +7,7 @@ use crate::ids::{
 };
 use crate::record::{Reader, Writer, parse_cursor, parse_number};
 
+pub use crate::document_record::{DocumentRecord, Kind, View};
 pub use crate::record::DecodeError;
 
 /// The only version of the protocol (rule C1).
@@ -49,6 +50,8 @@ pub enum ToHub<'a> {
         topic: &'a str,
         /// Where it begins.
         from: From,
+        /// How it wants the topic.
+        view: View<'a>,
     },
     /// Ends a subscription.
     Unsubscribe {
@@ -80,6 +83,8 @@ pub struct Publish<'a> {
     pub prev: RowNo,
     /// Topic name.
     pub topic: &'a str,
+    /// Message or change of a document.
+    pub kind: Kind,
     /// JSON text.
     pub payload: &'a str,
 }
@@ -106,11 +111,17 @@ impl<'a> ToHub<'a> {
                 no: TopicNo(r.small("no")?),
                 topic: topic(&mut r)?,
                 from: from(r.field("from")?)?,
+                view: View::decode(&r)?,
             }),
             "unsub" => Ok(Self::Unsubscribe {
                 no: TopicNo(r.small("no")?),
             }),
-            "pub" => Ok(Self::Publish(Publish {
+            verb @ ("pub" | "patch" | "merge") => Ok(Self::Publish(Publish {
+                kind: match verb {
+                    "patch" => Kind::Patch,
+                    "merge" => Kind::Merge,
+                    _ => Kind::Message,
+                },
                 producer: producer(&mut r)?,
                 n: row(&mut r, "n")?,
                 prev: RowNo(r.number("prev")?),
@@ -145,14 +156,19 @@ impl<'a> ToHub<'a> {
             Self::Auth { token } => {
                 Writer::new(frame, "auth").text(token);
             }
-            Self::Subscribe { no, topic, from } => {
+            Self::Subscribe {
+                no,
+                topic,
+                from,
+                view,
+            } => {
                 let w = Writer::new(frame, "sub").number(no.0).text(topic);
-                match from {
+                view.encode(match from {
                     From::Live => w.text("live"),
                     From::Start => w.text("start"),
                     From::Seq(seq) => w.number(seq.0),
                     From::After(cursor) => w.cursor(cursor),
-                };
+                });
             }
             Self::Unsubscribe { no } => {
                 Writer::new(frame, "unsub").number(no.0);
@@ -174,7 +190,7 @@ impl<'a> ToHub<'a> {
 impl Publish<'_> {
     /// Appends everything before the payload, the space included.
     pub fn encode_head(&self, frame: &mut String) {
-        Writer::new(frame, "pub")
+        Writer::new(frame, self.kind.verb())
             .text(self.producer)
             .number(self.n.0)
             .number(self.prev.0)

@@ -10,6 +10,7 @@ mod client;
 pub mod codes;
 pub mod config;
 mod connection;
+mod document_record;
 mod effect;
 mod event;
 pub mod frame;

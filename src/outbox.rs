@@ -10,7 +10,7 @@ use crate::config::{BackoffPolicy, OutboxLimits, POST_MS_MAX, WINDOW_BYTES_MAX, 
 use crate::connection::with_floor;
 use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::event::{HubLimits, NewPublication};
-use crate::frame::Publish;
+use crate::frame::{Kind, Publish};
 use crate::ids::{ConnectionId, RowNo};
 use crate::metrics::Metrics;
 use crate::time::Time;
@@ -187,6 +187,7 @@ impl Outbox {
                 n: row.n,
                 prev: row.prev,
                 topic: &row.topic,
+                kind: Kind::Message,
                 payload: "",
             }
             .encode_head(&mut head);

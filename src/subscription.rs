@@ -4,7 +4,7 @@
 
 use crate::config::{BUSY_MS, BUSY_MS_MAX};
 use crate::effect::Effect;
-use crate::frame::{ResumeFailure, Start, ToHub};
+use crate::frame::{ResumeFailure, Start, ToHub, View};
 use crate::ids::{ConnectionId, From, Seq, TopicNo};
 use crate::metrics::Metrics;
 use crate::sequencer::{Run, Sequencer, Verdict};
@@ -293,6 +293,7 @@ impl Subscription {
             no: self.no,
             topic: &self.topic,
             from,
+            view: View::Messages,
         }
         .encode(records);
     }

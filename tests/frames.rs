@@ -7,7 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
-use longhaul::frame::{Body, DecodeError, Start, ToClient, ToHub, records};
+use longhaul::frame::{Body, DecodeError, DocumentRecord, Start, ToClient, ToHub, View, records};
 use longhaul::ids::{Cursor, Epoch, From};
 use longhaul::push_epoch;
 use proptest::prelude::*;
@@ -49,6 +49,17 @@ fn every_golden_record_to_a_client_means_what_it_says_and_is_written_the_same() 
 }
 
 #[test]
+fn every_golden_record_of_a_document_means_what_it_says_and_is_written_the_same() {
+    each("toFollower", |record, row| {
+        let decoded = DocumentRecord::decode(record).unwrap();
+        assert_eq!(document_meaning(&decoded), row["means"], "{record}");
+        let mut frame = String::new();
+        decoded.encode(&mut frame);
+        assert_eq!(frame, record);
+    });
+}
+
+#[test]
 fn every_bad_record_is_refused_by_the_name_of_its_fault() {
     let check = |error: Option<DecodeError>, record: &str, row: &Value| {
         let error = error.map(|error| error.to_string());
@@ -59,6 +70,9 @@ fn every_bad_record_is_refused_by_the_name_of_its_fault() {
     });
     each("badToClient", |record, row| {
         check(ToClient::decode(record).err(), record, row);
+    });
+    each("badToFollower", |record, row| {
+        check(DocumentRecord::decode(record).err(), record, row);
     });
 }
 
@@ -86,12 +100,13 @@ fn w3_unknown_options_are_ignored_and_known_ones_come_in_any_order() {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_codec_panic(text in "\\PC{0,60}", verb in 0_usize..14) {
-        let verbs = ["hello", "auth", "sub", "unsub", "pub", "ping", "m", "b", "ack", "nack", "welcome", "subscribed", "refused", "spread"];
+    fn no_text_makes_the_codec_panic(text in "\\PC{0,60}", verb in 0_usize..18) {
+        let verbs = ["hello", "auth", "sub", "unsub", "pub", "ping", "m", "b", "ack", "nack", "welcome", "subscribed", "refused", "spread", "patch", "merge", "snapshot", "checkpoint"];
         let record = format!("{} {text}", verbs[verb]);
         for record in [text.as_str(), &record] {
             drop(ToHub::decode(record));
             drop(ToClient::decode(record));
+            let _ = DocumentRecord::decode(record);
         }
     }
 
@@ -143,17 +158,32 @@ fn to_hub_meaning(record: &ToHub<'_>) -> Value {
             ("hold", hold_ms.map(Value::from)),
         ]) }),
         ToHub::Auth { token } => json!({ "auth": { "token": token } }),
-        ToHub::Subscribe { no, topic, from } => {
+        ToHub::Subscribe {
+            no,
+            topic,
+            from,
+            view,
+        } => {
             let from = match from {
                 From::Live => json!("live"),
                 From::Start => json!("start"),
                 From::Seq(seq) => json!(seq.0),
                 From::After(after) => cursor(after),
             };
-            json!({ "sub": { "no": no.0, "topic": topic, "from": from } })
+            let (view, producer) = match view {
+                View::Messages => (None, None),
+                View::Document { producer } => (Some("document"), *producer),
+            };
+            json!({ "sub": present([
+                ("no", Some(json!(no.0))),
+                ("topic", Some(json!(topic))),
+                ("from", Some(from)),
+                ("as", view.map(Value::from)),
+                ("producer", producer.map(Value::from)),
+            ]) })
         }
         ToHub::Unsubscribe { no } => json!({ "unsub": { "no": no.0 } }),
-        ToHub::Publish(p) => json!({ "pub": {
+        ToHub::Publish(p) => json!({ p.kind.verb(): {
             "producer": p.producer, "n": p.n.0, "prev": p.prev.0, "topic": p.topic, "payload": p.payload,
         } }),
         ToHub::Ping { t } => json!({ "ping": { "t": t } }),
@@ -213,6 +243,36 @@ fn to_client_meaning(record: &ToClient<'_>) -> Value {
         ToClient::Close { code, reason } => json!({ "close": { "code": code, "reason": reason } }),
         ToClient::Ticket { ticket, ms } => json!({ "ticket": { "ticket": ticket, "ms": ms } }),
         ToClient::Spread { ms } => json!({ "spread": { "ms": ms } }),
+    }
+}
+
+fn document_meaning(record: &DocumentRecord<'_>) -> Value {
+    match record {
+        DocumentRecord::Snapshot {
+            no,
+            seq,
+            chain,
+            last,
+            value,
+        } => json!({ "snapshot": {
+            "no": no.0, "seq": seq.0, "chain": chain.0, "last": last.0,
+            "value": serde_json::from_str::<Value>(value).unwrap(),
+        } }),
+        DocumentRecord::Change {
+            no,
+            seq,
+            chain,
+            at,
+            id,
+            kind,
+            payload,
+        } => json!({ kind.verb(): {
+            "no": no.0, "seq": seq.0, "chain": chain.0, "at": at, "id": id,
+            "payload": serde_json::from_str::<Value>(payload).unwrap(),
+        } }),
+        DocumentRecord::Checkpoint { no, seq, hash } => {
+            json!({ "checkpoint": { "no": no.0, "seq": seq.0, "hash": hash } })
+        }
     }
 }
 

@@ -7,20 +7,21 @@ use std::time::Duration;
 
 use axum::body::to_bytes;
 use axum::extract::{Path, RawQuery, Request, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use axum::{Json, Router};
 use http_body_util::LengthLimitError;
-use longhaul::frame::SUBPROTOCOL;
+use longhaul::frame::{Kind, SUBPROTOCOL};
 use longhaul::ids::{Seq, is_id, is_topic_name};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::core::{PayloadFault, PublishFault, ReadFault, Readiness, Transport};
+use crate::core::{self, PayloadFault, PublishFault, ReadFault, Readiness, Transport};
+use crate::documents;
 use crate::events;
 use crate::origin;
 use crate::posts;
@@ -36,11 +37,22 @@ const LATE_MS_MAX: u64 = 5_000;
 
 /// The answer to a publication.
 #[derive(Serialize)]
-struct Published<'a> {
+pub(crate) struct Published<'a> {
     topic: &'a str,
     epoch: String,
     seq: u64,
     duplicate: bool,
+}
+
+impl<'a> Published<'a> {
+    pub(crate) fn of(topic: &'a str, published: core::Published) -> Self {
+        Self {
+            topic,
+            epoch: format!("{:016x}", published.epoch.0),
+            seq: published.seq.0,
+            duplicate: published.duplicate,
+        }
+    }
 }
 
 /// A stretch of a topic's log.
@@ -55,6 +67,9 @@ struct Page<'a> {
 #[serde(rename_all = "camelCase")]
 struct Entry<'a> {
     seq: u64,
+    /// `patch` or `merge` for a change of a document.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    change: Option<&'static str>,
     data: &'a RawValue,
     published_at_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -66,12 +81,8 @@ pub(crate) fn router(shell: Arc<Shell>) -> Router {
     let from_loopback =
         AllowOrigin::predicate(|origin, _| origin.to_str().is_ok_and(origin::is_loopback_origin));
     let cors = CorsLayer::new()
-        .allow_methods([axum::http::Method::GET, axum::http::Method::POST])
-        .allow_headers([
-            header::AUTHORIZATION,
-            header::CONTENT_TYPE,
-            HeaderName::from_static("idempotency-key"),
-        ])
+        .allow_methods([Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .expose_headers([header::RETRY_AFTER])
         .max_age(Duration::from_secs(PREFLIGHT_S));
     // A client must be able to read why it is refused, so every page may ask here; `serve_origin` answers the others.
@@ -85,12 +96,26 @@ pub(crate) fn router(shell: Arc<Shell>) -> Router {
     let api = Router::new()
         .route(
             "/v1/topics/{*topic}",
-            get(read).post(publish).fallback(method_not_allowed),
+            get(read)
+                .post(publish)
+                .patch(documents::change)
+                .fallback(method_not_allowed),
         )
         .route("/.well-known/longhaul", get(well_known))
         .layer(middleware::from_fn(serve_origin))
         .layer(middleware::from_fn(allow_timing))
-        .layer(cors.allow_origin(from_loopback));
+        .layer(
+            cors.allow_origin(from_loopback)
+                .allow_methods([Method::GET, Method::POST, Method::PATCH])
+                .allow_headers([
+                    header::AUTHORIZATION,
+                    header::CONTENT_TYPE,
+                    header::IF_MATCH,
+                    header::IF_NONE_MATCH,
+                    HeaderName::from_static("idempotency-key"),
+                ])
+                .expose_headers([header::ETAG, header::RETRY_AFTER]),
+        );
     let streams = Router::new()
         .route("/v1/events", get(events::events).fallback(only_get))
         .layer(middleware::from_fn(allow_timing));
@@ -112,7 +137,7 @@ pub(crate) async fn not_found() -> Problem {
 }
 
 async fn method_not_allowed() -> Problem {
-    let detail = "this address takes GET and POST";
+    let detail = "this address takes GET, POST and PATCH";
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }
 
@@ -229,36 +254,24 @@ async fn publish(
     let body = to_bytes(request.into_body(), bytes_max)
         .await
         .map_err(|error| body_fault(&error, bytes_max))?;
-    let payload = str::from_utf8(&body).map_err(|_| {
-        let detail = "the body is not UTF-8";
-        Problem::new(StatusCode::BAD_REQUEST, "payload_invalid", detail)
-    })?;
+    let payload = text(&body)?;
     let published = shell
         .with(|hub, now, effects| hub.publish(now, &topic, key.as_deref(), payload, effects))
         .map_err(publish_fault)?;
-    let answer = Published {
-        topic: &topic,
-        epoch: format!("{:016x}", published.epoch.0),
-        seq: published.seq.0,
-        duplicate: published.duplicate,
-    };
-    Ok(Json(answer).into_response())
+    Ok(Json(Published::of(&topic, published)).into_response())
 }
 
 async fn read(
     State(shell): State<Arc<Shell>>,
     Path(topic): Path<String>,
+    headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     check_topic(&topic)?;
     let query = query.unwrap_or_default();
     let entries_max = shell.limits().page_entries_max;
     let Some(first) = number(&query, "from")? else {
-        return Err(Problem::new(
-            StatusCode::NOT_FOUND,
-            "no_document",
-            "the topic has no document; read its messages with ?from=1",
-        ));
+        return documents::read(&shell, &topic, &headers);
     };
     let count = number(&query, "limit")?
         .and_then(|count| usize::try_from(count).ok())
@@ -269,6 +282,7 @@ async fn read(
     let entries = page.entries.iter().filter_map(|(seq, entry)| {
         Some(Entry {
             seq: seq.0,
+            change: (entry.kind != Kind::Message).then(|| entry.kind.verb()),
             // It was JSON when it was appended.
             data: serde_json::from_str(&entry.payload).ok()?,
             published_at_ms: entry.at_ms,
@@ -283,7 +297,7 @@ async fn read(
     Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
 }
 
-fn check_topic(topic: &str) -> Result<(), Problem> {
+pub(crate) fn check_topic(topic: &str) -> Result<(), Problem> {
     if is_topic_name(topic) {
         return Ok(());
     }
@@ -294,7 +308,14 @@ fn check_topic(topic: &str) -> Result<(), Problem> {
     ))
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+pub(crate) fn text(body: &[u8]) -> Result<&str, Problem> {
+    str::from_utf8(body).map_err(|_| {
+        let detail = "the body is not UTF-8";
+        Problem::new(StatusCode::BAD_REQUEST, "payload_invalid", detail)
+    })
+}
+
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut keys = headers.get_all("idempotency-key").iter();
     match (keys.next(), keys.next()) {
         (None, _) => Ok(None),
@@ -340,7 +361,7 @@ fn number(query: &str, name: &'static str) -> Result<Option<u64>, Problem> {
     }
 }
 
-fn body_fault(error: &axum::Error, bytes_max: usize) -> Problem {
+pub(crate) fn body_fault(error: &axum::Error, bytes_max: usize) -> Problem {
     if std::error::Error::source(error).is_some_and(|source| source.is::<LengthLimitError>()) {
         let detail = format!("the payload is over the limit of {bytes_max} bytes");
         return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", detail);
@@ -352,8 +373,10 @@ fn body_fault(error: &axum::Error, bytes_max: usize) -> Problem {
     )
 }
 
-fn publish_fault(fault: PublishFault) -> Problem {
+pub(crate) fn publish_fault(fault: PublishFault) -> Problem {
     match fault {
+        PublishFault::Change(fault) => documents::change_fault(&fault),
+        PublishFault::Unexpected(epoch, seq) => documents::unexpected(epoch, seq),
         PublishFault::Payload(fault) => {
             let status = match fault {
                 PayloadFault::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,

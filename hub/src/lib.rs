@@ -7,6 +7,7 @@
 pub mod cli;
 pub mod core;
 mod demo;
+mod documents;
 mod events;
 mod http;
 mod listener;

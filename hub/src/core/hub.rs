@@ -4,10 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use longhaul::frame::Kind;
 use longhaul::ids::{Epoch, Seq};
 
 use super::admission::Admission;
 use super::close::{Close, Refusal};
+use super::document::{Expected, State};
 use super::door::Phase;
 use super::high_water::HighWater;
 use super::limits::Limits;
@@ -17,7 +19,7 @@ use super::sessions::Sessions;
 use super::stream;
 use super::tickets::Tickets;
 use super::time::{Now, Time};
-use super::topic::{Page, PublishFault, Published, ReadFault, Topic};
+use super::topic::{Offer, Page, PublishFault, Published, ReadFault, Topic};
 use super::topics::{TopicId, Topics};
 
 /// What happens to the hub.
@@ -190,12 +192,38 @@ impl Hub {
         payload: &str,
         effects: &mut Vec<Effect>,
     ) -> Result<Published, PublishFault> {
+        let offer = Offer {
+            kind: Kind::Message,
+            key,
+            payload,
+            expected: &Expected::Anything,
+        };
+        self.offer(now, topic, &offer, effects)
+    }
+
+    /// A back end's publication: a message, or a change of a document.
+    ///
+    /// # Errors
+    /// Why it took no effect.
+    pub fn offer(
+        &mut self,
+        now: Now,
+        topic: &str,
+        offer: &Offer<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Published, PublishFault> {
         let is_full = self.topics.is_full(&self.limits);
         let limits = self.limits;
         self.with_topic(now, topic, effects, |topic| {
-            topic.publish_keyed(now, key, payload, is_full, &limits)
+            topic.publish_keyed(now, offer, is_full, &limits)
         })
         .unwrap_or(Err(PublishFault::Busy))
+    }
+
+    /// A document for a back end, if one has been written.
+    pub fn document(&mut self, now: Now, topic: &str) -> Option<State> {
+        let id = self.topics.find(topic)?;
+        self.topics.by_id(id)?.state(now.time)
     }
 
     /// A stretch of a topic's log for a back end.

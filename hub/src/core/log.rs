@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use longhaul::frame::ResumeFailure;
+use longhaul::frame::{Kind, ResumeFailure};
 use longhaul::ids::{Chain, Cursor, Epoch, From, Seq};
 use longhaul::push_epoch;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
@@ -23,6 +23,8 @@ pub struct Entry {
     pub at_ms: u64,
     /// Its id, if it came with one.
     pub id: Option<Box<str>>,
+    /// Message or change of a document.
+    pub kind: Kind,
     /// JSON text without LF or CR.
     pub payload: Box<str>,
     /// The chain after it.
@@ -110,10 +112,23 @@ impl Log {
 
     /// Appends a message, its seq the next.
     pub fn append(&mut self, now: Now, id: Option<&str>, payload: &str, limits: &Limits) -> Seq {
+        self.append_as(Kind::Message, now, id, payload, limits)
+    }
+
+    /// Appends a message or a change of a document, its seq the next.
+    pub fn append_as(
+        &mut self,
+        kind: Kind,
+        now: Now,
+        id: Option<&str>,
+        payload: &str,
+        limits: &Limits,
+    ) -> Seq {
         let seq = self.head().next();
         let entry = Entry {
             at_ms: now.wall_ms,
             id: id.map(Into::into),
+            kind,
             payload: payload.into(),
             chain: chain_after(self.end().chain, seq, now.wall_ms, payload),
             kept_since: now.time,

@@ -4,7 +4,9 @@
 //! no clock, socket or runtime; the rest of the crate drives it, and so may a simulator with thousands of clients.
 
 mod admission;
+mod changes;
 mod close;
+mod document;
 mod door;
 mod drain;
 mod high_water;
@@ -26,6 +28,7 @@ mod transports;
 
 pub use admission::{Admission, spread_ms};
 pub use close::{Close, Refusal};
+pub use document::{ChangeFault, Expected, State};
 pub use door::Readiness;
 pub use drain::Drain;
 pub use hub::{Effect, Event, Hub};
@@ -35,5 +38,5 @@ pub use payload::PayloadFault;
 pub use peer::ConnId;
 pub use producers::Verdict;
 pub use time::{Now, Time};
-pub use topic::{Page, PublishFault, Published, ReadFault};
+pub use topic::{Offer, Page, PublishFault, Published, ReadFault};
 pub use transports::{Transport, Transports};

@@ -25,11 +25,24 @@ const SPREAD_MS_MIN: u64 = 1_000;
 pub struct ConnId(pub u64);
 
 /// A subscription: a cursor, and whether it stands in the queue of those with messages to come.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Subscription {
     pub(crate) topic: TopicId,
     pub(crate) after: Seq,
     pub(crate) is_ready: bool,
+    /// Where the topic is wanted as a document (rule D7).
+    pub(crate) document: Option<Follower>,
+}
+
+/// How far somebody follows a document.
+#[derive(Clone, Debug)]
+pub(crate) struct Follower {
+    /// Its own outbox, if it has told.
+    pub(crate) producer: Option<Box<str>>,
+    /// Whether a snapshot comes before anything else.
+    pub(crate) is_snapshot_due: bool,
+    /// Changes since the last snapshot or checkpoint.
+    pub(crate) unchecked: usize,
 }
 
 /// How a connection takes what it is owed.

@@ -2,7 +2,7 @@
 //!
 //! Owns how a post is read: whole, so that a bad one has taken no effect. What its records do is in `records`.
 
-use longhaul::frame::{self, Publish, ToClient, ToHub};
+use longhaul::frame::{self, Publish, ToClient, ToHub, View};
 use longhaul::ids::{From, TopicNo};
 
 use super::close::{Close, Refusal};
@@ -17,6 +17,7 @@ struct Sub<'a> {
     no: TopicNo,
     topic: &'a str,
     from: From,
+    view: View<'a>,
 }
 
 /// What a hello says that matters to a post.
@@ -148,8 +149,14 @@ impl Hub {
             .insert(conn, Peer::new(now.time, mode, &self.limits));
         self.enter(now, conn, hello.session, effects);
         let mut are_plain = true;
-        for Sub { no, topic, from } in subs {
-            are_plain &= self.subscribe(now, conn, *no, topic, *from, effects);
+        for Sub {
+            no,
+            topic,
+            from,
+            view,
+        } in subs
+        {
+            are_plain &= self.subscribe(now, conn, *no, (topic, *from, *view), effects);
         }
         are_plain
     }
@@ -193,7 +200,17 @@ fn read_publications<'a>(
 fn read_subs<'a>(text: &'a str, limits: &Limits) -> Result<(Hello<'a>, Vec<Sub<'a>>), Refusal> {
     let (hello, records) = read(text, limits)?;
     let subs = records.map(|record| match record? {
-        ToHub::Subscribe { no, topic, from } => Ok(Sub { no, topic, from }),
+        ToHub::Subscribe {
+            no,
+            topic,
+            from,
+            view,
+        } => Ok(Sub {
+            no,
+            topic,
+            from,
+            view,
+        }),
         _ => Err(bad("only sub may follow the hello here")),
     });
     let subs: Vec<Sub<'_>> = subs.collect::<Result<_, _>>()?;

@@ -138,6 +138,13 @@ impl Producers {
         }
     }
 
+    /// A producer's last publication with a verdict, 0 for none.
+    pub(crate) fn last(&self, name: &str) -> RowNo {
+        self.by_name
+            .get(name)
+            .map_or(RowNo(0), |producer| producer.last)
+    }
+
     /// Keeps a key. The oldest is forgotten at the limit.
     pub(crate) fn record_key(&mut self, key: &str, body: BodyHash, seq: Seq, limits: &Limits) {
         self.keys.insert(key.into(), (body, seq));

@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 
-use longhaul::frame::{self, Publish, ResumeFailure, Start, ToClient, ToHub, Welcome};
+use longhaul::frame::{self, Publish, ResumeFailure, Start, ToClient, ToHub, View, Welcome};
 use longhaul::ids::{From, TopicNo, is_id};
 
 use super::close::{Close, Refusal};
+use super::document::ChangeFault;
 use super::hub::{Effect, Hub, wake, wire};
-use super::peer::{ConnId, Peer, State, Subscription};
+use super::peer::{ConnId, Follower, Peer, State, Subscription};
 use super::posts;
 use super::time::Now;
 use super::topic::{Published, Topic};
@@ -65,13 +66,21 @@ impl Hub {
                 return Err(posts::bad("the first record is not hello"));
             }
             (State::Open { .. }, ToHub::Hello { .. }) => return Err(posts::bad("a second hello")),
-            (_, ToHub::Subscribe { no, topic, from }) => {
+            (
+                _,
+                ToHub::Subscribe {
+                    no,
+                    topic,
+                    from,
+                    view,
+                },
+            ) => {
                 // Moving one does not count as another.
                 self.unsubscribe(now, conn, no);
                 if self.subscriptions(conn) >= self.limits.subscriptions_max {
                     return Err(posts::too_many_subscriptions(&self.limits));
                 }
-                self.subscribe(now, conn, no, topic, from, effects);
+                self.subscribe(now, conn, no, (topic, from, view), effects);
             }
             (_, ToHub::Unsubscribe { no }) => self.unsubscribe(now, conn, no),
             (_, ToHub::Publish(publish)) => {
@@ -129,8 +138,7 @@ impl Hub {
         now: Now,
         conn: ConnId,
         no: TopicNo,
-        name: &str,
-        from: From,
+        (name, from, view): (&str, From, View<'_>),
         effects: &mut Vec<Effect>,
     ) -> bool {
         self.unsubscribe(now, conn, no);
@@ -145,17 +153,37 @@ impl Hub {
         };
         let limits = self.limits;
         let begin = |topic: &mut Topic| {
-            let (after, failure) = topic.resume(now.time, from, &limits);
+            let (mut after, failure) = topic.resume(now.time, from, &limits);
+            let document = follow(view, from, failure);
+            if document.is_some() && !topic.content.is_document() {
+                return None;
+            }
+            let is_snapshot_due = document.as_ref().is_some_and(|it| it.is_snapshot_due);
+            if is_snapshot_due {
+                after = topic.log.end();
+            }
             let head = topic.log.head();
             topic.subscribers += 1;
-            if after.seq == head {
+            if after.seq == head && !is_snapshot_due {
                 topic.waiting.insert((conn, no));
             }
-            (Start { no, after, head }, failure)
+            Some((Start { no, after, head }, failure, document))
         };
-        let Some(((start, failure), ..)) = self.topics.with(topic_id, begin) else {
+        let Some((begun, ..)) = self.topics.with(topic_id, begin) else {
             return false;
         };
+        let Some((start, failure, document)) = begun else {
+            let fault = ChangeFault::NotADocument;
+            let message = fault.message();
+            let refused = ToClient::Refused {
+                no,
+                code: fault.code(),
+                message: &message,
+            };
+            self.answer(conn, &refused, effects);
+            return false;
+        };
+        let is_snapshot_due = document.as_ref().is_some_and(|it| it.is_snapshot_due);
         let Start { after, head, .. } = start;
         self.answer(conn, &answer_of(start, failure), effects);
         if let Some(peer) = self.peers.get_mut(&conn) {
@@ -164,10 +192,11 @@ impl Hub {
                     topic: topic_id,
                     after: after.seq,
                     is_ready: false,
+                    document,
                 };
                 subscriptions.insert(no, subscription);
             }
-            if after.seq < head {
+            if after.seq < head || is_snapshot_due {
                 peer.ready(no);
             }
         }
@@ -224,6 +253,18 @@ impl Hub {
             wake(conn, peer, effects);
         }
     }
+}
+
+/// How a subscription follows a document, if it wants one (rule D7).
+fn follow(view: View<'_>, from: From, failure: Option<ResumeFailure>) -> Option<Follower> {
+    let View::Document { producer } = view else {
+        return None;
+    };
+    Some(Follower {
+        producer: producer.map(Into::into),
+        is_snapshot_due: failure.is_some() || !matches!(from, From::After(_)),
+        unchecked: 0,
+    })
 }
 
 fn answer_of(start: Start, failure: Option<ResumeFailure>) -> ToClient<'static> {

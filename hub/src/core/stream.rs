@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use longhaul::frame::{Body, Messages, Start, ToClient};
 use longhaul::ids::{Chain, Seq, TopicNo};
 
+use super::changes;
 use super::limits::Limits;
 use super::log::{Entry, Log};
 use super::peer::{ConnId, Peer, State};
@@ -30,7 +31,10 @@ pub(crate) fn take_frame(
         write_ready(&mut frame, conn, peer, topics, bytes_max);
     }
     debug_assert!(
-        frame.len() <= bytes_max.max(limits.frame_bytes_aim) + limits.payload_bytes_max + 1024
+        frame.len()
+            <= bytes_max.max(limits.frame_bytes_aim)
+                + limits.payload_bytes_max.max(changes::SNAPSHOT_BYTES_MAX)
+                + 1024
     );
     (!frame.is_empty()).then_some(frame)
 }
@@ -78,7 +82,11 @@ fn write_ready(
         let Some(topic) = topics.by_id(subscription.topic) else {
             continue;
         };
-        if let Err(reason) = topic.log.after(subscription.after).map(drop) {
+        let is_snapshot_due = subscription
+            .document
+            .as_ref()
+            .is_some_and(|follower| follower.is_snapshot_due);
+        if !is_snapshot_due && let Err(reason) = topic.log.after(subscription.after).map(drop) {
             // Retention has overtaken this subscriber: it is told, and goes on with what is there.
             let start = Start {
                 no,
@@ -87,6 +95,20 @@ fn write_ready(
             };
             ToClient::ResumeFailed { reason, start }.encode(frame);
             subscription.after = start.after.seq;
+            if let Some(follower) = &mut subscription.document {
+                follower.is_snapshot_due = true;
+            }
+        }
+        if let Some(follower) = &mut subscription.document {
+            let after = changes::write(frame, no, follower, subscription.after, topic, bytes_max);
+            subscription.after = after;
+            if after == topic.log.head() && !follower.is_snapshot_due {
+                subscription.is_ready = false;
+                topic.waiting.insert((conn, no));
+                continue;
+            }
+            peer.ready.push_back(no);
+            break;
         }
         let (after, is_end) = write_messages(frame, no, &topic.log, subscription.after, bytes_max);
         subscription.after = after;

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use longhaul::frame::{Publish, ResumeFailure};
-use longhaul::ids::{Cursor, Epoch, From, Seq, TopicNo};
+use longhaul::frame::{Kind, Publish, ResumeFailure};
+use longhaul::ids::{Cursor, Epoch, From, RowNo, Seq, TopicNo};
 
+use super::document::{ChangeFault, Content, Expected, State};
 use super::limits::Limits;
 use super::log::{Entry, Log};
 use super::payload::{self, PayloadFault};
@@ -28,11 +29,28 @@ pub struct Published {
     pub duplicate: bool,
 }
 
+/// A publication of a back end.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    /// Message or change of a document.
+    pub kind: Kind,
+    /// What makes it the same publication when it comes again.
+    pub key: Option<&'a str>,
+    /// JSON text.
+    pub payload: &'a str,
+    /// What it is to find.
+    pub expected: &'a Expected,
+}
+
 /// Why a publication of a back end did not take effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PublishFault {
     /// What it says is no payload.
     Payload(PayloadFault),
+    /// The topic can't take it (rules D1, D4).
+    Change(ChangeFault),
+    /// The document is not as expected: it stands after this entry.
+    Unexpected(Epoch, Seq),
     /// Another body had its idempotency key.
     IdConflict,
     /// The hub has no room now.
@@ -70,6 +88,7 @@ pub enum ReadFault {
 pub(crate) struct Topic {
     pub(crate) name: Box<str>,
     pub(crate) log: Log,
+    pub(crate) content: Content,
     pub(crate) subscribers: usize,
     /// Subscriptions that have every message.
     pub(crate) waiting: BTreeSet<(ConnId, TopicNo)>,
@@ -84,6 +103,7 @@ impl Topic {
         Self {
             name: name.into(),
             log: Log::new(name, epoch),
+            content: Content::default(),
             subscribers: 0,
             waiting: BTreeSet::new(),
             timer: Time::default(),
@@ -94,7 +114,7 @@ impl Topic {
 
     /// Memory it takes, roughly.
     pub(crate) fn bytes(&self) -> usize {
-        self.log.bytes() + self.producers.bytes()
+        self.log.bytes() + self.producers.bytes() + self.content.bytes()
     }
 
     /// Rule H8: the verdict, whether it was there before, or a nack's code and message.
@@ -120,17 +140,21 @@ impl Topic {
             }
             Step::Nack(code) => return Err((code, explain(code).to_owned())),
         };
-        let (verdict, answer) = match payload {
+        let kind = publish.kind;
+        let taken = payload
+            .map_err(|fault| (fault.code(), fault.to_string()))
+            .and_then(|payload| match self.content.take(kind, &payload) {
+                Ok(()) => Ok(payload),
+                Err(fault) => Err((fault.code(), fault.message().into_owned())),
+            });
+        let (verdict, answer) = match taken {
             Ok(payload) => {
                 self.log.expire(now.time, limits);
                 let id = format!("{}:{}", publish.producer, publish.n.0);
-                let seq = self.log.append(now, Some(&id), &payload, limits);
+                let seq = self.log.append_as(kind, now, Some(&id), &payload, limits);
                 (Verdict::Appended(seq), Ok(self.published(seq, false)))
             }
-            Err(fault) => (
-                Verdict::Nacked(fault.code()),
-                Err((fault.code(), fault.to_string())),
-            ),
+            Err((code, message)) => (Verdict::Nacked(code), Err((code, message))),
         };
         self.producers
             .record(now.time, publish.producer, publish.n, body, verdict, limits);
@@ -141,14 +165,14 @@ impl Topic {
     pub(crate) fn publish_keyed(
         &mut self,
         now: Now,
-        key: Option<&str>,
-        payload: &str,
+        offer: &Offer<'_>,
         is_full: bool,
         limits: &Limits,
     ) -> Result<Published, PublishFault> {
         self.used = now.time;
-        let payload =
-            payload::check(payload, limits.payload_bytes_max).map_err(PublishFault::Payload)?;
+        let Offer { kind, key, .. } = *offer;
+        let payload = payload::check(offer.payload, limits.payload_bytes_max)
+            .map_err(PublishFault::Payload)?;
         let body = BodyHash::of(&payload);
         match key.map_or(Step::Append, |key| self.producers.check_key(key, body)) {
             Step::Append if is_full => return Err(PublishFault::Busy),
@@ -159,11 +183,45 @@ impl Topic {
             }
         }
         self.log.expire(now.time, limits);
-        let seq = self.log.append(now, key, &payload, limits);
+        self.expect(offer.expected)?;
+        self.content
+            .take(kind, &payload)
+            .map_err(PublishFault::Change)?;
+        let seq = self.log.append_as(kind, now, key, &payload, limits);
         if let Some(key) = key {
             self.producers.record_key(key, body, seq, limits);
         }
         Ok(self.published(seq, false))
+    }
+
+    /// Whether the document is as a back end expects it (rule P9).
+    fn expect(&self, expected: &Expected) -> Result<(), PublishFault> {
+        let (epoch, seq) = (self.log.epoch(), self.log.head());
+        let is_met = match expected {
+            Expected::Anything => true,
+            Expected::Written => self.content.value().is_some(),
+            Expected::Unwritten => seq == Seq(0),
+            Expected::After(places) => places.contains(&(epoch, seq)),
+        };
+        if is_met {
+            return Ok(());
+        }
+        Err(PublishFault::Unexpected(epoch, seq))
+    }
+
+    /// The document, if one has been written.
+    pub(crate) fn state(&mut self, now: Time) -> Option<State> {
+        self.used = now;
+        Some(State {
+            epoch: self.log.epoch(),
+            seq: self.log.head(),
+            value: self.content.value()?.clone(),
+        })
+    }
+
+    /// A producer's last publication with a verdict, 0 for none.
+    pub(crate) fn last_of(&self, producer: &str) -> RowNo {
+        self.producers.last(producer)
     }
 
     /// Messages from `first` on, as many as fit one answer and at most `count`.
@@ -224,12 +282,19 @@ impl Topic {
     /// Forgets what is due. True if the topic itself may go.
     pub(crate) fn tick(&mut self, now: Time, limits: &Limits) -> bool {
         self.log.expire(now, limits);
-        self.subscribers == 0 && self.log.is_empty() && now.since(self.used) >= limits.topic_idle_ms
+        self.subscribers == 0
+            && self.log.is_empty()
+            && !self.content.is_kept()
+            && now.since(self.used) >= limits.topic_idle_ms
     }
 
     /// When `tick` has something to do, at the earliest.
     pub(crate) fn deadline(&self, now: Time, limits: &Limits) -> Time {
-        let idle = self.used.plus(limits.topic_idle_ms);
+        let idle = if self.content.is_kept() {
+            now.plus(limits.topic_idle_ms)
+        } else {
+            self.used.plus(limits.topic_idle_ms)
+        };
         let expiry = self
             .log
             .oldest_kept_since()

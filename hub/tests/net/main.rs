@@ -11,6 +11,7 @@
 mod back_ends;
 mod client;
 mod closes;
+mod documents;
 mod door;
 mod downlinks;
 mod handshake;
@@ -19,3 +20,5 @@ mod posts;
 mod program;
 mod share;
 mod streams;
+#[path = "../../../tests/common/vectors.rs"]
+mod vectors;

@@ -10,6 +10,7 @@
 
 mod bench;
 mod chaos;
+mod documents;
 mod door;
 mod drain;
 mod events;

@@ -1,0 +1,444 @@
+//! D1 to D8: a topic that is a document, its changes, and what a follower gets.
+
+use longhaul::frame::{DocumentRecord, Kind, ToClient};
+use longhaul::patch::Change;
+use longhaul::value::{Value, read};
+use longhaul_hub::core::{ConnId, Event, Expected, Limits, Offer};
+use proptest::prelude::*;
+
+use crate::bench::{Bench, field, messages};
+
+const SET: &str = r#"[{"op":"add","path":"","value":{"n":0}}]"#;
+
+impl Bench {
+    fn merge(&mut self, topic: &str, payload: &str) {
+        let offer = Offer {
+            kind: Kind::Merge,
+            key: None,
+            payload,
+            expected: &Expected::Anything,
+        };
+        self.hub
+            .offer(self.now, topic, &offer, &mut self.effects)
+            .unwrap();
+    }
+
+    fn document(&mut self, topic: &str) -> Option<String> {
+        let state = self.hub.document(self.now, topic)?;
+        Some(state.value.to_json())
+    }
+}
+
+#[test]
+fn d1_the_first_entry_decides_what_a_topic_is() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    let ack = b.ask(conn, &format!("patch p 1 0 d {SET}"));
+    assert!(
+        ack.starts_with("ack p 1 ") && ack.ends_with(" 1 0"),
+        "{ack}"
+    );
+    assert!(
+        b.ask(conn, "pub p 2 1 d 1")
+            .starts_with("nack p 2 is_document ")
+    );
+    assert!(b.ask(conn, "pub p 3 0 m 1").starts_with("ack p 3 "));
+    assert!(
+        b.ask(conn, "merge p 4 3 m {}")
+            .starts_with("nack p 4 not_a_document ")
+    );
+    // These are verdicts: they come again, and what follows goes on.
+    assert!(
+        b.ask(conn, "pub p 2 1 d 1")
+            .starts_with("nack p 2 is_document ")
+    );
+    assert!(b.ask(conn, r#"merge p 5 2 d {"n":1}"#).ends_with(" 2 0"));
+    assert_eq!(b.document("d").as_deref(), Some(r#"{"n":1}"#));
+    assert_eq!(b.document("m"), None);
+    // What is refused decides nothing.
+    let failed = r#"patch p 6 0 e [{"op":"remove","path":"/a"}]"#;
+    assert!(b.ask(conn, failed).starts_with("nack p 6 patch_failed "));
+    assert!(b.ask(conn, "pub p 7 0 e 1").starts_with("ack p 7 "));
+}
+
+#[test]
+fn d2_a_patch_that_does_not_apply_is_a_verdict_and_no_entry() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    b.ask(conn, &format!("patch p 1 0 d {SET}"));
+    let failing = r#"patch p 2 1 d [{"op":"add","path":"/x","value":1},{"op":"test","path":"/n","value":"a\nb"}]"#;
+    let nack = b.ask(conn, failing);
+    assert!(
+        nack.starts_with(r#"nack p 2 patch_failed 1 "/n" another value"#),
+        "{nack}"
+    );
+    assert_eq!(b.document("d").as_deref(), Some(r#"{"n":0}"#));
+    // Now it would apply, but its verdict stands.
+    b.ask(conn, r#"merge q 1 0 d {"n":"a\nb"}"#);
+    assert!(b.ask(conn, failing).starts_with("nack p 2 patch_failed "));
+    assert!(b.ask(conn, r#"merge p 3 2 d {"n":3}"#).ends_with(" 3 0"));
+    assert!(
+        b.ask(conn, r#"merge p 3 2 d {"n":3}"#).ends_with(" 3 1"),
+        "a duplicate changes nothing"
+    );
+    assert_eq!(b.document("d").as_deref(), Some(r#"{"n":3}"#));
+}
+
+#[test]
+fn d2_what_a_nack_says_of_a_pointer_is_one_line_of_bounded_length() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    let long = "x".repeat(60_000);
+    let nack = b.ask(
+        conn,
+        &format!(r#"patch p 1 0 d [{{"op":"remove","path":"/a\r\n{long}"}}]"#),
+    );
+    assert!(
+        nack.starts_with(r#"nack p 1 patch_failed 0 "/a\r\nxxx"#),
+        "{nack}"
+    );
+    assert!(nack.len() < 400);
+    for (n, bad) in [r#"[{"op":"add","path":"/__proto__","value":1}]"#, "{}", "7"]
+        .iter()
+        .enumerate()
+    {
+        let nack = b.ask(conn, &format!("patch q {} 0 d {bad}", n + 1));
+        assert!(ToClient::decode(&nack).is_ok(), "{nack}");
+        assert!(
+            ["key_forbidden", "patch_invalid"].contains(&field(&nack, 3)),
+            "{nack}"
+        );
+    }
+}
+
+#[test]
+fn d3_a_subscription_to_messages_sees_patches_as_they_were_published() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    b.ask(conn, &format!("patch p 1 0 d {SET}"));
+    b.merge("d", r#"{"n":1}"#);
+    b.send(conn, "sub 1 d start");
+    let records = b.records(conn);
+    let seen = messages(&records);
+    assert_eq!(seen.len(), 2, "{records:?}");
+    assert_eq!((seen[1].0, &*seen[1].1), (2, r#"{"n":1}"#));
+}
+
+#[test]
+fn d3_a_document_outlives_its_entries_and_an_idle_hour_unless_it_is_null() {
+    let mut b = Bench::new();
+    b.merge("d", r#"{"n":1}"#);
+    b.merge("gone", r#"{"n":1}"#);
+    b.merge("gone", "null");
+    b.pass(2 * 3_600_000);
+    assert_eq!(b.document("d").as_deref(), Some(r#"{"n":1}"#));
+    assert_eq!(b.document("gone"), None);
+    let conn = b.client();
+    b.send(conn, "sub 1 d start as=document");
+    let records = b.records(conn);
+    assert!(records[0].starts_with("subscribed 1 "), "{records:?}");
+    assert!(
+        records[1].starts_with("snapshot 1 1 ") && records[1].ends_with(r#" 0 {"n":1}"#),
+        "{records:?}"
+    );
+    // Nothing wakes the hub for a document that rests.
+    assert!(
+        b.hub
+            .deadline()
+            .is_none_or(|due| due.since(b.now.time) > 20_000)
+    );
+}
+
+#[test]
+fn d3_a_document_counts_for_the_memory_of_the_hub() {
+    let mut b = Bench::with(Limits {
+        memory_bytes_max: 300_000,
+        ..Limits::default()
+    });
+    b.merge("d", &format!(r#"{{"a":"{}"}}"#, "x".repeat(60_000)));
+    let conn = b.client();
+    assert!(
+        b.ask(conn, "merge p 1 0 d {}")
+            .starts_with("nack p 1 busy ")
+    );
+}
+
+#[test]
+fn d7_a_follower_gets_a_snapshot_and_then_change_by_change() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    b.send(conn, "sub 1 d live as=document");
+    let records = b.records(conn);
+    let [subscribed, snapshot] = &records[..] else {
+        panic!("{records:?}")
+    };
+    assert!(subscribed.starts_with("subscribed 1 ") && subscribed.ends_with(" 0"));
+    assert!(
+        snapshot.starts_with("snapshot 1 0 ") && snapshot.ends_with(" 0 null"),
+        "{snapshot}"
+    );
+    assert_eq!(field(subscribed, 4), field(snapshot, 3), "the chain");
+
+    let other = b.client();
+    b.send(
+        other,
+        &format!("patch p 1 0 d {SET}\nmerge p 2 1 d {{\"n\":2}}"),
+    );
+    let records = b.records(conn);
+    assert_eq!(records.len(), 2, "{records:?}");
+    assert!(
+        records[0].starts_with("patch 1 1 ") && records[0].ends_with(&format!(" p:1 {SET}")),
+        "{records:?}"
+    );
+    assert!(records[1].starts_with("merge 1 2 ") && records[1].ends_with(r#" p:2 {"n":2}"#));
+
+    let late = b.client();
+    b.send(late, "sub 9 d start as=document producer=p");
+    let records = b.records(late);
+    assert_eq!(
+        (field(&records[0], 3), field(&records[0], 5)),
+        ("2", "2"),
+        "where the snapshot is, or before it"
+    );
+    assert!(
+        records[1].starts_with("snapshot 9 2 ") && records[1].ends_with(r#" 2 {"n":2}"#),
+        "{records:?}"
+    );
+}
+
+#[test]
+fn d7_a_cursor_gets_patches_only_and_one_that_is_gone_a_snapshot() {
+    let mut b = Bench::with(Limits {
+        retain_entries: 3,
+        lag_bytes: 0,
+        ..Limits::default()
+    });
+    let conn = b.client();
+    b.send(conn, "sub 1 d live as=document");
+    let epoch = field(&b.records(conn)[0], 2).to_owned();
+    b.merge("d", r#"{"n":1}"#);
+    let chain = field(&b.records(conn)[0], 3).to_owned();
+    b.merge("d", r#"{"n":2}"#);
+    let cursor = format!("{epoch}/1/{chain}");
+
+    let second = b.client();
+    b.send(second, &format!("sub 1 d {cursor} as=document"));
+    let records = b.records(second);
+    assert!(
+        records[0].starts_with("subscribed 1 ") && records[0].ends_with(&format!(" 1 {chain} 2"))
+    );
+    assert!(records[1].starts_with("merge 1 2 "), "{records:?}");
+    assert_eq!(records.len(), 2);
+
+    for n in 3..=6 {
+        b.merge("d", &format!(r#"{{"n":{n}}}"#));
+    }
+    let third = b.client();
+    b.send(third, &format!("sub 1 d {cursor} as=document"));
+    let records = b.records(third);
+    assert!(
+        records[0].starts_with("resume_failed 1 trimmed ") && records[0].ends_with(" 6"),
+        "{records:?}"
+    );
+    assert!(records[1].starts_with("snapshot 1 6 ") && records[1].ends_with(r#"{"n":6}"#));
+    assert_eq!(records.len(), 2);
+    let rolled_back = format!("sub 1 d {epoch}/6/{chain} as=document");
+    let fourth = b.client();
+    b.send(fourth, &rolled_back);
+    assert!(b.records(fourth)[0].starts_with("resume_failed 1 diverged "));
+
+    // The first follower has been overtaken by retention without taking anything.
+    let records = b.records(conn);
+    assert!(
+        records[0].starts_with("resume_failed 1 trimmed "),
+        "{records:?}"
+    );
+    assert!(records[1].starts_with("snapshot 1 6 "));
+    b.merge("d", r#"{"n":7}"#);
+    assert!(b.records(conn)[0].starts_with("merge 1 7 "));
+}
+
+#[test]
+fn d7_who_still_waits_for_a_snapshot_is_not_told_what_it_missed() {
+    let mut b = Bench::with(Limits {
+        retain_entries: 1,
+        lag_bytes: 0,
+        ..Limits::default()
+    });
+    let conn = b.client();
+    b.send(conn, "sub 1 d live as=document");
+    for n in 1..=3 {
+        b.merge("d", &format!(r#"{{"n":{n}}}"#));
+    }
+    let records = b.records(conn);
+    assert_eq!(records.len(), 2, "{records:?}");
+    assert!(records[1].starts_with("snapshot 1 3 "));
+}
+
+#[test]
+fn d7_a_topic_of_messages_is_not_followed() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    b.publish("m", "1");
+    assert!(
+        b.ask(conn, "sub 1 m live as=document")
+            .starts_with("refused 1 not_a_document ")
+    );
+    b.publish("m", "2");
+    assert!(b.records(conn).is_empty());
+    assert!(b.ask(conn, "sub 1 m live").starts_with("subscribed 1 "));
+}
+
+#[test]
+fn d7_a_large_snapshot_goes_alone_and_is_the_state_at_its_time() {
+    let mut b = Bench::new();
+    for n in 0..10 {
+        b.merge("d", &format!(r#"{{"{n}":"{}"}}"#, "\\u0001".repeat(10_000)));
+    }
+    let conn = b.client();
+    b.send(conn, "sub 1 d live as=document");
+    b.send(conn, "sub 2 e live as=document");
+    let first = b.take(conn).unwrap();
+    assert!(
+        first
+            .lines()
+            .all(|record| record.starts_with("subscribed ")),
+        "{first:.200}"
+    );
+    b.merge("d", r#"{"late":true}"#);
+    let frames = b.frames(conn);
+    let all: Vec<&str> = frames.iter().flat_map(|frame| frame.lines()).collect();
+    let large = all
+        .iter()
+        .find(|record| record.starts_with("snapshot 1 "))
+        .unwrap();
+    assert!(large.starts_with("snapshot 1 11 ") && large.ends_with(r#","late":true}"#));
+    assert!(large.len() > 600_000);
+    assert!(all.iter().any(|record| record.starts_with("snapshot 2 0 ")));
+    assert_eq!(all.len(), 2);
+}
+
+#[test]
+fn d7_a_poll_gets_the_snapshot_at_once_and_later_changes_when_they_come() {
+    let mut b = Bench::new();
+    b.merge("d", r#"{"n":1}"#);
+    let poll = |b: &mut Bench, from: &str| {
+        let conn = b.next_conn();
+        let frame = format!("hello 1\nsub 1 d {from} as=document");
+        b.hub
+            .open_poll(b.now, conn, &frame, &mut b.effects)
+            .unwrap();
+        conn
+    };
+    let first = poll(&mut b, "live");
+    let answer = b.hub.take_answer(b.now, first).unwrap();
+    let snapshot = answer.lines().last().unwrap();
+    assert!(snapshot.starts_with("snapshot 1 1 "), "{answer}");
+    b.handle(Event::Closed(first));
+    let epoch = field(answer.lines().nth(1).unwrap(), 2);
+    let second = poll(&mut b, &format!("{epoch}/1/{}", field(snapshot, 3)));
+    assert_eq!(b.hub.take_answer(b.now, second), None);
+    b.merge("d", r#"{"n":2}"#);
+    let answer = b.hub.take_answer(b.now, second).unwrap();
+    assert!(
+        answer.lines().last().unwrap().starts_with("merge 1 2 "),
+        "{answer}"
+    );
+}
+
+#[test]
+fn d8_a_follower_that_has_all_gets_a_checkpoint_after_a_hundred_changes() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    b.send(conn, "sub 1 d live as=document");
+    b.records(conn);
+    for n in 1..=99 {
+        b.merge("d", &format!(r#"{{"n":{n}}}"#));
+    }
+    assert_eq!(b.records(conn).len(), 99);
+    b.merge("d", r#"{"n":[1.0]}"#);
+    let records = b.records(conn);
+    let hash = read(r#"{"n":[1]}"#).unwrap().hash48();
+    assert_eq!(records[1], format!("checkpoint 1 100 {hash}"));
+    b.merge("d", r#"{"n":1}"#);
+    assert_eq!(b.records(conn).len(), 1, "the count begins again");
+}
+
+/// A follower as simple as it can be: the value, and where it stands.
+#[derive(Default)]
+struct Follower {
+    value: Value,
+    seq: u64,
+}
+
+impl Follower {
+    fn read(&mut self, records: &[String]) {
+        for record in records {
+            let Ok(record) = DocumentRecord::decode(record) else {
+                continue;
+            };
+            match record {
+                DocumentRecord::Snapshot { seq, value, .. } => {
+                    (self.value, self.seq) = (read(value).unwrap(), seq.0);
+                }
+                DocumentRecord::Change {
+                    seq, kind, payload, ..
+                } => {
+                    assert_eq!(seq.0, self.seq + 1);
+                    let change = match kind {
+                        Kind::Merge => Change::merge(payload),
+                        _ => Change::patch(payload),
+                    };
+                    change.unwrap().apply(&mut self.value).unwrap();
+                    self.seq = seq.0;
+                }
+                DocumentRecord::Checkpoint { seq, hash, .. } => {
+                    assert_eq!((seq.0, hash), (self.seq, self.value.hash48()));
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn d7_every_follower_has_what_the_hub_has_whenever_it_looks(
+        steps in proptest::collection::vec((0_u8..8, 0_u8..6, 0_u8..4), 1..200),
+    ) {
+        let mut b = Bench::with(Limits { retain_entries: 20, lag_bytes: 0, ..Limits::default() });
+        let mut followers: Vec<(ConnId, Follower)> = Vec::new();
+        let writer = b.client();
+        let mut n = 0;
+        for (what, key, value) in steps {
+            match what {
+                0 if followers.len() < 4 => {
+                    let conn = b.client();
+                    b.send(conn, "sub 1 d live as=document");
+                    followers.push((conn, Follower::default()));
+                }
+                1 if !followers.is_empty() => {
+                    let index = usize::from(key) % followers.len();
+                    let conn = followers[index].0;
+                    let records = b.records(conn);
+                    followers[index].1.read(&records);
+                    let state = b.document("d").unwrap_or_else(|| "null".to_owned());
+                    prop_assert_eq!(followers[index].1.value.to_json(), state);
+                }
+                2 | 3 => {
+                    n += 1;
+                    // Often enough it does not apply.
+                    let op = ["add", "remove", "replace", "test"][usize::from(value)];
+                    b.send(writer, &format!(r#"patch p {n} 0 d [{{"op":"{op}","path":"/{key}","value":{n}}}]"#));
+                }
+                _ => {
+                    n += 1;
+                    let value = ["null", "{\"a\":1}", "[1,2]", "7.0"][usize::from(value)];
+                    b.send(writer, &format!(r#"merge p {n} 0 d {{"{key}":{value}}}"#));
+                }
+            }
+            b.records(writer);
+        }
+    }
+}
