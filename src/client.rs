@@ -241,7 +241,9 @@ impl Client {
             Event::Woke => self.connection.woke(turn),
             Event::Slept { ms } => {
                 turn.tokens.slept(ms);
-                self.connection.slept(turn);
+                self.outbox.slept(ms);
+                self.outbox.tick(now, turn.metrics, turn.effects);
+                self.connection.slept(turn, ms);
             }
             Event::Token { text, lives_ms } => {
                 turn.tokens.given(now, text, lives_ms, turn.rng);

@@ -8,6 +8,7 @@ use crate::config::{Config, HEAD_START_MS, HeartbeatPolicy};
 use crate::effect::Effect;
 use crate::frame::{ToHub, Welcome};
 use crate::heartbeat::Beat;
+use crate::hint::Hint;
 use crate::ids::ConnectionId;
 use crate::link::Link;
 use crate::live::Live;
@@ -796,14 +797,20 @@ impl Connection {
         }
     }
 
+    /// A wait of our own choice ends; one that the hub asked for does not (rule R5).
     fn hurry(&mut self, turn: &mut Turn<'_>) {
-        if let State::Waiting { until, .. } = &mut self.state {
+        if let State::Waiting { until, reason } = &mut self.state
+            && Hint::of(&reason.detail).retry_ms.is_none()
+        {
             *until = (*until).min(turn.now.plus(turn.rng.u64(0..=ONLINE_SPREAD_MS)));
         }
     }
 
     /// The page has slept: what was opening before that is dead, and nobody's fault.
-    pub(crate) fn slept(&mut self, turn: &mut Turn<'_>) {
+    pub(crate) fn slept(&mut self, turn: &mut Turn<'_>, ms: u64) {
+        if let State::Waiting { until, .. } = &mut self.state {
+            *until = Time(until.0.saturating_sub(ms));
+        }
         if let State::Racing { .. } = self.state {
             self.let_all_go(turn, codes::REPLACED);
             self.attempt(turn, None);

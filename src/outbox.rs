@@ -199,6 +199,14 @@ impl Outbox {
         }
     }
 
+    /// The machine slept, and the clock that `now` is of stood still: times to live went on.
+    pub(crate) fn slept(&mut self, ms: u64) {
+        for row in &mut self.rows {
+            row.expires = row.expires.map(|at| Time(at.0.saturating_sub(ms)));
+        }
+        self.next_expiry = self.next_expiry.map(|at| Time(at.0.saturating_sub(ms)));
+    }
+
     /// The connection is gone, and with it what was on its way.
     pub(crate) fn connection_lost(&mut self) {
         for row in &mut self.rows {

@@ -211,6 +211,33 @@ fn s53_an_attempt_that_a_sleep_interrupted_begins_anew_at_once() {
 }
 
 #[test]
+fn r5_s17_waking_up_does_not_end_a_wait_that_the_hub_asked_for_but_a_sleep_counts() {
+    let mut rig = connected(WebSocket, &[], None);
+    rig.record(
+        FIRST,
+        "close 1013 try_again_later busy retry=60000 spread=0",
+    );
+    for event in [Event::Woke, Event::Online(false), Event::Online(true)] {
+        rig.handle(event);
+        assert!(rig.client.deadline().unwrap().since(rig.now) >= 60_000);
+    }
+    rig.handle(Event::Slept { ms: 50_000 });
+    assert_eq!(rig.client.deadline().unwrap().since(rig.now), 10_000);
+}
+
+#[test]
+fn s53_a_publication_that_was_never_sent_grows_old_in_a_sleep_too() {
+    let mut rig = Rig::new(&Config::default());
+    rig.handle(Event::Start);
+    rig.publish_with("a", Some(60_000), None);
+    rig.publish_with("a", Some(7_300_000), None);
+    let effects = rig.handle(Event::Slept { ms: 7_200_000 });
+    let settled = |effect: &Effect| matches!(effect, Effect::Settled { .. });
+    assert_eq!(effects.iter().filter(|effect| settled(effect)).count(), 1);
+    assert_eq!(rig.client.outbox_rows(), 1);
+}
+
+#[test]
 fn a_stream_that_died_in_a_sleep_is_left_for_any_transport_that_gets_through() {
     let mut rig = connected(EventSource, &[WebSocket, LongPoll], None);
     rig.handle(Event::Slept { ms: 7_200_000 });

@@ -1,5 +1,6 @@
 // Tabs that are really hidden, frozen and shown again, in a Chromium of their own.
 
+import { nobody } from "./support/fake-hub.js";
 import { test as base, expect, hasAll, open, publish, sockets, timed, waits } from "./support/network.js";
 import { type Tab, Tabs } from "./support/tabs.js";
 
@@ -87,6 +88,38 @@ test("s08: a tab that is shown again asks at once whether its socket lives", asy
   expect(tookMs).toBeLessThan(soonMs);
   await publish(page, 6, 5);
   await hasAll(page, 10);
+});
+
+test("no timer of a hidden tab is longer than browsers know: one of a month would fire at once, for ever", async ({
+  tab,
+  other,
+}) => {
+  await other.show();
+  await tab.waitForFunction(() => document.visibilityState === "hidden");
+  // Nobody has answered yet, so that the publication is not sent.
+  const { asked, rows } = (await tab.evaluate(
+    async (url: string) => {
+      const asked: number[] = [];
+      const native = globalThis.setTimeout;
+      globalThis.setTimeout = ((act: () => void, ms?: number) => {
+        asked.push(ms ?? 0);
+        return native(act, ms);
+      }) as typeof setTimeout;
+      globalThis.opened = longhaul.open(url, {
+        transports: ["websocket"],
+        backoff: { baseMs: 2 ** 31 - 1, capMs: 2 ** 31 - 1, jitter: "none" },
+      });
+      await opened.client.topic("t").publish({ n: 1 }, { ttlMs: 31 * 24 * 3_600_000 });
+      await longhaul.reaches(opened.client, "waiting");
+      // Three times around the loop: whoever fires at once has fired.
+      for (let i = 0; i < 3; i++) await new Promise((resolve) => native(resolve));
+      return { asked, rows: opened.client.metrics().outboxRows };
+    },
+    await nobody(),
+  )) as { asked: number[]; rows: number };
+  expect(rows).toBe(1);
+  expect(Math.max(...asked)).toBe(2 ** 31 - 1);
+  expect(asked.length).toBeLessThan(10);
 });
 
 for (const transport of ["websocket", "eventsource", "longpoll"] as const) {

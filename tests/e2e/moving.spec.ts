@@ -143,7 +143,7 @@ for (const [how, block] of [
     await page.evaluate(() => opened.client.close());
     await page.reload();
     await page.waitForFunction(() => "longhaul" in globalThis);
-    expect(await load()).toBeLessThan(3_000);
+    expect(await load()).toBeLessThan(5_000);
     // Each message is timed from the hub's clock, which is this machine's, to its listener.
     await page.evaluate(() => {
       const late = { ms: 0 };
@@ -176,7 +176,7 @@ for (const [how, block] of [
       gaps: opened.client.metrics().gaps,
     }));
     expect(gaps).toBe(0);
-    expect(late, "a round trip, on a busy machine").toBeLessThan(1_500);
+    expect(late, "a round trip, on a busy machine").toBeLessThan(3_000);
   });
 }
 
