@@ -167,7 +167,7 @@ test("s52: a page comes out of the back-forward cache connected, with nothing lo
       const count = (await publish(writer, before + 1, 20)).length;
       const tookMs = await timed(async () => {
         await page.goBack({ waitUntil: "commit" });
-        expect(await page.title()).toBe("from the cache");
+        await expect.poll(() => page.title()).toBe("from the cache");
         await page.waitForFunction((count) => recorded.log.length >= count, before + count);
       });
       expect(tookMs).toBeLessThan(soonMs);
