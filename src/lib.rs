@@ -10,6 +10,7 @@ mod client;
 pub mod codes;
 pub mod config;
 mod connection;
+pub mod document;
 mod document_record;
 mod effect;
 mod event;

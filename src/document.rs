@@ -1,0 +1,293 @@
+//! One document as a client has it: what the hub has confirmed, and the user's own changes laid over it (rules D7, D8).
+//!
+//! Owns which own changes are still to be laid, and when the hub must be asked for the whole again. Sends nothing and knows no
+//! connection. A verdict is the hub's alone: a change that no longer applies is not shown, but only a nack makes it a dead letter.
+
+use std::collections::VecDeque;
+
+use crate::frame::{Kind, Start};
+use crate::ids::{Chain, Cursor, Epoch, From, RowNo, Seq};
+use crate::patch::{Change, Fault};
+use crate::pointer::Pointer;
+use crate::record::parse_number;
+use crate::value::{Value, read};
+
+/// A document.
+#[derive(Debug)]
+pub struct Document {
+    /// The outbox whose changes are own ones.
+    producer: Box<str>,
+    standing: Standing,
+    confirmed: Value,
+    pending: VecDeque<Pending>,
+    /// `confirmed` with what of `pending` applies; `None` where that is to be found out.
+    shown: Option<Value>,
+    /// What was shown at the last look.
+    seen: Value,
+}
+
+/// Where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// Nothing has come yet.
+    Unknown,
+    /// A snapshot is on its way, of the log with this epoch. What is confirmed is old, or nothing.
+    AwaitingSnapshot { epoch: Epoch, had: Option<Cursor> },
+    /// What is confirmed is the value here.
+    Following(Cursor),
+}
+
+/// An own change that what is confirmed does not have yet.
+#[derive(Debug)]
+struct Pending {
+    row: RowNo,
+    change: Change,
+    /// Where it stands in the log, once the hub has said so.
+    acked: Option<(Epoch, Seq)>,
+}
+
+/// What a record of the hub has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing: it was old.
+    Old,
+    /// The document has changed, perhaps only what is confirmed of it.
+    Changed,
+    /// It fits the document.
+    Agreed,
+    /// Entries are missing: subscribe again with `from`.
+    Hole,
+    /// The document is not the hub's: subscribe again with `from`, and a snapshot heals it.
+    Diverged,
+}
+
+impl Document {
+    /// A document that has not begun, for the outbox with this name.
+    #[must_use]
+    pub fn new(producer: &str) -> Self {
+        Self {
+            producer: producer.into(),
+            standing: Standing::Unknown,
+            confirmed: Value::Null,
+            pending: VecDeque::new(),
+            shown: None,
+            seen: Value::Null,
+        }
+    }
+
+    /// What to subscribe with.
+    #[must_use]
+    pub fn from(&self) -> From {
+        match self.standing {
+            Standing::Following(cursor) => From::After(cursor),
+            Standing::Unknown | Standing::AwaitingSnapshot { .. } => From::Live,
+        }
+    }
+
+    /// The hub has answered: a snapshot follows unless the answer continues what is here.
+    pub fn begin(&mut self, start: &Start, is_failure: bool) {
+        let had = match self.standing {
+            Standing::Following(cursor) if !is_failure && cursor.epoch == start.after.epoch => {
+                return;
+            }
+            Standing::Following(cursor) => Some(cursor),
+            Standing::AwaitingSnapshot { had, .. } => had,
+            Standing::Unknown => None,
+        };
+        let epoch = start.after.epoch;
+        self.standing = Standing::AwaitingSnapshot { epoch, had };
+    }
+
+    /// The whole value. `last` is the last own row with a verdict.
+    pub fn snapshot(&mut self, seq: Seq, chain: Chain, last: RowNo, text: &str) -> Step {
+        let (epoch, had) = match self.standing {
+            Standing::Unknown => return Step::Old,
+            Standing::AwaitingSnapshot { epoch, had } => (epoch, had),
+            Standing::Following(cursor) => (cursor.epoch, Some(cursor)),
+        };
+        // Two connections may both bring one; a log does not go back within its epoch but after a divergence, which forgets where it was.
+        if let Standing::Following(cursor) = self.standing
+            && seq <= cursor.seq
+        {
+            return Step::Old;
+        }
+        let Ok(value) = read(text) else {
+            self.standing = Standing::AwaitingSnapshot { epoch, had };
+            return Step::Diverged;
+        };
+        self.confirmed = value;
+        self.standing = Standing::Following(Cursor { epoch, seq, chain });
+        // What has a verdict is in the value or dead; what the log before had acked went with that log.
+        self.pending.retain(|own| {
+            own.row > last && own.acked.is_none_or(|(of, at)| of == epoch && at > seq)
+        });
+        self.shown = None;
+        Step::Changed
+    }
+
+    /// One entry.
+    pub fn change(
+        &mut self,
+        (seq, chain): (Seq, Chain),
+        id: Option<&str>,
+        kind: Kind,
+        payload: &str,
+    ) -> Step {
+        let Standing::Following(cursor) = self.standing else {
+            return Step::Old;
+        };
+        if seq <= cursor.seq {
+            return Step::Old;
+        }
+        if seq != cursor.seq.next() {
+            return Step::Hole;
+        }
+        let change = match kind {
+            Kind::Merge => Change::merge(payload),
+            Kind::Patch | Kind::Message => Change::patch(payload),
+        };
+        let applied = change.and_then(|change| change.apply(&mut self.confirmed));
+        if applied.is_err() {
+            return self.diverged(cursor);
+        }
+        self.standing = Standing::Following(Cursor {
+            seq,
+            chain,
+            ..cursor
+        });
+        let own = id.and_then(|id| self.own_row(id));
+        self.pending.retain(|pending| {
+            Some(pending.row) != own && pending.acked != Some((cursor.epoch, seq))
+        });
+        self.shown = None;
+        Step::Changed
+    }
+
+    /// What the hub's document hashes to.
+    pub fn checkpoint(&mut self, seq: Seq, hash: u64) -> Step {
+        match self.standing {
+            Standing::Following(cursor) if cursor.seq == seq => {
+                if self.confirmed.hash48() == hash {
+                    Step::Agreed
+                } else {
+                    self.diverged(cursor)
+                }
+            }
+            _ => Step::Old,
+        }
+    }
+
+    /// An own change has its row in the outbox. It shows at once.
+    ///
+    /// # Errors
+    /// Why it can't be laid over what is shown; the document is as it was. Before the first snapshot nothing is known, so nothing is
+    /// refused.
+    pub fn publish(&mut self, row: RowNo, change: Change) -> Result<(), Fault> {
+        if self.is_known() {
+            let mut value = self.value().clone();
+            change.apply(&mut value)?;
+            self.shown = Some(value);
+        }
+        let acked = None;
+        self.pending.push_back(Pending { row, change, acked });
+        Ok(())
+    }
+
+    /// An own change has taken effect. It stays laid until its entry is here.
+    pub fn acked(&mut self, row: RowNo, epoch: Epoch, seq: Seq) {
+        let is_here = matches!(self.standing, Standing::Following(cursor)
+            if cursor.epoch == epoch && cursor.seq >= seq);
+        if is_here {
+            self.forget(row);
+        } else if let Some(own) = self.pending.iter_mut().find(|own| own.row == row) {
+            own.acked = Some((epoch, seq));
+        }
+    }
+
+    /// An own change is a dead letter. What was laid over it is laid anew.
+    pub fn dead(&mut self, row: RowNo) {
+        self.forget(row);
+    }
+
+    /// Whether a value has come.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        match self.standing {
+            Standing::Unknown => false,
+            Standing::AwaitingSnapshot { had, .. } => had.is_some(),
+            Standing::Following(_) => true,
+        }
+    }
+
+    /// Where what is confirmed stands.
+    #[must_use]
+    pub fn cursor(&self) -> Option<Cursor> {
+        match self.standing {
+            Standing::Unknown => None,
+            Standing::AwaitingSnapshot { had, .. } => had,
+            Standing::Following(cursor) => Some(cursor),
+        }
+    }
+
+    /// Own changes that what is confirmed does not have yet.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// What the hub has confirmed.
+    #[must_use]
+    pub fn confirmed(&self) -> &Value {
+        &self.confirmed
+    }
+
+    /// What users see: what is confirmed, and the own changes that apply to it, in their order.
+    pub fn value(&mut self) -> &Value {
+        let (confirmed, pending) = (&self.confirmed, &self.pending);
+        self.shown.get_or_insert_with(|| {
+            let mut value = confirmed.clone();
+            for own in pending {
+                // One that does not apply now may apply again; until the hub has said what it is, it is not shown.
+                let _ = own.change.apply(&mut value);
+            }
+            value
+        })
+    }
+
+    /// Whether something at this place has changed since the last look. What is shared with it is not looked into.
+    pub fn has_changed(&mut self, at: &Pointer) -> bool {
+        self.value();
+        let shown = self.shown.as_ref().and_then(|value| at.find(value));
+        match (at.find(&self.seen), shown) {
+            (Some(then), Some(now)) => then != now,
+            (then, now) => then.is_some() != now.is_some(),
+        }
+    }
+
+    /// From now on changes are counted anew.
+    pub fn look(&mut self) -> &Value {
+        self.seen = self.value().clone();
+        &self.seen
+    }
+
+    fn diverged(&mut self, cursor: Cursor) -> Step {
+        self.standing = Standing::AwaitingSnapshot {
+            epoch: cursor.epoch,
+            had: Some(cursor),
+        };
+        Step::Diverged
+    }
+
+    fn forget(&mut self, row: RowNo) {
+        let before = self.pending.len();
+        self.pending.retain(|own| own.row != row);
+        if self.pending.len() < before {
+            self.shown = None;
+        }
+    }
+
+    fn own_row(&self, id: &str) -> Option<RowNo> {
+        let row = id.strip_prefix(&*self.producer)?.strip_prefix(':')?;
+        parse_number(row).map(RowNo)
+    }
+}

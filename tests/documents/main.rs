@@ -1,0 +1,315 @@
+//! D7, D8: a document is always a state that the hub had, plus the user's own changes that it has not confirmed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    reason = "a test fails by panicking"
+)]
+
+mod model;
+
+use longhaul::document::{Document, Step};
+use longhaul::frame::{Kind, Start};
+use longhaul::ids::{Chain, Cursor, Epoch, From, RowNo, Seq, TopicNo};
+use longhaul::patch::Change;
+use longhaul::pointer::Pointer;
+use longhaul::value::read;
+
+fn start(epoch: u64, seq: u64) -> Start {
+    let after = Cursor {
+        epoch: Epoch(epoch),
+        seq: Seq(seq),
+        chain: Chain(seq),
+    };
+    Start {
+        no: TopicNo(1),
+        after,
+        head: Seq(seq),
+    }
+}
+
+fn change(kind: Kind, text: &str) -> Change {
+    match kind {
+        Kind::Merge => Change::merge(text),
+        _ => Change::patch(text),
+    }
+    .unwrap()
+}
+
+/// A document of the outbox `me` that has had its first snapshot, at seq 10.
+fn following(text: &str) -> Document {
+    let mut document = Document::new("me");
+    document.begin(&start(1, 10), false);
+    assert_eq!(
+        document.snapshot(Seq(10), Chain(10), RowNo(0), text),
+        Step::Changed
+    );
+    document
+}
+
+fn entry(document: &mut Document, seq: u64, id: Option<&str>, merge: &str) -> Step {
+    document.change((Seq(seq), Chain(seq)), id, Kind::Merge, merge)
+}
+
+fn publish(document: &mut Document, row: u64, merge: &str) {
+    document
+        .publish(RowNo(row), change(Kind::Merge, merge))
+        .unwrap();
+}
+
+fn shown(document: &mut Document) -> String {
+    document.value().to_json()
+}
+
+#[test]
+fn d7_nothing_is_known_before_the_first_snapshot_and_patches_before_it_are_dropped() {
+    let mut document = Document::new("me");
+    assert_eq!((document.from(), document.is_known()), (From::Live, false));
+    assert_eq!(entry(&mut document, 1, None, "{}"), Step::Old);
+    document.begin(&start(1, 10), false);
+    assert_eq!(entry(&mut document, 11, None, "{}"), Step::Old);
+    assert_eq!(
+        document.snapshot(Seq(12), Chain(7), RowNo(0), "{\"a\":1}"),
+        Step::Changed
+    );
+    assert_eq!(
+        document.from(),
+        From::After(Cursor {
+            epoch: Epoch(1),
+            seq: Seq(12),
+            chain: Chain(7)
+        })
+    );
+    assert_eq!(entry(&mut document, 12, None, "{\"a\":2}"), Step::Old);
+    assert_eq!(entry(&mut document, 13, None, "{\"a\":3}"), Step::Changed);
+    assert_eq!(entry(&mut document, 13, None, "{\"a\":4}"), Step::Old);
+    assert_eq!(
+        document.snapshot(Seq(13), Chain(8), RowNo(0), "{}"),
+        Step::Old
+    );
+    assert_eq!(shown(&mut document), "{\"a\":3}");
+}
+
+#[test]
+fn d7_an_own_change_shows_at_once_and_leaves_with_its_entry() {
+    let mut document = following("{\"n\":0}");
+    publish(&mut document, 1, "{\"n\":1}");
+    assert_eq!(
+        (shown(&mut document).as_str(), document.pending()),
+        ("{\"n\":1}", 1)
+    );
+    assert_eq!(document.confirmed().to_json(), "{\"n\":0}");
+    // Somebody else was first; ours comes after it.
+    entry(&mut document, 11, Some("you:1"), "{\"n\":7,\"x\":1}");
+    assert_eq!(shown(&mut document), "{\"n\":1,\"x\":1}");
+    entry(&mut document, 12, Some("me:1"), "{\"n\":1}");
+    assert_eq!(document.pending(), 0);
+    document.acked(RowNo(1), Epoch(1), Seq(12));
+    assert_eq!(shown(&mut document), "{\"n\":1,\"x\":1}");
+    assert_eq!(document.confirmed(), &read("{\"n\":1,\"x\":1}").unwrap());
+}
+
+#[test]
+fn d7_an_ack_before_the_entry_keeps_the_change_laid_until_the_entry_is_here() {
+    let mut document = following("[]");
+    document
+        .publish(
+            RowNo(1),
+            change(
+                Kind::Patch,
+                "[{\"op\":\"add\",\"path\":\"/-\",\"value\":1}]",
+            ),
+        )
+        .unwrap();
+    document.acked(RowNo(1), Epoch(1), Seq(12));
+    assert_eq!(
+        (shown(&mut document).as_str(), document.pending()),
+        ("[1]", 1)
+    );
+    document.change(
+        (Seq(11), Chain(0)),
+        None,
+        Kind::Patch,
+        "[{\"op\":\"add\",\"path\":\"/0\",\"value\":0}]",
+    );
+    assert_eq!(shown(&mut document), "[0,1]");
+    // The id is lost where the entry was published by another way; its place tells.
+    document.change(
+        (Seq(12), Chain(0)),
+        None,
+        Kind::Patch,
+        "[{\"op\":\"add\",\"path\":\"/-\",\"value\":1}]",
+    );
+    assert_eq!(
+        (shown(&mut document).as_str(), document.pending()),
+        ("[0,1]", 0)
+    );
+}
+
+#[test]
+fn d7_an_ack_counts_for_its_own_log_and_at_its_place() {
+    let mut document = following("{}");
+    for row in 1..=4 {
+        publish(&mut document, row, &format!("{{\"{row}\":1}}"));
+    }
+    // Its entry is here already, but without the id that would have told.
+    entry(&mut document, 11, None, "{\"1\":1}");
+    assert_eq!(document.pending(), 4);
+    document.acked(RowNo(1), Epoch(1), Seq(11));
+    assert_eq!(document.pending(), 3);
+    // A log that this document has not seen.
+    document.acked(RowNo(4), Epoch(2), Seq(3));
+    assert_eq!(document.pending(), 3);
+    document.acked(RowNo(2), Epoch(1), Seq(12));
+    document.acked(RowNo(3), Epoch(1), Seq(13));
+    assert_eq!(document.checkpoint(Seq(11), 0), Step::Diverged);
+    document.begin(&start(1, 12), false);
+    document.snapshot(Seq(12), Chain(0), RowNo(0), "{}");
+    assert_eq!(shown(&mut document), "{\"3\":1}");
+    document.begin(&start(2, 0), false);
+    assert_eq!(document.from(), From::Live, "another log needs a snapshot");
+}
+
+#[test]
+fn d7_a_change_that_does_not_apply_is_refused_at_the_call() {
+    let mut document = following("{\"a\":1}");
+    let fault = document
+        .publish(
+            RowNo(1),
+            change(
+                Kind::Patch,
+                "[{\"op\":\"test\",\"path\":\"/a\",\"value\":2}]",
+            ),
+        )
+        .unwrap_err();
+    assert_eq!(fault.why.code(), "patch_failed");
+    assert_eq!(
+        (shown(&mut document).as_str(), document.pending()),
+        ("{\"a\":1}", 0)
+    );
+}
+
+#[test]
+fn d7_a_pending_change_that_no_longer_applies_is_not_shown_and_the_hub_has_the_word() {
+    let mut document = following("{\"a\":[1]}");
+    let append = "[{\"op\":\"add\",\"path\":\"/a/-\",\"value\":2}]";
+    document
+        .publish(RowNo(1), change(Kind::Patch, append))
+        .unwrap();
+    publish(&mut document, 2, "{\"b\":1}");
+    entry(&mut document, 11, None, "{\"a\":null}");
+    assert_eq!(
+        (shown(&mut document).as_str(), document.pending()),
+        ("{\"b\":1}", 2)
+    );
+    // The hub may have had it before what took its place away, or what brings it back comes first.
+    entry(&mut document, 12, None, "{\"a\":[]}");
+    assert_eq!(shown(&mut document), "{\"a\":[2],\"b\":1}");
+    entry(&mut document, 13, None, "{\"a\":null}");
+    document.dead(RowNo(1));
+    assert_eq!(
+        (shown(&mut document).as_str(), document.pending()),
+        ("{\"b\":1}", 1)
+    );
+}
+
+#[test]
+fn d7_a_snapshot_has_what_has_a_verdict_so_nothing_shows_twice() {
+    let mut document = following("[]");
+    for row in 1..=3 {
+        let append = format!("[{{\"op\":\"add\",\"path\":\"/-\",\"value\":{row}}}]");
+        document
+            .publish(RowNo(row), change(Kind::Patch, &append))
+            .unwrap();
+    }
+    // Another log: the acks of the old one say nothing about it.
+    document.acked(RowNo(3), Epoch(1), Seq(99));
+    document.begin(&start(2, 0), true);
+    assert_eq!(
+        shown(&mut document),
+        "[1,2,3]",
+        "the old value until the new one comes"
+    );
+    document.snapshot(Seq(1), Chain(0), RowNo(1), "[1]");
+    assert_eq!(
+        (shown(&mut document).as_str(), document.pending()),
+        ("[1,2]", 1)
+    );
+}
+
+#[test]
+fn d7_a_hole_asks_for_what_is_missing() {
+    let mut document = following("{}");
+    assert_eq!(entry(&mut document, 12, None, "{\"a\":1}"), Step::Hole);
+    assert_eq!(document.from(), From::After(start(1, 10).after));
+    document.begin(&start(1, 10), false);
+    assert_eq!(entry(&mut document, 11, None, "{\"a\":1}"), Step::Changed);
+}
+
+#[test]
+fn d8_what_does_not_apply_or_agree_is_healed_by_a_snapshot() {
+    let patch = "[{\"op\":\"remove\",\"path\":\"/missing\"}]";
+    for break_it in [
+        |document: &mut Document, _: &str| document.checkpoint(Seq(10), 1),
+        |document: &mut Document, patch: &str| {
+            document.change((Seq(11), Chain(0)), None, Kind::Patch, patch)
+        },
+        |document: &mut Document, _: &str| {
+            document.change((Seq(11), Chain(0)), None, Kind::Patch, "no patch")
+        },
+    ] {
+        let mut document = following("{\"a\":1}");
+        publish(&mut document, 1, "{\"own\":true}");
+        assert_eq!(document.checkpoint(Seq(9), 1), Step::Old);
+        assert_eq!(
+            document.checkpoint(Seq(10), document.confirmed().hash48()),
+            Step::Agreed
+        );
+        assert_eq!(break_it(&mut document, patch), Step::Diverged);
+        assert_eq!(document.from(), From::Live);
+        assert_eq!(entry(&mut document, 11, None, "{}"), Step::Old);
+        assert_eq!(
+            shown(&mut document),
+            "{\"a\":1,\"own\":true}",
+            "the last value meanwhile"
+        );
+        document.begin(&start(1, 11), false);
+        assert_eq!(
+            document.snapshot(Seq(10), Chain(0), RowNo(0), "{\"a\":2}"),
+            Step::Changed
+        );
+        assert_eq!(shown(&mut document), "{\"a\":2,\"own\":true}");
+    }
+}
+
+#[test]
+fn d7_what_has_changed_since_the_last_look_is_told_by_place() {
+    let mut document = following("{\"a\":{\"x\":1,\"y\":[1,2]},\"b\":{\"z\":1}}");
+    let at = |text: &str| Pointer::parse(text.into()).unwrap();
+    document.look();
+    entry(&mut document, 11, None, "{\"a\":{\"x\":2}}");
+    publish(&mut document, 1, "{\"c\":1}");
+    for (pointer, has_changed) in [
+        ("", true),
+        ("/a", true),
+        ("/a/x", true),
+        ("/a/y", false),
+        ("/a/y/0", false),
+        ("/b", false),
+        ("/c", true),
+        ("/d", false),
+    ] {
+        assert_eq!(document.has_changed(&at(pointer)), has_changed, "{pointer}");
+    }
+    document.look();
+    assert!(!document.has_changed(&at("")) && !document.has_changed(&at("/c")));
+    document.dead(RowNo(1));
+    assert!(document.has_changed(&at("/c")) && !document.has_changed(&at("/a")));
+    // Back to what it was is no change.
+    document.look();
+    entry(&mut document, 12, None, "{\"b\":{\"z\":2}}");
+    entry(&mut document, 13, None, "{\"b\":{\"z\":1.0}}");
+    assert!(!document.has_changed(&at("/b")));
+}
