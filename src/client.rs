@@ -308,10 +308,14 @@ impl Client {
             .subscriptions
             .receive(connection, no, run, &mut self.metrics, effects);
         if is_hole {
-            let mut records = String::new();
-            self.subscriptions.ask_one(no, &mut records);
-            self.send_greeted(&records, effects);
+            self.repair(no, effects);
         }
+    }
+
+    fn repair(&mut self, no: TopicNo, effects: &mut Vec<Effect>) {
+        let mut records = String::new();
+        self.subscriptions.ask_one(no, &mut records);
+        self.send_greeted(&records, effects);
     }
 
     fn record(
@@ -362,8 +366,13 @@ impl Client {
     ) {
         match record {
             ToClient::Subscribed(start) => {
-                self.subscriptions
-                    .begin(connection, &start, None, &mut self.metrics, effects);
+                let metrics = &mut self.metrics;
+                let must_ask = self
+                    .subscriptions
+                    .begin(connection, &start, None, metrics, effects);
+                if must_ask {
+                    self.repair(start.no, effects);
+                }
             }
             ToClient::ResumeFailed { reason, start } => {
                 let metrics = &mut self.metrics;

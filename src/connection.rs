@@ -195,7 +195,9 @@ impl Connection {
             } => {
                 let ends = successor.as_ref().map(Link::deadline);
                 let look = next_look.filter(|_| successor.is_none());
-                let now = self.is_outdated.then_some(Time(0));
+                // A stream is renewed once the one under way has come and gone; until then there is nothing to do.
+                let can_renew = successor.is_none() || link.transport == Transport::LongPoll;
+                let now = (self.is_outdated && can_renew).then_some(Time(0));
                 [ends, look, now, self.negotiation.pace.deadline()]
                     .into_iter()
                     .flatten()
@@ -324,6 +326,8 @@ impl Connection {
             _ => false,
         };
         self.attempt = 0;
+        // A socket has heard of every change since its hello; elsewhere the change may be younger than the request.
+        self.is_outdated &= !live.transport.is_duplex();
         let next_look = self
             .negotiation
             .connected(turn.now, live.transport, is_move);

@@ -37,9 +37,10 @@ enum Refusal {
 enum Stream {
     /// The hub has never answered.
     AwaitingAnswer,
-    /// It has: on `connection`, with replay up to `head`. On any later connection the answer is still to come.
+    /// It has: on `connection`, with replay up to `head`. On any later connection the answer is still to come, and where
+    /// there is no connection it is on all.
     Begun {
-        connection: ConnectionId,
+        connection: Option<ConnectionId>,
         head: Seq,
         is_repairing: bool,
         sequencer: Sequencer,
@@ -187,7 +188,7 @@ impl Subscriptions {
         is_any
     }
 
-    /// The hub's answer to a sub, or its word that a running stream has a gap.
+    /// The hub's answer to a sub, or its word that a running stream has a gap. True if it must be asked again.
     pub(crate) fn begin(
         &mut self,
         connection: ConnectionId,
@@ -195,15 +196,30 @@ impl Subscriptions {
         failure: Option<ResumeFailure>,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
-    ) {
+    ) -> bool {
         let Some(subscription) = self.find(start.no) else {
-            return;
+            return false;
         };
         subscription.refusal = None;
-        if failure.is_none() && subscription.goes_on(connection, start) {
-            return;
+        // Of the same log, older than what we have meanwhile: nothing of what it names is missing.
+        let is_same_log = failure
+            .is_none_or(|why| matches!(why, ResumeFailure::Expired | ResumeFailure::Trimmed));
+        if is_same_log && subscription.goes_on(connection, start) {
+            return false;
         }
         subscription.discard_held(effects);
+        if failure.is_none()
+            && let Stream::Begun {
+                connection,
+                sequencer,
+                ..
+            } = &mut subscription.stream
+            && sequencer.cursor() != start.after
+        {
+            // Asked before another connection had brought a cursor: what lies between would be missing without a word.
+            *connection = None;
+            return true;
+        }
         if let Some(reason) = failure {
             metrics.resumes_failed += 1;
             subscription.tell_gaps(start, reason, metrics, effects);
@@ -213,11 +229,12 @@ impl Subscriptions {
             epoch: start.after.epoch,
         });
         subscription.stream = Stream::Begun {
-            connection,
+            connection: Some(connection),
             head: start.head,
             is_repairing: false,
             sequencer: Sequencer::new(start.after),
         };
+        false
     }
 
     /// A run arrived. True if something before it is missing and must be asked for.
@@ -241,7 +258,7 @@ impl Subscriptions {
         else {
             return false;
         };
-        if *expected != connection {
+        if *expected != Some(connection) {
             return false;
         }
         let must_repair = match sequencer.accept(run) {
@@ -313,7 +330,7 @@ impl Subscription {
         let ours = sequencer.cursor();
         let goes_on = ours.epoch == start.after.epoch && start.after.seq < ours.seq;
         if goes_on {
-            *connection = by;
+            *connection = Some(by);
             *head = start.head;
             *is_repairing = false;
         }

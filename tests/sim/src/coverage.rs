@@ -1,0 +1,90 @@
+//! What a run has met: faults that were injected and states that were reached. A fault that never fires proves nothing.
+
+use std::collections::BTreeMap;
+
+/// Everything that a run of many seeds must meet at least once.
+pub const WANTED: &[&str] = &[
+    "fault: connection refused",
+    "fault: connection black-holed",
+    "fault: handshake stripped",
+    "fault: handshake 5xx",
+    "fault: HTTP 503 with Retry-After",
+    "fault: HTTP 200 from a captive portal",
+    "fault: stream buffered",
+    "fault: reset",
+    "fault: half-open",
+    "fault: one-way up",
+    "fault: one-way down",
+    "fault: slow line",
+    "fault: frame truncated",
+    "fault: frame corrupted",
+    "fault: frame duplicated",
+    "fault: frame reordered",
+    "fault: publication duplicated",
+    "fault: machine slept",
+    "fault: clock set back",
+    "fault: timers throttled",
+    "fault: page frozen",
+    "fault: page suspended",
+    "fault: page killed",
+    "fault: hub crashed",
+    "fault: hub stopped",
+    "fault: network told offline",
+    "state: connected over websocket",
+    "state: connected over eventsource",
+    "state: connected over longpoll",
+    "state: moved to another transport",
+    "state: waiting",
+    "state: offline",
+    "state: hole held",
+    "state: held run discarded",
+    "state: duplicate dropped",
+    "state: gap trimmed",
+    "state: gap expired",
+    "state: gap of a new epoch",
+    "state: acked",
+    "state: acked as duplicate",
+    "state: publication sent again",
+    "state: publication expired",
+    "state: publication replaced",
+    "state: missed heartbeat",
+    "state: two downlinks at once",
+    "state: no place for what is held",
+];
+
+/// How often each was met.
+#[derive(Clone, Debug, Default)]
+pub struct Coverage(BTreeMap<&'static str, u64>);
+
+impl Coverage {
+    /// Counts one.
+    pub fn met(&mut self, what: &'static str) {
+        self.add(what, 1);
+    }
+
+    /// Counts several.
+    pub fn add(&mut self, what: &'static str, times: u64) {
+        if times > 0 {
+            *self.0.entry(what).or_default() += times;
+        }
+    }
+
+    /// Adds what another run has met.
+    pub fn join(&mut self, other: &Self) {
+        for (what, times) in &other.0 {
+            self.add(what, *times);
+        }
+    }
+
+    /// All that was met, by name.
+    pub fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.0.iter().map(|(what, times)| (*what, *times))
+    }
+
+    /// What should have been met and was not.
+    #[must_use]
+    pub fn missing(&self) -> Vec<&'static str> {
+        let has = |what: &&&str| !self.0.contains_key(**what);
+        WANTED.iter().filter(has).copied().collect()
+    }
+}

@@ -1,0 +1,17 @@
+//! Whole histories in virtual time: the real client core, the real hub core, and between them a network that does what
+//! networks do. One seed is one history.
+//!
+//! `mix` draws what goes wrong and how often, `world` moves the time, `line` is the network, `page` a browser page with a
+//! client in it, `server` the hub behind its sockets. `oracle` watches and knows what must hold; `coverage` counts what a
+//! run of many seeds has met. Nothing here reads a clock or a generator of its own.
+
+pub mod coverage;
+pub mod line;
+pub mod mix;
+pub mod oracle;
+pub mod page;
+pub mod server;
+pub mod world;
+
+pub use coverage::Coverage;
+pub use world::{Outcome, run};

@@ -1,0 +1,200 @@
+//! What one seed's history is made of: swarm testing, each seed its own mix of faults, sizes and limits.
+//!
+//! Source of the idea: Groce et al., "Swarm Testing", 2012: leaving most faults out lets the rest go deep.
+
+use longhaul_hub::core::Limits;
+
+/// How likely each fault is, and how much there is of everything.
+#[derive(Clone, Debug)]
+pub struct Mix {
+    /// Pages with a client each.
+    pub pages: usize,
+    /// Topics.
+    pub topics: usize,
+    /// How long things go wrong, ms.
+    pub stormy_ms: u64,
+    /// One way through the network, ms, and how much it varies.
+    pub latency_ms: u64,
+    /// See `latency_ms`.
+    pub jitter_ms: u64,
+    /// Between two actions of a page, ms, on average.
+    pub action_ms: u64,
+    /// Between two strokes of fate, ms, on average.
+    pub stroke_ms: u64,
+    /// Subscriptions that nobody waits for, per mille.
+    pub passive: u32,
+    /// How often there is no place for what is held over HTTP, per mille.
+    pub crowded: u32,
+    /// The hub's limits.
+    pub limits: Limits,
+    /// In per mille of what each can happen to: an opening, a frame.
+    pub opening: Opening,
+    /// See `opening`.
+    pub frame: Frame,
+    /// Weights of the strokes.
+    pub strokes: Vec<(Stroke, u32)>,
+}
+
+/// What can happen to an opening, per mille.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opening {
+    /// Nobody listens.
+    pub refused: u32,
+    /// Nothing comes back.
+    pub black_holed: u32,
+    /// A socket opens without our subprotocol.
+    pub stripped: u32,
+    /// A proxy says 502.
+    pub bad_gateway: u32,
+    /// Someone says 503 and Retry-After.
+    pub busy: u32,
+    /// A captive portal says 200 and HTML.
+    pub portal: u32,
+    /// A proxy buffers the stream.
+    pub buffered: u32,
+    /// The answer comes a second or more late.
+    pub slow: u32,
+}
+
+/// What can happen to a frame, per mille.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Frame {
+    /// It ends early, and the connection with it.
+    pub truncated: u32,
+    /// A record in it is replaced by what is none.
+    pub corrupted: u32,
+    /// It comes twice.
+    pub duplicated: u32,
+    /// It is overtaken.
+    pub reordered: u32,
+}
+
+/// What fate does now and then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stroke {
+    /// A connection is reset.
+    Reset,
+    /// All connections of a page are.
+    ResetPage,
+    /// A page's connections carry nothing any more.
+    HalfOpen,
+    /// Nothing of a page's connections goes up any more.
+    OneWayUp,
+    /// Nothing comes down.
+    OneWayDown,
+    /// A page's line is slow for a while.
+    Slow,
+    /// The machine sleeps.
+    Sleep,
+    /// The wall clock is set back.
+    ClockBack,
+    /// A page's timers run once a second, or once a minute.
+    Throttle,
+    /// A page stands still.
+    Freeze,
+    /// A page goes into the back-forward cache and comes back.
+    Suspend,
+    /// A page is gone without a word, and another one opens.
+    Kill,
+    /// The hub's process dies and comes back, with nothing.
+    Crash,
+    /// The hub is stopped and started.
+    Restart,
+    /// The browser says offline, then online.
+    Offline,
+}
+
+const STROKES: [Stroke; 15] = [
+    Stroke::Reset,
+    Stroke::ResetPage,
+    Stroke::HalfOpen,
+    Stroke::OneWayUp,
+    Stroke::OneWayDown,
+    Stroke::Slow,
+    Stroke::Sleep,
+    Stroke::ClockBack,
+    Stroke::Throttle,
+    Stroke::Freeze,
+    Stroke::Suspend,
+    Stroke::Kill,
+    Stroke::Crash,
+    Stroke::Restart,
+    Stroke::Offline,
+];
+
+impl Mix {
+    /// The mix of a seed.
+    #[must_use]
+    pub fn draw(rng: &mut fastrand::Rng) -> Self {
+        let often = |rng: &mut fastrand::Rng, most: u32| {
+            if rng.u8(0..3) == 0 {
+                rng.u32(1..=most)
+            } else {
+                0
+            }
+        };
+        let limits = Limits {
+            retain_entries: pick(rng, &[300, 1_000]),
+            retain_ms: pick(rng, &[2_000, 20_000, 300_000]),
+            // So that a frame is full soon, and a window, too.
+            frame_bytes_aim: pick(rng, &[200, 2_000, 65_536]),
+            lag_bytes: pick(rng, &[0, 2_000, 16 << 20]),
+            lag_ms: pick(rng, &[0, 1_000, 30_000]),
+            hold_ms: pick(rng, &[1_000, 25_000]),
+            ..Limits::default()
+        };
+        let strokes = STROKES.into_iter().filter_map(|stroke| {
+            let weight = often(rng, 10);
+            (weight > 0).then_some((stroke, weight))
+        });
+        Self {
+            strokes: strokes.collect(),
+            pages: rng.usize(1..=4),
+            topics: rng.usize(1..=4),
+            stormy_ms: rng.u64(10_000..=90_000),
+            latency_ms: pick(rng, &[1, 20, 150]),
+            jitter_ms: pick(rng, &[0, 10, 300]),
+            action_ms: pick(rng, &[100, 500, 3_000]),
+            stroke_ms: pick(rng, &[500, 3_000, 15_000]),
+            passive: pick(rng, &[0, 0, 300, 1_000]),
+            crowded: often(rng, 1_000),
+            limits,
+            opening: Opening {
+                refused: often(rng, 300),
+                black_holed: often(rng, 300),
+                stripped: often(rng, 500),
+                bad_gateway: often(rng, 300),
+                busy: often(rng, 300),
+                portal: often(rng, 300),
+                buffered: often(rng, 900),
+                slow: often(rng, 300),
+            },
+            frame: Frame {
+                truncated: often(rng, 20),
+                corrupted: often(rng, 20),
+                duplicated: often(rng, 100),
+                reordered: often(rng, 100),
+            },
+        }
+    }
+
+    /// The next stroke, by weight.
+    pub fn stroke(&self, rng: &mut fastrand::Rng) -> Option<Stroke> {
+        let all: u32 = self.strokes.iter().map(|(_, weight)| weight).sum();
+        let mut at = rng.u32(0..all.max(1));
+        for (stroke, weight) in &self.strokes {
+            if at < *weight {
+                return Some(*stroke);
+            }
+            at -= weight;
+        }
+        None
+    }
+}
+
+fn pick<T: Copy>(rng: &mut fastrand::Rng, of: &[T]) -> T
+where
+    T: Default,
+{
+    of.get(rng.usize(..of.len())).copied().unwrap_or_default()
+}

@@ -1,0 +1,356 @@
+//! What must hold over a history, whatever happens (the invariants of docs/architecture.md).
+//!
+//! Sees what the hub has appended, what pages were given, and what became of each publication. Panics at the first thing
+//! that must not be, with the numbers: a panic is this program's way of saying that it has found something.
+
+use std::collections::{BTreeMap, HashMap};
+
+use longhaul::Outcome;
+use longhaul::frame::ResumeFailure;
+use longhaul::ids::{Epoch, From, RowNo, Seq, TopicNo};
+
+/// One page of one incarnation.
+pub type PageId = u32;
+
+/// An entry that the hub has appended.
+#[derive(Clone, Debug)]
+struct Entry {
+    payload: String,
+    id: Option<String>,
+}
+
+/// What a subscription is owed next.
+#[derive(Clone, Debug)]
+enum Owed {
+    /// Nothing has come yet.
+    First { from: From },
+    /// This one.
+    Next { epoch: Epoch, seq: Seq },
+    /// The log is another one, and the page was told; it begins where it says.
+    NewEpoch { epoch: Option<Epoch>, seq: Seq },
+}
+
+#[derive(Clone, Debug)]
+struct Subscription {
+    topic: String,
+    owed: Owed,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    topic: String,
+    payload: String,
+    outcome: Option<Outcome>,
+}
+
+/// What the oracle knows.
+#[derive(Debug, Default)]
+pub struct Oracle {
+    logs: HashMap<(String, Epoch), Vec<Entry>>,
+    heads: HashMap<String, (Epoch, Seq)>,
+    /// How often an id stands in one log.
+    ids: HashMap<(Epoch, String), u32>,
+    /// The last n of a producer in one log.
+    last_n: HashMap<(Epoch, String), u64>,
+    subscriptions: BTreeMap<(PageId, TopicNo), Subscription>,
+    rows: BTreeMap<(PageId, RowNo), Row>,
+    producers: BTreeMap<PageId, String>,
+    /// What the hub had of each epoch when it died: acks of before stay true.
+    pub delivered: u64,
+}
+
+impl Oracle {
+    /// The hub has appended this.
+    ///
+    /// # Panics
+    /// If it has an id twice, or a producer's rows out of order.
+    pub fn appended(
+        &mut self,
+        topic: &str,
+        epoch: Epoch,
+        seq: Seq,
+        payload: &str,
+        id: Option<&str>,
+    ) {
+        let log = self.logs.entry((topic.to_owned(), epoch)).or_default();
+        assert_eq!(
+            log.len() as u64 + 1,
+            seq.0,
+            "I16: a hole in the log of {topic}"
+        );
+        log.push(Entry {
+            payload: payload.to_owned(),
+            id: id.map(str::to_owned),
+        });
+        self.heads.insert(topic.to_owned(), (epoch, seq));
+        let Some(id) = id else { return };
+        let times = self.ids.entry((epoch, id.to_owned())).or_default();
+        *times += 1;
+        assert_eq!(*times, 1, "I4: {id} was appended twice to {topic}");
+        if let Some((producer, n)) = id
+            .rsplit_once(':')
+            .and_then(|(p, n)| Some((p, n.parse().ok()?)))
+        {
+            let last = self.last_n.entry((epoch, producer.to_owned())).or_insert(0);
+            assert!(*last < n, "I8: {id} after {last} in {topic}");
+            *last = n;
+        }
+    }
+
+    /// The hub's topics are new ones from now on.
+    pub fn hub_forgot(&mut self) {
+        self.heads.clear();
+    }
+
+    /// A page has a client with this outbox.
+    pub fn page(&mut self, page: PageId, producer: &str) {
+        self.producers.insert(page, producer.to_owned());
+    }
+
+    /// A page is gone: what it waited for is nobody's any more.
+    pub fn page_gone(&mut self, page: PageId) {
+        self.subscriptions.retain(|(of, _), _| *of != page);
+    }
+
+    /// A page subscribes.
+    pub fn subscribed(&mut self, page: PageId, no: TopicNo, topic: &str, from: From) {
+        let topic = topic.to_owned();
+        let owed = Owed::First { from };
+        self.subscriptions
+            .insert((page, no), Subscription { topic, owed });
+    }
+
+    /// A page stops.
+    pub fn unsubscribed(&mut self, page: PageId, no: TopicNo) {
+        self.subscriptions.remove(&(page, no));
+    }
+
+    /// A page was told which log its messages are of.
+    ///
+    /// # Panics
+    /// If that is another one than before and it was not told of the change first (I14).
+    pub fn streaming(&mut self, page: PageId, no: TopicNo, epoch: Epoch) {
+        let Some(subscription) = self.subscriptions.get_mut(&(page, no)) else {
+            return;
+        };
+        match &mut subscription.owed {
+            Owed::First { .. } => {}
+            Owed::Next { epoch: before, .. } => {
+                assert_eq!(*before, epoch, "I14: a new epoch came without a word");
+            }
+            Owed::NewEpoch { epoch: told, seq } => {
+                assert!(
+                    told.is_none_or(|told| told == epoch),
+                    "I14: another epoch than told"
+                );
+                subscription.owed = Owed::Next { epoch, seq: *seq };
+            }
+        }
+    }
+
+    /// A page was told what it cannot have.
+    ///
+    /// # Panics
+    /// If the range is not exactly what it was owed.
+    pub fn gap(
+        &mut self,
+        page: PageId,
+        no: TopicNo,
+        epoch: Epoch,
+        first: Seq,
+        last: Option<Seq>,
+        reason: ResumeFailure,
+    ) {
+        let Some(subscription) = self.subscriptions.get_mut(&(page, no)) else {
+            return;
+        };
+        let after = last.map_or(Seq(1), Seq::next);
+        subscription.owed = match (&subscription.owed, last) {
+            (Owed::First { from }, _) => {
+                if let From::Seq(seq) = from {
+                    assert_eq!(*seq, first, "I12: the gap is not where it was asked");
+                }
+                match last {
+                    Some(_) => Owed::Next { epoch, seq: after },
+                    None => Owed::First { from: From::Start },
+                }
+            }
+            (Owed::Next { epoch: ours, seq }, _) => {
+                assert_eq!(
+                    (*ours, *seq),
+                    (epoch, first),
+                    "I12: a gap ({reason:?}) elsewhere than owed"
+                );
+                match last {
+                    Some(last) => {
+                        assert!(last >= first, "I12: an empty gap");
+                        Owed::Next { epoch, seq: after }
+                    }
+                    None => Owed::NewEpoch {
+                        epoch: None,
+                        seq: Seq(1),
+                    },
+                }
+            }
+            (Owed::NewEpoch { epoch: None, .. }, Some(_)) => {
+                assert_eq!(first, Seq(1), "I12: a new log's gap begins at 1");
+                Owed::NewEpoch {
+                    epoch: Some(epoch),
+                    seq: after,
+                }
+            }
+            (owed @ Owed::NewEpoch { .. }, _) => panic!("I12: a gap too many: {owed:?}"),
+        };
+    }
+
+    /// A page was given a message.
+    ///
+    /// # Panics
+    /// If it is not the one that it was owed, or not what the hub had appended (I12, I16).
+    pub fn delivered(&mut self, page: PageId, no: TopicNo, epoch: Epoch, seq: Seq, payload: &str) {
+        let Some(subscription) = self.subscriptions.get_mut(&(page, no)) else {
+            return;
+        };
+        let topic = subscription.topic.clone();
+        match &subscription.owed {
+            Owed::First {
+                from: From::Seq(first),
+            } => {
+                assert_eq!(
+                    seq, *first,
+                    "I12: {topic} does not begin where it was asked"
+                );
+            }
+            Owed::First { .. } => {}
+            Owed::Next {
+                epoch: ours,
+                seq: owed,
+            } => {
+                assert_eq!(
+                    (epoch, seq),
+                    (*ours, *owed),
+                    "I12: page {page} has {topic} out of order"
+                );
+            }
+            Owed::NewEpoch { .. } => panic!("I14: {topic} {} before its epoch was told", seq.0),
+        }
+        subscription.owed = Owed::Next {
+            epoch,
+            seq: seq.next(),
+        };
+        let log = self.logs.get(&(topic.clone(), epoch));
+        let at = usize::try_from(seq.0 - 1).unwrap_or(usize::MAX);
+        let entry = log.and_then(|log| log.get(at));
+        assert_eq!(
+            entry.map(|entry| entry.payload.as_str()),
+            Some(payload),
+            "I16: {topic} {} is not what the hub has",
+            seq.0
+        );
+        self.delivered += 1;
+    }
+
+    /// A page's publication has a row.
+    pub fn queued(&mut self, page: PageId, row: RowNo, topic: &str, payload: &str) {
+        let row_before = self.rows.insert(
+            (page, row),
+            Row {
+                topic: topic.to_owned(),
+                payload: payload.to_owned(),
+                outcome: None,
+            },
+        );
+        assert!(
+            row_before.is_none_or(|before| before.outcome.is_none()),
+            "I3: a settled row was replaced"
+        );
+    }
+
+    /// A row has its outcome.
+    ///
+    /// # Panics
+    /// If it has one already, or was said to stand where it does not.
+    pub fn settled(&mut self, page: PageId, n: RowNo, outcome: Outcome) {
+        let producer = self.producers.get(&page).cloned().unwrap_or_default();
+        let row = self.rows.get_mut(&(page, n));
+        let Some(row) = row else {
+            panic!("I3: row {} was never queued", n.0)
+        };
+        assert!(row.outcome.is_none(), "I3: row {} has two outcomes", n.0);
+        if let Outcome::Acked { epoch, seq, .. } = &outcome {
+            let log = self.logs.get(&(row.topic.clone(), *epoch));
+            let at = usize::try_from(seq.0 - 1).unwrap_or(usize::MAX);
+            let entry = log.and_then(|log| log.get(at));
+            let id = entry.and_then(|entry| entry.id.as_deref());
+            let wanted = format!("{producer}:{}", n.0);
+            assert_eq!(
+                id,
+                Some(wanted.as_str()),
+                "I6: acked where another one stands"
+            );
+            let payload = entry.map(|entry| entry.payload.as_str());
+            assert_eq!(
+                payload,
+                Some(row.payload.as_str()),
+                "I2: acked with another body"
+            );
+        }
+        row.outcome = Some(outcome);
+    }
+
+    /// Whether every page has all that it is owed.
+    #[must_use]
+    pub fn is_caught_up(&self) -> bool {
+        self.subscriptions.values().all(|subscription| {
+            let head = self.heads.get(&subscription.topic);
+            match (&subscription.owed, head) {
+                (Owed::First { .. }, _) | (_, None) => true,
+                (Owed::Next { epoch, seq }, Some((ours, head))) => {
+                    (epoch, *seq) == (ours, head.next())
+                }
+                (Owed::NewEpoch { .. }, _) => false,
+            }
+        })
+    }
+
+    /// The end: all pages are connected and quiet.
+    ///
+    /// # Panics
+    /// If a page has not all that it is owed, or a publication has no fate, or two.
+    pub fn check_end(&self, live: &[PageId]) {
+        for ((page, no), subscription) in &self.subscriptions {
+            let Some((epoch, head)) = self.heads.get(&subscription.topic) else {
+                continue;
+            };
+            match &subscription.owed {
+                Owed::First { .. } => {}
+                Owed::Next { epoch: ours, seq } => assert_eq!(
+                    (*ours, *seq),
+                    (*epoch, head.next()),
+                    "liveness: page {page} ({}) is behind in {}",
+                    no.0,
+                    subscription.topic
+                ),
+                Owed::NewEpoch { .. } => panic!("liveness: page {page} awaits an epoch"),
+            }
+        }
+        for ((page, n), row) in &self.rows {
+            let is_live = live.contains(page);
+            assert!(
+                !is_live || row.outcome.is_some(),
+                "I16: row {} of page {page} has no outcome",
+                n.0
+            );
+            if let Some(Outcome::Dead { code, .. }) = &row.outcome {
+                assert_eq!(code, "expired", "I16: row {} of page {page} is dead", n.0);
+                let id = format!(
+                    "{}:{}",
+                    self.producers.get(page).cloned().unwrap_or_default(),
+                    n.0
+                );
+                let is_there = self.ids.keys().any(|(_, appended)| *appended == id);
+                assert!(!is_there, "I16: {id} is a dead letter and took effect");
+            }
+        }
+    }
+}

@@ -1,0 +1,508 @@
+//! A browser page with a client in it: what src/web and js/src do around the core, without a browser.
+//!
+//! Keeps payloads, holds runs, gathers what one turn sends into one frame, posts one frame at a time. Says what to do with
+//! the network in plain data.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use longhaul::frame::{Body, Messages, ToClient, records};
+use longhaul::ids::{ConnectionId, Epoch, From, RowNo, Seq, TopicNo};
+use longhaul::{Client, Effect, Event, NewPublication, Outcome, Run, Status, Time, Transport};
+use serde_json::value::RawValue;
+
+use crate::coverage::Coverage;
+use crate::oracle::{Oracle, PageId};
+
+/// What a page wants of the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Do {
+    /// Open a transport.
+    Open {
+        /// What the client calls it.
+        connection: ConnectionId,
+        /// Which.
+        transport: Transport,
+        /// What the first request says.
+        records: String,
+    },
+    /// A poll in place of the one before.
+    Poll {
+        /// Which.
+        connection: ConnectionId,
+        /// What it says.
+        records: String,
+    },
+    /// A frame up a socket.
+    Frame {
+        /// Which.
+        connection: ConnectionId,
+        /// The frame.
+        frame: String,
+    },
+    /// A post of publications.
+    Post {
+        /// Beside which connection.
+        connection: ConnectionId,
+        /// The frame.
+        frame: String,
+    },
+    /// Give up the posts of a connection.
+    AbandonPosts {
+        /// Which.
+        connection: ConnectionId,
+    },
+    /// A place among the connections that all tabs share.
+    Place {
+        /// Wanted, or given back.
+        is_wanted: bool,
+    },
+    /// Forget a connection.
+    Abandon {
+        /// Which.
+        connection: ConnectionId,
+    },
+}
+
+/// Who watches.
+pub struct Watch<'a> {
+    /// What must hold.
+    pub oracle: &'a mut Oracle,
+    /// What was met.
+    pub coverage: &'a mut Coverage,
+}
+
+struct Held {
+    epoch_of: TopicNo,
+    first: Seq,
+    payloads: Vec<String>,
+}
+
+/// See the module.
+pub struct Page {
+    /// Its number in this history.
+    pub id: PageId,
+    /// Its client.
+    pub client: Client,
+    /// Not before this does anything happen in it.
+    pub frozen_until: u64,
+    /// Its timers fire at multiples of this, ms; 0: exactly.
+    pub timers_ms: u64,
+    /// Its line takes so much longer for a byte, µs.
+    pub slow_us: u64,
+    /// Subscriptions.
+    pub subscriptions: BTreeMap<TopicNo, String>,
+    sockets: HashMap<ConnectionId, bool>,
+    posts: HashMap<ConnectionId, VecDeque<String>>,
+    is_posting: HashMap<ConnectionId, bool>,
+    payloads: HashMap<RowNo, String>,
+    asked: Option<(String, String)>,
+    runs: HashMap<u32, Held>,
+    epochs: HashMap<TopicNo, Epoch>,
+    /// The last run that the core wants to keep.
+    kept: Option<u32>,
+    last_run: u32,
+    last_no: u32,
+    transport: Option<Transport>,
+}
+
+impl Page {
+    /// A page whose client has not started.
+    #[must_use]
+    pub fn new(id: PageId, client: Client) -> Self {
+        Self {
+            id,
+            client,
+            frozen_until: 0,
+            timers_ms: 0,
+            slow_us: 0,
+            subscriptions: BTreeMap::new(),
+            sockets: HashMap::new(),
+            posts: HashMap::new(),
+            is_posting: HashMap::new(),
+            payloads: HashMap::new(),
+            asked: None,
+            runs: HashMap::new(),
+            epochs: HashMap::new(),
+            kept: None,
+            last_run: 0,
+            last_no: 0,
+            transport: None,
+        }
+    }
+
+    /// When its client wants to be called, as its timers allow.
+    #[must_use]
+    pub fn deadline(&self) -> Option<u64> {
+        let at = self.client.deadline()?.0;
+        let at = if self.timers_ms > 0 {
+            at.div_ceil(self.timers_ms).saturating_mul(self.timers_ms)
+        } else {
+            at
+        };
+        Some(at.max(self.frozen_until))
+    }
+
+    /// Hands an event to the client, and says what it wants.
+    pub fn handle(&mut self, now: u64, event: Event<'_>, watch: &mut Watch<'_>) -> Vec<Do> {
+        let mut effects = Vec::new();
+        self.client.handle(Time(now), event, &mut effects);
+        let mut frames: Vec<(ConnectionId, String)> = Vec::new();
+        let mut wants = Vec::new();
+        for effect in effects {
+            self.perform(effect, &mut frames, &mut wants, watch);
+        }
+        for (connection, frame) in frames {
+            if self.sockets.get(&connection) == Some(&true) {
+                wants.push(Do::Frame { connection, frame });
+            } else {
+                let hello = self.client.hello();
+                let frame = format!("{hello}\n{frame}");
+                self.posts.entry(connection).or_default().push_back(frame);
+                wants.extend(self.next_post(connection));
+            }
+        }
+        wants
+    }
+
+    fn perform(
+        &mut self,
+        effect: Effect,
+        frames: &mut Vec<(ConnectionId, String)>,
+        wants: &mut Vec<Do>,
+        watch: &mut Watch<'_>,
+    ) {
+        let mut send = |connection: ConnectionId, records: &str| match frames
+            .iter_mut()
+            .find(|(of, _)| *of == connection)
+        {
+            Some((_, frame)) => {
+                frame.push('\n');
+                frame.push_str(records);
+            }
+            None => frames.push((connection, records.to_owned())),
+        };
+        match effect {
+            Effect::Open {
+                connection,
+                transport,
+                records,
+                ..
+            } => {
+                self.sockets
+                    .insert(connection, transport == Transport::WebSocket);
+                wants.push(Do::Open {
+                    connection,
+                    transport,
+                    records,
+                });
+            }
+            Effect::Poll {
+                connection,
+                records,
+            } => wants.push(Do::Poll {
+                connection,
+                records,
+            }),
+            Effect::Send {
+                connection,
+                records,
+            } => send(connection, &records),
+            Effect::SendPublication {
+                connection,
+                head,
+                row,
+            } => {
+                let payload = self.payloads.get(&row).map_or("", String::as_str);
+                send(connection, &format!("{head}{payload}"));
+            }
+            Effect::Abandon { connection, .. } => {
+                self.let_go(connection);
+                wants.push(Do::Abandon { connection });
+            }
+            Effect::AbandonPosts { connection } => {
+                self.posts.remove(&connection);
+                self.is_posting.remove(&connection);
+                wants.push(Do::AbandonPosts { connection });
+            }
+            Effect::Deliver { no, run, skip } => self.deliver(no, run, skip, watch),
+            Effect::Hold { run } => {
+                self.kept = Some(run);
+                watch.coverage.met("state: hole held");
+            }
+            Effect::Discard { run } => {
+                self.runs.remove(&run);
+                watch.coverage.met("state: held run discarded");
+            }
+            Effect::Gap {
+                no,
+                epoch,
+                first,
+                last,
+                reason,
+            } => {
+                watch.coverage.met(match (reason.as_str(), last) {
+                    (_, None) => "state: gap of a new epoch",
+                    ("expired", _) => "state: gap expired",
+                    _ => "state: gap trimmed",
+                });
+                watch.oracle.gap(self.id, no, epoch, first, last, reason);
+            }
+            Effect::Streaming { no, epoch } => {
+                self.epochs.insert(no, epoch);
+                watch.oracle.streaming(self.id, no, epoch);
+            }
+            Effect::Queued { row, .. } => {
+                if let Some((topic, payload)) = self.asked.take() {
+                    if self.payloads.insert(row, payload.clone()).is_some() {
+                        watch.coverage.met("state: publication replaced");
+                    }
+                    watch.oracle.queued(self.id, row, &topic, &payload);
+                }
+            }
+            Effect::Settled {
+                row,
+                attempts,
+                outcome,
+            } => {
+                if attempts > 1 {
+                    watch.coverage.met("state: publication sent again");
+                }
+                watch.coverage.met(match &outcome {
+                    Outcome::Acked {
+                        duplicate: true, ..
+                    } => "state: acked as duplicate",
+                    Outcome::Acked { .. } => "state: acked",
+                    Outcome::Dead { .. } => "state: publication expired",
+                });
+                self.payloads.remove(&row);
+                watch.oracle.settled(self.id, row, outcome);
+            }
+            Effect::Place { is_wanted } => wants.push(Do::Place { is_wanted }),
+            Effect::StatusChanged => self.show(watch),
+            Effect::Refused { .. }
+            | Effect::PublishRefused { .. }
+            | Effect::Remember { .. }
+            | Effect::AskToken { .. } => {}
+        }
+    }
+
+    fn show(&mut self, watch: &mut Watch<'_>) {
+        let met = match self.client.status() {
+            Status::Connected { transport, .. } => {
+                if self
+                    .transport
+                    .replace(transport)
+                    .is_some_and(|before| before != transport)
+                {
+                    watch.coverage.met("state: moved to another transport");
+                }
+                match transport {
+                    Transport::WebSocket => "state: connected over websocket",
+                    Transport::EventSource => "state: connected over eventsource",
+                    Transport::LongPoll => "state: connected over longpoll",
+                }
+            }
+            Status::Waiting { .. } => "state: waiting",
+            Status::Offline => "state: offline",
+            _ => return,
+        };
+        watch.coverage.met(met);
+    }
+
+    fn deliver(&mut self, no: TopicNo, run: u32, skip: u32, watch: &mut Watch<'_>) {
+        let Some(held) = self.runs.remove(&run) else {
+            panic!("the core delivers run {run}, which nobody keeps");
+        };
+        let epoch = self.epochs.get(&held.epoch_of).copied();
+        let Some(epoch) = epoch else {
+            panic!("messages before the stream began")
+        };
+        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
+        for (payload, seq) in held.payloads.iter().zip(held.first.0..).skip(skip) {
+            if self.subscriptions.contains_key(&no) {
+                watch
+                    .oracle
+                    .delivered(self.id, no, epoch, Seq(seq), payload);
+            }
+        }
+    }
+
+    /// A frame has come. What the client wants of it all.
+    pub fn receive(
+        &mut self,
+        now: u64,
+        connection: ConnectionId,
+        frame: &str,
+        watch: &mut Watch<'_>,
+    ) -> Vec<Do> {
+        let mut wants = Vec::new();
+        for text in records(frame) {
+            let is_messages = text.starts_with("m ") || text.starts_with("b ");
+            let read = is_messages.then(|| self.read(text));
+            let event = match read {
+                None => Event::Record { connection, text },
+                Some(Some((no, run))) => Event::Messages {
+                    connection,
+                    no,
+                    run,
+                },
+                Some(None) => Event::Garbage {
+                    connection,
+                    what: "a messages record that can't be read",
+                },
+            };
+            wants.extend(self.handle(now, event, watch));
+            if let Some(Some((_, run))) = read
+                && self.kept != Some(run.id)
+            {
+                self.runs.remove(&run.id);
+            }
+            if read == Some(None) {
+                break;
+            }
+        }
+        wants
+    }
+
+    fn read(&mut self, text: &str) -> Option<(TopicNo, Run)> {
+        let Ok(ToClient::Messages(Messages {
+            no,
+            first,
+            chain,
+            body,
+            ..
+        })) = ToClient::decode(text)
+        else {
+            return None;
+        };
+        let payloads: Vec<String> = match body {
+            Body::One { payload, .. } => {
+                let payload: &RawValue = serde_json::from_str(payload).ok()?;
+                vec![payload.get().to_owned()]
+            }
+            Body::Batch { count, array } => {
+                let array: Vec<&RawValue> = serde_json::from_str(array).ok()?;
+                let wanted = usize::try_from(count).ok()?.checked_mul(3)?;
+                if array.len() != wanted {
+                    return None;
+                }
+                array
+                    .iter()
+                    .step_by(3)
+                    .map(|payload| payload.get().to_owned())
+                    .collect()
+            }
+        };
+        self.last_run += 1;
+        let run = Run {
+            id: self.last_run,
+            first,
+            count: u32::try_from(payloads.len()).ok()?,
+            chain,
+            chars: u32::try_from(text.len()).ok()?,
+        };
+        self.runs.insert(
+            run.id,
+            Held {
+                epoch_of: no,
+                first,
+                payloads,
+            },
+        );
+        Some((no, run))
+    }
+
+    /// The user subscribes.
+    pub fn subscribe(
+        &mut self,
+        now: u64,
+        topic: &str,
+        from: From,
+        is_passive: bool,
+        watch: &mut Watch<'_>,
+    ) -> Vec<Do> {
+        self.last_no += 1;
+        let no = TopicNo(self.last_no);
+        self.subscriptions.insert(no, topic.to_owned());
+        watch.oracle.subscribed(self.id, no, topic, from);
+        let event = Event::Subscribe {
+            no,
+            topic,
+            from,
+            is_passive,
+        };
+        self.handle(now, event, watch)
+    }
+
+    /// The user stops a subscription.
+    pub fn unsubscribe(&mut self, now: u64, no: TopicNo, watch: &mut Watch<'_>) -> Vec<Do> {
+        self.subscriptions.remove(&no);
+        watch.oracle.unsubscribed(self.id, no);
+        self.handle(now, Event::Unsubscribe { no }, watch)
+    }
+
+    /// The user publishes.
+    pub fn publish(
+        &mut self,
+        now: u64,
+        (topic, payload): (&str, String),
+        ttl_ms: Option<u64>,
+        key: Option<&str>,
+        watch: &mut Watch<'_>,
+    ) -> Vec<Do> {
+        let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
+        self.asked = Some((topic.to_owned(), payload));
+        let new = NewPublication {
+            request: 0,
+            topic,
+            bytes,
+            ttl_ms,
+            key,
+        };
+        self.handle(now, Event::Publish(new), watch)
+    }
+
+    /// The answer to a post, or none: `floor_ms` is what was said instead.
+    pub fn posted(
+        &mut self,
+        now: u64,
+        connection: ConnectionId,
+        answer: Result<&str, u64>,
+        watch: &mut Watch<'_>,
+    ) -> Vec<Do> {
+        if self.is_posting.remove(&connection).is_none() {
+            return Vec::new();
+        }
+        let mut wants = match answer {
+            Ok(frame) => self.receive(now, connection, frame, watch),
+            Err(floor_ms) => {
+                self.posts.remove(&connection);
+                self.handle(
+                    now,
+                    Event::PostFailed {
+                        connection,
+                        floor_ms,
+                    },
+                    watch,
+                )
+            }
+        };
+        wants.extend(self.next_post(connection));
+        wants
+    }
+
+    fn next_post(&mut self, connection: ConnectionId) -> Option<Do> {
+        if self.is_posting.contains_key(&connection) {
+            return None;
+        }
+        let frame = self.posts.get_mut(&connection)?.pop_front()?;
+        self.is_posting.insert(connection, true);
+        Some(Do::Post { connection, frame })
+    }
+
+    /// A connection is no longer the browser's.
+    pub fn let_go(&mut self, connection: ConnectionId) {
+        self.posts.remove(&connection);
+        self.is_posting.remove(&connection);
+    }
+}

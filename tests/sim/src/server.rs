@@ -1,0 +1,274 @@
+//! The hub behind its sockets: what hub/src does around the core, without a runtime.
+//!
+//! Tells the oracle of every entry right when it is appended, before anyone else can hear of it.
+
+use std::collections::BTreeMap;
+
+use longhaul::Time;
+use longhaul::codes;
+use longhaul::frame::ToClient;
+use longhaul::ids::{Epoch, Seq};
+use longhaul_hub::core::{Close, ConnId, Effect, Event, Hub, Limits, Now, Refusal};
+
+use crate::line::{Down, Kind, Line, LineId};
+use crate::oracle::Oracle;
+
+/// What a refused post's Retry-After says, ms.
+const RETRY_AFTER_MS: u64 = 1_000;
+
+/// What the hub sends down a line.
+pub type Sent = (LineId, Down);
+
+/// See the module.
+pub struct Server {
+    hub: Option<Hub>,
+    limits: Limits,
+    rng: fastrand::Rng,
+    wall_ms: u64,
+    lines: BTreeMap<ConnId, LineId>,
+    heads: BTreeMap<String, (Epoch, Seq)>,
+    topics: Vec<String>,
+    last_conn: u64,
+    last_ticket: u64,
+    effects: Vec<Effect>,
+}
+
+impl Server {
+    /// A hub with nothing in it.
+    #[must_use]
+    pub fn new(limits: Limits, topics: Vec<String>, seed: u64) -> Self {
+        let mut server = Self {
+            hub: None,
+            limits,
+            rng: fastrand::Rng::with_seed(seed),
+            wall_ms: 1_763_779_200_000,
+            lines: BTreeMap::new(),
+            heads: BTreeMap::new(),
+            topics,
+            last_conn: 0,
+            last_ticket: 0,
+            effects: Vec::new(),
+        };
+        server.start();
+        server
+    }
+
+    /// Begins a process, with no memory of the one before.
+    pub fn start(&mut self) {
+        self.hub = Some(Hub::new(self.limits, self.rng.u64(..)));
+    }
+
+    /// The process is gone, and all its connections with it.
+    pub fn crash(&mut self, oracle: &mut Oracle) -> Vec<LineId> {
+        self.hub = None;
+        self.heads.clear();
+        oracle.hub_forgot();
+        std::mem::take(&mut self.lines).into_values().collect()
+    }
+
+    /// Whether there is one.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.hub.is_some()
+    }
+
+    /// When it wants to be ticked.
+    #[must_use]
+    pub fn deadline(&self) -> Option<u64> {
+        self.hub.as_ref()?.deadline().map(|time| time.0)
+    }
+
+    /// Both clocks.
+    fn at(&self, now: u64) -> Now {
+        Now {
+            time: Time(now),
+            wall_ms: self.wall_ms + now,
+        }
+    }
+
+    /// Hands an event to the hub. What it sends.
+    pub fn handle(&mut self, now: u64, event: Event<'_>, oracle: &mut Oracle) -> Vec<Sent> {
+        let at = self.at(now);
+        if let Some(hub) = &mut self.hub {
+            hub.handle(at, event, &mut self.effects);
+        }
+        self.settle(now, oracle)
+    }
+
+    /// A line has reached the hub.
+    pub fn open(
+        &mut self,
+        now: u64,
+        id: LineId,
+        line: &mut Line,
+        oracle: &mut Oracle,
+    ) -> Vec<Sent> {
+        let at = self.at(now);
+        self.last_conn += 1;
+        let conn = ConnId(self.last_conn);
+        let Some(hub) = &mut self.hub else {
+            return vec![(id, lost())];
+        };
+        let mut sent = Vec::new();
+        match &line.kind {
+            Kind::Socket => {
+                line.conn = Some(conn);
+                self.lines.insert(conn, id);
+                sent.push((id, Down::Opened));
+                hub.handle(at, Event::Opened(conn), &mut self.effects);
+            }
+            Kind::Session(text) => {
+                self.last_ticket += 1;
+                let ticket = format!("t{}", self.last_ticket);
+                sent.push((id, answer(hub.issue(at, &ticket, None, text))));
+            }
+            Kind::Stream(ticket) => {
+                sent.push((id, Down::Opened));
+                match hub.open_stream(at, conn, ticket, None, &mut self.effects) {
+                    Ok(()) => {
+                        line.conn = Some(conn);
+                        self.lines.insert(conn, id);
+                    }
+                    Err(Refusal { close, message }) => {
+                        sent.push((
+                            id,
+                            Down::Frame(close_record(close, &close.reason(&message))),
+                        ));
+                        sent.push((id, lost()));
+                    }
+                }
+            }
+            Kind::Poll(text) => match hub.open_poll(at, conn, text, &mut self.effects) {
+                Ok(()) => {
+                    line.conn = Some(conn);
+                    self.lines.insert(conn, id);
+                }
+                Err(refusal) => sent.push((id, answer(Err(refusal)))),
+            },
+            Kind::Post(text) => sent.push((id, answer(hub.post(at, text, &mut self.effects)))),
+        }
+        sent.extend(self.settle(now, oracle));
+        sent
+    }
+
+    /// A back end publishes.
+    pub fn publish(
+        &mut self,
+        now: u64,
+        (topic, payload): (&str, &str),
+        key: Option<&str>,
+        oracle: &mut Oracle,
+    ) -> Vec<Sent> {
+        let at = self.at(now);
+        if let Some(hub) = &mut self.hub {
+            let outcome = hub.publish(at, topic, key, payload, &mut self.effects);
+            assert!(
+                outcome.is_ok(),
+                "a back end's publication failed: {outcome:?}"
+            );
+        }
+        self.settle(now, oracle)
+    }
+
+    /// The next frame for a line that has room again.
+    pub fn take(&mut self, now: u64, conn: ConnId) -> Option<String> {
+        let at = self.at(now);
+        let bytes_max = self.limits.frame_bytes_aim;
+        self.hub.as_mut()?.take_frame(at, conn, bytes_max)
+    }
+
+    /// The answer of a poll, if it is due.
+    pub fn take_answer(&mut self, now: u64, conn: ConnId) -> Option<String> {
+        let at = self.at(now);
+        self.hub.as_mut()?.take_answer(at, conn)
+    }
+
+    /// The line of a connection is gone.
+    pub fn forget(&mut self, conn: ConnId) {
+        self.lines.remove(&conn);
+    }
+
+    fn settle(&mut self, now: u64, oracle: &mut Oracle) -> Vec<Sent> {
+        self.observe(now, oracle);
+        let mut sent = Vec::new();
+        for effect in std::mem::take(&mut self.effects) {
+            match effect {
+                Effect::Wake(conn) => {
+                    if let Some(id) = self.lines.get(&conn) {
+                        // An empty frame says: look what there is.
+                        sent.push((*id, Down::Frame(String::new())));
+                    }
+                }
+                Effect::Close {
+                    conn,
+                    close,
+                    reason,
+                } => {
+                    if let Some(id) = self.lines.remove(&conn) {
+                        sent.push((
+                            id,
+                            Down::End {
+                                code: close.number(),
+                                reason,
+                            },
+                        ));
+                    }
+                }
+            }
+        }
+        sent
+    }
+
+    /// Shows the oracle what has been appended since the last look.
+    fn observe(&mut self, now: u64, oracle: &mut Oracle) {
+        let at = self.at(now);
+        let Some(hub) = &mut self.hub else { return };
+        for topic in &self.topics {
+            let (epoch, head) = self.heads.get(topic).copied().unwrap_or_default();
+            let Ok(page) = hub.read(at, topic, head.next(), usize::MAX) else {
+                panic!("{topic} was trimmed before the oracle could read it");
+            };
+            assert!(
+                head.0 == 0 || page.epoch == epoch,
+                "{topic} has another epoch"
+            );
+            for (seq, entry) in &page.entries {
+                oracle.appended(topic, page.epoch, *seq, &entry.payload, entry.id.as_deref());
+                self.heads.insert(topic.clone(), (page.epoch, *seq));
+            }
+        }
+    }
+}
+
+/// As hub/src/posts.rs refuses and src/web/fetch.rs reads it.
+fn answer(outcome: Result<String, Refusal>) -> Down {
+    match outcome {
+        Ok(frame) => Down::Answer(frame),
+        Err(Refusal { close, message }) => match close {
+            Close::BadFrame | Close::VersionUnsupported | Close::FrameTooLarge => {
+                panic!("the hub can't read what the client says: {message}")
+            }
+            Close::TryAgainLater => Down::Failure {
+                code: codes::TRY_AGAIN_LATER,
+                floor_ms: RETRY_AFTER_MS,
+            },
+            _ => Down::Answer(close_record(close, &close.reason(&message))),
+        },
+    }
+}
+
+pub(crate) fn close_record(close: Close, reason: &str) -> String {
+    let mut frame = String::new();
+    let code = close.number();
+    ToClient::Close { code, reason }.encode(&mut frame);
+    frame
+}
+
+/// A connection that ended without a word.
+#[must_use]
+pub fn lost() -> Down {
+    Down::End {
+        code: codes::CONNECTION_LOST,
+        reason: String::new(),
+    }
+}
