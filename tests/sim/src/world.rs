@@ -26,6 +26,9 @@ const HEAL_MS: u64 = 60_000;
 /// A page that nobody waits at asks once a minute at the least, and then for all that it is behind.
 const HEAL_PASSIVE_MS: u64 = 180_000;
 
+/// Subscriptions of a page. Chosen: polls take turns, so that many of them would only be slow.
+const SUBSCRIPTIONS_MAX: usize = 5;
+
 /// Things that can happen in one history. Chosen: a loop that spins is found in a second.
 const STEPS_MAX: u64 = 2_000_000;
 
@@ -791,6 +794,10 @@ impl World<'_> {
     }
 
     fn subscribe(&mut self, at: usize) {
+        let page = self.pages.get(at);
+        if page.is_none_or(|page| page.subscriptions.len() >= SUBSCRIPTIONS_MAX) {
+            return;
+        }
         let topic = topic_name(self.rng.usize(..self.mix.topics));
         let from = match self.rng.u8(0..3) {
             0 => From::Live,
@@ -856,7 +863,7 @@ impl World<'_> {
 
     fn back_end(&mut self) {
         let topic = topic_name(self.rng.usize(..self.mix.topics));
-        let burst = if self.rng.u8(0..20) == 0 {
+        let burst = if self.rng.u8(0..50) == 0 {
             400
         } else {
             self.rng.usize(1..=10)

@@ -1,0 +1,122 @@
+//! What two connections at once can do to a subscription. Each was first found by the simulator; the scenario is made by hand.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use Transport::{EventSource, LongPoll, WebSocket};
+use common::{EPOCH, Rig, opened, sent};
+use longhaul::config::Config;
+use longhaul::ids::{ConnectionId, From, Seq};
+use longhaul::{Effect, Event, Transport};
+
+fn rig(worked: Option<Transport>, transports: &[Transport]) -> Rig {
+    Rig::new(&Config {
+        transports: transports.to_vec(),
+        worked,
+        ..Config::default()
+    })
+}
+
+fn welcome(rig: &mut Rig, connection: u64) -> Vec<Effect> {
+    rig.record(ConnectionId(connection), "welcome s1 1763779200000")
+}
+
+fn open(rig: &mut Rig, connection: u64) -> Vec<Effect> {
+    let connection = ConnectionId(connection);
+    rig.handle(Event::Opened { connection })
+}
+
+/// A client on stream 1 with a subscription that has its answer, and socket 2 beside it, which has been asked too but
+/// has not answered.
+fn moving(from: From, answer: &str) -> Rig {
+    let mut rig = rig(Some(EventSource), &[WebSocket, EventSource]);
+    rig.subscribe("a", from);
+    rig.handle(Event::Start);
+    open(&mut rig, 1);
+    welcome(&mut rig, 1);
+    while opened(&rig.at_deadline()).is_empty() {}
+    open(&mut rig, 2);
+    rig.record(ConnectionId(1), answer);
+    rig
+}
+
+fn gaps(effects: &[Effect]) -> Vec<(u64, Option<u64>)> {
+    let gaps = effects.iter().filter_map(|effect| match effect {
+        Effect::Gap { first, last, .. } => Some((first.0, last.map(|last| last.0))),
+        _ => None,
+    });
+    gaps.collect()
+}
+
+#[test]
+fn c4_a_live_subscription_asked_for_twice_loses_nothing_between_the_two_answers() {
+    let mut rig = moving(From::Live, &format!("subscribed 1 {EPOCH} 100 0 100"));
+    let no = longhaul::ids::TopicNo(1);
+    rig.messages(ConnectionId(1), no, 101, 2);
+    welcome(&mut rig, 2);
+    // Three more came before the hub read the question that the socket brought.
+    let effects = rig.record(ConnectionId(2), &format!("subscribed 1 {EPOCH} 105 0 105"));
+    let asked = format!("sub 1 a {EPOCH}/102/102");
+    assert_eq!(sent(&effects), asked);
+    let (_, effects) = rig.messages(ConnectionId(2), no, 106, 1);
+    assert_eq!(effects, [], "not before what is between");
+    rig.record(ConnectionId(2), &format!("subscribed 1 {EPOCH} 102 102 106"));
+    let (run, effects) = rig.messages(ConnectionId(2), no, 103, 4);
+    assert_eq!(effects, [Effect::Deliver { no, run, skip: 0 }]);
+}
+
+#[test]
+fn i14_a_subscription_answered_from_another_log_without_a_word_is_asked_for_with_its_cursor() {
+    let mut rig = moving(From::Start, &format!("subscribed 1 {EPOCH} 0 0 2"));
+    rig.messages(ConnectionId(1), longhaul::ids::TopicNo(1), 1, 2);
+    welcome(&mut rig, 2);
+    let effects = rig.record(ConnectionId(2), "subscribed 1 00000000000000aa 0 0 7");
+    assert_eq!(sent(&effects), format!("sub 1 a {EPOCH}/2/2"));
+    let effects = rig.record(ConnectionId(2), "resume_failed 1 epoch 00000000000000aa 0 0 7");
+    assert_eq!(gaps(&effects), [(3, None)], "now it is told");
+}
+
+#[test]
+fn h3_a_cursor_that_has_expired_meanwhile_is_no_gap_where_more_came_over_the_old_connection() {
+    let mut rig = moving(From::Start, &format!("subscribed 1 {EPOCH} 90 0 95"));
+    let no = longhaul::ids::TopicNo(1);
+    rig.messages(ConnectionId(1), no, 91, 18);
+    welcome(&mut rig, 2);
+    let effects = rig.record(
+        ConnectionId(2),
+        &format!("resume_failed 1 expired {EPOCH} 95 95 108"),
+    );
+    assert_eq!(gaps(&effects), []);
+    let (run, effects) = rig.messages(ConnectionId(2), no, 96, 14);
+    assert_eq!(effects, [Effect::Deliver { no, run, skip: 13 }], "once");
+}
+
+#[test]
+fn a_stream_that_is_outdated_while_another_opens_waits_for_it_and_does_not_spin() {
+    let mut rig = moving(From::Seq(Seq(1)), &format!("subscribed 1 {EPOCH} 0 0 0"));
+    rig.subscribe("b", From::Live);
+    let due = rig.client.deadline().unwrap();
+    assert!(due > rig.now, "{due:?}");
+}
+
+#[test]
+fn a_socket_that_takes_over_knows_every_subscription_and_nothing_is_renewed_after_it() {
+    let mut rig = rig(Some(LongPoll), &[WebSocket, LongPoll]);
+    rig.handle(Event::Start);
+    welcome(&mut rig, 1);
+    rig.handle(Event::Answered {
+        connection: ConnectionId(1),
+    });
+    while opened(&rig.at_deadline()).is_empty() {}
+    open(&mut rig, 2);
+    let (_, effects) = rig.subscribe("b", From::Live);
+    assert_eq!(sent(&effects), "sub 1 b live");
+    welcome(&mut rig, 2);
+    let due = rig.client.deadline().unwrap();
+    assert!(due > rig.now, "{due:?}");
+}
