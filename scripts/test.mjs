@@ -1,6 +1,6 @@
 // npm test: sets up (a browser and proxies included), builds what changed, runs everything, says what failed.
 //
-//   npm test -- --only rust|types|e2e      one stage; the rest of the line goes to its program:
+//   npm test -- --only rust|sim|types|e2e      one stage; the rest of the line goes to its program:
 //   npm test -- --only e2e -g "two pages"
 
 import { join } from "node:path";
@@ -10,6 +10,8 @@ import { findBrowser, findProxies, setup } from "./setup.mjs";
 
 const stages = {
   rust: (rest) => run("cargo", ["test", "--workspace", "--no-fail-fast", ...rest]),
+  // Its coverage is part of what it must show: fewer seeds than a thousand would not meet every fault.
+  sim: (rest) => run("cargo", ["run", "-q", "-p", "longhaul-sim", "--", "--seeds", "10000", ...rest]),
   types: (rest) => run(bin("tsc"), ["-p", "tests", ...rest]),
   e2e: async (rest) => {
     const browser = await findBrowser();
