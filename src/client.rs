@@ -301,6 +301,9 @@ impl Client {
         effects: &mut Vec<Effect>,
     ) {
         if self.connection.established() != Some(connection) {
+            if self.connection.is_current(connection) {
+                self.give_up(now, connection, "messages before the welcome", effects);
+            }
             return;
         }
         self.connection.news(now, effects);

@@ -12,8 +12,9 @@ use crate::transport::{Transport, TransportSet};
 /// How many outcomes are kept for people who ask.
 const TRIED_MAX: usize = 16;
 
-/// Failed attempts with one transport before the next attempt begins with another: one failure may be anything.
-const FAILURES_EACH: u32 = 2;
+/// Failed attempts with what worked before, until the next one begins with another transport: one failure may be anything.
+/// From there on each has one, so that the last of three has its turn with the fourth attempt, some seconds after the loss.
+const FAILURES_FIRST: u32 = 2;
 
 /// How a try of a transport went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +134,8 @@ impl Negotiation {
             begin.rotate_right(1);
         }
         let count = order.len().max(1);
-        let turns = usize::try_from(failed / FAILURES_EACH).unwrap_or(0) % count;
+        let turns =
+            usize::try_from((failed + 1).saturating_sub(FAILURES_FIRST)).unwrap_or(0) % count;
         order.rotate_left(turns);
         if is_quiet {
             // Nobody waits: no race.
@@ -266,20 +268,19 @@ mod tests {
     }
 
     #[test]
-    fn c31_after_two_failures_an_attempt_begins_with_the_next_transport() {
+    fn c31_after_two_failures_each_attempt_begins_with_the_next_transport() {
         let n = negotiation(Some(WebSocket));
-        let first: Vec<_> = (0..8).map(|failed| n.order(failed)[0]).collect();
+        let first: Vec<_> = (0..7).map(|failed| n.order(failed)[0]).collect();
         assert_eq!(
             first,
             [
                 WebSocket,
                 WebSocket,
                 EventSource,
-                EventSource,
-                LongPoll,
                 LongPoll,
                 WebSocket,
-                WebSocket
+                EventSource,
+                LongPoll
             ]
         );
     }

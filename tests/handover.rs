@@ -65,7 +65,10 @@ fn c4_a_live_subscription_asked_for_twice_loses_nothing_between_the_two_answers(
     assert_eq!(sent(&effects), asked);
     let (_, effects) = rig.messages(ConnectionId(2), no, 106, 1);
     assert_eq!(effects, [], "not before what is between");
-    rig.record(ConnectionId(2), &format!("subscribed 1 {EPOCH} 102 102 106"));
+    rig.record(
+        ConnectionId(2),
+        &format!("subscribed 1 {EPOCH} 102 102 106"),
+    );
     let (run, effects) = rig.messages(ConnectionId(2), no, 103, 4);
     assert_eq!(effects, [Effect::Deliver { no, run, skip: 0 }]);
 }
@@ -77,7 +80,10 @@ fn i14_a_subscription_answered_from_another_log_without_a_word_is_asked_for_with
     welcome(&mut rig, 2);
     let effects = rig.record(ConnectionId(2), "subscribed 1 00000000000000aa 0 0 7");
     assert_eq!(sent(&effects), format!("sub 1 a {EPOCH}/2/2"));
-    let effects = rig.record(ConnectionId(2), "resume_failed 1 epoch 00000000000000aa 0 0 7");
+    let effects = rig.record(
+        ConnectionId(2),
+        "resume_failed 1 epoch 00000000000000aa 0 0 7",
+    );
     assert_eq!(gaps(&effects), [(3, None)], "now it is told");
 }
 

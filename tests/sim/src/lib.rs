@@ -1,16 +1,25 @@
 //! Whole histories in virtual time: the real client core, the real hub core, and between them a network that does what
 //! networks do. One seed is one history.
 //!
-//! `mix` draws what goes wrong and how often, `world` moves the time, `line` is the network, `page` a browser page with a
-//! client in it, `server` the hub behind its sockets. `oracle` watches and knows what must hold; `coverage` counts what a
+//! `mix` draws what goes wrong and how often, `world` moves the time, `fate` acts, `line`, `up` and `down` are the network, `page`
+//! is a browser page with a client in it, `server` the hub behind its sockets. `oracle` watches and knows what must hold; `coverage` counts what a
 //! run of many seeds has met. Nothing here reads a clock or a generator of its own.
 
+#![expect(
+    clippy::panic,
+    clippy::as_conversions,
+    reason = "a panic is how the oracle says what it has found; lengths fit 64 bits"
+)]
+
 pub mod coverage;
+mod down;
+mod fate;
 pub mod line;
 pub mod mix;
 pub mod oracle;
 pub mod page;
 pub mod server;
+mod up;
 pub mod world;
 
 pub use coverage::Coverage;

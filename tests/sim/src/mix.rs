@@ -137,10 +137,11 @@ impl Mix {
             retain_entries: pick(rng, &[300, 1_000]),
             retain_ms: pick(rng, &[2_000, 20_000, 300_000]),
             // So that a frame is full soon, and a window, too.
-            frame_bytes_aim: pick(rng, &[4_000, 65_536]),
+            frame_bytes_aim: pick(rng, &[16_000, 65_536]),
             lag_bytes: pick(rng, &[0, 2_000, 16 << 20]),
             lag_ms: pick(rng, &[0, 1_000, 30_000]),
             hold_ms: pick(rng, &[1_000, 25_000]),
+            admit_per_s: pick(rng, &[1, 20, 2_000]),
             ..Limits::default()
         };
         let strokes = STROKES.into_iter().filter_map(|stroke| {
@@ -192,9 +193,6 @@ impl Mix {
     }
 }
 
-fn pick<T: Copy>(rng: &mut fastrand::Rng, of: &[T]) -> T
-where
-    T: Default,
-{
+fn pick<T: Copy + Default>(rng: &mut fastrand::Rng, of: &[T]) -> T {
     of.get(rng.usize(..of.len())).copied().unwrap_or_default()
 }

@@ -30,6 +30,7 @@ pub struct Server {
     topics: Vec<String>,
     last_conn: u64,
     last_ticket: u64,
+    is_drained: bool,
     effects: Vec<Effect>,
 }
 
@@ -47,6 +48,7 @@ impl Server {
             topics,
             last_conn: 0,
             last_ticket: 0,
+            is_drained: false,
             effects: Vec::new(),
         };
         server.start();
@@ -61,6 +63,7 @@ impl Server {
     /// The process is gone, and all its connections with it.
     pub fn crash(&mut self, oracle: &mut Oracle) -> Vec<LineId> {
         self.hub = None;
+        self.is_drained = false;
         self.heads.clear();
         oracle.hub_forgot();
         std::mem::take(&mut self.lines).into_values().collect()
@@ -70,6 +73,12 @@ impl Server {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.hub.is_some()
+    }
+
+    /// Whether it has let all its clients go, and may stop.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.is_drained
     }
 
     /// When it wants to be ticked.
@@ -129,11 +138,8 @@ impl Server {
                         line.conn = Some(conn);
                         self.lines.insert(conn, id);
                     }
-                    Err(Refusal { close, message }) => {
-                        sent.push((
-                            id,
-                            Down::Frame(close_record(close, &close.reason(&message))),
-                        ));
+                    Err(refusal) => {
+                        sent.push((id, Down::Frame(close_record(&refusal))));
                         sent.push((id, lost()));
                     }
                 }
@@ -199,6 +205,7 @@ impl Server {
                         sent.push((*id, Down::Frame(String::new())));
                     }
                 }
+                Effect::Drained => self.is_drained = true,
                 Effect::Close {
                     conn,
                     close,
@@ -244,23 +251,32 @@ impl Server {
 fn answer(outcome: Result<String, Refusal>) -> Down {
     match outcome {
         Ok(frame) => Down::Answer(frame),
-        Err(Refusal { close, message }) => match close {
+        Err(refusal) => match refusal.close {
             Close::BadFrame | Close::VersionUnsupported | Close::FrameTooLarge => {
-                panic!("the hub can't read what the client says: {message}")
+                panic!("the hub can't read what the client says: {refusal:?}")
             }
             Close::TryAgainLater => Down::Failure {
                 code: codes::TRY_AGAIN_LATER,
-                floor_ms: RETRY_AFTER_MS,
+                // Retry-After has whole seconds.
+                floor_ms: refusal
+                    .hint
+                    .retry_ms
+                    .map_or(RETRY_AFTER_MS, |ms| ms.next_multiple_of(1_000)),
             },
-            _ => Down::Answer(close_record(close, &close.reason(&message))),
+            _ => Down::Answer(close_record(&refusal)),
         },
     }
 }
 
-pub(crate) fn close_record(close: Close, reason: &str) -> String {
+fn close_record(refusal: &Refusal) -> String {
     let mut frame = String::new();
-    let code = close.number();
-    ToClient::Close { code, reason }.encode(&mut frame);
+    let code = refusal.close.number();
+    let reason = refusal.reason();
+    ToClient::Close {
+        code,
+        reason: &reason,
+    }
+    .encode(&mut frame);
     frame
 }
 

@@ -1,0 +1,288 @@
+//! What pages and back ends do, what fate does to them, and how everything gets well again.
+
+use longhaul::config::Config;
+use longhaul::ids::{From, Seq};
+use longhaul::{Client, Event, Transport};
+use longhaul_hub::core::Event as HubEvent;
+
+use crate::line::{Line, LineId};
+use crate::mix::Stroke;
+use crate::oracle::PageId;
+use crate::page::Page;
+use crate::server::lost;
+use crate::world::{Item, World, topic_name};
+
+/// Subscriptions of a page. Chosen: polls take turns, so that many of them would only be slow.
+const SUBSCRIPTIONS_MAX: usize = 5;
+
+impl World<'_> {
+    pub(crate) fn open_page(&mut self) {
+        let transports = match self.rng.u8(0..6) {
+            0 => vec![Transport::WebSocket],
+            1 => vec![Transport::EventSource],
+            2 => vec![Transport::LongPoll],
+            3 => vec![Transport::LongPoll, Transport::WebSocket],
+            _ => Transport::ALL.to_vec(),
+        };
+        let config = Config {
+            seed: self.rng.u64(..),
+            transports,
+            ..Config::default()
+        };
+        self.last_page += 1;
+        let id = self.last_page;
+        let page = Page::new(id, Client::new(&config));
+        self.oracle.page(id, page.client.producer());
+        self.pages.push(page);
+        self.say(|| format!("page {id} opens"));
+        let at = self.pages.len() - 1;
+        for _ in 0..self.rng.usize(0..=2) {
+            self.subscribe(at);
+        }
+        self.handle(at, Event::Start);
+    }
+
+    pub(crate) fn subscribe(&mut self, at: usize) {
+        let page = self.pages.get(at);
+        if page.is_none_or(|page| page.subscriptions.len() >= SUBSCRIPTIONS_MAX) {
+            return;
+        }
+        let topic = topic_name(self.rng.usize(..self.mix.topics));
+        let from = match self.rng.u8(0..3) {
+            0 => From::Live,
+            1 => From::Start,
+            _ => From::Seq(Seq(self.rng.u64(1..30))),
+        };
+        let is_passive = self.rng.u32(0..1_000) < self.mix.passive;
+        let now = self.now;
+        self.with_page(at, |page, watch| {
+            page.subscribe(now, &topic, from, is_passive, watch)
+        });
+    }
+
+    /// Somebody does something.
+    pub(crate) fn act(&mut self) {
+        let at = self.rng.usize(..self.pages.len());
+        let now = self.now;
+        match self.rng.u8(0..20) {
+            0..=1 => self.subscribe(at),
+            2 => {
+                let page = self.pages.get(at);
+                let numbers: Vec<_> = page
+                    .into_iter()
+                    .flat_map(|page| page.subscriptions.keys().copied())
+                    .collect();
+                if !numbers.is_empty() {
+                    let no = numbers
+                        .get(self.rng.usize(..numbers.len()))
+                        .copied()
+                        .unwrap_or_default();
+                    self.with_page(at, |page, watch| page.unsubscribe(now, no, watch));
+                }
+            }
+            3 => self.handle(at, Event::Reconnect),
+            4..=9 => self.back_end(),
+            _ => {
+                for _ in 0..self.rng.usize(1..=5) {
+                    self.publish(at);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn payload(&mut self) -> String {
+        self.published += 1;
+        let filler = match self.rng.u8(0..10) {
+            0 => self.rng.usize(..3_000),
+            _ => self.rng.usize(..20),
+        };
+        format!("\"{}{}\"", self.published, "·".repeat(filler))
+    }
+
+    pub(crate) fn publish(&mut self, at: usize) {
+        let topic = topic_name(self.rng.usize(..self.mix.topics));
+        let payload = self.payload();
+        let ttl_ms = (self.rng.u8(0..8) == 0).then(|| self.rng.u64(1..10_000));
+        let key = (self.rng.u8(0..6) == 0).then_some("k");
+        let now = self.now;
+        self.with_page(at, |page, watch| {
+            page.publish(now, (&topic, payload), ttl_ms, key, watch)
+        });
+    }
+
+    pub(crate) fn back_end(&mut self) {
+        let topic = topic_name(self.rng.usize(..self.mix.topics));
+        let burst = if self.rng.u8(0..50) == 0 {
+            400
+        } else {
+            self.rng.usize(1..=10)
+        };
+        for _ in 0..burst {
+            let payload = self.payload();
+            let sent = self
+                .server
+                .publish(self.now, (&topic, &payload), None, &mut self.oracle);
+            self.send_down(sent);
+        }
+    }
+
+    pub(crate) fn strike(&mut self) {
+        let Some(stroke) = self.mix.stroke(&mut self.rng) else {
+            return;
+        };
+        let at = self.rng.usize(..self.pages.len());
+        let Some(page) = self.pages.get(at).map(|page| page.id) else {
+            return;
+        };
+        self.say(|| format!("{stroke:?} strikes page {page}"));
+        let now = self.now;
+        match stroke {
+            Stroke::Reset | Stroke::ResetPage => {
+                let ids = self.lines_of(page);
+                let one = ids.get(self.rng.usize(..ids.len().max(1))).copied();
+                for id in ids {
+                    if stroke == Stroke::ResetPage || Some(id) == one {
+                        self.coverage.met("fault: reset");
+                        self.reset(id);
+                    }
+                }
+            }
+            Stroke::HalfOpen => self.kill_lines(page, true, true, "fault: half-open"),
+            Stroke::OneWayUp => self.kill_lines(page, true, false, "fault: one-way up"),
+            Stroke::OneWayDown => self.kill_lines(page, false, true, "fault: one-way down"),
+            Stroke::Slow => self.change(at, "fault: slow line", |page, rng| {
+                page.slow_us = rng.u64(10..5_000)
+            }),
+            Stroke::Throttle => self.change(at, "fault: timers throttled", |page, rng| {
+                page.timers_ms = if rng.bool() { 1_000 } else { 60_000 };
+            }),
+            Stroke::Freeze => self.change(at, "fault: page frozen", |page, rng| {
+                page.frozen_until = now + rng.u64(100..20_000);
+            }),
+            Stroke::Sleep => {
+                self.coverage.met("fault: machine slept");
+                let ms = self.rng.u64(2_000..7_200_000);
+                self.handle(at, Event::Slept { ms });
+            }
+            Stroke::ClockBack => {
+                self.coverage.met("fault: clock set back");
+                self.handle(at, Event::Slept { ms: 0 });
+            }
+            Stroke::Suspend => {
+                self.coverage.met("fault: page suspended");
+                self.handle(at, Event::Suspend);
+                self.change(at, "fault: page frozen", |page, rng| {
+                    page.frozen_until = now + rng.u64(1..20_000)
+                });
+                self.later(now + 20_000, Item::Recovers(page));
+            }
+            Stroke::Kill => {
+                self.coverage.met("fault: page killed");
+                for id in self.lines_of(page) {
+                    self.abandon_line(id);
+                }
+                self.pages.remove(at);
+                self.oracle.page_gone(page);
+                self.open_page();
+            }
+            Stroke::Crash => self.crash("fault: hub crashed"),
+            Stroke::Restart => {
+                let sent = self.server.handle(now, HubEvent::Drain, &mut self.oracle);
+                self.send_down(sent);
+            }
+            Stroke::Offline => {
+                self.coverage.met("fault: network told offline");
+                self.handle(at, Event::Online(false));
+                let ends = now + self.rng.u64(1..20_000);
+                self.later(ends, Item::Recovers(page));
+            }
+        }
+    }
+
+    pub(crate) fn change(
+        &mut self,
+        at: usize,
+        met: &'static str,
+        act: impl FnOnce(&mut Page, &mut fastrand::Rng),
+    ) {
+        self.coverage.met(met);
+        let Some(page) = self.pages.get_mut(at) else {
+            return;
+        };
+        act(page, &mut self.rng);
+        let id = page.id;
+        let ends = self.soon(10_000);
+        self.later(ends, Item::Recovers(id));
+    }
+
+    pub(crate) fn recover(&mut self, at: usize) {
+        let Some(page) = self.pages.get_mut(at) else {
+            return;
+        };
+        page.slow_us = 0;
+        page.timers_ms = 0;
+        self.handle(at, Event::Online(true));
+        self.handle(at, Event::Woke);
+    }
+
+    pub(crate) fn lines_of(&self, page: PageId) -> Vec<LineId> {
+        let is_its = |(_, line): &(&LineId, &Line)| line.page == page && !line.is_abandoned;
+        self.lines
+            .iter()
+            .filter(is_its)
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    pub(crate) fn kill_lines(&mut self, page: PageId, up: bool, down: bool, met: &'static str) {
+        for id in self.lines_of(page) {
+            if let Some(line) = self.lines.get_mut(&id) {
+                line.is_dead_up |= up;
+                line.is_dead_down |= down;
+                self.coverage.met(met);
+            }
+        }
+    }
+
+    /// Both sides hear of the end, if they can hear anything.
+    pub(crate) fn reset(&mut self, id: LineId) {
+        let (down, up) = (self.delay(), self.delay());
+        self.later(self.now + down, Item::Down(id, lost()));
+        self.later(self.now + down.max(up), Item::Gone(id));
+    }
+
+    pub(crate) fn crash(&mut self, met: &'static str) {
+        if !self.server.is_up() {
+            return;
+        }
+        self.coverage.met(met);
+        for id in self.server.crash(&mut self.oracle) {
+            if let Some(line) = self.lines.get_mut(&id) {
+                line.conn = None;
+            }
+        }
+        let ids: Vec<LineId> = self.lines.keys().copied().collect();
+        for id in ids {
+            self.push_down(id, lost());
+        }
+        let down_ms = self.rng.u64(0..20_000);
+        self.later(self.now + down_ms, Item::HubStarts);
+    }
+
+    /// Nothing goes wrong any more; what is dead stays dead until somebody notices.
+    pub(crate) fn heal(&mut self) {
+        self.say(|| "the faults stop".to_owned());
+        self.is_stormy = false;
+        if !self.server.is_up() {
+            self.server.start();
+        }
+        self.items
+            .retain(|_, item| !matches!(item, Item::HubStarts));
+        for at in 0..self.pages.len() {
+            if let Some(page) = self.pages.get_mut(at) {
+                page.frozen_until = 0;
+            }
+            self.recover(at);
+        }
+    }
+}
