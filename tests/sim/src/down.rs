@@ -176,10 +176,18 @@ impl World<'_> {
         per_mille > 0 && self.is_stormy && self.rng.u32(0..1_000) < per_mille
     }
 
-    pub(crate) fn reach_page(&mut self, id: LineId, down: Down) {
+    pub(crate) fn reach_page(&mut self, number: u64, id: LineId, down: Down) {
         let Some(line) = self.lines.get_mut(&id) else {
             return;
         };
+        let page = self.pages.iter().find(|page| page.id == line.page);
+        let frozen_until = page.map_or(0, |page| page.frozen_until);
+        if self.now < frozen_until {
+            // In the place that it has: what was sent later does not overtake it.
+            self.items
+                .insert((frozen_until, number), Item::Down(id, down));
+            return;
+        }
         if let Down::Frame(_) = down {
             line.frames_down = line.frames_down.saturating_sub(1);
         }
@@ -190,11 +198,6 @@ impl World<'_> {
         let Some(at) = self.pages.iter().position(|page| page.id == page_id) else {
             return;
         };
-        let frozen_until = self.pages.get(at).map_or(0, |page| page.frozen_until);
-        if self.now < frozen_until {
-            self.later(frozen_until, Item::Down(id, down));
-            return;
-        }
         if let Some(buffer) = self
             .lines
             .get_mut(&id)

@@ -64,6 +64,13 @@ impl World<'_> {
     pub(crate) fn act(&mut self) {
         let at = self.rng.usize(..self.pages.len());
         let now = self.now;
+        if self
+            .pages
+            .get(at)
+            .is_none_or(|page| now < page.frozen_until)
+        {
+            return;
+        }
         match self.rng.u8(0..20) {
             0..=1 => self.subscribe(at),
             2 => {
@@ -219,6 +226,9 @@ impl World<'_> {
         let Some(page) = self.pages.get_mut(at) else {
             return;
         };
+        if self.now < page.frozen_until {
+            return;
+        }
         page.slow_us = 0;
         page.timers_ms = 0;
         self.handle(at, Event::Online(true));
@@ -279,10 +289,14 @@ impl World<'_> {
         self.items
             .retain(|_, item| !matches!(item, Item::HubStarts));
         for at in 0..self.pages.len() {
-            if let Some(page) = self.pages.get_mut(at) {
-                page.frozen_until = 0;
+            let Some(page) = self.pages.get(at) else {
+                continue;
+            };
+            if self.now < page.frozen_until {
+                self.later(page.frozen_until, Item::Recovers(page.id));
+            } else {
+                self.recover(at);
             }
-            self.recover(at);
         }
     }
 }

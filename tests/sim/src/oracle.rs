@@ -33,6 +33,8 @@ enum Owed {
 #[derive(Clone, Debug)]
 struct Subscription {
     topic: String,
+    /// The hub has answered.
+    has_begun: bool,
     owed: Owed,
 }
 
@@ -116,8 +118,14 @@ impl Oracle {
     pub fn subscribed(&mut self, page: PageId, no: TopicNo, topic: &str, from: From) {
         let topic = topic.to_owned();
         let owed = Owed::First { from };
-        self.subscriptions
-            .insert((page, no), Subscription { topic, owed });
+        self.subscriptions.insert(
+            (page, no),
+            Subscription {
+                topic,
+                has_begun: false,
+                owed,
+            },
+        );
     }
 
     /// A page stops.
@@ -133,6 +141,7 @@ impl Oracle {
         let Some(subscription) = self.subscriptions.get_mut(&(page, no)) else {
             return;
         };
+        subscription.has_begun = true;
         match &mut subscription.owed {
             Owed::First { .. } => {}
             Owed::Next { epoch: before, .. } => {
@@ -304,7 +313,7 @@ impl Oracle {
         self.subscriptions.values().all(|subscription| {
             let head = self.heads.get(&subscription.topic);
             match (&subscription.owed, head) {
-                (Owed::First { .. }, _) | (_, None) => true,
+                (Owed::First { .. }, _) | (_, None) => subscription.has_begun,
                 (Owed::Next { epoch, seq }, Some((ours, head))) => {
                     (epoch, *seq) == (ours, head.next())
                 }
@@ -319,6 +328,11 @@ impl Oracle {
     /// If a page has not all that it is owed, or a publication has no fate, or two.
     pub fn check_end(&self, live: &[PageId]) {
         for ((page, no), subscription) in &self.subscriptions {
+            assert!(
+                subscription.has_begun,
+                "liveness: subscription {} of page {page} never began",
+                no.0
+            );
             let Some((epoch, head)) = self.heads.get(&subscription.topic) else {
                 continue;
             };

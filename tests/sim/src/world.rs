@@ -140,7 +140,9 @@ impl World<'_> {
         }
         self.heal();
         let is_live = self.mix.passive == 0 && self.mix.crowded == 0;
-        let well_by = self.now + if is_live { HEAL_MS } else { HEAL_PASSIVE_MS };
+        let thawed = self.pages.iter().map(|page| page.frozen_until).max();
+        let well_by =
+            self.now.max(thawed.unwrap_or(0)) + if is_live { HEAL_MS } else { HEAL_PASSIVE_MS };
         while self.now < well_by && !self.is_well() {
             self.step(well_by);
             steps += 1;
@@ -212,8 +214,8 @@ impl World<'_> {
         self.now = self.now.max(next);
         self.stop_if_drained();
         if item == Some(next) {
-            if let Some((_, item)) = self.items.pop_first() {
-                self.happen(item);
+            if let Some(((_, number), item)) = self.items.pop_first() {
+                self.happen(number, item);
             }
         } else if hub == Some(next) {
             self.say(|| "the hub's deadline".to_owned());
@@ -235,7 +237,7 @@ impl World<'_> {
         }
     }
 
-    pub(crate) fn happen(&mut self, item: Item) {
+    pub(crate) fn happen(&mut self, number: u64, item: Item) {
         match item {
             Item::Open(id) => self.reach_hub(id),
             Item::Up(id, frame) => {
@@ -250,7 +252,7 @@ impl World<'_> {
                     self.hub_loses(line.conn);
                 }
             }
-            Item::Down(id, down) => self.reach_page(id, down),
+            Item::Down(id, down) => self.reach_page(number, id, down),
             Item::Stalled(id, number) => {
                 let line = self
                     .lines
