@@ -315,6 +315,13 @@ impl Client {
         }
     }
 
+    fn ask_stalled(&mut self, effects: &mut Vec<Effect>) {
+        let mut records = String::new();
+        if self.subscriptions.ask_stalled(&mut records) {
+            self.send_greeted(&records, effects);
+        }
+    }
+
     fn repair(&mut self, no: TopicNo, effects: &mut Vec<Effect>) {
         let mut records = String::new();
         self.subscriptions.ask_one(no, &mut records);
@@ -432,8 +439,14 @@ impl Client {
                     .settle(now, producer, n, outcome, &mut self.metrics, effects);
                 self.pump(now, connection, effects);
             }
-            ToClient::Ping { t } => self.ping(connection, t, effects),
-            ToClient::Pong { t } => self.connection.pong(turn!(self, now, effects), t),
+            ToClient::Ping { t } => {
+                self.ping(connection, t, effects);
+                self.ask_stalled(effects);
+            }
+            ToClient::Pong { t } => {
+                self.connection.pong(turn!(self, now, effects), t);
+                self.ask_stalled(effects);
+            }
             ToClient::Spread { ms } => self.connection.spread(ms),
             // Welcome and close have been handled; messages come as their own event, without their payloads; a ticket
             // is the adapter's.

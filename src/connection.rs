@@ -302,6 +302,7 @@ impl Connection {
         turn.tokens.accepted();
         let transport = winner.transport;
         let live = Live::new(turn.now, connection, transport, policy, welcome, rtt_ms);
+        self.is_outdated = winner.is_outdated;
         self.establish(turn, live, rtt_ms);
         true
     }
@@ -326,8 +327,6 @@ impl Connection {
             _ => false,
         };
         self.attempt = 0;
-        // A socket has heard of every change since its hello; elsewhere the change may be younger than the request.
-        self.is_outdated &= !live.transport.is_duplex();
         let next_look = self
             .negotiation
             .connected(turn.now, live.transport, is_move);
@@ -422,8 +421,18 @@ impl Connection {
 
     /// The subscriptions have changed.
     pub(crate) fn subscriptions_changed(&mut self) {
-        if let State::Connected { link, .. } = &self.state {
-            self.is_outdated |= !link.transport.is_duplex();
+        let opening = match &mut self.state {
+            State::Racing { links, .. } => links.as_mut_slice(),
+            State::Connected {
+                link, successor, ..
+            } => {
+                self.is_outdated |= !link.transport.is_duplex();
+                successor.as_mut_slice()
+            }
+            _ => return,
+        };
+        for link in opening {
+            link.is_outdated = !link.transport.is_duplex();
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Link {
     pub(crate) id: ConnectionId,
     pub(crate) transport: Transport,
     pub(crate) begun: Time,
+    /// The subscriptions have changed since the request that it began with, and no record may follow that.
+    pub(crate) is_outdated: bool,
     stage: Stage,
 }
 
@@ -57,6 +59,7 @@ impl Link {
             id,
             transport,
             begun: turn.now,
+            is_outdated: false,
             stage,
         }
     }

@@ -44,6 +44,8 @@ enum Stream {
         head: Seq,
         is_repairing: bool,
         sequencer: Sequencer,
+        /// Where it stood at the last heartbeat.
+        stood: Seq,
     },
 }
 
@@ -135,6 +137,26 @@ impl Subscriptions {
             } => sequencer.cursor().seq < *head,
             Stream::AwaitingAnswer => false,
         })
+    }
+
+    /// At a heartbeat: asks again for what the hub has told of where nothing has come since the one before. True if there was one.
+    pub(crate) fn ask_stalled(&mut self, records: &mut String) -> bool {
+        let before = records.len();
+        for subscription in &mut self.all {
+            if let Stream::Begun {
+                head,
+                sequencer,
+                stood,
+                ..
+            } = &mut subscription.stream
+            {
+                let now = sequencer.cursor().seq;
+                if now < *head && std::mem::replace(stood, now) == now {
+                    subscription.ask(records);
+                }
+            }
+        }
+        records.len() > before
     }
 
     /// The hub gives no stream. One that is busy is asked again, ever more rarely. True if users should know.
@@ -233,6 +255,7 @@ impl Subscriptions {
             head: start.head,
             is_repairing: false,
             sequencer: Sequencer::new(start.after),
+            stood: Seq(0),
         };
         false
     }
@@ -254,6 +277,7 @@ impl Subscriptions {
             head,
             is_repairing,
             sequencer,
+            ..
         } = &mut subscription.stream
         else {
             return false;
@@ -323,6 +347,7 @@ impl Subscription {
             head,
             is_repairing,
             sequencer,
+            ..
         } = &mut self.stream
         else {
             return false;

@@ -1,4 +1,5 @@
-//! What two connections at once can do to a subscription. Each was first found by the simulator; the scenario is made by hand.
+//! What two connections at once, and frames out of order, can do to a subscription. Each was first found by the simulator; the
+//! scenario is made by hand.
 
 #![allow(
     clippy::unwrap_used,
@@ -125,4 +126,56 @@ fn a_socket_that_takes_over_knows_every_subscription_and_nothing_is_renewed_afte
     welcome(&mut rig, 2);
     let due = rig.client.deadline().unwrap();
     assert!(due > rig.now, "{due:?}");
+}
+
+#[test]
+fn t2_a_subscription_made_while_a_stream_opens_is_asked_for_once_it_is_open() {
+    let mut rig = rig(Some(EventSource), &[EventSource]);
+    rig.handle(Event::Start);
+    open(&mut rig, 1);
+    rig.subscribe("a", From::Live);
+    welcome(&mut rig, 1);
+    assert_eq!(opened(&rig.at_deadline()), [(2, EventSource)]);
+    open(&mut rig, 2);
+    welcome(&mut rig, 2);
+    while rig.client.deadline().unwrap() < rig.now.plus(30_000) {
+        assert_eq!(opened(&rig.at_deadline()), [], "once");
+    }
+}
+
+#[test]
+fn t2_a_subscription_made_while_a_better_stream_opens_is_asked_for_there_too() {
+    let mut rig = rig(Some(LongPoll), &[EventSource, LongPoll]);
+    rig.handle(Event::Start);
+    welcome(&mut rig, 1);
+    rig.handle(Event::Answered {
+        connection: ConnectionId(1),
+    });
+    while opened(&rig.at_deadline()).is_empty() {}
+    open(&mut rig, 2);
+    rig.subscribe("a", From::Live);
+    rig.at_deadline();
+    welcome(&mut rig, 2);
+    assert_eq!(opened(&rig.at_deadline()), [(3, EventSource)]);
+}
+
+#[test]
+fn s46_what_the_hub_told_of_and_did_not_send_is_asked_for_at_a_heartbeat() {
+    let (mut rig, connection) = Rig::connected();
+    let (no, _) = rig.subscribe("a", From::Start);
+    rig.record(connection, &format!("subscribed 1 {EPOCH} 0 0 9"));
+    rig.messages(connection, no, 1, 4);
+    assert_eq!(
+        sent(&rig.record(connection, "ping 1")),
+        "pong 1",
+        "it may be on its way"
+    );
+    let effects = rig.record(connection, "ping 2");
+    assert_eq!(sent(&effects), format!("pong 2\nsub 1 a {EPOCH}/4/4"));
+    rig.record(connection, &format!("subscribed 1 {EPOCH} 4 4 9"));
+    rig.messages(connection, no, 5, 5);
+    for t in 3..9 {
+        let effects = rig.record(connection, &format!("ping {t}"));
+        assert_eq!(sent(&effects), format!("pong {t}"), "all is there");
+    }
 }

@@ -275,6 +275,10 @@ proptest! {
         let mut runs = std::collections::HashMap::new();
         let mut next = 1;
         let mut delayed: Vec<(u64, u32)> = Vec::new();
+        let answer = |after: u64| {
+            let chain = if after == 0 { 7 } else { after };
+            format!("subscribed {} {EPOCH} {after} {chain} {total}", no.0)
+        };
         for _ in 0..10_000 {
             if seen.len() as u64 == total { break; }
             let calm = next > total && delayed.is_empty();
@@ -292,7 +296,7 @@ proptest! {
                     let lost = connection;
                     connection = come_back(&mut rig, lost).0;
                     next = seen.len() as u64 + 1;
-                    rig.record(connection, &format!("subscribed {} {EPOCH} {} {} {total}", no.0, next - 1, next - 1));
+                    rig.record(connection, &answer(next - 1));
                     continue;
                 }
                 _ => continue,
@@ -308,7 +312,7 @@ proptest! {
                     Effect::Send { .. } => {
                         next = seen.len() as u64 + 1;
                         delayed.clear();
-                        rig.record(connection, &format!("subscribed {} {EPOCH} {} {} {total}", no.0, next - 1, next - 1));
+                        rig.record(connection, &answer(next - 1));
                     }
                     _ => {}
                 }

@@ -121,10 +121,10 @@ fn a04_where_something_worked_a_hub_that_is_away_costs_one_request_an_attempt() 
         WebSocket,
         WebSocket,
         EventSource,
-        EventSource,
-        LongPoll,
         LongPoll,
         WebSocket,
+        EventSource,
+        LongPoll,
     ];
     assert_eq!(tried, wanted);
 }

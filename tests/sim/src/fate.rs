@@ -100,7 +100,7 @@ impl World<'_> {
     pub(crate) fn payload(&mut self) -> String {
         self.published += 1;
         let filler = match self.rng.u8(0..10) {
-            0 => self.rng.usize(..3_000),
+            0 => self.rng.usize(..500),
             _ => self.rng.usize(..20),
         };
         format!("\"{}{}\"", self.published, "·".repeat(filler))
