@@ -1,0 +1,270 @@
+//! From the welcome on: which connection it is, how it is kept alive and renewed, and when a better one takes over.
+
+use super::{Connection, State};
+use crate::codes;
+use crate::config::HeartbeatPolicy;
+use crate::effect::Effect;
+use crate::frame::ToHub;
+use crate::frame::Welcome;
+use crate::heartbeat::Beat;
+use crate::ids::ConnectionId;
+use crate::link::Link;
+use crate::live::Live;
+use crate::negotiation::TriedOutcome;
+use crate::status::Reason;
+use crate::time::Time;
+use crate::transport::Transport;
+use crate::transport::TransportSet;
+use crate::turn::Turn;
+
+impl Connection {
+    /// The welcome came. False if it was not waited for.
+    pub(crate) fn welcomed(
+        &mut self,
+        turn: &mut Turn<'_>,
+        connection: ConnectionId,
+        welcome: &Welcome<'_>,
+    ) -> bool {
+        if let Some(names) = welcome.transports {
+            self.negotiation.serves(TransportSet::of_names(names));
+        }
+        if let State::Connected { link, .. } = &mut self.state
+            && link.id == connection
+        {
+            return link.welcomed_again(welcome);
+        }
+        let policy = self.heartbeat_policy(welcome);
+        let spread_ms = welcome.spread_ms;
+        let Some(winner) = self.take_link(connection) else {
+            return false;
+        };
+        let Some(rtt_ms) = winner.waited_ms(turn.now) else {
+            self.put_back(winner);
+            return false;
+        };
+        if !self.is_on(winner.transport) {
+            let tried = winner.tried(turn.now, TriedOutcome::Ok, &Reason::of(0));
+            self.negotiation.note(tried);
+        }
+        self.backoff.welcomed(spread_ms);
+        turn.tokens.accepted();
+        let transport = winner.transport;
+        let live = Live::new(turn.now, connection, transport, policy, welcome, rtt_ms);
+        self.is_outdated = winner.is_outdated;
+        self.establish(turn, live, rtt_ms);
+        true
+    }
+
+    pub(super) fn establish(&mut self, turn: &mut Turn<'_>, live: Live, rtt_ms: u64) {
+        let before = std::mem::replace(&mut self.state, State::Unstarted);
+        let mut successor = None;
+        let is_move = match before {
+            State::Connected { link, .. } => {
+                turn.abandon(link.id, codes::REPLACED);
+                turn.metrics.rtt_ms.record(rtt_ms);
+                turn.metrics.transport_switches += u64::from(link.transport != live.transport);
+                link.transport != live.transport
+            }
+            State::Racing { links, .. } => {
+                turn.metrics.connected(turn.now, rtt_ms);
+                for link in links {
+                    self.overtaken(turn, link, live.transport, &mut successor);
+                }
+                false
+            }
+            _ => false,
+        };
+        self.attempt = 0;
+        let next_look = self
+            .negotiation
+            .connected(turn.now, live.transport, is_move);
+        if self.negotiation.is_telling(live.transport) {
+            turn.effects.push(Effect::Remember {
+                transport: live.transport,
+            });
+        }
+        self.state = State::Connected {
+            link: live,
+            successor,
+            next_look,
+        };
+        turn.metrics.degraded(turn.now, self.is_degraded());
+        turn.effects.push(Effect::StatusChanged);
+    }
+
+    /// A link that another one has overtaken goes on if it would be the better one.
+    pub(super) fn overtaken(
+        &mut self,
+        turn: &mut Turn<'_>,
+        link: Link,
+        winner: Transport,
+        successor: &mut Option<Link>,
+    ) {
+        let is_better = self.negotiation.prefers(link.transport, winner);
+        if is_better && successor.is_none() {
+            *successor = Some(link);
+            return;
+        }
+        let tried = link.tried(turn.now, TriedOutcome::Overtaken, &Reason::of(0));
+        self.negotiation.note(tried);
+        turn.abandon(link.id, codes::REPLACED);
+    }
+
+    /// Options win over what the hub says, and that over the defaults.
+    pub(super) fn heartbeat_policy(&self, welcome: &Welcome<'_>) -> HeartbeatPolicy {
+        let default = HeartbeatPolicy::default();
+        self.own_heartbeat.unwrap_or(HeartbeatPolicy {
+            interval_ms: welcome.ping_ms.unwrap_or(default.interval_ms).max(1),
+            timeout_ms: welcome.wait_ms.unwrap_or(default.timeout_ms).max(1),
+        })
+    }
+
+    /// The hub has changed its mind about the spread (rule R3).
+    pub(crate) fn spread(&mut self, ms: u64) {
+        self.backoff.told(ms);
+    }
+
+    pub(crate) fn heard(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        if let State::Connected { link, .. } = &mut self.state
+            && let Beat::Ping(t) = link.heartbeat.heard(now)
+        {
+            effects.push(ping(link.id, t));
+        }
+    }
+
+    /// Messages came.
+    pub(crate) fn news(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        self.heard(now, effects);
+        self.negotiation.pace.news();
+    }
+
+    /// An answer to a poll is complete: the next one goes out, or waits for its time.
+    pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, connection: ConnectionId) {
+        if let State::Connected { link, .. } = &mut self.state
+            && link.id == connection
+        {
+            if std::mem::take(&mut self.is_outdated) {
+                link.ask(turn, &self.negotiation.pace);
+            } else {
+                link.answered(turn, &mut self.negotiation.pace);
+            }
+        } else if self.links().any(|link| link.id == connection) {
+            // It ended without a welcome in it.
+            self.end(turn, connection, &Reason::of(codes::NOT_A_HUB), 0, true);
+        }
+    }
+
+    pub(crate) fn pong(&mut self, turn: &mut Turn<'_>, t: u64) {
+        if let State::Connected { link, .. } = &mut self.state {
+            let before = link.heartbeat.rtt_ms();
+            if link.heartbeat.pong(turn.now, t) {
+                let rtt_ms = link.heartbeat.rtt_ms();
+                turn.metrics.rtt_ms.record(rtt_ms.unwrap_or(0));
+                if rtt_ms != before {
+                    turn.effects.push(Effect::StatusChanged);
+                }
+            }
+        }
+    }
+
+    /// The subscriptions have changed.
+    pub(crate) fn subscriptions_changed(&mut self) {
+        let opening = match &mut self.state {
+            State::Racing { links, .. } => links.as_mut_slice(),
+            State::Connected {
+                link, successor, ..
+            } => {
+                self.is_outdated |= !link.transport.is_duplex();
+                successor.as_mut_slice()
+            }
+            _ => return,
+        };
+        for link in opening {
+            link.is_outdated = !link.transport.is_duplex();
+        }
+    }
+
+    pub(super) fn beat(&mut self, turn: &mut Turn<'_>, connection: ConnectionId, beat: Beat) {
+        match beat {
+            Beat::Rest => {}
+            Beat::Ping(t) => turn.effects.push(ping(connection, t)),
+            Beat::Renew => match &mut self.state {
+                // An answer at once is the sign of life.
+                State::Connected { link, .. } if link.transport == Transport::LongPoll => {
+                    link.probe(turn);
+                }
+                _ => self.is_outdated = true,
+            },
+            Beat::Dead => {
+                turn.metrics.missed_heartbeats += 1;
+                self.end(
+                    turn,
+                    connection,
+                    &Reason::of(codes::HEARTBEAT_TIMEOUT),
+                    0,
+                    true,
+                );
+            }
+        }
+    }
+
+    /// On a transport that only listens, other subscriptions need another poll or stream.
+    pub(super) fn renew_if_outdated(&mut self, turn: &mut Turn<'_>) {
+        let State::Connected {
+            link, successor, ..
+        } = &mut self.state
+        else {
+            return;
+        };
+        if !self.is_outdated {
+            return;
+        }
+        match link.transport {
+            Transport::LongPoll => {
+                link.ask(turn, &self.negotiation.pace);
+                self.is_outdated = false;
+            }
+            // One that is under way begins with the subscriptions of its time: it must have come and gone first.
+            Transport::EventSource if successor.is_none() => {
+                self.is_outdated = false;
+                let successor = self.open(turn, Transport::EventSource);
+                self.succeed_by(successor);
+            }
+            Transport::EventSource | Transport::WebSocket => {}
+        }
+    }
+
+    /// While on a lesser transport, or one that the hub no longer serves: opens a better one beside it.
+    pub(super) fn look_for_better(&mut self, turn: &mut Turn<'_>) {
+        let State::Connected {
+            link,
+            successor: None,
+            next_look: Some(at),
+        } = &self.state
+        else {
+            return;
+        };
+        if turn.now < *at {
+            return;
+        }
+        if let Some(better) = self.negotiation.probe(link.transport) {
+            let successor = self.open(turn, better);
+            self.succeed_by(successor);
+        }
+    }
+
+    pub(super) fn succeed_by(&mut self, link: Link) {
+        if let State::Connected { successor, .. } = &mut self.state {
+            *successor = Some(link);
+        }
+    }
+}
+
+fn ping(connection: ConnectionId, t: Time) -> Effect {
+    let mut records = String::new();
+    ToHub::Ping { t: t.0 }.encode(&mut records);
+    Effect::Send {
+        connection,
+        records,
+    }
+}
