@@ -3,28 +3,26 @@
 /** A frame is sent when it has this many characters, which are at most three times as many bytes: the hub takes 262,144. */
 const frameCharsMax = 64 * 1024;
 
-/** What frames go to: a socket, or the number of a connection that posts. */
-export type Sink = WebSocket | number;
-
 export class Outgoing {
-  readonly #post: (connection: number, frame: string) => void;
-  #sink: Sink | undefined;
+  readonly #send: (connection: number, frame: string) => boolean;
+  #connection: number | undefined;
   #frame = "";
   charsSent = 0;
 
-  constructor(post: (connection: number, frame: string) => void) {
-    this.#post = post;
+  /** `send` says whether the frame can arrive. */
+  constructor(send: (connection: number, frame: string) => boolean) {
+    this.#send = send;
   }
 
-  add(sink: Sink, records: string): void {
+  add(connection: number, records: string): void {
     if (
-      this.#sink !== undefined &&
-      (this.#sink !== sink || this.#frame.length + records.length > frameCharsMax)
+      this.#connection !== undefined &&
+      (this.#connection !== connection || this.#frame.length + records.length > frameCharsMax)
     ) {
       this.#flush();
     }
-    if (this.#sink === undefined) {
-      this.#sink = sink;
+    if (this.#connection === undefined) {
+      this.#connection = connection;
       this.#frame = records;
       queueMicrotask(() => this.#flush());
     } else {
@@ -33,18 +31,10 @@ export class Outgoing {
   }
 
   #flush(): void {
-    const sink = this.#sink;
+    const connection = this.#connection;
     const frame = this.#frame;
-    this.#sink = undefined;
+    this.#connection = undefined;
     this.#frame = "";
-    if (sink === undefined) return;
-    if (typeof sink === "number") {
-      this.#post(sink, frame);
-    } else {
-      // A browser discards what is sent on a closing socket without a word; the core sends it again after a reconnect.
-      if (sink.readyState !== WebSocket.OPEN) return;
-      sink.send(frame);
-    }
-    this.charsSent += frame.length;
+    if (connection !== undefined && this.#send(connection, frame)) this.charsSent += frame.length;
   }
 }
