@@ -71,23 +71,27 @@ async function js(options) {
   const dist = join(root, "js/dist");
   const outputs = ["js/dist/index.js", "js/dist/index.d.ts", "js/dist/longhaul_bg.wasm"];
   if (!existsSync(join(root, "js/src/index.ts"))) throw new Stop("js/src/index.ts is missing");
-  await stepIfChanged("package", { inputs: [...tools, "js/src", "js/package.json"], outputs }, async () => {
-    rmSync(dist, { recursive: true, force: true });
-    mkdirSync(dist, { recursive: true });
-    // esbuild leaves `new URL("longhaul_bg.wasm", import.meta.url)` as it is: bundlers of apps find the wasm by it.
-    await run(bin("esbuild"), [
-      "js/src/index.ts",
-      "--bundle",
-      "--format=esm",
-      "--target=es2022",
-      "--minify",
-      "--sourcemap",
-      "--outfile=js/dist/index.js",
-      "--log-level=warning",
-    ]);
-    copyFileSync(join(root, "js/src/wasm/longhaul_bg.wasm"), join(dist, "longhaul_bg.wasm"));
-    copyFileSync(join(root, "js/src/api.d.ts"), join(dist, "index.d.ts"));
-  });
+  await stepIfChanged(
+    "package",
+    { inputs: [...tools, "js/src", "js/package.json", "src/codes.json", "src/metrics.json"], outputs },
+    async () => {
+      rmSync(dist, { recursive: true, force: true });
+      mkdirSync(dist, { recursive: true });
+      // esbuild leaves `new URL("longhaul_bg.wasm", import.meta.url)` as it is: bundlers of apps find the wasm by it.
+      await run(bin("esbuild"), [
+        "js/src/index.ts",
+        "--bundle",
+        "--format=esm",
+        "--target=es2022",
+        "--minify",
+        "--sourcemap",
+        "--outfile=js/dist/index.js",
+        "--log-level=warning",
+      ]);
+      copyFileSync(join(root, "js/src/wasm/longhaul_bg.wasm"), join(dist, "longhaul_bg.wasm"));
+      copyFileSync(join(root, "js/src/api.d.ts"), join(dist, "index.d.ts"));
+    },
+  );
   if (options.names) return;
   checkSizes(["js/dist/longhaul_bg.wasm", "js/dist/index.js"]);
 }

@@ -14,6 +14,7 @@ import { type Ease, transportNames, triedOf } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
 import { isMessages, type Messages, readMessages } from "./frame.js";
 import { recall, remember } from "./memory.js";
+import { metricsOf } from "./metrics.js";
 import { jitterNumber, transportNumbers } from "./options.js";
 import { Outgoing } from "./outgoing.js";
 import { Place } from "./place.js";
@@ -112,12 +113,11 @@ export class Engine {
   }
 
   metrics(): Metrics {
-    return {
-      ...this.#core.metrics(),
+    return metricsOf(this.#core.metrics(), {
       outboxRows: this.#core.outboxRows(),
       bytesReceived: this.#charsReceived,
       bytesSent: this.#outgoing.charsSent,
-    };
+    });
   }
 
   tried(): Diagnosis["tried"] {
