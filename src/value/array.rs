@@ -75,6 +75,11 @@ impl Array {
         self.elements.iter()
     }
 
+    /// Elements in runs that copies may share.
+    pub(super) fn runs(&self) -> impl DoubleEndedIterator<Item = &[Value]> {
+        self.elements.runs()
+    }
+
     /// Bytes of its JSON text.
     pub(super) fn bytes(&self) -> usize {
         2 + self.bytes + self.len().saturating_sub(1)

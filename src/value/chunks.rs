@@ -185,6 +185,16 @@ impl<T: Clone> Chunks<T> {
         one.iter().chain(many.iter().flat_map(|chunk| chunk.iter()))
     }
 
+    /// Items in runs. Two sequences that share a chunk have the same run, in the same memory.
+    pub(super) fn runs(&self) -> impl DoubleEndedIterator<Item = &[T]> {
+        let (one, many) = match self {
+            Self::One(items) => (Some(items.as_slice()), &[][..]),
+            Self::Many { chunks, .. } => (None, chunks.as_slice()),
+        };
+        one.into_iter()
+            .chain(many.iter().map(|chunk| chunk.as_slice()))
+    }
+
     pub(super) fn for_each_mut(&mut self, mut act: impl FnMut(&mut T)) {
         match self {
             Self::One(items) => items.iter_mut().for_each(act),

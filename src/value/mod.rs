@@ -5,6 +5,7 @@
 
 mod array;
 mod chunks;
+mod diff;
 mod hash;
 mod heights;
 mod number;

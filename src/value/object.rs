@@ -18,7 +18,7 @@ pub(super) struct Entry {
     pub(super) key: Arc<str>,
     pub(super) value: Value,
     /// Where it stands among the others: the larger, the later.
-    stamp: u32,
+    pub(super) stamp: u32,
 }
 
 /// The members of an object.
@@ -114,6 +114,11 @@ impl Object {
     /// Members in the order of the bytes of their keys.
     pub(super) fn sorted(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
+    }
+
+    /// The same in runs that copies may share.
+    pub(super) fn runs(&self) -> impl Iterator<Item = &[Entry]> {
+        self.entries.runs()
     }
 
     /// Bytes of its JSON text.

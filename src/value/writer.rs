@@ -44,7 +44,7 @@ impl Value {
 }
 
 /// A string in quotes, escaped where it must be (RFC 8259, section 7).
-fn write_string(string: &str, text: &mut String) {
+pub(super) fn write_string(string: &str, text: &mut String) {
     text.push('"');
     let mut plain = 0;
     for (at, byte) in string.bytes().enumerate() {

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod diff;
 mod model;
 
 use longhaul::document::{Document, Step};

@@ -1,0 +1,186 @@
+//! What has become of a value, as commands for a copy of it.
+
+use longhaul::patch::Change;
+use longhaul::value::{Value, read};
+use proptest::prelude::*;
+use serde_json::{Value as Json, json};
+
+fn value(text: &str) -> Value {
+    read(text).unwrap()
+}
+
+fn patched(before: &Value, patch: &str) -> Value {
+    let mut now = before.clone();
+    Change::patch(patch).unwrap().apply(&mut now).unwrap();
+    now
+}
+
+/// What a page does with commands.
+fn follow(copy: &mut Json, commands: &str) {
+    let commands: Vec<Vec<Json>> = serde_json::from_str(commands).unwrap();
+    for command in commands {
+        let path = command[0].as_array().unwrap();
+        let mut place = &mut *copy;
+        let is_removal = command.len() == 1;
+        let (way, last) = path.split_at(path.len() - usize::from(is_removal));
+        for step in way {
+            place = match step {
+                Json::String(key) => place
+                    .as_object_mut()
+                    .unwrap()
+                    .entry(key.clone())
+                    .or_insert(Json::Null),
+                index => &mut place[usize::try_from(index.as_u64().unwrap()).unwrap()],
+            };
+        }
+        match &command[1..] {
+            [] => {
+                let gone = place
+                    .as_object_mut()
+                    .unwrap()
+                    .remove(last[0].as_str().unwrap());
+                assert!(gone.is_some());
+            }
+            [value] => *place = value.clone(),
+            [from, count, values] => {
+                let from = usize::try_from(from.as_u64().unwrap()).unwrap();
+                let count = usize::try_from(count.as_u64().unwrap()).unwrap();
+                let come = values.as_array().unwrap().clone();
+                place
+                    .as_array_mut()
+                    .unwrap()
+                    .splice(from..from + count, come);
+            }
+            more => panic!("{more:?}"),
+        }
+    }
+}
+
+#[test]
+fn what_has_changed_is_told_in_few_words() {
+    let before = value(r#"{"a":{"x":1,"y":[1,2,3]},"b":null,"c":"t"}"#);
+    for (patch, commands) in [
+        ("[]", None),
+        (r#"[{"op":"replace","path":"/a/x","value":1.0}]"#, None),
+        (
+            r#"[{"op":"replace","path":"/a/x","value":2}]"#,
+            Some(r#"[[["a","x"],2]]"#),
+        ),
+        (
+            r#"[{"op":"replace","path":"","value":[]}]"#,
+            Some("[[[],[]]]"),
+        ),
+        (
+            r#"[{"op":"remove","path":"/b"},{"op":"add","path":"/z\"","value":{}},{"op":"add","path":"/d","value":1}]"#,
+            Some(r#"[[["b"]],[["z\""],{}],[["d"],1]]"#),
+        ),
+        (
+            r#"[{"op":"add","path":"/a/y/0","value":0}]"#,
+            Some(r#"[[["a","y"],0,0,[0]]]"#),
+        ),
+        (
+            r#"[{"op":"remove","path":"/a/y/1"}]"#,
+            Some(r#"[[["a","y"],1,1,[]]]"#),
+        ),
+        (
+            r#"[{"op":"replace","path":"/a/y/2","value":{"q":1}}]"#,
+            Some(r#"[[["a","y",2],{"q":1}]]"#),
+        ),
+    ] {
+        let now = patched(&before, patch);
+        assert_eq!(now.changes_since(&before).as_deref(), commands, "{patch}");
+    }
+    assert_eq!(
+        before.changes_since(&Value::Null),
+        Some(format!("[[[],{}]]", before.to_json()))
+    );
+}
+
+#[test]
+fn a_change_in_something_large_is_told_without_the_rest() {
+    let list: Vec<u32> = (0..5_000).collect();
+    let before = value(&json!({ "list": list, "map": list.iter().map(|n| (n.to_string(), *n)).collect::<std::collections::BTreeMap<_, _>>() }).to_string());
+    for (patch, commands) in [
+        (
+            r#"[{"op":"add","path":"/list/0","value":7}]"#,
+            r#"[[["list"],0,0,[7]]]"#,
+        ),
+        (
+            r#"[{"op":"add","path":"/list/2500","value":7}]"#,
+            r#"[[["list"],2500,0,[7]]]"#,
+        ),
+        (
+            r#"[{"op":"remove","path":"/list/4999"}]"#,
+            r#"[[["list"],4999,1,[]]]"#,
+        ),
+        (
+            r#"[{"op":"replace","path":"/list/77","value":7}]"#,
+            r#"[[["list",77],7]]"#,
+        ),
+        (
+            r#"[{"op":"move","from":"/map/1234","path":"/map/new"}]"#,
+            r#"[[["map","1234"]],[["map","new"],1234]]"#,
+        ),
+    ] {
+        let now = patched(&before, patch);
+        assert_eq!(
+            now.changes_since(&before).as_deref(),
+            Some(commands),
+            "{patch}"
+        );
+    }
+}
+
+fn any_patch() -> impl Strategy<Value = String> {
+    let place = proptest::collection::vec(0_u8..5, 1..4).prop_map(|steps| {
+        steps
+            .iter()
+            .map(|step| format!("/{step}"))
+            .collect::<String>()
+    });
+    let value = prop_oneof![
+        Just("1"),
+        Just("[]"),
+        Just("{}"),
+        Just("[1,[2],3]"),
+        Just("{\"0\":{},\"1\":[4]}")
+    ];
+    (0_u8..5, place.clone(), place, value).prop_map(|(op, path, from, value)| match op {
+        0 | 1 => format!(r#"[{{"op":"add","path":"{path}","value":{value}}}]"#),
+        2 => format!(r#"[{{"op":"remove","path":"{path}"}}]"#),
+        3 => format!(r#"[{{"op":"copy","from":"{from}","path":"{path}"}}]"#),
+        _ => format!(r#"[{{"op":"move","from":"{from}","path":"{path}"}}]"#),
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_copy_that_follows_is_what_the_value_is(
+        patches in proptest::collection::vec((any_patch(), any::<bool>()), 1..60),
+        is_long in any::<bool>(),
+    ) {
+        let text = if is_long {
+            let list: Vec<u32> = (0..300).collect();
+            json!({ "0": list, "1": {} }).to_string()
+        } else {
+            r#"{"0":[1,2,3],"1":{"0":{}}}"#.to_owned()
+        };
+        let mut now = value(&text);
+        let (mut seen, mut copy) = (now.clone(), serde_json::from_str::<Json>(&text).unwrap());
+        for (patch, is_look) in patches {
+            let _ = Change::patch(&patch).unwrap().apply(&mut now);
+            if is_look {
+                match now.changes_since(&seen) {
+                    Some(commands) => follow(&mut copy, &commands),
+                    None => prop_assert_eq!(&now, &seen),
+                }
+                prop_assert_eq!(&value(&copy.to_string()), &now, "{}", patch);
+                seen = now.clone();
+                // From somewhere else, so that nothing is shared.
+                prop_assert_eq!(value(&now.to_json()).changes_since(&now), None);
+            }
+        }
+    }
+}
