@@ -1,12 +1,12 @@
 //! One document as a client has it: what the hub has confirmed, and the user's own changes laid over it (rules D7, D8).
 //!
-//! Owns which own changes are still to be laid, and when the hub must be asked for the whole again. Sends nothing and knows no
-//! connection. A verdict is the hub's alone: a change that no longer applies is not shown, but only a nack makes it a dead letter.
+//! Owns which own changes are still to be laid, and when the hub must be asked for the whole again. Entries come in order and once,
+//! which is the sequencer's part. Sends nothing and knows no connection. A verdict is the hub's alone: a change that no longer applies is not shown, but only a nack makes it a dead letter.
 
 use std::collections::VecDeque;
 
-use crate::frame::{Kind, Start};
-use crate::ids::{Chain, Cursor, Epoch, From, RowNo, Seq};
+use crate::frame::Kind;
+use crate::ids::{Chain, Cursor, Epoch, RowNo, Seq};
 use crate::patch::{Change, Fault};
 use crate::pointer::Pointer;
 use crate::record::parse_number;
@@ -31,10 +31,10 @@ pub struct Document {
 enum Standing {
     /// Nothing has come yet.
     Unknown,
-    /// A snapshot is on its way, of the log with this epoch. What is confirmed is old, or nothing.
-    AwaitingSnapshot { epoch: Epoch, had: Option<Cursor> },
     /// What is confirmed is the value here.
     Following(Cursor),
+    /// What is confirmed was the value here, or should have been. Only a snapshot helps.
+    Lost(Cursor),
 }
 
 /// An own change that what is confirmed does not have yet.
@@ -55,9 +55,7 @@ pub enum Step {
     Changed,
     /// It fits the document.
     Agreed,
-    /// Entries are missing: subscribe again with `from`.
-    Hole,
-    /// The document is not the hub's: subscribe again with `from`, and a snapshot heals it.
+    /// The document is not the hub's: subscribe again with `live`, and the snapshot heals it.
     Diverged,
 }
 
@@ -75,51 +73,19 @@ impl Document {
         }
     }
 
-    /// What to subscribe with.
-    #[must_use]
-    pub fn from(&self) -> From {
-        match self.standing {
-            Standing::Following(cursor) => From::After(cursor),
-            Standing::Unknown | Standing::AwaitingSnapshot { .. } => From::Live,
-        }
-    }
-
-    /// The hub has answered: a snapshot follows unless the answer continues what is here.
-    pub fn begin(&mut self, start: &Start, is_failure: bool) {
-        let had = match self.standing {
-            Standing::Following(cursor) if !is_failure && cursor.epoch == start.after.epoch => {
-                return;
-            }
-            Standing::Following(cursor) => Some(cursor),
-            Standing::AwaitingSnapshot { had, .. } => had,
-            Standing::Unknown => None,
-        };
-        let epoch = start.after.epoch;
-        self.standing = Standing::AwaitingSnapshot { epoch, had };
-    }
-
-    /// The whole value. `last` is the last own row with a verdict.
-    pub fn snapshot(&mut self, seq: Seq, chain: Chain, last: RowNo, text: &str) -> Step {
-        let (epoch, had) = match self.standing {
-            Standing::Unknown => return Step::Old,
-            Standing::AwaitingSnapshot { epoch, had } => (epoch, had),
-            Standing::Following(cursor) => (cursor.epoch, Some(cursor)),
-        };
-        // Two connections may both bring one; a log does not go back within its epoch but after a divergence, which forgets where it was.
-        if let Standing::Following(cursor) = self.standing
-            && seq <= cursor.seq
-        {
-            return Step::Old;
-        }
+    /// The whole value, where `at` is. `last` is the last own row that has a verdict there.
+    pub fn snapshot(&mut self, at: Cursor, last: RowNo, text: &str) -> Step {
         let Ok(value) = read(text) else {
-            self.standing = Standing::AwaitingSnapshot { epoch, had };
-            return Step::Diverged;
+            return self.lost(at);
         };
         self.confirmed = value;
-        self.standing = Standing::Following(Cursor { epoch, seq, chain });
-        // What has a verdict is in the value or dead; what the log before had acked went with that log.
+        self.standing = Standing::Following(at);
+        // What has a verdict is in the value or dead; what another log had acked went with that log.
         self.pending.retain(|own| {
-            own.row > last && own.acked.is_none_or(|(of, at)| of == epoch && at > seq)
+            own.row > last
+                && own
+                    .acked
+                    .is_none_or(|(of, seq)| of == at.epoch && seq > at.seq)
         });
         self.shown = None;
         Step::Changed
@@ -140,7 +106,7 @@ impl Document {
             return Step::Old;
         }
         if seq != cursor.seq.next() {
-            return Step::Hole;
+            return self.lost(cursor);
         }
         let change = match kind {
             Kind::Merge => Change::merge(payload),
@@ -148,7 +114,7 @@ impl Document {
         };
         let applied = change.and_then(|change| change.apply(&mut self.confirmed));
         if applied.is_err() {
-            return self.diverged(cursor);
+            return self.lost(cursor);
         }
         self.standing = Standing::Following(Cursor {
             seq,
@@ -170,7 +136,7 @@ impl Document {
                 if self.confirmed.hash48() == hash {
                     Step::Agreed
                 } else {
-                    self.diverged(cursor)
+                    self.lost(cursor)
                 }
             }
             _ => Step::Old,
@@ -212,11 +178,7 @@ impl Document {
     /// Whether a value has come.
     #[must_use]
     pub fn is_known(&self) -> bool {
-        match self.standing {
-            Standing::Unknown => false,
-            Standing::AwaitingSnapshot { had, .. } => had.is_some(),
-            Standing::Following(_) => true,
-        }
+        self.standing != Standing::Unknown
     }
 
     /// Where what is confirmed stands.
@@ -224,8 +186,7 @@ impl Document {
     pub fn cursor(&self) -> Option<Cursor> {
         match self.standing {
             Standing::Unknown => None,
-            Standing::AwaitingSnapshot { had, .. } => had,
-            Standing::Following(cursor) => Some(cursor),
+            Standing::Following(cursor) | Standing::Lost(cursor) => Some(cursor),
         }
     }
 
@@ -264,17 +225,16 @@ impl Document {
         }
     }
 
-    /// From now on changes are counted anew.
-    pub fn look(&mut self) -> &Value {
-        self.seen = self.value().clone();
-        &self.seen
+    /// What has changed since the last look, as commands for a copy; from now on changes are counted anew.
+    pub fn look(&mut self) -> Option<String> {
+        let now = self.value().clone();
+        let changes = now.changes_since(&self.seen);
+        self.seen = now;
+        changes
     }
 
-    fn diverged(&mut self, cursor: Cursor) -> Step {
-        self.standing = Standing::AwaitingSnapshot {
-            epoch: cursor.epoch,
-            had: Some(cursor),
-        };
+    fn lost(&mut self, cursor: Cursor) -> Step {
+        self.standing = Standing::Lost(cursor);
         Step::Diverged
     }
 

@@ -12,22 +12,17 @@ mod diff;
 mod model;
 
 use longhaul::document::{Document, Step};
-use longhaul::frame::{Kind, Start};
-use longhaul::ids::{Chain, Cursor, Epoch, From, RowNo, Seq, TopicNo};
+use longhaul::frame::Kind;
+use longhaul::ids::{Chain, Cursor, Epoch, RowNo, Seq};
 use longhaul::patch::Change;
 use longhaul::pointer::Pointer;
 use longhaul::value::read;
 
-fn start(epoch: u64, seq: u64) -> Start {
-    let after = Cursor {
+fn at(epoch: u64, seq: u64) -> Cursor {
+    Cursor {
         epoch: Epoch(epoch),
         seq: Seq(seq),
         chain: Chain(seq),
-    };
-    Start {
-        no: TopicNo(1),
-        after,
-        head: Seq(seq),
     }
 }
 
@@ -42,11 +37,7 @@ fn change(kind: Kind, text: &str) -> Change {
 /// A document of the outbox `me` that has had its first snapshot, at seq 10.
 fn following(text: &str) -> Document {
     let mut document = Document::new("me");
-    document.begin(&start(1, 10), false);
-    assert_eq!(
-        document.snapshot(Seq(10), Chain(10), RowNo(0), text),
-        Step::Changed
-    );
+    assert_eq!(document.snapshot(at(1, 10), RowNo(0), text), Step::Changed);
     document
 }
 
@@ -67,29 +58,18 @@ fn shown(document: &mut Document) -> String {
 #[test]
 fn d7_nothing_is_known_before_the_first_snapshot_and_patches_before_it_are_dropped() {
     let mut document = Document::new("me");
-    assert_eq!((document.from(), document.is_known()), (From::Live, false));
+    assert_eq!((document.cursor(), document.is_known()), (None, false));
     assert_eq!(entry(&mut document, 1, None, "{}"), Step::Old);
-    document.begin(&start(1, 10), false);
-    assert_eq!(entry(&mut document, 11, None, "{}"), Step::Old);
+    assert_eq!(document.checkpoint(Seq(1), 0), Step::Old);
     assert_eq!(
-        document.snapshot(Seq(12), Chain(7), RowNo(0), "{\"a\":1}"),
+        document.snapshot(at(1, 12), RowNo(0), "{\"a\":1}"),
         Step::Changed
     );
-    assert_eq!(
-        document.from(),
-        From::After(Cursor {
-            epoch: Epoch(1),
-            seq: Seq(12),
-            chain: Chain(7)
-        })
-    );
+    assert_eq!(document.cursor(), Some(at(1, 12)));
     assert_eq!(entry(&mut document, 12, None, "{\"a\":2}"), Step::Old);
     assert_eq!(entry(&mut document, 13, None, "{\"a\":3}"), Step::Changed);
     assert_eq!(entry(&mut document, 13, None, "{\"a\":4}"), Step::Old);
-    assert_eq!(
-        document.snapshot(Seq(13), Chain(8), RowNo(0), "{}"),
-        Step::Old
-    );
+    assert_eq!(document.cursor(), Some(at(1, 13)));
     assert_eq!(shown(&mut document), "{\"a\":3}");
 }
 
@@ -166,11 +146,8 @@ fn d7_an_ack_counts_for_its_own_log_and_at_its_place() {
     document.acked(RowNo(2), Epoch(1), Seq(12));
     document.acked(RowNo(3), Epoch(1), Seq(13));
     assert_eq!(document.checkpoint(Seq(11), 0), Step::Diverged);
-    document.begin(&start(1, 12), false);
-    document.snapshot(Seq(12), Chain(0), RowNo(0), "{}");
+    document.snapshot(at(1, 12), RowNo(0), "{}");
     assert_eq!(shown(&mut document), "{\"3\":1}");
-    document.begin(&start(2, 0), false);
-    assert_eq!(document.from(), From::Live, "another log needs a snapshot");
 }
 
 #[test]
@@ -227,26 +204,11 @@ fn d7_a_snapshot_has_what_has_a_verdict_so_nothing_shows_twice() {
     }
     // Another log: the acks of the old one say nothing about it.
     document.acked(RowNo(3), Epoch(1), Seq(99));
-    document.begin(&start(2, 0), true);
-    assert_eq!(
-        shown(&mut document),
-        "[1,2,3]",
-        "the old value until the new one comes"
-    );
-    document.snapshot(Seq(1), Chain(0), RowNo(1), "[1]");
+    document.snapshot(at(2, 1), RowNo(1), "[1]");
     assert_eq!(
         (shown(&mut document).as_str(), document.pending()),
         ("[1,2]", 1)
     );
-}
-
-#[test]
-fn d7_a_hole_asks_for_what_is_missing() {
-    let mut document = following("{}");
-    assert_eq!(entry(&mut document, 12, None, "{\"a\":1}"), Step::Hole);
-    assert_eq!(document.from(), From::After(start(1, 10).after));
-    document.begin(&start(1, 10), false);
-    assert_eq!(entry(&mut document, 11, None, "{\"a\":1}"), Step::Changed);
 }
 
 #[test]
@@ -260,6 +222,8 @@ fn d8_what_does_not_apply_or_agree_is_healed_by_a_snapshot() {
         |document: &mut Document, _: &str| {
             document.change((Seq(11), Chain(0)), None, Kind::Patch, "no patch")
         },
+        |document: &mut Document, _: &str| entry(document, 12, None, "{}"),
+        |document: &mut Document, _: &str| document.snapshot(at(1, 11), RowNo(0), "no value"),
     ] {
         let mut document = following("{\"a\":1}");
         publish(&mut document, 1, "{\"own\":true}");
@@ -269,16 +233,14 @@ fn d8_what_does_not_apply_or_agree_is_healed_by_a_snapshot() {
             Step::Agreed
         );
         assert_eq!(break_it(&mut document, patch), Step::Diverged);
-        assert_eq!(document.from(), From::Live);
         assert_eq!(entry(&mut document, 11, None, "{}"), Step::Old);
         assert_eq!(
             shown(&mut document),
             "{\"a\":1,\"own\":true}",
             "the last value meanwhile"
         );
-        document.begin(&start(1, 11), false);
         assert_eq!(
-            document.snapshot(Seq(10), Chain(0), RowNo(0), "{\"a\":2}"),
+            document.snapshot(at(1, 10), RowNo(0), "{\"a\":2}"),
             Step::Changed
         );
         assert_eq!(shown(&mut document), "{\"a\":2,\"own\":true}");
@@ -288,7 +250,7 @@ fn d8_what_does_not_apply_or_agree_is_healed_by_a_snapshot() {
 #[test]
 fn d7_what_has_changed_since_the_last_look_is_told_by_place() {
     let mut document = following("{\"a\":{\"x\":1,\"y\":[1,2]},\"b\":{\"z\":1}}");
-    let at = |text: &str| Pointer::parse(text.into()).unwrap();
+    let place = |text: &str| Pointer::parse(text.into()).unwrap();
     document.look();
     entry(&mut document, 11, None, "{\"a\":{\"x\":2}}");
     publish(&mut document, 1, "{\"c\":1}");
@@ -302,15 +264,19 @@ fn d7_what_has_changed_since_the_last_look_is_told_by_place() {
         ("/c", true),
         ("/d", false),
     ] {
-        assert_eq!(document.has_changed(&at(pointer)), has_changed, "{pointer}");
+        assert_eq!(
+            document.has_changed(&place(pointer)),
+            has_changed,
+            "{pointer}"
+        );
     }
     document.look();
-    assert!(!document.has_changed(&at("")) && !document.has_changed(&at("/c")));
+    assert!(!document.has_changed(&place("")) && !document.has_changed(&place("/c")));
     document.dead(RowNo(1));
-    assert!(document.has_changed(&at("/c")) && !document.has_changed(&at("/a")));
+    assert!(document.has_changed(&place("/c")) && !document.has_changed(&place("/a")));
     // Back to what it was is no change.
     document.look();
     entry(&mut document, 12, None, "{\"b\":{\"z\":2}}");
     entry(&mut document, 13, None, "{\"b\":{\"z\":1.0}}");
-    assert!(!document.has_changed(&at("/b")));
+    assert!(!document.has_changed(&place("/b")));
 }
