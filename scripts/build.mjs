@@ -14,6 +14,12 @@ import { setup } from "./setup.mjs";
 const tools = ["package-lock.json", "Cargo.lock", "scripts/build.mjs", "scripts/lib"];
 const rust = ["Cargo.toml", "rust-toolchain.toml", "src"];
 
+/** What becomes a wasm each: the client, and documents, which are loaded with the first of them. */
+const wasms = [
+  { crate: "longhaul", file: "longhaul" },
+  { crate: "longhaul-documents", file: "longhaul_documents" },
+];
+
 /** What rustc emits for wasm32-unknown-unknown by default. */
 const wasmFeatures = [
   "bulk-memory",
@@ -28,48 +34,50 @@ const wasmFeatures = [
 
 /** js/src/wasm: the client compiled, bound and optimised. */
 async function wasm({ names }) {
-  const compiled = "target/wasm32-unknown-unknown/wasm/longhaul.wasm";
   const out = "js/src/wasm";
   const what = {
-    inputs: [...tools, ...rust, "xtask"],
-    outputs: [`${out}/longhaul.js`, `${out}/longhaul_bg.wasm`],
+    inputs: [...tools, ...rust, "documents", "xtask"],
+    outputs: wasms.flatMap(({ file }) => [`${out}/${file}.js`, `${out}/${file}_bg.wasm`]),
     variant: `${await ask("rustc", ["--version"])}${names ? " with names" : ""}`,
   };
-  const compile = [
-    "build",
-    "--profile",
-    "wasm",
-    "--target",
-    "wasm32-unknown-unknown",
-    "-p",
-    "longhaul",
-    "--lib",
-  ];
-  const bind = ["run", "-q", "-p", "xtask", "--", "bindings", ...(names ? ["--names"] : []), compiled, out];
   return stepIfChanged("client wasm", what, async () => {
-    await step("compile the client to wasm", () => run("cargo", compile), "half a minute the first time");
     rmSync(join(root, out), { recursive: true, force: true });
-    await step("make its bindings", () => run("cargo", bind), "a minute the first time");
-    const bound = join(root, out, "longhaul_bg.wasm");
-    await step("optimise it", () =>
-      run(bin("wasm-opt"), [
-        "-Oz",
-        ...wasmFeatures.map((feature) => `--enable-${feature}`),
-        ...(names ? ["--debuginfo"] : []),
-        "-o",
-        `${bound}.opt`,
-        bound,
-      ]),
-    );
-    renameSync(`${bound}.opt`, bound);
+    for (const { crate, file } of wasms) await oneWasm(crate, file, out, names);
   });
+}
+
+/** Each is compiled by itself: together they would be compiled with the features of both. */
+async function oneWasm(crate, file, out, names) {
+  const target = "wasm32-unknown-unknown";
+  const compile = ["build", "--profile", "wasm", "--target", target, "-p", crate, "--lib"];
+  const compiled = `target/${target}/wasm/${file}.wasm`;
+  const bind = ["run", "-q", "-p", "xtask", "--", "bindings", ...(names ? ["--names"] : []), compiled, out];
+  await step(`compile ${crate} to wasm`, () => run("cargo", compile), "half a minute the first time");
+  await step("make its bindings", () => run("cargo", bind), "a minute the first time");
+  const bound = join(root, out, `${file}_bg.wasm`);
+  await step("optimise it", () =>
+    run(bin("wasm-opt"), [
+      "-Oz",
+      ...wasmFeatures.map((feature) => `--enable-${feature}`),
+      ...(names ? ["--debuginfo"] : []),
+      "-o",
+      `${bound}.opt`,
+      bound,
+    ]),
+  );
+  renameSync(`${bound}.opt`, bound);
 }
 
 /** js/dist: the npm package. */
 async function js(options) {
   await wasm(options);
   const dist = join(root, "js/dist");
-  const outputs = ["js/dist/index.js", "js/dist/index.d.ts", "js/dist/longhaul_bg.wasm"];
+  const outputs = [
+    "js/dist/index.js",
+    "js/dist/documents.js",
+    "js/dist/index.d.ts",
+    ...wasms.map(({ file }) => `js/dist/${file}_bg.wasm`),
+  ];
   if (!existsSync(join(root, "js/src/index.ts"))) throw new Stop("js/src/index.ts is missing");
   await stepIfChanged(
     "package",
@@ -77,23 +85,29 @@ async function js(options) {
     async () => {
       rmSync(dist, { recursive: true, force: true });
       mkdirSync(dist, { recursive: true });
+      // Two files that share nothing: index.js loads documents.js with the first document.
       // esbuild leaves `new URL("longhaul_bg.wasm", import.meta.url)` as it is: bundlers of apps find the wasm by it.
       await run(bin("esbuild"), [
         "js/src/index.ts",
+        "js/src/documents.ts",
         "--bundle",
+        "--external:./documents.js",
         "--format=esm",
         "--target=es2022",
         "--minify",
         "--sourcemap",
-        "--outfile=js/dist/index.js",
+        "--outdir=js/dist",
         "--log-level=warning",
       ]);
-      copyFileSync(join(root, "js/src/wasm/longhaul_bg.wasm"), join(dist, "longhaul_bg.wasm"));
+      for (const { file } of wasms) {
+        copyFileSync(join(root, `js/src/wasm/${file}_bg.wasm`), join(dist, `${file}_bg.wasm`));
+      }
       copyFileSync(join(root, "js/src/api.d.ts"), join(dist, "index.d.ts"));
     },
   );
   if (options.names) return;
   checkSizes(["js/dist/longhaul_bg.wasm", "js/dist/index.js"]);
+  checkSizes(["js/dist/longhaul_documents_bg.wasm", "js/dist/documents.js"], "documents");
 }
 
 /** www/dist: the demo. */

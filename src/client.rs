@@ -8,13 +8,13 @@ use crate::connection::Connection;
 use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::event::{Event, HubLimits, NewPublication};
 use crate::frame::{ToClient, ToHub};
-use crate::ids::{ConnectionId, TopicNo};
+use crate::ids::{ConnectionId, From, TopicNo};
 use crate::metrics::Metrics;
 use crate::negotiation::Tried;
 use crate::outbox::Outbox;
 use crate::sequencer::Run;
 use crate::status::{Reason, Status};
-use crate::subscription::Subscriptions;
+use crate::subscription::{Subscriptions, Wanted};
 use crate::time::Time;
 use crate::token::Tokens;
 use crate::turn::{Turn, hello};
@@ -142,10 +142,45 @@ impl Client {
                 is_passive,
             } => {
                 let greeted = self.connection.greeted();
-                self.subscriptions
-                    .add(no, topic, from, is_passive, greeted, effects);
+                let wanted = Wanted {
+                    topic,
+                    from,
+                    is_passive,
+                    producer: None,
+                };
+                self.subscriptions.add(no, &wanted, greeted, effects);
                 self.connection.subscriptions_changed();
                 self.wish(now);
+            }
+            Event::Follow { no, topic } => {
+                let greeted = self.connection.greeted();
+                let wanted = Wanted {
+                    topic,
+                    from: From::Live,
+                    is_passive: false,
+                    producer: Some(self.outbox.producer()),
+                };
+                self.subscriptions.add(no, &wanted, greeted, effects);
+                self.connection.subscriptions_changed();
+                self.wish(now);
+            }
+            Event::Snapshot {
+                connection,
+                no,
+                run,
+                seq,
+                chain,
+            } => {
+                if self.connection.established() == Some(connection) {
+                    self.connection.news(now, effects);
+                    self.subscriptions
+                        .snapshot(connection, no, run, (seq, chain), effects);
+                }
+            }
+            Event::Resync { no } => {
+                let mut records = String::new();
+                self.subscriptions.resync(no, &mut records, effects);
+                self.send_greeted(&records, effects);
             }
             Event::Unsubscribe { no } => {
                 let greeted = self.connection.greeted();
@@ -259,6 +294,9 @@ impl Client {
             Event::Messages { .. }
             | Event::Record { .. }
             | Event::Subscribe { .. }
+            | Event::Follow { .. }
+            | Event::Snapshot { .. }
+            | Event::Resync { .. }
             | Event::Unsubscribe { .. }
             | Event::Passive { .. }
             | Event::Publish(_)

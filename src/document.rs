@@ -143,20 +143,24 @@ impl Document {
         }
     }
 
-    /// An own change has its row in the outbox. It shows at once.
+    /// Whether an own change can be laid over what is shown. Before the first snapshot nothing is known, so nothing is refused.
     ///
     /// # Errors
-    /// Why it can't be laid over what is shown; the document is as it was. Before the first snapshot nothing is known, so nothing is
-    /// refused.
-    pub fn publish(&mut self, row: RowNo, change: Change) -> Result<(), Fault> {
-        if self.is_known() {
-            let mut value = self.value().clone();
-            change.apply(&mut value)?;
-            self.shown = Some(value);
+    /// Why it can't.
+    pub fn check(&mut self, change: &Change) -> Result<(), Fault> {
+        if !self.is_known() {
+            return Ok(());
+        }
+        change.apply(&mut self.value().clone())
+    }
+
+    /// An own change has its row in the outbox. It shows at once.
+    pub fn publish(&mut self, row: RowNo, change: Change) {
+        if let Some(shown) = &mut self.shown {
+            let _ = change.apply(shown);
         }
         let acked = None;
         self.pending.push_back(Pending { row, change, acked });
-        Ok(())
     }
 
     /// An own change has taken effect. It stays laid until its entry is here.

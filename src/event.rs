@@ -1,7 +1,7 @@
 //! Everything that can happen to a client: the one door in.
 
-use crate::frame::Welcome;
-use crate::ids::{ConnectionId, From, TopicNo};
+use crate::frame::{Kind, Welcome};
+use crate::ids::{Chain, ConnectionId, From, Seq, TopicNo};
 use crate::sequencer::Run;
 
 /// Something that happened. Events of a connection that is no longer the current one have no effect.
@@ -80,6 +80,31 @@ pub enum Event<'a> {
         /// Nobody does.
         is_passive: bool,
     },
+    /// A new subscription to a topic as a document (rule D7). Its entries come as messages do.
+    Follow {
+        /// Its number, as of other subscriptions.
+        no: TopicNo,
+        /// A topic name that [`crate::ids::is_topic_name`] accepts.
+        topic: &'a str,
+    },
+    /// A document's snapshot arrived: `Deliver` follows if it counts.
+    Snapshot {
+        /// Where.
+        connection: ConnectionId,
+        /// Of which subscription.
+        no: TopicNo,
+        /// The caller's number for it, as for a run of messages.
+        run: u32,
+        /// After which entry.
+        seq: Seq,
+        /// The chain there.
+        chain: Chain,
+    },
+    /// A document has diverged, and needs a snapshot.
+    Resync {
+        /// Of which subscription.
+        no: TopicNo,
+    },
     /// A subscription ended.
     Unsubscribe {
         /// Its number.
@@ -129,6 +154,8 @@ pub struct NewPublication<'a> {
     pub request: u32,
     /// A topic name that [`crate::ids::is_topic_name`] accepts.
     pub topic: &'a str,
+    /// Message or change of a document.
+    pub kind: Kind,
     /// Size of the payload.
     pub bytes: u64,
     /// Give up if it could not be sent within this time, ms.

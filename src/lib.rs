@@ -36,7 +36,7 @@ mod token;
 mod transport;
 mod turn;
 pub mod value;
-#[cfg(target_arch = "wasm32")]
+#[cfg(all(target_arch = "wasm32", feature = "web"))]
 #[expect(
     clippy::as_conversions,
     reason = "JavaScript's numbers are f64; float-to-integer `as` saturates, and no number here exceeds 2^53"
@@ -49,7 +49,7 @@ pub use event::{Event, NewPublication};
 pub use hint::{HINT_MS_MAX, Hint};
 pub use metrics::{Histogram, Metrics, Summary};
 pub use negotiation::{Tried, TriedOutcome};
-pub use record::{push_cursor, push_epoch};
+pub use record::{parse_epoch, push_cursor, push_epoch};
 pub use sequencer::Run;
 pub use status::{Reason, Status};
 pub use time::Time;

@@ -24,6 +24,7 @@ struct Row {
     /// The row before this one in the same topic, if it is still here.
     prev: RowNo,
     topic: Box<str>,
+    kind: Kind,
     key: Option<Box<str>>,
     bytes: u64,
     attempts: u32,
@@ -130,6 +131,7 @@ impl Outbox {
             n,
             prev: prev.map_or(RowNo(0), |row| row.n),
             topic: new.topic.into(),
+            kind: new.kind,
             key: new.key.map(Into::into),
             bytes: 0,
             attempts: 0,
@@ -187,7 +189,7 @@ impl Outbox {
                 n: row.n,
                 prev: row.prev,
                 topic: &row.topic,
-                kind: Kind::Message,
+                kind: row.kind,
                 payload: "",
             }
             .encode_head(&mut head);

@@ -154,7 +154,9 @@ fn parse_chain(text: &str) -> Option<Chain> {
     parse_number(text).filter(|n| *n < 1 << 48).map(Chain)
 }
 
-fn parse_epoch(text: &str) -> Option<Epoch> {
+/// Reads an epoch.
+#[must_use]
+pub fn parse_epoch(text: &str) -> Option<Epoch> {
     if text.len() != 16 {
         return None;
     }

@@ -5,10 +5,19 @@
 use crate::config::{BUSY_MS, BUSY_MS_MAX};
 use crate::effect::Effect;
 use crate::frame::{ResumeFailure, Start, ToHub, View};
-use crate::ids::{ConnectionId, From, Seq, TopicNo};
+use crate::ids::{Chain, ConnectionId, Cursor, From, Seq, TopicNo};
 use crate::metrics::Metrics;
 use crate::sequencer::{Run, Sequencer, Verdict};
 use crate::time::Time;
+
+/// What a new subscription is to be.
+pub(crate) struct Wanted<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) from: From,
+    pub(crate) is_passive: bool,
+    /// Our outbox, if the topic is wanted as a document.
+    pub(crate) producer: Option<&'a str>,
+}
 
 #[derive(Debug)]
 struct Subscription {
@@ -17,8 +26,19 @@ struct Subscription {
     from: From,
     /// Nobody waits for its messages.
     is_passive: bool,
+    /// It is a document.
+    document: Option<Followed>,
     stream: Stream,
     refusal: Option<Refusal>,
+}
+
+/// What a document's subscription says besides (rule D7).
+#[derive(Debug)]
+struct Followed {
+    /// Our outbox.
+    producer: Box<str>,
+    /// Whether there is a value that entries can be applied to. Without one a cursor is worth nothing.
+    has_snapshot: bool,
 }
 
 /// The hub gave no stream (rule H12).
@@ -69,9 +89,7 @@ impl Subscriptions {
     pub(crate) fn add(
         &mut self,
         no: TopicNo,
-        topic: &str,
-        from: From,
-        is_passive: bool,
+        wanted: &Wanted<'_>,
         greeted: impl Iterator<Item = ConnectionId>,
         effects: &mut Vec<Effect>,
     ) {
@@ -81,9 +99,13 @@ impl Subscriptions {
         );
         let subscription = Subscription {
             no,
-            topic: topic.into(),
-            from,
-            is_passive,
+            topic: wanted.topic.into(),
+            from: wanted.from,
+            is_passive: wanted.is_passive,
+            document: wanted.producer.map(|producer| Followed {
+                producer: producer.into(),
+                has_snapshot: false,
+            }),
             stream: Stream::AwaitingAnswer,
             refusal: None,
         };
@@ -244,6 +266,7 @@ impl Subscriptions {
         }
         if let Some(reason) = failure {
             metrics.resumes_failed += 1;
+            subscription.expect_snapshot();
             subscription.tell_gaps(start, reason, metrics, effects);
         }
         effects.push(Effect::Streaming {
@@ -258,6 +281,48 @@ impl Subscriptions {
             stood: Seq(0),
         };
         false
+    }
+
+    /// A document's snapshot arrived: the stream goes on after it, whatever was held.
+    pub(crate) fn snapshot(
+        &mut self,
+        connection: ConnectionId,
+        no: TopicNo,
+        run: u32,
+        (seq, chain): (Seq, Chain),
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(subscription) = self.find(no) else {
+            return;
+        };
+        let Stream::Begun {
+            connection: expected,
+            sequencer,
+            ..
+        } = &mut subscription.stream
+        else {
+            return;
+        };
+        if *expected != Some(connection) {
+            return;
+        }
+        let epoch = sequencer.cursor().epoch;
+        effects.extend(sequencer.drain().map(|run| Effect::Discard { run: run.id }));
+        *sequencer = Sequencer::new(Cursor { epoch, seq, chain });
+        if let Some(followed) = &mut subscription.document {
+            followed.has_snapshot = true;
+        }
+        effects.push(Effect::Deliver { no, run, skip: 0 });
+    }
+
+    /// A document has diverged: it is asked for anew.
+    pub(crate) fn resync(&mut self, no: TopicNo, records: &mut String, effects: &mut Vec<Effect>) {
+        if let Some(subscription) = self.find(no) {
+            subscription.discard_held(effects);
+            subscription.stream = Stream::AwaitingAnswer;
+            subscription.expect_snapshot();
+            subscription.ask(records);
+        }
     }
 
     /// A run arrived. True if something before it is missing and must be asked for.
@@ -321,12 +386,20 @@ impl Subscriptions {
 }
 
 impl Subscription {
+    /// What is here of a document is worth nothing.
+    fn expect_snapshot(&mut self) {
+        if let Some(followed) = &mut self.document {
+            followed.has_snapshot = false;
+        }
+    }
+
     fn is_askable(&self) -> bool {
         matches!(self.refusal, None | Some(Refusal::AskedAgain { .. }))
     }
 
     fn ask(&self, records: &mut String) {
         let from = match &self.stream {
+            _ if self.document.as_ref().is_some_and(|it| !it.has_snapshot) => From::Live,
             Stream::AwaitingAnswer => self.from,
             Stream::Begun { sequencer, .. } => From::After(sequencer.cursor()),
         };
@@ -334,7 +407,12 @@ impl Subscription {
             no: self.no,
             topic: &self.topic,
             from,
-            view: View::Messages,
+            view: match &self.document {
+                None => View::Messages,
+                Some(followed) => View::Document {
+                    producer: Some(&followed.producer),
+                },
+            },
         }
         .encode(records);
     }
@@ -388,6 +466,10 @@ impl Subscription {
                 });
             }
         };
+        if self.document.is_some() {
+            // Nothing is missing: a snapshot follows (rule D7).
+            return;
+        }
         let after = start.after;
         let seen = match (&self.stream, self.from) {
             (Stream::Begun { sequencer, .. }, _) => Some(sequencer.cursor()),

@@ -10,6 +10,7 @@ mod common;
 
 use common::{EPOCH, Rig, sent};
 use longhaul::config::{Config, OutboxLimits, WINDOW_ROWS_MAX};
+use longhaul::frame::Kind;
 use longhaul::ids::{ConnectionId, RowNo};
 use longhaul::{Effect, Event, NewPublication, Outcome, PublishRefusal};
 
@@ -99,6 +100,7 @@ fn c8_a_payload_larger_than_the_whole_window_still_goes_alone() {
     rig.record(connection, "welcome s1 1 payload=10000000");
     let mut publish = |request| {
         rig.handle(Event::Publish(NewPublication {
+            kind: Kind::Message,
             request,
             topic: "a",
             bytes: 1_000_000,
@@ -262,6 +264,7 @@ fn the_outbox_refuses_at_its_limits_and_keeps_what_it_has() {
         "a replacement needs no room"
     );
     let effects = rig.handle(Event::Publish(NewPublication {
+        kind: Kind::Message,
         request: 9,
         topic: "a",
         bytes: 65_537,

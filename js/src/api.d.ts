@@ -51,6 +51,8 @@ export interface Client {
   on<K extends keyof ClientEvents>(type: K, listener: (event: ClientEvents[K]) => void): () => void;
   /** Throws a LonghaulError with code `topic_invalid`. */
   topic<T = unknown>(name: string): Topic<T>;
+  /** The same object for the same name. Throws a LonghaulError with code `topic_invalid`. */
+  document<T = unknown>(name: string): Document<T>;
   metrics(): Metrics;
   /** Why the client is on the transport it is on: what was tried, what happened, and what to do. */
   diagnose(): Promise<Diagnosis>;
@@ -138,6 +140,44 @@ export interface Topic<T> {
    * `closed`.
    */
   publish(data: T, options?: PublishOptions): Promise<Receipt>;
+}
+
+/** RFC 6902. */
+export type Operation =
+  | { op: "add" | "replace" | "test"; path: string; value: unknown }
+  | { op: "remove"; path: string }
+  | { op: "move" | "copy"; from: string; path: string };
+
+/**
+ * A topic whose messages are patches: JSON of at most 1 MiB, nested at most 127 deep. One that nobody has written is null.
+ * It is followed while somebody listens; the code for that is loaded with the first listener. Keys `__proto__`,
+ * `constructor` and `prototype` are refused.
+ */
+export interface Document<T> {
+  readonly name: string;
+  /** Own pending changes included. Immutable and structurally shared between versions; undefined until the first snapshot. */
+  readonly value: T | undefined;
+  /** What the hub has confirmed: without pending changes. */
+  readonly confirmed: T | undefined;
+  /** The entry that `confirmed` stands after, -1 before the first snapshot. */
+  readonly seq: number;
+  /** Own changes not yet confirmed. */
+  readonly pending: number;
+  /** One place in the value by JSON Pointer, without the rest. Throws `option_invalid`. */
+  at(pointer: string): unknown;
+  /** Called once for all that comes together; with `at`, a JSON Pointer, only when that place has changed. */
+  subscribe(
+    listener: (value: T | undefined) => void,
+    options?: { at?: string; signal?: AbortSignal },
+  ): () => void;
+  /**
+   * RFC 6902: all operations or none. Shows at once where somebody listens, and then rejects with `patch_failed` if it does not
+   * apply to what is shown. If it no longer applies when the hub has it, it is a dead letter. Rejects as `publish` does, too;
+   * `key` is refused.
+   */
+  patch(operations: readonly Operation[], options?: PublishOptions): Promise<Receipt>;
+  /** RFC 7396, as `patch`. */
+  merge(partial: unknown, options?: PublishOptions): Promise<Receipt>;
 }
 
 export interface PublishOptions {

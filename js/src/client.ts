@@ -5,6 +5,7 @@ import type {
   ClientEvents,
   CloseReason,
   Diagnosis,
+  Document,
   Message,
   Metrics,
   Options,
@@ -15,11 +16,15 @@ import type {
   Topic,
 } from "./api.js";
 import { advise, isSupported, probe, protocolOf, withUnsupported } from "./diagnosis.js";
+import { DocumentHandle } from "./document.js";
+import type { DocumentCore } from "./documents.js";
 import { Engine, type From, wantedTransports } from "./engine.js";
 import { closeReason, LonghaulError } from "./errors.js";
+import type { Receiver } from "./frame.js";
 import { load } from "./load.js";
 import { emptyMetrics } from "./metrics.js";
 import { baseUrls, checkOptions, checkTopic } from "./options.js";
+import type { Follower } from "./publications.js";
 import { type Listener, Stream } from "./stream.js";
 import { TopicHandle } from "./topic.js";
 
@@ -44,6 +49,7 @@ class ClientHandle implements Client {
   readonly #listeners: Listeners = { status: new Set(), deadletter: new Set() };
   /** The running live stream of each topic: later live listeners join it. */
   readonly #live = new Map<string, Stream>();
+  readonly #documents = new Map<string, DocumentHandle>();
   #lastNo = 0;
   /** There once the wasm is. */
   #engine: Engine | undefined;
@@ -85,6 +91,25 @@ class ClientHandle implements Client {
       subscribe: (topic, listener, options) => this.#subscribe(topic, listener, options),
       publish: (topic, text, options) => this.#publish(topic, text, options),
     });
+  }
+
+  document<T = unknown>(name: string): Document<T> {
+    checkTopic(name);
+    let document = this.#documents.get(name);
+    if (document === undefined) {
+      document = new DocumentHandle(name, {
+        follow: (document) => this.#follow(document),
+        leave: (document) => this.#whenReady({ run: (engine) => engine.unsubscribe(document) }),
+        resync: (document) => this.#engine?.resync(document),
+        publish: (topic, text, options, kind, follower) =>
+          this.#publish(topic, text, options, kind, follower),
+        load: () => this.#loadDocument(),
+        error: (error) => this.#report(error),
+        threw: (cause) => this.#threw(`a listener of ${name}`, cause),
+      });
+      this.#documents.set(name, document);
+    }
+    return document as Document<unknown> as Document<T>;
   }
 
   metrics(): Metrics {
@@ -180,6 +205,30 @@ class ClientHandle implements Client {
     return stop;
   }
 
+  #follow(document: Receiver): void {
+    if (this.#end !== undefined) throw this.#end;
+    document.no = ++this.#lastNo;
+    this.#whenReady({ run: (engine) => engine.follow(document) });
+  }
+
+  /** The rest of the package: a page without documents does not load it. */
+  async #loadDocument(): Promise<DocumentCore> {
+    const producer = new Promise<string>((resolve, reject) => {
+      this.#whenReady({ run: (engine) => resolve(engine.producer), refuse: reject });
+    });
+    try {
+      const documents = await import("./documents.js");
+      const make = await documents.load();
+      return make(await producer);
+    } catch (cause) {
+      if (cause instanceof LonghaulError) throw cause;
+      throw new LonghaulError("wasm_load_failed", `documents could not be loaded: ${String(cause)}`, {
+        hint: "serve documents.js and longhaul_documents_bg.wasm beside the script",
+        cause,
+      });
+    }
+  }
+
   #stream(topic: string, from: From): Stream {
     const stream = new Stream(++this.#lastNo, topic, (cause) => this.#threw(`a listener of ${topic}`, cause));
     if (from === "live") this.#live.set(topic, stream);
@@ -191,12 +240,18 @@ class ClientHandle implements Client {
     this.#whenReady({ run: (engine) => engine.unsubscribe(stream) });
   }
 
-  #publish(topic: string, text: string, options: PublishOptions): Promise<Receipt> {
+  #publish(
+    topic: string,
+    text: string,
+    options: PublishOptions,
+    kind?: number,
+    follower?: Follower,
+  ): Promise<Receipt> {
     const { outbox } = this.#options;
     const withTtl = outbox && outbox.ttlMs !== undefined ? { ttlMs: outbox.ttlMs, ...options } : options;
     return new Promise((resolve, reject) => {
       this.#whenReady({
-        run: (engine) => engine.publish(topic, text, withTtl).then(resolve, reject),
+        run: (engine) => engine.publish(topic, text, withTtl, kind, follower).then(resolve, reject),
         refuse: reject,
       });
     });

@@ -12,13 +12,21 @@ import type {
 } from "./api.js";
 import { type Ease, transportNames, triedOf } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
-import { isMessages, type Messages, readMessages } from "./frame.js";
+import {
+  isMessages,
+  isOfDocument,
+  type Messages,
+  type Receiver,
+  readCheckpoint,
+  readMessages,
+  readOfDocument,
+} from "./frame.js";
 import { recall, remember } from "./memory.js";
 import { metricsOf } from "./metrics.js";
 import { jitterNumber, transportNumbers } from "./options.js";
 import { Outgoing } from "./outgoing.js";
 import { Place } from "./place.js";
-import { Publications } from "./publications.js";
+import { type Follower, Publications } from "./publications.js";
 import { statusOf } from "./status.js";
 import type { Stream } from "./stream.js";
 import { askToken } from "./token.js";
@@ -40,7 +48,7 @@ const toldHost = -2;
 export class Engine {
   readonly #core: Core;
   readonly #owner: Owner;
-  readonly #streams = new Map<number, Stream>();
+  readonly #streams = new Map<number, Receiver>();
   readonly #publications = new Publications();
   readonly #wires: Wires;
   readonly #outgoing = new Outgoing((connection, frame) => this.#wires.send(connection, frame));
@@ -65,6 +73,7 @@ export class Engine {
     data: undefined,
     id: undefined,
     chars: 0,
+    kind: 0,
   };
   #charsReceived = 0;
 
@@ -101,14 +110,34 @@ export class Engine {
     return this.#core.isQuiet() ? "passive" : this.#place.isDenied ? "crowded" : undefined;
   }
 
-  unsubscribe(stream: Stream): void {
+  get producer(): string {
+    return this.#producer;
+  }
+
+  follow(document: Receiver): void {
+    this.#streams.set(document.no, document);
+    this.#turn(() => this.#core.follow(document.no, document.topic));
+  }
+
+  resync(document: Receiver): void {
+    if (this.#streams.has(document.no)) this.#turn(() => this.#core.resync(document.no));
+  }
+
+  unsubscribe(stream: Receiver): void {
     if (this.#streams.delete(stream.no)) this.#turn(() => this.#core.unsubscribe(stream.no));
   }
 
-  publish(topic: string, text: string, options: PublishOptions): Promise<Receipt> {
+  publish(
+    topic: string,
+    text: string,
+    options: PublishOptions,
+    kind = 0,
+    follower?: Follower,
+  ): Promise<Receipt> {
     return new Promise((resolve, reject) => {
-      const request = this.#publications.begin({ topic, text, options, resolve, reject });
-      this.#turn(() => this.#core.publish(request, topic, utf8Bytes(text), options.ttlMs, options.key));
+      const request = this.#publications.begin({ topic, text, options, resolve, reject, follower });
+      const { ttlMs, key } = options;
+      this.#turn(() => this.#core.publish(request, topic, kind, utf8Bytes(text), ttlMs, key));
     });
   }
 
@@ -301,7 +330,7 @@ export class Engine {
       const newline = text.indexOf("\n", at);
       const end = newline < 0 ? text.length : newline;
       if (!isMessages(text, at)) {
-        if (end > at) this.#record(connection, text.slice(at, end));
+        if (end > at) this.#record(connection, text.slice(at, end), nowMs);
       } else if (readMessages(text, at, end, read)) {
         const run = this.#nextRun();
         const { no, first, count, chain, chars } = read;
@@ -316,9 +345,31 @@ export class Engine {
     }
   }
 
-  #record(connection: number, record: string): void {
-    this.#core.record(connection, record);
+  #record(connection: number, record: string, nowMs: number): void {
+    if (isOfDocument(record)) this.#ofDocument(connection, record, nowMs);
+    else this.#core.record(connection, record);
     this.settle();
+  }
+
+  /** The way of a document's records: numbered as messages are, and handed over as text. */
+  #ofDocument(connection: number, record: string, nowMs: number): void {
+    const read = this.#read;
+    if (record.startsWith("checkpoint")) {
+      const hash = readCheckpoint(record, read);
+      this.#streams.get(read.no)?.checkpoint?.(read.first, hash);
+      return;
+    }
+    if (!readOfDocument(record, read)) {
+      this.#core.garbage(connection, false);
+      return;
+    }
+    const run = this.#nextRun();
+    const { no, first, chain, chars, kind } = read;
+    const skip =
+      kind === 3
+        ? this.#core.snapshot(nowMs, connection, no, run, first, chain)
+        : this.#core.messages(nowMs, connection, no, run, first, 1, chain, chars);
+    if (skip === 0) this.#streams.get(no)?.deliver(read, 0);
   }
 
   #garbage(connection: number, isBinary: boolean): void {

@@ -2,6 +2,20 @@
 //
 // The other records are read by the core. Both sides hold to tests/fixtures/frames.json.
 
+import type { Gap } from "./api.js";
+
+/** Whom records of a subscription are for. */
+export interface Receiver {
+  no: number;
+  readonly topic: string;
+  /** The log that the messages belong to; told before the first of them. */
+  epoch: string;
+  readonly isPassive: boolean;
+  deliver(messages: Messages, skip: number): void;
+  tellGap(gap: Gap): void;
+  checkpoint?(seq: number, hash: number): void;
+}
+
 /** Numbers of a messages record, and its payloads. One object serves all: copy what you keep. */
 export interface Messages {
   no: number;
@@ -17,6 +31,8 @@ export interface Messages {
   id: string | undefined;
   /** Characters of payload. */
   chars: number;
+  /** Of a document: 1 a patch, 2 a merge, 3 a snapshot, whose `at` is our last row in it. `data` is unread text. */
+  kind: number;
 }
 
 const space = 32;
@@ -73,6 +89,41 @@ export function readMessages(text: string, at: number, end: number, into: Messag
     return false;
   }
   return !isBatch || (Array.isArray(into.data) && into.data.length === 3 * count);
+}
+
+/** Whether a record that is not of messages is of a document. */
+export function isOfDocument(record: string): boolean {
+  return /^(patch|merge|snapshot|checkpoint) /.test(record);
+}
+
+/** What the third number of `checkpoint no seq hash` is, the others being read into `into`. */
+export function readCheckpoint(record: string, into: Messages): number {
+  const [, no, seq, hash] = record.split(" ").map(Number);
+  into.no = no ?? Number.NaN;
+  into.first = seq ?? Number.NaN;
+  return hash ?? Number.NaN;
+}
+
+/** Reads `patch`, `merge` or `snapshot` as a run of one message whose payload stays text. */
+export function readOfDocument(record: string, into: Messages): boolean {
+  cursor = record.indexOf(" ") + 1;
+  into.kind = record[0] === "p" ? 1 : record[0] === "m" ? 2 : 3;
+  const no = number(record);
+  const first = number(record);
+  const chain = number(record);
+  const at = number(record);
+  if (!(no + first + chain + at >= 0) || no >= 2 ** 31 || chain > chainMax) return false;
+  into.no = no;
+  into.first = first;
+  into.count = 1;
+  into.chain = chain;
+  into.at = at;
+  into.isBatch = false;
+  into.id = undefined;
+  if (into.kind < 3 && (first === 0 || !readId(record, into))) return false;
+  into.data = record.slice(cursor);
+  into.chars = record.length - cursor;
+  return into.chars > 0;
 }
 
 /** Reads the id at the cursor, or `-` for none, and moves the cursor behind the space after it. */

@@ -3,7 +3,15 @@
 import type { Ack, DeadLetter, PublishOptions, Receipt } from "./api.js";
 import { LonghaulError } from "./errors.js";
 
+/** Who wants to know what becomes of a row. */
+export interface Follower {
+  queued(row: number): void;
+  acked(row: number, ack: Ack): void;
+  dead(row: number): void;
+}
+
 interface Call {
+  follower: Follower | undefined;
   topic: string;
   text: string;
   options: PublishOptions;
@@ -38,6 +46,7 @@ export class Publications {
     const acked = new Promise<Ack>((resolve, reject) => waiting.push({ resolve, reject }));
     // Whoever looks at it gets the rejection; whoever does not has the deadletter event.
     acked.catch(() => {});
+    call.follower?.queued(row);
     call.resolve({ id, durable: false, acked });
   }
 
@@ -52,6 +61,7 @@ export class Publications {
   acked(row: number, ack: Ack): void {
     const settled = this.#rows.get(row);
     this.#rows.delete(row);
+    settled?.follower?.acked(row, ack);
     for (const { resolve } of settled?.waiting ?? []) resolve(ack);
   }
 
@@ -60,6 +70,7 @@ export class Publications {
     const settled = this.#rows.get(row);
     if (settled === undefined) return undefined;
     this.#rows.delete(row);
+    settled.follower?.dead(row);
     const { id, topic, createdAtMs, options, text } = settled;
     const letter: DeadLetter = { id, topic, attempts, createdAtMs, data: JSON.parse(text), reason };
     if (options.ttlMs !== undefined) letter.expiresAtMs = createdAtMs + options.ttlMs;

@@ -1,7 +1,7 @@
 // One subscription on the wire and the listeners that share it.
 
 import type { Gap, Message } from "./api.js";
-import type { Messages } from "./frame.js";
+import type { Messages, Receiver } from "./frame.js";
 
 /** Who wants the messages. */
 export interface Listener {
@@ -10,7 +10,7 @@ export interface Listener {
   readonly isPassive: boolean;
 }
 
-export class Stream {
+export class Stream implements Receiver {
   readonly no: number;
   readonly topic: string;
   /** The log that the messages belong to; told before the first of them. */

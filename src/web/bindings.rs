@@ -10,6 +10,7 @@ use wasm_bindgen::prelude::*;
 use super::driver::{Driver, now, number_of};
 use super::host::Host;
 use crate::config::{BackoffPolicy, Config, HeartbeatPolicy, Jitter, OutboxLimits};
+use crate::frame::Kind;
 use crate::ids::{Chain, ConnectionId, From, Seq, TopicNo};
 use crate::{Client, Event, NewPublication, Run, Transport, TriedOutcome};
 
@@ -179,6 +180,42 @@ impl Core {
         });
     }
 
+    /// Begins a subscription to a document.
+    pub fn follow(&self, no: u32, topic: &str) {
+        self.driver.drive(Event::Follow {
+            no: TopicNo(no),
+            topic,
+        });
+    }
+
+    /// A snapshot: as `messages`.
+    pub fn snapshot(
+        &self,
+        now_ms: f64,
+        connection: f64,
+        no: u32,
+        run: u32,
+        seq: f64,
+        chain: f64,
+    ) -> i32 {
+        self.driver.receive(
+            crate::Time(now_ms as u64),
+            run,
+            Event::Snapshot {
+                connection: ConnectionId(connection as u64),
+                no: TopicNo(no),
+                run,
+                seq: Seq(seq as u64),
+                chain: Chain(chain as u64),
+            },
+        )
+    }
+
+    /// A document needs a snapshot.
+    pub fn resync(&self, no: u32) {
+        self.driver.drive(Event::Resync { no: TopicNo(no) });
+    }
+
     /// Whether somebody waits for the messages of a subscription has changed.
     #[wasm_bindgen(js_name = setPassive)]
     pub fn set_passive(&self, no: u32, is_passive: bool) {
@@ -204,16 +241,22 @@ impl Core {
         self.driver.drive(Event::Unsubscribe { no: TopicNo(no) });
     }
 
-    /// A publication; the host is told its row.
+    /// A publication, kind 0 message, 1 patch, 2 merge; the host is told its row.
     pub fn publish(
         &self,
         request: u32,
         topic: &str,
+        kind: u32,
         bytes: f64,
         ttl_ms: Option<f64>,
         key: Option<String>,
     ) {
         self.driver.drive(Event::Publish(NewPublication {
+            kind: match kind {
+                0 => Kind::Message,
+                1 => Kind::Patch,
+                _ => Kind::Merge,
+            },
             request,
             topic,
             bytes: bytes as u64,

@@ -8,6 +8,7 @@
 )]
 
 use longhaul::config::Config;
+use longhaul::frame::Kind;
 use longhaul::ids::{Chain, ConnectionId, From, Seq, TopicNo};
 use longhaul::{Client, Effect, Event, NewPublication, Run, Time, Transport};
 
@@ -118,6 +119,7 @@ impl Rig {
     ) -> Vec<Effect> {
         self.last_request += 1;
         self.handle(Event::Publish(NewPublication {
+            kind: Kind::Message,
             request: self.last_request,
             topic,
             bytes: 10,

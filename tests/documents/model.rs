@@ -119,11 +119,9 @@ impl World {
 
     fn publish(&mut self, kind: Kind, text: &str) {
         let row = self.published.len() as u64 + 1;
-        if self
-            .document
-            .publish(RowNo(row), change(kind, text))
-            .is_ok()
-        {
+        let change = change(kind, text);
+        if self.document.check(&change).is_ok() {
+            self.document.publish(RowNo(row), change);
             self.rows.push_back((row, kind, text.to_owned()));
             self.published.push((row, kind, text.to_owned()));
         }

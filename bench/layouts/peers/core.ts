@@ -95,5 +95,6 @@ export function emptyMessages(): Messages {
     data: undefined,
     id: undefined,
     chars: 0,
+    kind: 0,
   };
 }

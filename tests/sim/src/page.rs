@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use longhaul::frame::{Body, Messages, ToClient, records};
+use longhaul::frame::{Body, Kind, Messages, ToClient, records};
 use longhaul::ids::{ConnectionId, Epoch, From, RowNo, Seq, TopicNo};
 use longhaul::{Client, Effect, Event, NewPublication, Outcome, Run, Status, Time, Transport};
 use serde_json::value::RawValue;
@@ -453,6 +453,7 @@ impl Page {
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
         self.asked = Some((topic.to_owned(), payload));
         let new = NewPublication {
+            kind: Kind::Message,
             request: 0,
             topic,
             bytes,

@@ -1,0 +1,253 @@
+// Documents in real pages: followed, changed, laid over, healed; and the public test suite in the browser's wasm.
+
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import type * as api from "longhaul";
+import { expect, quick, test } from "./support/fixtures.js";
+import type { Hub } from "./support/hub.js";
+
+/** A document as a page has it, with all that its listeners were called with. */
+interface Followed {
+  document: api.Document<Board>;
+  values: (Board | undefined)[];
+  titles: (Board | undefined)[];
+}
+interface Board {
+  title: string;
+  cards: { [id: string]: { text: string } };
+  order: string[];
+}
+
+declare global {
+  var followed: Followed & { client: api.Client; errors: unknown[]; letters: api.DeadLetter[] };
+}
+
+const board = { title: "Plan", cards: { a: { text: "one" }, b: { text: "two" } }, order: ["a", "b"] };
+
+/** Changes a document as a back end does. */
+async function change(hub: Hub, body: unknown, topic = "board"): Promise<void> {
+  const type = Array.isArray(body) ? "application/json-patch+json" : "application/merge-patch+json";
+  const response = await fetch(`${hub.url}/v1/topics/${topic}`, {
+    method: "PATCH",
+    headers: { "content-type": type },
+    body: JSON.stringify(body),
+  });
+  expect(response.status, await response.text()).toBe(200);
+}
+
+/** Follows `board` and waits for its first value. */
+async function follow({ url, options }: { url: string; options: api.Options }): Promise<unknown> {
+  const { client, errors, deadLetters: letters } = longhaul.open(url, options);
+  const document = client.document<Board>("board");
+  const values: Followed["values"] = [];
+  const titles: Followed["titles"] = [];
+  globalThis.followed = { client, document, values, titles, errors, letters };
+  document.subscribe((value) => titles.push(value), { at: "/title" });
+  await new Promise<void>((resolve) => {
+    document.subscribe((value) => {
+      values.push(value);
+      resolve();
+    });
+  });
+  return document.value;
+}
+
+test("a page gets the value and then every change, keeps what has not changed, and looks at places", async ({
+  hub,
+  page,
+}) => {
+  await change(hub, board);
+  expect(await page.evaluate(follow, { url: hub.url, options: quick })).toEqual(board);
+  await change(hub, [
+    { op: "replace", path: "/cards/a/text", value: "changed" },
+    { op: "add", path: "/order/0", value: "c" },
+  ]);
+  const result = await page.evaluate(async () => {
+    const { document, values, titles } = followed;
+    while (values.length < 2) await new Promise(requestAnimationFrame);
+    const [before, now] = values;
+    return {
+      value: document.value,
+      isSame: document.value === now,
+      isShared: before?.cards["b"] === now?.cards["b"],
+      isOld: before?.cards["a"]?.text === "one" && before !== now,
+      place: [document.at("/cards/a/text"), document.at("/missing"), document.at("")],
+      titles: titles.length,
+      calls: values.length,
+      seq: document.seq,
+    };
+  });
+  const value = { ...board, cards: { a: { text: "changed" }, b: { text: "two" } }, order: ["c", "a", "b"] };
+  expect(result).toEqual({
+    value,
+    isSame: true,
+    isShared: true,
+    isOld: true,
+    place: ["changed", undefined, value],
+    titles: 1,
+    calls: 2,
+    seq: 2,
+  });
+  await change(hub, { title: "New" });
+  await page.waitForFunction(() => followed.titles.length === 2);
+  expect(await page.evaluate(() => followed.document.value?.title)).toBe("New");
+});
+
+test("own changes show at once, are confirmed, and reach another page", async ({ hub, page, newPage }) => {
+  await change(hub, board);
+  const other = await newPage();
+  for (const each of [page, other]) await each.evaluate(follow, { url: hub.url, options: quick });
+  const atOnce = await page.evaluate(async () => {
+    const { document } = followed;
+    const call = document.patch([{ op: "add", path: "/cards/c", value: { text: "mine" } }]);
+    await call;
+    const shown = { value: document.value?.cards["c"], pending: document.pending };
+    const confirmed = document.confirmed?.cards["c"];
+    const merged = await document.merge({ order: ["c"] });
+    const ack = await merged.acked;
+    return { shown, confirmed, ack: ack.seq };
+  });
+  expect(atOnce).toEqual({ shown: { value: { text: "mine" }, pending: 1 }, ack: 3 });
+  const expected = { ...board, cards: { ...board.cards, c: { text: "mine" } }, order: ["c"] };
+  for (const each of [page, other]) {
+    await each.waitForFunction(() => followed.document.seq === 3);
+    const state = await each.evaluate(() => {
+      const { document, errors } = followed;
+      return [document.value, document.confirmed, document.pending, errors];
+    });
+    expect(state).toEqual([expected, expected, 0, []]);
+  }
+});
+
+test("what does not apply is refused at the call, or is a dead letter when only the hub can tell", async ({
+  hub,
+  page,
+}) => {
+  await change(hub, board);
+  await page.evaluate(follow, { url: hub.url, options: quick });
+  const result = await page.evaluate(async () => {
+    const { client, document, letters } = followed;
+    const codeOf = (call: Promise<unknown>) =>
+      call.then(
+        () => undefined,
+        (error: api.LonghaulError) => error.code,
+      );
+    const wrong = [{ op: "test", path: "/title", value: "Other" } as const];
+    const codes = [
+      await codeOf(document.patch(wrong)),
+      await codeOf(document.merge(JSON.parse('{"__proto__":{"polluted":true}}'))),
+      await codeOf(document.patch([{ op: "remove", path: "title" }])),
+      await codeOf(document.patch([], { key: "k" })),
+    ];
+    // Nobody listens to this one, so nothing is known of it here.
+    const blind = client.document("other");
+    const receipt = await blind.patch([{ op: "remove", path: "/missing" }]);
+    codes.push(await codeOf(receipt.acked));
+    return {
+      codes,
+      letter: letters[0]?.reason.code,
+      value: document.value?.title,
+      pending: document.pending,
+    };
+  });
+  expect(result).toEqual({
+    codes: ["patch_failed", "key_forbidden", "patch_invalid", "option_invalid", "patch_failed"],
+    letter: "patch_failed",
+    value: "Plan",
+    pending: 0,
+  });
+});
+
+test("after a lost connection come the missed patches, after a lost hub a snapshot", async ({
+  hub,
+  page,
+}) => {
+  await change(hub, board);
+  await page.evaluate(follow, { url: hub.url, options: quick });
+  await page.evaluate(async () => {
+    const { client } = followed;
+    const connects = client.metrics().connects;
+    client.reconnect();
+    while (client.metrics().connects === connects) await new Promise(requestAnimationFrame);
+  });
+  await change(hub, { title: "After" });
+  await page.waitForFunction(() => followed.document.value?.title === "After");
+  await hub.kill();
+  await hub.restart();
+  await change(hub, { title: "Reborn" });
+  await page.waitForFunction(() => followed.document.value?.title === "Reborn");
+  const state = await page.evaluate(() => [followed.document.value, followed.document.seq, followed.errors]);
+  expect(state).toEqual([{ title: "Reborn" }, 1, []]);
+});
+
+test("a page that has documents loads their code, others do not", async ({ hub, page }) => {
+  const loaded: string[] = [];
+  page.on("request", (request) => loaded.push(new URL(request.url()).pathname));
+  await page.evaluate(async (url) => longhaul.reaches(longhaul.open(url).client, "connected"), hub.url);
+  expect(loaded.some((path) => path.includes("documents"))).toBe(false);
+  await page.evaluate(follow, { url: hub.url, options: quick });
+  expect(loaded.filter((path) => path.includes("documents"))).toEqual([
+    "/longhaul/documents.js",
+    "/longhaul/longhaul_documents_bg.wasm",
+  ]);
+});
+
+interface Vector {
+  comment?: string;
+  doc: unknown;
+  patch: unknown;
+  expected?: unknown;
+  error?: string;
+}
+
+/** Without the numbers that this test, being JavaScript, would round; Rust reads them from the same files. */
+const load = (path: string): Vector[] =>
+  JSON.parse(readFileSync(path, "utf8")).filter(
+    ({ comment }: Vector) => !/^(large whole numbers|numbers beyond)/.test(comment ?? ""),
+  );
+const suite = createRequire(import.meta.url).resolve("json-patch-test-suite/tests.json");
+const ours = (name: string) => new URL(`../fixtures/${name}`, import.meta.url).pathname;
+
+for (const { name, kind, vectors } of [
+  {
+    name: "the public test suite of RFC 6902",
+    kind: 1,
+    // JavaScript reads of two `op` the last one.
+    vectors: [...load(suite), ...load(suite.replace("tests.json", "spec_tests.json"))].filter(
+      ({ comment }) => comment !== "duplicate ops",
+    ),
+  },
+  { name: "our patches for RFC 6902", kind: 1, vectors: load(ours("patches.json")) },
+  { name: "our merges and those of RFC 7396", kind: 2, vectors: load(ours("merges.json")) },
+]) {
+  test(`in the browser: ${name}`, async ({ page }) => {
+    const outcomes = await page.evaluate(
+      async ({ vectors, kind }) => {
+        const path = "/longhaul/documents.js";
+        const { load } = await import(path);
+        const make = await load();
+        return vectors.map(({ doc, patch }) => {
+          const core = make("p");
+          core.snapshot("0000000000000001", 1, 0, 0, doc);
+          const step = core.change(2, 0, undefined, kind, patch);
+          return { step, value: core.confirmed() };
+        });
+      },
+      {
+        kind,
+        vectors: vectors.map(({ doc, patch }) => ({
+          doc: JSON.stringify(doc),
+          patch: JSON.stringify(patch),
+        })),
+      },
+    );
+    expect(outcomes.length).toBeGreaterThan(19);
+    for (const [index, { comment, doc, patch, expected, error }] of vectors.entries()) {
+      const { step, value } = outcomes[index] ?? {};
+      const told = `${comment} ${JSON.stringify(patch)}`;
+      expect(step, told).toBe(error === undefined ? 1 : 3);
+      if (error !== undefined) expect(JSON.parse(value), told).toEqual(doc);
+      else if (expected !== undefined) expect(JSON.parse(value), told).toEqual(expected);
+    }
+  });
+}
