@@ -1,7 +1,7 @@
 // Puts what is sent in one turn into one frame: an event costs the hub more than a record does.
 
 /** A frame is sent when it has this many characters, which are at most three times as many bytes: the hub takes 262,144. */
-const frameCharsMax = 64 * 1024;
+export const frameCharsMax = 64 * 1024;
 
 export class Outgoing {
   readonly #send: (connection: number, frame: string) => boolean;

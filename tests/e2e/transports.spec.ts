@@ -191,3 +191,29 @@ test("a15: a client that begins on a poll moves up to the socket, and loses and 
   expect(metrics).toMatchObject({ transportSwitches: 1, gaps: 0 });
   expect(states, "the user never saw it").not.toContain("waiting");
 });
+
+test("t1: what is published while a post is under way shares the next one", async ({ hub, page }) => {
+  let posts = 0;
+  await page.route(/\/v1\/publish$/, async (route) => {
+    posts += 1;
+    // As long as it takes until the page has published all of it.
+    await page.waitForFunction(() => "published" in globalThis);
+    await route.continue();
+  });
+  const acks = await page.evaluate(
+    async ([url, options]) => {
+      globalThis.opened = longhaul.open(url, options);
+      await longhaul.reaches(opened.client, "connected");
+      const acks = [];
+      for (let n = 1; n <= 100; n++) {
+        const { acked } = await opened.client.topic("a").publish({ by: "me", n });
+        acks.push(acked);
+      }
+      Object.assign(globalThis, { published: true });
+      return Promise.all(acks);
+    },
+    [hub.url, { ...quick, transports: ["longpoll"] }] as const,
+  );
+  expect(acks.map(({ seq }) => seq)).toEqual(Array.from({ length: 100 }, (_, i) => i + 1));
+  expect(posts).toBeLessThanOrEqual(3);
+});

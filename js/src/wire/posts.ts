@@ -1,7 +1,9 @@
 // What goes up beside an event stream or a poll: posts of publications, one at a time so that their order holds (rule T1).
 //
-// A post is one frame, so that it stays within what the hub takes, and within what a slow line carries in time.
+// A post is one frame, so that it stays within what the hub takes, and within what a slow line carries in time. What comes
+// while one is under way shares the next.
 
+import { frameCharsMax } from "../outgoing.js";
 import { unauthorized } from "./post.js";
 import type { Line } from "./wire.js";
 
@@ -26,9 +28,21 @@ export class Posts {
     this.#abort?.abort();
   }
 
+  /** What waits, as far as it fits a frame. */
+  #next(): string | undefined {
+    const waiting = this.#waiting;
+    let chars = 0;
+    const end = waiting.findIndex((frame, at) => {
+      chars += frame.length + 1;
+      return at > 0 && chars > frameCharsMax;
+    });
+    const next = waiting.splice(0, end < 0 ? waiting.length : end);
+    return next.length > 0 ? next.join("\n") : undefined;
+  }
+
   async #run(): Promise<void> {
     const line = this.line;
-    for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) {
+    for (let frame = this.#next(); frame !== undefined; frame = this.#next()) {
       const abort = new AbortController();
       this.#abort = abort;
       const { signal } = abort;
