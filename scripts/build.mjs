@@ -116,7 +116,7 @@ async function www() {
   await stepIfChanged(
     "demo",
     {
-      inputs: [...tools, "www", "js/dist/index.js", "js/dist/longhaul_bg.wasm"],
+      inputs: [...tools, "www", "js/dist"],
       outputs: ["www/dist/index.html"],
     },
     () => run(bin("vite"), ["build", "--logLevel", "warn"], { cwd: join(root, "www") }),
