@@ -16,8 +16,8 @@ const rust = ["Cargo.toml", "rust-toolchain.toml", "src"];
 
 /** What becomes a wasm each: the client, and documents, which are loaded with the first of them. */
 const wasms = [
-  { crate: "longhaul", file: "longhaul" },
-  { crate: "longhaul-documents", file: "longhaul_documents" },
+  { crate: "longhaul", file: "longhaul", profile: "wasm", level: "-Oz" },
+  { crate: "longhaul-documents", file: "longhaul_documents", profile: "wasm-fast", level: "-O3" },
 ];
 
 /** What rustc emits for wasm32-unknown-unknown by default. */
@@ -42,22 +42,22 @@ async function wasm({ names }) {
   };
   return stepIfChanged("client wasm", what, async () => {
     rmSync(join(root, out), { recursive: true, force: true });
-    for (const { crate, file } of wasms) await oneWasm(crate, file, out, names);
+    for (const wasm of wasms) await oneWasm(wasm, out, names);
   });
 }
 
 /** Each is compiled by itself: together they would be compiled with the features of both. */
-async function oneWasm(crate, file, out, names) {
+async function oneWasm({ crate, file, profile, level }, out, names) {
   const target = "wasm32-unknown-unknown";
-  const compile = ["build", "--profile", "wasm", "--target", target, "-p", crate, "--lib"];
-  const compiled = `target/${target}/wasm/${file}.wasm`;
+  const compile = ["build", "--profile", profile, "--target", target, "-p", crate, "--lib"];
+  const compiled = `target/${target}/${profile}/${file}.wasm`;
   const bind = ["run", "-q", "-p", "xtask", "--", "bindings", ...(names ? ["--names"] : []), compiled, out];
   await step(`compile ${crate} to wasm`, () => run("cargo", compile), "half a minute the first time");
   await step("make its bindings", () => run("cargo", bind), "a minute the first time");
   const bound = join(root, out, `${file}_bg.wasm`);
   await step("optimise it", () =>
     run(bin("wasm-opt"), [
-      "-Oz",
+      level,
       ...wasmFeatures.map((feature) => `--enable-${feature}`),
       ...(names ? ["--debuginfo"] : []),
       "-o",

@@ -112,6 +112,9 @@ fn d8_a_document_that_has_diverged_is_asked_for_anew_and_hears_nothing_until_the
     let (_, under_way) = rig.messages(connection, NO, 6, 1);
     assert_eq!(delivered(&under_way), []);
     rig.record(connection, &format!("subscribed 1 {EPOCH} 7 9 7"));
+    let (connection, asked) = come_back(&mut rig, connection);
+    assert!(asked.contains("sub 1 d live "), "{asked}");
+    rig.record(connection, &format!("subscribed 1 {EPOCH} 7 9 7"));
     assert_eq!(delivered(&snapshot(&mut rig, connection, 7)), [70]);
     let (run, effects) = rig.messages(connection, NO, 8, 1);
     assert_eq!(delivered(&effects), [run]);

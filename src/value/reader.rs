@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use super::{Array, DEPTH_MAX, Number, Object, Value};
 
-/// Names remembered while reading, so that a thousand records share their keys. Chosen: more than records have, a power of two.
-const NAMES: usize = 64;
+/// Names remembered while reading, so that a thousand records share their keys. Measured: 64 cost a small patch a third of its time.
+const NAMES: usize = 16;
 
 /// Why a text is no document or patch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
