@@ -58,7 +58,7 @@ export interface Client {
   diagnose(): Promise<Diagnosis>;
   /** Forget the backoff and try now. */
   reconnect(): void;
-  /** Idempotent. Publications without an ack become dead letters with the reason `closed`. */
+  /** Idempotent. Nothing is delivered any more, iterations end, and publications without an ack become dead letters (`closed`). */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }

@@ -47,6 +47,7 @@ class ClientHandle implements Client {
   readonly #bases: readonly string[];
   readonly #options: Options;
   readonly #listeners: Listeners = { status: new Set(), deadletter: new Set() };
+  readonly #streams = new Set<Stream>();
   /** The running live stream of each topic: later live listeners join it. */
   readonly #live = new Map<string, Stream>();
   readonly #documents = new Map<string, DocumentHandle>();
@@ -56,6 +57,9 @@ class ClientHandle implements Client {
   /** What was asked before that. */
   #waiting: Waiting[] = [];
   #end: LonghaulError | undefined;
+  /** What listeners are still to be told: an event that one of them causes comes after this one, to all. */
+  #events: (() => void)[] = [];
+  #isTelling = false;
 
   constructor(bases: string[], options: Options) {
     this.#bases = bases;
@@ -88,7 +92,7 @@ class ClientHandle implements Client {
   topic<T = unknown>(name: string): Topic<T> {
     checkTopic(name);
     return new TopicHandle<T>(name, {
-      subscribe: (topic, listener, options) => this.#subscribe(topic, listener, options),
+      subscribe: (topic, listener, options, end) => this.#subscribe(topic, listener, options, end),
       publish: (topic, text, options) => this.#publish(topic, text, options),
     });
   }
@@ -138,7 +142,6 @@ class ClientHandle implements Client {
 
   async close(): Promise<void> {
     if (this.#end !== undefined) return;
-    this.#engine?.close();
     this.#stop(new LonghaulError("closed", "the client is closed"), closeReason(1000, ""));
   }
 
@@ -169,7 +172,10 @@ class ClientHandle implements Client {
   /** Nothing happens any more. */
   #stop(error: LonghaulError, reason: CloseReason): void {
     this.#end = error;
+    for (const stream of this.#streams) stream.end();
+    this.#streams.clear();
     this.#live.clear();
+    this.#engine?.close();
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { refuse } of waiting) refuse?.(error);
@@ -186,10 +192,11 @@ class ClientHandle implements Client {
     topic: string,
     message: (message: Message<unknown>) => void,
     { from = "live", passive = false, onGap, signal }: SubscribeOptions,
+    end: (() => void) | undefined,
   ): () => void {
     if (this.#end !== undefined) throw this.#end;
     if (signal?.aborted) return () => {};
-    const listener: Listener = { message, gap: onGap, isPassive: passive };
+    const listener: Listener = { message, gap: onGap, end, isPassive: passive };
     const running = from === "live" ? this.#live.get(topic) : undefined;
     const stream = running ?? this.#stream(topic, from);
     stream.add(listener);
@@ -197,6 +204,7 @@ class ClientHandle implements Client {
     else this.#whenReady({ run: (engine) => engine.reconsider(stream) });
     const stop = (): void => {
       signal?.removeEventListener("abort", stop);
+      if (!this.#streams.has(stream)) return;
       stream.remove(listener);
       if (stream.isUnused) this.#leave(stream);
       else this.#whenReady({ run: (engine) => engine.reconsider(stream) });
@@ -231,11 +239,13 @@ class ClientHandle implements Client {
 
   #stream(topic: string, from: From): Stream {
     const stream = new Stream(++this.#lastNo, topic, (cause) => this.#threw(`a listener of ${topic}`, cause));
+    this.#streams.add(stream);
     if (from === "live") this.#live.set(topic, stream);
     return stream;
   }
 
   #leave(stream: Stream): void {
+    this.#streams.delete(stream);
     if (this.#live.get(stream.topic) === stream) this.#live.delete(stream.topic);
     this.#whenReady({ run: (engine) => engine.unsubscribe(stream) });
   }
@@ -265,13 +275,22 @@ class ClientHandle implements Client {
   }
 
   #emit<K extends keyof ClientEvents>(type: K, event: ClientEvents[K]): void {
-    for (const listener of [...this.#listeners[type]]) {
+    const listeners = this.#listeners[type];
+    for (const listener of listeners) {
+      this.#events.push(() => {
+        if (listeners.has(listener)) listener(event);
+      });
+    }
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    for (let tell = this.#events.shift(); tell !== undefined; tell = this.#events.shift()) {
       try {
-        listener(event);
+        tell();
       } catch (cause) {
         this.#threw(`a listener of ${type}`, cause);
       }
     }
+    this.#isTelling = false;
   }
 
   #threw(who: string, cause: unknown): void {

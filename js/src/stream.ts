@@ -7,6 +7,8 @@ import type { Messages, Receiver } from "./frame.js";
 export interface Listener {
   readonly message: (message: Message<unknown>) => void;
   readonly gap: ((gap: Gap) => void) | undefined;
+  /** The client is closed: nothing more comes. */
+  readonly end?: (() => void) | undefined;
   readonly isPassive: boolean;
 }
 
@@ -63,24 +65,29 @@ export class Stream implements Receiver {
 
   /** Tells everyone what can't be had. */
   tellGap(gap: Gap): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener.gap?.(gap);
-      } catch (cause) {
-        this.#threw(cause);
-      }
-    }
+    this.#tell((listener) => listener.gap?.(gap));
+  }
+
+  /** Nobody gets anything more, not even the rest of what is being delivered. */
+  end(): void {
+    const listeners = this.#listeners;
+    this.#listeners = [];
+    for (const { end } of listeners) end?.();
   }
 
   #deliverOne(seq: number, data: unknown, publishedAtMs: number, id: string | undefined): void {
     const message: Message<unknown> = { topic: this.topic, seq, epoch: this.epoch, data, publishedAtMs };
     if (id !== undefined) message.id = id;
+    this.#tell((listener) => listener.message(message));
+  }
+
+  #tell(act: (listener: Listener) => void): void {
     const listeners = this.#listeners;
     for (const listener of listeners) {
       // One that an earlier listener has removed gets nothing more.
       if (listeners !== this.#listeners && !this.#listeners.includes(listener)) continue;
       try {
-        listener.message(message);
+        act(listener);
       } catch (cause) {
         this.#threw(cause);
       }

@@ -26,6 +26,8 @@ export async function askToken(
     });
   }
   let text: unknown;
+  // The function is the user's, and the core is in its turn.
+  await undefined;
   try {
     text = await given?.(reasons[reason] ?? "rejected");
   } catch (cause) {

@@ -10,6 +10,7 @@ export interface TopicClient {
     topic: string,
     listener: (message: Message<unknown>) => void,
     options: SubscribeOptions,
+    end?: () => void,
   ): () => void;
   publish(topic: string, text: string, options: PublishOptions): Promise<Receipt>;
 }
@@ -39,7 +40,12 @@ export class TopicHandle<T> implements Topic<T> {
   messages(options: SubscribeOptions = {}): AsyncIterable<Message<T>> {
     checkSubscribe(options);
     return {
-      [Symbol.asyncIterator]: () => new Messages<T>((listener) => this.subscribe(listener, options), options),
+      [Symbol.asyncIterator]: () =>
+        new Messages<T>(
+          (listener, end) =>
+            this.#client.subscribe(this.name, listener as (message: Message<unknown>) => void, options, end),
+          options,
+        ),
     };
   }
 
@@ -74,10 +80,13 @@ class Messages<T> implements AsyncIterator<Message<T>> {
   #failure: LonghaulError | undefined;
 
   constructor(
-    subscribe: (listener: (message: Message<T>) => void) => () => void,
+    subscribe: (listener: (message: Message<T>) => void, end: () => void) => () => void,
     { signal }: SubscribeOptions,
   ) {
-    this.#unsubscribe = subscribe((message) => this.#push(message));
+    this.#unsubscribe = subscribe(
+      (message) => this.#push(message),
+      () => void this.return(),
+    );
     if (signal?.aborted) this.#end();
     else signal?.addEventListener("abort", () => this.#end(), { once: true });
   }
