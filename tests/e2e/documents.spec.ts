@@ -158,7 +158,7 @@ test("what does not apply is refused at the call, or is a dead letter when only 
   });
 });
 
-test("after a lost connection come the missed patches, after a lost hub a snapshot", async ({
+test("a document goes on after a reconnect, and after a lost hub with what the new one has", async ({
   hub,
   page,
 }) => {
