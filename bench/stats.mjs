@@ -15,3 +15,13 @@ export function table(columns, rows) {
   const rule = `|${widths.map((width, i) => (i === 0 ? "-".repeat(width + 2) : `${"-".repeat(width + 1)}:`)).join("|")}|`;
   return [line(columns), rule, ...all.slice(1).map(line)].join("\n");
 }
+
+/** A copy in an order drawn by lot. */
+export function shuffled(array) {
+  const result = [...array];
+  for (let i = result.length - 1; i > 0; i--) {
+    const j = Math.floor(Math.random() * (i + 1));
+    [result[i], result[j]] = [result[j], result[i]];
+  }
+  return result;
+}

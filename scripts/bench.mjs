@@ -1,6 +1,8 @@
 // npm run bench: measurements in a real browser. Prints tables and keeps them in bench/RESULTS.md; nothing passes or fails.
 //
 //   npm run bench -- layouts [--rounds 50] [--only "60 B, 1 a"]    one bench; with --only some of its cases, not kept
+//   npm run bench -- receive                                       receiving, side by side with peers
+//   npm run bench -- resume                                        coming back after missed messages, memory
 //   npm run bench -- transports                                    how long moves between transports take
 
 import { readFileSync, writeFileSync } from "node:fs";
@@ -12,14 +14,24 @@ import { findBrowser, setup } from "./setup.mjs";
 
 const benches = {
   layouts: async (options) => (await import("../bench/layouts/run.mjs")).layouts(options),
+  receive: async (options) => (await import("../bench/receive/run.mjs")).receive(options),
+  resume: async (options) => {
+    await buildHub();
+    return (await import("../bench/resume/run.mjs")).resume(options);
+  },
   transports: async (options) => {
-    await build(["hub"], { profile: "dev" });
-    process.env.LONGHAUL_HUB = join(root, hubPath("dev"));
-    process.env.LONGHAUL_FAULTPROXY = join(root, faultProxyPath);
+    await buildHub();
     return (await import("../bench/transports/run.mjs")).transports(options);
   },
 };
 const resultsFile = join(root, "bench/RESULTS.md");
+
+/** The hub and the fault proxy of the tests. */
+async function buildHub() {
+  await build(["hub"], { profile: "dev" });
+  process.env.LONGHAUL_HUB = join(root, hubPath("dev"));
+  process.env.LONGHAUL_FAULTPROXY = join(root, faultProxyPath);
+}
 
 /** Puts a section between its marks; what people have written around it stays. */
 function keep(name, section) {

@@ -1,12 +1,11 @@
 // How long moves between transports take: blocked ways, lifted blocks, half-open connections. Real hub, real fault proxy.
 
-import { mkdirSync, rmSync } from "node:fs";
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { build } from "esbuild";
+import { fileURLToPath } from "node:url";
 import { withBrowser } from "../browser.mjs";
 import { median, table } from "../stats.mjs";
+import { support } from "../support.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(dirname(here));
@@ -33,7 +32,7 @@ const obstacles = [
 
 /** Runs the cases whose name contains `only`; gives the section for RESULTS.md. */
 export async function transports({ rounds = roundsUsual, only, executablePath }) {
-  const { Hub, startFaultProxy } = await support();
+  const { Hub, startFaultProxy } = await support("transports");
   const rows = [];
   const say = (row) => {
     rows.push(row);
@@ -79,27 +78,6 @@ ${table(["case", "over", "median ms", "min", "max", "limit"], rows)}`;
 function figures(all, limitMs) {
   const numbers = [median(all), Math.min(...all), Math.max(...all)].map((ms) => Math.round(ms));
   return [...numbers, limitMs ?? "–"];
-}
-
-/** The tests' hub and fault proxy. */
-async function support() {
-  const out = join(here, "../results/transports");
-  rmSync(out, { recursive: true, force: true });
-  mkdirSync(out, { recursive: true });
-  const outfile = join(out, "support.mjs");
-  await build({
-    stdin: {
-      contents: `export * from "./hub.js"; export { startFaultProxy } from "./proxies.js";`,
-      resolveDir: join(root, "tests/e2e/support"),
-    },
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    target: "node20",
-    outfile,
-    logLevel: "warning",
-  });
-  return import(pathToFileURL(outfile));
 }
 
 /** From `connect` to the first message: in a browser that has seen nothing, and on the load after it. */

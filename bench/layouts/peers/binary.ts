@@ -3,9 +3,9 @@
 //   0 u8 1 one message, 2 a batch    1 u8 length of the id    4 u32 no    8 f64 seq    16 u32 count
 //   20 u32 bytes behind the header   24 f64 chain    32 f64 at    40 id, payload or array
 
-import { runs, type Sent } from "../workload.js";
+import type { Peer } from "../../peer.js";
+import { runs, type Sent } from "../../workload.js";
 import { emptyMessages, openCore, topicNo } from "./core.js";
-import type { Peer } from "./peer.js";
 
 const headBytes = 40;
 const messageId = /^[A-Za-z0-9\-_.~:+/=]{1,128}$/;

@@ -3,9 +3,9 @@
 import type { Messages } from "../../../js/src/frame.js";
 import { Stream } from "../../../js/src/stream.js";
 import init, { Core, CoreOptions } from "../../../js/src/wasm/longhaul.js";
-import { handler } from "../socket.js";
-import { type Case, topicName } from "../workload.js";
-import type { Listener, Receiver } from "./peer.js";
+import type { Listener, Receiver } from "../../peer.js";
+import { handler } from "../../socket.js";
+import { type Case, topicName } from "../../workload.js";
 
 /** The number of a topic on the wire. */
 export function topicNo(topic: number): number {

@@ -1,8 +1,8 @@
 // Layout A: a frame is one JSON value, `["m",no,seq,count,chain,at,[payload,time after at,id or 0,…], "m",…]`.
 
-import { asReceived, runs } from "../workload.js";
+import type { Peer } from "../../peer.js";
+import { asReceived, runs } from "../../workload.js";
 import { emptyMessages, openCore, topicNo } from "./core.js";
-import type { Peer } from "./peer.js";
 
 const fields = 7;
 

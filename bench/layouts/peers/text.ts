@@ -2,10 +2,11 @@
 
 import { connect } from "longhaul";
 import { isMessages, readMessages } from "../../../js/src/frame.js";
-import { handler, hasSubscribed } from "../socket.js";
-import { asReceived, runs, type Sent, topicName } from "../workload.js";
+import { hasSubscribed } from "../../hub.js";
+import type { Peer } from "../../peer.js";
+import { handler } from "../../socket.js";
+import { asReceived, runs, type Sent, topicName } from "../../workload.js";
 import { emptyMessages, openCore, topicNo } from "./core.js";
-import type { Peer } from "./peer.js";
 
 /** Layout B read by the package's own reader, with nothing of the package around it. */
 export const layoutB: Peer = {

@@ -1,6 +1,6 @@
 // What a way to receive must offer to be measured.
 
-import type { Case, Sent } from "../workload.js";
+import type { Case, Sent } from "./workload.js";
 
 /** Called for each message by every peer. */
 export type Listener = (data: unknown, seq: number) => void;

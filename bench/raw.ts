@@ -1,7 +1,7 @@
 // The floor: what an app writes by hand when it promises nothing.
 
-import { asReceived, topicName } from "../workload.js";
 import type { Peer } from "./peer.js";
+import { asReceived, topicName } from "./workload.js";
 
 type Callback = (data: unknown, seq: number) => void;
 

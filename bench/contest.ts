@@ -1,0 +1,116 @@
+// The page's side of a bench of receivers: opens the peers of a case and times one of them when told to.
+
+import { hub } from "./hub.js";
+import type { Peer, Receiver } from "./peer.js";
+import { replaceWebSocket, serve } from "./socket.js";
+import { type Case, Source, seeManyShapes } from "./workload.js";
+
+class Contestant {
+  readonly #case: Case;
+  readonly #source: Source;
+  #receiver: Receiver | undefined;
+  #events: MessageEvent[] = [];
+  #due = 0;
+  #received = 0;
+  #sum = 0;
+
+  constructor(of: Case) {
+    this.#case = of;
+    this.#source = new Source(of);
+  }
+
+  async open(peer: Peer): Promise<void> {
+    this.#receiver = await peer.open(this.#case, (data) => {
+      this.#received++;
+      this.#sum += (data as { n: number }).n;
+    });
+  }
+
+  /** Makes the events of so many frames. */
+  prepare(frames: number): void {
+    this.#events = [];
+    this.#due += frames * this.#case.perFrame;
+    for (let i = 0; i < frames; i++) {
+      for (const data of this.#receiver?.encode(this.#source.frame()) ?? []) {
+        const event = new MessageEvent("message", { data });
+        const plain = { data, timeStamp: event.timeStamp } as MessageEvent;
+        this.#events.push(this.#case.isPlain ? plain : event);
+      }
+    }
+  }
+
+  /** What is timed. Who delivers later gets a microtask after each event, as in a browser, and tasks at the end. */
+  async receive(): Promise<void> {
+    const receive = this.#receiver?.receive;
+    if (receive === undefined) throw new Error("not open");
+    const perEvent = (this.#due - this.#received) / this.#events.length;
+    let due = this.#received;
+    for (const event of this.#events) {
+      receive(event);
+      due += perEvent;
+      if (this.#received < due) await undefined;
+    }
+    const endMs = performance.now() + 5_000;
+    while (this.#received < this.#due && performance.now() < endMs) await nextTask();
+  }
+
+  /** Throws where a message was lost or came twice. */
+  check(): void {
+    if (this.#received !== this.#due) throw new Error(`${this.#received} of ${this.#due} messages`);
+    if (this.#sum !== this.#source.sum) throw new Error("other messages were received than sent");
+  }
+
+  close(): void {
+    this.#receiver?.close();
+  }
+}
+
+function nextTask(): Promise<void> {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
+}
+
+declare global {
+  var bench: unknown;
+  /** There with Chromium's --expose-gc. */
+  var gc: (() => void) | undefined;
+}
+
+/** Gives bench/contest.mjs what it calls. */
+export function offer(peers: readonly Peer[]): void {
+  let contestants = new Map<string, Contestant>();
+  let current: Contestant | undefined;
+  replaceWebSocket();
+  const seen = { sum: 0 };
+  seeManyShapes((data) => {
+    seen.sum += (data as { n: number }).n;
+  });
+  globalThis.bench = {
+    peers: peers.map(({ name }) => name),
+
+    /** Opens all peers for a case, in place of those of the case before. */
+    async open(of: Case): Promise<void> {
+      for (const contestant of contestants.values()) contestant.close();
+      contestants = new Map(peers.map(({ name }) => [name, new Contestant(of)]));
+      for (const peer of peers) {
+        serve(hub);
+        await contestants.get(peer.name)?.open(peer);
+      }
+    },
+
+    prepare(name: string, frames: number): void {
+      current = contestants.get(name);
+      current?.prepare(frames);
+      globalThis.gc?.();
+    },
+
+    receive: () => current?.receive(),
+    check: () => current?.check(),
+  };
+}
