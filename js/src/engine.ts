@@ -21,6 +21,7 @@ import {
   readMessages,
   readOfDocument,
 } from "./frame.js";
+import { restMs, watch } from "./lifecycle.js";
 import { recall, remember } from "./memory.js";
 import { metricsOf } from "./metrics.js";
 import { jitterNumber, transportNumbers } from "./options.js";
@@ -56,7 +57,8 @@ export class Engine {
   readonly #base: string;
   readonly #producer: string;
   readonly #token: Options["token"];
-  #isClosed = false;
+  readonly #over = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | undefined;
   /** What to do when the core has finished its turn. */
   #later: (() => void)[] = [];
   #isSettling = false;
@@ -76,6 +78,7 @@ export class Engine {
     kind: 0,
   };
   #charsReceived = 0;
+  #tried: Diagnosis["tried"][number][] = [];
 
   constructor(bases: readonly string[], options: Options, owner: Owner) {
     this.#owner = owner;
@@ -87,6 +90,7 @@ export class Engine {
     this.#wires = new Wires(bases, this.#core, this);
     coreOptions.free();
     this.#producer = this.#core.producer();
+    watch(this.#core, this.#over.signal);
   }
 
   start(): void {
@@ -150,7 +154,9 @@ export class Engine {
   }
 
   tried(): Diagnosis["tried"] {
-    return triedOf(this.#core.tried());
+    this.#tried = [];
+    this.#core.tried();
+    return this.#tried;
   }
 
   reconnect(): void {
@@ -158,8 +164,8 @@ export class Engine {
   }
 
   close(): void {
-    this.#isClosed = true;
     this.#turn(() => this.#core.close());
+    this.#over.abort();
     this.#place.leave();
     this.#streams.clear();
     for (const row of this.#publications.rows()) {
@@ -175,6 +181,11 @@ export class Engine {
   }
 
   // What the core calls: src/web/host.rs.
+
+  arm(ms: number | undefined): void {
+    clearTimeout(this.#timer);
+    this.#timer = ms === undefined ? undefined : setTimeout(() => this.#core.tick(), Math.min(ms, restMs()));
+  }
 
   open(connection: number, transport: number, address: number, records: string): void {
     this.#wires.open(connection, transport, address, records);
@@ -203,10 +214,10 @@ export class Engine {
   askToken(reason: number): void {
     askToken(this.#token, reason).then(
       ({ text, livesMs }) => {
-        if (!this.#isClosed) this.#turn(() => this.#core.token(text, livesMs));
+        if (!this.#over.signal.aborted) this.#turn(() => this.#core.token(text, livesMs));
       },
       (error: LonghaulError) => {
-        if (this.#isClosed) return;
+        if (this.#over.signal.aborted) return;
         this.#later.push(() => this.#owner.error(error));
         this.#turn(() => this.#core.noToken(error.message));
       },
@@ -292,6 +303,10 @@ export class Engine {
   dead(row: number, attempts: number, code: string, message: string): void {
     const letter = this.#publications.dead(row, attempts, { code, message });
     if (letter !== undefined) this.#later.push(() => this.#owner.deadLetter(letter));
+  }
+
+  wasTried(transport: number, outcome: number, closeCode: number, tookMs: number, detail: string): void {
+    this.#tried.push(triedOf(transport, outcome, closeCode, tookMs, detail));
   }
 
   settle(): void {

@@ -39,6 +39,7 @@ class Host {
     this.begun++;
   }
 
+  arm(): void {}
   remember(): void {}
   abandon(): void {}
   statusChanged(): void {}
