@@ -14,10 +14,13 @@ import { setup } from "./setup.mjs";
 const tools = ["package-lock.json", "Cargo.lock", "scripts/build.mjs", "scripts/lib"];
 const rust = ["Cargo.toml", "rust-toolchain.toml", "src"];
 
+/** Inlining less than it could leaves more that is alike, which compresses better: docs/size.md. */
+const small = ["-Oz", "--converge", "--one-caller-inline-max-function-size=20"];
+
 /** What becomes a wasm each: the client, and documents, which are loaded with the first of them. */
 const wasms = [
-  { crate: "longhaul", file: "longhaul", profile: "wasm", level: "-Oz" },
-  { crate: "longhaul-documents", file: "longhaul_documents", profile: "wasm-fast", level: "-O3" },
+  { crate: "longhaul", file: "longhaul", profile: "wasm", passes: small },
+  { crate: "longhaul-documents", file: "longhaul_documents", profile: "wasm-fast", passes: ["-O3"] },
 ];
 
 /** What rustc emits for wasm32-unknown-unknown by default. */
@@ -47,7 +50,7 @@ async function wasm({ names }) {
 }
 
 /** Each is compiled by itself: together they would be compiled with the features of both. */
-async function oneWasm({ crate, file, profile, level }, out, names) {
+async function oneWasm({ crate, file, profile, passes }, out, names) {
   const target = "wasm32-unknown-unknown";
   const compile = ["build", "--profile", profile, "--target", target, "-p", crate, "--lib"];
   const compiled = `target/${target}/${profile}/${file}.wasm`;
@@ -57,7 +60,7 @@ async function oneWasm({ crate, file, profile, level }, out, names) {
   const bound = join(root, out, `${file}_bg.wasm`);
   await step("optimise it", () =>
     run(bin("wasm-opt"), [
-      level,
+      ...passes,
       ...wasmFeatures.map((feature) => `--enable-${feature}`),
       ...(names ? ["--debuginfo"] : []),
       "-o",
