@@ -253,6 +253,7 @@ impl Subscriptions {
         }
         subscription.discard_held(effects);
         if failure.is_none()
+            && subscription.has_cursor()
             && let Stream::Begun {
                 connection,
                 sequencer,
@@ -397,9 +398,14 @@ impl Subscription {
         matches!(self.refusal, None | Some(Refusal::AskedAgain { .. }))
     }
 
+    /// Whether what has come is worth continuing.
+    fn has_cursor(&self) -> bool {
+        self.document.as_ref().is_none_or(|it| it.has_snapshot)
+    }
+
     fn ask(&self, records: &mut String) {
         let from = match &self.stream {
-            _ if self.document.as_ref().is_some_and(|it| !it.has_snapshot) => From::Live,
+            _ if !self.has_cursor() => From::Live,
             Stream::AwaitingAnswer => self.from,
             Stream::Begun { sequencer, .. } => From::After(sequencer.cursor()),
         };

@@ -179,3 +179,15 @@ fn s46_what_the_hub_told_of_and_did_not_send_is_asked_for_at_a_heartbeat() {
         assert_eq!(sent(&effects), format!("pong {t}"), "all is there");
     }
 }
+
+#[test]
+fn d7_a_document_without_a_snapshot_takes_any_answer_and_asks_no_more() {
+    let (mut rig, connection) = Rig::connected();
+    let no = longhaul::ids::TopicNo(1);
+    rig.handle(Event::Follow { no, topic: "d" });
+    rig.record(connection, &format!("subscribed 1 {EPOCH} 5 9 5"));
+    rig.handle(Event::Resync { no });
+    rig.record(connection, &format!("subscribed 1 {EPOCH} 6 7 6"));
+    let effects = rig.record(connection, &format!("subscribed 1 {EPOCH} 8 3 8"));
+    assert_eq!(sent(&effects), "");
+}

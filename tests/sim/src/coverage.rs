@@ -48,6 +48,9 @@ pub const WANTED: &[&str] = &[
     "state: publication expired",
     "state: publication replaced",
     "state: missed heartbeat",
+    "state: snapshot",
+    "state: checkpoint",
+    "state: change refused",
     "state: two downlinks at once",
     "state: no place for what is held",
 ];

@@ -1,6 +1,7 @@
 //! What pages and back ends do, what fate does to them, and how everything gets well again.
 
 use longhaul::config::Config;
+use longhaul::frame::Kind;
 use longhaul::ids::{From, Seq};
 use longhaul::{Client, Event, Transport};
 use longhaul_hub::core::Event as HubEvent;
@@ -10,7 +11,7 @@ use crate::mix::Stroke;
 use crate::oracle::PageId;
 use crate::page::Page;
 use crate::server::lost;
-use crate::world::{Item, World, topic_name};
+use crate::world::{Item, World, document_name, topic_name};
 
 /// Subscriptions of a page. Chosen: polls take turns, so that many of them would only be slow.
 const SUBSCRIPTIONS_MAX: usize = 5;
@@ -89,11 +90,60 @@ impl World<'_> {
             }
             3 => self.handle(at, Event::Reconnect),
             4..=9 => self.back_end(),
+            10..=13 if self.mix.documents > 0 => self.write(at),
             _ => {
                 for _ in 0..self.rng.usize(1..=5) {
                     self.publish(at);
                 }
             }
+        }
+    }
+
+    /// A page opens a document, or changes one.
+    fn write(&mut self, at: usize) {
+        let topic = document_name(self.rng.usize(..self.mix.documents));
+        let now = self.now;
+        let is_opening =
+            self.pages.get(at).is_some_and(|page| page.paper.len() < 2) && self.rng.u8(0..4) == 0;
+        if is_opening {
+            self.with_page(at, |page, watch| page.follow(now, &topic, watch));
+            return;
+        }
+        let burst = if self.rng.u8(0..30) == 0 {
+            120
+        } else {
+            self.rng.usize(1..=3)
+        };
+        for _ in 0..burst {
+            let (kind, text) = self.edit();
+            self.with_page(at, |page, watch| {
+                if page.paper.takes(&topic, kind, &text) {
+                    page.publish(now, (&topic, kind, text), None, None, watch)
+                } else {
+                    Vec::new()
+                }
+            });
+        }
+    }
+
+    fn edit(&mut self) -> (Kind, String) {
+        let key = self.rng.u8(0..6);
+        self.published += 1;
+        let value = self.published;
+        let patch = |text: String| (Kind::Patch, text);
+        match self.rng.u8(0..8) {
+            0 => patch(format!(r#"[{{"op":"remove","path":"/k{key}"}}]"#)),
+            1 => patch(format!(
+                r#"[{{"op":"replace","path":"/k{key}","value":[{value}]}},{{"op":"add","path":"/k{key}/-","value":1}}]"#
+            )),
+            2 => patch(format!(
+                r#"[{{"op":"move","from":"/k{key}","path":"/moved"}}]"#
+            )),
+            3 => patch(format!(
+                r#"[{{"op":"test","path":"/moved","value":{key}}},{{"op":"add","path":"/k{key}","value":{value}}}]"#
+            )),
+            4 => (Kind::Merge, format!(r#"{{"k{key}":null,"moved":{key}}}"#)),
+            _ => (Kind::Merge, format!(r#"{{"k{key}":{{"by":{value}}}}}"#)),
         }
     }
 
@@ -113,7 +163,7 @@ impl World<'_> {
         let key = (self.rng.u8(0..6) == 0).then_some("k");
         let now = self.now;
         self.with_page(at, |page, watch| {
-            page.publish(now, (&topic, payload), ttl_ms, key, watch)
+            page.publish(now, (&topic, Kind::Message, payload), ttl_ms, key, watch)
         });
     }
 

@@ -2,7 +2,7 @@
 //! networks do. One seed is one history.
 //!
 //! `mix` draws what goes wrong and how often, `world` moves the time, `fate` acts, `line`, `up` and `down` are the network, `page`
-//! is a browser page with a client in it, `server` the hub behind its sockets. `oracle` watches and knows what must hold; `coverage` counts what a
+//! is a browser page with a client in it, `paper` its documents, `server` the hub behind its sockets. `oracle` watches and knows what must hold; `coverage` counts what a
 //! run of many seeds has met. Nothing here reads a clock or a generator of its own.
 
 #![expect(
@@ -18,6 +18,7 @@ pub mod line;
 pub mod mix;
 pub mod oracle;
 pub mod page;
+pub mod paper;
 pub mod server;
 mod up;
 pub mod world;

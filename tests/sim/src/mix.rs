@@ -11,6 +11,8 @@ pub struct Mix {
     pub pages: usize,
     /// Topics.
     pub topics: usize,
+    /// Documents.
+    pub documents: usize,
     /// How long things go wrong, ms.
     pub stormy_ms: u64,
     /// One way through the network, ms, and how much it varies.
@@ -152,6 +154,7 @@ impl Mix {
             strokes: strokes.collect(),
             pages: rng.usize(1..=4),
             topics: rng.usize(1..=4),
+            documents: rng.usize(0..=2),
             stormy_ms: rng.u64(5_000..=60_000),
             latency_ms: pick(rng, &[1, 20, 150]),
             jitter_ms: pick(rng, &[0, 10, 300]),

@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use longhaul::Outcome;
-use longhaul::frame::ResumeFailure;
-use longhaul::ids::{Epoch, From, RowNo, Seq, TopicNo};
+use longhaul::frame::{Kind, ResumeFailure};
+use longhaul::ids::{Cursor, Epoch, From, RowNo, Seq, TopicNo};
+use serde_json::Value;
 
 /// One page of one incarnation.
 pub type PageId = u32;
@@ -49,6 +50,10 @@ struct Row {
 #[derive(Debug, Default)]
 pub struct Oracle {
     logs: HashMap<(String, Epoch), Vec<Entry>>,
+    /// A document after each entry of its log, by another library than ours.
+    documents: HashMap<(String, Epoch), Vec<Value>>,
+    /// Where each page's documents stand.
+    followed: BTreeMap<(PageId, TopicNo), (String, Option<Cursor>)>,
     heads: HashMap<String, (Epoch, Seq)>,
     /// How often an id stands in one log.
     ids: HashMap<(Epoch, String), u32>,
@@ -71,9 +76,10 @@ impl Oracle {
         topic: &str,
         epoch: Epoch,
         seq: Seq,
-        payload: &str,
+        (kind, payload): (Kind, &str),
         id: Option<&str>,
     ) {
+        self.written(topic, epoch, kind, payload);
         let log = self.logs.entry((topic.to_owned(), epoch)).or_default();
         assert_eq!(
             log.len() as u64 + 1,
@@ -99,6 +105,62 @@ impl Oracle {
         }
     }
 
+    fn written(&mut self, topic: &str, epoch: Epoch, kind: Kind, payload: &str) {
+        if kind == Kind::Message {
+            return;
+        }
+        let document = self
+            .documents
+            .entry((topic.to_owned(), epoch))
+            .or_insert_with(|| vec![Value::Null]);
+        let mut value = document.last().cloned().unwrap_or_default();
+        let applied = match kind {
+            Kind::Patch => serde_json::from_str(payload).is_ok_and(|patch: json_patch::Patch| {
+                json_patch::patch(&mut value, &patch).is_ok()
+            }),
+            _ => serde_json::from_str(payload).is_ok_and(|merge| {
+                json_patch::merge(&mut value, &merge);
+                true
+            }),
+        };
+        assert!(applied, "D2: {topic} took {payload}, which does not apply");
+        document.push(value);
+    }
+
+    /// A page follows a document.
+    pub fn followed(&mut self, page: PageId, no: TopicNo, topic: &str) {
+        self.followed.insert((page, no), (topic.to_owned(), None));
+    }
+
+    /// A page holds this of a document as confirmed.
+    ///
+    /// # Panics
+    /// If the hub never had it there.
+    pub fn confirmed(&mut self, page: PageId, no: TopicNo, topic: &str, at: Cursor, json: &str) {
+        let value: Value = serde_json::from_str(json).unwrap_or_default();
+        let after = usize::try_from(at.seq.0).unwrap_or(usize::MAX);
+        let hubs = self.documents.get(&(topic.to_owned(), at.epoch));
+        let wanted = match hubs {
+            Some(states) => states.get(after).cloned(),
+            None => (after == 0).then_some(Value::Null),
+        };
+        assert_eq!(
+            Some(value),
+            wanted,
+            "a document that the hub never had: page {page}, {topic} after {}",
+            at.seq.0
+        );
+        if let Some((_, cursor)) = self.followed.get_mut(&(page, no)) {
+            *cursor = Some(at);
+        }
+    }
+
+    fn is_up_to_date(&self, topic: &str, cursor: Option<&Cursor>) -> bool {
+        let head = self.heads.get(topic);
+        cursor
+            .is_some_and(|at| head.is_none_or(|(epoch, seq)| (at.epoch, at.seq) == (*epoch, *seq)))
+    }
+
     /// The hub's topics are new ones from now on.
     pub fn hub_forgot(&mut self) {
         self.heads.clear();
@@ -112,6 +174,7 @@ impl Oracle {
     /// A page is gone: what it waited for is nobody's any more.
     pub fn page_gone(&mut self, page: PageId) {
         self.subscriptions.retain(|(of, _), _| *of != page);
+        self.followed.retain(|(of, _), _| *of != page);
     }
 
     /// A page subscribes.
@@ -304,22 +367,35 @@ impl Oracle {
                 "I2: acked with another body"
             );
         }
+        if let Outcome::Dead { .. } = &outcome
+            && let Some((epoch, _)) = self.heads.get(&row.topic)
+        {
+            // In the log that there is: a hub that has forgotten everything may well say no where it once said yes.
+            let id = format!("{producer}:{}", n.0);
+            assert!(
+                !self.ids.contains_key(&(*epoch, id)),
+                "I16: row {} of page {page} is a dead letter and took effect",
+                n.0
+            );
+        }
         row.outcome = Some(outcome);
     }
 
     /// Whether every page has all that it is owed.
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
-        self.subscriptions.values().all(|subscription| {
-            let head = self.heads.get(&subscription.topic);
-            match (&subscription.owed, head) {
-                (Owed::First { .. }, _) | (_, None) => subscription.has_begun,
-                (Owed::Next { epoch, seq }, Some((ours, head))) => {
-                    (epoch, *seq) == (ours, head.next())
+        let mut followed = self.followed.values();
+        followed.all(|(topic, at)| self.is_up_to_date(topic, at.as_ref()))
+            && self.subscriptions.values().all(|subscription| {
+                let head = self.heads.get(&subscription.topic);
+                match (&subscription.owed, head) {
+                    (Owed::First { .. }, _) | (_, None) => subscription.has_begun,
+                    (Owed::Next { epoch, seq }, Some((ours, head))) => {
+                        (epoch, *seq) == (ours, head.next())
+                    }
+                    (Owed::NewEpoch { .. }, _) => false,
                 }
-                (Owed::NewEpoch { .. }, _) => false,
-            }
-        })
+            })
     }
 
     /// The end: all pages are connected and quiet.
@@ -348,6 +424,13 @@ impl Oracle {
                 Owed::NewEpoch { .. } => panic!("liveness: page {page} awaits an epoch"),
             }
         }
+        for ((page, no), (topic, at)) in &self.followed {
+            assert!(
+                self.is_up_to_date(topic, at.as_ref()),
+                "liveness: page {page}'s document {topic} ({}) stands at {at:?}",
+                no.0
+            );
+        }
         for ((page, n), row) in &self.rows {
             let is_live = live.contains(page);
             assert!(
@@ -356,14 +439,12 @@ impl Oracle {
                 n.0
             );
             if let Some(Outcome::Dead { code, .. }) = &row.outcome {
-                assert_eq!(code, "expired", "I16: row {} of page {page} is dead", n.0);
-                let id = format!(
-                    "{}:{}",
-                    self.producers.get(page).cloned().unwrap_or_default(),
+                let is_refused = row.topic.starts_with("d/") && code == "patch_failed";
+                assert!(
+                    code == "expired" || is_refused,
+                    "I16: row {} of page {page} is dead: {code}",
                     n.0
                 );
-                let is_there = self.ids.keys().any(|(_, appended)| *appended == id);
-                assert!(!is_there, "I16: {id} is a dead letter and took effect");
             }
         }
     }

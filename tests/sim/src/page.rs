@@ -5,13 +5,14 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use longhaul::frame::{Body, Kind, Messages, ToClient, records};
+use longhaul::frame::{Body, DocumentRecord, Kind, Messages, ToClient, records};
 use longhaul::ids::{ConnectionId, Epoch, From, RowNo, Seq, TopicNo};
 use longhaul::{Client, Effect, Event, NewPublication, Outcome, Run, Status, Time, Transport};
 use serde_json::value::RawValue;
 
 use crate::coverage::Coverage;
 use crate::oracle::{Oracle, PageId};
+use crate::paper::{Coming, Paper};
 
 /// What a page wants of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,10 +72,9 @@ pub struct Watch<'a> {
     pub coverage: &'a mut Coverage,
 }
 
-struct Held {
-    epoch_of: TopicNo,
-    first: Seq,
-    payloads: Vec<String>,
+enum Held {
+    Messages { first: Seq, payloads: Vec<String> },
+    Document(Coming),
 }
 
 /// See the module.
@@ -95,7 +95,9 @@ pub struct Page {
     posts: HashMap<ConnectionId, VecDeque<String>>,
     is_posting: HashMap<ConnectionId, bool>,
     payloads: HashMap<RowNo, String>,
-    asked: Option<(String, String)>,
+    asked: Option<(String, Kind, String)>,
+    /// Its documents.
+    pub paper: Paper,
     runs: HashMap<u32, Held>,
     epochs: HashMap<TopicNo, Epoch>,
     /// The last run that the core wants to keep.
@@ -121,6 +123,7 @@ impl Page {
             is_posting: HashMap::new(),
             payloads: HashMap::new(),
             asked: None,
+            paper: Paper::default(),
             runs: HashMap::new(),
             epochs: HashMap::new(),
             kept: None,
@@ -252,7 +255,10 @@ impl Page {
                 watch.oracle.streaming(self.id, no, epoch);
             }
             Effect::Queued { row, .. } => {
-                if let Some((topic, payload)) = self.asked.take() {
+                if let Some((topic, kind, payload)) = self.asked.take() {
+                    if kind != Kind::Message {
+                        self.paper.queued(&topic, row, kind, &payload);
+                    }
                     if self.payloads.insert(row, payload.clone()).is_some() {
                         watch.coverage.met("state: publication replaced");
                     }
@@ -272,9 +278,11 @@ impl Page {
                         duplicate: true, ..
                     } => "state: acked as duplicate",
                     Outcome::Acked { .. } => "state: acked",
-                    Outcome::Dead { .. } => "state: publication expired",
+                    Outcome::Dead { code, .. } if code == "expired" => "state: publication expired",
+                    Outcome::Dead { .. } => "state: change refused",
                 });
                 self.payloads.remove(&row);
+                self.paper.settled(row, &outcome);
                 watch.oracle.settled(self.id, row, outcome);
             }
             Effect::Place { is_wanted } => wants.push(Do::Place { is_wanted }),
@@ -313,12 +321,20 @@ impl Page {
         let Some(held) = self.runs.remove(&run) else {
             panic!("the core delivers run {run}, which nobody keeps");
         };
-        let epoch = self.epochs.get(&held.epoch_of).copied();
+        let epoch = self.epochs.get(&no).copied();
         let Some(epoch) = epoch else {
             panic!("messages before the stream began")
         };
+        let (first, payloads) = match held {
+            Held::Messages { first, payloads } => (first, payloads),
+            Held::Document(coming) if skip == 0 => {
+                self.paper.deliver(self.id, no, epoch, &coming, watch);
+                return;
+            }
+            Held::Document(_) => return,
+        };
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        for (payload, seq) in held.payloads.iter().zip(held.first.0..).skip(skip) {
+        for (payload, seq) in payloads.iter().zip(first.0..).skip(skip) {
             if self.subscriptions.contains_key(&no) {
                 watch
                     .oracle
@@ -337,6 +353,10 @@ impl Page {
     ) -> Vec<Do> {
         let mut wants = Vec::new();
         for text in records(frame) {
+            if let Ok(record) = DocumentRecord::decode(text) {
+                wants.extend(self.receive_document(now, connection, &record, watch));
+                continue;
+            }
             let is_messages = text.starts_with("m ") || text.starts_with("b ");
             let read = is_messages.then(|| self.read(text));
             let event = match read {
@@ -401,14 +421,7 @@ impl Page {
             chain,
             chars: u32::try_from(text.len()).ok()?,
         };
-        self.runs.insert(
-            run.id,
-            Held {
-                epoch_of: no,
-                first,
-                payloads,
-            },
-        );
+        self.runs.insert(run.id, Held::Messages { first, payloads });
         Some((no, run))
     }
 
@@ -434,6 +447,74 @@ impl Page {
         self.handle(now, event, watch)
     }
 
+    /// A record of a document has come.
+    fn receive_document(
+        &mut self,
+        now: u64,
+        connection: ConnectionId,
+        record: &DocumentRecord<'_>,
+        watch: &mut Watch<'_>,
+    ) -> Vec<Do> {
+        let Some((no, coming)) = Paper::read(record) else {
+            if let DocumentRecord::Checkpoint { no, seq, hash } = *record {
+                self.paper.checkpoint(self.id, (no, seq, hash), watch);
+            }
+            return self.resync(now, watch);
+        };
+        self.last_run += 1;
+        let run = self.last_run;
+        let event = match &coming {
+            Coming::Snapshot { seq, chain, .. } => Event::Snapshot {
+                connection,
+                no,
+                run,
+                seq: *seq,
+                chain: *chain,
+            },
+            Coming::Change {
+                seq,
+                chain,
+                payload,
+                ..
+            } => Event::Messages {
+                connection,
+                no,
+                run: Run {
+                    id: run,
+                    first: *seq,
+                    count: 1,
+                    chain: *chain,
+                    chars: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+                },
+            },
+        };
+        self.runs.insert(run, Held::Document(coming));
+        let mut wants = self.handle(now, event, watch);
+        if self.kept != Some(run) {
+            self.runs.remove(&run);
+        }
+        wants.extend(self.resync(now, watch));
+        wants
+    }
+
+    /// Asks anew for the documents that have diverged.
+    fn resync(&mut self, now: u64, watch: &mut Watch<'_>) -> Vec<Do> {
+        let mut wants = Vec::new();
+        while let Some(no) = self.paper.diverged.pop() {
+            wants.extend(self.handle(now, Event::Resync { no }, watch));
+        }
+        wants
+    }
+
+    /// The user opens a document.
+    pub fn follow(&mut self, now: u64, topic: &str, watch: &mut Watch<'_>) -> Vec<Do> {
+        self.last_no += 1;
+        let no = TopicNo(self.last_no);
+        self.paper.follow(no, topic, self.client.producer());
+        watch.oracle.followed(self.id, no, topic);
+        self.handle(now, Event::Follow { no, topic }, watch)
+    }
+
     /// The user stops a subscription.
     pub fn unsubscribe(&mut self, now: u64, no: TopicNo, watch: &mut Watch<'_>) -> Vec<Do> {
         self.subscriptions.remove(&no);
@@ -445,15 +526,15 @@ impl Page {
     pub fn publish(
         &mut self,
         now: u64,
-        (topic, payload): (&str, String),
+        (topic, kind, payload): (&str, Kind, String),
         ttl_ms: Option<u64>,
         key: Option<&str>,
         watch: &mut Watch<'_>,
     ) -> Vec<Do> {
         let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-        self.asked = Some((topic.to_owned(), payload));
+        self.asked = Some((topic.to_owned(), kind, payload));
         let new = NewPublication {
-            kind: Kind::Message,
+            kind,
             request: 0,
             topic,
             bytes,

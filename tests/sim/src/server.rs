@@ -240,7 +240,13 @@ impl Server {
                 "{topic} has another epoch"
             );
             for (seq, entry) in &page.entries {
-                oracle.appended(topic, page.epoch, *seq, &entry.payload, entry.id.as_deref());
+                oracle.appended(
+                    topic,
+                    page.epoch,
+                    *seq,
+                    (entry.kind, &entry.payload),
+                    entry.id.as_deref(),
+                );
                 self.heads.insert(topic.clone(), (page.epoch, *seq));
             }
         }

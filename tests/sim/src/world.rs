@@ -86,7 +86,8 @@ pub struct World<'a> {
 pub fn run(seed: u64, trace: Option<&mut dyn Write>) -> Outcome {
     let mut rng = fastrand::Rng::with_seed(seed);
     let mix = Mix::draw(&mut rng);
-    let topics = (0..mix.topics).map(topic_name).collect();
+    let documents = (0..mix.documents).map(document_name);
+    let topics = (0..mix.topics).map(topic_name).chain(documents).collect();
     let mut world = World {
         now: BEGIN_MS,
         server: Server::new(mix.limits, topics, rng.u64(..)),
@@ -110,6 +111,10 @@ pub fn run(seed: u64, trace: Option<&mut dyn Write>) -> Outcome {
         coverage: world.coverage,
         delivered: world.oracle.delivered,
     }
+}
+
+pub(crate) fn document_name(number: usize) -> String {
+    format!("d/{number}")
 }
 
 pub(crate) fn topic_name(number: usize) -> String {
@@ -152,7 +157,12 @@ impl World<'_> {
     }
 
     pub(crate) fn check_end(&mut self) {
-        for page in &self.pages {
+        for page in &mut self.pages {
+            assert!(
+                page.paper.is_settled(),
+                "liveness: page {} shows what nobody has confirmed",
+                page.id
+            );
             let status = page.client.status();
             assert!(
                 matches!(status, Status::Connected { .. }),
@@ -169,10 +179,11 @@ impl World<'_> {
         self.oracle.check_end(&live);
     }
 
-    pub(crate) fn is_well(&self) -> bool {
-        self.pages.iter().all(|page| {
+    pub(crate) fn is_well(&mut self) -> bool {
+        self.pages.iter_mut().all(|page| {
             matches!(page.client.status(), Status::Connected { .. })
                 && page.client.outbox_rows() == 0
+                && page.paper.is_settled()
         }) && self.oracle.is_caught_up()
     }
 
