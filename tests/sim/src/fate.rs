@@ -214,7 +214,7 @@ impl World<'_> {
                 page.timers_ms = if rng.bool() { 1_000 } else { 60_000 };
             }),
             Stroke::Freeze => self.change(at, "fault: page frozen", |page, rng| {
-                page.frozen_until = now + rng.u64(100..20_000);
+                page.freeze(now + rng.u64(100..20_000));
             }),
             Stroke::Sleep => {
                 self.coverage.met("fault: machine slept");
@@ -229,7 +229,7 @@ impl World<'_> {
                 self.coverage.met("fault: page suspended");
                 self.handle(at, Event::Suspend);
                 self.change(at, "fault: page frozen", |page, rng| {
-                    page.frozen_until = now + rng.u64(1..20_000)
+                    page.freeze(now + rng.u64(1..20_000))
                 });
                 self.later(now + 20_000, Item::Recovers(page));
             }

@@ -133,6 +133,11 @@ impl Page {
         }
     }
 
+    /// It stands still until then, or as long as it does already: what waits for its end keeps its order.
+    pub fn freeze(&mut self, until: u64) {
+        self.frozen_until = self.frozen_until.max(until);
+    }
+
     /// When its client wants to be called, as its timers allow.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
