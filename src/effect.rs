@@ -1,7 +1,7 @@
 //! Everything that a client asks of the world, in order, as plain data.
 
 use crate::frame::ResumeFailure;
-use crate::ids::{ConnectionId, Epoch, RowNo, Seq, TopicNo};
+use crate::ids::{ConnectionId, Cursor, Epoch, RowNo, Seq, TopicNo};
 use crate::token::TokenReason;
 use crate::transport::Transport;
 
@@ -103,12 +103,12 @@ pub enum Effect {
         /// Why.
         reason: ResumeFailure,
     },
-    /// A subscription's stream has begun, in this epoch.
+    /// A subscription's stream begins.
     Streaming {
         /// Whose.
         no: TopicNo,
-        /// Of which log its messages are.
-        epoch: Epoch,
+        /// What its messages follow.
+        after: Cursor,
     },
     /// The hub gives no stream for this subscription.
     Refused {

@@ -659,7 +659,8 @@ fn start(no: TopicNo, r: &mut Reader<'_>) -> Result<Start, DecodeError> {
     })
 }
 
-fn from(text: &str) -> Result<From, DecodeError> {
+/// Reads where a subscription begins (rule C4).
+pub(crate) fn from(text: &str) -> Result<From, DecodeError> {
     match text {
         "live" => Some(From::Live),
         "start" => Some(From::Start),

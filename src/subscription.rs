@@ -272,7 +272,7 @@ impl Subscriptions {
         }
         effects.push(Effect::Streaming {
             no: start.no,
-            epoch: start.after.epoch,
+            after: start.after,
         });
         subscription.stream = Stream::Begun {
             connection: Some(connection),

@@ -12,7 +12,7 @@ mod common;
 
 use common::{EPOCH, Rig, sent};
 use longhaul::frame::ResumeFailure;
-use longhaul::ids::{ConnectionId, Epoch, From, Seq, TopicNo};
+use longhaul::ids::{Chain, ConnectionId, Cursor, Epoch, From, Seq, TopicNo};
 use longhaul::{Effect, Event};
 use proptest::prelude::*;
 
@@ -191,7 +191,11 @@ fn s36_i14_a_new_epoch_is_told_before_its_first_message() {
     assert_eq!(gaps(&effects), wanted);
     assert!(effects.contains(&Effect::Streaming {
         no,
-        epoch: Epoch(1)
+        after: Cursor {
+            epoch: Epoch(1),
+            seq: Seq(2),
+            chain: Chain(9)
+        }
     }));
     let (run, effects) = rig.messages(connection, no, 3, 2);
     assert_eq!(effects, [Effect::Deliver { no, run, skip: 0 }]);

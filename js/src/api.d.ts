@@ -30,6 +30,13 @@ export interface Options {
    * publish is refused with `outbox_full`. `ttlMs` is the default of `PublishOptions.ttlMs`.
    */
   outbox?: false | { ttlMs?: number; rowsMax?: number; bytesMax?: number };
+  /**
+   * A reload goes on where the page was: a subscription with `from: "live"` to a topic that this client followed before the reload
+   * gets what was missed first, and gaps are told. The tab's sessionStorage keeps the last 256 topics for 24 h, without payloads;
+   * written once a second at most, at `close()` and when the page goes, and never ahead of what listeners were handed, so after a crash of the
+   * tab the last second may come again. Unsubscribing forgets a topic. Clients of one page to the same hub need a `key` each. Default: false.
+   */
+  resume?: boolean | { key: string };
   /** Where the wasm comes from, when the default `new URL(..., import.meta.url)` does not fit. */
   wasm?: URL | string | Response | BufferSource | WebAssembly.Module;
   /** Called with every error that has no promise to reject. Default: console.error. */

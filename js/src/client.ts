@@ -25,8 +25,9 @@ import { load } from "./load.js";
 import { emptyMetrics } from "./metrics.js";
 import { baseUrls, checkOptions, checkTopic } from "./options.js";
 import type { Follower } from "./publications.js";
+import { Resume } from "./resume.js";
 import { type Listener, Stream } from "./stream.js";
-import { TopicHandle } from "./topic.js";
+import { type Iteration, TopicHandle } from "./topic.js";
 
 interface Waiting {
   run(engine: Engine): void;
@@ -48,6 +49,7 @@ class ClientHandle implements Client {
   readonly #options: Options;
   readonly #listeners: Listeners = { status: new Set(), deadletter: new Set() };
   readonly #streams = new Set<Stream>();
+  readonly #resume: Resume | undefined;
   /** The running live stream of each topic: later live listeners join it. */
   readonly #live = new Map<string, Stream>();
   readonly #documents = new Map<string, DocumentHandle>();
@@ -64,6 +66,7 @@ class ClientHandle implements Client {
   constructor(bases: string[], options: Options) {
     this.#bases = bases;
     this.#options = options;
+    if (options.resume) this.#resume = new Resume(bases[0] ?? "", options.resume);
     const [transport] = wantedTransports(options);
     if (transport !== undefined) this.#status = { state: "connecting", attempt: 1, transport };
     load(options.wasm).then(
@@ -92,7 +95,8 @@ class ClientHandle implements Client {
   topic<T = unknown>(name: string): Topic<T> {
     checkTopic(name);
     return new TopicHandle<T>(name, {
-      subscribe: (topic, listener, options, end) => this.#subscribe(topic, listener, options, end),
+      subscribe: (topic, listener, options, iteration) =>
+        this.#subscribe(topic, listener, options, iteration),
       publish: (topic, text, options) => this.#publish(topic, text, options),
     });
   }
@@ -172,6 +176,7 @@ class ClientHandle implements Client {
   /** Nothing happens any more. */
   #stop(error: LonghaulError, reason: CloseReason): void {
     this.#end = error;
+    this.#resume?.close();
     for (const stream of this.#streams) stream.end();
     this.#streams.clear();
     this.#live.clear();
@@ -192,16 +197,18 @@ class ClientHandle implements Client {
     topic: string,
     message: (message: Message<unknown>) => void,
     { from = "live", passive = false, onGap, signal }: SubscribeOptions,
-    end: (() => void) | undefined,
+    iteration: Iteration | undefined,
   ): () => void {
     if (this.#end !== undefined) throw this.#end;
     if (signal?.aborted) return () => {};
-    const listener: Listener = { message, gap: onGap, end, isPassive: passive };
+    const listener: Listener = { message, gap: onGap, isPassive: passive, ...iteration };
     const running = from === "live" ? this.#live.get(topic) : undefined;
     const stream = running ?? this.#stream(topic, from);
     stream.add(listener);
-    if (running === undefined) this.#whenReady({ run: (engine) => engine.subscribe(stream, from) });
-    else this.#whenReady({ run: (engine) => engine.reconsider(stream) });
+    if (running === undefined) {
+      const begin = (from === "live" && this.#resume?.begin(stream)) || from;
+      this.#whenReady({ run: (engine) => engine.subscribe(stream, begin) });
+    } else this.#whenReady({ run: (engine) => engine.reconsider(stream) });
     const stop = (): void => {
       signal?.removeEventListener("abort", stop);
       if (!this.#streams.has(stream)) return;
@@ -246,7 +253,10 @@ class ClientHandle implements Client {
 
   #leave(stream: Stream): void {
     this.#streams.delete(stream);
-    if (this.#live.get(stream.topic) === stream) this.#live.delete(stream.topic);
+    if (this.#live.get(stream.topic) === stream) {
+      this.#live.delete(stream.topic);
+      this.#resume?.forget(stream.topic);
+    }
     this.#whenReady({ run: (engine) => engine.unsubscribe(stream) });
   }
 

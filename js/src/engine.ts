@@ -41,7 +41,8 @@ export interface Owner {
   error(error: LonghaulError): void;
 }
 
-export type From = "live" | "start" | number;
+/** Where a subscription begins, as rule C4 has it: a text may be a cursor too. */
+export type From = string | number;
 
 /** The core's answer to a messages record, where it is no number of messages to skip. */
 const toldHost = -2;
@@ -99,9 +100,7 @@ export class Engine {
 
   subscribe(stream: Stream, from: From): void {
     this.#streams.set(stream.no, stream);
-    const kind = from === "live" ? 0 : from === "start" ? 1 : 2;
-    const seq = kind === 2 ? (from as number) : 0;
-    this.#turn(() => this.#core.subscribe(stream.no, stream.topic, kind, seq, stream.isPassive));
+    this.#turn(() => this.#core.subscribe(stream.no, stream.topic, String(from), stream.isPassive));
   }
 
   /** Whether somebody waits for a stream's messages may have changed. */
@@ -271,10 +270,13 @@ export class Engine {
     this.#held.delete(run);
   }
 
-  streaming(no: number, epoch: string): void {
+  streaming(no: number, cursor: string): void {
     this.#later.push(() => {
       const stream = this.#streams.get(no);
-      if (stream !== undefined) stream.epoch = epoch;
+      if (stream === undefined) return;
+      const [epoch = "", seq, chain] = cursor.split("/");
+      stream.epoch = epoch;
+      stream.follows?.(Number(seq), Number(chain));
     });
   }
 

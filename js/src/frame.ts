@@ -10,6 +10,8 @@ export interface Receiver {
   readonly topic: string;
   /** The log that the messages belong to; told before the first of them. */
   epoch: string;
+  /** What its messages follow, after `epoch`. */
+  follows?(seq: number, chain: number): void;
   readonly isPassive: boolean;
   deliver(messages: Messages, skip: number): void;
   tellGap(gap: Gap): void;

@@ -57,13 +57,28 @@ export function jitterNumber(jitter: (typeof jitters)[number]): number {
 
 /** Throws unless the options of connect make sense. */
 export function checkOptions(options: Options): void {
-  only("options", options, ["token", "transports", "backoff", "heartbeat", "outbox", "wasm", "onError"]);
+  only("options", options, [
+    "token",
+    "transports",
+    "backoff",
+    "heartbeat",
+    "outbox",
+    "resume",
+    "wasm",
+    "onError",
+  ]);
   const { token } = options;
   if (token !== undefined && typeof token !== "function" && (typeof token !== "string" || !isToken(token))) {
     throw new LonghaulError("option_invalid", "token is not usable", { hint: tokenHint });
   }
   checkTransports(options.transports);
-  const { backoff, heartbeat, outbox, onError } = options;
+  const { backoff, heartbeat, outbox, resume, onError } = options;
+  if (typeof resume === "object") {
+    only("resume", resume, ["key"]);
+    if (typeof resume.key !== "string") throw invalid("resume.key", resume.key, "a string");
+  } else if (resume !== undefined && typeof resume !== "boolean") {
+    throw invalid("resume", resume, "true, false or { key }");
+  }
   if (backoff !== undefined) {
     only("backoff", backoff, ["baseMs", "factor", "capMs", "jitter", "attemptsMax"]);
     number("backoff.baseMs", backoff.baseMs, 1, durationMsMax);

@@ -10,6 +10,8 @@ export interface Listener {
   /** The client is closed: nothing more comes. */
   readonly end?: (() => void) | undefined;
   readonly isPassive: boolean;
+  /** Whether messages that it was given wait for their consumer. */
+  readonly isBehind?: (() => boolean) | undefined;
 }
 
 export class Stream implements Receiver {
@@ -17,6 +19,11 @@ export class Stream implements Receiver {
   readonly topic: string;
   /** The log that the messages belong to; told before the first of them. */
   epoch = "";
+  /** The last message that everyone has been handed. */
+  #seq = 0;
+  #chain = 0;
+  /** Told when that has changed. */
+  advanced: (() => void) | undefined;
   #listeners: readonly Listener[] = [];
   readonly #threw: (cause: unknown) => void;
 
@@ -30,6 +37,18 @@ export class Stream implements Receiver {
   /** Nobody waits for its messages. */
   get isPassive(): boolean {
     return this.#listeners.every(({ isPassive }) => isPassive);
+  }
+
+  /** What everyone has had, as rule C4 writes it; undefined while that is unknown or some of it still waits for its consumer. */
+  get cursor(): string | undefined {
+    const isKnown = this.epoch !== "" && !this.#listeners.some(({ isBehind }) => isBehind?.());
+    return isKnown ? `${this.epoch}/${this.#seq}/${this.#chain}` : undefined;
+  }
+
+  follows(seq: number, chain: number): void {
+    this.#seq = seq;
+    this.#chain = chain;
+    this.advanced?.();
   }
 
   get isUnused(): boolean {
@@ -46,12 +65,15 @@ export class Stream implements Receiver {
 
   /** Hands over what was read, but for the first `skip` messages. */
   deliver(messages: Messages, skip: number): void {
-    const { first, count, at, data, id } = messages;
+    const { first, count, chain, at, data, id } = messages;
     if (!messages.isBatch) {
       if (skip === 0) this.#deliverOne(first, data, at, id);
-      return;
-    }
-    const array = data as unknown[];
+    } else this.#deliverBatch(first, count, at, data as unknown[], skip);
+    // Who has closed the client within has not been handed the rest.
+    if (!this.isUnused) this.follows(first + count - 1, chain);
+  }
+
+  #deliverBatch(first: number, count: number, at: number, array: unknown[], skip: number): void {
     for (let i = skip; i < count; i++) {
       const id = array[3 * i + 2];
       this.#deliverOne(

@@ -3,6 +3,10 @@
 import type { Message, PublishOptions, Receipt, SubscribeOptions, Topic } from "./api.js";
 import { LonghaulError } from "./errors.js";
 import { checkPublish, checkSubscribe } from "./options.js";
+import type { Listener } from "./stream.js";
+
+/** What a client needs of an iteration. */
+export type Iteration = Required<Pick<Listener, "end" | "isBehind">>;
 
 /** What a topic needs of its client. */
 export interface TopicClient {
@@ -10,7 +14,7 @@ export interface TopicClient {
     topic: string,
     listener: (message: Message<unknown>) => void,
     options: SubscribeOptions,
-    end?: () => void,
+    iteration?: Iteration,
   ): () => void;
   publish(topic: string, text: string, options: PublishOptions): Promise<Receipt>;
 }
@@ -42,8 +46,13 @@ export class TopicHandle<T> implements Topic<T> {
     return {
       [Symbol.asyncIterator]: () =>
         new Messages<T>(
-          (listener, end) =>
-            this.#client.subscribe(this.name, listener as (message: Message<unknown>) => void, options, end),
+          (listener, iteration) =>
+            this.#client.subscribe(
+              this.name,
+              listener as (message: Message<unknown>) => void,
+              options,
+              iteration,
+            ),
           options,
         ),
     };
@@ -80,13 +89,13 @@ class Messages<T> implements AsyncIterator<Message<T>> {
   #failure: LonghaulError | undefined;
 
   constructor(
-    subscribe: (listener: (message: Message<T>) => void, end: () => void) => () => void,
+    subscribe: (listener: (message: Message<T>) => void, iteration: Iteration) => () => void,
     { signal }: SubscribeOptions,
   ) {
-    this.#unsubscribe = subscribe(
-      (message) => this.#push(message),
-      () => void this.return(),
-    );
+    this.#unsubscribe = subscribe((message) => this.#push(message), {
+      end: () => void this.return(),
+      isBehind: () => this.#queue.length > 0,
+    });
     if (signal?.aborted) this.#end();
     else signal?.addEventListener("abort", () => this.#end(), { once: true });
   }

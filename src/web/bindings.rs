@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 use super::driver::{Driver, now, number_of};
 use super::host::Host;
 use crate::config::{BackoffPolicy, Config, HeartbeatPolicy, Jitter, OutboxLimits};
-use crate::frame::Kind;
+use crate::frame::{Kind, from};
 use crate::ids::{Chain, ConnectionId, From, Seq, TopicNo};
 use crate::{Client, Event, NewPublication, Run, Transport};
 
@@ -163,16 +163,12 @@ impl Core {
         });
     }
 
-    /// Begins a subscription: kind 0 live, 1 start, 2 a seq.
-    pub fn subscribe(&self, no: u32, topic: &str, kind: u32, seq: f64, is_passive: bool) {
+    /// Begins a subscription; `begin` is as on the wire (rule C4).
+    pub fn subscribe(&self, no: u32, topic: &str, begin: &str, is_passive: bool) {
         self.driver.drive(Event::Subscribe {
             no: TopicNo(no),
             topic,
-            from: match kind {
-                0 => From::Live,
-                1 => From::Start,
-                _ => From::Seq(Seq(seq as u64)),
-            },
+            from: from(begin).unwrap_or(From::Live),
             is_passive,
         });
     }

@@ -11,7 +11,7 @@ use super::host::Host;
 use crate::ids::Epoch;
 use crate::{
     Client, Effect, Event, Outcome, PublishRefusal, Reason, Status, Time, TokenReason, Transport,
-    TriedOutcome, push_epoch,
+    TriedOutcome, push_cursor, push_epoch,
 };
 
 /// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock was set.
@@ -174,7 +174,11 @@ impl Driver {
                 last.map(|last| last.0 as f64),
                 reason.as_str(),
             ),
-            Effect::Streaming { no, epoch } => host.streaming(no.0, &hex(epoch)),
+            Effect::Streaming { no, after } => {
+                let mut cursor = String::new();
+                push_cursor(&mut cursor, &after);
+                host.streaming(no.0, &cursor);
+            }
             Effect::Refused { no, code, message } => host.refused(no.0, &code, &message),
             Effect::Queued { request, row } => host.queued(request, row.0 as f64),
             Effect::PublishRefused { request, why } => {

@@ -73,7 +73,7 @@ extern "C" {
     pub(super) fn discard(this: &Host, run: u32);
 
     #[wasm_bindgen(method)]
-    pub(super) fn streaming(this: &Host, no: u32, epoch: &str);
+    pub(super) fn streaming(this: &Host, no: u32, cursor: &str);
 
     /// `last` is absent where nobody knows it.
     #[wasm_bindgen(method)]

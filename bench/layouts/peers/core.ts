@@ -72,7 +72,7 @@ export async function openCore(
       isPassive: false,
     });
     host.streams.set(stream.no, stream);
-    core.subscribe(stream.no, stream.topic, 0, 0, false);
+    core.subscribe(stream.no, stream.topic, "live", false);
   }
   core.start();
   await handler(() => host.begun === topics);

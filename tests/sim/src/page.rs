@@ -255,7 +255,8 @@ impl Page {
                 });
                 watch.oracle.gap(self.id, no, epoch, first, last, reason);
             }
-            Effect::Streaming { no, epoch } => {
+            Effect::Streaming { no, after } => {
+                let epoch = after.epoch;
                 self.epochs.insert(no, epoch);
                 watch.oracle.streaming(self.id, no, epoch);
             }
