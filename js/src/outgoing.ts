@@ -15,6 +15,13 @@ export class Outgoing {
   }
 
   add(connection: number, records: string): void {
+    // The subscriptions of a new connection come all at once. No record has a line feed in it (rule W2).
+    const end = records.length > frameCharsMax ? records.lastIndexOf("\n", frameCharsMax) : -1;
+    this.#join(connection, end < 0 ? records : records.slice(0, end));
+    if (end >= 0) this.add(connection, records.slice(end + 1));
+  }
+
+  #join(connection: number, records: string): void {
     if (
       this.#connection !== undefined &&
       (this.#connection !== connection || this.#frame.length + records.length > frameCharsMax)

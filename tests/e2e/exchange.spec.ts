@@ -41,6 +41,29 @@ test("two pages exchange messages, each sees all of them once and in the same or
   expect(seqs.size).toBe(400);
 });
 
+test("w8: ten thousand subscriptions are more than a frame takes, and are all there after a reconnect", async ({
+  hub,
+  page,
+}) => {
+  const last = await page.evaluate(
+    async ([url, options]) => {
+      const { client, errors, statuses } = longhaul.open(url, { ...options, transports: ["websocket"] });
+      for (let topic = 0; topic < 10_000; topic++) client.topic(`many/${topic}`).subscribe(() => {});
+      await longhaul.reaches(client, "connected");
+      client.reconnect();
+      const { log } = longhaul.record(client, "many/after");
+      while (log.length === 0) await (await client.topic("many/after").publish(1)).acked;
+      return {
+        errors,
+        reasons: statuses.flatMap((status) => ("reason" in status ? [status.reason.code] : [])),
+      };
+    },
+    [hub.url, quick] as const,
+  );
+  expect(last.errors).toEqual([]);
+  expect(last.reasons).not.toContain("frame_too_large");
+});
+
 test("a message carries topic, seq, epoch, time and the id of its receipt", async ({ hub, page }) => {
   const { message, receipt, ack, now } = await page.evaluate(async (url) => {
     const { client } = longhaul.open(url);
