@@ -70,6 +70,20 @@ async function until(is: () => boolean | undefined): Promise<void> {
   }
 }
 
+const memories = new Set<WebAssembly.Memory>();
+
+/** The browser does not count wasm memory with the heap: instances are noted as they are made. */
+for (const name of ["instantiate", "instantiateStreaming"] as const) {
+  const make = WebAssembly[name] as (...given: unknown[]) => Promise<{ instance: WebAssembly.Instance }>;
+  const noted = async (...given: unknown[]) => {
+    const made = await make(...given);
+    const { memory } = ("instance" in made ? made.instance : (made as WebAssembly.Instance)).exports;
+    if (memory instanceof WebAssembly.Memory) memories.add(memory);
+    return made;
+  };
+  Object.defineProperty(WebAssembly, name, { value: noted });
+}
+
 declare global {
   var resume: unknown;
 }
@@ -92,6 +106,8 @@ globalThis.resume = {
     await until(() => received.length > 0);
     received = [];
   },
+
+  wasmBytes: () => [...memories].reduce((sum, { buffer }) => sum + buffer.byteLength, 0),
 
   down: () => until(() => client?.isDown()),
 

@@ -112,7 +112,7 @@ async function weighed(browser, siteUrl, started, peers) {
       const weight = async () => {
         for (let again = 0; again < 3; again++) await session.send("HeapProfiler.collectGarbage");
         const { usedSize, backingStorageSize } = await session.send("Runtime.getHeapUsage");
-        return usedSize + backingStorageSize;
+        return usedSize + backingStorageSize + (await page.evaluate(() => globalThis.resume.wasmBytes()));
       };
       const before = await weight();
       await page.evaluate(
