@@ -1,4 +1,4 @@
-// The page, put together: one client, two topics, and who hears of what.
+// The page, put together: one client, two topics, a document, and who hears of what.
 
 import { connect, type Gap, type LonghaulError, type Status } from "longhaul";
 import "./style.css";
@@ -6,6 +6,7 @@ import { createBoard } from "./board";
 import { createHostCharts } from "./charts";
 import { createHubClock, everyTick } from "./clock";
 import { createConnectionPanel } from "./connection";
+import { createDeck } from "./deck";
 import { byId } from "./dom";
 import { describeGap } from "./format";
 import { isHostFigures } from "./host";
@@ -91,6 +92,8 @@ client.topic("demo/host").subscribe(
     },
   },
 );
+
+createDeck(client, "demo/cards", (text, code) => log.add("error", text, code));
 
 function sawGap(topic: string, gap: Gap): void {
   outages.sawGap();
