@@ -21,21 +21,22 @@ const outcomes = [
   "overtaken",
 ] as const;
 
-/** A try in the core's numbers. */
-export function triedOf(
-  transport: number,
-  outcome: number,
-  closeCode: number,
-  tookMs: number,
-  detail: string,
-): Tried {
-  const named = outcomes[outcome] ?? "refused";
-  return {
-    transport: transportNames[transport] ?? "websocket",
-    outcome: named,
-    detail: words(named, closeCode, detail),
-    tookMs,
-  };
+/** The core's rows of five: transport, outcome, close code, ms, detail. */
+export function triedOf(rows: readonly unknown[]): Tried[] {
+  const tried: Tried[] = [];
+  for (let at = 0; at + 4 < rows.length; at += 5) {
+    const transport = transportNames[rows[at] as number];
+    const outcome = outcomes[rows[at + 1] as number];
+    if (transport === undefined || outcome === undefined) continue;
+    const closeCode = rows[at + 2] as number;
+    tried.push({
+      transport,
+      outcome,
+      detail: words(outcome, closeCode, rows[at + 4] as string),
+      tookMs: rows[at + 3] as number,
+    });
+  }
+  return tried;
 }
 
 function words(outcome: Tried["outcome"], closeCode: number, detail: string): string {

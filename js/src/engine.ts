@@ -21,7 +21,6 @@ import {
   readMessages,
   readOfDocument,
 } from "./frame.js";
-import { restMs, watch } from "./lifecycle.js";
 import { recall, remember } from "./memory.js";
 import { metricsOf } from "./metrics.js";
 import { jitterNumber, transportNumbers } from "./options.js";
@@ -58,8 +57,7 @@ export class Engine {
   readonly #base: string;
   readonly #producer: string;
   readonly #token: Options["token"];
-  readonly #over = new AbortController();
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #isClosed = false;
   /** What to do when the core has finished its turn. */
   #later: (() => void)[] = [];
   #isSettling = false;
@@ -79,7 +77,6 @@ export class Engine {
     kind: 0,
   };
   #charsReceived = 0;
-  #tried: Diagnosis["tried"][number][] = [];
 
   constructor(bases: readonly string[], options: Options, owner: Owner) {
     this.#owner = owner;
@@ -91,7 +88,6 @@ export class Engine {
     this.#wires = new Wires(bases, this.#core, this);
     coreOptions.free();
     this.#producer = this.#core.producer();
-    watch(this.#core, this.#over.signal);
   }
 
   start(): void {
@@ -153,9 +149,7 @@ export class Engine {
   }
 
   tried(): Diagnosis["tried"] {
-    this.#tried = [];
-    this.#core.tried();
-    return this.#tried;
+    return triedOf(this.#core.tried());
   }
 
   reconnect(): void {
@@ -163,8 +157,8 @@ export class Engine {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#turn(() => this.#core.close());
-    this.#over.abort();
     this.#place.leave();
     this.#streams.clear();
     for (const row of this.#publications.rows()) {
@@ -180,11 +174,6 @@ export class Engine {
   }
 
   // What the core calls: src/web/host.rs.
-
-  arm(ms: number | undefined): void {
-    clearTimeout(this.#timer);
-    this.#timer = ms === undefined ? undefined : setTimeout(() => this.#core.tick(), Math.min(ms, restMs()));
-  }
 
   open(connection: number, transport: number, address: number, records: string): void {
     this.#wires.open(connection, transport, address, records);
@@ -213,10 +202,10 @@ export class Engine {
   askToken(reason: number): void {
     askToken(this.#token, reason).then(
       ({ text, livesMs }) => {
-        if (!this.#over.signal.aborted) this.#turn(() => this.#core.token(text, livesMs));
+        if (!this.#isClosed) this.#turn(() => this.#core.token(text, livesMs));
       },
       (error: LonghaulError) => {
-        if (this.#over.signal.aborted) return;
+        if (this.#isClosed) return;
         this.#later.push(() => this.#owner.error(error));
         this.#turn(() => this.#core.noToken(error.message));
       },
@@ -305,10 +294,6 @@ export class Engine {
   dead(row: number, attempts: number, code: string, message: string): void {
     const letter = this.#publications.dead(row, attempts, { code, message });
     if (letter !== undefined) this.#later.push(() => this.#owner.deadLetter(letter));
-  }
-
-  wasTried(transport: number, outcome: number, closeCode: number, tookMs: number, detail: string): void {
-    this.#tried.push(triedOf(transport, outcome, closeCode, tookMs, detail));
   }
 
   settle(): void {

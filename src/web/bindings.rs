@@ -2,6 +2,9 @@
 //!
 //! Numbers come in as JavaScript has them; whatever is out of range was refused by the wrapper or is harmless here.
 
+use std::rc::Rc;
+
+use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
 use super::driver::{Driver, now, number_of};
@@ -9,12 +12,12 @@ use super::host::Host;
 use crate::config::{BackoffPolicy, Config, HeartbeatPolicy, Jitter, OutboxLimits};
 use crate::frame::{Kind, from};
 use crate::ids::{Chain, ConnectionId, From, Seq, TopicNo};
-use crate::{Client, Event, NewPublication, Run, Transport};
+use crate::{Client, Event, NewPublication, Run, Transport, TriedOutcome};
 
 /// One client, driven by the browser.
 #[wasm_bindgen]
 pub struct Core {
-    driver: Driver,
+    driver: Rc<Driver>,
 }
 
 /// What a client is told at its start, leaf by leaf: a derived reader would cost kilobytes.
@@ -320,34 +323,24 @@ impl Core {
         self.driver.look(|client| client.token().map(str::to_owned))
     }
 
-    /// Tells the host the last tries of transports, oldest first.
-    pub fn tried(&self) {
-        self.driver.tell_tried();
-    }
-
-    /// The time has come that `arm` named, or is about to.
-    pub fn tick(&self) {
-        self.driver.tick();
-    }
-
-    /// The browser says that the network is there, or is not.
-    pub fn online(&self, is_online: bool) {
-        self.driver.tell(Event::Online(is_online));
-    }
-
-    /// The page may have slept, or the network may have changed.
-    pub fn woke(&self) {
-        self.driver.tell(Event::Woke);
-    }
-
-    /// The page goes to sleep.
-    pub fn suspend(&self) {
-        self.driver.tell(Event::Suspend);
+    /// The last tries of transports, oldest first: transport, outcome, close code, ms and detail of each, in a row.
+    pub fn tried(&self) -> Array {
+        let row = Array::new();
+        self.driver.look(|client| {
+            for tried in client.tried() {
+                row.push(&number_of(tried.transport).into());
+                row.push(&outcome_number(tried.outcome).into());
+                row.push(&tried.close_code.into());
+                row.push(&(tried.took_ms as f64).into());
+                row.push(&tried.detail.as_str().into());
+            }
+        });
+        row
     }
 
     /// The end.
     pub fn close(&self) {
-        self.driver.drive(Event::Close);
+        self.driver.close();
     }
 
     /// The identity of the outbox.
@@ -372,4 +365,17 @@ fn transport_of(number: u32) -> Option<Transport> {
     Transport::ALL
         .into_iter()
         .find(|transport| number_of(*transport) == number)
+}
+
+/// An outcome's number in JavaScript.
+fn outcome_number(outcome: TriedOutcome) -> u32 {
+    match outcome {
+        TriedOutcome::Ok => 0,
+        TriedOutcome::Blocked => 1,
+        TriedOutcome::OpenedThenClosed => 2,
+        TriedOutcome::Silent => 3,
+        TriedOutcome::Buffered => 4,
+        TriedOutcome::Refused => 5,
+        TriedOutcome::Overtaken => 6,
+    }
 }

@@ -1,21 +1,31 @@
-//! Drives the core: events in with the time, effects out to JavaScript.
+//! Drives the core: events in with the time, effects out to the timer and JavaScript.
 //!
 //! No borrow is held while JavaScript runs. What fails there comes back as an event, never in the same turn.
 
 use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
 
+use gloo_timers::callback::Timeout;
 use js_sys::Date;
 use wasm_bindgen::prelude::*;
 
 use super::host::Host;
+use super::lifecycle::{Lifecycle, is_hidden};
 use crate::ids::Epoch;
 use crate::{
     Client, Effect, Event, Outcome, PublishRefusal, Reason, Status, Time, TokenReason, Transport,
-    TriedOutcome, push_cursor, push_epoch,
+    push_cursor, push_epoch,
 };
 
 /// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock was set.
 const JUMP_MS: f64 = 2_000.0;
+
+/// Between looks at the clocks while the page can be seen, ms: a page that is awake again may hear of it by nothing else.
+/// Chosen: with the time that a probe has, all is well 5 s after a wake.
+const WATCH_MS: u64 = 2_000;
+
+/// Longest time-out a browser knows, ms; a longer one fires at once.
+const TIMER_MS_MAX: u64 = i32::MAX.unsigned_abs() as u64;
 
 #[wasm_bindgen]
 extern "C" {
@@ -31,22 +41,28 @@ pub(super) fn now() -> Time {
 pub(super) struct Driver {
     host: Host,
     client: RefCell<Client>,
+    lifecycle: RefCell<Option<Lifecycle>>,
     /// How far the wall clock is ahead of the monotonic one.
     ahead_ms: Cell<f64>,
+    timer: RefCell<Option<Timeout>>,
     armed: Cell<Option<Time>>,
     /// Kept between turns for its capacity.
     effects: RefCell<Vec<Effect>>,
+    myself: Weak<Self>,
 }
 
 impl Driver {
-    pub(super) fn new(host: Host, client: Client) -> Self {
-        Self {
+    pub(super) fn new(host: Host, client: Client) -> Rc<Self> {
+        Rc::new_cyclic(|myself: &Weak<Self>| Self {
             host,
             client: RefCell::new(client),
+            lifecycle: RefCell::new(Some(Lifecycle::new(myself.clone()))),
             ahead_ms: Cell::new(Date::now() - performance_now()),
+            timer: RefCell::new(None),
             armed: Cell::new(None),
             effects: RefCell::new(Vec::new()),
-        }
+            myself: myself.clone(),
+        })
     }
 
     /// Looks at the client, for as long as the call takes.
@@ -87,10 +103,22 @@ impl Driver {
         answer
     }
 
-    /// The deadline has come, or the time to look at the clocks.
-    pub(super) fn tick(&self) {
-        self.armed.set(None);
-        self.tell(Event::Deadline);
+    /// The end: nothing of the browser calls us any more.
+    pub(super) fn close(&self) {
+        self.drive(Event::Close);
+        drop(self.lifecycle.take());
+    }
+
+    pub(super) fn online(&self, is_online: bool) {
+        self.tell(Event::Online(is_online));
+    }
+
+    pub(super) fn woke(&self) {
+        self.tell(Event::Woke);
+    }
+
+    pub(super) fn suspend(&self) {
+        self.tell(Event::Suspend);
     }
 
     /// Handles an event that the engine did not begin, and lets it act on what it was told.
@@ -106,13 +134,25 @@ impl Driver {
         self.host.settle();
     }
 
-    /// Has the timer set to the client's deadline.
+    /// Sets the timer to the client's deadline.
     fn arm(&self, now: Time) {
         let deadline = self.client.borrow().deadline();
-        if deadline != self.armed.replace(deadline) {
-            self.host
-                .arm(deadline.map(|deadline| deadline.since(now) as f64));
+        if deadline == self.armed.get() {
+            return;
         }
+        self.armed.set(deadline);
+        let timer = deadline.map(|deadline| {
+            let myself = self.myself.clone();
+            let ms_max = if is_hidden() { TIMER_MS_MAX } else { WATCH_MS };
+            let ms = deadline.since(now).min(ms_max);
+            Timeout::new(ms as u32, move || {
+                if let Some(driver) = myself.upgrade() {
+                    driver.armed.set(None);
+                    driver.tell(Event::Deadline);
+                }
+            })
+        });
+        drop(self.timer.replace(timer));
     }
 
     fn perform(&self, now: Time, effects: &mut Vec<Effect>) {
@@ -205,20 +245,6 @@ impl Driver {
         }
     }
 
-    pub(super) fn tell_tried(&self) {
-        // No borrow is held while the host is told.
-        let all: Vec<_> = self.look(|client| client.tried().cloned().collect());
-        for tried in all {
-            self.host.was_tried(
-                number_of(tried.transport),
-                outcome_number(tried.outcome),
-                tried.close_code,
-                tried.took_ms as f64,
-                &tried.detail,
-            );
-        }
-    }
-
     fn tell_status(&self, now: Time) {
         let mut shown = Shown::default();
         let mut because = |reason: Reason| {
@@ -295,19 +321,6 @@ pub(super) fn number_of(transport: Transport) -> u32 {
         Transport::WebSocket => 0,
         Transport::EventSource => 1,
         Transport::LongPoll => 2,
-    }
-}
-
-/// An outcome's number in JavaScript.
-fn outcome_number(outcome: TriedOutcome) -> u32 {
-    match outcome {
-        TriedOutcome::Ok => 0,
-        TriedOutcome::Blocked => 1,
-        TriedOutcome::OpenedThenClosed => 2,
-        TriedOutcome::Silent => 3,
-        TriedOutcome::Buffered => 4,
-        TriedOutcome::Refused => 5,
-        TriedOutcome::Overtaken => 6,
     }
 }
 

@@ -9,10 +9,6 @@ extern "C" {
     /// The object that the wrapper hands in: js/src/engine.ts.
     pub type Host;
 
-    /// Call `tick` after so long, or sooner where the clocks want to be looked at; or not at all.
-    #[wasm_bindgen(method)]
-    pub(super) fn arm(this: &Host, ms: Option<f64>);
-
     /// Open a connection; `opened` or `ended` follows, never in the same turn.
     #[wasm_bindgen(method)]
     pub(super) fn open(this: &Host, connection: f64, transport: u32, address: u32, records: &str);
@@ -106,17 +102,6 @@ extern "C" {
 
     #[wasm_bindgen(method)]
     pub(super) fn dead(this: &Host, row: f64, attempts: u32, code: &str, message: &str);
-
-    /// A try of a transport, as an answer to `tried`.
-    #[wasm_bindgen(method, js_name = wasTried)]
-    pub(super) fn was_tried(
-        this: &Host,
-        transport: u32,
-        outcome: u32,
-        close_code: u16,
-        ms: f64,
-        detail: &str,
-    );
 
     /// The core has finished a turn that JavaScript did not begin: act on what it told.
     #[wasm_bindgen(method)]

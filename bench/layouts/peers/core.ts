@@ -39,7 +39,6 @@ class Host {
     this.begun++;
   }
 
-  arm(): void {}
   remember(): void {}
   abandon(): void {}
   statusChanged(): void {}

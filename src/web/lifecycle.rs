@@ -1,0 +1,86 @@
+//! Notices that the page goes to sleep or may have slept, or that the network may have changed.
+//!
+//! The latter are reasons to look, never proofs: what looks open is probed, what waits is hurried.
+
+use std::rc::Weak;
+
+use js_sys::{Reflect, global};
+use wasm_bindgen::prelude::*;
+use web_sys::{Event, EventTarget};
+
+use super::driver::Driver;
+
+/// Listeners, removed when the client goes.
+pub(super) struct Lifecycle {
+    listeners: Vec<(EventTarget, &'static str)>,
+    heard: Closure<dyn FnMut(Event)>,
+}
+
+impl Lifecycle {
+    pub(super) fn new(driver: Weak<Driver>) -> Self {
+        let heard = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+            let Some(driver) = driver.upgrade() else {
+                return;
+            };
+            match event.type_().as_str() {
+                "online" => driver.online(true),
+                "offline" => driver.online(false),
+                "pagehide" | "freeze" => driver.suspend(),
+                "visibilitychange" if is_hidden() => {}
+                // Each page has one when it is loaded.
+                "pageshow" if !property(&event, "persisted").is_truthy() => {}
+                _ => driver.woke(),
+            }
+        });
+        let scope: JsValue = global().into();
+        let document = property(&scope, "document");
+        let network = property(&property(&scope, "navigator"), "connection");
+        let mut lifecycle = Self {
+            listeners: Vec::new(),
+            heard,
+        };
+        lifecycle.listen(&scope, &["online", "offline", "pagehide", "pageshow"]);
+        lifecycle.listen(&document, &["visibilitychange", "freeze", "resume"]);
+        lifecycle.listen(&network, &["change"]);
+        lifecycle
+    }
+
+    fn listen(&mut self, target: &JsValue, types: &[&'static str]) {
+        // A worker has no document, and few browsers tell of their network.
+        if !property(target, "addEventListener").is_function() {
+            return;
+        }
+        let target: &EventTarget = target.unchecked_ref();
+        for kind in types {
+            let heard = self.heard.as_ref().unchecked_ref();
+            if target.add_event_listener_with_callback(kind, heard).is_ok() {
+                self.listeners.push((target.clone(), kind));
+            }
+        }
+    }
+}
+
+impl Drop for Lifecycle {
+    fn drop(&mut self) {
+        for (target, kind) in &self.listeners {
+            let heard = self.heard.as_ref().unchecked_ref();
+            let _ = target.remove_event_listener_with_callback(kind, heard);
+        }
+    }
+}
+
+pub(super) fn is_hidden() -> bool {
+    let document = property(&global().into(), "document");
+    property(&document, "visibilityState")
+        .as_string()
+        .as_deref()
+        == Some("hidden")
+}
+
+fn property(of: &JsValue, name: &str) -> JsValue {
+    if of.is_object() || of.is_function() {
+        Reflect::get(of, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
+    } else {
+        JsValue::UNDEFINED
+    }
+}
