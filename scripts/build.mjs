@@ -84,7 +84,7 @@ async function js(options) {
   if (!existsSync(join(root, "js/src/index.ts"))) throw new Stop("js/src/index.ts is missing");
   await stepIfChanged(
     "package",
-    { inputs: [...tools, "js/src", "js/package.json", "src/codes.json", "src/metrics.json"], outputs },
+    { inputs: [...tools, "js/src", "js/package.json", "src/codes.json"], outputs },
     async () => {
       rmSync(dist, { recursive: true, force: true });
       mkdirSync(dist, { recursive: true });

@@ -87,39 +87,6 @@ impl Metrics {
         self.degraded_since = is_degraded.then_some(now);
     }
 
-    /// The counters and then the numbers of each histogram, in the order of src/metrics.json, which names them for JavaScript.
-    #[must_use]
-    pub fn numbers(&self) -> Vec<u64> {
-        let mut numbers = vec![
-            self.connects,
-            self.reconnects,
-            self.attempts,
-            self.transport_switches,
-            self.messages_received,
-            self.messages_replayed,
-            self.duplicates_dropped,
-            self.gaps,
-            self.resumes_failed,
-            self.publications,
-            self.acks,
-            self.retries,
-            self.dead_letters,
-            self.missed_heartbeats,
-            self.degraded_ms,
-            self.disconnected_ms,
-        ];
-        for histogram in [
-            &self.rtt_ms,
-            &self.recovery_ms,
-            &self.ack_ms,
-            &self.backoff_ms,
-        ] {
-            let h = Summary::of(histogram);
-            numbers.extend([h.count, h.sum, h.min, h.max, h.p50, h.p95, h.p99]);
-        }
-        numbers
-    }
-
     /// The numbers as of `now`.
     #[must_use]
     pub fn at(&self, now: Time) -> Self {
@@ -205,8 +172,8 @@ impl Histogram {
     }
 }
 
-impl Summary {
-    fn of(h: &Histogram) -> Self {
+impl From<Histogram> for Summary {
+    fn from(h: Histogram) -> Self {
         Self {
             count: h.count,
             sum: h.sum,
@@ -216,12 +183,6 @@ impl Summary {
             p95: h.percentile(95),
             p99: h.percentile(99),
         }
-    }
-}
-
-impl From<Histogram> for Summary {
-    fn from(h: Histogram) -> Self {
-        Self::of(&h)
     }
 }
 
@@ -276,61 +237,5 @@ mod tests {
     fn an_empty_histogram_is_all_zeros() {
         let s = Summary::from(Histogram::default());
         assert_eq!((s.count, s.min, s.max, s.p50, s.p99), (0, 0, 0, 0, 0));
-    }
-
-    #[derive(serde::Deserialize)]
-    struct Names {
-        counters: Vec<String>,
-        histograms: Vec<String>,
-        histogram: Vec<String>,
-    }
-
-    #[test]
-    fn the_numbers_stand_in_the_order_of_their_shared_names() {
-        let names: Names = serde_json::from_str(include_str!("metrics.json")).unwrap();
-        let histogram = |ms: u64| {
-            let mut h = Histogram::default();
-            for ms in [ms, ms * 3, ms * 9, ms * 10] {
-                h.record(ms);
-            }
-            h
-        };
-        let metrics = Metrics {
-            connects: 1,
-            reconnects: 2,
-            attempts: 3,
-            transport_switches: 4,
-            messages_received: 5,
-            messages_replayed: 6,
-            duplicates_dropped: 7,
-            gaps: 8,
-            resumes_failed: 9,
-            publications: 10,
-            acks: 11,
-            retries: 12,
-            dead_letters: 13,
-            missed_heartbeats: 14,
-            degraded_ms: 15,
-            disconnected_ms: 16,
-            rtt_ms: histogram(100),
-            recovery_ms: histogram(200),
-            ack_ms: histogram(300),
-            backoff_ms: histogram(400),
-            ..Metrics::default()
-        };
-        let expected = serde_json::to_value(&metrics).unwrap();
-        let mut numbers = metrics.numbers().into_iter();
-        for name in &names.counters {
-            assert_eq!(expected[name], numbers.next().unwrap(), "{name}");
-        }
-        for name in &names.histograms {
-            for each in &names.histogram {
-                let number = numbers.next().unwrap();
-                assert_eq!(expected[name][each], number, "{name}.{each}");
-            }
-        }
-        assert_eq!(numbers.next(), None);
-        let named = names.counters.len() + names.histograms.len();
-        assert_eq!(expected.as_object().unwrap().len(), named);
     }
 }

@@ -22,7 +22,6 @@ import {
   readOfDocument,
 } from "./frame.js";
 import { recall, remember } from "./memory.js";
-import { metricsOf } from "./metrics.js";
 import { jitterNumber, transportNumbers } from "./options.js";
 import { Outgoing } from "./outgoing.js";
 import { Place } from "./place.js";
@@ -141,11 +140,12 @@ export class Engine {
   }
 
   metrics(): Metrics {
-    return metricsOf(this.#core.metrics(), {
+    return {
+      ...this.#core.metrics(),
       outboxRows: this.#core.outboxRows(),
       bytesReceived: this.#charsReceived,
       bytesSent: this.#outgoing.charsSent,
-    });
+    };
   }
 
   tried(): Diagnosis["tried"] {

@@ -1,23 +1,33 @@
-// The numbers of a client by their names, which Rust shares.
+// The counters of a client that has not begun.
 
-import names from "../../src/metrics.json" with { type: "json" };
-import type { Metrics } from "./api.js";
+import type { Histogram, Metrics } from "./api.js";
 
-/** What JavaScript counts by itself. */
-export type OwnMetrics = Pick<Metrics, "outboxRows" | "bytesReceived" | "bytesSent">;
+const none: Histogram = { count: 0, sum: 0, min: 0, max: 0, p50: 0, p95: 0, p99: 0 };
 
-/** The core's numbers in the order of the names; 0 where there are none. */
-export function metricsOf(numbers: ArrayLike<number>, own: OwnMetrics): Metrics {
-  let at = 0;
-  const named = <T>(names: readonly string[], next: () => T): Record<string, T> =>
-    Object.fromEntries(names.map((name) => [name, next()]));
-  const number = (): number => numbers[at++] ?? 0;
-  const counters = named(names.counters, number);
-  const histograms = named(names.histograms, () => named(names.histogram, number));
-  return { ...counters, ...histograms, ...own } as unknown as Metrics;
-}
-
-/** Those of a client that has not begun. */
 export function emptyMetrics(): Metrics {
-  return metricsOf([], { outboxRows: 0, bytesReceived: 0, bytesSent: 0 });
+  return {
+    connects: 0,
+    reconnects: 0,
+    attempts: 0,
+    transportSwitches: 0,
+    messagesReceived: 0,
+    messagesReplayed: 0,
+    duplicatesDropped: 0,
+    gaps: 0,
+    resumesFailed: 0,
+    publications: 0,
+    acks: 0,
+    retries: 0,
+    deadLetters: 0,
+    outboxRows: 0,
+    bytesReceived: 0,
+    bytesSent: 0,
+    missedHeartbeats: 0,
+    degradedMs: 0,
+    disconnectedMs: 0,
+    rttMs: none,
+    recoveryMs: none,
+    ackMs: none,
+    backoffMs: none,
+  };
 }

@@ -348,10 +348,10 @@ impl Core {
         self.driver.look(|client| client.producer().to_owned())
     }
 
-    /// Counters and histograms, in the order of src/metrics.json.
-    pub fn metrics(&self) -> Vec<f64> {
+    /// Counters and histograms, named as in the API.
+    pub fn metrics(&self) -> JsValue {
         let metrics = self.driver.look(|client| client.metrics(now()));
-        metrics.numbers().into_iter().map(|n| n as f64).collect()
+        serde_wasm_bindgen::to_value(&metrics).unwrap_or(JsValue::UNDEFINED)
     }
 
     /// Rows without a verdict.
