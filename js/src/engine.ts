@@ -11,7 +11,7 @@ import type {
   TransportName,
 } from "./api.js";
 import { type Ease, transportNames, triedOf } from "./diagnosis.js";
-import { LonghaulError } from "./errors.js";
+import { closeReason, LonghaulError } from "./errors.js";
 import {
   isMessages,
   isOfDocument,
@@ -26,11 +26,9 @@ import { jitterNumber, transportNumbers } from "./options.js";
 import { Outgoing } from "./outgoing.js";
 import { Place } from "./place.js";
 import { type Follower, Publications } from "./publications.js";
-import { statusOf } from "./status.js";
 import type { Stream } from "./stream.js";
 import { askToken } from "./token.js";
 import { Core, CoreOptions } from "./wasm/longhaul.js";
-import { Wires } from "./wire/wires.js";
 
 /** What an engine tells the client that owns it. */
 export interface Owner {
@@ -50,8 +48,7 @@ export class Engine {
   readonly #owner: Owner;
   readonly #streams = new Map<number, Receiver>();
   readonly #publications = new Publications();
-  readonly #wires: Wires;
-  readonly #outgoing = new Outgoing((connection, frame) => this.#wires.send(connection, frame));
+  readonly #outgoing = new Outgoing((connection, frame) => this.#core.post(connection, frame));
   readonly #place: Place;
   readonly #base: string;
   readonly #producer: string;
@@ -83,8 +80,7 @@ export class Engine {
     this.#base = bases[0] ?? "";
     this.#place = new Place(this.#base, (isGranted) => this.#turn(() => this.#core.placed(isGranted)));
     const coreOptions = engineOptions(options, this.#base);
-    this.#core = new Core(bases.length, coreOptions, this);
-    this.#wires = new Wires(bases, this.#core, this);
+    this.#core = new Core([...bases], coreOptions, this);
     coreOptions.free();
     this.#producer = this.#core.producer();
   }
@@ -175,28 +171,20 @@ export class Engine {
 
   // What the core calls: src/web/host.rs.
 
-  open(connection: number, transport: number, address: number, records: string): void {
-    this.#wires.open(connection, transport, address, records);
+  receiver(connection: number): (event: MessageEvent) => void {
+    return ({ data, timeStamp }) => {
+      if (typeof data === "string") this.#receive(connection, data, timeStamp);
+      else this.#garbage(connection, true);
+    };
   }
 
-  poll(connection: number, records: string): void {
-    this.#wires.poll(connection, records);
+  transmit(socket: WebSocket, records: string): void {
+    this.#outgoing.add(socket, records);
   }
 
-  send(connection: number, records: string): void {
-    this.#outgoing.add(connection, records);
-  }
-
-  sendPublication(connection: number, head: string, row: number): void {
-    this.#outgoing.add(connection, head + this.#publications.payload(row));
-  }
-
-  abandonPosts(connection: number): void {
-    this.#wires.abandonPosts(connection);
-  }
-
-  abandon(connection: number, code: number): void {
-    this.#wires.abandon(connection, code);
+  received(connection: number, frame: string): void {
+    this.#place.look();
+    this.#receive(connection, frame, performance.now());
   }
 
   askToken(reason: number): void {
@@ -220,6 +208,14 @@ export class Engine {
   remember(transport: number): void {
     const name = transportNames[transport];
     if (name !== undefined) remember(this.#base, name);
+  }
+
+  postPublication(connection: number, head: string, row: number): void {
+    this.#outgoing.add(connection, head + this.#publications.payload(row));
+  }
+
+  transmitPublication(socket: WebSocket, head: string, row: number): void {
+    this.#outgoing.add(socket, head + this.#publications.payload(row));
   }
 
   statusChanged(
@@ -311,18 +307,6 @@ export class Engine {
     }
   }
 
-  // What connections bring: wire/wires.ts.
-
-  heard(connection: number, data: unknown, nowMs: number): void {
-    if (typeof data === "string") this.#receive(connection, data, nowMs);
-    else this.#garbage(connection, true);
-  }
-
-  received(connection: number, frame: string): void {
-    this.#place.look();
-    this.#receive(connection, frame, performance.now());
-  }
-
   /** A frame: the way of every message. No closure stands here: what it captures would be allocated for every record. */
   #receive(connection: number, text: string, nowMs: number): void {
     this.#charsReceived += text.length;
@@ -407,6 +391,39 @@ function engineOptions(given: Options, base: string): CoreOptions {
   }
   if (outbox) options.outbox(outbox.rowsMax ?? 50_000, outbox.bytesMax ?? 16 * 1024 * 1024);
   return options;
+}
+
+function statusOf(
+  kind: number,
+  transport: TransportName,
+  attempt: number,
+  isExhausted: boolean,
+  ms: number,
+  rttMs: number | undefined,
+  closeCode: number,
+  detail: string,
+): Status {
+  switch (kind) {
+    case 0:
+      return { state: "connecting", attempt, transport };
+    case 1: {
+      const sinceMs = Date.now() - ms;
+      return rttMs === undefined
+        ? { state: "connected", transport, sinceMs }
+        : { state: "connected", transport, sinceMs, rttMs };
+    }
+    case 2: {
+      const reason = closeReason(closeCode, detail);
+      const waiting = { state: "waiting" as const, attempt, retryAtMs: Date.now() + ms, reason };
+      return isExhausted ? { ...waiting, isExhausted } : waiting;
+    }
+    case 3:
+      return { state: "offline" };
+    case 5:
+      return { state: "unauthorized", reason: closeReason(closeCode, detail) };
+    default:
+      return { state: "closed", reason: closeReason(closeCode, detail) };
+  }
 }
 
 function refusal(isClosed: boolean, bytesMax: number | undefined): LonghaulError {

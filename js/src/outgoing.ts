@@ -1,35 +1,37 @@
 // Puts what is sent in one turn into one frame: an event costs the hub more than a record does.
 
 /** A frame is sent when it has this many characters, which are at most three times as many bytes: the hub takes 262,144. */
-export const frameCharsMax = 64 * 1024;
+const frameCharsMax = 64 * 1024;
+
+/** What frames go to: a socket, or the number of a connection that posts. */
+export type Sink = WebSocket | number;
 
 export class Outgoing {
-  readonly #send: (connection: number, frame: string) => boolean;
-  #connection: number | undefined;
+  readonly #post: (connection: number, frame: string) => void;
+  #sink: Sink | undefined;
   #frame = "";
   charsSent = 0;
 
-  /** `send` says whether the frame can arrive. */
-  constructor(send: (connection: number, frame: string) => boolean) {
-    this.#send = send;
+  constructor(post: (connection: number, frame: string) => void) {
+    this.#post = post;
   }
 
-  add(connection: number, records: string): void {
+  add(sink: Sink, records: string): void {
     // The subscriptions of a new connection come all at once. No record has a line feed in it (rule W2).
     const end = records.length > frameCharsMax ? records.lastIndexOf("\n", frameCharsMax) : -1;
-    this.#join(connection, end < 0 ? records : records.slice(0, end));
-    if (end >= 0) this.add(connection, records.slice(end + 1));
+    this.#join(sink, end < 0 ? records : records.slice(0, end));
+    if (end >= 0) this.add(sink, records.slice(end + 1));
   }
 
-  #join(connection: number, records: string): void {
+  #join(sink: Sink, records: string): void {
     if (
-      this.#connection !== undefined &&
-      (this.#connection !== connection || this.#frame.length + records.length > frameCharsMax)
+      this.#sink !== undefined &&
+      (this.#sink !== sink || this.#frame.length + records.length > frameCharsMax)
     ) {
       this.#flush();
     }
-    if (this.#connection === undefined) {
-      this.#connection = connection;
+    if (this.#sink === undefined) {
+      this.#sink = sink;
       this.#frame = records;
       queueMicrotask(() => this.#flush());
     } else {
@@ -38,10 +40,18 @@ export class Outgoing {
   }
 
   #flush(): void {
-    const connection = this.#connection;
+    const sink = this.#sink;
     const frame = this.#frame;
-    this.#connection = undefined;
+    this.#sink = undefined;
     this.#frame = "";
-    if (connection !== undefined && this.#send(connection, frame)) this.charsSent += frame.length;
+    if (sink === undefined) return;
+    if (typeof sink === "number") {
+      this.#post(sink, frame);
+    } else {
+      // A browser discards what is sent on a closing socket without a word; the core sends it again after a reconnect.
+      if (sink.readyState !== WebSocket.OPEN) return;
+      sink.send(frame);
+    }
+    this.charsSent += frame.length;
   }
 }

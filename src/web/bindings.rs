@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use js_sys::Array;
+use js_sys::{Array, JsString};
 use wasm_bindgen::prelude::*;
 
 use super::driver::{Driver, now, number_of};
@@ -96,15 +96,15 @@ impl CoreOptions {
 
 #[wasm_bindgen]
 impl Core {
-    /// A client of a hub that has so many addresses. It begins with `start`.
+    /// A client of the hub at `bases`, in order of preference, each with a slash at its end. It begins with `start`.
     #[wasm_bindgen(constructor)]
-    pub fn new(addresses: u32, options: &CoreOptions, host: Host) -> Self {
+    pub fn new(bases: Vec<String>, options: &CoreOptions, host: Host) -> Self {
         let config = Config {
-            addresses: addresses as usize,
+            addresses: bases.len(),
             ..options.config.clone()
         };
         Self {
-            driver: Driver::new(host, Client::new(&config)),
+            driver: Driver::new(bases, host, Client::new(&config)),
         }
     }
 
@@ -280,47 +280,9 @@ impl Core {
         self.driver.drive(Event::Reconnect);
     }
 
-    /// A socket opened, and the peer speaks our subprotocol; or there is a ticket for a stream.
-    pub fn opened(&self, connection: f64) {
-        self.driver.tell(Event::Opened {
-            connection: ConnectionId(connection as u64),
-        });
-    }
-
-    /// The answer to a poll has come, and its records were told.
-    pub fn answered(&self, connection: f64) {
-        self.driver.tell(Event::Answered {
-            connection: ConnectionId(connection as u64),
-        });
-    }
-
-    /// A post of publications got no answer of a hub.
-    #[wasm_bindgen(js_name = postFailed)]
-    pub fn post_failed(&self, connection: f64, floor_ms: f64) {
-        self.driver.tell(Event::PostFailed {
-            connection: ConnectionId(connection as u64),
-            floor_ms: floor_ms as u64,
-        });
-    }
-
-    /// A connection is over, and JavaScript has let go of it.
-    pub fn ended(&self, connection: f64, code: u16, reason: &str, floor_ms: f64) {
-        self.driver.tell(Event::Ended {
-            connection: ConnectionId(connection as u64),
-            code,
-            reason,
-            floor_ms: floor_ms as u64,
-        });
-    }
-
-    /// What a post begins with.
-    pub fn hello(&self) -> String {
-        self.driver.look(Client::hello)
-    }
-
-    /// The token that a post shows the hub.
-    pub fn bearer(&self) -> Option<String> {
-        self.driver.look(|client| client.token().map(str::to_owned))
+    /// Sends a frame of publications over a connection that has no socket.
+    pub fn post(&self, connection: f64, frame: &JsString) {
+        self.driver.post(ConnectionId(connection as u64), frame);
     }
 
     /// The last tries of transports, oldest first: transport, outcome, close code, ms and detail of each, in a row.

@@ -1,20 +1,24 @@
-//! Drives the core: events in with the time, effects out to the timer and JavaScript.
+//! Drives the core: events in with the time, effects out to the socket, the timer and JavaScript.
 //!
-//! No borrow is held while JavaScript runs. What fails there comes back as an event, never in the same turn.
+//! No borrow is held while JavaScript runs. What fails while effects are done comes back as an event afterwards.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use gloo_timers::callback::Timeout;
-use js_sys::Date;
+use js_sys::{Date, JsString};
 use wasm_bindgen::prelude::*;
+use web_sys::WebSocket;
 
+use super::fetch::Failure;
 use super::host::Host;
 use super::lifecycle::{Lifecycle, is_hidden};
-use crate::ids::Epoch;
+use super::websocket::Socket;
+use super::wire::Wire;
+use crate::ids::{ConnectionId, Epoch};
 use crate::{
     Client, Effect, Event, Outcome, PublishRefusal, Reason, Status, Time, TokenReason, Transport,
-    push_cursor, push_epoch,
+    codes, push_cursor, push_epoch,
 };
 
 /// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock was set.
@@ -39,8 +43,11 @@ pub(super) fn now() -> Time {
 }
 
 pub(super) struct Driver {
+    /// Of the hub, in order of preference, each with a slash at its end.
+    bases: Vec<String>,
     host: Host,
     client: RefCell<Client>,
+    wires: RefCell<Vec<Wire>>,
     lifecycle: RefCell<Option<Lifecycle>>,
     /// How far the wall clock is ahead of the monotonic one.
     ahead_ms: Cell<f64>,
@@ -48,19 +55,24 @@ pub(super) struct Driver {
     armed: Cell<Option<Time>>,
     /// Kept between turns for its capacity.
     effects: RefCell<Vec<Effect>>,
+    /// A connection that the browser refused to make, or to send on, to be told after the effects that asked for it.
+    refused: Cell<Option<(ConnectionId, &'static str)>>,
     myself: Weak<Self>,
 }
 
 impl Driver {
-    pub(super) fn new(host: Host, client: Client) -> Rc<Self> {
+    pub(super) fn new(bases: Vec<String>, host: Host, client: Client) -> Rc<Self> {
         Rc::new_cyclic(|myself: &Weak<Self>| Self {
+            bases,
             host,
             client: RefCell::new(client),
+            wires: RefCell::new(Vec::new()),
             lifecycle: RefCell::new(Some(Lifecycle::new(myself.clone()))),
             ahead_ms: Cell::new(Date::now() - performance_now()),
             timer: RefCell::new(None),
             armed: Cell::new(None),
             effects: RefCell::new(Vec::new()),
+            refused: Cell::new(None),
             myself: myself.clone(),
         })
     }
@@ -77,6 +89,15 @@ impl Driver {
         self.client.borrow_mut().handle(now, event, &mut effects);
         self.perform(now, &mut effects);
         self.effects.replace(effects);
+        if let Some((connection, reason)) = self.refused.take() {
+            self.let_go(connection, codes::CONNECTION_LOST);
+            self.drive(Event::Ended {
+                connection,
+                code: codes::CONNECTION_LOST,
+                reason,
+                floor_ms: 0,
+            });
+        }
         self.arm(now);
     }
 
@@ -109,6 +130,62 @@ impl Driver {
         drop(self.lifecycle.take());
     }
 
+    pub(super) fn opened(&self, connection: ConnectionId) {
+        let lacks_subprotocol = self.wires.borrow().iter().any(|wire| {
+            wire.connection == connection && wire.socket().is_some_and(|s| !s.has_subprotocol())
+        });
+        if lacks_subprotocol {
+            self.ended(connection, codes::SUBPROTOCOL_MISSING, "");
+        } else {
+            self.tell(Event::Opened { connection });
+        }
+    }
+
+    pub(super) fn ended(&self, connection: ConnectionId, code: u16, reason: &str) {
+        self.let_go(connection, code);
+        self.tell(Event::Ended {
+            connection,
+            code,
+            reason,
+            floor_ms: 0,
+        });
+    }
+
+    /// A request got no frame for an answer.
+    pub(super) fn failed(&self, connection: ConnectionId, failure: &Failure) {
+        self.let_go(connection, failure.code);
+        self.tell(Event::Ended {
+            connection,
+            code: failure.code,
+            reason: &failure.detail,
+            floor_ms: failure.floor_ms,
+        });
+    }
+
+    /// A post of publications got no answer of a hub. One for its token's sake is the connection's end: that shows the same.
+    pub(super) fn post_failed(&self, connection: ConnectionId, failure: &Failure) {
+        if failure.code == codes::UNAUTHORIZED {
+            self.failed(connection, failure);
+        } else {
+            let floor_ms = failure.floor_ms;
+            self.tell(Event::PostFailed {
+                connection,
+                floor_ms,
+            });
+        }
+    }
+
+    /// Records came as an answer.
+    pub(super) fn received(&self, connection: ConnectionId, frame: &JsString) {
+        self.host.received(connection.0 as f64, frame);
+    }
+
+    /// Records came as the answer to a poll.
+    pub(super) fn answered(&self, connection: ConnectionId, frame: &JsString) {
+        self.received(connection, frame);
+        self.tell(Event::Answered { connection });
+    }
+
     pub(super) fn online(&self, is_online: bool) {
         self.tell(Event::Online(is_online));
     }
@@ -121,8 +198,23 @@ impl Driver {
         self.tell(Event::Suspend);
     }
 
-    /// Handles an event that the engine did not begin, and lets it act on what it was told.
-    pub(super) fn tell(&self, event: Event<'_>) {
+    /// What a post begins with.
+    pub(super) fn hello(&self) -> String {
+        self.client.borrow().hello()
+    }
+
+    /// What a post shows the hub.
+    pub(super) fn token(&self) -> Option<String> {
+        self.client.borrow().token().map(str::to_owned)
+    }
+
+    /// Sends a frame of publications where there is no socket.
+    pub(super) fn post(&self, connection: ConnectionId, frame: &JsString) {
+        self.with_wire(connection, |wire| wire.post(frame));
+    }
+
+    /// Handles an event that JavaScript did not begin, and lets it act on what it was told.
+    fn tell(&self, event: Event<'_>) {
         let ahead_ms = Date::now() - performance_now();
         let slept_ms = ahead_ms - self.ahead_ms.replace(ahead_ms);
         if slept_ms.abs() > JUMP_MS {
@@ -132,6 +224,16 @@ impl Driver {
         }
         self.drive(event);
         self.host.settle();
+    }
+
+    fn let_go(&self, connection: ConnectionId, code: u16) {
+        let mut wires = self.wires.borrow_mut();
+        let at = wires.iter().position(|wire| wire.connection == connection);
+        let wire = at.map(|at| wires.swap_remove(at));
+        drop(wires);
+        if let Some(wire) = wire {
+            wire.abandon(code);
+        }
     }
 
     /// Sets the timer to the client's deadline.
@@ -169,16 +271,11 @@ impl Driver {
                 transport,
                 address,
                 records,
-            } => host.open(
-                connection.0 as f64,
-                number_of(transport),
-                address as u32,
-                &records,
-            ),
+            } => self.open(connection, transport, address, &records),
             Effect::Poll {
                 connection,
                 records,
-            } => host.poll(connection.0 as f64, &records),
+            } => self.with_wire(connection, |wire| wire.poll(&records)),
             Effect::AskToken { reason } => host.ask_token(match reason {
                 TokenReason::Initial => 0,
                 TokenReason::Expiring => 1,
@@ -189,14 +286,24 @@ impl Driver {
             Effect::Send {
                 connection,
                 records,
-            } => host.send(connection.0 as f64, &records),
+            } => self.with_wire(connection, |wire| {
+                if let Some(s) = self.open_socket(wire) {
+                    host.transmit(&s.socket, &records);
+                }
+            }),
             Effect::SendPublication {
                 connection,
                 head,
                 row,
-            } => host.send_publication(connection.0 as f64, &head, row.0 as f64),
-            Effect::AbandonPosts { connection } => host.abandon_posts(connection.0 as f64),
-            Effect::Abandon { connection, code } => host.abandon(connection.0 as f64, code.into()),
+            } => self.with_wire(connection, |wire| {
+                if wire.socket().is_none() {
+                    host.post_publication(connection.0 as f64, &head, row.0 as f64);
+                } else if let Some(s) = self.open_socket(wire) {
+                    host.transmit_publication(&s.socket, &head, row.0 as f64);
+                }
+            }),
+            Effect::AbandonPosts { connection } => self.with_wire(connection, Wire::abandon_posts),
+            Effect::Abandon { connection, code } => self.let_go(connection, code),
             Effect::StatusChanged => self.tell_status(now),
             Effect::Deliver { no, run, skip } => host.deliver(no.0, run, skip),
             Effect::Hold { run } => host.hold(run),
@@ -242,6 +349,35 @@ impl Driver {
                     host.dead(row.0 as f64, attempts, &code, &message)
                 }
             },
+        }
+    }
+
+    fn open(&self, connection: ConnectionId, transport: Transport, address: usize, records: &str) {
+        let receiver = self.host.receiver(connection.0 as f64);
+        let base = self.bases.get(address).map_or("", String::as_str);
+        match Wire::open(transport, base, connection, records, receiver, &self.myself) {
+            Ok(wire) => self.wires.borrow_mut().push(wire),
+            Err(_) => {
+                let why = "the browser refused to open a connection to this address";
+                self.refused.set(Some((connection, why)));
+            }
+        }
+    }
+
+    /// The socket, unless it is closing: then a browser discards what is sent without a word, and its close event may be a minute away.
+    fn open_socket<'a>(&self, wire: &'a Wire) -> Option<&'a Socket> {
+        let socket = wire.socket()?;
+        if socket.socket.ready_state() > WebSocket::OPEN {
+            self.refused.set(Some((wire.connection, "")));
+            return None;
+        }
+        Some(socket)
+    }
+
+    fn with_wire(&self, connection: ConnectionId, act: impl FnOnce(&Wire)) {
+        let wires = self.wires.borrow();
+        if let Some(wire) = wires.iter().find(|wire| wire.connection == connection) {
+            act(wire);
         }
     }
 

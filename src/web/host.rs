@@ -1,37 +1,35 @@
-//! What the core asks of JavaScript: js/src/engine.ts is the other side.
+//! What the core asks of JavaScript: js/src/host.ts is the other side.
 //!
 //! None of these runs a listener of the user: JavaScript notes what it is told and acts in `settle`.
 
+use js_sys::{Function, JsString};
 use wasm_bindgen::prelude::*;
+use web_sys::WebSocket;
 
 #[wasm_bindgen]
 extern "C" {
-    /// The object that the wrapper hands in: js/src/engine.ts.
+    /// The object that the wrapper hands in: js/src/host.ts.
     pub type Host;
 
-    /// Open a connection; `opened` or `ended` follows, never in the same turn.
+    /// The handler of a socket's message events, so that a message goes to JavaScript without a stop here.
     #[wasm_bindgen(method)]
-    pub(super) fn open(this: &Host, connection: f64, transport: u32, address: u32, records: &str);
+    pub(super) fn receiver(this: &Host, connection: f64) -> Function;
 
-    /// Poll with these records; `answered` or `ended` follows.
+    /// Sends records; those of one turn share a frame.
     #[wasm_bindgen(method)]
-    pub(super) fn poll(this: &Host, connection: f64, records: &str);
+    pub(super) fn transmit(this: &Host, socket: &WebSocket, records: &str);
 
-    /// Send records; those of one turn share a frame.
+    /// Sends a publication: its head, then the payload that JavaScript keeps for the row.
+    #[wasm_bindgen(method, js_name = transmitPublication)]
+    pub(super) fn transmit_publication(this: &Host, socket: &WebSocket, head: &str, row: f64);
+
+    /// The same for a connection that has no socket: JavaScript calls `post` with what it has gathered in this turn.
+    #[wasm_bindgen(method, js_name = postPublication)]
+    pub(super) fn post_publication(this: &Host, connection: f64, head: &str, row: f64);
+
+    /// Records that came as an answer.
     #[wasm_bindgen(method)]
-    pub(super) fn send(this: &Host, connection: f64, records: &str);
-
-    /// Send a publication: its head, then the payload that JavaScript keeps for the row.
-    #[wasm_bindgen(method, js_name = sendPublication)]
-    pub(super) fn send_publication(this: &Host, connection: f64, head: &str, row: f64);
-
-    /// Give up the posts under way.
-    #[wasm_bindgen(method, js_name = abandonPosts)]
-    pub(super) fn abandon_posts(this: &Host, connection: f64);
-
-    /// Let go of a connection now.
-    #[wasm_bindgen(method)]
-    pub(super) fn abandon(this: &Host, connection: f64, code: u32);
+    pub(super) fn received(this: &Host, connection: f64, frame: &JsString);
 
     /// Ask the user's function for a token; `token` or `no_token` follows, never in the same turn. 0 initial, 1 expiring, 2 rejected.
     #[wasm_bindgen(method, js_name = askToken)]

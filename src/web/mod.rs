@@ -1,8 +1,14 @@
-//! The browser: drives the core, and is what JavaScript sees of it.
+//! The browser: drives the core over web-sys, and is what JavaScript sees of it.
 //!
-//! Owns the timer, the page's life cycle and the exported class; connections are JavaScript's. Holds no rule of the protocol.
+//! Owns the socket, the timer and the exported class. Holds no rule of the protocol.
 
 mod bindings;
 mod driver;
+mod eventsource;
+mod fetch;
 mod host;
 mod lifecycle;
+mod longpoll;
+mod upstream;
+mod websocket;
+mod wire;

@@ -15,22 +15,17 @@ export function topicNo(topic: number): number {
 /** What the core needs of JavaScript to subscribe; nothing here goes wrong or is missing, so the rest is never called. */
 class Host {
   readonly streams = new Map<number, Stream>();
-  core: Core | undefined;
-  socket: WebSocket | undefined;
   connection = 0;
   begun = 0;
   onFrame: (event: MessageEvent) => void = () => {};
 
-  open(connection: number): void {
+  receiver(connection: number): (event: MessageEvent) => void {
     this.connection = connection;
-    const socket = new WebSocket("ws://bench.invalid/");
-    socket.onopen = () => this.core?.opened(connection);
-    socket.onmessage = (event) => this.onFrame(event);
-    this.socket = socket;
+    return (event) => this.onFrame(event);
   }
 
-  send(_connection: number, records: string): void {
-    this.socket?.send(records);
+  transmit(socket: WebSocket, records: string): void {
+    socket.send(records);
   }
 
   streaming(no: number, epoch: string): void {
@@ -39,8 +34,6 @@ class Host {
     this.begun++;
   }
 
-  remember(): void {}
-  abandon(): void {}
   statusChanged(): void {}
   settle(): void {}
 }
@@ -54,8 +47,7 @@ export async function openCore(
   await init({ module_or_path: "/longhaul/longhaul_bg.wasm" });
   const host = new Host();
   const options = new CoreOptions(1);
-  const core = new Core(1, options, host);
-  host.core = core;
+  const core = new Core(["http://bench.invalid/"], options, host);
   options.free();
   // Before the welcome and the answers, records go to the core as in the package.
   host.onFrame = ({ data }) => {

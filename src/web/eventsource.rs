@@ -1,0 +1,118 @@
+//! An event stream: a post for the ticket, then an EventSource that never reconnects by itself (rule T2).
+//!
+//! Message events go straight to JavaScript, as those of a socket do: each event's data is a frame.
+
+use std::cell::RefCell;
+use std::rc::{Rc, Weak};
+
+use js_sys::Function;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{AbortController, EventSource};
+
+use super::driver::Driver;
+use super::fetch::{Failure, post};
+use super::longpoll::format_url;
+use crate::codes;
+use crate::frame::{ToClient, records};
+use crate::ids::ConnectionId;
+
+pub(super) struct Stream {
+    connection: ConnectionId,
+    driver: Weak<Driver>,
+    abort: AbortController,
+    source: RefCell<Option<Source>>,
+}
+
+struct Source {
+    source: EventSource,
+    _failed: Closure<dyn FnMut()>,
+}
+
+impl Stream {
+    /// Fails where the browser has no AbortController.
+    pub(super) fn open(
+        base: &str,
+        connection: ConnectionId,
+        hello: &str,
+        receiver: Function,
+        driver: Weak<Driver>,
+    ) -> Result<Rc<Self>, JsValue> {
+        let stream = Rc::new(Self {
+            connection,
+            driver,
+            abort: AbortController::new()?,
+            source: RefCell::new(None),
+        });
+        let session_url = format_url(base, "v1/session");
+        let events_url = format_url(base, "v1/events?ticket=");
+        let frame = JsValue::from_str(hello);
+        let myself = stream.clone();
+        spawn_local(async move {
+            let signal = myself.abort.signal();
+            let token = myself.driver.upgrade().and_then(|driver| driver.token());
+            let answer = post(&session_url, token.as_deref(), &frame, &signal).await;
+            if signal.aborted() {
+                return;
+            }
+            match answer.map(|text| ticket(&String::from(text))) {
+                Ok(Some(ticket)) => myself.listen(&format_url(&events_url, &ticket), &receiver),
+                Ok(None) => myself.fail(codes::NOT_A_HUB),
+                Err(failure) => myself.tell(&failure),
+            }
+        });
+        Ok(stream)
+    }
+
+    fn listen(self: &Rc<Self>, url: &str, receiver: &Function) {
+        let Ok(source) = EventSource::new(url) else {
+            self.fail(codes::CONNECTION_LOST);
+            return;
+        };
+        let (connection, driver) = (self.connection, self.driver.clone());
+        let failed = Closure::<dyn FnMut()>::new(move || {
+            // The browser would use the ticket again, which is good once: the core opens another stream instead.
+            if let Some(driver) = driver.upgrade() {
+                driver.ended(connection, codes::CONNECTION_LOST, "");
+            }
+        });
+        source.set_onerror(Some(failed.as_ref().unchecked_ref()));
+        source.set_onmessage(Some(receiver));
+        self.source.replace(Some(Source {
+            source,
+            _failed: failed,
+        }));
+        // From here on the welcome is waited for: a proxy that buffers may hold back even the head, and so the open event.
+        if let Some(driver) = self.driver.upgrade() {
+            driver.opened(self.connection);
+        }
+    }
+
+    fn fail(&self, code: u16) {
+        if let Some(driver) = self.driver.upgrade() {
+            driver.ended(self.connection, code, "");
+        }
+    }
+
+    fn tell(&self, failure: &Failure) {
+        if let Some(driver) = self.driver.upgrade() {
+            driver.failed(self.connection, failure);
+        }
+    }
+
+    pub(super) fn abandon(&self) {
+        self.abort.abort();
+        if let Some(Source { source, .. }) = &*self.source.borrow() {
+            source.set_onerror(None);
+            source.set_onmessage(None);
+            source.close();
+        }
+    }
+}
+
+fn ticket(frame: &str) -> Option<String> {
+    records(frame).find_map(|record| match ToClient::decode(record) {
+        Ok(ToClient::Ticket { ticket, .. }) => Some(ticket.to_owned()),
+        _ => None,
+    })
+}

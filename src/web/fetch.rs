@@ -1,0 +1,126 @@
+//! One post to the hub, and what its answer means: a frame, or a close code as a socket would have given.
+//!
+//! Knows the status codes of docs/protocol.md, rule T5. Nothing here waits for time: the core aborts what takes too long.
+
+use js_sys::{JsString, Promise};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortSignal, Headers, RequestCache, RequestInit, Response};
+
+use crate::codes;
+
+/// The content type of frames over HTTP (rule T1).
+const CONTENT_TYPE: &str = "application/vnd.longhaul.v1";
+
+#[wasm_bindgen]
+extern "C" {
+    /// The global one, of pages and workers alike.
+    #[wasm_bindgen(js_name = fetch)]
+    fn global_fetch(url: &str, init: &RequestInit) -> Promise;
+}
+
+/// What came instead of a frame.
+pub(super) struct Failure {
+    /// As a close code.
+    pub(super) code: u16,
+    /// For people.
+    pub(super) detail: String,
+    /// Retry-After, ms.
+    pub(super) floor_ms: u64,
+}
+
+impl Failure {
+    fn of(code: u16, detail: &str) -> Self {
+        Self {
+            code,
+            detail: detail.to_owned(),
+            floor_ms: 0,
+        }
+    }
+}
+
+/// Posts a frame and gives the frame that answers it.
+pub(super) async fn post(
+    url: &str,
+    token: Option<&str>,
+    frame: &JsValue,
+    signal: &AbortSignal,
+) -> Result<JsString, Failure> {
+    let lost = |_| Failure::of(codes::CONNECTION_LOST, "");
+    let response = send(url, token, frame, signal).await.map_err(lost)?;
+    let headers = response.headers();
+    let content_type = headers
+        .get("content-type")
+        .ok()
+        .flatten()
+        .unwrap_or_default();
+    let text = match response.text() {
+        Ok(text) => JsFuture::from(text).await.map_err(lost)?,
+        Err(error) => return Err(lost(error)),
+    };
+    let text: JsString = text.unchecked_into();
+    if response.ok() && content_type.starts_with(CONTENT_TYPE) {
+        return Ok(text);
+    }
+    let is_problem = content_type.starts_with("application/problem+json");
+    let mut failure = meaning(response.status(), is_problem, &text);
+    let seconds = headers.get("retry-after").ok().flatten();
+    failure.floor_ms = seconds
+        .and_then(|seconds| seconds.parse::<u64>().ok())
+        .unwrap_or(0)
+        .saturating_mul(1_000);
+    Err(failure)
+}
+
+async fn send(
+    url: &str,
+    token: Option<&str>,
+    frame: &JsValue,
+    signal: &AbortSignal,
+) -> Result<Response, JsValue> {
+    let headers = Headers::new()?;
+    headers.set("content-type", CONTENT_TYPE)?;
+    if let Some(token) = token {
+        let mut bearer = String::from("Bearer ");
+        bearer.push_str(token);
+        headers.set("authorization", &bearer)?;
+    }
+    let init = RequestInit::new();
+    init.set_method("POST");
+    init.set_headers(&headers);
+    init.set_body(frame);
+    init.set_cache(RequestCache::NoStore);
+    init.set_signal(Some(signal));
+    JsFuture::from(global_fetch(url, &init))
+        .await
+        .map(JsCast::unchecked_into)
+}
+
+fn meaning(status: u16, is_problem: bool, text: &JsString) -> Failure {
+    if !is_problem {
+        // A proxy or a captive portal. Its 401, 429 and 503 mean what they say; nothing else of it does.
+        return match status {
+            401 => Failure::of(codes::UNAUTHORIZED, &status_words(status)),
+            429 | 503 => Failure::of(codes::TRY_AGAIN_LATER, ""),
+            _ => Failure::of(codes::NOT_A_HUB, &status_words(status)),
+        };
+    }
+    let code = match status {
+        400 if text.includes("\"version_unsupported\"", 0) => codes::VERSION_UNSUPPORTED,
+        401 => codes::UNAUTHORIZED,
+        403 => codes::ORIGIN_REFUSED,
+        404 => codes::TRANSPORT_DISABLED,
+        413 => codes::FRAME_TOO_LARGE,
+        429 => codes::TOO_MANY_CONNECTIONS,
+        503 => codes::TRY_AGAIN_LATER,
+        500.. => codes::HUB_ERROR,
+        _ => codes::BAD_FRAME,
+    };
+    Failure::of(code, "")
+}
+
+fn status_words(status: u16) -> String {
+    let mut words = String::from("HTTP ");
+    words.push_str(itoa::Buffer::new().format(status));
+    words
+}

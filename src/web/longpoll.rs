@@ -1,0 +1,73 @@
+//! Long-polling: one post at a time, each a pure function of its cursors (rule T3).
+//!
+//! A new poll takes the place of the one that is held; what that would have brought comes with the new one.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::AbortController;
+
+use super::driver::Driver;
+use super::fetch::post;
+use crate::ids::ConnectionId;
+
+pub(super) struct Poll {
+    connection: ConnectionId,
+    url: String,
+    driver: Weak<Driver>,
+    abort: RefCell<Option<AbortController>>,
+    /// Answers to an earlier poll are stale.
+    number: Cell<u32>,
+}
+
+impl Poll {
+    pub(super) fn new(base: &str, connection: ConnectionId, driver: Weak<Driver>) -> Rc<Self> {
+        Rc::new(Self {
+            connection,
+            url: format_url(base, "v1/poll"),
+            driver,
+            abort: RefCell::new(None),
+            number: Cell::new(0),
+        })
+    }
+
+    pub(super) fn send(self: &Rc<Self>, records: &str) {
+        self.abandon();
+        let Ok(abort) = AbortController::new() else {
+            return;
+        };
+        let number = self.number.get().wrapping_add(1);
+        self.number.set(number);
+        let signal = abort.signal();
+        self.abort.replace(Some(abort));
+        let frame = JsValue::from_str(records);
+        let myself = self.clone();
+        spawn_local(async move {
+            let token = myself.driver.upgrade().and_then(|driver| driver.token());
+            let answer = post(&myself.url, token.as_deref(), &frame, &signal).await;
+            if myself.number.get() != number || signal.aborted() {
+                return;
+            }
+            if let Some(driver) = myself.driver.upgrade() {
+                match answer {
+                    Ok(text) => driver.answered(myself.connection, &text),
+                    Err(failure) => driver.failed(myself.connection, &failure),
+                }
+            }
+        });
+    }
+
+    pub(super) fn abandon(&self) {
+        if let Some(abort) = self.abort.take() {
+            abort.abort();
+        }
+    }
+}
+
+pub(super) fn format_url(base: &str, path: &str) -> String {
+    let mut url = String::from(base);
+    url.push_str(path);
+    url
+}

@@ -1,0 +1,110 @@
+//! What goes up beside an event stream or a poll: posts of publications, one at a time so that their order holds (rule T1).
+//!
+//! A post is one frame, so that it stays within what the hub takes, and within what a slow line carries in time.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use js_sys::{Array, JsString};
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::AbortController;
+
+use super::driver::Driver;
+use super::fetch::post;
+use super::longpoll::format_url;
+use crate::ids::ConnectionId;
+
+/// A post has about so many characters at most, as js/src/outgoing.ts has it.
+const FRAME_CHARS_MAX: u32 = 64 * 1024;
+
+pub(super) struct Upstream {
+    connection: ConnectionId,
+    url: String,
+    driver: Weak<Driver>,
+    abort: RefCell<Option<AbortController>>,
+    waiting: RefCell<Array>,
+    is_posting: Cell<bool>,
+}
+
+impl Upstream {
+    pub(super) fn new(base: &str, connection: ConnectionId, driver: Weak<Driver>) -> Rc<Self> {
+        Rc::new(Self {
+            connection,
+            url: format_url(base, "v1/publish"),
+            driver,
+            abort: RefCell::new(AbortController::new().ok()),
+            waiting: RefCell::new(Array::new()),
+            is_posting: Cell::new(false),
+        })
+    }
+
+    /// Posts a frame of publications, after those before it.
+    pub(super) fn send(self: &Rc<Self>, frame: &JsString) {
+        self.waiting.borrow().push(frame);
+        if !self.is_posting.replace(true) {
+            let myself = self.clone();
+            spawn_local(async move { myself.run().await });
+        }
+    }
+
+    /// What waits, as far as it fits one frame.
+    fn next_frames(&self) -> Array {
+        let waiting = self.waiting.borrow();
+        let frames = Array::new();
+        let mut chars = 0;
+        while waiting.length() > 0 {
+            chars += JsString::unchecked_from_js_ref(&waiting.get(0)).length();
+            if frames.length() > 0 && chars > FRAME_CHARS_MAX {
+                break;
+            }
+            frames.push(&waiting.shift());
+        }
+        frames
+    }
+
+    async fn run(&self) {
+        loop {
+            let abort = self.abort.borrow().clone();
+            let (Some(driver), Some(abort)) = (self.driver.upgrade(), abort) else {
+                break;
+            };
+            let frames = self.next_frames();
+            if frames.length() == 0 {
+                break;
+            }
+            frames.unshift(&JsValue::from_str(&driver.hello()));
+            let frame = frames.join("\n");
+            let token = driver.token();
+            drop(driver);
+            let answer = post(&self.url, token.as_deref(), &frame.into(), &abort.signal()).await;
+            if abort.signal().aborted() {
+                continue;
+            }
+            if let Some(driver) = self.driver.upgrade() {
+                match answer {
+                    Ok(text) => driver.received(self.connection, &text),
+                    Err(failure) => {
+                        // What waits behind is sent again with what failed.
+                        self.waiting.replace(Array::new());
+                        driver.post_failed(self.connection, &failure);
+                    }
+                }
+            }
+        }
+        self.is_posting.set(false);
+    }
+
+    /// Aborts what is under way; what comes later is posted.
+    pub(super) fn give_up(&self) {
+        self.waiting.replace(Array::new());
+        if let Some(abort) = self.abort.replace(AbortController::new().ok()) {
+            abort.abort();
+        }
+    }
+
+    pub(super) fn abandon(&self) {
+        self.give_up();
+        self.abort.replace(None);
+    }
+}
