@@ -15,7 +15,7 @@ use Transport::{EventSource, LongPoll, WebSocket};
 use common::{EPOCH, Rig, sent};
 use longhaul::config::{
     BUSY_MS, BUSY_MS_MAX, CROWDED_MS_MAX, CROWDED_MS_MIN, Config, HOLD_MS, HeartbeatPolicy,
-    OPEN_MS_MAX, QUIET_AFTER_MS, QUIET_MS_MAX, QUIET_MS_MIN,
+    OPEN_MS_MAX, PROBE_AFTER_MS, QUIET_AFTER_MS, QUIET_MS_MAX, QUIET_MS_MIN,
 };
 use longhaul::ids::{ConnectionId, From, TopicNo};
 use longhaul::{Effect, Event, Status, Transport};
@@ -808,4 +808,21 @@ proptest! {
         peer.pass(2 * QUIET_MS_MAX);
         prop_assert_eq!(peer.delivered, peer.head);
     }
+}
+
+/// Found by fuzzing: the look for what had been better until then was due for ever, and the timer spun.
+#[test]
+fn t6_what_the_hub_serves_no_longer_is_not_looked_for_and_looked_for_again_when_it_is() {
+    let mut rig = Rig::new(&config(Some(LongPoll)));
+    assert_eq!(opened(&rig.handle(Event::Start)), [(1, LongPoll)]);
+    rig.record(C1, "welcome s1 1");
+    rig.handle(Event::Answered { connection: C1 });
+    rig.record(C1, "welcome s1 1 transports=longpoll");
+    rig.handle(Event::Answered { connection: C1 });
+    let effects = rig.after(PROBE_AFTER_MS, Event::Deadline);
+    assert_eq!(opened(&effects), []);
+    assert!(rig.client.deadline().unwrap() > rig.now, "the timer spins");
+    rig.record(C1, "welcome s1 1 transports=websocket,longpoll");
+    rig.handle(Event::Answered { connection: C1 });
+    assert_eq!(opened(&rig.at_deadline()), [(2, WebSocket)]);
 }

@@ -28,9 +28,14 @@ impl Connection {
         if let Some(names) = welcome.transports {
             self.negotiation.serves(TransportSet::of_names(names));
         }
-        if let State::Connected { link, .. } = &mut self.state
+        if let State::Connected {
+            link, next_look, ..
+        } = &mut self.state
             && link.id == connection
         {
+            // What is better may be served no longer, or again.
+            let look = self.negotiation.next_probe(turn.now, link.transport);
+            *next_look = look.and(next_look.or(look));
             return link.welcomed_again(welcome);
         }
         let policy = self.heartbeat_policy(welcome);
