@@ -333,7 +333,8 @@ impl Play {
                         _ => seen.is_open = true,
                     }
                 }
-                Effect::Streaming { no, epoch } => {
+                Effect::Streaming { no, after } => {
+                    let epoch = &after.epoch;
                     let start = start.expect("a stream begins with an answer");
                     let seen = self.seen.entry(*no).or_default();
                     assert_eq!((*no, *epoch), (start.no, start.after.epoch));
