@@ -93,8 +93,12 @@ for (const transport of transports) {
     const waiting = page.evaluate(
       async ([url, options]) => {
         const { client } = longhaul.open(url, options);
-        longhaul.record(client, "a");
+        const { log } = longhaul.record(client, "a");
         await longhaul.reaches(client, "connected");
+        await longhaul.publishMany(client, "a", 1, 1, "me");
+        while (log.length < 1) await new Promise(requestAnimationFrame);
+        // Requests that come after the next poll: by their answers it is there, and held.
+        for (let i = 0; i < 3; i++) await fetch(`${url}/.well-known/longhaul`);
         document.title = "connected";
         return longhaul.reaches(client, "waiting");
       },
