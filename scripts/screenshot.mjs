@@ -37,6 +37,21 @@ const before = [
 const whileBlocked = ["Edsger", "This network lets no WebSocket through. Did anyone notice?"];
 const own = "Not me: it went out over Long poll by itself, once.";
 
+/** Cards for the picture, some of them further than others. */
+async function plan(page) {
+  for (const text of ["Pack for the train", "Call the lift company", "Sail without a signal"]) {
+    await page.getByTestId("cards-input").fill(text);
+    await page.getByTestId("cards-add").click();
+  }
+  for (const [text, columns] of [
+    ["Call the lift company", ["Doing"]],
+    ["Sail without a signal", ["Doing", "Done"]],
+  ]) {
+    for (const column of columns)
+      await page.getByRole("button", { name: `Move “${text}” to ${column}` }).click();
+  }
+}
+
 async function write(page, name, text) {
   if (name) await page.getByTestId("board-name").fill(name);
   await page.getByTestId("board-input").fill(text);
@@ -67,6 +82,7 @@ async function isOn(page, transport) {
 
 /** Down the ways and up again. What is blocked is let through soon enough for the next look for a better one. */
 async function move(page, writer) {
+  if (writer) await plan(page);
   await page.getByTestId("let-websocket").click();
   await isOn(page, "EventSource");
   await page.waitForTimeout(actMs);
