@@ -12,7 +12,7 @@ mod common;
 use std::collections::BTreeMap;
 
 use Transport::{EventSource, LongPoll, WebSocket};
-use common::{EPOCH, Rig, sent};
+use common::{EPOCH, Rig, abandoned, opened, sent};
 use longhaul::config::{
     BUSY_MS, BUSY_MS_MAX, CROWDED_MS_MAX, CROWDED_MS_MIN, Config, HOLD_MS, HeartbeatPolicy,
     OPEN_MS_MAX, PROBE_AFTER_MS, QUIET_AFTER_MS, QUIET_MS_MAX, QUIET_MS_MIN,
@@ -30,26 +30,6 @@ fn config(worked: Option<Transport>) -> Config {
         worked,
         ..Config::default()
     }
-}
-
-fn opened(effects: &[Effect]) -> Vec<(u64, Transport)> {
-    let opened = effects.iter().filter_map(|effect| match effect {
-        Effect::Open {
-            connection,
-            transport,
-            ..
-        } => Some((connection.0, *transport)),
-        _ => None,
-    });
-    opened.collect()
-}
-
-fn abandoned(effects: &[Effect]) -> Vec<u64> {
-    let abandoned = effects.iter().filter_map(|effect| match effect {
-        Effect::Abandon { connection, .. } => Some(connection.0),
-        _ => None,
-    });
-    abandoned.collect()
 }
 
 /// For how long the polls among these effects ask to be held.
