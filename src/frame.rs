@@ -60,6 +60,13 @@ pub enum ToHub<'a> {
     },
     /// A publication (rules C6 to C8).
     Publish(Publish<'a>),
+    /// How long the next publication may take effect (rule C10).
+    Until {
+        /// By the hub's clock, ms since 1970.
+        ms: u64,
+    },
+    /// Gives a publication up (rule C11).
+    Skip(Skip<'a>),
     /// Asks for a pong with the same `t`.
     Ping {
         /// Meaningful to the sender only.
@@ -87,6 +94,19 @@ pub struct Publish<'a> {
     pub kind: Kind,
     /// JSON text.
     pub payload: &'a str,
+}
+
+/// A publication that the client gives up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Skip<'a> {
+    /// Which outbox it was in.
+    pub producer: &'a str,
+    /// Its number there.
+    pub n: RowNo,
+    /// As in `Publish`.
+    pub prev: RowNo,
+    /// Topic name.
+    pub topic: &'a str,
 }
 
 impl<'a> ToHub<'a> {
@@ -127,6 +147,15 @@ impl<'a> ToHub<'a> {
                 prev: RowNo(r.number("prev")?),
                 topic: topic(&mut r)?,
                 payload: r.rest("payload")?,
+            })),
+            "until" => Ok(Self::Until {
+                ms: r.number("ms")?,
+            }),
+            "skip" => Ok(Self::Skip(Skip {
+                producer: producer(&mut r)?,
+                n: row(&mut r, "n")?,
+                prev: RowNo(r.number("prev")?),
+                topic: topic(&mut r)?,
             })),
             "ping" => Ok(Self::Ping { t: r.number("t")? }),
             "pong" => Ok(Self::Pong { t: r.number("t")? }),
@@ -177,6 +206,10 @@ impl<'a> ToHub<'a> {
                 publish.encode_head(frame);
                 frame.push_str(publish.payload);
             }
+            Self::Until { ms } => {
+                Writer::new(frame, "until").number(*ms);
+            }
+            Self::Skip(skip) => skip.encode(frame),
             Self::Ping { t } => {
                 Writer::new(frame, "ping").number(*t);
             }
@@ -190,13 +223,38 @@ impl<'a> ToHub<'a> {
 impl Publish<'_> {
     /// Appends everything before the payload, the space included.
     pub fn encode_head(&self, frame: &mut String) {
-        Writer::new(frame, self.kind.verb())
-            .text(self.producer)
-            .number(self.n.0)
-            .number(self.prev.0)
-            .text(self.topic);
+        let numbers = (self.n, self.prev);
+        identity(frame, self.kind.verb(), self.producer, numbers, self.topic);
         frame.push(' ');
     }
+}
+
+impl Skip<'_> {
+    /// Appends the record to a frame.
+    pub fn encode(&self, frame: &mut String) {
+        identity(
+            frame,
+            "skip",
+            self.producer,
+            (self.n, self.prev),
+            self.topic,
+        );
+    }
+}
+
+/// What tells one publication from all others, as a record.
+fn identity(
+    frame: &mut String,
+    verb: &str,
+    producer: &str,
+    (n, prev): (RowNo, RowNo),
+    topic: &str,
+) {
+    Writer::new(frame, verb)
+        .text(producer)
+        .number(n.0)
+        .number(prev.0)
+        .text(topic);
 }
 
 /// Why a cursor could not be continued (rule H3).

@@ -1,4 +1,4 @@
-//! The golden frames of tests/fixtures/frames.json, which TypeScript reads as well: rules W3 to W7, C1 to C6, H1 to H9, R2, R3.
+//! The golden frames of tests/fixtures/frames.json, which TypeScript reads as well: rules W3 to W7, C1 to C6, C10, C11, H1 to H9, R2, R3.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,8 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
-use longhaul::frame::{Body, DecodeError, DocumentRecord, Start, ToClient, ToHub, View, records};
-use longhaul::ids::{Cursor, Epoch, From};
+use longhaul::frame::{
+    Body, DecodeError, DocumentRecord, Skip, Start, ToClient, ToHub, View, records,
+};
+use longhaul::ids::{Cursor, Epoch, From, NUMBER_MAX, RowNo};
 use longhaul::push_epoch;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -100,14 +102,29 @@ fn w3_unknown_options_are_ignored_and_known_ones_come_in_any_order() {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_codec_panic(text in "\\PC{0,60}", verb in 0_usize..18) {
-        let verbs = ["hello", "auth", "sub", "unsub", "pub", "ping", "m", "b", "ack", "nack", "welcome", "subscribed", "refused", "spread", "patch", "merge", "snapshot", "checkpoint"];
+    fn no_text_makes_the_codec_panic(text in "\\PC{0,60}", verb in 0_usize..20) {
+        let verbs = ["hello", "auth", "sub", "unsub", "pub", "ping", "m", "b", "ack", "nack", "welcome", "subscribed", "refused", "spread", "patch", "merge", "snapshot", "checkpoint", "until", "skip"];
         let record = format!("{} {text}", verbs[verb]);
         for record in [text.as_str(), &record] {
             drop(ToHub::decode(record));
             drop(ToClient::decode(record));
             let _ = DocumentRecord::decode(record);
         }
+    }
+
+    #[test]
+    fn c10_c11_what_limits_and_gives_up_publications_is_read_as_it_was_written(
+        producer in "[A-Za-z0-9_.~:+/=-]{2,100}", topic in "[a-z0-9~.]{1,9}(/[A-Z_-]{1,9}){0,9}",
+        n in 1..=NUMBER_MAX, prev in 0..=NUMBER_MAX, ms in 0..=NUMBER_MAX,
+    ) {
+        let skip = Skip { producer: &producer, n: RowNo(n), prev: RowNo(prev), topic: &topic };
+        let written = [ToHub::Until { ms }, ToHub::Skip(skip)];
+        let mut frame = String::new();
+        for record in &written {
+            record.encode(&mut frame);
+        }
+        let read: Result<Vec<_>, _> = records(&frame).map(ToHub::decode).collect();
+        prop_assert_eq!(read.as_deref(), Ok(written.as_slice()));
     }
 
     #[test]
@@ -185,6 +202,10 @@ fn to_hub_meaning(record: &ToHub<'_>) -> Value {
         ToHub::Unsubscribe { no } => json!({ "unsub": { "no": no.0 } }),
         ToHub::Publish(p) => json!({ p.kind.verb(): {
             "producer": p.producer, "n": p.n.0, "prev": p.prev.0, "topic": p.topic, "payload": p.payload,
+        } }),
+        ToHub::Until { ms } => json!({ "until": { "ms": ms } }),
+        ToHub::Skip(s) => json!({ "skip": {
+            "producer": s.producer, "n": s.n.0, "prev": s.prev.0, "topic": s.topic,
         } }),
         ToHub::Ping { t } => json!({ "ping": { "t": t } }),
         ToHub::Pong { t } => json!({ "pong": { "t": t } }),

@@ -136,7 +136,8 @@ impl Play {
             "post" => {
                 if let Ok(answer) = self.hub.post(now, text, &mut effects) {
                     let asked = records(text).map(ToHub::decode);
-                    let asked = asked.filter(|record| matches!(record, Ok(ToHub::Publish(_))));
+                    let asked = asked
+                        .filter(|record| matches!(record, Ok(ToHub::Publish(_) | ToHub::Skip(_))));
                     let verdicts = records(&answer).map(ToClient::decode).filter(|record| {
                         matches!(record, Ok(ToClient::Ack { .. } | ToClient::Nack { .. }))
                     });

@@ -80,6 +80,8 @@ pub(crate) enum State {
 pub(crate) struct Peer {
     pub(crate) state: State,
     pub(crate) mode: Mode,
+    /// How long its next publication may take effect, ms since 1970 (rule C10).
+    pub(crate) until_ms: Option<u64>,
     /// Subscriptions with messages to come, in the order of their turns.
     pub(crate) ready: VecDeque<TopicNo>,
     /// Of a poll or an event stream: by what it is known when it comes again.
@@ -104,6 +106,7 @@ impl Peer {
                 deadline: now.plus(limits.hello_ms),
             },
             mode,
+            until_ms: None,
             ready: VecDeque::new(),
             session: None,
             told_ms: 0,

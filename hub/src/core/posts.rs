@@ -2,14 +2,14 @@
 //!
 //! Owns how a post is read: whole, so that a bad one has taken no effect. What its records do is in `records`.
 
-use longhaul::frame::{self, Publish, ToClient, ToHub, View};
+use longhaul::frame::{self, ToClient, ToHub, View};
 use longhaul::ids::{From, TopicNo};
 
 use super::close::{Close, Refusal};
 use super::hub::{Effect, Hub, Timer, wake};
 use super::limits::Limits;
 use super::peer::{ConnId, Mode, Peer};
-use super::records::verdict_of;
+use super::records::Row;
 use super::time::Now;
 
 /// A sub of a post.
@@ -38,11 +38,11 @@ impl Hub {
         effects: &mut Vec<Effect>,
     ) -> Result<String, Refusal> {
         self.check_running()?;
-        let (_, publications) = read_publications(text, &self.limits)?;
+        let rows = read_rows(text, &self.limits)?;
         let mut answer = String::new();
-        for publish in &publications {
-            let outcome = self.publication(now, publish, effects);
-            verdict_of(publish, &outcome).encode(&mut answer);
+        for row in &rows {
+            let outcome = self.settle(now, row, effects);
+            row.verdict(&outcome).encode(&mut answer);
         }
         Ok(answer)
     }
@@ -185,16 +185,18 @@ fn read<'a>(
     }
 }
 
-fn read_publications<'a>(
-    text: &'a str,
-    limits: &Limits,
-) -> Result<(Hello<'a>, Vec<Publish<'a>>), Refusal> {
-    let (hello, records) = read(text, limits)?;
-    let publications = records.map(|record| match record? {
-        ToHub::Publish(publish) => Ok(publish),
-        _ => Err(bad("only pub may follow the hello here")),
-    });
-    Ok((hello, publications.collect::<Result<_, _>>()?))
+fn read_rows<'a>(text: &'a str, limits: &Limits) -> Result<Vec<Row<'a>>, Refusal> {
+    let (_, records) = read(text, limits)?;
+    let (mut rows, mut until_ms) = (Vec::new(), None);
+    for record in records {
+        match record? {
+            ToHub::Until { ms } => until_ms = Some(ms),
+            ToHub::Publish(publish) => rows.push(Row::Publish(publish, until_ms.take())),
+            ToHub::Skip(skip) => rows.push(Row::Skip(skip)),
+            _ => return Err(bad("only publications may follow the hello here")),
+        }
+    }
+    Ok(rows)
 }
 
 fn read_subs<'a>(text: &'a str, limits: &Limits) -> Result<(Hello<'a>, Vec<Sub<'a>>), Refusal> {

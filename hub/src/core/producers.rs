@@ -48,7 +48,8 @@ impl BodyHash {
 #[derive(Debug, Default)]
 struct Producer {
     last: RowNo,
-    recent: VecDeque<(RowNo, BodyHash, Verdict)>,
+    /// In order of n. Without a body it is of a publication that was given up, so any payload is its own.
+    recent: VecDeque<(RowNo, Option<BodyHash>, Verdict)>,
     heard: Time,
 }
 
@@ -69,13 +70,13 @@ impl Producers {
         self.bytes
     }
 
-    /// Rule H8 up to "append". Nothing is recorded yet.
+    /// Rule H8 up to "append". Nothing is recorded yet. Who gives a publication up names no body (rule C11).
     pub(crate) fn check(
         &mut self,
         now: Time,
         name: &str,
         (n, prev): (RowNo, RowNo),
-        body: BodyHash,
+        body: Option<BodyHash>,
         limits: &Limits,
     ) -> Step {
         let Some(producer) = self.by_name.get_mut(name) else {
@@ -94,8 +95,10 @@ impl Producers {
             .ok()
             .and_then(|index| producer.recent.get(index));
         match known {
-            Some((_, same, verdict)) if *same == body => Step::Repeat(*verdict),
-            Some(_) => Step::Nack("id_conflict"),
+            Some((_, first, _)) if first.zip(body).is_some_and(|(a, b)| a != b) => {
+                Step::Nack("id_conflict")
+            }
+            Some((_, _, verdict)) => Step::Repeat(*verdict),
             None if n <= producer.last => Step::Nack("id_forgotten"),
             None if prev <= producer.last => Step::Append,
             None => Step::Nack("out_of_order"),
@@ -108,7 +111,7 @@ impl Producers {
         now: Time,
         name: &str,
         n: RowNo,
-        body: BodyHash,
+        body: Option<BodyHash>,
         verdict: Verdict,
         limits: &Limits,
     ) {

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use longhaul::frame::{self, Publish, ResumeFailure, Start, ToClient, ToHub, View, Welcome};
+use longhaul::frame::{self, Publish, ResumeFailure, Skip, Start, ToClient, ToHub, View, Welcome};
 use longhaul::ids::{From, TopicNo, is_id};
 
 use super::close::{Close, Refusal};
@@ -14,7 +14,15 @@ use super::hub::{Effect, Hub, wake, wire};
 use super::peer::{ConnId, Follower, Peer, State, Subscription};
 use super::posts;
 use super::time::Now;
-use super::topic::{Published, Topic};
+use super::topic::{Nack, Published, Topic};
+
+/// What a client wants done with one row of its outbox.
+pub(super) enum Row<'a> {
+    /// It is to take effect, not after this time of the hub's wall clock if there is one.
+    Publish(Publish<'a>, Option<u64>),
+    /// It is given up.
+    Skip(Skip<'a>),
+}
 
 impl Hub {
     pub(super) fn frame(&mut self, now: Now, conn: ConnId, text: &str, effects: &mut Vec<Effect>) {
@@ -83,10 +91,12 @@ impl Hub {
                 self.subscribe(now, conn, no, (topic, from, view), effects);
             }
             (_, ToHub::Unsubscribe { no }) => self.unsubscribe(now, conn, no),
+            (_, ToHub::Until { ms }) => peer.until_ms = Some(ms),
             (_, ToHub::Publish(publish)) => {
-                let outcome = self.publication(now, &publish, effects);
-                self.answer(conn, &verdict_of(&publish, &outcome), effects);
+                let until_ms = peer.until_ms.take();
+                self.row(now, conn, &Row::Publish(publish, until_ms), effects);
             }
+            (_, ToHub::Skip(skip)) => self.row(now, conn, &Row::Skip(skip), effects),
             (_, ToHub::Ping { t }) => self.pong(now, conn, t, effects),
             // A hub without a key reads no token.
             (_, ToHub::Auth { .. } | ToHub::Pong { .. }) => {}
@@ -225,16 +235,25 @@ impl Hub {
         }
     }
 
-    pub(super) fn publication(
+    fn row(&mut self, now: Now, conn: ConnId, row: &Row<'_>, effects: &mut Vec<Effect>) {
+        let outcome = self.settle(now, row, effects);
+        self.answer(conn, &row.verdict(&outcome), effects);
+    }
+
+    pub(super) fn settle(
         &mut self,
         now: Now,
-        publish: &Publish<'_>,
+        row: &Row<'_>,
         effects: &mut Vec<Effect>,
-    ) -> Result<Published, (&'static str, String)> {
+    ) -> Result<Published, Nack> {
         let is_full = self.topics.is_full(&self.limits);
         let limits = self.limits;
-        self.with_topic(now, publish.topic, effects, |topic| {
-            topic.publish(now, publish, is_full, &limits)
+        let (Row::Publish(Publish { topic, .. }, _) | Row::Skip(Skip { topic, .. })) = row;
+        self.with_topic(now, topic, effects, |topic| match row {
+            Row::Publish(publish, until_ms) => {
+                topic.publish(now, publish, *until_ms, is_full, &limits)
+            }
+            Row::Skip(skip) => topic.skip(now.time, skip, is_full, &limits),
         })
         .unwrap_or_else(|| Err(("busy", "the hub has too many topics".to_owned())))
     }
@@ -274,24 +293,24 @@ fn answer_of(start: Start, failure: Option<ResumeFailure>) -> ToClient<'static> 
     }
 }
 
-pub(super) fn verdict_of<'a>(
-    publish: &Publish<'a>,
-    outcome: &'a Result<Published, (&'static str, String)>,
-) -> ToClient<'a> {
-    let Publish { producer, n, .. } = *publish;
-    match outcome {
-        Ok(published) => ToClient::Ack {
-            producer,
-            n,
-            epoch: published.epoch,
-            seq: published.seq,
-            duplicate: published.duplicate,
-        },
-        Err((code, message)) => ToClient::Nack {
-            producer,
-            n,
-            code,
-            message,
-        },
+impl<'a> Row<'a> {
+    pub(super) fn verdict(&self, outcome: &'a Result<Published, Nack>) -> ToClient<'a> {
+        let (Self::Publish(Publish { producer, n, .. }, _) | Self::Skip(Skip { producer, n, .. })) =
+            *self;
+        match outcome {
+            Ok(published) => ToClient::Ack {
+                producer,
+                n,
+                epoch: published.epoch,
+                seq: published.seq,
+                duplicate: published.duplicate,
+            },
+            Err((code, message)) => ToClient::Nack {
+                producer,
+                n,
+                code,
+                message,
+            },
+        }
     }
 }

@@ -7,6 +7,6 @@ pub use longhaul::Time;
 pub struct Now {
     /// Decides what is due.
     pub time: Time,
-    /// Stands in messages: ms since 1970. May jump, so nothing is decided by it.
+    /// Stands in messages: ms since 1970. May jump, so it decides nothing but what clients reckon by it (rule C10).
     pub wall_ms: u64,
 }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use longhaul::frame::{Kind, Publish, ResumeFailure};
+use longhaul::frame::{Kind, Publish, ResumeFailure, Skip};
 use longhaul::ids::{Cursor, Epoch, From, RowNo, Seq, TopicNo};
 
 use super::document::{ChangeFault, Content, Expected, State};
@@ -28,6 +28,9 @@ pub struct Published {
     /// Whether the hub had it before.
     pub duplicate: bool,
 }
+
+/// Why a publication of a client took no effect: the nack's code and message (rule H9).
+pub(crate) type Nack = (&'static str, String);
 
 /// A publication of a back end.
 #[derive(Clone, Copy, Debug)]
@@ -117,48 +120,95 @@ impl Topic {
         self.log.bytes() + self.producers.bytes() + self.content.bytes()
     }
 
-    /// Rule H8: the verdict, whether it was there before, or a nack's code and message.
+    /// Rule H8: the verdict, whether it was there before, or a nack. After `until_ms` of the wall clock it is too late (C10).
     pub(crate) fn publish(
         &mut self,
         now: Now,
         publish: &Publish<'_>,
+        until_ms: Option<u64>,
         is_full: bool,
         limits: &Limits,
-    ) -> Result<Published, (&'static str, String)> {
-        self.used = now.time;
-        let body = BodyHash::of(publish.payload);
-        let numbers = (publish.n, publish.prev);
-        let step = self
-            .producers
-            .check(now.time, publish.producer, numbers, body, limits);
-        let payload = match step {
-            Step::Append if is_full => return Err(("busy", "the hub's memory is full".to_owned())),
-            Step::Append => payload::check(publish.payload, limits.payload_bytes_max),
-            Step::Repeat(Verdict::Appended(seq)) => return Ok(self.published(seq, true)),
-            Step::Repeat(Verdict::Nacked(code)) => {
-                return Err((code, "as the hub said before".to_owned()));
-            }
-            Step::Nack(code) => return Err((code, explain(code).to_owned())),
+    ) -> Result<Published, Nack> {
+        let Publish { producer, n, .. } = *publish;
+        let body = Some(BodyHash::of(publish.payload));
+        let numbers = (n, publish.prev);
+        if let Some(known) = self.known(now.time, producer, numbers, body, is_full, limits) {
+            return known;
+        }
+        let answer = if until_ms.is_some_and(|until_ms| now.wall_ms > until_ms) {
+            Err(nack("expired"))
+        } else {
+            self.append(now, publish, limits)
         };
-        let kind = publish.kind;
-        let taken = payload
-            .map_err(|fault| (fault.code(), fault.to_string()))
-            .and_then(|payload| match self.content.take(kind, &payload) {
-                Ok(()) => Ok(payload),
-                Err(fault) => Err((fault.code(), fault.message().into_owned())),
-            });
-        let (verdict, answer) = match taken {
-            Ok(payload) => {
-                self.log.expire(now.time, limits);
-                let id = format!("{}:{}", publish.producer, publish.n.0);
-                let seq = self.log.append_as(kind, now, Some(&id), &payload, limits);
-                (Verdict::Appended(seq), Ok(self.published(seq, false)))
-            }
-            Err((code, message)) => (Verdict::Nacked(code), Err((code, message))),
+        let verdict = match &answer {
+            Ok(published) => Verdict::Appended(published.seq),
+            Err((code, _)) => Verdict::Nacked(code),
         };
         self.producers
-            .record(now.time, publish.producer, publish.n, body, verdict, limits);
+            .record(now.time, producer, n, body, verdict, limits);
         answer
+    }
+
+    /// Rule C11: the verdict that there was, or the nack that there is from now on.
+    pub(crate) fn skip(
+        &mut self,
+        now: Time,
+        skip: &Skip<'_>,
+        is_full: bool,
+        limits: &Limits,
+    ) -> Result<Published, Nack> {
+        let Skip { producer, n, .. } = *skip;
+        if let Some(known) = self.known(now, producer, (n, skip.prev), None, is_full, limits) {
+            return known;
+        }
+        let verdict = Verdict::Nacked("expired");
+        self.producers
+            .record(now, producer, n, None, verdict, limits);
+        Err(nack("expired"))
+    }
+
+    /// What is to be said of a publication without looking at it. `None` if it is the next one.
+    fn known(
+        &mut self,
+        now: Time,
+        producer: &str,
+        numbers: (RowNo, RowNo),
+        body: Option<BodyHash>,
+        is_full: bool,
+        limits: &Limits,
+    ) -> Option<Result<Published, Nack>> {
+        self.used = now;
+        Some(
+            match self.producers.check(now, producer, numbers, body, limits) {
+                Step::Append if is_full => Err(("busy", "the hub's memory is full".to_owned())),
+                Step::Append => return None,
+                Step::Repeat(Verdict::Appended(seq)) => Ok(self.published(seq, true)),
+                Step::Repeat(Verdict::Nacked(code)) => {
+                    Err((code, "as the hub said before".to_owned()))
+                }
+                Step::Nack(code) => Err(nack(code)),
+            },
+        )
+    }
+
+    fn append(
+        &mut self,
+        now: Now,
+        publish: &Publish<'_>,
+        limits: &Limits,
+    ) -> Result<Published, Nack> {
+        let Publish {
+            kind, producer, n, ..
+        } = *publish;
+        let payload = payload::check(publish.payload, limits.payload_bytes_max)
+            .map_err(|fault| (fault.code(), fault.to_string()))?;
+        self.content
+            .take(kind, &payload)
+            .map_err(|fault| (fault.code(), fault.message().into_owned()))?;
+        self.log.expire(now.time, limits);
+        let id = format!("{producer}:{}", n.0);
+        let seq = self.log.append_as(kind, now, Some(&id), &payload, limits);
+        Ok(self.published(seq, false))
     }
 
     /// A publication of a back end. With a key it is appended once, however often it comes.
@@ -311,15 +361,17 @@ impl Topic {
     }
 }
 
-/// What a nack's code means, for people (rule H9).
-fn explain(code: &str) -> &'static str {
-    match code {
+/// A nack with what its code means, for people (rule H9).
+fn nack(code: &'static str) -> Nack {
+    let message = match code {
         "out_of_order" => {
             "the publication named as prev is not here; send again from the oldest without a verdict"
         }
         "id_conflict" => "another payload had this number",
         "id_forgotten" => "the number is older than the verdicts that the hub keeps",
         "busy" => "the topic has too many producers",
+        "expired" => "its time was over, or its client gave it up",
         _ => "refused",
-    }
+    };
+    (code, message.to_owned())
 }

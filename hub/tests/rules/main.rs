@@ -14,6 +14,7 @@ mod documents;
 mod door;
 mod drain;
 mod events;
+mod expiry;
 mod heartbeat;
 mod limits;
 mod log;
