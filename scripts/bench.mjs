@@ -2,6 +2,7 @@
 //
 //   npm run bench -- layouts [--rounds 50] [--only "60 B, 1 a"]    one bench; with --only some of its cases, not kept
 //   npm run bench -- receive                                       receiving, side by side with peers
+//   npm run bench -- patches                                       patches of documents, side by side with libraries
 //   npm run bench -- resume                                        coming back after missed messages, memory
 //   npm run bench -- transports                                    how long moves between transports take
 
@@ -15,6 +16,7 @@ import { findBrowser, setup } from "./setup.mjs";
 const benches = {
   layouts: async (options) => (await import("../bench/layouts/run.mjs")).layouts(options),
   receive: async (options) => (await import("../bench/receive/run.mjs")).receive(options),
+  patches: async (options) => (await import("../bench/patches/run.mjs")).patches(options),
   resume: async (options) => {
     await buildHub();
     return (await import("../bench/resume/run.mjs")).resume(options);
