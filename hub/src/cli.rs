@@ -31,6 +31,11 @@ pub struct Args {
     #[arg(long, env = "LONGHAUL_RETAIN_MS", default_value_t = 300_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub retain_ms: u64,
 
+    /// How long a client's outbox is remembered after a topic last heard it, in milliseconds: what it sends again within this time
+    /// takes effect once. Below 7 days, which a client may keep a publication for, late ones may take effect twice.
+    #[arg(long, env = "LONGHAUL_PRODUCERS_MS", default_value_t = 691_200_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub producers_ms: u64,
+
     /// New connections a second; whoever comes beyond it is told when to come back. Clients are told to spread their return so
     /// that it is not reached (docs/operations.md).
     #[arg(long, env = "LONGHAUL_ADMIT_PER_SECOND", default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..))]
@@ -78,6 +83,7 @@ impl Args {
         Limits {
             retain_entries: usize::try_from(self.retain_entries).unwrap_or(usize::MAX),
             retain_ms: self.retain_ms,
+            producers_ms: self.producers_ms,
             ping_ms: self.heartbeat_ms,
             wait_ms: self.heartbeat_wait_ms,
             hold_ms: self.hold_ms,

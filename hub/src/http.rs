@@ -192,6 +192,8 @@ async fn well_known(State(shell): State<Arc<Shell>>) -> Json<serde_json::Value> 
             "retainMs": limits.retain_ms,
             "retainBytes": limits.retain_bytes,
             "topicIdleMs": limits.topic_idle_ms,
+            "producersMs": limits.producers_ms,
+            "producersMax": limits.producers_max,
             "idempotencyKeysMax": limits.keys_max,
             "pageEntriesMax": limits.page_entries_max,
             "pageBytesMax": limits.page_bytes_max,

@@ -212,10 +212,10 @@ impl Hub {
         offer: &Offer<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<Published, PublishFault> {
-        let is_full = self.topics.is_full(&self.limits);
+        let room = self.topics.room(&self.limits);
         let limits = self.limits;
         self.with_topic(now, topic, effects, |topic| {
-            topic.publish_keyed(now, offer, is_full, &limits)
+            topic.publish_keyed(now, offer, room, &limits)
         })
         .unwrap_or(Err(PublishFault::Busy))
     }

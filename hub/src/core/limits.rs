@@ -15,11 +15,14 @@ pub struct Limits {
     pub lag_bytes: usize,
     /// How long after it came such a message is kept, ms. Chosen: three times what a connection may take for one frame.
     pub lag_ms: u64,
-    /// Bytes of all logs and producers together. Beyond it publications are answered `busy`. Chosen: half of a small machine.
+    /// Bytes of all topics, logs and producers together. Beyond it publications are answered `busy`. Chosen: half of a small machine.
     pub memory_bytes_max: usize,
-    /// Topics. Beyond it a sub or publication of a new one is answered `busy`. Chosen.
+    /// Bytes of all producers together. Beyond it a new one is answered `busy`; those that are known go on. Chosen: half of the memory.
+    pub producers_bytes_max: usize,
+    /// Topics. Beyond it a sub or publication of a new one is answered `busy`. Chosen: they fit the memory, each with a producer.
     pub topics_max: usize,
-    /// A topic that nobody subscribes to and that retains nothing is removed after so long without use, ms. Chosen: an hour.
+    /// A topic that nobody subscribes to, that retains nothing and remembers no producer is removed after so long without use, ms.
+    /// Chosen: an hour.
     pub topic_idle_ms: u64,
     /// Connections, unwelcomed ones included. Beyond it a new one is closed with 1013. Chosen.
     pub connections_max: usize,
@@ -32,10 +35,10 @@ pub struct Limits {
     pub drain_ms: Option<u64>,
     /// Subscriptions a connection. Beyond it the connection is closed with 4007. Chosen: an answer each fits `control_bytes_max`.
     pub subscriptions_max: usize,
-    /// Producers a topic. Beyond it the one that is longest idle makes room, if idle for `producer_idle_ms`; else `busy`.
+    /// Producers a topic. Beyond it a new one is answered `busy`. Chosen: a twentieth of their bytes.
     pub producers_max: usize,
-    /// A producer that published within this time is never forgotten for another, ms. Chosen: an hour.
-    pub producer_idle_ms: u64,
+    /// A producer is forgotten so long after its topic last heard it, ms. Source: rule H11; a day more than a client's row may live.
+    pub producers_ms: u64,
     /// Verdicts remembered for a producer in a topic. Source: rule H8.
     pub verdicts_max: usize,
     /// Idempotency keys remembered for a topic; the oldest go first. Chosen: as many verdicts as a back end's retries need.
@@ -81,15 +84,16 @@ impl Default for Limits {
             lag_bytes: 16 << 20,
             lag_ms: 30_000,
             memory_bytes_max: 1 << 30,
-            topics_max: 100_000,
+            producers_bytes_max: 512 << 20,
+            topics_max: 500_000,
             topic_idle_ms: 3_600_000,
             connections_max: 10_000,
             admit_per_s: 2_000,
             expect_connections: 0,
             drain_ms: None,
             subscriptions_max: 16_384,
-            producers_max: 10_000,
-            producer_idle_ms: 3_600_000,
+            producers_max: 100_000,
+            producers_ms: 8 * 86_400_000,
             verdicts_max: 1_024,
             keys_max: 10_000,
             frame_bytes_max: 262_144,

@@ -45,6 +45,13 @@ impl BodyHash {
     }
 }
 
+/// What there is room for in all topics together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Room {
+    pub(crate) for_entries: bool,
+    pub(crate) for_producers: bool,
+}
+
 #[derive(Debug, Default)]
 struct Producer {
     last: RowNo,
@@ -57,8 +64,8 @@ struct Producer {
 #[derive(Debug, Default)]
 pub(crate) struct Producers {
     by_name: HashMap<Box<str>, Producer>,
-    /// Before this time a search for an idle producer finds none.
-    none_idle_before: Time,
+    /// Before this time none is to be forgotten.
+    none_due_before: Time,
     keys: HashMap<Box<str>, (BodyHash, Seq)>,
     key_order: VecDeque<Box<str>>,
     bytes: usize,
@@ -77,12 +84,13 @@ impl Producers {
         name: &str,
         (n, prev): (RowNo, RowNo),
         body: Option<BodyHash>,
+        room: Room,
         limits: &Limits,
     ) -> Step {
         let Some(producer) = self.by_name.get_mut(name) else {
             return if prev != RowNo(0) {
                 Step::Nack("out_of_order")
-            } else if self.has_room(now, limits) {
+            } else if room.for_producers && self.has_room(now, limits) {
                 Step::Append
             } else {
                 Step::Nack("busy")
@@ -116,6 +124,9 @@ impl Producers {
         limits: &Limits,
     ) {
         if !self.by_name.contains_key(name) {
+            if self.by_name.is_empty() {
+                self.none_due_before = now.plus(limits.producers_ms);
+            }
             self.by_name.insert(name.into(), Producer::default());
             self.bytes += PRODUCER_BYTES + name.len();
         }
@@ -161,31 +172,34 @@ impl Producers {
         }
     }
 
-    /// Whether one more producer fits, after forgetting one that is idle where needed.
+    /// Whether one more producer fits.
     fn has_room(&mut self, now: Time, limits: &Limits) -> bool {
-        if self.by_name.len() < limits.producers_max {
-            return true;
+        if self.by_name.len() >= limits.producers_max {
+            self.expire(now, limits);
         }
-        if now < self.none_idle_before {
-            return false;
+        self.by_name.len() < limits.producers_max
+    }
+
+    /// Forgets those that were not heard for too long.
+    pub(crate) fn expire(&mut self, now: Time, limits: &Limits) {
+        if now < self.none_due_before {
+            return;
         }
-        // Names break ties, so that the order of the map decides nothing.
-        let Some((name, heard)) = self
-            .by_name
-            .iter()
-            .map(|(name, producer)| (name.clone(), producer.heard))
-            .min_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)))
-        else {
-            return false;
-        };
-        if now.since(heard) < limits.producer_idle_ms {
-            self.none_idle_before = heard.plus(limits.producer_idle_ms);
-            return false;
-        }
-        if let Some(gone) = self.by_name.remove(&name) {
-            let bytes = PRODUCER_BYTES + name.len() + VERDICT_BYTES * gone.recent.len();
-            self.bytes = self.bytes.saturating_sub(bytes);
-        }
-        true
+        let mut freed = 0;
+        self.by_name.retain(|name, producer| {
+            let is_kept = now.since(producer.heard) < limits.producers_ms;
+            if !is_kept {
+                freed += PRODUCER_BYTES + name.len() + VERDICT_BYTES * producer.recent.len();
+            }
+            is_kept
+        });
+        self.bytes = self.bytes.saturating_sub(freed);
+        let oldest = self.by_name.values().map(|producer| producer.heard).min();
+        self.none_due_before = oldest.unwrap_or(now).plus(limits.producers_ms);
+    }
+
+    /// When `expire` has something to do, at the earliest. `None` if no producer is remembered.
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        (!self.by_name.is_empty()).then_some(self.none_due_before)
     }
 }

@@ -246,14 +246,14 @@ impl Hub {
         row: &Row<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<Published, Nack> {
-        let is_full = self.topics.is_full(&self.limits);
+        let room = self.topics.room(&self.limits);
         let limits = self.limits;
         let (Row::Publish(Publish { topic, .. }, _) | Row::Skip(Skip { topic, .. })) = row;
         self.with_topic(now, topic, effects, |topic| match row {
             Row::Publish(publish, until_ms) => {
-                topic.publish(now, publish, *until_ms, is_full, &limits)
+                topic.publish(now, publish, *until_ms, room, &limits)
             }
-            Row::Skip(skip) => topic.skip(now.time, skip, is_full, &limits),
+            Row::Skip(skip) => topic.skip(now.time, skip, room, &limits),
         })
         .unwrap_or_else(|| Err(("busy", "the hub has too many topics".to_owned())))
     }

@@ -12,11 +12,14 @@ use super::limits::Limits;
 use super::log::{Entry, Log};
 use super::payload::{self, PayloadFault};
 use super::peer::ConnId;
-use super::producers::{BodyHash, Producers, Step, Verdict};
+use super::producers::{BodyHash, Producers, Room, Step, Verdict};
 use super::time::{Now, Time};
 
 /// How often at most a topic looks for messages to forget, ms. Chosen: retention needs no better than a second.
 const EXPIRY_MS: u64 = 1_000;
+
+/// What a topic costs beside its names, bytes. Measured over 100,000 of them: 600 when new, 400 more once its log has had a message.
+const TOPIC_BYTES: usize = 1_000;
 
 /// A publication of a back end that took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,7 +120,13 @@ impl Topic {
 
     /// Memory it takes, roughly.
     pub(crate) fn bytes(&self) -> usize {
-        self.log.bytes() + self.producers.bytes() + self.content.bytes()
+        let own = TOPIC_BYTES + 3 * self.name.len();
+        own + self.log.bytes() + self.producers.bytes() + self.content.bytes()
+    }
+
+    /// The part of it that remembers who published what.
+    pub(crate) fn producers_bytes(&self) -> usize {
+        self.producers.bytes()
     }
 
     /// Rule H8: the verdict, whether it was there before, or a nack. After `until_ms` of the wall clock it is too late (C10).
@@ -126,13 +135,13 @@ impl Topic {
         now: Now,
         publish: &Publish<'_>,
         until_ms: Option<u64>,
-        is_full: bool,
+        room: Room,
         limits: &Limits,
     ) -> Result<Published, Nack> {
         let Publish { producer, n, .. } = *publish;
         let body = Some(BodyHash::of(publish.payload));
         let numbers = (n, publish.prev);
-        if let Some(known) = self.known(now.time, producer, numbers, body, is_full, limits) {
+        if let Some(known) = self.known(now.time, producer, numbers, body, room, limits) {
             return known;
         }
         let answer = if until_ms.is_some_and(|until_ms| now.wall_ms > until_ms) {
@@ -154,11 +163,11 @@ impl Topic {
         &mut self,
         now: Time,
         skip: &Skip<'_>,
-        is_full: bool,
+        room: Room,
         limits: &Limits,
     ) -> Result<Published, Nack> {
         let Skip { producer, n, .. } = *skip;
-        if let Some(known) = self.known(now, producer, (n, skip.prev), None, is_full, limits) {
+        if let Some(known) = self.known(now, producer, (n, skip.prev), None, room, limits) {
             return known;
         }
         let verdict = Verdict::Nacked("expired");
@@ -174,13 +183,18 @@ impl Topic {
         producer: &str,
         numbers: (RowNo, RowNo),
         body: Option<BodyHash>,
-        is_full: bool,
+        room: Room,
         limits: &Limits,
     ) -> Option<Result<Published, Nack>> {
         self.used = now;
         Some(
-            match self.producers.check(now, producer, numbers, body, limits) {
-                Step::Append if is_full => Err(("busy", "the hub's memory is full".to_owned())),
+            match self
+                .producers
+                .check(now, producer, numbers, body, room, limits)
+            {
+                Step::Append if !room.for_entries => {
+                    Err(("busy", "the hub's memory is full".to_owned()))
+                }
                 Step::Append => return None,
                 Step::Repeat(Verdict::Appended(seq)) => Ok(self.published(seq, true)),
                 Step::Repeat(Verdict::Nacked(code)) => {
@@ -216,7 +230,7 @@ impl Topic {
         &mut self,
         now: Now,
         offer: &Offer<'_>,
-        is_full: bool,
+        room: Room,
         limits: &Limits,
     ) -> Result<Published, PublishFault> {
         self.used = now.time;
@@ -225,7 +239,7 @@ impl Topic {
             .map_err(PublishFault::Payload)?;
         let body = BodyHash::of(&payload);
         match key.map_or(Step::Append, |key| self.producers.check_key(key, body)) {
-            Step::Append if is_full => return Err(PublishFault::Busy),
+            Step::Append if !room.for_entries => return Err(PublishFault::Busy),
             Step::Append => {}
             Step::Repeat(Verdict::Appended(seq)) => return Ok(self.published(seq, true)),
             Step::Repeat(Verdict::Nacked(_)) | Step::Nack(_) => {
@@ -332,9 +346,11 @@ impl Topic {
     /// Forgets what is due. True if the topic itself may go.
     pub(crate) fn tick(&mut self, now: Time, limits: &Limits) -> bool {
         self.log.expire(now, limits);
+        self.producers.expire(now, limits);
         self.subscribers == 0
             && self.log.is_empty()
             && !self.content.is_kept()
+            && self.producers.deadline().is_none()
             && now.since(self.used) >= limits.topic_idle_ms
     }
 
@@ -349,7 +365,8 @@ impl Topic {
             .log
             .oldest_kept_since()
             .map(|since| since.plus(limits.retain_ms.min(limits.lag_ms)));
-        expiry.unwrap_or(idle).max(now.plus(EXPIRY_MS))
+        let due = expiry.into_iter().chain(self.producers.deadline()).min();
+        due.unwrap_or(idle).max(now.plus(EXPIRY_MS))
     }
 
     fn published(&self, seq: Seq, duplicate: bool) -> Published {

@@ -6,6 +6,7 @@ use longhaul::ids::{Epoch, TopicNo};
 
 use super::limits::Limits;
 use super::peer::ConnId;
+use super::producers::Room;
 use super::time::Time;
 use super::topic::Topic;
 
@@ -22,6 +23,8 @@ pub(crate) struct Topics {
     by_id: HashMap<TopicId, Topic>,
     last_id: u64,
     bytes: usize,
+    /// Those of producers among them.
+    producers_bytes: usize,
 }
 
 impl Topics {
@@ -47,13 +50,18 @@ impl Topics {
         self.last_id += 1;
         let id = TopicId(self.last_id);
         self.ids.insert(name.into(), id);
-        self.by_id.insert(id, Topic::new(now, name, epoch));
+        let topic = Topic::new(now, name, epoch);
+        self.bytes += topic.bytes();
+        self.by_id.insert(id, topic);
         Some(id)
     }
 
-    /// Whether nothing more may be kept.
-    pub(crate) fn is_full(&self, limits: &Limits) -> bool {
-        self.bytes >= limits.memory_bytes_max
+    /// What more may be kept.
+    pub(crate) fn room(&self, limits: &Limits) -> Room {
+        Room {
+            for_entries: self.bytes < limits.memory_bytes_max,
+            for_producers: self.producers_bytes < limits.producers_bytes_max,
+        }
     }
 
     /// Does something to a topic. Tells who waited for what it appended, and whether its deadline may be sooner now.
@@ -63,9 +71,12 @@ impl Topics {
         act: impl FnOnce(&mut Topic) -> T,
     ) -> Option<(T, Waiting, bool)> {
         let topic = self.by_id.get_mut(&id)?;
-        let (head, bytes, was_empty) = (topic.log.head(), topic.bytes(), topic.log.is_empty());
+        let (head, was_empty) = (topic.log.head(), topic.log.is_empty());
+        let before = (topic.bytes(), topic.producers_bytes());
         let outcome = act(topic);
-        self.bytes = (self.bytes + topic.bytes()).saturating_sub(bytes);
+        self.bytes = (self.bytes + topic.bytes()).saturating_sub(before.0);
+        self.producers_bytes =
+            (self.producers_bytes + topic.producers_bytes()).saturating_sub(before.1);
         if topic.log.head() == head {
             return Some((outcome, Waiting::new(), false));
         }
@@ -77,10 +88,15 @@ impl Topics {
         let Some(topic) = self.by_id.get_mut(&id) else {
             return false;
         };
-        let bytes = topic.bytes();
+        let before = (topic.bytes(), topic.producers_bytes());
         let is_over = topic.tick(now, limits);
-        let left = if is_over { 0 } else { topic.bytes() };
-        self.bytes = (self.bytes + left).saturating_sub(bytes);
+        let left = if is_over {
+            (0, 0)
+        } else {
+            (topic.bytes(), topic.producers_bytes())
+        };
+        self.bytes = (self.bytes + left.0).saturating_sub(before.0);
+        self.producers_bytes = (self.producers_bytes + left.1).saturating_sub(before.1);
         if is_over && let Some(topic) = self.by_id.remove(&id) {
             self.ids.remove(&topic.name);
         }

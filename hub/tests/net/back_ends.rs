@@ -186,6 +186,7 @@ async fn operators_and_clients_find_out_what_the_hub_is() {
         json!(["websocket", "eventsource", "longpoll"])
     );
     assert_eq!(known["limits"]["payloadBytesMax"], 65_536);
+    assert_eq!(known["limits"]["producersMs"], 691_200_000);
 }
 
 #[tokio::test]

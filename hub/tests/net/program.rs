@@ -132,6 +132,7 @@ async fn misuse_exits_with_2_and_help_names_every_option_and_variable() {
     for args in [
         &["--retain-entries", "0"][..],
         &["--admit-per-second", "0"],
+        &["--producers-ms", "0"],
         &["--nonsense"],
         &["--transports", "websocket,carrier-pigeon"],
         &["--static", "/nowhere/at/all"],
@@ -144,6 +145,7 @@ async fn misuse_exits_with_2_and_help_names_every_option_and_variable() {
         "MEMORY",
         "RETAIN_ENTRIES",
         "RETAIN_MS",
+        "PRODUCERS_MS",
         "HEARTBEAT_MS",
         "HOLD_MS",
         "TRANSPORTS",

@@ -18,6 +18,7 @@ mod expiry;
 mod heartbeat;
 mod limits;
 mod log;
+mod memory;
 mod polls;
 mod posts;
 mod producers;

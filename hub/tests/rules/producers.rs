@@ -129,29 +129,6 @@ fn h9_a_payload_that_is_none_gets_a_verdict_and_the_next_publication_goes_on() {
 }
 
 #[test]
-fn h9_a_new_producer_at_the_limit_is_busy_until_an_old_one_is_idle() {
-    let limits = Limits {
-        producers_max: 2,
-        topic_idle_ms: u64::MAX,
-        ping_ms: u64::MAX,
-        ..Limits::default()
-    };
-    let mut b = Bench::with(limits);
-    let conn = b.client();
-    b.ask(conn, "pub p 1 0 t 1");
-    b.pass(1_000);
-    b.ask(conn, "pub q 1 0 t 1");
-    b.pass(limits.producer_idle_ms - 1_001);
-    assert!(b.ask(conn, "pub r 1 0 t 1").starts_with("nack r 1 busy "));
-    b.pass(1);
-    assert!(b.ask(conn, "pub r 1 0 t 1").starts_with("ack r 1 "));
-    assert!(
-        b.ask(conn, "pub q 1 0 t 1").ends_with(" 1"),
-        "q is remembered"
-    );
-}
-
-#[test]
 fn h9_a_full_hub_is_busy_until_retention_makes_room() {
     let limits = Limits {
         memory_bytes_max: 5_000,
