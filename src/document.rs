@@ -10,7 +10,10 @@ use crate::ids::{Chain, Cursor, Epoch, RowNo, Seq};
 use crate::patch::{Change, Fault};
 use crate::pointer::Pointer;
 use crate::record::parse_number;
-use crate::value::{Value, read};
+use crate::value::{Commands, Value, read};
+
+/// Longest text of what entries have done, until it is cheaper to compare values. Chosen: a frame's worth many times over.
+const TOLD_BYTES_MAX: usize = 1 << 18;
 
 /// A document.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub struct Document {
     shown: Option<Value>,
     /// What was shown at the last look.
     seen: Value,
+    /// What has become of `seen`, as long as it is told by what entries do. Else the two are compared.
+    told: Option<Commands>,
 }
 
 /// Where it stands.
@@ -70,6 +75,7 @@ impl Document {
             pending: VecDeque::new(),
             shown: None,
             seen: Value::Null,
+            told: None,
         }
     }
 
@@ -79,6 +85,7 @@ impl Document {
             return self.lost(at);
         };
         self.confirmed = value;
+        self.told = None;
         self.standing = Standing::Following(at);
         // What has a verdict is in the value or dead; what another log had acked went with that log.
         self.pending.retain(|own| {
@@ -112,8 +119,8 @@ impl Document {
             Kind::Merge => Change::merge(payload),
             Kind::Patch | Kind::Message => Change::patch(payload),
         };
-        let applied = change.and_then(|change| change.apply(&mut self.confirmed));
-        if applied.is_err() {
+        self.shown = None;
+        if change.and_then(|change| self.apply(&change)).is_err() {
             return self.lost(cursor);
         }
         self.standing = Standing::Following(Cursor {
@@ -125,7 +132,6 @@ impl Document {
         self.pending.retain(|pending| {
             Some(pending.row) != own && pending.acked != Some((cursor.epoch, seq))
         });
-        self.shown = None;
         Step::Changed
     }
 
@@ -159,6 +165,7 @@ impl Document {
         if let Some(shown) = &mut self.shown {
             let _ = change.apply(shown);
         }
+        self.told = None;
         let acked = None;
         self.pending.push_back(Pending { row, change, acked });
     }
@@ -209,6 +216,9 @@ impl Document {
     /// What users see: what is confirmed, and the own changes that apply to it, in their order.
     pub fn value(&mut self) -> &Value {
         let (confirmed, pending) = (&self.confirmed, &self.pending);
+        if pending.is_empty() {
+            return confirmed;
+        }
         self.shown.get_or_insert_with(|| {
             let mut value = confirmed.clone();
             for own in pending {
@@ -221,10 +231,9 @@ impl Document {
 
     /// Whether something at this place has changed since the last look. What is shared with it is not looked into.
     pub fn has_changed(&mut self, at: &Pointer) -> bool {
-        self.value();
-        let shown = self.shown.as_ref().and_then(|value| at.find(value));
-        match (at.find(&self.seen), shown) {
-            (Some(then), Some(now)) => then != now,
+        let now = at.find(self.value()).cloned();
+        match (at.find(&self.seen), now) {
+            (Some(then), Some(now)) => *then != now,
             (then, now) => then.is_some() != now.is_some(),
         }
     }
@@ -232,9 +241,29 @@ impl Document {
     /// What has changed since the last look, as commands for a copy; from now on changes are counted anew.
     pub fn look(&mut self) -> Option<String> {
         let now = self.value().clone();
-        let changes = now.changes_since(&self.seen);
+        let told = self.told.take().filter(|told| !told.is_too_long());
+        let changes = match told {
+            Some(told) => told.into_json(),
+            None => now.changes_since(&self.seen),
+        };
         self.seen = now;
+        // What is laid over entries is laid anew after each, which nobody tells.
+        self.told = self
+            .pending
+            .is_empty()
+            .then(|| Commands::at_most(TOLD_BYTES_MAX));
         changes
+    }
+
+    /// Makes an entry's change.
+    fn apply(&mut self, change: &Change) -> Result<(), Fault> {
+        let Some(told) = &mut self.told else {
+            return change.apply(&mut self.confirmed);
+        };
+        if !change.apply_and_tell(&mut self.confirmed, told)? {
+            self.told = None;
+        }
+        Ok(())
     }
 
     fn lost(&mut self, cursor: Cursor) -> Step {

@@ -119,6 +119,17 @@ pub(crate) fn unescape(token: &str) -> Cow<'_, str> {
     Cow::Owned(key)
 }
 
+/// Appends a key as a token, which `unescape` undoes.
+pub(crate) fn push_token(key: &str, pointer: &mut String) {
+    for c in key.chars() {
+        match c {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            c => pointer.push(c),
+        }
+    }
+}
+
 /// A token as an index: digits without leading zeros. One beyond all arrays stays beyond.
 pub(crate) fn index(token: &str) -> Option<usize> {
     let bytes = token.as_bytes();

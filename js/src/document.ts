@@ -206,7 +206,7 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     this.#isNoted = true;
     queueMicrotask(() => {
       this.#isNoted = false;
-      this.#look();
+      if (this.#isAwaited()) this.#look();
       const listeners = this.#listeners;
       for (const listener of listeners) {
         if (!listener.isDue || !this.#listeners.includes(listener)) continue;
@@ -218,6 +218,12 @@ export class DocumentHandle implements Document<unknown>, Receiver {
         }
       }
     });
+  }
+
+  /** Whether a listener is to hear of what has come. */
+  #isAwaited(): boolean {
+    if (this.#value === undefined) return true;
+    return this.#listeners.some(({ at, isDue }) => isDue || at === undefined || this.#core?.hasChanged(at));
   }
 
   /** Brings the copy up to date. */

@@ -1,35 +1,105 @@
 // A page's own copy of a document's value: immutable, and made anew only where something has changed.
+//
+// Commands are those of src/value/commands.rs. How objects are copied is what a page's time goes to: docs/decisions.md.
 
-type Path = readonly (string | number)[];
 type Command =
-  | readonly [path: Path]
-  | readonly [path: Path, value: unknown]
-  | readonly [path: Path, at: number, gone: number, come: unknown[]];
-type Node = { [key: string | number]: unknown };
+  | readonly [at: string]
+  | readonly [at: string, value: unknown]
+  | readonly [at: string, value: unknown, members: number]
+  | readonly [at: string, from: number, gone: number, come: unknown[]];
+type Node = { [key: string]: unknown };
+type Copy = (node: Node) => Node;
+
+/** Objects of more keys are copied in another way than by spreading, which takes 70 times as long for 1,000 keys. Measured. */
+const keysFew = 64;
+/** V8 keeps objects of more keys as hash tables, as it does with those whose keys change. */
+const keysFast = 1_020;
+
+/** How large objects are copied; others are spread. */
+const copies = new WeakMap<Node, Copy>();
 
 /** Does what the core says has changed. What commands do not touch is shared with the value before. */
 export function follow(before: unknown, commands: readonly Command[]): unknown {
   const root: Node = { value: before };
-  const own = new Set<unknown>([root]);
+  const own = new Set<Node>();
   for (const command of commands) {
-    const path = command[0];
-    const isWhole = command.length > 2;
+    const keys = keysOf(command[0]);
+    const last = keys.length - 1;
     let node = root;
-    let key: string | number = "value";
-    // A splice is done in what the path names, all else in what holds it.
-    for (let step = 0; step <= path.length - (isWhole ? 0 : 1); step++) {
-      let child = node[key] as Node;
-      if (!own.has(child)) {
-        child = (Array.isArray(child) ? child.slice() : { ...child }) as Node;
-        node[key] = child;
-        own.add(child);
-      }
-      node = child;
-      key = path[step] as string | number;
+    for (let step = 0; step < last; step++) node = owned(node, keys[step] as string, own);
+    const key = keys[last] as string;
+    if (command.length === 4) {
+      splice(node, key, command, own);
+      continue;
     }
     if (command.length === 1) delete node[key];
-    else if (command.length === 2) node[key] = command[1];
-    else (node as unknown as unknown[]).splice(command[1], command[2], ...command[3]);
+    else {
+      node[key] = command[1];
+      note(command[1]);
+    }
+    // A large object whose keys change becomes a hash table.
+    if (command.length === 1 ? copies.has(node) : command.length === 3 && command[2] > keysFew) {
+      copies.set(node, copyByKeys);
+    }
   }
   return root["value"];
+}
+
+/** The member there, copied if it is not our own yet. */
+function owned(node: Node, key: string, own: Set<Node>): Node {
+  const child = node[key] as Node;
+  if (own.has(child)) return child;
+  let copy: Node;
+  if (Array.isArray(child)) copy = child.slice() as unknown as Node;
+  else {
+    const way = copies.get(child);
+    copy = way === undefined ? { ...child } : way(child);
+    if (way !== undefined) copies.set(copy, way);
+  }
+  node[key] = copy;
+  own.add(copy);
+  return copy;
+}
+
+function splice(
+  node: Node,
+  key: string,
+  [, from, gone, come]: readonly [string, number, number, unknown[]],
+  own: Set<Node>,
+): void {
+  for (const value of come) note(value);
+  const array = node[key] as unknown as unknown[];
+  if (own.has(array as unknown as Node)) array.splice(from, gone, ...come);
+  else {
+    const copy = array.toSpliced(from, gone, ...come) as unknown as Node;
+    node[key] = copy;
+    own.add(copy);
+  }
+}
+
+/** Finds the large objects in what has come. */
+function note(value: unknown): void {
+  if (typeof value !== "object" || value === null) return;
+  const values = Object.values(value);
+  if (values.length > keysFew && !Array.isArray(value)) {
+    copies.set(value as Node, values.length > keysFast ? copyByKeys : copyWhole);
+  }
+  for (const each of values) note(each);
+}
+
+function copyWhole(node: Node): Node {
+  return Object.assign({}, node);
+}
+
+function copyByKeys(node: Node): Node {
+  // A hash table from its first key on: what becomes one on the way takes up to four times as long. Measured.
+  const copy: Node = Object.create(null);
+  for (const key of Object.keys(node)) copy[key] = node[key];
+  return Object.setPrototypeOf(copy, Object.prototype);
+}
+
+/** The keys of a pointer, with one before them for the root's member. */
+function keysOf(pointer: string): string[] {
+  const keys = `value${pointer}`.split("/");
+  return pointer.includes("~") ? keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~")) : keys;
 }

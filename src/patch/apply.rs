@@ -7,14 +7,18 @@ use std::sync::Arc;
 use super::fault::{Fault, Stop, Why};
 use super::{COPIED_BYTES_MAX, DOCUMENT_BYTES_MAX, Operation};
 use crate::pointer::{Pointer, first_token, index, unescape};
-use crate::value::{DEPTH_MAX, Value};
+use crate::value::{Commands, DEPTH_MAX, Value};
 
 /// All operations in order; at the first fault the document is whatever it has become.
-pub(super) fn operations(operations: &[Operation], document: &mut Value) -> Result<(), Fault> {
+pub(super) fn operations(
+    operations: &[Operation],
+    document: &mut Value,
+    told: &mut Option<&mut Commands>,
+) -> Result<(), Fault> {
     let mut copied = 0;
     for (index, operation) in operations.iter().enumerate() {
         operation
-            .apply(document, &mut copied)
+            .apply(document, &mut copied, told)
             .and_then(|()| check_size(document).map_err(|why| why.at(operation.path())))
             .map_err(|stop| Fault::of(index, stop))?;
     }
@@ -35,13 +39,23 @@ fn check_size(document: &Value) -> Result<(), Why> {
 }
 
 impl Operation {
-    fn apply(&self, document: &mut Value, copied: &mut usize) -> Result<(), Stop> {
+    fn apply(
+        &self,
+        document: &mut Value,
+        copied: &mut usize,
+        told: &mut Option<&mut Commands>,
+    ) -> Result<(), Stop> {
         match self {
-            Self::Add(path, value) => add(document, path, value.clone()),
-            Self::Remove(path) => remove(document, path).map(drop),
+            Self::Add(path, value) => add(document, path, value.clone(), told),
+            Self::Remove(path) => remove(document, path, told).map(drop),
             Self::Replace(path, value) => {
-                path.find(document).ok_or(Why::Missing.at(path))?;
+                let before = path.find(document).ok_or(Why::Missing.at(path))?;
                 check_depth(path, value)?;
+                if let Some(told) = told
+                    && before != value
+                {
+                    told.set(path.as_str(), value);
+                }
                 let put = &mut |place: &mut Value| {
                     *place = value.clone();
                     Ok(())
@@ -56,8 +70,8 @@ impl Operation {
                 if from.is_around(path) {
                     return Err(Why::IntoItself.at(path));
                 }
-                let value = remove(document, from)?;
-                add(document, path, value)
+                let value = remove(document, from, told)?;
+                add(document, path, value, told)
             }
             Self::Copy(from, path) => {
                 let value = from.find(document).ok_or(Why::Missing.at(from))?.clone();
@@ -65,7 +79,7 @@ impl Operation {
                 if *copied > COPIED_BYTES_MAX {
                     return Err(Why::CopiesTooMuch.at(from));
                 }
-                add(document, path, value)
+                add(document, path, value, told)
             }
             Self::Test(path, value) => match path.find(document) {
                 None => Err(Why::Missing.at(path)),
@@ -83,18 +97,33 @@ fn check_depth(path: &Pointer, value: &Value) -> Result<(), Stop> {
     Ok(())
 }
 
-fn add(document: &mut Value, path: &Pointer, value: Value) -> Result<(), Stop> {
+fn add(
+    document: &mut Value,
+    path: &Pointer,
+    value: Value,
+    told: &mut Option<&mut Commands>,
+) -> Result<(), Stop> {
     check_depth(path, &value)?;
     let Some((parent, token)) = path.parent() else {
+        if let Some(told) = told {
+            told.set("", &value);
+        }
         *document = value;
         return Ok(());
     };
     let mut value = Some(value);
-    at_place(document, parent, &mut |parent| {
+    at_place(document, parent, &mut |place| {
         let value = value.take().unwrap_or_default();
-        match parent {
+        match place {
             Value::Object(object) => {
-                Arc::make_mut(object).insert(unescape(token).into(), value);
+                let key = unescape(token);
+                if let Some(told) = told {
+                    match object.get(&key) {
+                        Some(_) => told.set(path.as_str(), &value),
+                        None => told.new_member(path.as_str(), &value, object.len() + 1),
+                    }
+                }
+                Arc::make_mut(object).insert(key.into(), value);
                 Ok(())
             }
             Value::Array(array) => {
@@ -102,7 +131,11 @@ fn add(document: &mut Value, path: &Pointer, value: Value) -> Result<(), Stop> {
                     "-" => Some(array.len()),
                     token => index(token).filter(|index| *index <= array.len()),
                 };
-                Arc::make_mut(array).insert(index.ok_or(Why::NoIndex)?, value);
+                let index = index.ok_or(Why::NoIndex)?;
+                if let Some(told) = told {
+                    told.spliced(parent, (index, 0), std::iter::once(&value));
+                }
+                Arc::make_mut(array).insert(index, value);
                 Ok(())
             }
             _ => Err(Why::Missing),
@@ -112,21 +145,35 @@ fn add(document: &mut Value, path: &Pointer, value: Value) -> Result<(), Stop> {
 }
 
 /// Takes away what is there; the whole document leaves `null`.
-fn remove(document: &mut Value, path: &Pointer) -> Result<Value, Stop> {
+fn remove(
+    document: &mut Value,
+    path: &Pointer,
+    told: &mut Option<&mut Commands>,
+) -> Result<Value, Stop> {
     let Some((parent, token)) = path.parent() else {
+        if let Some(told) = told {
+            told.set("", &Value::Null);
+        }
         return Ok(std::mem::take(document));
     };
     let mut gone = Value::Null;
-    at_place(document, parent, &mut |parent| {
-        gone = match parent {
+    at_place(document, parent, &mut |place| {
+        gone = match place {
             Value::Object(object) => {
                 let key = unescape(token);
                 object.get(&key).ok_or(Why::Missing)?;
+                if let Some(told) = told {
+                    told.gone(path.as_str());
+                }
                 Arc::make_mut(object).remove(&key)
             }
             Value::Array(array) => {
                 let index = index(token).filter(|index| *index < array.len());
-                Arc::make_mut(array).remove(index.ok_or(Why::NoIndex)?)
+                let index = index.ok_or(Why::NoIndex)?;
+                if let Some(told) = told {
+                    told.spliced(parent, (index, 1), std::iter::empty());
+                }
+                Arc::make_mut(array).remove(index)
             }
             _ => None,
         }

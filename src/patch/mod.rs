@@ -9,7 +9,7 @@ mod fault;
 use std::sync::Arc;
 
 use crate::pointer::{Pointer, PointerFault};
-use crate::value::{Value, read};
+use crate::value::{Commands, Value, read};
 use fault::Stop;
 
 pub use fault::{Fault, Why};
@@ -81,17 +81,61 @@ impl Change {
     /// # Errors
     /// Why it was left.
     pub fn apply(&self, document: &mut Value) -> Result<(), Fault> {
-        // A copy shares everything, so going back costs nothing but that what is changed is first copied.
-        let before = document.clone();
-        let outcome = match self {
-            Self::Patch(operations) => apply::operations(operations, document),
-            Self::Merge(partial) => apply::merge(partial, document),
-        };
-        if outcome.is_err() {
-            *document = before;
+        match self {
+            Self::Patch(operations) => patch(operations, document, None),
+            Self::Merge(partial) => {
+                whole_or_not(document, |document| apply::merge(partial, document))
+            }
         }
-        outcome
     }
+
+    /// The same, and tells what it changes. False if it can't tell: a merge.
+    ///
+    /// # Errors
+    /// Why it was left.
+    pub fn apply_and_tell(
+        &self,
+        document: &mut Value,
+        commands: &mut Commands,
+    ) -> Result<bool, Fault> {
+        match self {
+            Self::Patch(operations) => patch(operations, document, Some(commands)).map(|()| true),
+            Self::Merge(_) => self.apply(document).map(|()| false),
+        }
+    }
+}
+
+fn patch(
+    operations: &[Operation],
+    document: &mut Value,
+    mut told: Option<&mut Commands>,
+) -> Result<(), Fault> {
+    if let [operation] = operations
+        && operation.is_whole_or_not(document)
+    {
+        return apply::operations(operations, document, &mut told);
+    }
+    let mark = told.as_ref().map_or(0, |commands| commands.mark());
+    let outcome = whole_or_not(document, |document| {
+        apply::operations(operations, document, &mut told)
+    });
+    if let (Err(_), Some(commands)) = (&outcome, told) {
+        commands.go_back(mark);
+    }
+    outcome
+}
+
+/// A copy shares everything, so going back costs nothing but that what is changed is first copied.
+fn whole_or_not(
+    document: &mut Value,
+    act: impl FnOnce(&mut Value) -> Result<(), Fault>,
+) -> Result<(), Fault> {
+    let before = document.clone();
+    let outcome = act(document);
+    if outcome.is_err() {
+        *document = before;
+    }
+    outcome
 }
 
 fn read_text(text: &str) -> Result<Value, Fault> {
@@ -134,6 +178,19 @@ impl Operation {
             "test" => Self::Test(path.clone(), value()?),
             _ => return Err(Why::NotAPatch.at(&path)),
         })
+    }
+
+    /// Whether it leaves this document as it is when it can't be done, so that no copy is needed to go back to: it takes one step, and
+    /// the document can't become too large by it.
+    fn is_whole_or_not(&self, document: &Value) -> bool {
+        match self {
+            Self::Add(path, value) | Self::Replace(path, value) => {
+                // A comma, quotes and a colon.
+                document.bytes() + path.as_str().len() + value.bytes() + 4 <= DOCUMENT_BYTES_MAX
+            }
+            Self::Remove(_) | Self::Test(..) => true,
+            Self::Move(..) | Self::Copy(..) => false,
+        }
     }
 
     fn path(&self) -> &Pointer {

@@ -1,15 +1,10 @@
-//! What has become of a value, as commands for a copy of it that somebody else keeps.
+//! What has become of a value, found by comparing it with what it was.
 //!
-//! Looks only where the two do not share memory, so it costs what has changed and not what there is. Each command is an array: a path of
-//! keys and indices, then
-//!
-//! - nothing: the member there is gone
-//! - a value: it is there now
-//! - an index, a count, an array: in the array there so many elements are gone from the index on, and these have come
+//! Looks only where the two do not share memory, so it costs what has changed and not what there is.
 
 use super::object::Entry;
-use super::writer::write_string;
-use super::{Array, Object, Value};
+use super::{Array, Commands, Object, Value};
+use crate::pointer::push_token;
 
 /// Most elements that are compared where runs are no longer shared. Chosen: a run that was split or joined, and the next ones.
 const LOOK_MAX: usize = 256;
@@ -19,26 +14,22 @@ impl Value {
     #[must_use]
     pub fn changes_since(&self, before: &Self) -> Option<String> {
         let mut diff = Diff {
-            path: Vec::new(),
-            commands: String::new(),
+            at: String::new(),
+            commands: Commands::at_most(usize::MAX),
         };
         diff.values(before, self);
-        (!diff.commands.is_empty()).then(|| diff.commands + "]")
+        diff.commands.into_json()
     }
 }
 
-enum Step<'a> {
-    Key(&'a str),
-    Index(usize),
+struct Diff {
+    /// A pointer to what is compared.
+    at: String,
+    commands: Commands,
 }
 
-struct Diff<'a> {
-    path: Vec<Step<'a>>,
-    commands: String,
-}
-
-impl<'a> Diff<'a> {
-    fn values(&mut self, before: &'a Value, now: &'a Value) {
+impl Diff {
+    fn values(&mut self, before: &Value, now: &Value) {
         if before.is_shared_with(now) {
             return;
         }
@@ -46,16 +37,11 @@ impl<'a> Diff<'a> {
             (Value::Object(a), Value::Object(b)) => self.objects(a, b),
             (Value::Array(a), Value::Array(b)) => self.arrays(a, b),
             (a, b) if a == b => {}
-            (_, value) => {
-                self.begin();
-                self.commands.push(',');
-                value.write(&mut self.commands);
-                self.commands.push(']');
-            }
+            (_, value) => self.commands.set(&self.at, value),
         }
     }
 
-    fn objects(&mut self, before: &'a Object, now: &'a Object) {
+    fn objects(&mut self, before: &Object, now: &Object) {
         let (mut a, mut b) = (Place::new(before.runs()), Place::new(now.runs()));
         let mut added = Vec::new();
         loop {
@@ -79,87 +65,61 @@ impl<'a> Diff<'a> {
             }
             match (old, new) {
                 (Some(old), _) if order.is_lt() => {
-                    self.path.push(Step::Key(&old.key));
-                    self.begin();
-                    self.commands.push(']');
-                    self.path.pop();
+                    self.within(&old.key, |diff| diff.commands.gone(&diff.at));
                 }
                 (Some(old), Some(new)) if order.is_eq() => {
-                    self.path.push(Step::Key(&new.key));
-                    self.values(&old.value, &new.value);
-                    self.path.pop();
+                    // Most members of a run that is not shared are the same.
+                    if !is_plainly_same(&old.value, &new.value) {
+                        self.within(&new.key, |diff| diff.values(&old.value, &new.value));
+                    }
                 }
                 (_, new) => added.extend(new),
             }
         }
         // Whoever keeps a copy appends what is new, so it must come in its order.
         added.sort_unstable_by_key(|entry: &&Entry| entry.stamp);
-        for entry in added {
-            self.path.push(Step::Key(&entry.key));
-            self.begin();
-            self.commands.push(',');
-            entry.value.write(&mut self.commands);
-            self.commands.push(']');
-            self.path.pop();
+        let kept = now.len() - added.len();
+        for (entry, members) in added.into_iter().zip(kept + 1..) {
+            self.within(&entry.key, |diff| {
+                diff.commands.new_member(&diff.at, &entry.value, members);
+            });
         }
     }
 
-    fn arrays(&mut self, before: &'a Array, now: &'a Array) {
+    fn arrays(&mut self, before: &Array, now: &Array) {
         let most = before.len().min(now.len());
         let head = same(before.runs(), now.runs(), false).min(most);
         let tail = same(before.runs().rev(), now.runs().rev(), true).min(most - head);
         let (gone, come) = (before.len() - head - tail, now.len() - head - tail);
         if gone == come {
             for index in head..head + come {
-                if let (Some(a), Some(b)) = (before.get(index), now.get(index)) {
-                    self.path.push(Step::Index(index));
-                    self.values(a, b);
-                    self.path.pop();
+                if let (Some(a), Some(b)) = (before.get(index), now.get(index))
+                    && !is_plainly_same(a, b)
+                {
+                    let key = itoa::Buffer::new().format(index).to_owned();
+                    self.within(&key, |diff| diff.values(a, b));
                 }
             }
             return;
         }
-        self.begin();
-        self.commands.push(',');
-        self.number(head);
-        self.commands.push(',');
-        self.number(gone);
-        let mut mark = ",[";
-        for index in head..head + come {
-            self.commands.push_str(mark);
-            mark = ",";
-            if let Some(value) = now.get(index) {
-                value.write(&mut self.commands);
-            }
-        }
-        self.commands
-            .push_str(if come == 0 { ",[]]" } else { "]]" });
+        let come = (head..head + come).filter_map(|index| now.get(index));
+        self.commands.spliced(&self.at, (head, gone), come);
     }
 
-    /// A command up to its path.
-    fn begin(&mut self) {
-        self.commands
-            .push(if self.commands.is_empty() { '[' } else { ',' });
-        self.commands.push('[');
-        let mut mark = '[';
-        for index in 0..self.path.len() {
-            self.commands.push(mark);
-            mark = ',';
-            match self.path.get(index) {
-                Some(Step::Key(key)) => write_string(key, &mut self.commands),
-                Some(Step::Index(index)) => {
-                    let index = *index;
-                    self.number(index);
-                }
-                None => {}
-            }
-        }
-        self.commands
-            .push_str(if self.path.is_empty() { "[]" } else { "]" });
+    /// Looks at a member or element.
+    fn within(&mut self, key: &str, look: impl FnOnce(&mut Self)) {
+        let above = self.at.len();
+        self.at.push('/');
+        push_token(key, &mut self.at);
+        look(self);
+        self.at.truncate(above);
     }
+}
 
-    fn number(&mut self, number: usize) {
-        self.commands.push_str(itoa::Buffer::new().format(number));
+fn is_plainly_same(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Array(_), _) | (Value::Object(_), _) => a.is_shared_with(b),
+        (a, b) => a == b,
     }
 }
 
@@ -176,11 +136,10 @@ fn same<'a>(
         };
         if !std::ptr::eq(run, other) {
             let left = elements(run, a, is_backward).zip(elements(other, b, is_backward));
-            let is_same = |(a, b): &(&Value, &Value)| match (a, b) {
-                (Value::Array(_), _) | (Value::Object(_), _) => a.is_shared_with(b),
-                (a, b) => a == b,
-            };
-            return same + left.take(LOOK_MAX).take_while(is_same).count();
+            let same_more = left
+                .take(LOOK_MAX)
+                .take_while(|(a, b)| is_plainly_same(a, b));
+            return same + same_more.count();
         }
         same += run.len();
     }

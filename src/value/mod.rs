@@ -5,6 +5,7 @@
 
 mod array;
 mod chunks;
+mod commands;
 mod diff;
 mod hash;
 mod heights;
@@ -16,6 +17,7 @@ mod writer;
 use std::sync::Arc;
 
 pub use array::Array;
+pub use commands::Commands;
 pub use number::Number;
 pub use object::Object;
 pub use reader::{JsonFault, is_forbidden_key, read};

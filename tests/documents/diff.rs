@@ -1,7 +1,7 @@
 //! What has become of a value, as commands for a copy of it.
 
 use longhaul::patch::Change;
-use longhaul::value::{Value, read};
+use longhaul::value::{Commands, Value, read};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -16,40 +16,28 @@ fn patched(before: &Value, patch: &str) -> Value {
 }
 
 /// What a page does with commands.
-fn follow(copy: &mut Json, commands: &str) {
+pub(crate) fn follow(copy: &mut Json, commands: &str) {
     let commands: Vec<Vec<Json>> = serde_json::from_str(commands).unwrap();
     for command in commands {
-        let path = command[0].as_array().unwrap();
-        let mut place = &mut *copy;
-        let is_removal = command.len() == 1;
-        let (way, last) = path.split_at(path.len() - usize::from(is_removal));
-        for step in way {
-            place = match step {
-                Json::String(key) => place
-                    .as_object_mut()
-                    .unwrap()
-                    .entry(key.clone())
-                    .or_insert(Json::Null),
-                index => &mut place[usize::try_from(index.as_u64().unwrap()).unwrap()],
-            };
-        }
+        let pointer = command[0].as_str().unwrap();
+        let (above, key) = pointer.rsplit_once('/').unwrap_or(("", ""));
+        let key = key.replace("~1", "/").replace("~0", "~");
         match &command[1..] {
             [] => {
-                let gone = place
-                    .as_object_mut()
-                    .unwrap()
-                    .remove(last[0].as_str().unwrap());
-                assert!(gone.is_some());
+                let members = copy.pointer_mut(above).unwrap().as_object_mut().unwrap();
+                assert!(members.remove(&key).is_some());
             }
-            [value] => *place = value.clone(),
-            [from, count, values] => {
+            [value] => *copy.pointer_mut(pointer).unwrap() = value.clone(),
+            [value, count] => {
+                let members = copy.pointer_mut(above).unwrap().as_object_mut().unwrap();
+                assert_eq!(members.insert(key, value.clone()), None, "{pointer}");
+                assert_eq!(count.as_u64(), Some(members.len() as u64), "{pointer}");
+            }
+            [from, gone, come] => {
                 let from = usize::try_from(from.as_u64().unwrap()).unwrap();
-                let count = usize::try_from(count.as_u64().unwrap()).unwrap();
-                let come = values.as_array().unwrap().clone();
-                place
-                    .as_array_mut()
-                    .unwrap()
-                    .splice(from..from + count, come);
+                let gone = usize::try_from(gone.as_u64().unwrap()).unwrap();
+                let array = copy.pointer_mut(pointer).unwrap().as_array_mut().unwrap();
+                array.splice(from..from + gone, come.as_array().unwrap().clone());
             }
             more => panic!("{more:?}"),
         }
@@ -64,27 +52,27 @@ fn what_has_changed_is_told_in_few_words() {
         (r#"[{"op":"replace","path":"/a/x","value":1.0}]"#, None),
         (
             r#"[{"op":"replace","path":"/a/x","value":2}]"#,
-            Some(r#"[[["a","x"],2]]"#),
+            Some(r#"[["/a/x",2]]"#),
         ),
         (
             r#"[{"op":"replace","path":"","value":[]}]"#,
-            Some("[[[],[]]]"),
+            Some(r#"[["",[]]]"#),
         ),
         (
             r#"[{"op":"remove","path":"/b"},{"op":"add","path":"/z\"","value":{}},{"op":"add","path":"/d","value":1}]"#,
-            Some(r#"[[["b"]],[["z\""],{}],[["d"],1]]"#),
+            Some(r#"[["/b"],["/z\"",{},3],["/d",1,4]]"#),
         ),
         (
             r#"[{"op":"add","path":"/a/y/0","value":0}]"#,
-            Some(r#"[[["a","y"],0,0,[0]]]"#),
+            Some(r#"[["/a/y",0,0,[0]]]"#),
         ),
         (
             r#"[{"op":"remove","path":"/a/y/1"}]"#,
-            Some(r#"[[["a","y"],1,1,[]]]"#),
+            Some(r#"[["/a/y",1,1,[]]]"#),
         ),
         (
             r#"[{"op":"replace","path":"/a/y/2","value":{"q":1}}]"#,
-            Some(r#"[[["a","y",2],{"q":1}]]"#),
+            Some(r#"[["/a/y/2",{"q":1}]]"#),
         ),
     ] {
         let now = patched(&before, patch);
@@ -92,7 +80,7 @@ fn what_has_changed_is_told_in_few_words() {
     }
     assert_eq!(
         before.changes_since(&Value::Null),
-        Some(format!("[[[],{}]]", before.to_json()))
+        Some(format!("[[\"\",{}]]", before.to_json()))
     );
 }
 
@@ -103,23 +91,23 @@ fn a_change_in_something_large_is_told_without_the_rest() {
     for (patch, commands) in [
         (
             r#"[{"op":"add","path":"/list/0","value":7}]"#,
-            r#"[[["list"],0,0,[7]]]"#,
+            r#"[["/list",0,0,[7]]]"#,
         ),
         (
             r#"[{"op":"add","path":"/list/2500","value":7}]"#,
-            r#"[[["list"],2500,0,[7]]]"#,
+            r#"[["/list",2500,0,[7]]]"#,
         ),
         (
             r#"[{"op":"remove","path":"/list/4999"}]"#,
-            r#"[[["list"],4999,1,[]]]"#,
+            r#"[["/list",4999,1,[]]]"#,
         ),
         (
             r#"[{"op":"replace","path":"/list/77","value":7}]"#,
-            r#"[[["list",77],7]]"#,
+            r#"[["/list/77",7]]"#,
         ),
         (
             r#"[{"op":"move","from":"/map/1234","path":"/map/new"}]"#,
-            r#"[[["map","1234"]],[["map","new"],1234]]"#,
+            r#"[["/map/1234"],["/map/new",1234,5000]]"#,
         ),
     ] {
         let now = patched(&before, patch);
@@ -145,12 +133,16 @@ fn any_patch() -> impl Strategy<Value = String> {
         Just("[1,[2],3]"),
         Just("{\"0\":{},\"1\":[4]}")
     ];
-    (0_u8..5, place.clone(), place, value).prop_map(|(op, path, from, value)| match op {
-        0 | 1 => format!(r#"[{{"op":"add","path":"{path}","value":{value}}}]"#),
-        2 => format!(r#"[{{"op":"remove","path":"{path}"}}]"#),
-        3 => format!(r#"[{{"op":"copy","from":"{from}","path":"{path}"}}]"#),
-        _ => format!(r#"[{{"op":"move","from":"{from}","path":"{path}"}}]"#),
-    })
+    let operation =
+        (0_u8..6, place.clone(), place, value).prop_map(|(op, path, from, value)| match op {
+            0 | 1 => format!(r#"{{"op":"add","path":"{path}","value":{value}}}"#),
+            2 => format!(r#"{{"op":"remove","path":"{path}"}}"#),
+            3 => format!(r#"{{"op":"copy","from":"{from}","path":"{path}"}}"#),
+            4 => format!(r#"{{"op":"replace","path":"{path}","value":{value}}}"#),
+            _ => format!(r#"{{"op":"move","from":"{from}","path":"{path}"}}"#),
+        });
+    proptest::collection::vec(operation, 1..4)
+        .prop_map(|operations| format!("[{}]", operations.join(",")))
 }
 
 proptest! {
@@ -169,8 +161,9 @@ proptest! {
         };
         let mut now = value(&text);
         let (mut seen, mut copy) = (now.clone(), serde_json::from_str::<Json>(&text).unwrap());
+        let (mut told, mut told_copy) = (Commands::at_most(usize::MAX), copy.clone());
         for (patch, is_look) in patches {
-            let _ = Change::patch(&patch).unwrap().apply(&mut now);
+            let _ = Change::patch(&patch).unwrap().apply_and_tell(&mut now, &mut told);
             if is_look {
                 match now.changes_since(&seen) {
                     Some(commands) => follow(&mut copy, &commands),
@@ -180,6 +173,12 @@ proptest! {
                 seen = now.clone();
                 // From somewhere else, so that nothing is shared.
                 prop_assert_eq!(value(&now.to_json()).changes_since(&now), None);
+
+                let told = std::mem::replace(&mut told, Commands::at_most(usize::MAX));
+                if let Some(commands) = told.into_json() {
+                    follow(&mut told_copy, &commands);
+                }
+                prop_assert_eq!(&value(&told_copy.to_string()), &now, "{}", patch);
             }
         }
     }

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use longhaul::document::{Document, Step};
 use longhaul::frame::Kind;
 use longhaul::ids::{Chain, Epoch, RowNo, Seq};
-use longhaul::value::Value;
+use longhaul::value::{Value, read};
 use proptest::prelude::*;
+use serde_json::Value as Json;
 
+use crate::diff::follow;
 use crate::{at, change};
 
 /// A hub's log, with every state that it had.
@@ -73,6 +75,8 @@ struct World {
     /// Up to where the connection has been given entries.
     given: Option<u64>,
     old_states: BTreeMap<u64, Vec<Value>>,
+    /// The page's copy.
+    copy: Json,
 }
 
 impl World {
@@ -88,6 +92,7 @@ impl World {
             inbox: VecDeque::new(),
             given: None,
             old_states: BTreeMap::new(),
+            copy: Json::Null,
         };
         world.subscribe(false);
         world
@@ -211,6 +216,15 @@ impl World {
         assert_eq!(self.document.value(), &expected);
     }
 
+    /// The page looks.
+    fn look(&mut self) {
+        if let Some(commands) = self.document.look() {
+            follow(&mut self.copy, &commands);
+        }
+        let copy = read(&self.copy.to_string()).unwrap();
+        assert_eq!(&copy, self.document.value());
+    }
+
     fn settle(&mut self) {
         for _ in 0..3 {
             while self.sent < self.rows.len() {
@@ -226,6 +240,7 @@ impl World {
         assert_eq!(self.document.value(), head);
         assert_eq!(self.document.confirmed(), head);
         assert!(self.rows.is_empty());
+        self.look();
     }
 }
 
@@ -257,7 +272,7 @@ proptest! {
 
     #[test]
     fn d7_a_document_is_a_state_of_the_hub_plus_what_is_pending_whatever_happens(
-        steps in proptest::collection::vec((0_u8..32, any_change()), 1..120),
+        steps in proptest::collection::vec((0_u8..36, any_change()), 1..120),
         has_restarts in any::<bool>(),
     ) {
         let mut world = World::new();
@@ -270,6 +285,7 @@ proptest! {
                 20..28 => world.take(),
                 28 | 29 => world.reconnect(what == 29),
                 30 if has_restarts => world.restart(),
+                31..35 => world.look(),
                 _ => while !world.inbox.is_empty() {
                     world.take();
                     world.check(!has_restarts);
