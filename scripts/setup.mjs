@@ -3,7 +3,7 @@
 // Runs before node_modules exists, so it and what it imports name Node built-ins only.
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ask, isMain, main, root, run, Stop, step, which } from "./lib/run.mjs";
 
@@ -123,6 +123,77 @@ export async function findProxies() {
   );
 }
 
+/** What drives Firefox by WebDriver. Debian has no package of it, so it is compiled once: a minute or two. */
+const geckodriverVersion = "0.37.1";
+const geckodriverFolder = join(root, "target", "geckodriver");
+
+/**
+ * The other browsers of the tests, Firefox and WebKitGTK, with what drives them and the display that WebKitGTK wants:
+ * paths by the names of the environment in which tests look for them.
+ */
+export async function findOtherBrowsers() {
+  const missing = () => Object.keys(otherPrograms).filter((name) => !otherPrograms[name].find());
+  if (missing().length > 0 && canInstall()) {
+    const packages = [...new Set(missing().map((name) => otherPrograms[name].debian))];
+    await step(`install Debian's ${packages.join(", ")} for the tests`, () => install(packages));
+  }
+  if (missing().length > 0) {
+    const packages = [...new Set(missing().map((name) => otherPrograms[name].debian))].join(" ");
+    throw new Stop(
+      `The tests in other browsers need programs that were not found: ${missing().join(", ")}. Install the packages:\n  apt-get install -y --no-install-recommends ${packages}     (Debian, as root; Ubuntu's Firefox comes from Mozilla)\n  The other tests need none of them: npm test -- --only e2e`,
+    );
+  }
+  const found = Object.values(otherPrograms).map(({ env, find }) => [env, find()]);
+  return { ...Object.fromEntries(found), LONGHAUL_GECKODRIVER: await geckodriver() };
+}
+
+const otherPrograms = {
+  Firefox: {
+    env: "LONGHAUL_FIREFOX",
+    debian: "firefox-esr",
+    find: () => which("firefox-esr") ?? which("firefox"),
+  },
+  WebKitWebDriver: {
+    env: "LONGHAUL_WEBKITDRIVER",
+    debian: "webkit2gtk-driver",
+    find: () => which("WebKitWebDriver"),
+  },
+  MiniBrowser: { env: "LONGHAUL_MINIBROWSER", debian: "webkit2gtk-driver", find: miniBrowser },
+  Xvfb: { env: "LONGHAUL_XVFB", debian: "xvfb", find: () => which("Xvfb") },
+};
+
+/** WebKitGTK's own small browser lies beside its library: /usr/lib/ARCHITECTURE/webkit2gtk-VERSION. */
+function miniBrowser() {
+  const inside = (folder, isWanted) =>
+    existsSync(folder)
+      ? readdirSync(folder)
+          .filter(isWanted)
+          .map((name) => join(folder, name))
+      : [];
+  return inside("/usr/lib", (name) => name.endsWith("-linux-gnu"))
+    .flatMap((folder) => inside(folder, (name) => name.startsWith("webkit")))
+    .map((folder) => join(folder, "MiniBrowser"))
+    .find(existsSync);
+}
+
+async function geckodriver() {
+  const found = which("geckodriver");
+  if (found) return found;
+  const path = join(geckodriverFolder, "bin", "geckodriver");
+  if ((await ask(path, ["--version"]))?.includes(geckodriverVersion)) return path;
+  const version = ["--version", geckodriverVersion, "--locked"];
+  try {
+    await step(`install geckodriver ${geckodriverVersion}, which drives Firefox (some minutes)`, () =>
+      run("cargo", ["install", "geckodriver", ...version, "--root", geckodriverFolder], { quiet: true }),
+    );
+  } catch (error) {
+    throw new Stop(
+      `geckodriver, which drives Firefox, was not found and can't be installed: ${error.message}\n  Put one on the PATH: https://github.com/mozilla/geckodriver/releases`,
+    );
+  }
+  return path;
+}
+
 /** Debian keeps servers where only root looks. */
 function whichServer(name) {
   return which(name) ?? ["/usr/sbin", "/usr/local/sbin"].map((folder) => join(folder, name)).find(existsSync);
@@ -183,6 +254,7 @@ if (isMain(import.meta.url)) {
     await setup({ lint: true });
     const browser = await findBrowser();
     await findProxies();
-    console.log(`✓ ready; tests run in ${browser ?? "Playwright's Chromium"}`);
+    await findOtherBrowsers();
+    console.log(`✓ ready; tests run in ${browser ?? "Playwright's Chromium"}, Firefox and WebKitGTK`);
   });
 }

@@ -1,30 +1,33 @@
 // npm test: sets up (a browser and proxies included), builds what changed, runs everything, says what failed.
 //
-//   npm test -- --only rust|sim|types|e2e      one stage; the rest of the line goes to its program:
+//   npm test -- --only rust|sim|types|e2e|browsers      one stage; the rest of the line goes to its program:
 //   npm test -- --only e2e -g "two pages"
 
 import { join } from "node:path";
 import { build, faultProxyPath, hubPath } from "./build.mjs";
 import { bin, main, root, run, Stop, seconds, step } from "./lib/run.mjs";
-import { findBrowser, findProxies, setup } from "./setup.mjs";
+import { findBrowser, findOtherBrowsers, findProxies, setup } from "./setup.mjs";
 
 const stages = {
   rust: (rest) => run("cargo", ["test", "--workspace", "--no-fail-fast", ...rest]),
   // Its coverage is part of what it must show: fewer seeds than a thousand would not meet every fault.
   sim: (rest) => run("cargo", ["run", "-q", "-p", "longhaul-sim", "--", "--seeds", "10000", ...rest]),
   types: (rest) => run(bin("tsc"), ["-p", "tests", ...rest]),
-  e2e: async (rest) => {
-    const browser = await findBrowser();
-    await build(["hub"], { profile: "dev" });
-    const env = {
-      ...process.env,
-      LONGHAUL_HUB: join(root, hubPath("dev")),
-      LONGHAUL_FAULTPROXY: join(root, faultProxyPath),
-      LONGHAUL_CHROMIUM: browser ?? "",
-    };
-    await run(bin("playwright"), ["test", ...rest], { cwd: join(root, "tests"), env });
-  },
+  e2e: async (rest) => playwright(rest, { LONGHAUL_CHROMIUM: (await findBrowser()) ?? "" }),
+  // Those that Playwright can't drive: Firefox and WebKitGTK, by WebDriver.
+  browsers: async (rest) => playwright(["-c", "browsers.config.ts", ...rest], await findOtherBrowsers()),
 };
+
+async function playwright(args, browsers) {
+  await build(["hub"], { profile: "dev" });
+  const env = {
+    ...process.env,
+    LONGHAUL_HUB: join(root, hubPath("dev")),
+    LONGHAUL_FAULTPROXY: join(root, faultProxyPath),
+    ...browsers,
+  };
+  await run(bin("playwright"), ["test", ...args], { cwd: join(root, "tests"), env });
+}
 
 await main(async () => {
   const [flag, only, ...rest] = process.argv.slice(2);
@@ -37,8 +40,9 @@ await main(async () => {
     await findBrowser();
     await findProxies();
   }
+  if (names.includes("browsers")) await findOtherBrowsers();
   if (names.includes("e2e")) await build(["js", "www"]);
-  else if (names.includes("types")) await build(["js"]);
+  else if (names.includes("types") || names.includes("browsers")) await build(["js"]);
 
   const results = [];
   for (const name of names) {
@@ -54,6 +58,6 @@ await main(async () => {
 
   console.log("");
   for (const { name, error, ms } of results)
-    console.log(`${error ? "✗ failed" : "✓ passed"}  ${name.padEnd(6)} ${seconds(ms)}`);
+    console.log(`${error ? "✗ failed" : "✓ passed"}  ${name.padEnd(8)} ${seconds(ms)}`);
   if (results.some(({ error }) => error)) process.exit(1);
 });

@@ -87,7 +87,7 @@ type NginxFile = "nginx.conf" | "nginx-no-upgrade.conf" | "nginx-buffering.conf"
 
 /** nginx with a site from docs/operations, as Debian's own nginx.conf would include it. */
 export function startNginx(file: NginxFile, ...upstreamPorts: number[]): Promise<Between> {
-  return start("nginx", (folder, port) => {
+  return startProgram("nginx", (folder, port) => {
     mkdirSync(join(folder, "longhaul"));
     const write = (name: string, text: string) => writeFileSync(join(folder, name), text);
     write("longhaul/upstream.conf", upstreamPorts.map((port) => `server 127.0.0.1:${port};\n`).join(""));
@@ -117,7 +117,7 @@ export function startNginx(file: NginxFile, ...upstreamPorts: number[]): Promise
 }
 
 export function startHaproxy(upstreamPort: number): Promise<Between> {
-  return start("haproxy", (_, port) => ({
+  return startProgram("haproxy", (_, port) => ({
     args: ["-db", "-f", `${operations}haproxy.cfg`],
     env: { LONGHAUL_LISTEN: `127.0.0.1:${port}`, LONGHAUL_HUB_1: `127.0.0.1:${upstreamPort}` },
   }));
@@ -125,7 +125,7 @@ export function startHaproxy(upstreamPort: number): Promise<Between> {
 
 /** A forward proxy: what reaches `hubPort` by CONNECT passes. */
 export function startSquid(hubPort: number): Promise<Between> {
-  return start("squid", (folder, port) => {
+  return startProgram("squid", (folder, port) => {
     writeFileSync(
       join(folder, "squid.conf"),
       [
@@ -154,7 +154,7 @@ export async function startFaultProxy(upstreamPort: number): Promise<FaultProxy>
   const binary = process.env["LONGHAUL_FAULTPROXY"];
   if (!binary) throw new Error("LONGHAUL_FAULTPROXY is not set: run the tests by npm test");
   let control = "";
-  const proxy = await start(
+  const proxy = await startProgram(
     binary,
     (_, port) => ({ args: ["--listen", `127.0.0.1:${port}`, "--upstream", `127.0.0.1:${upstreamPort}`] }),
     async (child) => {
@@ -194,7 +194,8 @@ interface Program {
 /** Resolves when a proxy serves. */
 type Ready = (child: ChildProcess, port: number) => Promise<void>;
 
-async function start(
+/** Starts a program that takes a port; again with another one, where somebody else was faster. */
+export async function startProgram(
   command: string,
   prepare: (folder: string, port: number) => Program,
   ready: Ready = (_, port) => accepts(port),

@@ -1,0 +1,27 @@
+// What each test in another browser gets: one browser a worker, a fresh page a test, and the hub and proxies of the other tests.
+
+import { test as base } from "../../e2e/support/network.js";
+import { Driven, type Engine } from "./driver.js";
+
+interface Fixtures {
+  /** The test page in that browser, reloaded. */
+  driven: Driven;
+}
+
+export const test = base.extend<Fixtures, { engine: Engine; browserOfWorker: Driven }>({
+  engine: ["firefox", { option: true, scope: "worker" }],
+  browserOfWorker: [
+    async ({ engine }, use) => {
+      const driven = await Driven.launch(engine);
+      await use(driven);
+      await driven.close();
+    },
+    { scope: "worker", timeout: 120_000 },
+  ],
+  driven: async ({ browserOfWorker, siteUrl }, use) => {
+    await browserOfWorker.goto(siteUrl);
+    await use(browserOfWorker);
+  },
+});
+
+export { expect } from "../../e2e/support/network.js";
