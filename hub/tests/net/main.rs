@@ -14,6 +14,7 @@ mod closes;
 mod documents;
 mod door;
 mod downlinks;
+mod flushers;
 mod handshake;
 mod http;
 mod posts;
