@@ -4,6 +4,7 @@
 //   npm run bench -- receive                                       receiving, side by side with peers
 //   npm run bench -- patches                                       patches of documents, side by side with libraries
 //   npm run bench -- resume                                        coming back after missed messages, memory
+//   npm run bench -- outbox                                        making publications durable, beside libraries
 //   npm run bench -- transports                                    how long moves between transports take
 
 import { readFileSync, writeFileSync } from "node:fs";
@@ -21,6 +22,7 @@ const benches = {
     await buildHub();
     return (await import("../bench/resume/run.mjs")).resume(options);
   },
+  outbox: async (options) => (await import("../bench/outbox/run.mjs")).outbox(options),
   transports: async (options) => {
     await buildHub();
     return (await import("../bench/transports/run.mjs")).transports(options);
