@@ -1,7 +1,8 @@
 // npm test: sets up (a browser and proxies included), builds what changed, runs everything, says what failed.
 //
-//   npm test -- --only rust|sim|types|e2e|browsers      one stage; the rest of the line goes to its program:
+//   npm test -- --only rust|sim|types|e2e|browsers|kills      one stage; the rest of the line goes to its program:
 //   npm test -- --only e2e -g "two pages"
+//   LONGHAUL_KILLS=1000 LONGHAUL_SEED=7 npm test -- --only kills
 
 import { join } from "node:path";
 import { build, faultProxyPath, hubPath } from "./build.mjs";
@@ -13,10 +14,16 @@ const stages = {
   // Its coverage is part of what it must show: fewer seeds than a thousand would not meet every fault.
   sim: (rest) => run("cargo", ["run", "-q", "-p", "longhaul-sim", "--", "--seeds", "10000", ...rest]),
   types: (rest) => run(bin("tsc"), ["-p", "tests", ...rest]),
-  e2e: async (rest) => playwright(rest, { LONGHAUL_CHROMIUM: (await findBrowser()) ?? "" }),
+  e2e: async (rest) => playwright(rest, await chromium()),
   // Those that Playwright can't drive: Firefox and WebKitGTK, by WebDriver.
   browsers: async (rest) => playwright(["-c", "browsers.config.ts", ...rest], await findOtherBrowsers()),
+  // A browser that is killed a hundred times.
+  kills: async (rest) => playwright(["-c", "kills.config.ts", ...rest], await chromium()),
 };
+
+async function chromium() {
+  return { LONGHAUL_CHROMIUM: (await findBrowser()) ?? "" };
+}
 
 async function playwright(args, browsers) {
   await build(["hub"], { profile: "dev" });
@@ -36,13 +43,11 @@ await main(async () => {
   }
   const names = flag ? [only] : Object.keys(stages);
   await setup();
-  if (names.includes("e2e")) {
-    await findBrowser();
-    await findProxies();
-  }
+  if (names.includes("e2e") || names.includes("kills")) await findBrowser();
+  if (names.includes("e2e")) await findProxies();
   if (names.includes("browsers")) await findOtherBrowsers();
   if (names.includes("e2e")) await build(["js", "www"]);
-  else if (names.includes("types") || names.includes("browsers")) await build(["js"]);
+  else if (["types", "browsers", "kills"].some((name) => names.includes(name))) await build(["js"]);
 
   const results = [];
   for (const name of names) {

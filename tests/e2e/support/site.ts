@@ -1,7 +1,7 @@
 // Serves the test page and the built package, as any app's server would: from another origin than the hub.
 
 import { createReadStream, existsSync } from "node:fs";
-import { createServer, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,12 +18,20 @@ const types: Record<string, string> = {
 const policy =
   "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' 'unsafe-inline'; connect-src 'self' ws: http:";
 
-export async function serveSite(): Promise<{ url: string; close: () => void }> {
+/** Whether a request was answered, and is not for a file. */
+export type Answerer = (path: string, request: IncomingMessage, response: ServerResponse) => boolean;
+
+/** Serves the pages of a folder of tests/; the folder of most tests when none is named. */
+export async function serveSite(
+  folder = "e2e/page",
+  answer: Answerer = () => false,
+): Promise<{ url: string; close: () => void }> {
   const server = createServer((request, response) => {
     const path = normalize(new URL(request.url ?? "/", "http://x").pathname);
+    if (answer(path, request, response)) return;
     const file = path.startsWith("/longhaul/")
       ? join(root, "js/dist", path.slice("/longhaul/".length))
-      : join(root, "tests/e2e/page", path === "/" ? "index.html" : path);
+      : join(root, "tests", folder, path === "/" ? "index.html" : path);
     if (!existsSync(file)) {
       response.writeHead(404).end();
       return;

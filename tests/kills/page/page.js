@@ -1,0 +1,49 @@
+// A page that publishes what it is told to, and tells what became of it, until it is killed.
+//
+// The address says what to do: `?hub=URL&run=N&tab=a&tabs=ab`, or `?dump` to tell what the databases hold.
+
+import { dump } from "./dump.js";
+import { connect } from "./stand-in.js";
+
+const asked = new URLSearchParams(location.search);
+const tell = (told) => fetch("/told", { method: "POST", body: JSON.stringify(told) });
+const failed = (error, n) => tell({ failed: String(error?.stack ?? error), n });
+
+addEventListener("error", ({ error }) => void failed(error));
+addEventListener("unhandledrejection", ({ reason }) => void failed(reason));
+
+if (asked.has("dump")) await tell({ dump: await dump() });
+else await publish(asked.get("tab"));
+
+async function publish(tab) {
+  const next = asked.get("tabs")[asked.get("tabs").indexOf(tab) + 1];
+  if (next !== undefined) {
+    asked.set("tab", next);
+    open(`?${asked}`, "_blank", "noopener");
+  }
+  const client = connect(asked.get("hub"), {
+    backoff: { baseMs: 100, capMs: 400 },
+    onError: (error) => failed(error),
+  });
+  for (;;) {
+    const answer = await fetch(`/work?run=${asked.get("run")}&tab=${tab}`);
+    const { orders, isWaiting } = await answer.json();
+    if (orders.length === 0) return;
+    const calls = orders.map(({ n, topic }) => order(client, n, topic));
+    if (isWaiting) await Promise.all(calls);
+  }
+}
+
+/** Publishes one message. Resolves when it is accepted, and tells that and its outcome. */
+async function order(client, n, topic) {
+  try {
+    const { durable, acked } = await client.topic(topic).publish({ mark: n });
+    void tell({ n, durable });
+    acked.then(
+      ({ seq }) => void tell({ n, seq }),
+      (error) => void failed(error, n),
+    );
+  } catch (error) {
+    void failed(error, n);
+  }
+}

@@ -1,0 +1,123 @@
+// The client's own log, kept outside of the browser: pages ask here what to publish, and tell here what became of it.
+
+import type { IncomingMessage } from "node:http";
+import { serveSite } from "../../e2e/support/site.js";
+import type { Order } from "./conservation.js";
+import type { Dice } from "./dice.js";
+
+/** Topics that are published in turn by lot. Chosen: some, so that a row often waits for one of its own topic. */
+const topics = ["kills/a", "kills/b", "kills/c"];
+/** Orders of one answer. Chosen: some calls overlap, and pages ask often enough to be killed anywhere. */
+const ordersMax = 6;
+
+/** What a page tells. */
+type Told =
+  | { durable: boolean; n: number }
+  | { seq: number; n: number }
+  | { failed: string; n?: number }
+  | { dump: string };
+
+export class Ledger {
+  readonly orders: Order[] = [];
+  readonly durable: number[] = [];
+  readonly acks: { n: number; seq: number }[] = [];
+  /** Calls that were refused, errors of pages: none is expected. */
+  readonly failures: string[] = [];
+  url = "";
+  close = () => {};
+  readonly #dice: Dice;
+  #run = 0;
+  #reports = 0;
+  #isIdle = false;
+  #waiting: { reports: number; resolve: () => void } | undefined;
+  #dumped: (dump: string) => void = () => {};
+
+  private constructor(dice: Dice) {
+    this.#dice = dice;
+  }
+
+  static async serve(dice: Dice): Promise<Ledger> {
+    const ledger = new Ledger(dice);
+    const site = await serveSite("kills/page", (path, request, response) => {
+      if (path === "/work") {
+        const of = new URL(request.url ?? "/", "http://x").searchParams;
+        response
+          .writeHead(200, { "content-type": "application/json", "cache-control": "no-store" })
+          .end(JSON.stringify(ledger.#work(Number(of.get("run")), of.get("tab") ?? "")));
+        return true;
+      }
+      if (path !== "/told") return false;
+      void textOf(request).then((text) => {
+        ledger.#told(JSON.parse(text));
+        response.writeHead(204).end();
+      });
+      return true;
+    });
+    ledger.url = site.url;
+    ledger.close = site.close;
+    return ledger;
+  }
+
+  /** From here on orders are of this run. */
+  begin(run: number): void {
+    this.#run = run;
+    this.#reports = 0;
+    this.#isIdle = false;
+    this.#waiting = undefined;
+  }
+
+  /** Resolves when pages have asked or told something so many times in this run. */
+  async reaches(reports: number): Promise<void> {
+    if (this.#reports >= reports) return;
+    await new Promise<void>((resolve) => {
+      this.#waiting = { reports, resolve };
+    });
+  }
+
+  /** Gives no more orders, and waits for a page's dump of the browser's databases. */
+  dump(): Promise<string> {
+    this.#isIdle = true;
+    return new Promise((resolve) => {
+      this.#dumped = resolve;
+    });
+  }
+
+  #work(run: number, tab: string): { orders: { n: number; topic: string }[]; isWaiting: boolean } {
+    this.#report();
+    // What a page of an earlier run asked for in its last moment is not worked on by anybody.
+    const count = this.#isIdle || run !== this.#run ? 0 : 1 + this.#dice.below(ordersMax);
+    const orders = Array.from({ length: count }, () => {
+      const topic = topics[this.#dice.below(topics.length)] ?? "";
+      const order = { n: this.orders.length + 1, topic, run, tab };
+      this.orders.push(order);
+      return order;
+    });
+    return { orders, isWaiting: this.#dice.below(2) === 0 };
+  }
+
+  #told(told: Told): void {
+    this.#report();
+    if ("dump" in told) this.#dumped(told.dump);
+    else if ("failed" in told) this.failures.push(`${told.n ?? "page"}: ${told.failed}`);
+    else if ("seq" in told) this.acks.push({ n: told.n, seq: told.seq });
+    else if (told.durable) this.durable.push(told.n);
+    else this.failures.push(`${told.n}: the receipt is not durable`);
+  }
+
+  #report(): void {
+    this.#reports++;
+    if (this.#waiting === undefined || this.#reports < this.#waiting.reports) return;
+    this.#waiting.resolve();
+    this.#waiting = undefined;
+  }
+
+  static get topics(): readonly string[] {
+    return topics;
+  }
+}
+
+async function textOf(request: IncomingMessage): Promise<string> {
+  let text = "";
+  for await (const chunk of request) text += chunk;
+  return text;
+}
