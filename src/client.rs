@@ -172,7 +172,8 @@ impl Client {
                 chain,
             } => {
                 if self.connection.established() == Some(connection) {
-                    self.connection.news(now, effects);
+                    self.connection.heard(now, effects);
+                    self.connection.news();
                     self.subscriptions
                         .snapshot(connection, no, run, (seq, chain), effects);
                 }
@@ -203,6 +204,16 @@ impl Client {
             }
             event => self.connection_event(now, event, effects),
         }
+    }
+
+    /// The common case of [`Event::Messages`] without time and effects, because it comes so often: a run that is next in its
+    /// stream is to be delivered as it is. Where this says false, the event is still to be handled. It sends no ping that is due:
+    /// only a host whose timers are in time may ask.
+    pub fn deliver_next(&mut self, connection: ConnectionId, no: TopicNo, run: &Run) -> bool {
+        self.connection.noticed(connection)
+            && self
+                .subscriptions
+                .deliver_next(connection, no, run, &mut self.metrics)
     }
 
     /// What is urgent may have changed.
@@ -344,7 +355,8 @@ impl Client {
             }
             return;
         }
-        self.connection.news(now, effects);
+        self.connection.heard(now, effects);
+        self.connection.news();
         let is_hole = self
             .subscriptions
             .receive(connection, no, run, &mut self.metrics, effects);

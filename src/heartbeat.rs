@@ -31,6 +31,8 @@ pub(crate) enum Beat {
 pub(crate) struct Heartbeat {
     policy: HeartbeatPolicy,
     heard: Time,
+    /// Something arrived after that, before the next look at the clock.
+    has_news: bool,
     wait: Wait,
     rtt_ms: Option<u64>,
 }
@@ -60,6 +62,7 @@ impl Heartbeat {
         Self {
             policy,
             heard: now,
+            has_news: false,
             wait: Wait::NextPing {
                 at: now.plus(policy.interval_ms),
             },
@@ -102,6 +105,12 @@ impl Heartbeat {
         Beat::Rest
     }
 
+    /// Something arrived, and nobody looked at the clock: the next [`Self::tick`] takes it for new. Only where timers are in
+    /// time, because it sends no ping, and only where we ping, because silence is judged by [`Self::heard`].
+    pub(crate) fn noticed(&mut self) {
+        self.has_news = true;
+    }
+
     /// Silence counts from `time` on: when the hub is asked.
     pub(crate) fn expect_from(&mut self, time: Time) {
         self.heard = time;
@@ -135,6 +144,9 @@ impl Heartbeat {
 
     /// What is due.
     pub(crate) fn tick(&mut self, now: Time) -> Beat {
+        if std::mem::take(&mut self.has_news) {
+            self.heard = now;
+        }
         if now < self.deadline() {
             return Beat::Rest;
         }
@@ -163,6 +175,7 @@ impl Heartbeat {
     }
 
     fn ping(&mut self, now: Time, timeout_ms: u64) -> Beat {
+        self.has_news = false;
         self.wait = Wait::Pong {
             sent: now,
             until: now.plus(timeout_ms),
@@ -213,6 +226,34 @@ mod tests {
             now = now.plus(1_000);
         }
         assert_eq!(h.tick(sent.plus(30_000)), Beat::Dead, "but no pong does");
+    }
+
+    #[test]
+    fn b2_what_nobody_looked_at_the_clock_for_extends_the_wait_too() {
+        let mut h = heartbeat();
+        h.noticed();
+        let sent = T0.plus(25_000);
+        assert_eq!(h.tick(sent), Beat::Ping(sent));
+        assert_eq!(
+            h.tick(sent.plus(2_000)),
+            Beat::Rest,
+            "a look before the deadline"
+        );
+        h.noticed();
+        assert_eq!(h.tick(sent.plus(4_000)), Beat::Rest);
+        assert_eq!(h.tick(sent.plus(10_000)), Beat::Rest);
+        assert_eq!(h.deadline(), sent.plus(14_000), "ten seconds after it");
+        assert_eq!(h.tick(sent.plus(14_000)), Beat::Dead);
+    }
+
+    #[test]
+    fn b2_what_came_before_the_ping_does_not_extend_the_wait() {
+        let mut h = heartbeat();
+        h.tick(T0.plus(24_000));
+        h.noticed();
+        let sent = T0.plus(24_500);
+        assert_eq!(h.probe(sent), Beat::Ping(sent));
+        assert_eq!(h.tick(sent.plus(PROBE_MS)), Beat::Dead);
     }
 
     #[test]

@@ -62,6 +62,15 @@ impl Sequencer {
         self.last
     }
 
+    /// Takes a run that follows the last message, where nothing is held; false for any other.
+    pub(crate) fn advance_next(&mut self, run: &Run) -> bool {
+        let is_next = run.first == self.last.seq.next() && self.held.is_empty();
+        if is_next {
+            self.advance(run);
+        }
+        is_next
+    }
+
     /// Judges a run. After `Deliver`, [`Self::release`] may have more.
     pub(crate) fn accept(&mut self, run: Run) -> Verdict {
         if run.last() <= self.last.seq {

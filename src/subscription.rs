@@ -326,6 +326,32 @@ impl Subscriptions {
         }
     }
 
+    /// A run arrived, which is to be delivered whole if it is new and next in line, with nothing held behind it. Else it is
+    /// for [`Self::receive`].
+    pub(crate) fn deliver_next(
+        &mut self,
+        connection: ConnectionId,
+        no: TopicNo,
+        run: &Run,
+        metrics: &mut Metrics,
+    ) -> bool {
+        let Some(Stream::Begun {
+            connection: expected,
+            head,
+            sequencer,
+            ..
+        }) = self.find(no).map(|subscription| &mut subscription.stream)
+        else {
+            return false;
+        };
+        let is_next =
+            *expected == Some(connection) && run.first > *head && sequencer.advance_next(run);
+        if is_next {
+            metrics.messages_received += u64::from(run.count);
+        }
+        is_next
+    }
+
     /// A run arrived. True if something before it is missing and must be asked for.
     pub(crate) fn receive(
         &mut self,

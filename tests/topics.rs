@@ -11,9 +11,10 @@
 mod common;
 
 use common::{EPOCH, Rig, sent};
+use longhaul::config::Config;
 use longhaul::frame::ResumeFailure;
 use longhaul::ids::{Chain, ConnectionId, Cursor, Epoch, From, Seq, TopicNo};
-use longhaul::{Effect, Event};
+use longhaul::{Effect, Event, Run, Transport};
 use proptest::prelude::*;
 
 const OTHER_EPOCH: &str = "0000000000000001";
@@ -48,6 +49,69 @@ fn h4_messages_are_delivered_as_they_come_and_duplicates_are_not() {
     assert_eq!(
         (metrics.messages_received, metrics.duplicates_dropped),
         (5, 4)
+    );
+}
+
+#[test]
+fn h4_only_what_is_next_in_line_is_delivered_without_a_look_at_the_clock() {
+    let (mut rig, connection, no) = streaming(From::Live);
+    let next = |rig: &mut Rig, connection, first: u64, count: u32| {
+        let run = Run {
+            id: 1,
+            first: Seq(first),
+            count,
+            chain: Chain(first + u64::from(count) - 1),
+            chars: 1,
+        };
+        rig.client.deliver_next(connection, no, &run)
+    };
+    assert!(next(&mut rig, connection, 1, 3), "the first ones");
+    assert!(!next(&mut rig, connection, 2, 3), "some came twice");
+    assert!(!next(&mut rig, connection, 5, 1), "4 is missing");
+    assert!(!next(&mut rig, connection.next(), 4, 1), "another socket");
+    assert!(next(&mut rig, connection, 4, 1));
+    rig.messages(connection, no, 6, 1);
+    assert!(!next(&mut rig, connection, 5, 1), "6 is held behind it");
+    let metrics = rig.client.metrics(rig.now);
+    assert_eq!(metrics.messages_received, 4);
+    let (_, hello) = come_back(&mut rig, connection);
+    assert!(
+        hello.contains(&format!("sub {} a {EPOCH}/4/4", no.0)),
+        "{hello}"
+    );
+    rig.record(
+        connection.next(),
+        &format!("subscribed {} {EPOCH} 4 4 6", no.0),
+    );
+    assert!(
+        !next(&mut rig, connection.next(), 5, 1),
+        "replay is counted"
+    );
+}
+
+#[test]
+fn b2_a_stream_that_only_listens_is_told_the_time_of_each_message() {
+    let mut rig = Rig::new(&Config {
+        transports: vec![Transport::EventSource],
+        ..Config::default()
+    });
+    rig.handle(Event::Start);
+    let connection = rig.greet();
+    let (no, _) = rig.subscribe("a", From::Live);
+    // The stream with the subscription in it takes the place of the first one.
+    rig.at_deadline();
+    let connection = connection.next();
+    rig.handle(Event::Opened { connection });
+    rig.record(connection, "welcome s1 1");
+    rig.record(connection, &format!("subscribed {} {EPOCH} 0 7 0", no.0));
+    rig.is_in_time = true;
+    rig.now = rig.now.plus(30_000);
+    let before = rig.client.deadline();
+    rig.messages(connection, no, 1, 1);
+    assert_eq!(
+        rig.client.deadline(),
+        before.map(|at| at.plus(30_000)),
+        "silence counts from the message on"
     );
 }
 
@@ -272,8 +336,11 @@ fn s46_a_flood_behind_a_hole_is_let_go_and_asked_for_again() {
 proptest! {
     /// The peer repeats, reorders and loses at random, and answers every repair from its log.
     #[test]
-    fn s45_any_interleaving_of_loss_repeats_and_order_gives_every_seq_once(seed: u64, total in 1_u64..120) {
+    fn s45_any_interleaving_of_loss_repeats_and_order_gives_every_seq_once(
+        seed: u64, total in 1_u64..120, is_in_time: bool,
+    ) {
         let (mut rig, mut connection, no) = streaming(From::Live);
+        rig.is_in_time = is_in_time;
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut seen: Vec<u64> = Vec::new();
         let mut runs = std::collections::HashMap::new();

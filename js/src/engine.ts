@@ -172,8 +172,8 @@ export class Engine {
   // What the core calls: src/web/host.rs.
 
   receiver(connection: number): (event: MessageEvent) => void {
-    return ({ data, timeStamp }) => {
-      if (typeof data === "string") this.#receive(connection, data, timeStamp);
+    return ({ data }) => {
+      if (typeof data === "string") this.#receive(connection, data);
       else this.#garbage(connection, true);
     };
   }
@@ -184,7 +184,7 @@ export class Engine {
 
   received(connection: number, frame: string): void {
     this.#place.look();
-    this.#receive(connection, frame, performance.now());
+    this.#receive(connection, frame);
   }
 
   askToken(reason: number): void {
@@ -308,7 +308,7 @@ export class Engine {
   }
 
   /** A frame: the way of every message. No closure stands here: what it captures would be allocated for every record. */
-  #receive(connection: number, text: string, nowMs: number): void {
+  #receive(connection: number, text: string): void {
     this.#charsReceived += text.length;
     const core = this.#core;
     const read = this.#read;
@@ -316,11 +316,11 @@ export class Engine {
       const newline = text.indexOf("\n", at);
       const end = newline < 0 ? text.length : newline;
       if (!isMessages(text, at)) {
-        if (end > at) this.#record(connection, text.slice(at, end), nowMs);
+        if (end > at) this.#record(connection, text.slice(at, end));
       } else if (readMessages(text, at, end, read)) {
         const run = this.#nextRun();
         const { no, first, count, chain, chars } = read;
-        const skip = core.messages(nowMs, connection, no, run, first, count, chain, chars);
+        const skip = core.messages(connection, no, run, first, count, chain, chars);
         if (skip >= 0) this.#streams.get(no)?.deliver(read, skip);
         else if (skip === toldHost) this.settle();
       } else {
@@ -331,14 +331,14 @@ export class Engine {
     }
   }
 
-  #record(connection: number, record: string, nowMs: number): void {
-    if (isOfDocument(record)) this.#ofDocument(connection, record, nowMs);
+  #record(connection: number, record: string): void {
+    if (isOfDocument(record)) this.#ofDocument(connection, record);
     else this.#core.record(connection, record);
     this.settle();
   }
 
   /** The way of a document's records: numbered as messages are, and handed over as text. */
-  #ofDocument(connection: number, record: string, nowMs: number): void {
+  #ofDocument(connection: number, record: string): void {
     const read = this.#read;
     if (record.startsWith("checkpoint")) {
       const hash = readCheckpoint(record, read);
@@ -353,8 +353,8 @@ export class Engine {
     const { no, first, chain, chars, kind } = read;
     const skip =
       kind === 3
-        ? this.#core.snapshot(nowMs, connection, no, run, first, chain)
-        : this.#core.messages(nowMs, connection, no, run, first, 1, chain, chars);
+        ? this.#core.snapshot(connection, no, run, first, chain)
+        : this.#core.messages(connection, no, run, first, 1, chain, chars);
     if (skip === 0) this.#streams.get(no)?.deliver(read, 0);
   }
 

@@ -137,9 +137,22 @@ impl Connection {
         }
     }
 
+    /// Messages came and nobody looked at the clock, which is enough where the heartbeat pings. False where it is not.
+    pub(crate) fn noticed(&mut self, connection: ConnectionId) -> bool {
+        match &mut self.state {
+            State::Connected { link, .. }
+                if link.id == connection && link.transport.is_duplex() =>
+            {
+                link.heartbeat.noticed();
+                self.negotiation.pace.news();
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Messages came.
-    pub(crate) fn news(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        self.heard(now, effects);
+    pub(crate) fn news(&mut self) {
         self.negotiation.pace.news();
     }
 

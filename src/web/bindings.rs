@@ -120,7 +120,6 @@ impl Core {
     )]
     pub fn messages(
         &self,
-        now_ms: f64,
         connection: f64,
         no: u32,
         run: u32,
@@ -129,21 +128,15 @@ impl Core {
         chain: f64,
         chars: u32,
     ) -> i32 {
-        self.driver.receive(
-            crate::Time(now_ms as u64),
-            run,
-            Event::Messages {
-                connection: ConnectionId(connection as u64),
-                no: TopicNo(no),
-                run: Run {
-                    id: run,
-                    first: Seq(first as u64),
-                    count,
-                    chain: Chain(chain as u64),
-                    chars,
-                },
-            },
-        )
+        let run = Run {
+            id: run,
+            first: Seq(first as u64),
+            count,
+            chain: Chain(chain as u64),
+            chars,
+        };
+        self.driver
+            .messages(ConnectionId(connection as u64), TopicNo(no), run)
     }
 
     /// Any other record.
@@ -185,17 +178,8 @@ impl Core {
     }
 
     /// A snapshot: as `messages`.
-    pub fn snapshot(
-        &self,
-        now_ms: f64,
-        connection: f64,
-        no: u32,
-        run: u32,
-        seq: f64,
-        chain: f64,
-    ) -> i32 {
+    pub fn snapshot(&self, connection: f64, no: u32, run: u32, seq: f64, chain: f64) -> i32 {
         self.driver.receive(
-            crate::Time(now_ms as u64),
             run,
             Event::Snapshot {
                 connection: ConnectionId(connection as u64),

@@ -15,10 +15,10 @@ use super::host::Host;
 use super::lifecycle::{Lifecycle, is_hidden};
 use super::websocket::Socket;
 use super::wire::Wire;
-use crate::ids::{ConnectionId, Epoch};
+use crate::ids::{ConnectionId, Epoch, TopicNo};
 use crate::{
-    Client, Effect, Event, Outcome, PublishRefusal, Reason, Status, Time, TokenReason, Transport,
-    codes, push_cursor, push_epoch,
+    Client, Effect, Event, Outcome, PublishRefusal, Reason, Run, Status, Time, TokenReason,
+    Transport, codes, push_cursor, push_epoch,
 };
 
 /// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock was set.
@@ -51,6 +51,8 @@ pub(super) struct Driver {
     lifecycle: RefCell<Option<Lifecycle>>,
     /// How far the wall clock is ahead of the monotonic one.
     ahead_ms: Cell<f64>,
+    /// Nobody sees the page: its timers may be a minute late.
+    is_hidden: Cell<bool>,
     timer: RefCell<Option<Timeout>>,
     armed: Cell<Option<Time>>,
     /// Kept between turns for its capacity.
@@ -69,6 +71,7 @@ impl Driver {
             wires: RefCell::new(Vec::new()),
             lifecycle: RefCell::new(Some(Lifecycle::new(myself.clone()))),
             ahead_ms: Cell::new(Date::now() - performance_now()),
+            is_hidden: Cell::new(is_hidden()),
             timer: RefCell::new(None),
             armed: Cell::new(None),
             effects: RefCell::new(Vec::new()),
@@ -102,7 +105,25 @@ impl Driver {
     }
 
     /// The way of every message: -1 drops it, 0 and up delivers it but for so many, -2 says that the host was told.
-    pub(super) fn receive(&self, now: Time, run: u32, event: Event<'_>) -> i32 {
+    pub(super) fn messages(&self, connection: ConnectionId, no: TopicNo, run: Run) -> i32 {
+        // Timers of a hidden page are late: what arrives there must look at the clock.
+        if !self.is_hidden.get() {
+            let mut client = self.client.borrow_mut();
+            if client.deliver_next(connection, no, &run) {
+                return 0;
+            }
+        }
+        let event = Event::Messages {
+            connection,
+            no,
+            run,
+        };
+        self.receive(run.id, event)
+    }
+
+    /// Handles an event that brings a run, and answers as `messages` does.
+    pub(super) fn receive(&self, run: u32, event: Event<'_>) -> i32 {
+        let now = now();
         let mut effects = self.effects.take();
         self.client.borrow_mut().handle(now, event, &mut effects);
         let answer = match effects.as_slice() {
@@ -194,6 +215,11 @@ impl Driver {
         self.tell(Event::Woke);
     }
 
+    /// Whether somebody sees the page has changed.
+    pub(super) fn hidden(&self, is_hidden: bool) {
+        self.is_hidden.set(is_hidden);
+    }
+
     pub(super) fn suspend(&self) {
         self.tell(Event::Suspend);
     }
@@ -245,7 +271,11 @@ impl Driver {
         self.armed.set(deadline);
         let timer = deadline.map(|deadline| {
             let myself = self.myself.clone();
-            let ms_max = if is_hidden() { TIMER_MS_MAX } else { WATCH_MS };
+            let ms_max = if self.is_hidden.get() {
+                TIMER_MS_MAX
+            } else {
+                WATCH_MS
+            };
             let ms = deadline.since(now).min(ms_max);
             Timeout::new(ms as u32, move || {
                 if let Some(driver) = myself.upgrade() {

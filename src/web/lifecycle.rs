@@ -22,11 +22,13 @@ impl Lifecycle {
             let Some(driver) = driver.upgrade() else {
                 return;
             };
+            let is_hidden = is_hidden();
+            driver.hidden(is_hidden);
             match event.type_().as_str() {
                 "online" => driver.online(true),
                 "offline" => driver.online(false),
                 "pagehide" | "freeze" => driver.suspend(),
-                "visibilitychange" if is_hidden() => {}
+                "visibilitychange" if is_hidden => {}
                 // Each page has one when it is loaded.
                 "pageshow" if !property(&event, "persisted").is_truthy() => {}
                 _ => driver.woke(),

@@ -68,6 +68,32 @@ test("s52: a hidden tab whose timers are slowed keeps its connection, on a quiet
   expect((await line.stats()).opened).toBe(1);
 });
 
+test("s52: in a hidden tab whose timers do not come at all, what arrives sends the pings", async ({
+  tab,
+  other,
+  newPage,
+  hub,
+  line,
+}) => {
+  const writer = await newPage();
+  await open(writer, hub.url);
+  const { page } = tab;
+  await tab.show();
+  await tab.waitForFunction(() => document.visibilityState === "visible");
+  await open(page, line.url, { ...sockets, heartbeat: { intervalMs: 100, timeoutMs: 60_000 } });
+  await publish(page, 1, 1);
+  await other.show();
+  await tab.waitForFunction(() => document.visibilityState === "hidden");
+  const pings = () => tab.evaluate(() => opened.client.metrics().rttMs.count) as Promise<number>;
+  await tab.evaluate(() => {
+    globalThis.setTimeout = (() => 0) as unknown as typeof setTimeout;
+  });
+  const before = await pings();
+  let sent = 1;
+  while ((await pings()) < before + 5) await publish(writer, ++sent, 1);
+  await hasAll(page, sent);
+});
+
 test("s08: a tab that is shown again asks at once whether its socket lives", async ({ tab, other, line }) => {
   const { page } = tab;
   await open(page, line.url);

@@ -20,7 +20,6 @@ export const layoutC: Peer = {
       let run = 0;
       return (event) => {
         const buffer: ArrayBuffer = event.data;
-        const nowMs = event.timeStamp;
         const view = new DataView(buffer);
         for (let at = 0; at < buffer.byteLength; ) {
           const isBatch = view.getUint8(at) === 2;
@@ -53,7 +52,7 @@ export const layoutC: Peer = {
             throw new Error("not that many messages");
           }
           run = (run + 1) % 2 ** 31;
-          const skip = core.messages(nowMs, connection, no, run, first, count, chain, bytes);
+          const skip = core.messages(connection, no, run, first, count, chain, bytes);
           if (skip >= 0) streams.get(no)?.deliver(read, skip);
           at += headBytes + bytes;
         }

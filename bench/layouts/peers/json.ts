@@ -15,7 +15,6 @@ export const layoutA: Peer = {
       let run = 0;
       return (event) => {
         const text: string = event.data;
-        const nowMs = event.timeStamp;
         const frame: unknown = JSON.parse(text);
         if (!Array.isArray(frame)) throw new Error("not a frame");
         for (let i = 0; i < frame.length; i += fields) {
@@ -33,7 +32,6 @@ export const layoutA: Peer = {
           read.data = data;
           run = (run + 1) % 2 ** 31;
           const skip = core.messages(
-            nowMs,
             connection,
             no,
             run,

@@ -17,14 +17,13 @@ export const layoutB: Peer = {
       let run = 0;
       return (event) => {
         const text: string = event.data;
-        const nowMs = event.timeStamp;
         for (let at = 0; at < text.length; ) {
           const newline = text.indexOf("\n", at);
           const end = newline < 0 ? text.length : newline;
           if (!isMessages(text, at) || !readMessages(text, at, end, read)) throw new Error("not messages");
           const { no, first, count, chain, chars } = read;
           run = (run + 1) % 2 ** 31;
-          const skip = core.messages(nowMs, connection, no, run, first, count, chain, chars);
+          const skip = core.messages(connection, no, run, first, count, chain, chars);
           if (skip >= 0) streams.get(no)?.deliver(read, skip);
           at = end + 1;
         }

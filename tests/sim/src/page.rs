@@ -153,7 +153,20 @@ impl Page {
     /// Hands an event to the client, and says what it wants.
     pub fn handle(&mut self, now: u64, event: Event<'_>, watch: &mut Watch<'_>) -> Vec<Do> {
         let mut effects = Vec::new();
-        self.client.handle(Time(now), event, &mut effects);
+        match event {
+            Event::Messages {
+                connection,
+                no,
+                run,
+            } if self.timers_ms == 0 && self.client.deliver_next(connection, no, &run) => {
+                effects.push(Effect::Deliver {
+                    no,
+                    run: run.id,
+                    skip: 0,
+                });
+            }
+            event => self.client.handle(Time(now), event, &mut effects),
+        }
         let mut frames: Vec<(ConnectionId, String)> = Vec::new();
         let mut wants = Vec::new();
         for effect in effects {
