@@ -48,6 +48,61 @@ for (const transport of transports) {
   });
 }
 
+for (const transport of transports) {
+  test(`s52 a10: ${transport}: a page that was left and comes back goes on, from the cache or from its place`, async ({
+    driven,
+    engine,
+    hub,
+    siteUrl,
+  }) => {
+    const { page } = driven;
+    const follow = async () => {
+      await page.evaluate(
+        ([url, options]) => {
+          globalThis.opened = longhaul.open(url, options);
+          globalThis.recorded = longhaul.record(opened.client, "t");
+          addEventListener("pageshow", ({ persisted }) => {
+            document.title = persisted ? "from the cache" : "loaded";
+          });
+        },
+        // Who does not notice the return would wait for a minute.
+        [
+          hub.url,
+          {
+            transports: [transport],
+            resume: true,
+            backoff: { baseMs: 60_000, capMs: 60_000, jitter: "none" },
+          },
+        ] as const,
+      );
+      await isOver(page, transport);
+    };
+    await follow();
+    await publish(page, 1, 5);
+    await hasAll(page, 5);
+    await driven.leave(`${siteUrl}page.js`);
+    for (let n = 6; n <= 20; n++) {
+      const posted = { method: "POST", headers: { "content-type": "application/json" } };
+      await fetch(`${hub.url}/v1/topics/t`, { ...posted, body: JSON.stringify({ by: "back end", n }) });
+    }
+    await driven.goBack();
+    // Firefox decides before `pagehide` that a page with an open connection is not kept.
+    if (engine === "webkit") {
+      await page.waitForFunction(() => document.title === "from the cache");
+      await hasAll(page, 20);
+      // WebKit aborts requests before it says that the page is left, so a poll is lost rather than let go.
+      const code = transport === "longpoll" ? "connection_lost" : "page_suspended";
+      expect(await waits(page)).toMatchObject([{ code }]);
+    } else {
+      await page.waitForFunction(() => "longhaul" in globalThis && !("opened" in globalThis));
+      await follow();
+      await page.waitForFunction(() => recorded.log.length >= 15);
+      const seqs = await page.evaluate(() => recorded.log.map(({ seq, gap }) => gap ?? seq));
+      expect(seqs).toEqual(Array.from({ length: 15 }, (_, i) => i + 6));
+    }
+  });
+}
+
 test("s08: a line that is half-open is found by its silence and left, with nothing lost or doubled", async ({
   driven,
   line,

@@ -52,6 +52,15 @@ export class Driven {
     await this.waitForFunction(() => "longhaul" in globalThis);
   }
 
+  /** Goes to something that is no test page. */
+  async leave(url: string): Promise<void> {
+    await this.#driver.get(url);
+  }
+
+  async goBack(): Promise<void> {
+    await this.#driver.navigate().back();
+  }
+
   /** As far as the steps of e2e/support/network.ts go. */
   get page(): Page {
     return this as unknown as Page;

@@ -1,0 +1,120 @@
+// A browser with a profile of its own that can be killed as a power cut does it: the whole process group at once. Nothing drives
+// it; its pages know what to do from their address.
+
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { chromium } from "@playwright/test";
+
+export type Engine = "chromium" | "firefox" | "webkit";
+
+/** How often it is looked whether all processes are gone, ms. Chosen: they need some tens. */
+const lookMs = 10;
+
+export class Killable {
+  readonly #process: ChildProcess;
+  readonly #exited: Promise<unknown>;
+
+  /** `env` has the display that WebKitGTK draws on. */
+  constructor(engine: Engine, profile: string, url: string, env: Record<string, string> = {}) {
+    const program = programs[engine](profile, url);
+    this.#process = spawn(program.path, program.args, {
+      detached: true,
+      stdio: "ignore",
+      env: { ...process.env, ...env, ...program.env },
+    });
+    this.#exited = Promise.race([
+      once(this.#process, "exit"),
+      once(this.#process, "error").then(([error]) => Promise.reject(error)),
+    ]);
+    this.#exited.catch(() => {});
+  }
+
+  /** Rejects when it ends by itself. */
+  get died(): Promise<never> {
+    return this.#exited.then(() => Promise.reject(new Error("the browser ended by itself")));
+  }
+
+  /** Resolves when none of its processes runs any more, so that the profile is nobody's. */
+  async kill(): Promise<void> {
+    const group = this.#process.pid;
+    if (group === undefined) return;
+    process.kill(-group, "SIGKILL");
+    await this.#exited;
+    while (isRunning(group)) await new Promise((resolve) => setTimeout(resolve, lookMs));
+  }
+}
+
+interface Program {
+  path: string;
+  args: readonly string[];
+  env?: Record<string, string>;
+}
+
+/** All of them let a page open others, which is how there come to be tabs, and start where a killed one has left off. */
+const programs: Record<Engine, (profile: string, url: string) => Program> = {
+  chromium: (profile, url) => ({
+    path: process.env["LONGHAUL_CHROMIUM"] || process.env["CHROME_PATH"] || chromium.executablePath(),
+    args: [
+      "--headless",
+      "--no-sandbox",
+      // Without a zygote every process is in the group that is killed.
+      "--no-zygote",
+      "--disable-breakpad",
+      "--disable-gpu",
+      "--disable-extensions",
+      "--disable-quic",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+      "--no-first-run",
+      "--no-default-browser-check",
+      "--disable-popup-blocking",
+      `--user-data-dir=${profile}`,
+      url,
+    ],
+  }),
+  firefox: (profile, url) => {
+    const preferences = {
+      "dom.disable_open_during_load": false,
+      "dom.popup_maximum": -1,
+      // After some crashes it would ask whether to start in safe mode, and open the pages of before.
+      "toolkit.startup.max_resumed_crashes": -1,
+      "browser.sessionstore.resume_from_crash": false,
+      "browser.aboutwelcome.enabled": false,
+      "browser.shell.checkDefaultBrowser": false,
+      "browser.startup.homepage_override.mstone": "ignore",
+      "datareporting.policy.dataSubmissionEnabled": false,
+      "network.captive-portal-service.enabled": false,
+      "network.connectivity-service.enabled": false,
+    };
+    const lines = Object.entries(preferences).map(
+      (entry) => `user_pref(${JSON.stringify(entry).slice(1, -1)});`,
+    );
+    writeFileSync(join(profile, "user.js"), lines.join("\n"));
+    return {
+      path: needed("LONGHAUL_FIREFOX"),
+      args: ["-headless", "-no-remote", "-profile", profile, url],
+      env: { MOZ_CRASHREPORTER_DISABLE: "1" },
+    };
+  },
+  webkit: (profile, url) => ({
+    path: needed("LONGHAUL_MINIBROWSER"),
+    args: ["--javascript-can-open-windows-automatically=true", url],
+    env: { HOME: profile, XDG_DATA_HOME: join(profile, "data"), XDG_CACHE_HOME: join(profile, "cache") },
+  }),
+};
+
+function needed(name: string): string {
+  const path = process.env[name];
+  if (!path) throw new Error(`${name} is not set: run the tests by npm test`);
+  return path;
+}
+
+function isRunning(group: number): boolean {
+  return execFileSync("ps", ["-A", "-o", "pgid=,stat="], { encoding: "utf8" })
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .some(([pgid, state]) => Number(pgid) === group && !state?.startsWith("Z"));
+}

@@ -1,0 +1,157 @@
+// A browser, a hub, a line between them that fails, and a ledger beside them: what is killed, and what is compared afterwards.
+
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Hub } from "../../e2e/support/hub.js";
+import { type FaultProxy, startFaultProxy } from "../../e2e/support/proxies.js";
+import type { History } from "./conservation.js";
+import { Dice } from "./dice.js";
+import { type Engine, Killable } from "./killable.js";
+import { Ledger } from "./ledger.js";
+
+/** A run that gets nowhere is killed after this time, ms. Chosen: a start takes a second, three on a busy machine. */
+const runMs = 15_000;
+/** How long all that is queued may take to be sent, ms. */
+export const flushMs = 60_000;
+/** More than a run brings, so that the hub's log is whole. */
+const keepAll = ["--retain-entries", "1000000", "--retain-ms", "86400000"];
+
+/** What a run of the browser is like. What is left out is drawn by lot. */
+export interface Life {
+  isOffline?: boolean;
+  /** So many orders, receipts and outcomes later it is killed. */
+  reports?: number;
+}
+
+export class Trial {
+  readonly ledger: Ledger;
+  readonly #engine: Engine;
+  readonly #env: Record<string, string>;
+  readonly #hub: Hub;
+  readonly #line: FaultProxy;
+  readonly #dice: Dice;
+  readonly #profile = mkdtempSync(join(tmpdir(), "longhaul-kills-"));
+  #run = 0;
+
+  private constructor(
+    engine: Engine,
+    env: Record<string, string>,
+    hub: Hub,
+    line: FaultProxy,
+    ledger: Ledger,
+    dice: Dice,
+  ) {
+    this.#engine = engine;
+    this.#env = env;
+    this.#hub = hub;
+    this.#line = line;
+    this.ledger = ledger;
+    this.#dice = dice;
+  }
+
+  static async begin(engine: Engine, seed: number, env: Record<string, string> = {}): Promise<Trial> {
+    const dice = new Dice(seed);
+    const hub = await Hub.start(keepAll);
+    const line = await startFaultProxy(Number(new URL(hub.url).port));
+    return new Trial(engine, env, hub, line, await Ledger.serve(dice), dice);
+  }
+
+  async end(): Promise<void> {
+    this.ledger.close();
+    await this.#line.stop();
+    await this.#hub.kill();
+    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+  }
+
+  /** Starts the browser, with a good or a bad line, and kills it at a moment. */
+  async live({ isOffline, reports }: Life = {}): Promise<void> {
+    const dice = this.#dice;
+    const chance = {
+      isOffline: dice.below(3) === 0,
+      isEarly: dice.below(5) === 0,
+      cutAfter: dice.below(4) === 0 ? 1 + dice.below(20) : Number.POSITIVE_INFINITY,
+      // A long run now and then, so that much is acknowledged between two kills too.
+      reports: 1 + dice.below(dice.below(4) === 0 ? 300 : 40),
+    };
+    const isEarly = reports === undefined && chance.isEarly;
+    const later = dice.below(isEarly ? 1_500 : 30);
+    const until = reports ?? chance.reports;
+    await this.#line.setFaults((isOffline ?? chance.isOffline) ? { accept: "reset" } : {});
+    this.ledger.begin(++this.#run);
+    const browser = this.#start(this.#address());
+    if (!isEarly) {
+      const moment = this.ledger
+        .reaches(Math.min(until, chance.cutAfter))
+        .then(() => (chance.cutAfter < until ? this.#line.cut() : undefined))
+        .then(() => this.ledger.reaches(until));
+      await Promise.race([moment, after(runMs), browser.died]);
+    }
+    await after(later);
+    await browser.kill();
+  }
+
+  /** What the hub and a page that runs no client say. */
+  async books(): Promise<History> {
+    const dumped = this.ledger.dump();
+    const browser = this.#start(`${this.ledger.url}?dump`);
+    const dump = await Promise.race([dumped, browser.died]);
+    await browser.kill();
+    const logs: Record<string, { seq: number; n: number }[]> = {};
+    for (const topic of Ledger.topics) logs[topic] = await this.#log(topic);
+    const { orders, durable, acks } = this.ledger;
+    return { orders, durable, acks, dead: [], queued: marksIn(dump), logs };
+  }
+
+  /** Lets pages that publish nothing send what is queued over a good line, until nothing is. */
+  async flush(): Promise<History> {
+    await this.#line.setFaults();
+    const untilMs = Date.now() + flushMs;
+    for (;;) {
+      const history = await this.books();
+      if (history.queued.length === 0 || Date.now() > untilMs) return history;
+      const queued = new Set(history.queued);
+      const isSent = async () => {
+        for (const topic of Ledger.topics) for (const { n } of await this.#log(topic)) queued.delete(n);
+        return queued.size === 0;
+      };
+      this.#run++;
+      const browser = this.#start(this.#address());
+      while (!(await isSent()) && Date.now() < untilMs) await Promise.race([after(200), browser.died]);
+      await browser.kill();
+    }
+  }
+
+  #start(url: string): Killable {
+    return new Killable(this.#engine, this.#profile, url, this.#env);
+  }
+
+  #address(): string {
+    return `${this.ledger.url}?hub=${encodeURIComponent(this.#line.url)}&run=${this.#run}&tabs=ab&tab=a`;
+  }
+
+  async #log(topic: string): Promise<{ seq: number; n: number }[]> {
+    const log: { seq: number; n: number }[] = [];
+    for (;;) {
+      const response = await fetch(`${this.#hub.url}/v1/topics/${topic}?from=${log.length + 1}`);
+      const { entries } = (await response.json()) as { entries: { seq: number; data: { mark: number } }[] };
+      if (entries.length === 0) return log;
+      log.push(...entries.map(({ seq, data }) => ({ seq, n: data.mark })));
+    }
+  }
+}
+
+/** The moment of a kill is a matter of time. */
+function after(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** The numbers of the messages that a dump holds, whether their payloads are values or text. */
+function marksIn(dump: string): number[] {
+  return [...dump.matchAll(/mark\\*":(\d+)/g)].map(([, n]) => Number(n));
+}
+
+export function counted({ orders, durable, acks, queued, logs }: History): string {
+  const appended = Object.values(logs).reduce((sum, log) => sum + log.length, 0);
+  return `${orders.length} orders, ${durable.length} durable, ${acks.length} acked, ${appended} in the log, ${queued.length} queued`;
+}
