@@ -6,6 +6,7 @@
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { makeBindings } from "./lib/bindings.mjs";
 import { ask, bin, isMain, main, root, run, Stop, step } from "./lib/run.mjs";
 import { checkSizes } from "./lib/sizes.mjs";
 import { stepIfChanged } from "./lib/stamp.mjs";
@@ -40,7 +41,7 @@ async function wasm({ names }) {
   const out = "js/src/wasm";
   const what = {
     inputs: [...tools, ...rust, "documents", "xtask"],
-    outputs: wasms.flatMap(({ file }) => [`${out}/${file}.js`, `${out}/${file}_bg.wasm`]),
+    outputs: wasms.flatMap(({ file }) => [`${out}/${file}_bindings.js`, `${out}/${file}_bg.wasm`]),
     variant: `${await ask("rustc", ["--version"])}${names ? " with names" : ""}`,
   };
   return stepIfChanged("client wasm", what, async () => {
@@ -56,7 +57,11 @@ async function oneWasm({ crate, file, profile, passes }, out, names) {
   const compiled = `target/${target}/${profile}/${file}.wasm`;
   const bind = ["run", "-q", "-p", "xtask", "--", "bindings", ...(names ? ["--names"] : []), compiled, out];
   await step(`compile ${crate} to wasm`, () => run("cargo", compile), "half a minute the first time");
-  await step("make its bindings", () => run("cargo", bind), "a minute the first time");
+  const makeThem = async () => {
+    await run("cargo", bind);
+    await makeBindings(out, file);
+  };
+  await step("make its bindings", makeThem, "a minute the first time");
   const bound = join(root, out, `${file}_bg.wasm`);
   await step("optimise it", () =>
     run(bin("wasm-opt"), [

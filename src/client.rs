@@ -3,12 +3,12 @@
 //! Holds no rule itself but the order in which the parts are asked.
 
 use crate::codes;
-use crate::config::Config;
+use crate::config::{Config, Inherited};
 use crate::connection::Connection;
 use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::event::{Event, HubLimits, NewPublication};
 use crate::frame::{ToClient, ToHub};
-use crate::ids::{ConnectionId, From, TopicNo};
+use crate::ids::{ConnectionId, From, RowNo, TopicNo};
 use crate::metrics::Metrics;
 use crate::negotiation::Tried;
 use crate::outbox::Outbox;
@@ -52,14 +52,17 @@ impl Client {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let mut rng = fastrand::Rng::with_seed(config.seed);
-        let producer = producer_id(&mut rng);
+        let (producer, last) = match &config.inherited {
+            Some(Inherited { producer, last }) => (producer.clone(), *last),
+            None => (producer_id(&mut rng), RowNo(0)),
+        };
         Self {
             rng,
             connection: Connection::new(config),
             session: None,
             hub_limits: HubLimits::default(),
             subscriptions: Subscriptions::default(),
-            outbox: Outbox::new(producer, config.outbox, config.backoff),
+            outbox: Outbox::new(producer, last, config.outbox, config.backoff),
             tokens: Tokens::new(config.has_tokens),
             metrics: Metrics::default(),
         }
@@ -194,6 +197,11 @@ impl Client {
                 self.wish(now);
             }
             Event::Publish(new) => self.publish(now, &new, effects),
+            Event::Restore {
+                row,
+                attempts,
+                publication,
+            } => self.outbox.restore(now, row, attempts, &publication),
             Event::PostFailed {
                 connection,
                 floor_ms,
@@ -311,6 +319,7 @@ impl Client {
             | Event::Unsubscribe { .. }
             | Event::Passive { .. }
             | Event::Publish(_)
+            | Event::Restore { .. }
             | Event::PostFailed { .. } => {}
         }
         if self.connection.established().is_some() {

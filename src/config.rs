@@ -2,6 +2,7 @@
 //!
 //! Owns the numbers. The JavaScript wrapper checks what users pass before it comes here.
 
+use crate::ids::RowNo;
 use crate::transport::Transport;
 
 /// How long a transport may take to open, ms. Chosen: longer than a hub queues a handshake under load (B-13), shorter than patience.
@@ -176,4 +177,15 @@ pub struct Config {
     pub has_tokens: bool,
     /// How many addresses the hub has. Zero means one.
     pub addresses: usize,
+    /// The outbox of a client that is gone, if this one goes on with it; [`crate::Event::Restore`] brings its rows.
+    pub inherited: Option<Inherited>,
+}
+
+/// The identity of an outbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    /// Its producer.
+    pub producer: String,
+    /// The last row that it has numbered.
+    pub last: RowNo,
 }

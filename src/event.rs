@@ -1,7 +1,7 @@
 //! Everything that can happen to a client: the one door in.
 
 use crate::frame::{Kind, Welcome};
-use crate::ids::{Chain, ConnectionId, From, Seq, TopicNo};
+use crate::ids::{Chain, ConnectionId, From, RowNo, Seq, TopicNo};
 use crate::sequencer::Run;
 
 /// Something that happened. Events of a connection that is no longer the current one have no effect.
@@ -112,6 +112,15 @@ pub enum Event<'a> {
     },
     /// A new publication.
     Publish(NewPublication<'a>),
+    /// A row of an outbox that this client goes on with ([`crate::config::Inherited`]), in order and before `Start`.
+    Restore {
+        /// Its number.
+        row: RowNo,
+        /// How often it was sent.
+        attempts: u32,
+        /// What it is; nothing comes back for its request, and its time to live is what is left of it.
+        publication: NewPublication<'a>,
+    },
     /// The user wants an attempt now.
     Reconnect,
     /// The browser's guess whether there is a network. A hint: it never stops an attempt.

@@ -52,11 +52,17 @@ pub(crate) struct Outbox {
 }
 
 impl Outbox {
-    pub(crate) fn new(producer: String, limits: OutboxLimits, backoff: BackoffPolicy) -> Self {
+    /// `last` is the last row of this producer's that has been numbered.
+    pub(crate) fn new(
+        producer: String,
+        last: RowNo,
+        limits: OutboxLimits,
+        backoff: BackoffPolicy,
+    ) -> Self {
         Self {
             producer,
             limits,
-            last: RowNo(0),
+            last,
             rows: VecDeque::new(),
             bytes: 0,
             rows_on_their_way: 0,
@@ -102,7 +108,11 @@ impl Outbox {
         let expires = new.ttl_ms.map(|ttl| now.plus(ttl));
         let n = match replaced {
             Some((n, _)) => n,
-            None => self.append(new),
+            None => {
+                self.last = self.last.next();
+                self.append(self.last, new);
+                self.last
+            }
         };
         if let Some(row) = self.find(n) {
             row.bytes = new.bytes;
@@ -114,6 +124,22 @@ impl Outbox {
         Ok(n)
     }
 
+    /// A row of the client that had this outbox before, in order. It was within the limits.
+    pub(crate) fn restore(&mut self, now: Time, n: RowNo, attempts: u32, new: &NewPublication<'_>) {
+        self.append(n, new);
+        let expires = new.ttl_ms.map(|ttl| now.plus(ttl));
+        if let Some(row) = self.rows.back_mut() {
+            row.bytes = new.bytes;
+            row.created = now;
+            row.expires = expires;
+            row.attempts = attempts;
+        }
+        self.bytes += new.bytes;
+        if attempts == 0 {
+            self.next_expiry = earlier(self.next_expiry, expires);
+        }
+    }
+
     /// The row that a publication with this key replaces, and its size.
     fn unsent(&self, topic: &str, key: Option<&str>) -> Option<(RowNo, u64)> {
         let key = key?;
@@ -123,9 +149,7 @@ impl Outbox {
         self.rows.iter().find(is_same).map(|row| (row.n, row.bytes))
     }
 
-    fn append(&mut self, new: &NewPublication<'_>) -> RowNo {
-        let n = self.last.next();
-        self.last = n;
+    fn append(&mut self, n: RowNo, new: &NewPublication<'_>) {
         let prev = self.rows.iter().rev().find(|row| *row.topic == *new.topic);
         self.rows.push_back(Row {
             n,
@@ -139,7 +163,6 @@ impl Outbox {
             created: Time::default(),
             expires: None,
         });
-        n
     }
 
     /// Sends what the window allows, in order. What goes out in posts, `posting_at`, is watched: nothing else tells that one hangs.

@@ -9,7 +9,7 @@
 mod common;
 
 use common::{EPOCH, Rig, sent};
-use longhaul::config::{Config, OutboxLimits, WINDOW_ROWS_MAX};
+use longhaul::config::{Config, Inherited, OutboxLimits, WINDOW_ROWS_MAX};
 use longhaul::frame::Kind;
 use longhaul::ids::{ConnectionId, RowNo};
 use longhaul::{Effect, Event, NewPublication, Outcome, PublishRefusal};
@@ -274,4 +274,70 @@ fn the_outbox_refuses_at_its_limits_and_keeps_what_it_has() {
     let too_large = PublishRefusal::PayloadTooLarge { bytes_max: 65_536 };
     assert_eq!(effects, [refused(9, too_large)]);
     assert_eq!(rig.client.outbox_rows(), 2);
+}
+
+/// A client that goes on with rows 3 to 5 of another one, of which the first was sent.
+fn inherited() -> Rig {
+    let mut rig = Rig::new(&Config {
+        inherited: Some(Inherited {
+            producer: "before".to_owned(),
+            last: RowNo(6),
+        }),
+        ..Config::default()
+    });
+    for (n, attempts, topic, key) in [
+        (3, 1, "a", Some("k")),
+        (4, 0, "b", Some("k")),
+        (5, 0, "a", None),
+    ] {
+        let effects = rig.handle(Event::Restore {
+            row: RowNo(n),
+            attempts,
+            publication: NewPublication {
+                kind: Kind::Message,
+                request: 0,
+                topic,
+                bytes: 10,
+                ttl_ms: Some(1_000),
+                key,
+            },
+        });
+        assert_eq!(effects, []);
+    }
+    rig
+}
+
+#[test]
+fn s59_an_inherited_outbox_sends_its_rows_as_they_were_and_numbers_on() {
+    let mut rig = inherited();
+    assert_eq!(rig.client.outbox_rows(), 3);
+    rig.handle(Event::Start);
+    let connection = ConnectionId(1);
+    rig.handle(Event::Opened { connection });
+    let effects = rig.record(connection, "welcome s1 1");
+    assert_eq!(heads(&effects), ["3 0 a", "4 0 b", "5 3 a"]);
+    assert_eq!(rig.client.producer(), "before");
+    assert_eq!(rig.client.metrics(rig.now).retries, 1);
+    assert_eq!(heads(&rig.publish("a")), ["7 5 a"]);
+    ack(&mut rig, connection, 3);
+    assert_eq!(rig.client.outbox_rows(), 3);
+}
+
+#[test]
+fn s59_of_inherited_rows_only_those_never_sent_are_replaced_or_expire() {
+    let mut rig = inherited();
+    rig.handle(Event::Start);
+    let is_row =
+        |effects: &[Effect], n| matches!(effects, [Effect::Queued { row, .. }] if *row == RowNo(n));
+    assert!(is_row(&rig.publish_with("a", None, Some("k")), 7));
+    assert!(is_row(&rig.publish_with("b", None, Some("k")), 4));
+    let effects = rig.after(1_000, Event::Deadline);
+    let ended: Vec<RowNo> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Settled { row, .. } => Some(*row),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ended, [RowNo(5)]);
 }

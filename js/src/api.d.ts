@@ -39,7 +39,10 @@ export interface Options {
   resume?: boolean | { key: string };
   /** Where the wasm comes from, when the default `new URL(..., import.meta.url)` does not fit. */
   wasm?: URL | string | Response | BufferSource | WebAssembly.Module;
-  /** Called with every error that has no promise to reject. Default: console.error. */
+  /**
+   * Called with every error that has no promise to reject. Default: console.error. `client_crashed` is a bug of ours, with its cause:
+   * another instance of the wasm goes on by itself, and nothing is lost or told twice; after more than ten within a minute the client is closed.
+   */
   onError?: (error: LonghaulError) => void;
 }
 
@@ -244,6 +247,8 @@ export interface Metrics {
   /** Time on a transport that is not the first choice. */
   degradedMs: number;
   disconnectedMs: number;
+  /** After each of them all other counters begin anew, but for `bytesReceived` and `bytesSent`. */
+  crashes: number;
   rttMs: Histogram;
   recoveryMs: Histogram;
   ackMs: Histogram;

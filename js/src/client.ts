@@ -21,7 +21,7 @@ import type { DocumentCore } from "./documents.js";
 import { Engine, type From, wantedTransports } from "./engine.js";
 import { closeReason, LonghaulError } from "./errors.js";
 import type { Receiver } from "./frame.js";
-import { load } from "./load.js";
+import { load, loadFailed } from "./load.js";
 import { emptyMetrics } from "./metrics.js";
 import { baseUrls, checkOptions, checkTopic } from "./options.js";
 import type { Follower } from "./publications.js";
@@ -53,6 +53,8 @@ class ClientHandle implements Client {
   /** The running live stream of each topic: later live listeners join it. */
   readonly #live = new Map<string, Stream>();
   readonly #documents = new Map<string, DocumentHandle>();
+  /** Makes the cores of documents. */
+  #making: Promise<(producer: string) => DocumentCore> | undefined;
   #lastNo = 0;
   /** There once the wasm is. */
   #engine: Engine | undefined;
@@ -69,10 +71,9 @@ class ClientHandle implements Client {
     if (options.resume) this.#resume = new Resume(bases[0] ?? "", options.resume);
     const [transport] = wantedTransports(options);
     if (transport !== undefined) this.#status = { state: "connecting", attempt: 1, transport };
-    load(options.wasm).then(
-      () => this.#begin(),
-      (error: LonghaulError) => this.#fail(error),
-    );
+    load(options.wasm)
+      .then((module) => this.#begin(module))
+      .catch((error: LonghaulError) => this.#fail(error));
   }
 
   get status(): Status {
@@ -113,6 +114,7 @@ class ClientHandle implements Client {
           this.#publish(topic, text, options, kind, follower),
         load: () => this.#loadDocument(),
         error: (error) => this.#report(error),
+        crashed: (cause) => this.#documentCrashed(cause),
         threw: (cause) => this.#threw(`a listener of ${name}`, cause),
       });
       this.#documents.set(name, document);
@@ -153,13 +155,23 @@ class ClientHandle implements Client {
     return this.close();
   }
 
-  #begin(): void {
-    if (this.#end !== undefined) return;
-    const engine = new Engine(this.#bases, this.#options, {
+  async #begin(module: WebAssembly.Module): Promise<void> {
+    const engine = new Engine(module, this.#bases, this.#options, {
       status: (status) => this.#show(status),
       deadLetter: (letter) => this.#emit("deadletter", letter),
       error: (error) => this.#report(error),
+      gaveUp: ({ code, message }) => {
+        const words = `it crashed too often: ${message}`;
+        this.#stop(new LonghaulError(code, words), { code, message: words });
+      },
     });
+    await engine.make().catch((cause) => {
+      throw loadFailed(cause);
+    });
+    if (this.#end !== undefined) {
+      engine.close();
+      return;
+    }
     this.#engine = engine;
     const waiting = this.#waiting;
     this.#waiting = [];
@@ -226,22 +238,31 @@ class ClientHandle implements Client {
     this.#whenReady({ run: (engine) => engine.follow(document) });
   }
 
-  /** The rest of the package: a page without documents does not load it. */
+  /** The rest of the package: a page without documents does not load it. One instance serves all documents of a client. */
   async #loadDocument(): Promise<DocumentCore> {
     const producer = new Promise<string>((resolve, reject) => {
       this.#whenReady({ run: (engine) => resolve(engine.producer), refuse: reject });
     });
     try {
-      const documents = await import("./documents.js");
-      const make = await documents.load();
+      this.#making ??= import("./documents.js").then(({ load }) => load());
+      const make = await this.#making;
       return make(await producer);
     } catch (cause) {
+      this.#making = undefined;
       if (cause instanceof LonghaulError) throw cause;
       throw new LonghaulError("wasm_load_failed", `documents could not be loaded: ${String(cause)}`, {
         hint: "serve documents.js and longhaul_documents_bg.wasm beside the script",
         cause,
       });
     }
+  }
+
+  /** The instance with the values of all documents has crashed. */
+  #documentCrashed(cause: unknown): void {
+    this.#making = undefined;
+    const restMs = this.#engine?.crashed(cause);
+    if (restMs === undefined) return;
+    for (const document of this.#documents.values()) document.begin(restMs);
   }
 
   #stream(topic: string, from: From): Stream {

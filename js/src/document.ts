@@ -24,6 +24,8 @@ export interface DocumentClient {
   /** Loads what documents need, for this client's outbox. */
   load(): Promise<DocumentCore>;
   error(error: LonghaulError): void;
+  /** A core has thrown: its instance is worth nothing. Each document is told to begin again. */
+  crashed(cause: unknown): void;
   threw(cause: unknown): void;
 }
 
@@ -52,6 +54,10 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   /** What came before the core was there. */
   #early: ((core: DocumentCore) => void)[] | undefined;
   #value: unknown;
+  /** The core knows nothing of `#value`. */
+  #isAnew = true;
+  /** Own changes without a verdict, by their rows. */
+  readonly #own = new Map<number, { kind: number; text: string }>();
   #listeners: readonly Listener[] = [];
   #isNoted = false;
 
@@ -70,21 +76,23 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   }
 
   get confirmed(): unknown {
-    if (!this.#core || this.seq < 0) return undefined;
-    return this.#core.pending() === 0 ? this.value : JSON.parse(this.#core.confirmed());
+    if (this.seq < 0) return undefined;
+    if (this.pending === 0) return this.value;
+    const json = this.#ask((core) => core.confirmed());
+    return json === undefined ? undefined : JSON.parse(json);
   }
 
   get seq(): number {
-    return this.#core?.seq() ?? -1;
+    return this.#ask((core) => core.seq()) ?? -1;
   }
 
   get pending(): number {
-    return this.#core?.pending() ?? 0;
+    return this.#ask((core) => core.pending()) ?? 0;
   }
 
   at(pointer: string): unknown {
     checkPointer(pointer);
-    const json = this.seq < 0 ? undefined : this.#core?.at(pointer);
+    const json = this.seq < 0 ? undefined : this.#ask((core) => core.at(pointer));
     return json === undefined ? undefined : JSON.parse(json);
   }
 
@@ -100,7 +108,10 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     if (at !== undefined) checkPointer(at);
     if (signal?.aborted) return () => {};
     const entry: Listener = { call: listener, at, isDue: false };
-    if (this.#listeners.length === 0) this.#begin();
+    if (this.#listeners.length === 0) {
+      this.#client.follow(this);
+      if (this.#early === undefined && this.#core === undefined) this.#load(0);
+    }
     this.#listeners = [...this.#listeners, entry];
     const stop = (): void => {
       signal?.removeEventListener("abort", stop);
@@ -152,24 +163,44 @@ export class DocumentHandle implements Document<unknown>, Receiver {
       throw new LonghaulError("data_not_json", `a change of ${this.name} has no JSON form`);
     }
     if (this.#listeners.length === 0) return this.#client.publish(this.name, text, options, kind);
-    const [code, message] = this.#core?.check(kind, text)?.split("\n") ?? [];
+    const [code, message] = this.#ask((core) => core.check(kind, text))?.split("\n") ?? [];
     if (code !== undefined) throw new LonghaulError(code, `${this.name}: ${message}`);
     return this.#client.publish(this.name, text, options, kind, {
-      queued: (row) => this.#own((core) => core.publish(row, kind, text)),
-      acked: (row: number, { epoch, seq }: Ack) => this.#own((core) => core.acked(row, epoch, seq)),
-      dead: (row) => this.#own((core) => core.dead(row)),
+      queued: (row) => {
+        this.#own.set(row, { kind, text });
+        this.#happened((core) => core.publish(row, kind, text));
+      },
+      acked: (row: number, { epoch, seq }: Ack) => {
+        this.#own.delete(row);
+        this.#happened((core) => core.acked(row, epoch, seq));
+      },
+      dead: (row) => {
+        this.#own.delete(row);
+        this.#happened((core) => core.dead(row));
+      },
     });
   }
 
-  #begin(): void {
-    this.#client.follow(this);
-    if (this.#early !== undefined || this.#core !== undefined) return;
+  /** Begins again with another core, in so many ms: what is confirmed comes from the hub, and what is not is kept here. */
+  begin(restMs: number): void {
+    if (this.#core === undefined) return;
+    this.#core = undefined;
+    this.#isAnew = true;
+    this.#load(restMs);
+    for (const [row, { kind, text }] of this.#own) this.#do((core) => core.publish(row, kind, text));
+    this.#client.resync(this);
+  }
+
+  #load(restMs: number): void {
     this.#early = [];
-    this.#client.load().then(
+    const rested = new Promise<void>((resolve) => setTimeout(resolve, restMs));
+    const loaded = restMs > 0 ? rested.then(() => this.#client.load()) : this.#client.load();
+    loaded.then(
       (core) => {
         this.#core = core;
-        for (const act of this.#early ?? []) act(core);
+        const early = this.#early ?? [];
         this.#early = undefined;
+        for (const act of early) this.#do(act);
       },
       (error: LonghaulError) => {
         this.#early = undefined;
@@ -179,12 +210,22 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   }
 
   #do(act: (core: DocumentCore) => void): void {
-    if (this.#core !== undefined) act(this.#core);
+    if (this.#core !== undefined) this.#ask(act);
     else this.#early?.push(act);
   }
 
+  /** Asks the core something, if it is there to answer. Whatever it throws is the end of its instance. */
+  #ask<T>(ask: (core: DocumentCore) => T): T | undefined {
+    try {
+      return this.#core && ask(this.#core);
+    } catch (cause) {
+      this.#client.crashed(cause);
+      return undefined;
+    }
+  }
+
   /** Something of our own has happened. */
-  #own(act: (core: DocumentCore) => void): void {
+  #happened(act: (core: DocumentCore) => void): void {
     this.#do((core) => {
       act(core);
       this.#note();
@@ -228,14 +269,19 @@ export class DocumentHandle implements Document<unknown>, Receiver {
 
   /** Brings the copy up to date. */
   #look(): void {
-    const core = this.#core;
-    if (core === undefined || core.seq() < 0) return;
-    const isFirst = this.#value === undefined;
-    const places = this.#listeners.filter(({ at }) => at !== undefined && core.hasChanged(at));
-    const commands = core.look();
-    if (commands !== undefined) this.#value = follow(this.#value, JSON.parse(commands));
-    else if (isFirst) this.#value = null;
+    if (this.seq < 0) return;
+    const isFirst = this.#isAnew;
+    const seen = this.#ask((core) => ({
+      places: this.#listeners.filter(({ at }) => at !== undefined && core.hasChanged(at)),
+      commands: core.look(),
+    }));
+    if (seen === undefined) return;
+    const { places, commands } = seen;
+    if (commands !== undefined) {
+      this.#value = follow(isFirst ? null : this.#value, JSON.parse(commands));
+    } else if (isFirst) this.#value = null;
     else return;
+    this.#isAnew = false;
     for (const listener of this.#listeners) {
       listener.isDue ||= isFirst || listener.at === undefined || places.includes(listener);
     }

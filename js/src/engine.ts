@@ -10,6 +10,7 @@ import type {
   Status,
   TransportName,
 } from "./api.js";
+import { Crashes } from "./crashes.js";
 import { type Ease, transportNames, triedOf } from "./diagnosis.js";
 import { closeReason, LonghaulError } from "./errors.js";
 import {
@@ -21,20 +22,25 @@ import {
   readMessages,
   readOfDocument,
 } from "./frame.js";
+import { type End, instantiate } from "./instance.js";
 import { recall, remember } from "./memory.js";
+import { emptyMetrics } from "./metrics.js";
 import { jitterNumber, transportNumbers } from "./options.js";
 import { Outgoing } from "./outgoing.js";
 import { Place } from "./place.js";
-import { type Follower, Publications } from "./publications.js";
+import { type Call, type Follower, Publications } from "./publications.js";
 import type { Stream } from "./stream.js";
 import { askToken } from "./token.js";
-import { Core, CoreOptions } from "./wasm/longhaul.js";
+import type { Core, CoreOptions } from "./wasm/longhaul.js";
+import { bindings } from "./wasm/longhaul_bindings.js";
 
 /** What an engine tells the client that owns it. */
 export interface Owner {
   status(status: Status): void;
   deadLetter(letter: DeadLetter): void;
   error(error: LonghaulError): void;
+  /** There have been too many crashes: the end. */
+  gaveUp(error: LonghaulError): void;
 }
 
 /** Where a subscription begins, as rule C4 has it: a text may be a cursor too. */
@@ -44,15 +50,23 @@ export type From = string | number;
 const toldHost = -2;
 
 export class Engine {
-  readonly #core: Core;
+  readonly #module: WebAssembly.Module;
+  readonly #bases: readonly string[];
+  readonly #options: Options;
   readonly #owner: Owner;
+  /** Undefined between a crash and the next one. */
+  #core: Core | undefined;
+  /** Ends its instance. */
+  #end: End = () => {};
+  readonly #crashes = new Crashes();
   readonly #streams = new Map<number, Receiver>();
   readonly #publications = new Publications();
-  readonly #outgoing = new Outgoing((connection, frame) => this.#core.post(connection, frame));
+  readonly #outgoing = new Outgoing((connection, frame) =>
+    this.#turn((core) => core.post(connection, frame)),
+  );
   readonly #place: Place;
   readonly #base: string;
-  readonly #producer: string;
-  readonly #token: Options["token"];
+  #producer = "";
   #isClosed = false;
   /** What to do when the core has finished its turn. */
   #later: (() => void)[] = [];
@@ -74,34 +88,49 @@ export class Engine {
   };
   #charsReceived = 0;
 
-  constructor(bases: readonly string[], options: Options, owner: Owner) {
+  constructor(module: WebAssembly.Module, bases: readonly string[], options: Options, owner: Owner) {
+    this.#module = module;
+    this.#bases = bases;
+    this.#options = options;
     this.#owner = owner;
-    this.#token = options.token;
     this.#base = bases[0] ?? "";
-    this.#place = new Place(this.#base, (isGranted) => this.#turn(() => this.#core.placed(isGranted)));
-    const coreOptions = engineOptions(options, this.#base);
-    this.#core = new Core([...bases], coreOptions, this);
-    coreOptions.free();
-    this.#producer = this.#core.producer();
+    this.#place = new Place(this.#base, (isGranted) => this.#turn((core) => core.placed(isGranted)));
+  }
+
+  /** Makes a core of its own instance, which has not started. */
+  async make(): Promise<void> {
+    const made = bindings();
+    let core: Core | undefined;
+    const end = await instantiate(this.#module, made, (cause) => this.#crashed(core, cause));
+    if (this.#isClosed) return;
+    this.#end = end;
+    const options = new made.CoreOptions(seed());
+    instruct(options, this.#options, this.#base);
+    if (this.#producer !== "") options.inherit(this.#producer, this.#publications.lastRow);
+    core = new made.Core([...this.#bases], options, this);
+    options.free();
+    this.#producer = core.producer();
+    this.#core = core;
   }
 
   start(): void {
-    this.#turn(() => this.#core.start());
+    this.#turn((core) => core.start());
   }
 
   subscribe(stream: Stream, from: From): void {
     this.#streams.set(stream.no, stream);
-    this.#turn(() => this.#core.subscribe(stream.no, stream.topic, String(from), stream.isPassive));
+    stream.begin = String(from);
+    this.#turn((core) => core.subscribe(stream.no, stream.topic, stream.place, stream.isPassive));
   }
 
   /** Whether somebody waits for a stream's messages may have changed. */
   reconsider(stream: Stream): void {
-    if (this.#streams.has(stream.no)) this.#turn(() => this.#core.setPassive(stream.no, stream.isPassive));
+    if (this.#streams.has(stream.no)) this.#turn((core) => core.setPassive(stream.no, stream.isPassive));
   }
 
   /** Why polls are short, if they are: nothing is urgent, or other tabs have the browser's connections. */
   get ease(): Ease | undefined {
-    return this.#core.isQuiet() ? "passive" : this.#place.isDenied ? "crowded" : undefined;
+    return this.#look((core) => core.isQuiet()) ? "passive" : this.#place.isDenied ? "crowded" : undefined;
   }
 
   get producer(): string {
@@ -110,15 +139,15 @@ export class Engine {
 
   follow(document: Receiver): void {
     this.#streams.set(document.no, document);
-    this.#turn(() => this.#core.follow(document.no, document.topic));
+    this.#turn((core) => core.follow(document.no, document.topic));
   }
 
   resync(document: Receiver): void {
-    if (this.#streams.has(document.no)) this.#turn(() => this.#core.resync(document.no));
+    if (this.#streams.has(document.no)) this.#turn((core) => core.resync(document.no));
   }
 
   unsubscribe(stream: Receiver): void {
-    if (this.#streams.delete(stream.no)) this.#turn(() => this.#core.unsubscribe(stream.no));
+    if (this.#streams.delete(stream.no)) this.#turn((core) => core.unsubscribe(stream.no));
   }
 
   publish(
@@ -129,32 +158,34 @@ export class Engine {
     follower?: Follower,
   ): Promise<Receipt> {
     return new Promise((resolve, reject) => {
-      const request = this.#publications.begin({ topic, text, options, resolve, reject, follower });
-      const { ttlMs, key } = options;
-      this.#turn(() => this.#core.publish(request, topic, kind, utf8Bytes(text), ttlMs, key));
+      const call = { topic, text, options, kind, resolve, reject, follower };
+      const request = this.#publications.begin(call);
+      this.#turn((core) => offer(core, request, call));
     });
   }
 
   metrics(): Metrics {
     return {
-      ...this.#core.metrics(),
-      outboxRows: this.#core.outboxRows(),
+      ...emptyMetrics(),
+      ...this.#look((core) => core.metrics()),
+      crashes: this.#crashes.count,
+      outboxRows: this.#look((core) => core.outboxRows()) ?? this.#publications.rows().length,
       bytesReceived: this.#charsReceived,
       bytesSent: this.#outgoing.charsSent,
     };
   }
 
   tried(): Diagnosis["tried"] {
-    return triedOf(this.#core.tried());
+    return triedOf(this.#look((core) => core.tried()) ?? []);
   }
 
   reconnect(): void {
-    this.#turn(() => this.#core.reconnect());
+    this.#turn((core) => core.reconnect());
   }
 
   close(): void {
     this.#isClosed = true;
-    this.#turn(() => this.#core.close());
+    this.#turn((core) => core.close());
     this.#place.leave();
     this.#streams.clear();
     for (const row of this.#publications.rows()) {
@@ -163,16 +194,85 @@ export class Engine {
     this.settle();
   }
 
-  /** One turn of the core, and then the listeners. */
-  #turn(act: () => void): void {
-    act();
+  /** One turn of the core, and then the listeners. While there is none, the next one learns what matters from what is kept here. */
+  #turn(act: (core: Core) => void): void {
+    this.#look(act);
     this.settle();
+  }
+
+  /** Asks the core something, if it is there to answer. */
+  #look<T>(ask: (core: Core) => T): T | undefined {
+    const core = this.#core;
+    try {
+      return core && ask(core);
+    } catch (cause) {
+      this.#crashed(core, cause);
+      return undefined;
+    }
+  }
+
+  /** Whatever an instance throws is its end: it may be half changed. What it had told before counts. */
+  #crashed(core: Core | undefined, cause: unknown): void {
+    if (core !== this.#core) return;
+    this.#core = undefined;
+    this.#end();
+    if (this.#isClosed) return;
+    this.#outgoing.drop();
+    this.#place.leave();
+    this.#held.clear();
+    const restMs = this.crashed(cause);
+    if (restMs === undefined) return;
+    const [transport = "websocket"] = wantedTransports(this.#options);
+    this.#later.push(() => this.#owner.status({ state: "connecting", attempt: 1, transport }));
+    if (restMs > 0) setTimeout(() => this.#goOn(), restMs);
+    else void this.#goOn();
+    this.settle();
+  }
+
+  /** Tells of a crash. How long to wait before going on, ms; undefined: the client has given up. */
+  crashed(cause: unknown): number | undefined {
+    const restMs = this.#crashes.next(performance.now());
+    const error = new LonghaulError("client_crashed", `the client crashed: ${String(cause)}`, {
+      hint: "this is a bug in longhaul: please report it with the cause",
+      cause,
+    });
+    this.#later.push(() => this.#owner.error(error));
+    if (restMs === undefined) this.#later.push(() => this.#owner.gaveUp(error));
+    this.settle();
+    return restMs;
+  }
+
+  /** Goes on with another instance: streams where listeners were, publications as they were numbered. */
+  async #goOn(): Promise<void> {
+    if (this.#isClosed) return;
+    try {
+      await this.make();
+    } catch (cause) {
+      this.#crashed(undefined, cause);
+      return;
+    }
+    this.#turn((core) => {
+      for (const [row, { topic, kind, text, options, attempts, createdAtMs }] of this.#publications.kept) {
+        const { ttlMs, key } = options;
+        const leftMs = ttlMs === undefined ? undefined : Math.max(0, createdAtMs + ttlMs - Date.now());
+        core.restore(row, attempts, topic, kind, utf8Bytes(text), leftMs, key);
+      }
+      for (const stream of this.#streams.values()) {
+        if (stream.place === undefined) core.follow(stream.no, stream.topic);
+        else core.subscribe(stream.no, stream.topic, stream.place, stream.isPassive);
+      }
+      core.start();
+      for (const [request, call] of this.#publications.calls) offer(core, request, call);
+    });
   }
 
   // What the core calls: src/web/host.rs.
 
   receiver(connection: number): (event: MessageEvent) => void {
+    const core = this.#core;
     return ({ data }) => {
+      // A socket of one that has crashed.
+      if (core !== this.#core) return;
       if (typeof data === "string") this.#receive(connection, data);
       else this.#garbage(connection, true);
     };
@@ -188,14 +288,15 @@ export class Engine {
   }
 
   askToken(reason: number): void {
-    askToken(this.#token, reason).then(
+    const asking = this.#core;
+    askToken(this.#options.token, reason).then(
       ({ text, livesMs }) => {
-        if (!this.#isClosed) this.#turn(() => this.#core.token(text, livesMs));
+        if (asking === this.#core && !this.#isClosed) this.#turn((core) => core.token(text, livesMs));
       },
       (error: LonghaulError) => {
-        if (this.#isClosed) return;
+        if (asking !== this.#core || this.#isClosed) return;
         this.#later.push(() => this.#owner.error(error));
-        this.#turn(() => this.#core.noToken(error.message));
+        this.#turn((core) => core.noToken(error.message));
       },
     );
   }
@@ -311,12 +412,22 @@ export class Engine {
   #receive(connection: number, text: string): void {
     this.#charsReceived += text.length;
     const core = this.#core;
+    if (core === undefined) return;
+    try {
+      this.#frame(core, connection, text);
+    } catch (cause) {
+      this.#crashed(core, cause);
+    }
+  }
+
+  #frame(core: Core, connection: number, text: string): void {
     const read = this.#read;
-    for (let at = 0; at < text.length; ) {
+    // A listener may have woken a crash: then what is left comes again.
+    for (let at = 0; at < text.length && core === this.#core; ) {
       const newline = text.indexOf("\n", at);
       const end = newline < 0 ? text.length : newline;
       if (!isMessages(text, at)) {
-        if (end > at) this.#record(connection, text.slice(at, end));
+        if (end > at) this.#record(core, connection, text.slice(at, end));
       } else if (readMessages(text, at, end, read)) {
         const run = this.#nextRun();
         const { no, first, count, chain, chars } = read;
@@ -331,14 +442,14 @@ export class Engine {
     }
   }
 
-  #record(connection: number, record: string): void {
-    if (isOfDocument(record)) this.#ofDocument(connection, record);
-    else this.#core.record(connection, record);
+  #record(core: Core, connection: number, record: string): void {
+    if (isOfDocument(record)) this.#ofDocument(core, connection, record);
+    else core.record(connection, record);
     this.settle();
   }
 
   /** The way of a document's records: numbered as messages are, and handed over as text. */
-  #ofDocument(connection: number, record: string): void {
+  #ofDocument(core: Core, connection: number, record: string): void {
     const read = this.#read;
     if (record.startsWith("checkpoint")) {
       const hash = readCheckpoint(record, read);
@@ -346,21 +457,20 @@ export class Engine {
       return;
     }
     if (!readOfDocument(record, read)) {
-      this.#core.garbage(connection, false);
+      core.garbage(connection, false);
       return;
     }
     const run = this.#nextRun();
     const { no, first, chain, chars, kind } = read;
     const skip =
       kind === 3
-        ? this.#core.snapshot(connection, no, run, first, chain)
-        : this.#core.messages(connection, no, run, first, 1, chain, chars);
+        ? core.snapshot(connection, no, run, first, chain)
+        : core.messages(connection, no, run, first, 1, chain, chars);
     if (skip === 0) this.#streams.get(no)?.deliver(read, 0);
   }
 
   #garbage(connection: number, isBinary: boolean): void {
-    this.#core.garbage(connection, isBinary);
-    this.settle();
+    this.#turn((core) => core.garbage(connection, isBinary));
   }
 
   #nextRun(): number {
@@ -374,10 +484,15 @@ export function wantedTransports({ transports }: Options): readonly TransportNam
   return transports ?? transportNames;
 }
 
-function engineOptions(given: Options, base: string): CoreOptions {
-  const { backoff, heartbeat, outbox, token } = given;
+/** Of the generator of jitter and ids. */
+function seed(): number {
   const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
-  const options = new CoreOptions((high % 2 ** 21) * 2 ** 32 + low);
+  return (high % 2 ** 21) * 2 ** 32 + low;
+}
+
+/** Tells a core what it is to be told at its start. */
+function instruct(options: CoreOptions, given: Options, base: string): void {
+  const { backoff, heartbeat, outbox, token } = given;
   for (const number of transportNumbers(wantedTransports(given))) options.transport(number);
   const worked = recall(base);
   if (worked !== undefined) options.worked(transportNames.indexOf(worked));
@@ -390,7 +505,10 @@ function engineOptions(given: Options, base: string): CoreOptions {
     options.heartbeat(heartbeat.intervalMs ?? 25_000, heartbeat.timeoutMs ?? 10_000);
   }
   if (outbox) options.outbox(outbox.rowsMax ?? 50_000, outbox.bytesMax ?? 16 * 1024 * 1024);
-  return options;
+}
+
+function offer(core: Core, request: number, { topic, kind, text, options }: Call): void {
+  core.publish(request, topic, kind, utf8Bytes(text), options.ttlMs, options.key);
 }
 
 function statusOf(

@@ -13,6 +13,8 @@ export interface Receiver {
   /** What its messages follow, after `epoch`. */
   follows?(seq: number, chain: number): void;
   readonly isPassive: boolean;
+  /** Where it goes on, as rule C4 has it. A document has none: it asks for a snapshot. */
+  readonly place?: string;
   deliver(messages: Messages, skip: number): void;
   tellGap(gap: Gap): void;
   checkpoint?(seq: number, hash: number): void;

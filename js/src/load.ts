@@ -2,22 +2,22 @@
 
 import type { Options } from "./api.js";
 import { LonghaulError } from "./errors.js";
-import init, { type InitInput } from "./wasm/longhaul.js";
+import { compile } from "./instance.js";
 
-let loading: Promise<void> | undefined;
+let loading: Promise<WebAssembly.Module> | undefined;
 
-/** Resolves when the core can be used. A failed load is tried again at the next connect. */
-export function load(wasm: Options["wasm"]): Promise<void> {
-  loading ??= instantiate(wasm).catch((cause: unknown) => {
+/** The core, ready for instances of it. A failed load is tried again at the next connect. */
+export function load(wasm: Options["wasm"]): Promise<WebAssembly.Module> {
+  loading ??= compile(wasm ?? new URL("longhaul_bg.wasm", import.meta.url)).catch((cause: unknown) => {
     loading = undefined;
-    throw new LonghaulError("wasm_load_failed", `the wasm could not be loaded: ${String(cause)}`, {
-      hint: "serve longhaul_bg.wasm beside the script, or pass options.wasm; a Content-Security-Policy needs 'wasm-unsafe-eval'",
-      cause,
-    });
+    throw loadFailed(cause);
   });
   return loading;
 }
 
-async function instantiate(wasm: Options["wasm"]): Promise<void> {
-  await init(wasm === undefined ? undefined : { module_or_path: wasm as InitInput });
+export function loadFailed(cause: unknown): LonghaulError {
+  return new LonghaulError("wasm_load_failed", `the wasm could not be loaded: ${String(cause)}`, {
+    hint: "serve longhaul_bg.wasm beside the script, or pass options.wasm; a Content-Security-Policy needs 'wasm-unsafe-eval'",
+    cause,
+  });
 }

@@ -1,4 +1,4 @@
-// The counters of a client that has not begun.
+// The counters of a client that has not begun, or has just crashed.
 
 import type { Histogram, Metrics } from "./api.js";
 
@@ -25,6 +25,7 @@ export function emptyMetrics(): Metrics {
     missedHeartbeats: 0,
     degradedMs: 0,
     disconnectedMs: 0,
+    crashes: 0,
     rttMs: none,
     recoveryMs: none,
     ackMs: none,

@@ -23,6 +23,12 @@ export class Outgoing {
     if (end >= 0) this.add(sink, records.slice(end + 1));
   }
 
+  /** What is gathered is not sent: who wanted it is gone. */
+  drop(): void {
+    this.#sink = undefined;
+    this.#frame = "";
+  }
+
   #join(sink: Sink, records: string): void {
     if (
       this.#sink !== undefined &&

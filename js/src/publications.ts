@@ -10,9 +10,10 @@ export interface Follower {
   dead(row: number): void;
 }
 
-interface Call {
+export interface Call {
   follower: Follower | undefined;
   topic: string;
+  kind: number;
   text: string;
   options: PublishOptions;
   resolve: (receipt: Receipt) => void;
@@ -22,6 +23,8 @@ interface Call {
 interface Row extends Call {
   id: string;
   createdAtMs: number;
+  /** How often its payload was sent. */
+  attempts: number;
   waiting: { resolve: (ack: Ack) => void; reject: (error: LonghaulError) => void }[];
 }
 
@@ -29,6 +32,22 @@ export class Publications {
   readonly #calls = new Map<number, Call>();
   readonly #rows = new Map<number, Row>();
   #lastRequest = 0;
+  #lastRow = 0;
+
+  /** What a core that takes the place of another has to know: calls without a row, by their requests. */
+  get calls(): ReadonlyMap<number, Call> {
+    return this.#calls;
+  }
+
+  /** And rows without an outcome, in their order. */
+  get kept(): ReadonlyMap<number, Row> {
+    return this.#rows;
+  }
+
+  /** The last number that a row has been given. */
+  get lastRow(): number {
+    return this.#lastRow;
+  }
 
   /** Notes a call of publish and numbers it. */
   begin(call: Call): number {
@@ -40,9 +59,10 @@ export class Publications {
   /** The core has given the call a row; a row that is known gets the new payload. */
   queued(request: number, row: number, id: string): void {
     const call = this.#take(request);
+    this.#lastRow = Math.max(this.#lastRow, row);
     if (call === undefined) return;
     const waiting = this.#rows.get(row)?.waiting ?? [];
-    this.#rows.set(row, { ...call, id, createdAtMs: Date.now(), waiting });
+    this.#rows.set(row, { ...call, id, createdAtMs: Date.now(), attempts: 0, waiting });
     const acked = new Promise<Ack>((resolve, reject) => waiting.push({ resolve, reject }));
     // Whoever looks at it gets the rejection; whoever does not has the deadletter event.
     acked.catch(() => {});
@@ -55,7 +75,10 @@ export class Publications {
   }
 
   payload(row: number): string {
-    return this.#rows.get(row)?.text ?? "null";
+    const sent = this.#rows.get(row);
+    if (sent === undefined) return "null";
+    sent.attempts++;
+    return sent.text;
   }
 
   acked(row: number, ack: Ack): void {

@@ -19,6 +19,8 @@ export class Stream implements Receiver {
   readonly topic: string;
   /** The log that the messages belong to; told before the first of them. */
   epoch = "";
+  /** Where it begins, as rule C4 has it. */
+  begin = "live";
   /** The last message that everyone has been handed. */
   #seq = 0;
   #chain = 0;
@@ -42,7 +44,11 @@ export class Stream implements Receiver {
   /** What everyone has had, as rule C4 writes it; undefined while that is unknown or some of it still waits for its consumer. */
   get cursor(): string | undefined {
     const isKnown = this.epoch !== "" && !this.#listeners.some(({ isBehind }) => isBehind?.());
-    return isKnown ? `${this.epoch}/${this.#seq}/${this.#chain}` : undefined;
+    return isKnown ? this.place : undefined;
+  }
+
+  get place(): string {
+    return this.epoch === "" ? this.begin : `${this.epoch}/${this.#seq}/${this.#chain}`;
   }
 
   follows(seq: number, chain: number): void {

@@ -9,9 +9,9 @@ use wasm_bindgen::prelude::*;
 
 use super::driver::{Driver, now, number_of};
 use super::host::Host;
-use crate::config::{BackoffPolicy, Config, HeartbeatPolicy, Jitter, OutboxLimits};
+use crate::config::{BackoffPolicy, Config, HeartbeatPolicy, Inherited, Jitter, OutboxLimits};
 use crate::frame::{Kind, from};
-use crate::ids::{Chain, ConnectionId, From, Seq, TopicNo};
+use crate::ids::{Chain, ConnectionId, From, RowNo, Seq, TopicNo};
 use crate::{Client, Event, NewPublication, Run, Transport, TriedOutcome};
 
 /// One client, driven by the browser.
@@ -83,6 +83,14 @@ impl CoreOptions {
     /// The transport that worked here before.
     pub fn worked(&mut self, number: u32) {
         self.config.worked = transport_of(number);
+    }
+
+    /// The outbox of an instance that is gone, and the last row that it had numbered.
+    pub fn inherit(&mut self, producer: String, last: f64) {
+        self.config.inherited = Some(Inherited {
+            producer,
+            last: RowNo(last as u64),
+        });
     }
 
     /// Limits of the outbox.
@@ -232,17 +240,42 @@ impl Core {
         key: Option<String>,
     ) {
         self.driver.drive(Event::Publish(NewPublication {
-            kind: match kind {
-                0 => Kind::Message,
-                1 => Kind::Patch,
-                _ => Kind::Merge,
-            },
+            kind: kind_of(kind),
             request,
             topic,
             bytes: bytes as u64,
             ttl_ms: ttl_ms.map(|ms| ms as u64),
             key: key.as_deref(),
         }));
+    }
+
+    /// A row of the outbox that was inherited, in order and before `start`; `ttl_ms` is what is left of it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "numbers are free to cross, objects are not"
+    )]
+    pub fn restore(
+        &self,
+        row: f64,
+        attempts: u32,
+        topic: &str,
+        kind: u32,
+        bytes: f64,
+        ttl_ms: Option<f64>,
+        key: Option<String>,
+    ) {
+        self.driver.drive(Event::Restore {
+            row: RowNo(row as u64),
+            attempts,
+            publication: NewPublication {
+                kind: kind_of(kind),
+                request: 0,
+                topic,
+                bytes: bytes as u64,
+                ttl_ms: ttl_ms.map(|ms| ms as u64),
+                key: key.as_deref(),
+            },
+        });
     }
 
     /// A token, as the hub wants it, and how long it is good where that is known.
@@ -304,6 +337,14 @@ impl Core {
     #[wasm_bindgen(js_name = outboxRows)]
     pub fn outbox_rows(&self) -> u32 {
         self.driver.look(Client::outbox_rows) as u32
+    }
+}
+
+fn kind_of(number: u32) -> Kind {
+    match number {
+        0 => Kind::Message,
+        1 => Kind::Patch,
+        _ => Kind::Merge,
     }
 }
 

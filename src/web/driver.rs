@@ -69,7 +69,7 @@ impl Driver {
             host,
             client: RefCell::new(client),
             wires: RefCell::new(Vec::new()),
-            lifecycle: RefCell::new(Some(Lifecycle::new(myself.clone()))),
+            lifecycle: RefCell::new(Lifecycle::new(myself.clone())),
             ahead_ms: Cell::new(Date::now() - performance_now()),
             is_hidden: Cell::new(is_hidden()),
             timer: RefCell::new(None),

@@ -6,18 +6,19 @@ use std::rc::Weak;
 
 use js_sys::{Reflect, global};
 use wasm_bindgen::prelude::*;
-use web_sys::{Event, EventTarget};
+use web_sys::{AbortController, AddEventListenerOptions, Event, EventTarget};
 
 use super::driver::Driver;
 
-/// Listeners, removed when the client goes.
+/// Listeners, removed when the client goes. What has been handed a signal is removed even where the instance has crashed.
 pub(super) struct Lifecycle {
-    listeners: Vec<(EventTarget, &'static str)>,
-    heard: Closure<dyn FnMut(Event)>,
+    life: AbortController,
+    _heard: Closure<dyn FnMut(Event)>,
 }
 
 impl Lifecycle {
-    pub(super) fn new(driver: Weak<Driver>) -> Self {
+    /// None where the browser has no AbortController.
+    pub(super) fn new(driver: Weak<Driver>) -> Option<Self> {
         let heard = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
             let Some(driver) = driver.upgrade() else {
                 return;
@@ -37,37 +38,35 @@ impl Lifecycle {
         let scope: JsValue = global().into();
         let document = property(&scope, "document");
         let network = property(&property(&scope, "navigator"), "connection");
-        let mut lifecycle = Self {
-            listeners: Vec::new(),
-            heard,
-        };
-        lifecycle.listen(&scope, &["online", "offline", "pagehide", "pageshow"]);
-        lifecycle.listen(&document, &["visibilitychange", "freeze", "resume"]);
-        lifecycle.listen(&network, &["change"]);
-        lifecycle
-    }
-
-    fn listen(&mut self, target: &JsValue, types: &[&'static str]) {
-        // A worker has no document, and few browsers tell of their network.
-        if !property(target, "addEventListener").is_function() {
-            return;
-        }
-        let target: &EventTarget = target.unchecked_ref();
-        for kind in types {
-            let heard = self.heard.as_ref().unchecked_ref();
-            if target.add_event_listener_with_callback(kind, heard).is_ok() {
-                self.listeners.push((target.clone(), kind));
+        let life = AbortController::new().ok()?;
+        let until = AddEventListenerOptions::new();
+        until.set_signal(&life.signal());
+        let listen = |target: &JsValue, types: &[&str]| {
+            // A worker has no document, and few browsers tell of their network.
+            if !property(target, "addEventListener").is_function() {
+                return;
             }
-        }
+            let target: &EventTarget = target.unchecked_ref();
+            for kind in types {
+                let heard = heard.as_ref().unchecked_ref();
+                let _ = target.add_event_listener_with_callback_and_add_event_listener_options(
+                    kind, heard, &until,
+                );
+            }
+        };
+        listen(&scope, &["online", "offline", "pagehide", "pageshow"]);
+        listen(&document, &["visibilitychange", "freeze", "resume"]);
+        listen(&network, &["change"]);
+        Some(Self {
+            life,
+            _heard: heard,
+        })
     }
 }
 
 impl Drop for Lifecycle {
     fn drop(&mut self) {
-        for (target, kind) in &self.listeners {
-            let heard = self.heard.as_ref().unchecked_ref();
-            let _ = target.remove_event_listener_with_callback(kind, heard);
-        }
+        self.life.abort();
     }
 }
 

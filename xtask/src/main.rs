@@ -10,7 +10,7 @@ use wasm_bindgen_cli_support::Bindgen;
 
 const USAGE: &str = "usage: cargo run -p xtask -- bindings [--names] WASM OUT_DIR
   WASM     the client compiled for wasm32-unknown-unknown
-  OUT_DIR  where longhaul.js, longhaul.d.ts and longhaul_bg.wasm go
+  OUT_DIR  where longhaul_bg.js, longhaul.d.ts and longhaul_bg.wasm go
   --names  keep the name section, for a size profiler such as twiggy";
 
 fn main() -> ExitCode {
@@ -38,10 +38,9 @@ fn bindings(args: Vec<String>) -> Result<(), Box<dyn Error>> {
     }
     Bindgen::new()
         .input_path(PathBuf::from(wasm))
-        .web(true)?
+        // The bindings without a loader: scripts/build.mjs makes a function of them, and js/src/instance.ts instances.
+        .bundler(true)?
         .typescript(true)
-        // Without this the generated init() has no default path, and every bundler needs to be told where the wasm is.
-        .omit_default_module_path(false)
         .remove_name_section(!keep_names)
         .remove_producers_section(true)
         .generate(out_dir)?;

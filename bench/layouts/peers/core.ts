@@ -1,8 +1,10 @@
 // The decision of the real core, with as little around it as can be: what the layouts are compared on.
 
 import type { Messages } from "../../../js/src/frame.js";
+import { compile, instantiate } from "../../../js/src/instance.js";
 import { Stream } from "../../../js/src/stream.js";
-import init, { Core, CoreOptions } from "../../../js/src/wasm/longhaul.js";
+import type { Core } from "../../../js/src/wasm/longhaul.js";
+import { bindings } from "../../../js/src/wasm/longhaul_bindings.js";
 import type { Listener, Receiver } from "../../peer.js";
 import { handler } from "../../socket.js";
 import { type Case, topicName } from "../../workload.js";
@@ -44,10 +46,13 @@ export async function openCore(
   listener: Listener,
   receiverOf: (core: Core, connection: number, streams: Map<number, Stream>) => Receiver["receive"],
 ): Promise<Pick<Receiver, "receive" | "close">> {
-  await init({ module_or_path: "/longhaul/longhaul_bg.wasm" });
+  const made = bindings();
+  await instantiate(await compile("/longhaul/longhaul_bg.wasm"), made, (cause) => {
+    throw cause;
+  });
   const host = new Host();
-  const options = new CoreOptions(1);
-  const core = new Core(["http://bench.invalid/"], options, host);
+  const options = new made.CoreOptions(1);
+  const core = new made.Core(["http://bench.invalid/"], options, host);
   options.free();
   // Before the welcome and the answers, records go to the core as in the package.
   host.onFrame = ({ data }) => {
