@@ -83,7 +83,9 @@ async function js(options) {
   const outputs = [
     "js/dist/index.js",
     "js/dist/documents.js",
+    "js/dist/signatures.js",
     "js/dist/index.d.ts",
+    "js/dist/signatures.d.ts",
     ...wasms.map(({ file }) => `js/dist/${file}_bg.wasm`),
   ];
   if (!existsSync(join(root, "js/src/index.ts"))) throw new Stop("js/src/index.ts is missing");
@@ -93,13 +95,15 @@ async function js(options) {
     async () => {
       rmSync(dist, { recursive: true, force: true });
       mkdirSync(dist, { recursive: true });
-      // Two files that share nothing: index.js loads documents.js with the first document.
+      // Files that share no code: index.js loads documents.js with the first document, signatures.js imports index.js.
       // esbuild leaves `new URL("longhaul_bg.wasm", import.meta.url)` as it is: bundlers of apps find the wasm by it.
       await run(bin("esbuild"), [
         "js/src/index.ts",
         "js/src/documents.ts",
+        "js/src/signatures.ts",
         "--bundle",
         "--external:./documents.js",
+        "--external:./index.js",
         "--format=esm",
         "--target=es2022",
         "--minify",
@@ -111,11 +115,13 @@ async function js(options) {
         copyFileSync(join(root, `js/src/wasm/${file}_bg.wasm`), join(dist, `${file}_bg.wasm`));
       }
       copyFileSync(join(root, "js/src/api.d.ts"), join(dist, "index.d.ts"));
+      copyFileSync(join(root, "js/src/signatures.api.d.ts"), join(dist, "signatures.d.ts"));
     },
   );
   if (options.names) return;
   checkSizes(["js/dist/longhaul_bg.wasm", "js/dist/index.js"]);
   checkSizes(["js/dist/longhaul_documents_bg.wasm", "js/dist/documents.js"], "documents");
+  checkSizes(["js/dist/signatures.js"], "signatures");
 }
 
 /** www/dist: the demo. */

@@ -116,7 +116,7 @@ export interface Gap {
   fromSeq: number;
   /** Infinity where nobody knows how much is missing: the log is gone. */
   toSeq: number;
-  /** `expired`, `trimmed`, `epoch`, `diverged`, `acl` or `corrupt`. */
+  /** `expired`, `trimmed`, `epoch`, `diverged`, `acl` or `corrupt`; on a signed topic `signature_invalid`. */
   reason: string;
 }
 

@@ -99,6 +99,7 @@ class ClientHandle implements Client {
       subscribe: (topic, listener, options, iteration) =>
         this.#subscribe(topic, listener, options, iteration),
       publish: (topic, text, options) => this.#publish(topic, text, options),
+      report: (error) => this.#report(error),
     });
   }
 

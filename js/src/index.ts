@@ -4,6 +4,7 @@ import type * as api from "./api.js";
 import { connect } from "./client.js";
 import { LonghaulError } from "./errors.js";
 
+export type * from "./api.js";
 export { connect, LonghaulError };
 
 connect satisfies typeof api.connect;

@@ -6,7 +6,7 @@ import { checkPublish, checkSubscribe } from "./options.js";
 import type { Listener } from "./stream.js";
 
 /** What a client needs of an iteration. */
-export type Iteration = Required<Pick<Listener, "end" | "isBehind">>;
+export type Iteration = { [K in "end" | "isBehind"]-?: NonNullable<Listener[K]> };
 
 /** What a topic needs of its client. */
 export interface TopicClient {
@@ -17,6 +17,7 @@ export interface TopicClient {
     iteration?: Iteration,
   ): () => void;
   publish(topic: string, text: string, options: PublishOptions): Promise<Receipt>;
+  report(error: LonghaulError): void;
 }
 
 /** Messages that wait for the consumer of an iteration, at most. */
@@ -29,6 +30,11 @@ export class TopicHandle<T> implements Topic<T> {
   constructor(name: string, client: TopicClient) {
     this.name = name;
     this.#client = client;
+  }
+
+  /** The same topic of what stands between it and its client. */
+  over(wrap: (client: TopicClient) => TopicClient): Topic<T> {
+    return new TopicHandle<T>(this.name, wrap(this.#client));
   }
 
   subscribe(listener: (message: Message<T>) => void, options: SubscribeOptions = {}): () => void {

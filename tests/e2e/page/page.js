@@ -1,6 +1,7 @@
 // What tests call inside the page: the package by its name, and records of what it did.
 
 import { connect, LonghaulError } from "longhaul";
+import { signed } from "longhaul/signatures";
 
 /** Connects and records every status and error. */
 function open(url, options = {}) {
@@ -47,4 +48,4 @@ async function publishMany(client, topic, from, count, by) {
   return Promise.all(receipts.map(({ acked }) => acked));
 }
 
-globalThis.longhaul = { connect, LonghaulError, open, record, reaches, publishMany };
+globalThis.longhaul = { connect, LonghaulError, signed, open, record, reaches, publishMany };

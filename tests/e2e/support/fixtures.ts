@@ -2,6 +2,7 @@
 
 import { test as base, type Page } from "@playwright/test";
 import type * as api from "longhaul";
+import type * as signatures from "longhaul/signatures";
 import { Hub } from "./hub.js";
 import { serveSite } from "./site.js";
 
@@ -9,6 +10,7 @@ import { serveSite } from "./site.js";
 export interface InPage {
   connect: typeof api.connect;
   LonghaulError: typeof api.LonghaulError;
+  signed: typeof signatures.signed;
   open(url: string, options?: api.Options): Opened;
   record(
     client: api.Client,

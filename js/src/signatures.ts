@@ -1,0 +1,224 @@
+// Signed messages: what a topic's key holder published, and nothing else, reaches the listener (rules V1 to V4).
+//
+// A file of its own, `longhaul/signatures`: who signs nothing does not load it. It stands between a topic and its client, so
+// publications are sealed before they are payloads, and messages opened after the core has put them in order.
+
+import type { Gap, Message, PublishOptions, Receipt, SubscribeOptions, Topic } from "./api.js";
+import { LonghaulError } from "./index.js";
+import type * as api from "./signatures.api.js";
+import type { Iteration, TopicClient, TopicHandle } from "./topic.js";
+
+/** A payload that is signed (rule V1). */
+interface Sealed {
+  hmac: string;
+  signed: string;
+}
+
+type Listen = (message: Message<unknown>) => void;
+
+const algorithm = { name: "HMAC", hash: "SHA-256" };
+
+/** As long as what SHA-256 gives: RFC 2104, section 3. */
+const keyBytesMin = 32;
+
+/** Messages of a subscription that wait for their verification, at most. Chosen: as many as an iteration may lag. */
+const waitingMax = 10_000;
+
+const encoder = new TextEncoder();
+
+/** See signatures.api.d.ts. */
+export function signed<T>(topic: Topic<T>, key: CryptoKey | BufferSource): Topic<T> {
+  const handle = topic as TopicHandle<T>;
+  if (typeof handle?.over !== "function") {
+    throw new LonghaulError("option_invalid", "what is to be signed is no topic", {
+      hint: "pass client.topic(name); documents can't be signed, because the hub applies their patches",
+    });
+  }
+  if (globalThis.crypto?.subtle === undefined) {
+    throw new LonghaulError("crypto_unavailable", "this page has no crypto.subtle", {
+      hint: "serve it over https: browsers offer it to secure pages only",
+    });
+  }
+  const usable = importKey(key);
+  // Whoever uses it hears of it.
+  usable.catch(() => {});
+  return handle.over((client) => new Signing(client, usable));
+}
+
+signed satisfies typeof api.signed;
+
+async function importKey(key: CryptoKey | BufferSource): Promise<CryptoKey> {
+  if (key instanceof CryptoKey) {
+    if (key.algorithm.name === "HMAC" && (key.algorithm as HmacKeyAlgorithm).hash.name === "SHA-256")
+      return key;
+  } else if (key?.byteLength >= keyBytesMin) {
+    return crypto.subtle.importKey("raw", key, algorithm, false, ["sign", "verify"]);
+  }
+  throw new LonghaulError("option_invalid", "this is no key for signatures", {
+    hint: `pass a CryptoKey for HMAC with SHA-256, or at least ${keyBytesMin} bytes`,
+  });
+}
+
+/** What is signed (rule V2). No name of a topic has a line feed in it, so nothing else begins with these bytes. */
+function signedBytes(topic: string, text: string): Uint8Array<ArrayBuffer> {
+  return encoder.encode(`${topic}\n${text}`);
+}
+
+class Signing implements TopicClient {
+  readonly #client: TopicClient;
+  readonly #key: Promise<CryptoKey>;
+  /** Publications keep their order, whichever is signed first. */
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(client: TopicClient, key: Promise<CryptoKey>) {
+    this.#client = client;
+    this.#key = key;
+  }
+
+  async publish(topic: string, text: string, options: PublishOptions): Promise<Receipt> {
+    const sealing = this.#seal(topic, text);
+    const sealed = this.#last.then(() => sealing);
+    this.#last = sealed.catch(() => {});
+    const payload = await sealed;
+    options.signal?.throwIfAborted();
+    return this.#client.publish(topic, JSON.stringify(payload), options);
+  }
+
+  subscribe(topic: string, listen: Listen, options: SubscribeOptions, iteration?: Iteration): () => void {
+    const open = (data: unknown) => this.#open(topic, data);
+    return new Line(this.#client, open, topic, listen, options, iteration).begin(options.from);
+  }
+
+  report(error: LonghaulError): void {
+    this.#client.report(error);
+  }
+
+  async #seal(topic: string, text: string): Promise<Sealed> {
+    const hmac = await crypto.subtle.sign("HMAC", await this.#key, signedBytes(topic, text));
+    return { hmac: btoa(String.fromCharCode(...new Uint8Array(hmac))), signed: text };
+  }
+
+  /** What was published, or why it is not to be believed. */
+  async #open(topic: string, data: unknown): Promise<unknown> {
+    const key = await this.#key;
+    const { hmac, signed } = (data ?? {}) as Partial<Sealed>;
+    if (typeof hmac !== "string" || typeof signed !== "string") throw "it is not signed";
+    if (!(await crypto.subtle.verify("HMAC", key, bytesOf(hmac), signedBytes(topic, signed)))) {
+      throw "its signature is not of this key, topic and text";
+    }
+    return JSON.parse(signed);
+  }
+}
+
+/** What is no base64 is no signature either. */
+function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
+  try {
+    return Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
+  } catch {
+    return new Uint8Array();
+  }
+}
+
+/** One subscription: messages are verified side by side and handed over in their order, gaps among them. */
+class Line {
+  readonly #client: TopicClient;
+  readonly #open: (data: unknown) => Promise<unknown>;
+  readonly #topic: string;
+  readonly #listen: Listen;
+  readonly #options: SubscribeOptions;
+  readonly #inner: Iteration | undefined;
+  #stop: () => void = () => {};
+  #last: Promise<void> = Promise.resolve();
+  #waiting = 0;
+  /** Where to go on once those that wait are through: more did not fit. */
+  #resumeAt: number | undefined;
+  #isOver = false;
+
+  constructor(
+    client: TopicClient,
+    open: (data: unknown) => Promise<unknown>,
+    topic: string,
+    listen: Listen,
+    options: SubscribeOptions,
+    inner: Iteration | undefined,
+  ) {
+    this.#client = client;
+    this.#open = open;
+    this.#topic = topic;
+    this.#listen = listen;
+    this.#options = options;
+    this.#inner = inner;
+    options.signal?.addEventListener("abort", () => this.#leave(), { once: true });
+  }
+
+  /** Gives how to stop. */
+  begin(from: SubscribeOptions["from"]): () => void {
+    const onGap = (gap: Gap) => this.#enqueue(Promise.resolve(), () => this.#options.onGap?.(gap));
+    const options = from === undefined ? { ...this.#options, onGap } : { ...this.#options, onGap, from };
+    const listen = (message: Message<unknown>) => this.#message(message);
+    this.#stop = this.#client.subscribe(this.#topic, listen, options, {
+      end: () => {
+        this.#isOver = true;
+        this.#inner?.end();
+      },
+      isBehind: () => this.#waiting > 0 || (this.#inner?.isBehind() ?? false),
+    });
+    return () => this.#leave();
+  }
+
+  #leave(): void {
+    this.#isOver = true;
+    this.#stop();
+  }
+
+  #message(message: Message<unknown>): void {
+    if (this.#resumeAt !== undefined) return;
+    if (this.#waiting >= waitingMax) {
+      this.#resumeAt = message.seq;
+      this.#stop();
+      return;
+    }
+    this.#enqueue(
+      this.#open(message.data),
+      (data) => this.#listen({ ...message, data }),
+      (why) => this.#refuse(message, why),
+    );
+  }
+
+  /** Acts on what comes of a promise after everything before it, unless the subscription is over by then. */
+  #enqueue<T>(coming: Promise<T>, act: (value: T) => void, refuse?: (why: unknown) => void): void {
+    this.#waiting++;
+    const settled = coming.then(
+      (value) => () => act(value),
+      (why) => () => refuse?.(why),
+    );
+    this.#last = this.#last.then(async () => {
+      const tell = await settled;
+      this.#waiting--;
+      if (this.#isOver) return;
+      try {
+        tell();
+      } catch (cause) {
+        const words = `a listener of ${this.#topic} threw: ${String(cause)}`;
+        this.#client.report(new LonghaulError("listener_threw", words, { cause }));
+      }
+      if (this.#waiting === 0 && this.#resumeAt !== undefined && !this.#isOver) {
+        const from = this.#resumeAt;
+        this.#resumeAt = undefined;
+        this.begin(from);
+      }
+    });
+  }
+
+  #refuse({ epoch, seq }: Message<unknown>, why: unknown): void {
+    const code = "signature_invalid";
+    const words = why instanceof LonghaulError ? why.message : String(why);
+    this.#client.report(
+      new LonghaulError(code, `message ${seq} of ${this.#topic} is not delivered: ${words}`, {
+        hint: "someone without the key may publish here, or the publisher has another key or topic",
+        cause: why,
+      }),
+    );
+    this.#options.onGap?.({ epoch, fromSeq: seq, toSeq: seq, reason: code });
+  }
+}
