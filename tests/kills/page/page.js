@@ -27,23 +27,19 @@ async function publish(tab) {
   });
   for (;;) {
     const answer = await fetch(`/work?run=${asked.get("run")}&tab=${tab}`);
-    const { orders, isWaiting } = await answer.json();
+    const { orders, until } = await answer.json();
     if (orders.length === 0) return;
     const calls = orders.map(({ n, topic }) => order(client, n, topic));
-    if (isWaiting) await Promise.all(calls);
+    if (until !== "called") await Promise.all(calls.map(({ accepted }) => accepted));
+    if (until === "acked") await Promise.all(calls.map(({ acked }) => acked));
   }
 }
 
-/** Publishes one message. Resolves when it is accepted, and tells that and its outcome. */
-async function order(client, n, topic) {
-  try {
-    const { durable, acked } = await client.topic(topic).publish({ mark: n });
-    void tell({ n, durable });
-    acked.then(
-      ({ seq }) => void tell({ n, seq }),
-      (error) => void failed(error, n),
-    );
-  } catch (error) {
-    void failed(error, n);
-  }
+/** Publishes one message, and tells that it was accepted and what came of it. */
+function order(client, n, topic) {
+  const accepted = client.topic(topic).publish({ mark: n });
+  const acked = accepted.then((receipt) => receipt.acked);
+  accepted.then(({ durable }) => tell({ n, durable }));
+  acked.then(({ seq }) => tell({ n, seq })).catch((error) => failed(error, n));
+  return { accepted, acked };
 }

@@ -10,6 +10,14 @@ const topics = ["kills/a", "kills/b", "kills/c"];
 /** Orders of one answer. Chosen: some calls overlap, and pages ask often enough to be killed anywhere. */
 const ordersMax = 6;
 
+/** What a page is told to do: how far it has to be before it asks again. */
+interface Work {
+  orders: { n: number; topic: string }[];
+  until: "called" | "accepted" | "acked";
+}
+const waitsOffline: readonly Work["until"][] = ["called", "accepted"];
+const waitsOnline: readonly Work["until"][] = ["called", "accepted", "acked", "acked"];
+
 /** What a page tells. */
 type Told =
   | { durable: boolean; n: number }
@@ -29,6 +37,7 @@ export class Ledger {
   #run = 0;
   #reports = 0;
   #isIdle = false;
+  #isOffline = false;
   #waiting: { reports: number; resolve: () => void } | undefined;
   #dumped: (dump: string) => void = () => {};
 
@@ -58,9 +67,10 @@ export class Ledger {
     return ledger;
   }
 
-  /** From here on orders are of this run. */
-  begin(run: number): void {
+  /** From here on orders are of this run. Where nothing can be acknowledged, nobody is told to wait for it. */
+  begin(run: number, isOffline: boolean): void {
     this.#run = run;
+    this.#isOffline = isOffline;
     this.#reports = 0;
     this.#isIdle = false;
     this.#waiting = undefined;
@@ -82,7 +92,7 @@ export class Ledger {
     });
   }
 
-  #work(run: number, tab: string): { orders: { n: number; topic: string }[]; isWaiting: boolean } {
+  #work(run: number, tab: string): Work {
     this.#report();
     // What a page of an earlier run asked for in its last moment is not worked on by anybody.
     const count = this.#isIdle || run !== this.#run ? 0 : 1 + this.#dice.below(ordersMax);
@@ -92,7 +102,8 @@ export class Ledger {
       this.orders.push(order);
       return order;
     });
-    return { orders, isWaiting: this.#dice.below(2) === 0 };
+    const waits = this.#isOffline ? waitsOffline : waitsOnline;
+    return { orders, until: waits[this.#dice.below(waits.length)] ?? "called" };
   }
 
   #told(told: Told): void {

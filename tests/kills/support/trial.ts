@@ -77,8 +77,9 @@ export class Trial {
     const isEarly = reports === undefined && chance.isEarly;
     const later = dice.below(isEarly ? 1_500 : 30);
     const until = reports ?? chance.reports;
-    await this.#line.setFaults((isOffline ?? chance.isOffline) ? { accept: "reset" } : {});
-    this.ledger.begin(++this.#run);
+    const isDown = isOffline ?? chance.isOffline;
+    await this.#line.setFaults(isDown ? { accept: "reset" } : {});
+    this.ledger.begin(++this.#run, isDown);
     const browser = this.#start(this.#address());
     if (!isEarly) {
       const moment = this.ledger
