@@ -73,8 +73,9 @@ test.describe("a page that is reloaded", () => {
     await page.waitForFunction(() => recorded.log.length === 1);
     const epoch = await page.evaluate(() => recorded.log[0]?.epoch);
     await hub.kill();
-    await hub.restart();
+    // Before the hub is back: else this page may be told, and not the next.
     await reload(page);
+    await hub.restart();
     await publish(1, 2);
     await follow(page, hub.url);
     await page.waitForFunction(() => recorded.log.at(-1)?.seq === 2);
