@@ -185,6 +185,7 @@ async fn well_known(State(shell): State<Arc<Shell>>) -> Json<serde_json::Value> 
             "frameBytesMax": limits.frame_bytes_max,
             "payloadBytesMax": limits.payload_bytes_max,
             "subscriptionsMax": limits.subscriptions_max,
+            "subscriptionsBytesMax": limits.subs_bytes_max,
             "connectionsMax": limits.connections_max,
             "admitPerSecond": limits.admit_per_s,
             "topicsMax": limits.topics_max,

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::LengthLimitError;
 use longhaul::frame::ToClient;
+use tokio::sync::SemaphorePermit;
 
 use crate::core::{Close, Refusal, Transport};
 use crate::problem::Problem;
@@ -39,7 +40,7 @@ pub(crate) async fn publish(
     State(shell): State<Arc<Shell>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let text = frame(&shell, request).await?;
+    let text = frame(request, shell.limits().frame_bytes_max).await?;
     match shell.with(|hub, now, effects| hub.post(now, &text, effects)) {
         Ok(frame) => Ok(answer(frame)),
         Err(refusal) => refuse(&refusal),
@@ -53,7 +54,7 @@ pub(crate) async fn session(
 ) -> Result<Response, Problem> {
     check_transport(&shell, Transport::EventSource)?;
     let origin = origin(request.headers());
-    let text = frame(&shell, request).await?;
+    let (text, _room) = subs(&shell, request).await?;
     let Some(ticket) = new_ticket() else {
         return Err(Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -75,13 +76,13 @@ pub(crate) async fn poll(
     request: Request,
 ) -> Result<Response, Problem> {
     check_transport(&shell, Transport::LongPoll)?;
-    let text = frame(&shell, request).await?;
+    let (text, room) = subs(&shell, request).await?;
     let opened = shell.connect(|hub, now, conn, effects| hub.open_poll(now, conn, &text, effects));
     let connection = match opened {
         Ok(connection) => connection,
         Err(refusal) => return refuse(&refusal),
     };
-    drop(text);
+    drop((text, room));
     loop {
         if let Some(frame) = connection.take_answer() {
             return Ok(answer(frame));
@@ -120,8 +121,33 @@ fn check_transport(shell: &Shell, transport: Transport) -> Result<(), Problem> {
     ))
 }
 
+/// The body of a post of subscriptions. One larger than a frame names its length, and takes its part of what all may have.
+async fn subs(
+    shell: &Shell,
+    request: Request,
+) -> Result<(String, Option<SemaphorePermit<'_>>), Problem> {
+    let limits = shell.limits();
+    let bytes = length(request.headers()).filter(|bytes| *bytes > limits.frame_bytes_max);
+    let Some(bytes) = bytes else {
+        return Ok((frame(request, limits.frame_bytes_max).await?, None));
+    };
+    if bytes > limits.subs_bytes_max {
+        return Err(too_large(limits.subs_bytes_max));
+    }
+    let Some(room) = shell.room_for_post(bytes) else {
+        let message = "too many large posts are being read";
+        return Err(unavailable(&Refusal::new(Close::TryAgainLater, message)));
+    };
+    Ok((frame(request, bytes).await?, Some(room)))
+}
+
+fn length(headers: &HeaderMap) -> Option<usize> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
 /// The body, a frame.
-async fn frame(shell: &Shell, request: Request) -> Result<String, Problem> {
+async fn frame(request: Request, bytes_max: usize) -> Result<String, Problem> {
     if !is_frame(request.headers()) {
         let detail = format!("send a frame as {FRAME}");
         return Err(Problem::new(
@@ -130,7 +156,6 @@ async fn frame(shell: &Shell, request: Request) -> Result<String, Problem> {
             detail,
         ));
     }
-    let bytes_max = shell.limits().frame_bytes_max;
     let body = to_bytes(request.into_body(), bytes_max);
     let body = tokio::time::timeout(Duration::from_millis(BODY_MS), body)
         .await
@@ -158,11 +183,15 @@ fn is_frame(headers: &HeaderMap) -> bool {
 
 fn body_fault(error: &axum::Error, bytes_max: usize) -> Problem {
     if std::error::Error::source(error).is_some_and(|source| source.is::<LengthLimitError>()) {
-        let detail = format!("the frame is over the limit of {bytes_max} bytes");
-        return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "frame_too_large", detail);
+        return too_large(bytes_max);
     }
     let detail = "the body ended before its time";
     Problem::new(StatusCode::BAD_REQUEST, "body_unreadable", detail)
+}
+
+fn too_large(bytes_max: usize) -> Problem {
+    let detail = format!("the frame is over the limit of {bytes_max} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "frame_too_large", detail)
 }
 
 fn answer(frame: String) -> Response {

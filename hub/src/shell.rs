@@ -7,7 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
 use crate::core::{Close, ConnId, Effect, Event, Hub, Limits, Now, Refusal, Time};
@@ -79,6 +79,7 @@ pub(crate) struct Shell {
     ticker: Notify,
     drained: Notify,
     limits: Limits,
+    large_posts: Semaphore,
 }
 
 impl Shell {
@@ -97,11 +98,18 @@ impl Shell {
             ticker: Notify::new(),
             drained: Notify::new(),
             limits,
+            large_posts: Semaphore::new(limits.large_posts_bytes_max),
         })
     }
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Room for a large post, until it is dropped.
+    pub(crate) fn room_for_post(&self, bytes: usize) -> Option<SemaphorePermit<'_>> {
+        let bytes = u32::try_from(bytes).ok()?;
+        self.large_posts.try_acquire_many(bytes).ok()
     }
 
     /// Both clocks, now.

@@ -142,7 +142,7 @@ impl Hub {
                 self.close(now, conn, &posts::bad("a frame is not text"), effects);
             }
             Event::TooLarge(conn) => {
-                let refusal = posts::too_large(&self.limits);
+                let refusal = posts::too_large(self.limits.frame_bytes_max);
                 self.close(now, conn, &refusal, effects);
             }
             Event::Stalled(conn) => self.close(now, conn, &stalled(), effects),

@@ -43,8 +43,13 @@ pub struct Limits {
     pub verdicts_max: usize,
     /// Idempotency keys remembered for a topic; the oldest go first. Chosen: as many verdicts as a back end's retries need.
     pub keys_max: usize,
-    /// Largest frame from a client, bytes; a larger one closes with 1009. Source: rule W8.
+    /// Largest frame from a client, bytes; a larger one closes with 1009, but for posts of subscriptions. Source: rule W8.
     pub frame_bytes_max: usize,
+    /// Largest post of subscriptions, bytes. Source: rule W8; `subscriptions_max` of the longest.
+    pub subs_bytes_max: usize,
+    /// Bytes of posts of subscriptions larger than a frame that are being read. Beyond it their clients are told to try again
+    /// later. Chosen: eight of the largest.
+    pub large_posts_bytes_max: usize,
     /// Largest payload, bytes; a larger one is nacked `payload_too_large`. Chosen: one frame of rule W8's aim.
     pub payload_bytes_max: usize,
     /// Answers queued for a connection that takes nothing, bytes; beyond it closed with 4008. Chosen: answers to 8 full frames.
@@ -97,6 +102,8 @@ impl Default for Limits {
             verdicts_max: 1_024,
             keys_max: 10_000,
             frame_bytes_max: 262_144,
+            subs_bytes_max: 8 << 20,
+            large_posts_bytes_max: 64 << 20,
             payload_bytes_max: 65_536,
             control_bytes_max: 2 << 20,
             frame_bytes_aim: 65_536,

@@ -165,10 +165,10 @@ impl Hub {
 /// The records of a post, all of them read before any has an effect.
 fn read<'a>(
     text: &'a str,
-    limits: &Limits,
+    bytes_max: usize,
 ) -> Result<(Hello<'a>, impl Iterator<Item = Result<ToHub<'a>, Refusal>>), Refusal> {
-    if text.len() > limits.frame_bytes_max {
-        return Err(too_large(limits));
+    if text.len() > bytes_max {
+        return Err(too_large(bytes_max));
     }
     let mut records = frame::records(text).map(decode);
     match records.next().transpose()? {
@@ -186,7 +186,7 @@ fn read<'a>(
 }
 
 fn read_rows<'a>(text: &'a str, limits: &Limits) -> Result<Vec<Row<'a>>, Refusal> {
-    let (_, records) = read(text, limits)?;
+    let (_, records) = read(text, limits.frame_bytes_max)?;
     let (mut rows, mut until_ms) = (Vec::new(), None);
     for record in records {
         match record? {
@@ -200,7 +200,7 @@ fn read_rows<'a>(text: &'a str, limits: &Limits) -> Result<Vec<Row<'a>>, Refusal
 }
 
 fn read_subs<'a>(text: &'a str, limits: &Limits) -> Result<(Hello<'a>, Vec<Sub<'a>>), Refusal> {
-    let (hello, records) = read(text, limits)?;
+    let (hello, records) = read(text, limits.subs_bytes_max)?;
     let subs = records.map(|record| match record? {
         ToHub::Subscribe {
             no,
@@ -241,8 +241,8 @@ pub(super) fn bad(message: impl Into<String>) -> Refusal {
     Refusal::new(Close::BadFrame, message)
 }
 
-pub(super) fn too_large(limits: &Limits) -> Refusal {
-    let message = format!("the limit is {} bytes", limits.frame_bytes_max);
+pub(super) fn too_large(bytes_max: usize) -> Refusal {
+    let message = format!("the limit is {bytes_max} bytes");
     Refusal::new(Close::FrameTooLarge, message)
 }
 

@@ -31,7 +31,7 @@ impl Hub {
         };
         peer.heard(now.time);
         if text.len() > self.limits.frame_bytes_max {
-            let refusal = posts::too_large(&self.limits);
+            let refusal = posts::too_large(self.limits.frame_bytes_max);
             return self.close(now, conn, &refusal, effects);
         }
         for record in frame::records(text) {

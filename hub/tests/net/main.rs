@@ -17,6 +17,7 @@ mod downlinks;
 mod flushers;
 mod handshake;
 mod http;
+mod large_posts;
 mod posts;
 mod program;
 mod share;
