@@ -1,26 +1,13 @@
-// The built package in browsers that are no Chromium: every transport, the way back when the line is down, and documents.
+// The built package in browsers that are no Chromium: every transport, the way back when the line is down, half-open, or the page was left.
 
-import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
 import { hasAll, isOver, lively, open, publish, quick, waits } from "../e2e/support/network.js";
-import { expect, test } from "./support/fixtures.js";
+import { begin, expect, test } from "./support/fixtures.js";
 
 const transports: readonly api.TransportName[] = ["websocket", "eventsource", "longpoll"];
 
 /** As the WebDriver programs call them. */
 const names = { firefox: "firefox", webkit: "MiniBrowser" };
-
-declare global {
-  var plan: { document: api.Document<{ title: string }>; values: unknown[] };
-}
-
-/** Publishes without waiting: a driver runs one script at a time. */
-async function begin(page: Page, from: number, count: number): Promise<void> {
-  await page.evaluate(([from, count]) => void longhaul.publishMany(opened.client, "t", from, count, "page"), [
-    from,
-    count,
-  ] as const);
-}
 
 for (const transport of transports) {
   test(`${transport}: what is published is received, and a line that is down is waited for`, async ({
@@ -114,24 +101,4 @@ test("s08: a line that is half-open is found by its silence and left, with nothi
   await publish(page, 6, 20);
   await hasAll(page, 25);
   expect((await waits(page, 1))[0]?.code).toBe("heartbeat_timeout");
-});
-
-test("a document is followed, patched and confirmed", async ({ driven, hub }) => {
-  const { page } = driven;
-  await page.evaluate((url) => {
-    const document = longhaul.connect(url).document<{ title: string }>("plan");
-    globalThis.plan = { document, values: [] };
-    document.subscribe((value) => plan.values.push(value));
-  }, hub.url);
-  await page.evaluate(async () => {
-    const receipts = [
-      await plan.document.merge({ title: "Plan" }),
-      await plan.document.patch([{ op: "replace", path: "/title", value: "Ädvent 🎄" }]),
-    ];
-    for (const { acked } of receipts) await acked;
-  });
-  await page.waitForFunction(() => plan.document.pending === 0);
-  const of = await page.evaluate(() => [plan.document.confirmed, plan.values.at(-1)]);
-  expect(of).toEqual([{ title: "Ädvent 🎄" }, { title: "Ädvent 🎄" }]);
-  expect(await (await fetch(`${hub.url}/v1/topics/plan`)).json()).toEqual({ title: "Ädvent 🎄" });
 });

@@ -1,5 +1,6 @@
 // What each test in another browser gets: one browser a worker, a fresh page a test, and the hub and proxies of the other tests.
 
+import type { Page } from "@playwright/test";
 import { test as base } from "../../e2e/support/network.js";
 import { Driven, type Engine } from "./driver.js";
 
@@ -23,5 +24,13 @@ export const test = base.extend<Fixtures, { engine: Engine; browserOfWorker: Dri
     await use(browserOfWorker);
   },
 });
+
+/** Publishes without waiting: a driver runs one script at a time. */
+export async function begin(page: Page, from: number, count: number): Promise<void> {
+  await page.evaluate(([from, count]) => void longhaul.publishMany(opened.client, "t", from, count, "page"), [
+    from,
+    count,
+  ] as const);
+}
 
 export { expect } from "../../e2e/support/network.js";
