@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use crate::frame::Kind;
+use crate::frame::{DocumentRecord, Kind};
 use crate::ids::{Chain, Cursor, Epoch, RowNo, Seq};
 use crate::patch::{Change, Fault};
 use crate::pointer::Pointer;
@@ -96,6 +96,33 @@ impl Document {
         });
         self.shown = None;
         Step::Changed
+    }
+
+    /// Entries that follow each other, as they came: a record a line.
+    pub fn entries(&mut self, records: &str) -> Step {
+        let mut outcome = Step::Old;
+        for record in records.split('\n') {
+            let step = match DocumentRecord::decode(record) {
+                Ok(DocumentRecord::Change {
+                    seq,
+                    chain,
+                    id,
+                    kind,
+                    payload,
+                    ..
+                }) => self.change((seq, chain), id, kind, payload),
+                _ => match self.standing {
+                    Standing::Following(cursor) => self.lost(cursor),
+                    Standing::Unknown | Standing::Lost(_) => Step::Old,
+                },
+            };
+            match step {
+                Step::Diverged => return step,
+                Step::Changed => outcome = step,
+                Step::Old | Step::Agreed => {}
+            }
+        }
+        outcome
     }
 
     /// One entry.

@@ -57,10 +57,10 @@ impl<'a> Reader<'a> {
 
     pub(crate) fn field(&mut self, name: &'static str) -> Result<&'a str, DecodeError> {
         let rest = self.rest.ok_or(DecodeError::Missing(name))?;
-        let (field, after) = match rest.split_once(' ') {
-            Some((field, after)) => (field, Some(after)),
-            None => (rest, None),
-        };
+        let end = rest.bytes().position(|byte| byte == b' ');
+        let end = end.unwrap_or(rest.len());
+        let field = rest.get(..end).unwrap_or_default();
+        let after = rest.get(end + 1..);
         if field.is_empty() {
             return Err(DecodeError::Missing(name));
         }

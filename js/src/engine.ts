@@ -14,13 +14,15 @@ import { Crashes } from "./crashes.js";
 import { type Ease, transportNames, triedOf } from "./diagnosis.js";
 import { closeReason, LonghaulError } from "./errors.js";
 import {
+  isChange,
   isMessages,
   isOfDocument,
   type Messages,
   type Receiver,
+  readChanges,
   readCheckpoint,
   readMessages,
-  readOfDocument,
+  readSnapshot,
 } from "./frame.js";
 import { type End, instantiate } from "./instance.js";
 import { recall, remember } from "./memory.js";
@@ -425,19 +427,25 @@ export class Engine {
     // A listener may have woken a crash: then what is left comes again.
     for (let at = 0; at < text.length && core === this.#core; ) {
       const newline = text.indexOf("\n", at);
-      const end = newline < 0 ? text.length : newline;
-      if (!isMessages(text, at)) {
-        if (end > at) this.#record(core, connection, text.slice(at, end));
-      } else if (readMessages(text, at, end, read)) {
-        const run = this.#nextRun();
-        const { no, first, count, chain, chars } = read;
-        const skip = core.messages(connection, no, run, first, count, chain, chars);
-        if (skip >= 0) this.#streams.get(no)?.deliver(read, skip);
-        else if (skip === toldHost) this.settle();
+      let end = newline < 0 ? text.length : newline;
+      if (isMessages(text, at)) {
+        if (!readMessages(text, at, end, read)) end = 0;
+      } else if (isChange(text, at)) {
+        end = readChanges(text, at, read);
       } else {
+        if (end > at) this.#record(core, connection, text.slice(at, end));
+        at = end + 1;
+        continue;
+      }
+      if (end === 0) {
         this.#garbage(connection, false);
         return;
       }
+      const run = this.#nextRun();
+      const { no, first, count, chain, chars } = read;
+      const skip = core.messages(connection, no, run, first, count, chain, chars);
+      if (skip >= 0) this.#streams.get(no)?.deliver(read, skip);
+      else if (skip === toldHost) this.settle();
       at = end + 1;
     }
   }
@@ -448,7 +456,7 @@ export class Engine {
     this.settle();
   }
 
-  /** The way of a document's records: numbered as messages are, and handed over as text. */
+  /** A document's snapshot or checkpoint. */
   #ofDocument(core: Core, connection: number, record: string): void {
     const read = this.#read;
     if (record.startsWith("checkpoint")) {
@@ -456,16 +464,12 @@ export class Engine {
       this.#streams.get(read.no)?.checkpoint?.(read.first, hash);
       return;
     }
-    if (!readOfDocument(record, read)) {
+    if (!readSnapshot(record, read)) {
       core.garbage(connection, false);
       return;
     }
-    const run = this.#nextRun();
-    const { no, first, chain, chars, kind } = read;
-    const skip =
-      kind === 3
-        ? core.snapshot(connection, no, run, first, chain)
-        : core.messages(connection, no, run, first, 1, chain, chars);
+    const { no, first, chain } = read;
+    const skip = core.snapshot(connection, no, this.#nextRun(), first, chain);
     if (skip === 0) this.#streams.get(no)?.deliver(read, 0);
   }
 

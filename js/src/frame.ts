@@ -35,9 +35,12 @@ export interface Messages {
   id: string | undefined;
   /** Characters of payload. */
   chars: number;
-  /** Of a document: 1 a patch, 2 a merge, 3 a snapshot, whose `at` is our last row in it. `data` is unread text. */
+  /** Of a document: `changes`, whose `data` are their records, or `snapshot`, whose `data` is unread and `at` our last row in it. */
   kind: number;
 }
+
+export const changes = 1;
+export const snapshot = 2;
 
 const space = 32;
 const minus = 45;
@@ -95,9 +98,57 @@ export function readMessages(text: string, at: number, end: number, into: Messag
   return !isBatch || (Array.isArray(into.data) && into.data.length === 3 * count);
 }
 
-/** Whether a record that is not of messages is of a document. */
+/** Whether the record at `at` is an entry of a document: `patch …` or `merge …`. */
+export function isChange(text: string, at: number): boolean {
+  return text.startsWith("patch ", at) || text.startsWith("merge ", at);
+}
+
+/**
+ * Reads the entries of one document that follow each other from `at` on as one run, whose `data` are their records. Gives
+ * where it ends, 0 if one of them is none that a hub may send.
+ */
+export function readChanges(text: string, at: number, into: Messages): number {
+  let count = 0;
+  let first = 0;
+  let chain = 0;
+  let no = 0;
+  let end = at - 1;
+  for (let next = at; count === 0 || isChange(text, next); next = end + 1) {
+    cursor = next + 6;
+    const itsNo = number(text);
+    const seq = number(text);
+    // Another document's, or not the next: another run.
+    if (count > 0 && (itsNo !== no || seq !== first + count)) break;
+    const itsChain = number(text);
+    const publishedAt = number(text);
+    if (!(itsNo + seq + itsChain + publishedAt >= 0) || itsNo >= 2 ** 31 || seq === 0) return 0;
+    if (itsChain > chainMax || !readId(text, undefined)) return 0;
+    const newline = text.indexOf("\n", cursor);
+    const itsEnd = newline < 0 ? text.length : newline;
+    if (cursor >= itsEnd) return 0;
+    if (count === 0) {
+      no = itsNo;
+      first = seq;
+    }
+    count++;
+    chain = itsChain;
+    end = itsEnd;
+  }
+  into.no = no;
+  into.first = first;
+  into.count = count;
+  into.chain = chain;
+  into.isBatch = false;
+  into.id = undefined;
+  into.kind = changes;
+  into.data = text.slice(at, end);
+  into.chars = end - at;
+  return end;
+}
+
+/** Whether a record that is neither of messages nor a change is of a document. */
 export function isOfDocument(record: string): boolean {
-  return /^(patch|merge|snapshot|checkpoint) /.test(record);
+  return /^(snapshot|checkpoint) /.test(record);
 }
 
 /** What the third number of `checkpoint no seq hash` is, the others being read into `into`. */
@@ -108,10 +159,9 @@ export function readCheckpoint(record: string, into: Messages): number {
   return hash ?? Number.NaN;
 }
 
-/** Reads `patch`, `merge` or `snapshot` as a run of one message whose payload stays text. */
-export function readOfDocument(record: string, into: Messages): boolean {
+/** Reads `snapshot` as a run of one message whose payload stays text. */
+export function readSnapshot(record: string, into: Messages): boolean {
   cursor = record.indexOf(" ") + 1;
-  into.kind = record[0] === "p" ? 1 : record[0] === "m" ? 2 : 3;
   const no = number(record);
   const first = number(record);
   const chain = number(record);
@@ -124,14 +174,14 @@ export function readOfDocument(record: string, into: Messages): boolean {
   into.at = at;
   into.isBatch = false;
   into.id = undefined;
-  if (into.kind < 3 && (first === 0 || !readId(record, into))) return false;
+  into.kind = snapshot;
   into.data = record.slice(cursor);
   into.chars = record.length - cursor;
   return into.chars > 0;
 }
 
-/** Reads the id at the cursor, or `-` for none, and moves the cursor behind the space after it. */
-function readId(text: string, into: Messages): boolean {
+/** Reads the id at the cursor, or `-` for none, and moves the cursor behind the space after it. Without `into` it is only checked. */
+function readId(text: string, into: Messages | undefined): boolean {
   const from = cursor;
   if (text.charCodeAt(from) === minus && text.charCodeAt(from + 1) === space) {
     cursor = from + 2;
@@ -140,7 +190,7 @@ function readId(text: string, into: Messages): boolean {
   let at = from;
   while (isOfId[text.charCodeAt(at)] === 1) at++;
   if (text.charCodeAt(at) !== space || at === from || at - from > idCharsMax) return false;
-  into.id = text.slice(from, at);
+  if (into !== undefined) into.id = text.slice(from, at);
   cursor = at + 1;
   return true;
 }

@@ -49,18 +49,20 @@ impl Operation {
             Self::Add(path, value) => add(document, path, value.clone(), told),
             Self::Remove(path) => remove(document, path, told).map(drop),
             Self::Replace(path, value) => {
-                let before = path.find(document).ok_or(Why::Missing.at(path))?;
-                check_depth(path, value)?;
-                if let Some(told) = told
-                    && before != value
-                {
-                    told.set(path.as_str(), value);
-                }
                 let put = &mut |place: &mut Value| {
+                    check_depth(path, value)?;
+                    if let Some(told) = told
+                        && place != value
+                    {
+                        told.set(path.as_str(), value);
+                    }
                     *place = value.clone();
                     Ok(())
                 };
-                at_place(document, path.as_str(), put).map_err(|why| why.at(path))
+                at_place(document, path.as_str(), put).map_err(|why| match why {
+                    Why::TooDeep => why.at(path),
+                    _ => Why::Missing.at(path),
+                })
             }
             Self::Move(from, path) => {
                 from.find(document).ok_or(Why::Missing.at(from))?;
@@ -90,9 +92,9 @@ impl Operation {
     }
 }
 
-fn check_depth(path: &Pointer, value: &Value) -> Result<(), Stop> {
+fn check_depth(path: &Pointer, value: &Value) -> Result<(), Why> {
     if path.depth() + usize::from(value.height()) > usize::from(DEPTH_MAX) {
-        return Err(Why::TooDeep.at(path));
+        return Err(Why::TooDeep);
     }
     Ok(())
 }
@@ -103,7 +105,7 @@ fn add(
     value: Value,
     told: &mut Option<&mut Commands>,
 ) -> Result<(), Stop> {
-    check_depth(path, &value)?;
+    check_depth(path, &value).map_err(|why| why.at(path))?;
     let Some((parent, token)) = path.parent() else {
         if let Some(told) = told {
             told.set("", &value);
@@ -184,7 +186,7 @@ fn remove(
     Ok(gone)
 }
 
-/// Goes down the way that `rest` says, and acts there. What is shared on the way is copied, but only where the way is there.
+/// Goes down the way that `rest` says, and acts there. What is shared on the way is copied.
 fn at_place(
     value: &mut Value,
     rest: &str,
@@ -195,18 +197,18 @@ fn at_place(
     };
     match value {
         Value::Object(object) => {
-            let key = unescape(token);
-            object.get(&key).ok_or(Why::Missing)?;
-            Arc::make_mut(object).edit(&key, |value| at_place(value, rest, act))
+            let edit = |value: &mut Value| at_place(value, rest, act);
+            let outcome = Arc::make_mut(object).edit(&unescape(token), edit);
+            outcome.unwrap_or(Err(Why::Missing))
         }
         Value::Array(array) => {
-            let index = index(token).filter(|index| *index < array.len());
-            let index = index.ok_or(Why::NoIndex)?;
-            Arc::make_mut(array).edit(index, |value| at_place(value, rest, act))
+            let index = index(token).ok_or(Why::NoIndex)?;
+            let edit = |value: &mut Value| at_place(value, rest, act);
+            let outcome = Arc::make_mut(array).edit(index, edit);
+            outcome.unwrap_or(Err(Why::NoIndex))
         }
-        _ => None,
+        _ => Err(Why::Missing),
     }
-    .unwrap_or(Err(Why::Missing))
 }
 
 /// RFC 7396, section 2.

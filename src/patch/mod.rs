@@ -9,7 +9,7 @@ mod fault;
 use std::sync::Arc;
 
 use crate::pointer::{Pointer, PointerFault};
-use crate::value::{Commands, Value, read};
+use crate::value::{Commands, Members, Value, read, read_list};
 use fault::Stop;
 
 pub use fault::{Fault, Why};
@@ -55,15 +55,15 @@ impl Change {
     /// # Errors
     /// What is wrong with it.
     pub fn patch(text: &str) -> Result<Self, Fault> {
-        let Value::Array(list) = read_text(text)? else {
-            return Err(Fault::whole(Why::NotAPatch));
-        };
+        let list = read_list(text, ["op", "path", "from", "value"]);
+        let list = list.map_err(|fault| Fault::whole(Why::of(fault)))?;
+        let list = list.ok_or_else(|| Fault::whole(Why::NotAPatch))?;
         if list.len() > OPERATIONS_MAX {
             return Err(Fault::whole(Why::TooManyOperations));
         }
         let mut operations = Vec::with_capacity(list.len());
-        for (index, operation) in list.iter().enumerate() {
-            operations.push(Operation::read(operation).map_err(|stop| Fault::of(index, stop))?);
+        for (index, members) in list.into_iter().enumerate() {
+            operations.push(Operation::of(members).map_err(|stop| Fault::of(index, stop))?);
         }
         Ok(Self::Patch(operations))
     }
@@ -73,7 +73,8 @@ impl Change {
     /// # Errors
     /// What is wrong with it.
     pub fn merge(text: &str) -> Result<Self, Fault> {
-        read_text(text).map(Self::Merge)
+        let partial = read(text).map_err(|fault| Fault::whole(Why::of(fault)))?;
+        Ok(Self::Merge(partial))
     }
 
     /// Changes a document, or leaves it as it was.
@@ -138,44 +139,32 @@ fn whole_or_not(
     outcome
 }
 
-fn read_text(text: &str) -> Result<Value, Fault> {
-    read(text).map_err(|fault| Fault::whole(Why::of(fault)))
-}
-
 impl Operation {
     /// Members that are not known are ignored (RFC 6902, section 4).
-    fn read(operation: &Value) -> Result<Self, Stop> {
+    fn of(members: Option<Members<4>>) -> Result<Self, Stop> {
         let none = || -> Arc<str> { "".into() };
-        let Value::Object(members) = operation else {
+        let Some([Some(Value::String(op)), path, from, value]) = members else {
             return Err((Why::NotAPatch, none()));
         };
-        let Some(Value::String(op)) = members.get("op") else {
-            return Err((Why::NotAPatch, none()));
-        };
-        let pointer = |name| match members.get(name) {
+        let pointer = |member| match member {
             Some(Value::String(text)) => {
-                Pointer::parse(Arc::clone(text)).map_err(|fault| match fault {
-                    PointerFault::Syntax => (Why::NotAPointer, Arc::clone(text)),
-                    PointerFault::KeyForbidden => (Why::KeyForbidden, Arc::clone(text)),
+                Pointer::parse(Arc::clone(&text)).map_err(|fault| match fault {
+                    PointerFault::Syntax => (Why::NotAPointer, text),
+                    PointerFault::KeyForbidden => (Why::KeyForbidden, text),
                 })
             }
             Some(_) => Err((Why::NotAPointer, none())),
             None => Err((Why::MemberMissing, none())),
         };
-        let path = pointer("path")?;
-        let value = || {
-            members
-                .get("value")
-                .cloned()
-                .ok_or(Why::MemberMissing.at(&path))
-        };
-        Ok(match &**op {
-            "add" => Self::Add(path.clone(), value()?),
+        let path = pointer(path)?;
+        let value = |path: &Pointer| value.ok_or(Why::MemberMissing.at(path));
+        Ok(match &*op {
+            "add" => Self::Add(path.clone(), value(&path)?),
             "remove" => Self::Remove(path),
-            "replace" => Self::Replace(path.clone(), value()?),
-            "move" => Self::Move(pointer("from")?, path),
-            "copy" => Self::Copy(pointer("from")?, path),
-            "test" => Self::Test(path.clone(), value()?),
+            "replace" => Self::Replace(path.clone(), value(&path)?),
+            "move" => Self::Move(pointer(from)?, path),
+            "copy" => Self::Copy(pointer(from)?, path),
+            "test" => Self::Test(path.clone(), value(&path)?),
             _ => return Err(Why::NotAPatch.at(&path)),
         })
     }

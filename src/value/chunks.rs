@@ -5,7 +5,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// Most items of a chunk. Chosen: a copied chunk of entries is 2 KB, and 10,000 items have 156 chunks to step over.
+/// Most items of a chunk. Chosen: a copied chunk of entries is 3 KB, and 10,000 items have 156 chunks to step over.
 const CHUNK_MAX: usize = 64;
 
 /// Chunks with fewer items together are joined. Chosen: half, so that joining and splitting do not alternate.

@@ -21,6 +21,7 @@ pub use commands::Commands;
 pub use number::Number;
 pub use object::Object;
 pub use reader::{JsonFault, is_forbidden_key, read};
+pub(crate) use reader::{Members, read_list};
 
 /// Deepest nesting. Source: rule W6.
 pub const DEPTH_MAX: u8 = 127;

@@ -2,10 +2,11 @@
 //!
 //! Owns that order, and the size and height of what is inside, kept up to date so that nobody has to look through it.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::Value;
-use super::chunks::Chunks;
+use super::chunks::{At, Chunks};
 use super::heights::Heights;
 
 /// Stamps may leave so many unused for each key before they are given anew. Chosen: showing stays in proportion to the keys.
@@ -15,10 +16,27 @@ const STAMPS_SPARE: u32 = 64;
 
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
+    /// The first bytes of the key: most comparisons need no more, and not the memory where the key is.
+    start: u64,
     pub(super) key: Arc<str>,
     pub(super) value: Value,
     /// Where it stands among the others: the larger, the later.
     pub(super) stamp: u32,
+}
+
+impl Entry {
+    fn compare(&self, start: u64, key: &str) -> Ordering {
+        self.start.cmp(&start).then_with(|| (*self.key).cmp(key))
+    }
+}
+
+/// The first eight bytes of a key as a number that orders as they do; a short key has zeros after it.
+fn start_of(key: &str) -> u64 {
+    let mut start = [0; 8];
+    for (to, from) in start.iter_mut().zip(key.bytes()) {
+        *to = from;
+    }
+    u64::from_be_bytes(start)
 }
 
 /// The members of an object.
@@ -49,13 +67,13 @@ impl Object {
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        let at = self.entries.search(|entry| (*entry.key).cmp(key)).ok()?;
+        let at = self.search(key).ok()?;
         Some(&self.entries.get(at)?.value)
     }
 
     /// Sets the value of a key: in its place if there is one, else as the last.
     pub fn insert(&mut self, key: Arc<str>, value: Value) {
-        match self.entries.search(|entry| entry.key.cmp(&key)) {
+        match self.search(&key) {
             Ok(_) => {
                 let _ = self.edit(&key, |old| *old = value);
             }
@@ -64,7 +82,13 @@ impl Object {
                 self.heights.add(value.height());
                 let stamp = self.next;
                 self.next += 1;
-                self.entries.insert(at, Entry { key, value, stamp });
+                let entry = Entry {
+                    start: start_of(&key),
+                    key,
+                    value,
+                    stamp,
+                };
+                self.entries.insert(at, entry);
                 self.restamp();
             }
         }
@@ -72,7 +96,7 @@ impl Object {
 
     /// Takes a member out.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
-        let at = self.entries.search(|entry| (*entry.key).cmp(key)).ok()?;
+        let at = self.search(key).ok()?;
         let gone = self.entries.remove(at)?;
         self.bytes -= gone.key.len() + 3 + gone.value.bytes();
         self.heights.remove(gone.value.height());
@@ -81,7 +105,7 @@ impl Object {
 
     /// Changes the value of a key where it stands.
     pub(crate) fn edit<T>(&mut self, key: &str, act: impl FnOnce(&mut Value) -> T) -> Option<T> {
-        let at = self.entries.search(|entry| (*entry.key).cmp(key)).ok()?;
+        let at = self.search(key).ok()?;
         let value = &mut self.entries.get_mut(at)?.value;
         let (bytes, height) = (value.bytes(), value.height());
         let outcome = act(value);
@@ -92,6 +116,11 @@ impl Object {
             self.heights.add(new_height);
         }
         Some(outcome)
+    }
+
+    fn search(&self, key: &str) -> Result<At, At> {
+        let start = start_of(key);
+        self.entries.search(|entry| entry.compare(start, key))
     }
 
     /// Members in the order in which their keys came.

@@ -33,27 +33,74 @@ pub fn is_forbidden_key(key: &str) -> bool {
 /// # Errors
 /// What is wrong with it.
 pub fn read(text: &str) -> Result<Value, JsonFault> {
-    let mut reader = Reader {
-        text,
-        at: 0,
-        names: vec![None; NAMES],
-    };
-    reader.space();
-    let value = reader.value(0)?;
-    reader.space();
-    if reader.at < text.len() {
-        return Err(reader.fault());
-    }
-    Ok(value)
+    Reader::whole(text, |reader| reader.value(0))
+}
+
+/// Members of an object by the names that were asked for.
+pub(crate) type Members<const N: usize> = [Option<Value>; N];
+
+/// Reads an array of objects, of whose members only some are wanted: in place of each element those, or none if it is no
+/// object. None at all if it is no array.
+///
+/// # Errors
+/// As `read`.
+pub(crate) fn read_list<const N: usize>(
+    text: &str,
+    names: [&str; N],
+) -> Result<Option<Vec<Option<Members<N>>>>, JsonFault> {
+    Reader::whole(text, |reader| {
+        if reader.peek() != Some(b'[') {
+            return reader.value(0).map(|_| None);
+        }
+        let mut list = Vec::new();
+        reader.elements(|reader| {
+            list.push(if reader.peek() == Some(b'{') {
+                let mut wanted = [const { None }; N];
+                reader.members(|reader, name| {
+                    let value = reader.value(2)?;
+                    let slots = names.iter().zip(&mut wanted);
+                    for (_, slot) in slots.filter(|(wanted, _)| **wanted == name) {
+                        *slot = Some(value.clone());
+                    }
+                    Ok(())
+                })?;
+                Some(wanted)
+            } else {
+                reader.value(1)?;
+                None
+            });
+            Ok(())
+        })?;
+        Ok(Some(list))
+    })
 }
 
 struct Reader<'a> {
     text: &'a str,
     at: usize,
-    names: Vec<Option<Arc<str>>>,
+    names: [Option<Arc<str>>; NAMES],
 }
 
 impl<'a> Reader<'a> {
+    /// Reads all of a text, with white space around it.
+    fn whole<T>(
+        text: &'a str,
+        read: impl FnOnce(&mut Self) -> Result<T, JsonFault>,
+    ) -> Result<T, JsonFault> {
+        let mut reader = Self {
+            text,
+            at: 0,
+            names: [const { None }; NAMES],
+        };
+        reader.space();
+        let value = read(&mut reader)?;
+        reader.space();
+        if reader.at < text.len() {
+            return Err(reader.fault());
+        }
+        Ok(value)
+    }
+
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -113,49 +160,73 @@ impl<'a> Reader<'a> {
 
     fn array(&mut self, depth: u8) -> Result<Value, JsonFault> {
         let mut array = Array::default();
-        self.at += 1;
-        self.space();
-        if !self.mark(b']') {
-            loop {
-                array.push(self.value(depth)?);
-                if self.mark(b']') {
-                    break;
-                }
-                if !self.mark(b',') {
-                    return Err(self.fault());
-                }
-            }
-        }
+        self.elements(|reader| {
+            array.push(reader.value(depth)?);
+            Ok(())
+        })?;
         Ok(Value::Array(Arc::new(array)))
     }
 
     fn object(&mut self, depth: u8) -> Result<Value, JsonFault> {
         let mut object = Object::default();
+        self.members(|reader, name| {
+            let value = reader.value(depth)?;
+            object.insert(reader.named(name), value);
+            Ok(())
+        })?;
+        Ok(Value::Object(Arc::new(object)))
+    }
+
+    /// The elements of an array; its bracket is next.
+    fn elements(
+        &mut self,
+        mut element: impl FnMut(&mut Self) -> Result<(), JsonFault>,
+    ) -> Result<(), JsonFault> {
         self.at += 1;
         self.space();
-        if !self.mark(b'}') {
-            loop {
-                if self.peek() != Some(b'"') {
-                    return Err(self.fault());
-                }
-                let name = self.string()?;
-                if is_forbidden_key(&name) {
-                    return Err(JsonFault::KeyForbidden);
-                }
-                if !self.mark(b':') {
-                    return Err(self.fault());
-                }
-                let value = self.value(depth)?;
-                object.insert(self.named(&name), value);
-                if self.mark(b'}') {
-                    break;
-                }
-                if !self.mark(b',') {
-                    return Err(self.fault());
-                }
+        if self.mark(b']') {
+            return Ok(());
+        }
+        loop {
+            element(self)?;
+            if self.mark(b']') {
+                return Ok(());
+            }
+            if !self.mark(b',') {
+                return Err(self.fault());
             }
         }
-        Ok(Value::Object(Arc::new(object)))
+    }
+
+    /// The members of an object; its brace is next. `member` reads the value.
+    fn members(
+        &mut self,
+        mut member: impl FnMut(&mut Self, &str) -> Result<(), JsonFault>,
+    ) -> Result<(), JsonFault> {
+        self.at += 1;
+        self.space();
+        if self.mark(b'}') {
+            return Ok(());
+        }
+        loop {
+            if self.peek() != Some(b'"') {
+                return Err(self.fault());
+            }
+            let name = self.string()?;
+            if is_forbidden_key(&name) {
+                return Err(JsonFault::KeyForbidden);
+            }
+            if !self.mark(b':') {
+                return Err(self.fault());
+            }
+            member(self, &name)?;
+            if self.mark(b'}') {
+                return Ok(());
+            }
+            if !self.mark(b',') {
+                return Err(self.fault());
+            }
+        }
     }
 
     /// The name, shared with the last one that was the same.
