@@ -51,6 +51,12 @@ impl DocumentCore {
         number_of(document.entries(records))
     }
 
+    /// The same in UTF-8.
+    #[wasm_bindgen(js_name = changesUtf8)]
+    pub fn changes_utf8(&self, records: &[u8]) -> u32 {
+        self.changes(std::str::from_utf8(records).unwrap_or_default())
+    }
+
     /// What the hub's document hashes to.
     pub fn checkpoint(&self, seq: f64, hash: f64) -> u32 {
         let mut document = self.document.borrow_mut();

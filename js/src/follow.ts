@@ -20,8 +20,9 @@ const copies = new WeakMap<Node, Copy>();
 
 /** Does what the core says has changed. What commands do not touch is shared with the value before. */
 export function follow(before: unknown, commands: readonly Command[]): unknown {
-  const root: Node = { value: before };
-  const own = new Set<Node>();
+  // What a pointer has before its first "/" is an empty key.
+  const root: Node = { "": before };
+  const own = commands.length > 1 ? new Set<Node>() : undefined;
   for (const command of commands) {
     const keys = keysOf(command[0]);
     const last = keys.length - 1;
@@ -42,13 +43,13 @@ export function follow(before: unknown, commands: readonly Command[]): unknown {
       copies.set(node, copyByKeys);
     }
   }
-  return root["value"];
+  return root[""];
 }
 
 /** The member there, copied if it is not our own yet. */
-function owned(node: Node, key: string, own: Set<Node>): Node {
+function owned(node: Node, key: string, own: Set<Node> | undefined): Node {
   const child = node[key] as Node;
-  if (own.has(child)) return child;
+  if (own?.has(child)) return child;
   let copy: Node;
   if (Array.isArray(child)) copy = child.slice() as unknown as Node;
   else {
@@ -57,7 +58,7 @@ function owned(node: Node, key: string, own: Set<Node>): Node {
     if (way !== undefined) copies.set(copy, way);
   }
   node[key] = copy;
-  own.add(copy);
+  own?.add(copy);
   return copy;
 }
 
@@ -65,26 +66,32 @@ function splice(
   node: Node,
   key: string,
   [, from, gone, come]: readonly [string, number, number, unknown[]],
-  own: Set<Node>,
+  own: Set<Node> | undefined,
 ): void {
   for (const value of come) note(value);
   const array = node[key] as unknown as unknown[];
-  if (own.has(array as unknown as Node)) array.splice(from, gone, ...come);
+  if (own?.has(array as unknown as Node)) array.splice(from, gone, ...come);
   else {
     const copy = array.toSpliced(from, gone, ...come) as unknown as Node;
     node[key] = copy;
-    own.add(copy);
+    own?.add(copy);
   }
 }
 
 /** Finds the large objects in what has come. */
 function note(value: unknown): void {
   if (typeof value !== "object" || value === null) return;
-  const values = Object.values(value);
-  if (values.length > keysFew && !Array.isArray(value)) {
-    copies.set(value as Node, values.length > keysFast ? copyByKeys : copyWhole);
+  if (Array.isArray(value)) {
+    for (const element of value) note(element);
+    return;
   }
-  for (const each of values) note(each);
+  let keys = 0;
+  for (const key in value) {
+    keys++;
+    const member = (value as Node)[key];
+    if (typeof member === "object") note(member);
+  }
+  if (keys > keysFew) copies.set(value as Node, keys > keysFast ? copyByKeys : copyWhole);
 }
 
 function copyWhole(node: Node): Node {
@@ -98,8 +105,8 @@ function copyByKeys(node: Node): Node {
   return Object.setPrototypeOf(copy, Object.prototype);
 }
 
-/** The keys of a pointer, with one before them for the root's member. */
+/** The keys of a pointer, after one that is empty. */
 function keysOf(pointer: string): string[] {
-  const keys = `value${pointer}`.split("/");
+  const keys = pointer.split("/");
   return pointer.includes("~") ? keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~")) : keys;
 }

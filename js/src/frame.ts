@@ -104,8 +104,8 @@ export function isChange(text: string, at: number): boolean {
 }
 
 /**
- * Reads the entries of one document that follow each other from `at` on as one run, whose `data` are their records. Gives
- * where it ends, 0 if one of them is none that a hub may send.
+ * Takes the entries of one document that follow each other from `at` on as one run, whose `data` are their records. Gives
+ * where it ends, 0 if one of them has no place. What stands after the chain is read where they are applied.
  */
 export function readChanges(text: string, at: number, into: Messages): number {
   let count = 0;
@@ -120,19 +120,15 @@ export function readChanges(text: string, at: number, into: Messages): number {
     // Another document's, or not the next: another run.
     if (count > 0 && (itsNo !== no || seq !== first + count)) break;
     const itsChain = number(text);
-    const publishedAt = number(text);
-    if (!(itsNo + seq + itsChain + publishedAt >= 0) || itsNo >= 2 ** 31 || seq === 0) return 0;
-    if (itsChain > chainMax || !readId(text, undefined)) return 0;
+    if (!(itsNo + seq + itsChain >= 0) || itsNo >= 2 ** 31 || seq === 0 || itsChain > chainMax) return 0;
     const newline = text.indexOf("\n", cursor);
-    const itsEnd = newline < 0 ? text.length : newline;
-    if (cursor >= itsEnd) return 0;
     if (count === 0) {
       no = itsNo;
       first = seq;
     }
     count++;
     chain = itsChain;
-    end = itsEnd;
+    end = newline < 0 ? text.length : newline;
   }
   into.no = no;
   into.first = first;
@@ -180,8 +176,8 @@ export function readSnapshot(record: string, into: Messages): boolean {
   return into.chars > 0;
 }
 
-/** Reads the id at the cursor, or `-` for none, and moves the cursor behind the space after it. Without `into` it is only checked. */
-function readId(text: string, into: Messages | undefined): boolean {
+/** Reads the id at the cursor, or `-` for none, and moves the cursor behind the space after it. */
+function readId(text: string, into: Messages): boolean {
   const from = cursor;
   if (text.charCodeAt(from) === minus && text.charCodeAt(from + 1) === space) {
     cursor = from + 2;
@@ -190,7 +186,7 @@ function readId(text: string, into: Messages | undefined): boolean {
   let at = from;
   while (isOfId[text.charCodeAt(at)] === 1) at++;
   if (text.charCodeAt(at) !== space || at === from || at - from > idCharsMax) return false;
-  if (into !== undefined) into.id = text.slice(from, at);
+  into.id = text.slice(from, at);
   cursor = at + 1;
   return true;
 }

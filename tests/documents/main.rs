@@ -72,6 +72,30 @@ fn d7_nothing_is_known_before_the_first_snapshot_and_patches_before_it_are_dropp
 }
 
 #[test]
+fn d7_entries_that_come_together_are_applied_in_their_order_and_what_is_none_is_healed() {
+    let mut document = following("{\"n\":0}");
+    let records = "merge 1 10 10 0 - {\"old\":1}\n\
+        merge 1 11 11 0 - {\"a\":1}\n\
+        patch 1 12 12 0 me:7 [{\"op\":\"remove\",\"path\":\"/n\"}]";
+    assert_eq!(document.entries(records), Step::Changed);
+    assert_eq!(document.cursor(), Some(at(1, 12)));
+    assert_eq!(shown(&mut document), "{\"a\":1}");
+    assert_eq!(document.entries(records), Step::Old);
+    for bad in [
+        "merge 1 13 13 0 - {}\nmerge 1 15 15 0 - {}",
+        "patch 1 14 14 0 ä []",
+        "patch 1 14 14 0 -",
+        "checkpoint 1 14 0",
+        "",
+    ] {
+        let before = document.cursor();
+        assert_eq!(document.entries(bad), Step::Diverged, "{bad}");
+        assert_eq!(document.entries(records), Step::Old);
+        document.snapshot(before.unwrap(), RowNo(0), "{\"a\":1}");
+    }
+}
+
+#[test]
 fn d7_an_own_change_shows_at_once_and_leaves_with_its_entry() {
     let mut document = following("{\"n\":0}");
     publish(&mut document, 1, "{\"n\":1}");

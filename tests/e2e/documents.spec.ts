@@ -211,14 +211,14 @@ const ours = (name: string) => new URL(`../fixtures/${name}`, import.meta.url).p
 for (const { name, kind, vectors } of [
   {
     name: "the public test suite of RFC 6902",
-    kind: 1,
+    kind: "patch",
     // JavaScript reads of two `op` the last one.
     vectors: [...load(suite), ...load(suite.replace("tests.json", "spec_tests.json"))].filter(
       ({ comment }) => comment !== "duplicate ops",
     ),
   },
-  { name: "our patches for RFC 6902", kind: 1, vectors: load(ours("patches.json")) },
-  { name: "our merges and those of RFC 7396", kind: 2, vectors: load(ours("merges.json")) },
+  { name: "our patches for RFC 6902", kind: "patch", vectors: load(ours("patches.json")) },
+  { name: "our merges and those of RFC 7396", kind: "merge", vectors: load(ours("merges.json")) },
 ]) {
   test(`in the browser: ${name}`, async ({ page }) => {
     const outcomes = await page.evaluate(
@@ -229,7 +229,7 @@ for (const { name, kind, vectors } of [
         return vectors.map(({ doc, patch }) => {
           const core = make("p");
           core.snapshot("0000000000000001", 1, 0, 0, doc);
-          const step = core.change(2, 0, undefined, kind, patch);
+          const step = core.changes(`${kind} 1 2 0 0 - ${patch}`);
           return { step, value: core.confirmed() };
         });
       },

@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { expect, test } from "@playwright/test";
-import { isMessages, type Messages, readMessages } from "../../js/src/frame.js";
+import { isChange, isMessages, type Messages, readChanges, readMessages } from "../../js/src/frame.js";
 
 interface Golden {
   toClient: { record: string; means: Record<string, Record<string, unknown>> }[];
@@ -52,4 +52,40 @@ for (const record of [...golden.badToClient.map(({ record }) => record), ...gold
   test(`${record} is refused or left to the core, which refuses it`, () => {
     expect(isMessages(record, 0) && read(record) !== undefined).toBe(false);
   });
+}
+
+test("entries of one document that follow each other are one run, and a hole or another document ends it", () => {
+  const records = [
+    "patch 1 42 5 1763779200123 - []",
+    'merge 1 43 6 1763779200124 p:1 {"a":1}',
+    "patch 1 45 7 1763779200125 - []",
+    "patch 2 46 8 1763779200126 - []",
+    "checkpoint 2 46 9",
+  ];
+  const text = `ping 1\n${records.join("\n")}`;
+  const runs = [];
+  let at = text.indexOf("patch");
+  for (; isChange(text, at); ) {
+    const into = {} as Messages;
+    const end = readChanges(text, at, into);
+    const { no, first, count, chain, chars, data } = into;
+    runs.push({ no, first, count, chain, data });
+    expect(chars).toBe(end - at);
+    at = end + 1;
+  }
+  expect(runs).toEqual([
+    { no: 1, first: 42, count: 2, chain: 6, data: `${records[0]}\n${records[1]}` },
+    { no: 1, first: 45, count: 1, chain: 7, data: records[2] },
+    { no: 2, first: 46, count: 1, chain: 8, data: records[3] },
+  ]);
+  expect(text.slice(at)).toBe(records[4]);
+});
+
+for (const record of [
+  "patch 1 0 5 0 - []",
+  "merge q 1 5 0 - {}",
+  "patch 1 42",
+  `patch 1 2 ${2 ** 48} 0 - []`,
+]) {
+  test(`${record} has no place in a document`, () => expect(readChanges(record, 0, {} as Messages)).toBe(0));
 }
