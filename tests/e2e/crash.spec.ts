@@ -340,7 +340,7 @@ test("s59: own changes that the hub does not have yet stay shown when the values
     socket.send = (frame) => String(frame).startsWith("merge ") || send(frame);
     const { acked } = await document.merge({ cards: { "1": "one" } });
     cards.acks.push(acked);
-    crash.spoil("documentcore_change");
+    crash.spoil("documentcore_changes");
     await document.merge({ cards: { "2": "two" } });
     while (document.pending < 2 || document.seq < 1) await new Promise(requestAnimationFrame);
     return { value: document.value, confirmed: document.confirmed, last: values.at(-1) };
@@ -353,7 +353,7 @@ test("s59: own changes that the hub does not have yet stay shown when the values
 
 for (const { which, having } of [
   { which: "its client", having: "core_start" },
-  { which: "its own part of the wasm", having: "documentcore_change" },
+  { which: "its own part of the wasm", having: "documentcore_changes" },
 ] as const) {
   test(`s59: a document goes on after a crash of ${which}, with the own changes that were on their way`, async ({
     hub,

@@ -6,13 +6,13 @@ import type { Page } from "@playwright/test";
 /** What `watchInstances` puts into a page. */
 export interface Crash {
   /** Overwrites the memory of all instances that have an export of this name, and have not crashed before. Gives how many there were. */
-  spoil(having: "core_start" | "documentcore_change"): number;
+  spoil(having: "core_start" | "documentcore_changes"): number;
   /** The next call of this export does its work and throws. */
   panic(name: string): void;
   /** What went on in instances that have panicked: calls that went in, and calls that came out and were served. */
   late: { ins: string[]; outs: string[] };
   /** Instances made so far that have an export of this name. */
-  made(having: "core_start" | "documentcore_change"): number;
+  made(having: "core_start" | "documentcore_changes"): number;
   /** Sockets and event streams that are not closed or closing. */
   open(): number;
   /** Sockets in the order in which they were opened, as the browser has them. */
