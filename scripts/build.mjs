@@ -86,6 +86,9 @@ async function js(options) {
     "js/dist/signatures.js",
     "js/dist/index.d.ts",
     "js/dist/signatures.d.ts",
+    "js/dist/service-worker.d.ts",
+    "js/dist/service-worker.js",
+    "js/dist/service-worker.mjs",
     ...wasms.map(({ file }) => `js/dist/${file}_bg.wasm`),
   ];
   if (!existsSync(join(root, "js/src/index.ts"))) throw new Stop("js/src/index.ts is missing");
@@ -111,17 +114,40 @@ async function js(options) {
         "--outdir=js/dist",
         "--log-level=warning",
       ]);
+      await serviceWorker();
       for (const { file } of wasms) {
         copyFileSync(join(root, `js/src/wasm/${file}_bg.wasm`), join(dist, `${file}_bg.wasm`));
       }
       copyFileSync(join(root, "js/src/api.d.ts"), join(dist, "index.d.ts"));
       copyFileSync(join(root, "js/src/signatures.api.d.ts"), join(dist, "signatures.d.ts"));
+      copyFileSync(join(root, "js/src/service-worker.api.d.ts"), join(dist, "service-worker.d.ts"));
     },
   );
   if (options.names) return;
   checkSizes(["js/dist/longhaul_bg.wasm", "js/dist/index.js"]);
   checkSizes(["js/dist/longhaul_documents_bg.wasm", "js/dist/documents.js"], "documents");
   checkSizes(["js/dist/signatures.js"], "signatures");
+}
+
+/** The service worker's part, each a file that needs no other but the wasm: a module, and a script for `importScripts`. */
+async function serviceWorker() {
+  const bundle = [
+    "js/src/service-worker.ts",
+    "--bundle",
+    "--target=es2022",
+    "--minify",
+    "--sourcemap",
+    "--log-level=warning",
+  ];
+  await run(bin("esbuild"), [...bundle, "--format=esm", "--outfile=js/dist/service-worker.mjs"]);
+  await run(bin("esbuild"), [
+    ...bundle,
+    "--format=iife",
+    "--global-name=longhaul",
+    // A classic script has no address of its own: the wasm lies beside the worker's.
+    "--define:import.meta.url=self.location.href",
+    "--outfile=js/dist/service-worker.js",
+  ]);
 }
 
 /** www/dist: the demo. */

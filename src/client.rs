@@ -3,15 +3,15 @@
 //! Holds no rule itself but the order in which the parts are asked.
 
 use crate::codes;
-use crate::config::{Config, Inherited};
+use crate::config::Config;
 use crate::connection::Connection;
 use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::event::{Event, HubLimits, NewPublication};
 use crate::frame::{ToClient, ToHub};
-use crate::ids::{ConnectionId, From, RowNo, TopicNo};
+use crate::ids::{ConnectionId, From, TopicNo};
 use crate::metrics::Metrics;
 use crate::negotiation::Tried;
-use crate::outbox::Outbox;
+use crate::publishing::Publishing;
 use crate::sequencer::Run;
 use crate::status::{Reason, Status};
 use crate::subscription::{Subscriptions, Wanted};
@@ -42,7 +42,7 @@ pub struct Client {
     session: Option<String>,
     hub_limits: HubLimits,
     subscriptions: Subscriptions,
-    outbox: Outbox,
+    publishing: Publishing,
     tokens: Tokens,
     metrics: Metrics,
 }
@@ -52,17 +52,14 @@ impl Client {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let mut rng = fastrand::Rng::with_seed(config.seed);
-        let (producer, last) = match &config.inherited {
-            Some(Inherited { producer, last }) => (producer.clone(), *last),
-            None => (producer_id(&mut rng), RowNo(0)),
-        };
+        let publishing = Publishing::new(config, &mut rng);
         Self {
             rng,
             connection: Connection::new(config),
             session: None,
             hub_limits: HubLimits::default(),
             subscriptions: Subscriptions::default(),
-            outbox: Outbox::new(producer, last, config.outbox, config.backoff),
+            publishing,
             tokens: Tokens::new(config.has_tokens),
             metrics: Metrics::default(),
         }
@@ -105,16 +102,28 @@ impl Client {
         self.tokens.shown()
     }
 
-    /// Rows without a verdict.
+    /// Rows without a verdict, of all clients of the same storage.
     #[must_use]
-    pub fn outbox_rows(&self) -> usize {
-        self.outbox.rows()
+    pub fn outbox_rows(&self) -> u64 {
+        self.publishing.rows()
     }
 
-    /// The identity of this client's outbox. A publication's id is this, a colon, and its row.
+    /// Whether no publication waits for a verdict or a place, as far as storage has been looked at.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.publishing.is_idle()
+    }
+
+    /// The identity of the outbox, empty before storage has told it. A publication's id is this, a colon, and its row.
     #[must_use]
     pub fn producer(&self) -> &str {
-        self.outbox.producer()
+        self.publishing.producer(false)
+    }
+
+    /// The identity of the outbox in memory, for what storage could not take; its rows are numbered from [`crate::BESIDE`] on.
+    #[must_use]
+    pub fn spare_producer(&self) -> &str {
+        self.publishing.producer(true)
     }
 
     /// When [`Event::Deadline`] is wanted. Changes with every event.
@@ -122,7 +131,7 @@ impl Client {
     pub fn deadline(&self) -> Option<Time> {
         let parts = [
             self.connection.deadline(),
-            self.outbox.deadline(),
+            self.publishing.deadline(),
             self.subscriptions.deadline(),
             self.connection.established().and(self.tokens.deadline()),
         ];
@@ -161,7 +170,7 @@ impl Client {
                     topic,
                     from: From::Live,
                     is_passive: false,
-                    producer: Some(self.outbox.producer()),
+                    producer: Some(self.publishing.producer(false)),
                 };
                 self.subscriptions.add(no, &wanted, greeted, effects);
                 self.connection.subscriptions_changed();
@@ -201,14 +210,31 @@ impl Client {
                 row,
                 attempts,
                 publication,
-            } => self.outbox.restore(now, row, attempts, &publication),
+            } => self.publishing.restore(now, row, attempts, &publication),
             Event::PostFailed {
                 connection,
                 floor_ms,
             } => {
                 if self.connection.established() == Some(connection) {
-                    self.outbox.post_failed(now, floor_ms, &mut self.rng);
+                    self.publishing.post_failed(now, floor_ms, &mut self.rng);
                 }
+            }
+            Event::Stored { answer, machine_ms } => {
+                self.publishing
+                    .stored(now, machine_ms, answer, &mut self.metrics, effects);
+                self.pump(now, effects);
+            }
+            Event::Sender { is_granted } => {
+                self.publishing.granted(is_granted);
+                self.pump(now, effects);
+            }
+            Event::Told(hint) => {
+                self.publishing.heard(now, hint, &mut self.metrics, effects);
+                self.pump(now, effects);
+            }
+            Event::GiveUp { n } => {
+                self.publishing.give_up(n, effects);
+                self.pump(now, effects);
             }
             event => self.connection_event(now, event, effects),
         }
@@ -263,12 +289,12 @@ impl Client {
             }
             Event::Deadline => {
                 self.connection.tick(turn);
-                self.outbox.tick(now, &mut self.metrics, effects);
+                self.publishing.tick(now, &mut self.metrics, effects);
                 if let Some(connection) = self.connection.established()
-                    && self.outbox.is_post_overdue(now)
+                    && self.publishing.is_post_overdue(now)
                 {
                     effects.push(Effect::AbandonPosts { connection });
-                    self.outbox.post_failed(now, 0, &mut self.rng);
+                    self.publishing.post_failed(now, 0, &mut self.rng);
                 }
             }
             Event::Opened { connection } => self.connection.opened(turn, connection),
@@ -292,11 +318,14 @@ impl Client {
             Event::Reconnect => self.connection.reconnect(turn),
             Event::Online(is_online) => self.connection.online(turn, is_online),
             Event::Place { is_granted } => self.connection.placed(turn, is_granted),
-            Event::Woke => self.connection.woke(turn),
+            Event::Woke => {
+                self.publishing.woke();
+                self.connection.woke(turn);
+            }
             Event::Slept { ms } => {
                 turn.tokens.slept(ms);
-                self.outbox.slept(ms);
-                self.outbox.tick(now, turn.metrics, turn.effects);
+                self.publishing.slept(ms);
+                self.publishing.tick(now, turn.metrics, turn.effects);
                 self.connection.slept(turn, ms);
             }
             Event::Token { text, lives_ms } => {
@@ -320,7 +349,11 @@ impl Client {
             | Event::Passive { .. }
             | Event::Publish(_)
             | Event::Restore { .. }
-            | Event::PostFailed { .. } => {}
+            | Event::PostFailed { .. }
+            | Event::Stored { .. }
+            | Event::Sender { .. }
+            | Event::Told(_)
+            | Event::GiveUp { .. } => {}
         }
         if self.connection.established().is_some() {
             self.tokens.renew(now, effects);
@@ -332,17 +365,19 @@ impl Client {
     fn follow(&mut self, now: Time, before: Option<ConnectionId>, effects: &mut Vec<Effect>) {
         let established = self.connection.established();
         if established != before {
-            self.outbox.connection_lost();
+            self.publishing.connection_lost();
         }
-        if let Some(connection) = established {
-            self.pump(now, connection, effects);
-        }
+        self.pump(now, effects);
         self.connection.seek_place(effects);
     }
 
-    fn pump(&mut self, now: Time, connection: ConnectionId, effects: &mut Vec<Effect>) {
-        let is_posting = !self.connection.greeted().any(|each| each == connection);
-        self.outbox.pump(
+    fn pump(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let connection = self.connection.established();
+        let is_posting = !self
+            .connection
+            .greeted()
+            .any(|each| Some(each) == connection);
+        self.publishing.pump(
             connection,
             is_posting.then_some(now),
             &mut self.metrics,
@@ -404,6 +439,7 @@ impl Client {
                 if self.connection.welcomed(turn, connection, &welcome) {
                     self.session = Some(welcome.session.to_owned());
                     self.hub_limits.told(&welcome);
+                    self.publishing.welcomed(now, welcome.now);
                 } else {
                     self.give_up(now, connection, "a second welcome", effects);
                 }
@@ -470,9 +506,9 @@ impl Client {
                     seq,
                     duplicate,
                 };
-                self.outbox
+                self.publishing
                     .settle(now, producer, n, outcome, &mut self.metrics, effects);
-                self.pump(now, connection, effects);
+                self.pump(now, effects);
             }
             ToClient::Nack {
                 producer,
@@ -480,9 +516,9 @@ impl Client {
                 code: code @ ("out_of_order" | "busy"),
                 ..
             } => {
-                self.outbox
+                self.publishing
                     .send_again(now, producer, n, code == "busy", &mut self.rng);
-                self.pump(now, connection, effects);
+                self.pump(now, effects);
             }
             ToClient::Nack {
                 producer,
@@ -494,9 +530,9 @@ impl Client {
                     code: code.to_owned(),
                     message: message.to_owned(),
                 };
-                self.outbox
+                self.publishing
                     .settle(now, producer, n, outcome, &mut self.metrics, effects);
-                self.pump(now, connection, effects);
+                self.pump(now, effects);
             }
             ToClient::Ping { t } => {
                 self.ping(connection, t, effects);
@@ -533,22 +569,17 @@ impl Client {
     }
 
     fn publish(&mut self, now: Time, new: &NewPublication<'_>, effects: &mut Vec<Effect>) {
-        let request = new.request;
-        let added = if self.connection.is_closed_by_user() {
-            Err(PublishRefusal::Closed)
-        } else {
-            self.outbox.add(now, new, self.hub_limits)
-        };
-        match added {
-            Ok(row) => {
-                self.metrics.publications += 1;
-                effects.push(Effect::Queued { request, row });
-                if let Some(connection) = self.connection.established() {
-                    self.pump(now, connection, effects);
-                }
-            }
-            Err(why) => effects.push(Effect::PublishRefused { request, why }),
+        if self.connection.is_closed_by_user() {
+            effects.push(Effect::PublishRefused {
+                request: new.request,
+                why: PublishRefusal::Closed,
+            });
+            return;
         }
+        let limits = self.hub_limits;
+        self.publishing
+            .publish(now, new, limits, &mut self.metrics, effects);
+        self.pump(now, effects);
     }
 
     fn give_up(
@@ -564,15 +595,4 @@ impl Client {
         self.connection.end(turn, connection, &reason, 0, true);
         self.follow(now, before, effects);
     }
-}
-
-/// 132 random bits in the alphabet of base64url.
-fn producer_id(rng: &mut fastrand::Rng) -> String {
-    (0..22)
-        .map(|_| match rng.u8(0..64) {
-            62 => '-',
-            63 => '_',
-            _ => rng.alphanumeric(),
-        })
-        .collect()
 }

@@ -75,6 +75,10 @@ pub const HELD_RUNS_MAX: usize = 256;
 /// The same in characters of payload.
 pub const HELD_CHARS_MAX: u64 = 1024 * 1024;
 
+/// How long a publication in storage is worth sending where nobody says so, and at most, ms. Chosen: a week, which is also what
+/// Safari keeps storage for without a visit; hubs remember producers for longer (rule H11).
+pub const ROW_MS_MAX: u64 = 7 * 24 * 3_600_000;
+
 /// No attempt follows the last one sooner than this, ms, whatever chance says. Chosen: a wake-up should feel immediate, a loop should not spin.
 pub const BACKOFF_FLOOR_MS: u64 = 100;
 
@@ -169,6 +173,8 @@ pub struct Config {
     pub heartbeat: Option<HeartbeatPolicy>,
     /// Of the outbox.
     pub outbox: OutboxLimits,
+    /// The outbox is in the browser's storage; else in memory.
+    pub is_durable: bool,
     /// In order of preference: what the user wants and the browser has. Empty means all.
     pub transports: Vec<Transport>,
     /// What worked on this network before.

@@ -2,6 +2,7 @@
 
 use crate::frame::ResumeFailure;
 use crate::ids::{ConnectionId, Cursor, Epoch, RowNo, Seq, TopicNo};
+use crate::store::{Notice, StoreRequest};
 use crate::token::TokenReason;
 use crate::transport::Transport;
 
@@ -54,8 +55,8 @@ pub enum Effect {
         connection: ConnectionId,
         /// Everything before the payload.
         head: String,
-        /// Whose payload.
-        row: RowNo,
+        /// Whose payload; `None` where there is none.
+        row: Option<RowNo>,
     },
     /// Give up the posts of publications that are under way: they hang. Nothing follows.
     AbandonPosts {
@@ -125,6 +126,28 @@ pub enum Effect {
         request: u32,
         /// Its row; one that is known already gets the new payload.
         row: RowNo,
+        /// It is in the browser's storage.
+        is_durable: bool,
+    },
+    /// Forget the payload of a row: it is no longer in storage.
+    Forget {
+        /// Which.
+        row: RowNo,
+    },
+    /// Do this in the browser's storage. One is under way at a time, and [`crate::Event::Stored`] follows each.
+    Store(StoreRequest),
+    /// This client wants to be the one of its browser that sends what is in storage; [`crate::Event::Sender`] follows, and again when
+    /// that changes.
+    Sender {
+        /// It does; else it no longer wants to be.
+        is_wanted: bool,
+    },
+    /// Tell the other clients of the same storage.
+    Tell(Notice),
+    /// The browser has removed the storage that the outbox was in.
+    OutboxLost {
+        /// Rows that were in it, as far as is known.
+        rows: u64,
     },
     /// A publication got no row.
     PublishRefused {
@@ -149,6 +172,8 @@ pub enum Effect {
 pub enum PublishRefusal {
     /// The outbox has as many rows or bytes as it may.
     OutboxFull,
+    /// The browser's storage is full.
+    StorageFull,
     /// The payload is larger than the hub takes.
     PayloadTooLarge {
         /// What the hub takes.

@@ -1,8 +1,10 @@
 //! Everything that can happen to a client: the one door in.
 
+use crate::effect::PublishRefusal;
 use crate::frame::{Kind, Welcome};
 use crate::ids::{Chain, ConnectionId, From, RowNo, Seq, TopicNo};
 use crate::sequencer::Run;
+use crate::store::{Notice, StoreAnswer};
 
 /// Something that happened. Events of a connection that is no longer the current one have no effect.
 #[derive(Clone, Debug)]
@@ -152,6 +154,25 @@ pub enum Event<'a> {
         /// Its words.
         detail: &'a str,
     },
+    /// Storage has answered a request.
+    Stored {
+        /// What.
+        answer: StoreAnswer,
+        /// The machine's clock, ms since 1970.
+        machine_ms: u64,
+    },
+    /// Whether this client is the one that sends what is in storage.
+    Sender {
+        /// It is.
+        is_granted: bool,
+    },
+    /// Another client of the same storage told this.
+    Told(Notice),
+    /// The user gives a row in storage up.
+    GiveUp {
+        /// Its number.
+        n: RowNo,
+    },
     /// The user is done.
     Close,
 }
@@ -169,6 +190,8 @@ pub struct NewPublication<'a> {
     pub bytes: u64,
     /// Give up if it could not be sent within this time, ms.
     pub ttl_ms: Option<u64>,
+    /// The machine's clock, ms since 1970.
+    pub machine_ms: u64,
     /// Replaces an unsent row of the same topic with the same key, in its place.
     pub key: Option<&'a str>,
 }
@@ -189,6 +212,14 @@ impl Default for HubLimits {
 }
 
 impl HubLimits {
+    pub(crate) fn check(self, bytes: u64) -> Result<(), PublishRefusal> {
+        let bytes_max = self.payload_bytes_max;
+        if bytes > bytes_max {
+            return Err(PublishRefusal::PayloadTooLarge { bytes_max });
+        }
+        Ok(())
+    }
+
     pub(crate) fn told(&mut self, welcome: &Welcome<'_>) {
         if let Some(bytes) = welcome.payload_bytes_max {
             self.payload_bytes_max = bytes;

@@ -1,6 +1,7 @@
 //! The client's queue of publications: which rows there are, which are on their way, which have a verdict.
 //!
-//! Owns identity and order (rules C6 to C8) and the limits. Payloads stay with the caller under the row's number.
+//! Owns identity and order (rules C6 to C8) and the limits. Payloads stay with the caller under the row's number. What is kept
+//! in the browser's storage, and whether this client is the one that sends it, is `ledger`'s.
 
 use std::collections::VecDeque;
 
@@ -9,14 +10,21 @@ use crate::codes;
 use crate::config::{BackoffPolicy, OutboxLimits, POST_MS_MAX, WINDOW_BYTES_MAX, WINDOW_ROWS_MAX};
 use crate::connection::with_floor;
 use crate::effect::{Effect, Outcome, PublishRefusal};
-use crate::event::{HubLimits, NewPublication};
-use crate::frame::{Kind, Publish};
+use crate::event::NewPublication;
+use crate::frame::{Kind, Publish, Skip, ToHub};
 use crate::ids::{ConnectionId, RowNo};
 use crate::metrics::Metrics;
+use crate::store::{Save, Until};
 use crate::time::Time;
 
 /// After `nack busy` nothing is sent for this long, ms, half to all of it by chance. Chosen.
 const BUSY_MS: u64 = 1_000;
+
+/// The code of a row that the user has given up: no dead letter.
+pub(crate) const DISCARDED: &str = "discarded";
+
+/// Added to the numbers of rows that are in memory beside an outbox that is in storage, so that a caller's rows have one name each.
+pub const BESIDE: u64 = 1 << 52;
 
 #[derive(Debug)]
 struct Row {
@@ -30,12 +38,92 @@ struct Row {
     attempts: u32,
     is_on_its_way: bool,
     created: Time,
+    /// Given up by this client's own clock, as long as it was never sent.
     expires: Option<Time>,
+    stored: Option<Stored>,
+}
+
+impl Row {
+    fn is_replaceable(&self) -> bool {
+        self.stored.is_some_and(|stored| stored.is_replaceable)
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.stored.is_some_and(|stored| stored.is_given_up)
+    }
+
+    fn is_own(&self) -> bool {
+        self.stored.is_none_or(|stored| stored.is_own)
+    }
+}
+
+/// What matters of a row that is in storage, where others may send it too.
+#[derive(Clone, Copy, Debug)]
+struct Stored {
+    /// The hub takes it up to here (rule C10).
+    until: Until,
+    /// Another publication may still take its place: that must end before it is sent.
+    is_replaceable: bool,
+    /// The user has given it up.
+    is_given_up: bool,
+    /// This client's own publication.
+    is_own: bool,
+    /// Storage knows that it may have been sent.
+    is_marked: bool,
+}
+
+/// A row that has left, and how.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    pub(crate) n: RowNo,
+    pub(crate) attempts: u32,
+    pub(crate) bytes: u64,
+    pub(crate) is_own: bool,
+    pub(crate) outcome: Outcome,
+}
+
+/// A row that storage has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRow {
+    /// Its number.
+    pub n: RowNo,
+    /// Its topic.
+    pub topic: Box<str>,
+    /// Message or change of a document.
+    pub kind: Kind,
+    /// Size of the payload.
+    pub bytes: u64,
+    /// Until when the hub takes it.
+    pub until: Until,
+    /// It has a key and was not sent: another publication may take its place.
+    pub is_replaceable: bool,
+    /// The user has given it up.
+    pub is_given_up: bool,
+    /// How often it was sent, as far as storage knows.
+    pub attempts: u32,
+}
+
+impl StoredRow {
+    /// What a publication has become, now that it has a number.
+    pub(crate) fn of(n: RowNo, save: &Save) -> Self {
+        Self {
+            n,
+            topic: save.topic.clone(),
+            kind: save.kind,
+            bytes: save.bytes,
+            until: save.until,
+            is_replaceable: save.key.is_some(),
+            is_given_up: false,
+            attempts: 0,
+        }
+    }
 }
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
     producer: String,
+    /// Added to a row's number where the caller is told of it.
+    beside: u64,
     limits: OutboxLimits,
     last: RowNo,
     /// In order of n.
@@ -49,6 +137,7 @@ pub(crate) struct Outbox {
     /// When the posts under way have gone without a verdict for too long.
     post_until: Option<Time>,
     next_expiry: Option<Time>,
+    unmarked: Vec<(RowNo, u32)>,
 }
 
 impl Outbox {
@@ -61,6 +150,7 @@ impl Outbox {
     ) -> Self {
         Self {
             producer,
+            beside: 0,
             limits,
             last,
             rows: VecDeque::new(),
@@ -71,6 +161,15 @@ impl Outbox {
             backoff: Backoff::new(backoff),
             post_until: None,
             next_expiry: None,
+            unmarked: Vec::new(),
+        }
+    }
+
+    /// In memory, beside one that is in storage.
+    pub(crate) fn beside(self) -> Self {
+        Self {
+            beside: BESIDE,
+            ..self
         }
     }
 
@@ -78,8 +177,13 @@ impl Outbox {
         &self.producer
     }
 
-    pub(crate) fn rows(&self) -> usize {
-        self.rows.len()
+    /// Storage has told whose rows these are.
+    pub(crate) fn set_producer(&mut self, producer: &str) {
+        producer.clone_into(&mut self.producer);
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        u64::try_from(self.rows.len()).unwrap_or(u64::MAX)
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
@@ -91,13 +195,7 @@ impl Outbox {
         &mut self,
         now: Time,
         new: &NewPublication<'_>,
-        limits: HubLimits,
     ) -> Result<RowNo, PublishRefusal> {
-        if new.bytes > limits.payload_bytes_max {
-            return Err(PublishRefusal::PayloadTooLarge {
-                bytes_max: limits.payload_bytes_max,
-            });
-        }
         let replaced = self.unsent(new.topic, new.key);
         let freed = replaced.map_or(0, |(_, bytes)| bytes);
         let bytes = self.bytes - freed + new.bytes;
@@ -121,7 +219,117 @@ impl Outbox {
         }
         self.bytes = bytes;
         self.next_expiry = earlier(self.next_expiry, expires);
-        Ok(n)
+        Ok(self.told(n))
+    }
+
+    /// A row's number as the caller is told it.
+    fn told(&self, n: RowNo) -> RowNo {
+        RowNo(n.0 + self.beside)
+    }
+
+    /// A row of storage: a new one, or what became of one that is here.
+    pub(crate) fn insert(&mut self, now: Time, row: &StoredRow, is_own: bool) {
+        let stored = Stored {
+            until: row.until,
+            is_replaceable: row.is_replaceable,
+            is_given_up: row.is_given_up,
+            is_own,
+            is_marked: row.attempts > 0,
+        };
+        if let Some(here) = self.find(row.n) {
+            let before = here.bytes;
+            let is_own = is_own || here.is_own();
+            here.stored = Some(Stored { is_own, ..stored });
+            if !here.is_on_its_way {
+                here.bytes = row.bytes;
+                self.bytes = self.bytes - before + row.bytes;
+            }
+            return;
+        }
+        let at = self.rows.partition_point(|other| other.n < row.n);
+        let before = self.rows.range(..at).rev();
+        let prev = { before }.find(|other| *other.topic == *row.topic);
+        let prev = prev.map_or(RowNo(0), |prev| prev.n);
+        let mut after = self.rows.range_mut(at..);
+        if let Some(next) = after.find(|other| *other.topic == *row.topic) {
+            next.prev = row.n;
+        }
+        self.bytes += row.bytes;
+        self.rows.insert(
+            at,
+            Row {
+                n: row.n,
+                prev,
+                topic: row.topic.clone(),
+                kind: row.kind,
+                key: None,
+                bytes: row.bytes,
+                attempts: row.attempts,
+                is_on_its_way: false,
+                created: now,
+                expires: None,
+                stored: Some(stored),
+            },
+        );
+    }
+
+    /// The numbers of this client's own rows.
+    pub(crate) fn own(&self) -> Vec<RowNo> {
+        let own = self.rows.iter().filter(|row| row.is_own());
+        own.map(|row| row.n).collect()
+    }
+
+    /// Forgets the rows that `keep` does not want; what became of them is told elsewhere.
+    pub(crate) fn retain(&mut self, keep: impl Fn(RowNo, bool) -> bool, effects: &mut Vec<Effect>) {
+        let gone = self.rows.iter().filter(|row| !keep(row.n, row.is_own()));
+        for n in gone.map(|row| row.n).collect::<Vec<_>>() {
+            self.remove(n);
+            effects.push(Effect::Forget { row: n });
+        }
+    }
+
+    /// The hub's clock is known: times that were noted by this machine's are by the hub's from now on.
+    pub(crate) fn set_clock(&mut self, machine_ms: u64, hub_ms: u64) {
+        for row in &mut self.rows {
+            if let Some(stored) = &mut row.stored
+                && let Until::Machine(ms) = stored.until
+            {
+                stored.until = Until::Hub((ms + hub_ms).saturating_sub(machine_ms));
+            }
+        }
+    }
+
+    /// The user gives a row up: the hub is told, because it may have it already.
+    pub(crate) fn give_up(&mut self, n: RowNo) {
+        if let Some(stored) = self.find(n).and_then(|row| row.stored.as_mut()) {
+            stored.is_given_up = true;
+        }
+    }
+
+    /// Rows that may have been sent in vain, which storage does not know yet, and how often they were.
+    pub(crate) fn unmarked(&mut self) -> Vec<(RowNo, u32)> {
+        std::mem::take(&mut self.unmarked)
+    }
+
+    /// Storage has noted that a row is about to be sent: nothing takes its place any more.
+    pub(crate) fn marked(&mut self, n: RowNo, bytes: u64) {
+        let Some(row) = self.find(n).filter(|row| !row.is_on_its_way) else {
+            return;
+        };
+        if let Some(stored) = &mut row.stored {
+            stored.is_replaceable = false;
+            stored.is_marked = true;
+        }
+        let before = std::mem::replace(&mut row.bytes, bytes);
+        self.bytes = self.bytes - before + bytes;
+    }
+
+    /// Of the next rows those that something may still take the place of.
+    pub(crate) fn replaceable(&self) -> impl Iterator<Item = RowNo> {
+        let next = self.rows.iter().filter(|row| !row.is_on_its_way);
+        next.take(WINDOW_ROWS_MAX)
+            .filter(|row| row.is_replaceable())
+            .map(|row| row.n)
     }
 
     /// A row of the client that had this outbox before, in order. It was within the limits.
@@ -162,6 +370,7 @@ impl Outbox {
             is_on_its_way: false,
             created: Time::default(),
             expires: None,
+            stored: None,
         });
     }
 
@@ -201,12 +410,35 @@ impl Outbox {
             if !has_room && self.rows_on_their_way > 0 {
                 return;
             }
+            if row.is_replaceable() {
+                // Its followers in the topic would be refused; the others can wait that long.
+                return;
+            }
             metrics.retries += u64::from(row.attempts > 0);
             row.attempts = row.attempts.saturating_add(1);
             row.is_on_its_way = true;
             self.rows_on_their_way += 1;
             self.bytes_on_their_way = bytes;
             let mut head = String::new();
+            if row.is_given_up() {
+                let skip = Skip {
+                    producer: &self.producer,
+                    n: row.n,
+                    prev: row.prev,
+                    topic: &row.topic,
+                };
+                skip.encode(&mut head);
+                let row = None;
+                effects.push(Effect::SendPublication {
+                    connection,
+                    head,
+                    row,
+                });
+                continue;
+            }
+            if let Some(Until::Hub(ms)) = row.stored.map(|stored| stored.until) {
+                ToHub::Until { ms }.encode(&mut head);
+            }
             Publish {
                 producer: &self.producer,
                 n: row.n,
@@ -219,7 +451,7 @@ impl Outbox {
             effects.push(Effect::SendPublication {
                 connection,
                 head,
-                row: row.n,
+                row: Some(RowNo(row.n.0 + self.beside)),
             });
         }
     }
@@ -235,7 +467,16 @@ impl Outbox {
     /// The connection is gone, and with it what was on its way.
     pub(crate) fn connection_lost(&mut self) {
         for row in &mut self.rows {
+            if !row.is_on_its_way {
+                continue;
+            }
             row.is_on_its_way = false;
+            if let Some(stored) = &mut row.stored
+                && !stored.is_marked
+            {
+                stored.is_marked = true;
+                self.unmarked.push((row.n, row.attempts));
+            }
         }
         self.rows_on_their_way = 0;
         self.bytes_on_their_way = 0;
@@ -252,47 +493,76 @@ impl Outbox {
         self.busy_until = Some(until);
     }
 
-    /// The hub's final word on a row.
-    pub(crate) fn settle(
+    /// The hub has given a verdict: posts get through.
+    pub(crate) fn heard_verdict(&mut self) {
+        self.backoff.forget();
+        self.post_until = None;
+    }
+
+    /// A row has its outcome, through whomever.
+    pub(crate) fn end(
         &mut self,
         now: Time,
-        producer: &str,
         n: RowNo,
         outcome: Outcome,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
-    ) {
-        if producer != self.producer {
-            return;
-        }
-        self.backoff.forget();
-        self.post_until = None;
-        let Some(row) = self.remove(n) else { return };
+    ) -> Option<Gone> {
+        let row = self.remove(n)?;
+        let outcome = match outcome {
+            Outcome::Dead { message, .. } if row.is_given_up() => Outcome::Dead {
+                code: DISCARDED.to_owned(),
+                message,
+            },
+            outcome => outcome,
+        };
         if let Outcome::Acked { .. } = outcome {
             metrics.acks += 1;
             metrics.ack_ms.record(now.since(row.created));
         } else {
             metrics.dead_letters += 1;
         }
+        let attempts = row.attempts;
         effects.push(Effect::Settled {
-            row: n,
-            attempts: row.attempts,
-            outcome,
+            row: self.told(n),
+            attempts,
+            outcome: outcome.clone(),
         });
+        Some(Gone {
+            n,
+            attempts,
+            bytes: row.bytes,
+            is_own: row.is_own(),
+            outcome,
+        })
+    }
+
+    /// All rows are gone, for this reason.
+    pub(crate) fn end_all(
+        &mut self,
+        now: Time,
+        (code, message): (&str, &str),
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let rows: Vec<RowNo> = self.rows.iter().map(|row| row.n).collect();
+        for n in rows {
+            let outcome = Outcome::Dead {
+                code: code.to_owned(),
+                message: message.to_owned(),
+            };
+            self.end(now, n, outcome, metrics, effects);
+        }
     }
 
     /// The hub has not taken the row, and it must be sent again: at once, or after a while.
     pub(crate) fn send_again(
         &mut self,
         now: Time,
-        producer: &str,
         n: RowNo,
         is_busy: bool,
         rng: &mut fastrand::Rng,
     ) {
-        if producer != self.producer {
-            return;
-        }
         let Some(row) = self.find(n).filter(|row| row.is_on_its_way) else {
             return;
         };
@@ -321,7 +591,7 @@ impl Outbox {
             self.remove(n);
             metrics.dead_letters += 1;
             effects.push(Effect::Settled {
-                row: n,
+                row: self.told(n),
                 attempts: 0,
                 outcome: Outcome::Dead {
                     code: "expired".to_owned(),

@@ -105,6 +105,7 @@ fn c8_a_payload_larger_than_the_whole_window_still_goes_alone() {
             topic: "a",
             bytes: 1_000_000,
             ttl_ms: None,
+            machine_ms: 0,
             key: None,
         }))
     };
@@ -235,6 +236,7 @@ fn a_key_replaces_an_unsent_row_in_its_place_and_never_a_sent_one() {
     let queued = |request, row| Effect::Queued {
         request,
         row: RowNo(row),
+        is_durable: false,
     };
     assert_eq!(rig.publish_with("a", None, Some("k")), [queued(3, 1)]);
     assert_eq!(rig.publish_with("b", None, Some("k")), [queued(4, 3)]);
@@ -269,6 +271,7 @@ fn the_outbox_refuses_at_its_limits_and_keeps_what_it_has() {
         topic: "a",
         bytes: 65_537,
         ttl_ms: None,
+        machine_ms: 0,
         key: Some("k"),
     }));
     let too_large = PublishRefusal::PayloadTooLarge { bytes_max: 65_536 };
@@ -299,6 +302,7 @@ fn inherited() -> Rig {
                 topic,
                 bytes: 10,
                 ttl_ms: Some(1_000),
+                machine_ms: 0,
                 key,
             },
         });

@@ -230,7 +230,7 @@ fn brief(effect: &Effect) -> String {
         Effect::Send { records, .. } => {
             format!("send {:?}", records.split(" client=").next().unwrap())
         }
-        Effect::SendPublication { row, .. } => format!("send row {}", row.0),
+        Effect::SendPublication { row, .. } => format!("send row {}", row.map_or(0, |row| row.0)),
         Effect::StatusChanged => "status".to_owned(),
         Effect::Queued { row, .. } => format!("queued {}", row.0),
         Effect::PublishRefused { why, .. } => format!("refused {why:?}"),

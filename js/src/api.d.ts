@@ -26,10 +26,18 @@ export interface Options {
   /** A ping every `intervalMs` (25,000), answered within `timeoutMs` (10,000). Default: what the hub says. */
   heartbeat?: { intervalMs?: number; timeoutMs?: number };
   /**
-   * The queue of publications. This version keeps it in memory. At `rowsMax` (50,000) or `bytesMax` (16 MiB)
-   * publish is refused with `outbox_full`. `ttlMs` is the default of `PublishOptions.ttlMs`.
+   * The queue of publications, in the IndexedDB database `name` ("longhaul"), shared by all tabs and the service worker. `false` keeps it in
+   * memory. At `rowsMax` (50,000) or `bytesMax` (16 MiB) publish is refused with `outbox_full`, and with `storage_full`
+   * where the browser has no room; nothing is dropped. `ttlMs` (at most and by default seven days) is the default of `PublishOptions.ttlMs`.
+   * `tokenUrl` is for the service worker while no tab is open: it is asked by POST, with cookies, and answers with a token as text.
+   * See docs/offline.md.
    */
-  outbox?: false | { ttlMs?: number; rowsMax?: number; bytesMax?: number };
+  outbox?: false | { name?: string; ttlMs?: number; rowsMax?: number; bytesMax?: number; tokenUrl?: string };
+  /**
+   * Whose rows these are: rows of one subject are never sent as another. Default: the token's `sub`. Where `token` is a function, the
+   * outbox opens with the first token unless this says whose it is, so an app that is to publish offline from its start passes it.
+   */
+  subject?: string;
   /**
    * A reload goes on where the page was: a subscription with `from: "live"` to a topic that this client followed before the reload
    * gets what was missed first, and gaps are told. The tab's sessionStorage keeps the last 256 topics for 24 h, without payloads;
@@ -63,12 +71,16 @@ export interface Client {
   topic<T = unknown>(name: string): Topic<T>;
   /** The same object for the same name. Throws a LonghaulError with code `topic_invalid`. */
   document<T = unknown>(name: string): Document<T>;
+  readonly outbox: Outbox;
   metrics(): Metrics;
   /** Why the client is on the transport it is on: what was tried, what happened, and what to do. */
   diagnose(): Promise<Diagnosis>;
   /** Forget the backoff and try now. */
   reconnect(): void;
-  /** Idempotent. Nothing is delivered any more, iterations end, and publications without an ack become dead letters (`closed`). */
+  /**
+   * Idempotent. Nothing is delivered any more, and iterations end. Durable rows stay in the outbox, and their receipts reject with `closed`;
+   * publications that were in memory only become dead letters (`closed`).
+   */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -98,6 +110,8 @@ export interface ClientEvents {
   status: Status;
   /** A publication that will never be accepted, with the reason. Nothing is dropped without one of these. */
   deadletter: DeadLetter;
+  /** The browser removed the outbox's storage; what was in it is gone. */
+  outboxlost: { rows?: number };
 }
 
 export interface Message<T> {
@@ -191,7 +205,7 @@ export interface Document<T> {
 }
 
 export interface PublishOptions {
-  /** Give up if it could not be sent within this time. */
+  /** Give up if the hub has not had it within this time; at most seven days where it is durable. */
   ttlMs?: number;
   /** Replaces an unsent publication of the same topic with the same key, in its place in the queue. */
   key?: string;
@@ -203,6 +217,11 @@ export interface Receipt {
   id: string;
   /** Whether it survives a reload. */
   durable: boolean;
+  /**
+   * Who sends it if this page is closed before the ack: the service worker, or the next visit. Only where it is durable; a guess where
+   * the service worker is still being installed.
+   */
+  deferred?: "background-sync" | "next-visit";
   /** Settles when the outcome is final, however late; rejects when there is a dead letter. */
   acked: Promise<Ack>;
 }
@@ -214,13 +233,35 @@ export interface Ack {
   duplicate: boolean;
 }
 
-export interface DeadLetter {
+export interface Outbox {
+  /** Rows not yet acknowledged, of this subject, from every tab. */
+  readonly size: number;
+  rows(): Promise<readonly OutboxRow[]>;
+  /** At most 1,000; the oldest go first. */
+  deadLetters(): Promise<readonly DeadLetter[]>;
+  /** Publishes a dead letter once more, as a new row. Rejects with `row_unknown`. */
+  retry(id: string): Promise<void>;
+  /** Forgets a dead letter, or gives up a row: its receipt rejects with `discarded`, unless the hub has it already. Rejects with `row_unknown`. */
+  discard(id: string): Promise<void>;
+  /** Tries now. Resolves when nothing waits any more; rejects with `not_flushed` where rows wait and there is no connection. */
+  flush(): Promise<void>;
+  /** For log-out: stops sending, then removes this subject's rows in every tab and the service worker. Their receipts reject with `wiped`. */
+  wipe(): Promise<void>;
+}
+
+export interface OutboxRow {
   id: string;
   topic: string;
+  /** `sent`: it may have arrived; the hub has not said so yet. */
+  state: "queued" | "sent";
   attempts: number;
   createdAtMs: number;
+  /** By the hub's clock, once that is known. */
   expiresAtMs?: number;
   data: unknown;
+}
+
+export interface DeadLetter extends Omit<OutboxRow, "state"> {
   reason: { code: string; message: string };
 }
 

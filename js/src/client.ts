@@ -9,6 +9,7 @@ import type {
   Message,
   Metrics,
   Options,
+  Outbox,
   PublishOptions,
   Receipt,
   Status,
@@ -23,7 +24,8 @@ import { closeReason, LonghaulError } from "./errors.js";
 import type { Receiver } from "./frame.js";
 import { load, loadFailed } from "./load.js";
 import { emptyMetrics } from "./metrics.js";
-import { baseUrls, checkOptions, checkTopic } from "./options.js";
+import { baseUrls, checkLife, checkOptions, checkTopic } from "./options.js";
+import { OutboxHandle } from "./outbox.js";
 import type { Follower } from "./publications.js";
 import { Resume } from "./resume.js";
 import { type Listener, Stream } from "./stream.js";
@@ -47,7 +49,8 @@ class ClientHandle implements Client {
   #status: Status = { state: "connecting", attempt: 1, transport: "websocket" };
   readonly #bases: readonly string[];
   readonly #options: Options;
-  readonly #listeners: Listeners = { status: new Set(), deadletter: new Set() };
+  readonly #listeners: Listeners = { status: new Set(), deadletter: new Set(), outboxlost: new Set() };
+  readonly outbox: Outbox;
   readonly #streams = new Set<Stream>();
   readonly #resume: Resume | undefined;
   /** The running live stream of each topic: later live listeners join it. */
@@ -68,6 +71,13 @@ class ClientHandle implements Client {
   constructor(bases: string[], options: Options) {
     this.#bases = bases;
     this.#options = options;
+    this.outbox = new OutboxHandle({
+      storage: () => this.#engine?.storage,
+      whenReady: () =>
+        new Promise((resolve, reject) => {
+          this.#whenReady({ run: (engine) => resolve(engine.storage), refuse: reject });
+        }),
+    });
     if (options.resume) this.#resume = new Resume(bases[0] ?? "", options.resume);
     const [transport] = wantedTransports(options);
     if (transport !== undefined) this.#status = { state: "connecting", attempt: 1, transport };
@@ -160,6 +170,7 @@ class ClientHandle implements Client {
     const engine = new Engine(module, this.#bases, this.#options, {
       status: (status) => this.#show(status),
       deadLetter: (letter) => this.#emit("deadletter", letter),
+      outboxLost: (rows) => this.#emit("outboxlost", { rows }),
       error: (error) => this.#report(error),
       gaveUp: ({ code, message }) => {
         const words = `it crashed too often: ${message}`;
@@ -242,7 +253,7 @@ class ClientHandle implements Client {
   /** The rest of the package: a page without documents does not load it. One instance serves all documents of a client. */
   async #loadDocument(): Promise<DocumentCore> {
     const producer = new Promise<string>((resolve, reject) => {
-      this.#whenReady({ run: (engine) => resolve(engine.producer), refuse: reject });
+      this.#whenReady({ run: (engine) => engine.storage.producer().then(resolve), refuse: reject });
     });
     try {
       this.#making ??= import("./documents.js").then(({ load }) => load());
@@ -282,7 +293,7 @@ class ClientHandle implements Client {
     this.#whenReady({ run: (engine) => engine.unsubscribe(stream) });
   }
 
-  #publish(
+  async #publish(
     topic: string,
     text: string,
     options: PublishOptions,
@@ -291,6 +302,7 @@ class ClientHandle implements Client {
   ): Promise<Receipt> {
     const { outbox } = this.#options;
     const withTtl = outbox && outbox.ttlMs !== undefined ? { ttlMs: outbox.ttlMs, ...options } : options;
+    if (outbox !== false) checkLife(withTtl.ttlMs);
     return new Promise((resolve, reject) => {
       this.#whenReady({
         run: (engine) => engine.publish(topic, text, withTtl, kind, follower).then(resolve, reject),

@@ -31,8 +31,10 @@ import { jitterNumber, transportNumbers } from "./options.js";
 import { Outgoing } from "./outgoing.js";
 import { Place } from "./place.js";
 import { type Call, type Follower, Publications } from "./publications.js";
+import type { Partition, StoredRow } from "./rows.js";
+import { Storage } from "./storage.js";
 import type { Stream } from "./stream.js";
-import { askToken } from "./token.js";
+import { askToken, subjectOf } from "./token.js";
 import type { Core, CoreOptions } from "./wasm/longhaul.js";
 import { bindings } from "./wasm/longhaul_bindings.js";
 
@@ -40,6 +42,7 @@ import { bindings } from "./wasm/longhaul_bindings.js";
 export interface Owner {
   status(status: Status): void;
   deadLetter(letter: DeadLetter): void;
+  outboxLost(rows: number): void;
   error(error: LonghaulError): void;
   /** There have been too many crashes: the end. */
   gaveUp(error: LonghaulError): void;
@@ -47,6 +50,9 @@ export interface Owner {
 
 /** Where a subscription begins, as rule C4 has it: a text may be a cursor too. */
 export type From = string | number;
+
+/** The outbox's database, where the user names none. */
+export const databaseName = "longhaul";
 
 /** The core's answer to a messages record, where it is no number of messages to skip. */
 const toldHost = -2;
@@ -62,14 +68,18 @@ export class Engine {
   #end: End = () => {};
   readonly #crashes = new Crashes();
   readonly #streams = new Map<number, Receiver>();
-  readonly #publications = new Publications();
+  readonly storage: Storage;
+  readonly #publications = new Publications(
+    (row) => this.storage.id(row),
+    () => this.storage.deferred,
+  );
   readonly #outgoing = new Outgoing((connection, frame) =>
     this.#turn((core) => core.post(connection, frame)),
   );
   readonly #place: Place;
   readonly #base: string;
-  #producer = "";
   #isClosed = false;
+  #shown: Status["state"] = "connecting";
   /** What to do when the core has finished its turn. */
   #later: (() => void)[] = [];
   #isSettling = false;
@@ -97,6 +107,22 @@ export class Engine {
     this.#owner = owner;
     this.#base = bases[0] ?? "";
     this.#place = new Place(this.#base, (isGranted) => this.#turn((core) => core.placed(isGranted)));
+    const { outbox = {}, subject, token } = options;
+    this.storage = new Storage(outbox ? (outbox.name ?? databaseName) : undefined, this.#base, {
+      publications: this.#publications,
+      turn: (act) => this.#turn(act),
+      look: (ask) => this.#look(ask),
+      publish: (topic, text, kind) => this.publish(topic, text, {}, kind),
+      token: () => askToken(token, 0).then(({ text }) => text),
+      hasToken: token !== undefined,
+      tokenUrl: outbox ? outbox.tokenUrl : undefined,
+      hurry: () => this.#hurry(),
+      stuck: () => this.#stuck(),
+    });
+    // A token that is still to be asked for tells whose the rows are.
+    if (subject !== undefined || typeof token !== "function") {
+      this.storage.enter(subject ?? subjectOf(token) ?? "");
+    }
   }
 
   /** Makes a core of its own instance, which has not started. */
@@ -108,10 +134,10 @@ export class Engine {
     this.#end = end;
     const options = new made.CoreOptions(seed());
     instruct(options, this.#options, this.#base);
-    if (this.#producer !== "") options.inherit(this.#producer, this.#publications.lastRow);
+    const { spare } = this.storage;
+    if (spare !== "") options.inherit(spare, this.#publications.lastVolatile % 2 ** 52);
     core = new made.Core([...this.#bases], options, this);
     options.free();
-    this.#producer = core.producer();
     this.#core = core;
   }
 
@@ -135,13 +161,17 @@ export class Engine {
     return this.#look((core) => core.isQuiet()) ? "passive" : this.#place.isDenied ? "crowded" : undefined;
   }
 
-  get producer(): string {
-    return this.#producer;
+  /** Begins when the outbox is known: the hub says what of it a snapshot has. */
+  async follow(document: Receiver): Promise<void> {
+    const { no, topic } = document;
+    this.#streams.set(no, document);
+    await this.storage.producer();
+    if (this.#streams.has(no)) this.#turn((core) => core.follow(no, topic));
   }
 
-  follow(document: Receiver): void {
-    this.#streams.set(document.no, document);
-    this.#turn((core) => core.follow(document.no, document.topic));
+  /** Lets a document know of its own changes that wait. */
+  adopt(topic: string, follower: (kind: number, text: string) => Follower): void {
+    this.#publications.adopt(topic, follower);
   }
 
   resync(document: Receiver): void {
@@ -171,7 +201,7 @@ export class Engine {
       ...emptyMetrics(),
       ...this.#look((core) => core.metrics()),
       crashes: this.#crashes.count,
-      outboxRows: this.#look((core) => core.outboxRows()) ?? this.#publications.rows().length,
+      outboxRows: this.storage.size,
       bytesReceived: this.#charsReceived,
       bytesSent: this.#outgoing.charsSent,
     };
@@ -190,10 +220,24 @@ export class Engine {
     this.#turn((core) => core.close());
     this.#place.leave();
     this.#streams.clear();
-    for (const row of this.#publications.rows()) {
+    for (const [row] of this.#publications.kept) {
       this.dead(row, 0, "closed", "the client was closed before the hub had answered");
     }
+    this.#publications.close();
+    this.storage.close();
     this.settle();
+  }
+
+  #hurry(): void {
+    if (this.#shown === "waiting" || this.#shown === "offline") this.reconnect();
+    else this.settle();
+  }
+
+  #stuck(): LonghaulError | undefined {
+    if (this.#shown === "connecting" || this.#shown === "connected") return undefined;
+    return new LonghaulError("not_flushed", `rows wait, and the client is ${this.#shown}`, {
+      hint: "they stay in the outbox, and go out with the next connection",
+    });
   }
 
   /** One turn of the core, and then the listeners. While there is none, the next one learns what matters from what is kept here. */
@@ -221,6 +265,7 @@ export class Engine {
     if (this.#isClosed) return;
     this.#outgoing.drop();
     this.#place.leave();
+    this.storage.seekSender(false);
     this.#held.clear();
     const restMs = this.crashed(cause);
     if (restMs === undefined) return;
@@ -254,16 +299,18 @@ export class Engine {
       return;
     }
     this.#turn((core) => {
-      for (const [row, { topic, kind, text, options, attempts, createdAtMs }] of this.#publications.kept) {
-        const { ttlMs, key } = options;
-        const leftMs = ttlMs === undefined ? undefined : Math.max(0, createdAtMs + ttlMs - Date.now());
+      for (const [row, { topic, kind, text, key, attempts, expiresAtMs }] of this.#publications.kept) {
+        const leftMs = expiresAtMs === undefined ? undefined : Math.max(0, expiresAtMs - Date.now());
         core.restore(row, attempts, topic, kind, utf8Bytes(text), leftMs, key);
       }
       for (const stream of this.#streams.values()) {
-        if (stream.place === undefined) core.follow(stream.no, stream.topic);
+        if (stream.place === undefined) this.#later.push(() => void this.follow(stream));
         else core.subscribe(stream.no, stream.topic, stream.place, stream.isPassive);
       }
       core.start();
+    });
+    await this.storage.recover();
+    this.#turn((core) => {
       for (const [request, call] of this.#publications.calls) offer(core, request, call);
     });
   }
@@ -293,14 +340,24 @@ export class Engine {
     const asking = this.#core;
     askToken(this.#options.token, reason).then(
       ({ text, livesMs }) => {
-        if (asking === this.#core && !this.#isClosed) this.#turn((core) => core.token(text, livesMs));
+        if (asking !== this.#core || this.#isClosed) return;
+        try {
+          this.storage.shown(subjectOf(text));
+        } catch (error) {
+          this.#noToken(error as LonghaulError);
+          return;
+        }
+        this.#turn((core) => core.token(text, livesMs));
       },
       (error: LonghaulError) => {
-        if (asking !== this.#core || this.#isClosed) return;
-        this.#later.push(() => this.#owner.error(error));
-        this.#turn((core) => core.noToken(error.message));
+        if (asking === this.#core && !this.#isClosed) this.#noToken(error);
       },
     );
+  }
+
+  #noToken(error: LonghaulError): void {
+    this.#later.push(() => this.#owner.error(error));
+    this.#turn((core) => core.noToken(error.message));
   }
 
   place(isWanted: boolean): void {
@@ -341,6 +398,7 @@ export class Engine {
       closeCode,
       detail,
     );
+    this.#shown = status.state;
     this.#later.push(() => this.#owner.status(status));
   }
 
@@ -378,12 +436,67 @@ export class Engine {
     this.#later.push(() => this.#owner.error(new LonghaulError(code, `${topic}: ${message}`)));
   }
 
-  queued(request: number, row: number): void {
-    this.#publications.queued(request, row, `${this.#producer}:${row}`);
+  queued(request: number, row: number, isDurable: boolean): void {
+    this.#publications.queued(request, row, isDurable);
   }
 
-  publishRefused(request: number, isClosed: boolean, bytesMax: number | undefined): void {
-    this.#publications.refused(request, refusal(isClosed, bytesMax));
+  publishRefused(request: number, why: number, bytesMax: number): void {
+    this.#publications.refused(request, refusal(why, bytesMax));
+  }
+
+  text(request: number): string {
+    return this.#publications.text(request);
+  }
+
+  tag(request: number): string {
+    return this.#publications.tag(request);
+  }
+
+  restored(row: number, stored: StoredRow): void {
+    this.#publications.restored(row, stored);
+  }
+
+  forget(row: number): void {
+    this.#publications.forget(row);
+  }
+
+  partitionName(): Promise<string> {
+    return this.storage.partitionName();
+  }
+
+  partition(before: Partition | undefined): Partition {
+    return this.storage.partition(before);
+  }
+
+  seekSender(isWanted: boolean): void {
+    this.storage.seekSender(isWanted);
+  }
+
+  tellAdded(last: number, rows: number, bytes: number): void {
+    this.storage.tell(["added", last, rows, bytes]);
+  }
+
+  tellAcked(
+    row: number,
+    attempts: number,
+    bytes: number,
+    epoch: string,
+    seq: number,
+    duplicate: boolean,
+  ): void {
+    this.storage.tell(["acked", row, attempts, bytes, epoch, seq, duplicate]);
+  }
+
+  tellDead(row: number, attempts: number, bytes: number, code: string, message: string): void {
+    this.storage.tell(["dead", row, attempts, bytes, code, message]);
+  }
+
+  tellGivenUp(row: number): void {
+    this.storage.tell(["givenUp", row]);
+  }
+
+  outboxLost(rows: number): void {
+    this.#later.push(() => this.#owner.outboxLost(rows));
   }
 
   acked(row: number, epoch: string, seq: number, duplicate: boolean): void {
@@ -391,14 +504,17 @@ export class Engine {
   }
 
   dead(row: number, attempts: number, code: string, message: string): void {
-    const letter = this.#publications.dead(row, attempts, { code, message });
-    if (letter !== undefined) this.#later.push(() => this.#owner.deadLetter(letter));
+    const ended = this.#publications.dead(row, attempts, { code, message });
+    if (ended === undefined) return;
+    this.storage.keep(ended);
+    this.#later.push(() => this.#owner.deadLetter(ended.letter));
   }
 
   settle(): void {
     // A listener that calls the client is served here, after what was noted before.
     if (this.#isSettling) return;
     this.#isSettling = true;
+    this.storage.settle();
     try {
       while (this.#later.length > 0) {
         const later = this.#later;
@@ -508,7 +624,11 @@ function instruct(options: CoreOptions, given: Options, base: string): void {
   if (heartbeat !== undefined) {
     options.heartbeat(heartbeat.intervalMs ?? 25_000, heartbeat.timeoutMs ?? 10_000);
   }
-  if (outbox) options.outbox(outbox.rowsMax ?? 50_000, outbox.bytesMax ?? 16 * 1024 * 1024);
+  if (outbox !== false) {
+    const { name = databaseName, rowsMax = 50_000, bytesMax = 16 * 1024 * 1024 } = outbox ?? {};
+    options.outbox(rowsMax, bytesMax);
+    options.durable(name);
+  }
 }
 
 function offer(core: Core, request: number, { topic, kind, text, options }: Call): void {
@@ -548,11 +668,17 @@ function statusOf(
   }
 }
 
-function refusal(isClosed: boolean, bytesMax: number | undefined): LonghaulError {
-  if (isClosed) return new LonghaulError("closed", "the client is closed");
-  if (bytesMax === undefined) {
+/** The numbers are of src/web/host.rs. */
+function refusal(why: number, bytesMax: number): LonghaulError {
+  if (why === 3) return new LonghaulError("closed", "the client is closed");
+  if (why === 0) {
     return new LonghaulError("outbox_full", "the outbox has as many rows or bytes as it may", {
       hint: "wait until some are acknowledged, or raise outbox.rowsMax and outbox.bytesMax",
+    });
+  }
+  if (why === 1) {
+    return new LonghaulError("storage_full", "the browser's storage is full", {
+      hint: "wait until rows are acknowledged, or free what the origin stores",
     });
   }
   return new LonghaulError(

@@ -10,6 +10,9 @@ const topicCharsMax = 255;
 
 const durationMsMax = 2 ** 31 - 1;
 
+/** As src/config.rs has it: hubs remember what they had for a day longer. */
+export const rowMsMax = 7 * 24 * 60 * 60 * 1000;
+
 const jitters = ["full", "half", "none"] as const;
 
 /** The hub's addresses, as http or https and with a slash at the end. */
@@ -63,6 +66,7 @@ export function checkOptions(options: Options): void {
     "backoff",
     "heartbeat",
     "outbox",
+    "subject",
     "resume",
     "wasm",
     "onError",
@@ -72,7 +76,7 @@ export function checkOptions(options: Options): void {
     throw new LonghaulError("option_invalid", "token is not usable", { hint: tokenHint });
   }
   checkTransports(options.transports);
-  const { backoff, heartbeat, outbox, resume, onError } = options;
+  const { backoff, heartbeat, outbox, subject, resume, onError } = options;
   if (typeof resume === "object") {
     only("resume", resume, ["key"]);
     if (typeof resume.key !== "string") throw invalid("resume.key", resume.key, "a string");
@@ -97,11 +101,18 @@ export function checkOptions(options: Options): void {
     number("heartbeat.timeoutMs", heartbeat.timeoutMs, 100, durationMsMax);
   }
   if (outbox !== undefined && outbox !== false) {
-    only("outbox", outbox, ["ttlMs", "rowsMax", "bytesMax"]);
-    number("outbox.ttlMs", outbox.ttlMs, 1, Number.MAX_SAFE_INTEGER);
+    only("outbox", outbox, ["name", "ttlMs", "rowsMax", "bytesMax", "tokenUrl"]);
+    if (outbox.name !== undefined && typeof outbox.name !== "string") {
+      throw invalid("outbox.name", outbox.name, "a string");
+    }
+    if (outbox.tokenUrl !== undefined && typeof outbox.tokenUrl !== "string") {
+      throw invalid("outbox.tokenUrl", outbox.tokenUrl, "a string");
+    }
+    number("outbox.ttlMs", outbox.ttlMs, 1, rowMsMax);
     number("outbox.rowsMax", outbox.rowsMax, 1, 2 ** 31 - 1);
     number("outbox.bytesMax", outbox.bytesMax, 1, Number.MAX_SAFE_INTEGER);
   }
+  if (subject !== undefined && typeof subject !== "string") throw invalid("subject", subject, "a string");
   if (onError !== undefined && typeof onError !== "function") throw invalid("onError", onError, "a function");
 }
 
@@ -125,6 +136,11 @@ export function checkPublish(options: PublishOptions): void {
   if (options.key !== undefined && typeof options.key !== "string") {
     throw invalid("key", options.key, "a string");
   }
+}
+
+/** Throws where a publication is to live longer in storage than hubs remember it. */
+export function checkLife(ttlMs: number | undefined): void {
+  number("ttlMs", ttlMs, 1, rowMsMax);
 }
 
 /** What the user wants and the browser has, by the core's numbers. */

@@ -1,7 +1,10 @@
 // The payloads of publications, and the promises that wait for their outcome. Order and identity are the core's.
 
-import type { Ack, DeadLetter, PublishOptions, Receipt } from "./api.js";
+import type { Ack, DeadLetter, OutboxRow, PublishOptions, Receipt } from "./api.js";
 import { LonghaulError } from "./errors.js";
+import { rowMsMax } from "./options.js";
+import type { StoredRow } from "./rows.js";
+import type { Deferred } from "./sync.js";
 
 /** Who wants to know what becomes of a row. */
 export interface Follower {
@@ -20,33 +23,73 @@ export interface Call {
   reject: (error: LonghaulError) => void;
 }
 
-interface Row extends Call {
+export interface Row {
   id: string;
+  topic: string;
+  kind: number;
+  text: string;
   createdAtMs: number;
-  /** How often its payload was sent. */
+  expiresAtMs: number | undefined;
+  key: string | undefined;
+  isDurable: boolean;
+  /** How often it was sent by this client. */
   attempts: number;
+  follower: Follower | undefined;
   waiting: { resolve: (ack: Ack) => void; reject: (error: LonghaulError) => void }[];
 }
+
+/** What became of a row that will never take effect. */
+export interface Ended {
+  readonly letter: DeadLetter;
+  readonly kind: number;
+  readonly text: string;
+  readonly isDurable: boolean;
+}
+
+/** Reasons that are no dead letters: the user asked for it. */
+const asked = ["discarded", "wiped"];
 
 export class Publications {
   readonly #calls = new Map<number, Call>();
   readonly #rows = new Map<number, Row>();
+  readonly #id: (row: number) => string;
+  /** Makes the tags of this page's calls its own. */
+  readonly #page = crypto.randomUUID();
   #lastRequest = 0;
-  #lastRow = 0;
+  #lastVolatile = 0;
+
+  readonly #deferred: () => Deferred;
+
+  constructor(id: (row: number) => string, deferred: () => Deferred) {
+    this.#id = id;
+    this.#deferred = deferred;
+  }
 
   /** What a core that takes the place of another has to know: calls without a row, by their requests. */
   get calls(): ReadonlyMap<number, Call> {
     return this.#calls;
   }
 
-  /** And rows without an outcome, in their order. */
-  get kept(): ReadonlyMap<number, Row> {
-    return this.#rows;
+  /** And rows without an outcome that are in memory only, in their order. */
+  get kept(): readonly [row: number, kept: Row][] {
+    return [...this.#rows].filter(([, { isDurable }]) => !isDurable);
   }
 
-  /** The last number that a row has been given. */
-  get lastRow(): number {
-    return this.#lastRow;
+  /** The last number that a row in memory has been given. */
+  get lastVolatile(): number {
+    return this.#lastVolatile;
+  }
+
+  /** What a row in storage is known by, while nobody knows whether it got there. */
+  tag(request: number): string {
+    return `${this.#page}:${request}`;
+  }
+
+  /** A row in storage is that of a call which a crash has cut off. */
+  recovered(row: number, tag: string | undefined): void {
+    for (const request of this.#calls.keys()) {
+      if (this.tag(request) === tag) this.queued(request, row, true);
+    }
   }
 
   /** Notes a call of publish and numbers it. */
@@ -57,28 +100,89 @@ export class Publications {
   }
 
   /** The core has given the call a row; a row that is known gets the new payload. */
-  queued(request: number, row: number, id: string): void {
+  queued(request: number, row: number, isDurable: boolean): void {
     const call = this.#take(request);
-    this.#lastRow = Math.max(this.#lastRow, row);
+    if (!isDurable) this.#lastVolatile = Math.max(this.#lastVolatile, row);
     if (call === undefined) return;
     const waiting = this.#rows.get(row)?.waiting ?? [];
-    this.#rows.set(row, { ...call, id, createdAtMs: Date.now(), attempts: 0, waiting });
+    const { topic, kind, text, follower, options } = call;
+    const id = this.#id(row);
+    const createdAtMs = Date.now();
+    const ttlMs = options.ttlMs ?? (isDurable ? rowMsMax : undefined);
+    const expiresAtMs = ttlMs === undefined ? undefined : createdAtMs + ttlMs;
+    this.#rows.set(row, {
+      id,
+      topic,
+      kind,
+      text,
+      createdAtMs,
+      expiresAtMs,
+      key: options.key,
+      isDurable,
+      attempts: 0,
+      follower,
+      waiting,
+    });
     const acked = new Promise<Ack>((resolve, reject) => waiting.push({ resolve, reject }));
     // Whoever looks at it gets the rejection; whoever does not has the deadletter event.
     acked.catch(() => {});
-    call.follower?.queued(row);
-    call.resolve({ id, durable: false, acked });
+    follower?.queued(row);
+    const receipt: Receipt = { id, durable: isDurable, acked };
+    if (isDurable) receipt.deferred = this.#deferred();
+    call.resolve(receipt);
   }
 
   refused(request: number, error: LonghaulError): void {
     this.#take(request)?.reject(error);
   }
 
+  text(request: number): string {
+    return this.#calls.get(request)?.text ?? "null";
+  }
+
+  /** A row of storage, whoever published it; one that is known may have another payload by now. */
+  restored(row: number, stored: StoredRow): void {
+    const [, topic, kind, text, , createdAtMs, expiresAtMs, , key] = stored;
+    const { waiting = [], attempts = 0, follower } = this.#rows.get(row) ?? {};
+    const id = this.#id(row);
+    this.#rows.set(row, {
+      id,
+      topic,
+      kind,
+      text,
+      createdAtMs,
+      expiresAtMs,
+      key,
+      isDurable: true,
+      attempts,
+      follower,
+      waiting,
+    });
+  }
+
+  forget(row: number): void {
+    this.#rows.delete(row);
+  }
+
+  /** Lets `follower` know of the changes of a document that nobody follows yet. */
+  adopt(topic: string, follower: (kind: number, text: string) => Follower): void {
+    for (const [no, row] of this.#rows) {
+      if (row.topic !== topic || row.kind === 0 || row.follower !== undefined) continue;
+      row.follower = follower(row.kind, row.text);
+      row.follower.queued(no);
+    }
+  }
+
+  /** What is sent for a row; nothing for none. */
   payload(row: number): string {
-    const sent = this.#rows.get(row);
-    if (sent === undefined) return "null";
-    sent.attempts++;
-    return sent.text;
+    const publication = this.#rows.get(row);
+    if (publication === undefined) return "";
+    publication.attempts++;
+    return publication.text;
+  }
+
+  attempts(row: number): number {
+    return this.#rows.get(row)?.attempts ?? 0;
   }
 
   acked(row: number, ack: Ack): void {
@@ -88,22 +192,41 @@ export class Publications {
     for (const { resolve } of settled?.waiting ?? []) resolve(ack);
   }
 
-  /** Ends a row for good. The dead letter is for the event. */
-  dead(row: number, attempts: number, reason: DeadLetter["reason"]): DeadLetter | undefined {
+  /** Ends a row for good. The dead letter is for the event, and for whoever keeps it where storage does not. */
+  dead(row: number, attempts: number, reason: DeadLetter["reason"]): Ended | undefined {
     const settled = this.#rows.get(row);
     if (settled === undefined) return undefined;
     this.#rows.delete(row);
     settled.follower?.dead(row);
-    const { id, topic, createdAtMs, options, text } = settled;
-    const letter: DeadLetter = { id, topic, attempts, createdAtMs, data: JSON.parse(text), reason };
-    if (options.ttlMs !== undefined) letter.expiresAtMs = createdAtMs + options.ttlMs;
+    const { id, topic, createdAtMs, expiresAtMs, text } = settled;
     for (const { reject } of settled.waiting) reject(new LonghaulError(reason.code, reason.message));
-    return letter;
+    if (asked.includes(reason.code)) return undefined;
+    const letter: DeadLetter = { id, topic, attempts, createdAtMs, data: JSON.parse(text), reason };
+    if (expiresAtMs !== undefined) letter.expiresAtMs = expiresAtMs;
+    const { kind, isDurable } = settled;
+    return { letter, kind, text, isDurable };
   }
 
-  /** The rows without an outcome. */
-  rows(): number[] {
-    return [...this.#rows.keys()];
+  /** The client is closed: nobody hears of these any more. What is in storage is not lost. */
+  close(): void {
+    const error = new LonghaulError("closed", "the client was closed before the hub had answered");
+    for (const { waiting, isDurable } of this.#rows.values()) {
+      if (isDurable) for (const { reject } of waiting) reject(error);
+    }
+    for (const [request, { reject }] of this.#calls) {
+      this.#calls.delete(request);
+      reject(error);
+    }
+  }
+
+  /** Rows without an outcome, in memory only. */
+  volatile(): readonly [row: number, shown: OutboxRow][] {
+    return this.kept.map(([row, { id, topic, attempts, createdAtMs, expiresAtMs, text }]) => {
+      const state = attempts > 0 ? "sent" : "queued";
+      const shown: OutboxRow = { id, topic, state, attempts, createdAtMs, data: JSON.parse(text) };
+      if (expiresAtMs !== undefined) shown.expiresAtMs = expiresAtMs;
+      return [row, shown];
+    });
   }
 
   #take(request: number): Call | undefined {

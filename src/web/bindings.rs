@@ -4,15 +4,19 @@
 
 use std::rc::Rc;
 
-use js_sys::{Array, JsString};
+use js_sys::{Array, Date, JsString, Promise};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::future_to_promise;
 
 use super::driver::{Driver, now, number_of};
 use super::host::Host;
+use super::store::{self, Store};
 use crate::config::{BackoffPolicy, Config, HeartbeatPolicy, Inherited, Jitter, OutboxLimits};
 use crate::frame::{Kind, from};
 use crate::ids::{Chain, ConnectionId, From, RowNo, Seq, TopicNo};
-use crate::{Client, Event, NewPublication, Run, Transport, TriedOutcome};
+use crate::{
+    Client, Event, NewPublication, Notice, Outcome, Run, Transport, TriedOutcome, parse_epoch,
+};
 
 /// One client, driven by the browser.
 #[wasm_bindgen]
@@ -24,6 +28,7 @@ pub struct Core {
 #[wasm_bindgen]
 pub struct CoreOptions {
     config: Config,
+    database: Option<String>,
 }
 
 #[wasm_bindgen]
@@ -36,7 +41,14 @@ impl CoreOptions {
                 seed: seed as u64,
                 ..Config::default()
             },
+            database: None,
         }
+    }
+
+    /// The outbox is in this database of the browser, in the partition that the host names.
+    pub fn durable(&mut self, database: String) {
+        self.config.is_durable = true;
+        self.database = Some(database);
     }
 
     /// Backoff; jitter is 0 full, 1 half, 2 none.
@@ -111,8 +123,10 @@ impl Core {
             addresses: bases.len(),
             ..options.config.clone()
         };
+        let database = options.database.as_ref();
+        let storage = database.map(|name| Store::new(name, host.clone().unchecked_into()));
         Self {
-            driver: Driver::new(bases, host, Client::new(&config)),
+            driver: Driver::new(bases, host, Client::new(&config), storage),
         }
     }
 
@@ -245,6 +259,7 @@ impl Core {
             topic,
             bytes: bytes as u64,
             ttl_ms: ttl_ms.map(|ms| ms as u64),
+            machine_ms: Date::now() as u64,
             key: key.as_deref(),
         }));
     }
@@ -273,6 +288,7 @@ impl Core {
                 topic,
                 bytes: bytes as u64,
                 ttl_ms: ttl_ms.map(|ms| ms as u64),
+                machine_ms: Date::now() as u64,
                 key: key.as_deref(),
             },
         });
@@ -322,9 +338,135 @@ impl Core {
         self.driver.close();
     }
 
-    /// The identity of the outbox.
+    /// The identity of the outbox; empty before storage has told it.
     pub fn producer(&self) -> String {
         self.driver.look(|client| client.producer().to_owned())
+    }
+
+    /// The identity of what storage could not take.
+    #[wasm_bindgen(js_name = spareProducer)]
+    pub fn spare_producer(&self) -> String {
+        self.driver
+            .look(|client| client.spare_producer().to_owned())
+    }
+
+    /// Whether this client is the one that sends what is in storage.
+    pub fn sender(&self, is_granted: bool) {
+        self.driver.drive(Event::Sender { is_granted });
+    }
+
+    /// Whether nothing waits, anywhere.
+    #[wasm_bindgen(js_name = isIdle)]
+    pub fn is_idle(&self) -> bool {
+        self.driver.look(Client::is_idle)
+    }
+
+    /// Another tab has added rows.
+    #[wasm_bindgen(js_name = toldAdded)]
+    pub fn told_added(&self, last: f64, rows: f64, bytes: f64) {
+        self.driver.drive(Event::Told(Notice::Added {
+            last: RowNo(last as u64),
+            rows: rows as u64,
+            bytes: bytes as u64,
+        }));
+    }
+
+    /// A row took effect, another tab says.
+    #[wasm_bindgen(js_name = toldAcked)]
+    pub fn told_acked(
+        &self,
+        row: f64,
+        attempts: u32,
+        bytes: f64,
+        epoch: &str,
+        seq: f64,
+        duplicate: bool,
+    ) {
+        let outcome = Outcome::Acked {
+            epoch: parse_epoch(epoch).unwrap_or_default(),
+            seq: Seq(seq as u64),
+            duplicate,
+        };
+        self.told_end(row, attempts, bytes, outcome);
+    }
+
+    /// A row never will, another tab says.
+    #[wasm_bindgen(js_name = toldDead)]
+    pub fn told_dead(&self, row: f64, attempts: u32, bytes: f64, code: String, message: String) {
+        self.told_end(row, attempts, bytes, Outcome::Dead { code, message });
+    }
+
+    fn told_end(&self, row: f64, attempts: u32, bytes: f64, outcome: Outcome) {
+        self.driver.drive(Event::Told(Notice::Ended {
+            n: RowNo(row as u64),
+            attempts,
+            bytes: bytes as u64,
+            outcome,
+        }));
+    }
+
+    /// The user gave a row up, in another tab.
+    #[wasm_bindgen(js_name = toldGivenUp)]
+    pub fn told_given_up(&self, row: f64) {
+        let n = RowNo(row as u64);
+        self.driver.drive(Event::Told(Notice::GivenUp { n }));
+    }
+
+    /// All rows were removed.
+    #[wasm_bindgen(js_name = toldWiped)]
+    pub fn told_wiped(&self) {
+        self.driver.drive(Event::Told(Notice::Wiped));
+    }
+
+    /// The user gives a row up.
+    #[wasm_bindgen(js_name = giveUp)]
+    pub fn give_up(&self, row: f64) {
+        let n = RowNo(row as u64);
+        self.driver.drive(Event::GiveUp { n });
+    }
+
+    /// Rows or dead letters in storage: number and value of each (src/web/store/row.rs); nothing where it can't be reached.
+    pub fn stored(&self, are_letters: bool) -> Promise {
+        let store = self.driver.storage();
+        future_to_promise(async move {
+            let found = match store {
+                Some(store) => store.read(are_letters).await,
+                None => None,
+            };
+            Ok(found.into())
+        })
+    }
+
+    /// Removes a dead letter, and where it `is_wanted` makes a row of it again. Number and size of that row, or nothing.
+    #[wasm_bindgen(js_name = takeLetter)]
+    pub fn take_letter(&self, row: f64, is_wanted: bool) -> Promise {
+        let store = self.driver.storage();
+        future_to_promise(async move {
+            let taken = match store {
+                Some(store) => store.take_letter(RowNo(row as u64), is_wanted).await,
+                None => None,
+            };
+            let taken =
+                taken.map(|(n, bytes)| Array::of2(&(n.0 as f64).into(), &(bytes as f64).into()));
+            Ok(taken.into())
+        })
+    }
+
+    /// For a service worker: the partitions of a database that have rows, as the wrapper keeps them; nothing where it can't be reached.
+    pub fn partitions(database: String) -> Promise {
+        future_to_promise(async move { Ok(store::partitions(&database).await.into()) })
+    }
+
+    /// Removes all rows and dead letters; whether that was done.
+    pub fn wipe(&self) -> Promise {
+        let store = self.driver.storage();
+        future_to_promise(async move {
+            let is_wiped = match store {
+                Some(store) => store.wipe().await,
+                None => true,
+            };
+            Ok(is_wiped.into())
+        })
     }
 
     /// Counters and histograms, named as in the API.

@@ -8,17 +8,19 @@ use std::rc::{Rc, Weak};
 use gloo_timers::callback::Timeout;
 use js_sys::{Date, JsString};
 use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
 use web_sys::WebSocket;
 
 use super::fetch::Failure;
 use super::host::Host;
 use super::lifecycle::{Lifecycle, is_hidden};
+use super::store::Store;
 use super::websocket::Socket;
 use super::wire::Wire;
 use crate::ids::{ConnectionId, Epoch, TopicNo};
 use crate::{
-    Client, Effect, Event, Outcome, PublishRefusal, Reason, Run, Status, Time, TokenReason,
-    Transport, codes, push_cursor, push_epoch,
+    Client, Effect, Event, Notice, Outcome, PublishRefusal, Reason, Run, Status, StoreRequest,
+    Time, TokenReason, Transport, codes, push_cursor, push_epoch,
 };
 
 /// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock was set.
@@ -48,6 +50,7 @@ pub(super) struct Driver {
     host: Host,
     client: RefCell<Client>,
     wires: RefCell<Vec<Wire>>,
+    storage: Option<Rc<Store>>,
     lifecycle: RefCell<Option<Lifecycle>>,
     /// How far the wall clock is ahead of the monotonic one.
     ahead_ms: Cell<f64>,
@@ -63,12 +66,18 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(bases: Vec<String>, host: Host, client: Client) -> Rc<Self> {
+    pub(super) fn new(
+        bases: Vec<String>,
+        host: Host,
+        client: Client,
+        storage: Option<Rc<Store>>,
+    ) -> Rc<Self> {
         Rc::new_cyclic(|myself: &Weak<Self>| Self {
             bases,
             host,
             client: RefCell::new(client),
             wires: RefCell::new(Vec::new()),
+            storage,
             lifecycle: RefCell::new(Lifecycle::new(myself.clone())),
             ahead_ms: Cell::new(Date::now() - performance_now()),
             is_hidden: Cell::new(is_hidden()),
@@ -78,6 +87,11 @@ impl Driver {
             refused: Cell::new(None),
             myself: myself.clone(),
         })
+    }
+
+    /// The browser's storage, if the outbox is in it.
+    pub(super) fn storage(&self) -> Option<Rc<Store>> {
+        self.storage.clone()
     }
 
     /// Looks at the client, for as long as the call takes.
@@ -326,10 +340,11 @@ impl Driver {
                 head,
                 row,
             } => self.with_wire(connection, |wire| {
+                let row = row.map_or(0.0, |row| row.0 as f64);
                 if wire.socket().is_none() {
-                    host.post_publication(connection.0 as f64, &head, row.0 as f64);
+                    host.post_publication(connection.0 as f64, &head, row);
                 } else if let Some(s) = self.open_socket(wire) {
-                    host.transmit_publication(&s.socket, &head, row.0 as f64);
+                    host.transmit_publication(&s.socket, &head, row);
                 }
             }),
             Effect::AbandonPosts { connection } => self.with_wire(connection, Wire::abandon_posts),
@@ -357,14 +372,25 @@ impl Driver {
                 host.streaming(no.0, &cursor);
             }
             Effect::Refused { no, code, message } => host.refused(no.0, &code, &message),
-            Effect::Queued { request, row } => host.queued(request, row.0 as f64),
+            Effect::Queued {
+                request,
+                row,
+                is_durable,
+            } => host.queued(request, row.0 as f64, is_durable),
             Effect::PublishRefused { request, why } => {
-                let bytes_max = match why {
-                    PublishRefusal::PayloadTooLarge { bytes_max } => Some(bytes_max as f64),
-                    PublishRefusal::OutboxFull | PublishRefusal::Closed => None,
+                let (why, bytes_max) = match why {
+                    PublishRefusal::OutboxFull => (0, 0),
+                    PublishRefusal::StorageFull => (1, 0),
+                    PublishRefusal::PayloadTooLarge { bytes_max } => (2, bytes_max),
+                    PublishRefusal::Closed => (3, 0),
                 };
-                host.publish_refused(request, why == PublishRefusal::Closed, bytes_max);
+                host.publish_refused(request, why, bytes_max as f64);
             }
+            Effect::Forget { row } => host.forget(row.0 as f64),
+            Effect::Store(request) => self.store(request),
+            Effect::Sender { is_wanted } => host.seek_sender(is_wanted),
+            Effect::Tell(notice) => self.tell_others(notice),
+            Effect::OutboxLost { rows } => host.outbox_lost(rows as f64),
             Effect::Settled {
                 row,
                 attempts,
@@ -379,6 +405,56 @@ impl Driver {
                     host.dead(row.0 as f64, attempts, &code, &message)
                 }
             },
+        }
+    }
+
+    /// Has storage do what the core asks for, and tells the core.
+    fn store(&self, request: StoreRequest) {
+        let Some(store) = self.storage.clone() else {
+            return;
+        };
+        let myself = self.myself.clone();
+        spawn_local(async move {
+            let answer = store.answer(request).await;
+            if let Some(driver) = myself.upgrade() {
+                driver.tell(Event::Stored {
+                    answer,
+                    machine_ms: Date::now() as u64,
+                });
+            }
+        });
+    }
+
+    fn tell_others(&self, notice: Notice) {
+        let host = &self.host;
+        match notice {
+            Notice::Added { last, rows, bytes } => {
+                host.tell_added(last.0 as f64, rows as f64, bytes as f64);
+            }
+            Notice::Ended {
+                n,
+                attempts,
+                bytes,
+                outcome,
+            } => {
+                let (row, bytes) = (n.0 as f64, bytes as f64);
+                match outcome {
+                    Outcome::Acked {
+                        epoch,
+                        seq,
+                        duplicate,
+                    } => {
+                        let seq = seq.0 as f64;
+                        host.tell_acked(row, attempts, bytes, &hex(epoch), seq, duplicate);
+                    }
+                    Outcome::Dead { code, message } => {
+                        host.tell_dead(row, attempts, bytes, &code, &message);
+                    }
+                }
+            }
+            Notice::GivenUp { n } => host.tell_given_up(n.0 as f64),
+            // The wrapper tells of this itself.
+            Notice::Wiped => {}
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! None of these runs a listener of the user: JavaScript notes what it is told and acts in `settle`.
 
-use js_sys::{Function, JsString};
+use js_sys::{Array, Function, JsString, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::WebSocket;
 
@@ -84,16 +84,74 @@ extern "C" {
     pub(super) fn refused(this: &Host, no: u32, code: &str, message: &str);
 
     #[wasm_bindgen(method)]
-    pub(super) fn queued(this: &Host, request: u32, row: f64);
+    pub(super) fn queued(this: &Host, request: u32, row: f64, is_durable: bool);
 
-    /// `bytes_max` is there where the payload was too large.
-    #[wasm_bindgen(method, js_name = publishRefused)]
-    pub(super) fn publish_refused(
+    /// The payload of a call of publish.
+    #[wasm_bindgen(method)]
+    pub(super) fn text(this: &Host, request: u32) -> JsString;
+
+    /// What its row is known by.
+    #[wasm_bindgen(method)]
+    pub(super) fn tag(this: &Host, request: u32) -> JsString;
+
+    /// A row of storage, as src/web/store/row.rs has it: its payload may be asked for from now on.
+    #[wasm_bindgen(method)]
+    pub(super) fn restored(this: &Host, row: f64, value: &JsValue);
+
+    /// A row is no longer in storage.
+    #[wasm_bindgen(method)]
+    pub(super) fn forget(this: &Host, row: f64);
+
+    /// The name of the partition, once it is known whose rows these are.
+    #[wasm_bindgen(method, js_name = partitionName)]
+    pub(super) fn partition_name(this: &Host) -> Promise;
+
+    /// What is to be kept of the partition, given what was: an array, first its producer.
+    #[wasm_bindgen(method)]
+    pub(super) fn partition(this: &Host, before: Option<&JsValue>) -> Array;
+
+    /// This client wants to be the one that sends what is in storage, or no longer: JavaScript calls `sender`, after this turn.
+    #[wasm_bindgen(method, js_name = seekSender)]
+    pub(super) fn seek_sender(this: &Host, is_wanted: bool);
+
+    /// Tell the other tabs: new rows up to the highest number.
+    #[wasm_bindgen(method, js_name = tellAdded)]
+    pub(super) fn tell_added(this: &Host, last: f64, rows: f64, bytes: f64);
+
+    /// Tell the other tabs: a row took effect.
+    #[wasm_bindgen(method, js_name = tellAcked)]
+    pub(super) fn tell_acked(
         this: &Host,
-        request: u32,
-        is_closed: bool,
-        bytes_max: Option<f64>,
+        row: f64,
+        attempts: u32,
+        bytes: f64,
+        epoch: &str,
+        seq: f64,
+        duplicate: bool,
     );
+
+    /// Tell the other tabs: a row never will.
+    #[wasm_bindgen(method, js_name = tellDead)]
+    pub(super) fn tell_dead(
+        this: &Host,
+        row: f64,
+        attempts: u32,
+        bytes: f64,
+        code: &str,
+        message: &str,
+    );
+
+    /// Tell the other tabs: the user gave a row up.
+    #[wasm_bindgen(method, js_name = tellGivenUp)]
+    pub(super) fn tell_given_up(this: &Host, row: f64);
+
+    /// The browser has removed the storage that the outbox was in.
+    #[wasm_bindgen(method, js_name = outboxLost)]
+    pub(super) fn outbox_lost(this: &Host, rows: f64);
+
+    /// Why: 0 the outbox is full, 1 storage is, 2 the payload is larger than `bytes_max`, 3 the client is closed.
+    #[wasm_bindgen(method, js_name = publishRefused)]
+    pub(super) fn publish_refused(this: &Host, request: u32, why: u32, bytes_max: f64);
 
     #[wasm_bindgen(method)]
     pub(super) fn acked(this: &Host, row: f64, epoch: &str, seq: f64, duplicate: bool);

@@ -9,6 +9,7 @@ mod fetch;
 mod host;
 mod lifecycle;
 mod longpoll;
+mod store;
 mod upstream;
 mod websocket;
 mod wire;

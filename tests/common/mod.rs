@@ -127,6 +127,7 @@ impl Rig {
             topic,
             bytes: 10,
             ttl_ms,
+            machine_ms: self.now.0,
             key,
         }))
     }

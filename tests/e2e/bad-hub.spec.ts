@@ -185,6 +185,7 @@ test("a hub that refuses a publication for good gives a dead letter with the rea
       topic: "t",
       attempts: 1,
       createdAtMs: expect.any(Number),
+      expiresAtMs: expect.any(Number),
       data: { a: 1 },
       reason: { code: "forbidden", message: "may not write here" },
     },

@@ -10,9 +10,10 @@ const head = "Anyone with this page open can change these.";
 let hub: Hub;
 let other: Page;
 
-test.beforeEach(async ({ page, context }) => {
+test.beforeEach(async ({ page, browser }) => {
   hub = await Hub.start(["--static", site]);
-  other = await context.newPage();
+  // In a browser of its own: tabs of one browser send for each other.
+  other = await (await browser.newContext()).newPage();
   for (const each of [page, other]) {
     await each.goto(hub.url);
     await expect(each.getByTestId("status-state")).toHaveAttribute("data-state", "connected");
@@ -20,6 +21,7 @@ test.beforeEach(async ({ page, context }) => {
 });
 
 test.afterEach(async () => {
+  await other.context().close();
   await hub.kill();
 });
 

@@ -172,9 +172,9 @@ test("a publication that can't be made rejects, and says why", async ({ hub, pag
   ]);
 });
 
-test("what is not acknowledged when the client is closed becomes a dead letter", async ({ page }) => {
+test("what is in memory only when the client is closed becomes a dead letter", async ({ page }) => {
   const result = await page.evaluate(async () => {
-    const { client, deadLetters } = longhaul.open("http://127.0.0.1:9");
+    const { client, deadLetters } = longhaul.open("http://127.0.0.1:9", { outbox: false });
     const receipt = await client.topic("t").publish({ a: 1 });
     const acked = receipt.acked.catch(({ code }) => code);
     await client.close();
@@ -193,6 +193,21 @@ test("what is not acknowledged when the client is closed becomes a dead letter",
     status: { state: "closed", reason: { code: "done" } },
     thrown: "closed",
   });
+});
+
+test("what is durable when the client is closed stays in the outbox, and only its receipt ends", async ({
+  page,
+}) => {
+  const result = await page.evaluate(async () => {
+    const { client, deadLetters } = longhaul.open("http://127.0.0.1:9");
+    const receipt = await client.topic("t").publish({ a: 1 });
+    const acked = receipt.acked.catch(({ code }) => code);
+    await client.close();
+    const next = longhaul.open("http://127.0.0.1:9").client;
+    const rows = await next.outbox.rows();
+    return { acked: await acked, deadLetters, ids: rows.map(({ id }) => id), id: receipt.id };
+  });
+  expect(result).toMatchObject({ acked: "closed", deadLetters: [], ids: [result.id] });
 });
 
 test("wasm that can't be loaded is said plainly, and the next connect tries again", async ({ hub, page }) => {

@@ -181,6 +181,7 @@ impl Play {
                 kind: Kind::Message,
                 bytes: ms,
                 ttl_ms: after.parse().ok(),
+                machine_ms: 0,
                 key: None,
             })),
             _ => {}

@@ -71,3 +71,22 @@ async function launch(
   if (url === undefined) throw new Error(`the hub said ${line}`);
   return { child, url };
 }
+
+/** An entry of a topic's log, as a back end reads it. */
+export interface Entry<T = unknown> {
+  seq: number;
+  id?: string;
+  data: T;
+}
+
+/** What the hub has of a topic, from its first entry on. */
+export async function hubEntries<T = unknown>(hub: Hub, topic: string): Promise<Entry<T>[]> {
+  const entries: Entry<T>[] = [];
+  for (;;) {
+    const answer = await fetch(`${hub.url}/v1/topics/${topic}?from=${entries.length + 1}`);
+    if (!answer.ok) throw new Error(`the hub answered ${answer.status}: ${await answer.text()}`);
+    const page = (await answer.json()) as { entries: Entry<T>[] };
+    if (page.entries.length === 0) return entries;
+    entries.push(...page.entries);
+  }
+}

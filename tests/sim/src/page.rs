@@ -233,7 +233,8 @@ impl Page {
                 head,
                 row,
             } => {
-                let payload = self.payloads.get(&row).map_or("", String::as_str);
+                let payload = row.and_then(|row| self.payloads.get(&row));
+                let payload = payload.map_or("", String::as_str);
                 send(connection, &format!("{head}{payload}"));
             }
             Effect::Abandon { connection, .. } => {
@@ -309,7 +310,12 @@ impl Page {
             Effect::Refused { .. }
             | Effect::PublishRefused { .. }
             | Effect::Remember { .. }
-            | Effect::AskToken { .. } => {}
+            | Effect::AskToken { .. }
+            | Effect::Store(_)
+            | Effect::Forget { .. }
+            | Effect::Sender { .. }
+            | Effect::Tell(_)
+            | Effect::OutboxLost { .. } => {}
         }
     }
 
@@ -558,6 +564,7 @@ impl Page {
             topic,
             bytes,
             ttl_ms,
+            machine_ms: now,
             key,
         };
         self.handle(now, Event::Publish(new), watch)

@@ -1,0 +1,64 @@
+// What a row, a dead letter and a partition look like in storage: the other side of src/web/store/row.rs.
+
+import type { DeadLetter, Options, OutboxRow } from "./api.js";
+
+export type StoredRow = readonly [
+  partition: string,
+  topic: string,
+  kind: number,
+  text: string,
+  bytes: number,
+  createdAtMs: number,
+  untilMs: number,
+  isHubTime: boolean,
+  key: string | undefined,
+  state: 0 | 1 | 2,
+  attempts: number,
+  tag: string | undefined,
+  code?: string,
+  message?: string,
+];
+
+/** What is known of a partition: whose rows they are and where they go. Later versions may add places at the end. */
+export type Partition = readonly [
+  producer: string,
+  base: string,
+  subject: string,
+  hasToken: boolean,
+  tokenUrl: string | undefined,
+];
+
+/** What a client of a partition is told that has no app to tell it: it sends what waits, and nothing else. */
+export function partitionOptions(
+  database: string,
+  [, , subject, hasToken]: Partition,
+  token: () => Promise<string>,
+): Options {
+  const options: Options = { transports: ["longpoll"], subject, outbox: { name: database } };
+  return hasToken ? { ...options, token } : options;
+}
+
+/** Rows of one hub and one subject. A base has no space in it. */
+export function partitionName(base: string, subject: string): string {
+  return `${base} ${subject}`;
+}
+
+/** `attemptsHere` are those that storage has not heard of yet. */
+export function rowOf(id: string, row: StoredRow, attemptsHere: number): OutboxRow {
+  const [, topic, , text, , createdAtMs, expiresAtMs, , , state, attemptsBefore] = row;
+  const attempts = Math.max(attemptsBefore, attemptsHere);
+  return {
+    id,
+    topic,
+    state: state > 0 || attempts > 0 ? "sent" : "queued",
+    attempts,
+    createdAtMs,
+    expiresAtMs,
+    data: JSON.parse(text),
+  };
+}
+
+export function letterOf(id: string, row: StoredRow): DeadLetter {
+  const [, topic, , text, , createdAtMs, expiresAtMs, , , , attempts, , code = "", message = ""] = row;
+  return { id, topic, attempts, createdAtMs, expiresAtMs, data: JSON.parse(text), reason: { code, message } };
+}

@@ -1,0 +1,103 @@
+// The outbox in a service worker: flushes what tabs have left behind. Listeners are added at once, as browsers want it; the
+// wasm is loaded when there is something to send.
+
+import type { Options } from "./api.js";
+import { databaseName, Engine } from "./engine.js";
+import { instantiate } from "./instance.js";
+import { load } from "./load.js";
+import { type Partition, partitionOptions } from "./rows.js";
+import { defaultTag, isFlushRequest } from "./sync.js";
+import { bindings } from "./wasm/longhaul_bindings.js";
+
+interface InstallOptions {
+  name?: string;
+  wasm?: Options["wasm"];
+}
+
+/** What TypeScript's library of pages does not know of workers. */
+interface Extendable extends Event {
+  waitUntil(promise: Promise<unknown>): void;
+}
+interface SyncEvent extends Extendable {
+  readonly tag: string;
+  readonly lastChance: boolean;
+}
+interface WorkerScope {
+  addEventListener(type: "sync", listener: (event: SyncEvent) => void): void;
+  addEventListener(type: "message", listener: (event: Extendable & MessageEvent) => void): void;
+  readonly registration: ServiceWorkerRegistration & {
+    readonly sync?: { register(tag: string): Promise<void> };
+  };
+}
+
+/** See service-worker.api.d.ts. */
+export function installOutbox({ name = databaseName, wasm }: InstallOptions = {}): void {
+  const scope = globalThis as unknown as WorkerScope;
+  let flushing: Promise<void> | undefined;
+  /** One at a time: whoever asks meanwhile waits for the same. */
+  const flush = (): Promise<void> => {
+    flushing ??= flushAll(name, wasm).finally(() => {
+      flushing = undefined;
+    });
+    return flushing;
+  };
+  scope.addEventListener("sync", (event) => {
+    if (event.tag !== defaultTag) return;
+    event.waitUntil(
+      flush().catch(async (error: unknown) => {
+        // The browser gives up after this: another registration begins to count anew.
+        if (event.lastChance) await scope.registration.sync?.register(defaultTag);
+        throw error;
+      }),
+    );
+  });
+  scope.addEventListener("message", (event) => {
+    // What is left over waits for the next occasion.
+    if (isFlushRequest(event.data)) event.waitUntil(flush().catch(() => {}));
+  });
+}
+
+/** Rejects while rows wait. Partitions wait for themselves alone. */
+async function flushAll(database: string, wasm: Options["wasm"]): Promise<void> {
+  const module = await load(wasm);
+  const waiting = await partitionsOf(module, database);
+  const flushes = waiting.map((partition) => flushOne(module, database, partition));
+  for (const result of await Promise.allSettled(flushes)) {
+    if (result.status === "rejected") throw result.reason;
+  }
+}
+
+/** Those that have rows. */
+async function partitionsOf(module: WebAssembly.Module, database: string): Promise<readonly Partition[]> {
+  const made = bindings();
+  return new Promise((resolve, reject) => {
+    const find = async (): Promise<readonly Partition[]> => {
+      const end = await instantiate(module, made, reject);
+      try {
+        return (await made.Core.partitions(database)) ?? [];
+      } finally {
+        end();
+      }
+    };
+    find().then(resolve, reject);
+  });
+}
+
+async function flushOne(module: WebAssembly.Module, database: string, partition: Partition): Promise<void> {
+  const [, base, , , tokenUrl] = partition;
+  const token = (): Promise<string> => engine.storage.borrowToken(tokenUrl);
+  const engine = new Engine(module, [base], partitionOptions(database, partition, token), {
+    status() {},
+    deadLetter() {},
+    outboxLost() {},
+    error() {},
+    gaveUp() {},
+  });
+  try {
+    await engine.make();
+    engine.start();
+    await engine.storage.flush();
+  } finally {
+    engine.close();
+  }
+}

@@ -1,0 +1,331 @@
+// The outbox beyond this page: what is in storage, whose it is, and what its tabs tell each other. The core decides; rows are
+// written and read by src/web/store.
+
+import type { DeadLetter, OutboxRow } from "./api.js";
+import { LonghaulError } from "./errors.js";
+import type { Ended, Publications } from "./publications.js";
+import { letterOf, type Partition, partitionName, rowOf, type StoredRow } from "./rows.js";
+import { BackgroundSync, type Deferred } from "./sync.js";
+import { type Member, type Notice, Tabs } from "./tabs.js";
+import type { Core } from "./wasm/longhaul.js";
+
+/** How long a row waits before the service worker is asked to help, ms. Chosen: an ack takes less. */
+const entrustMs = 1_000;
+
+/** What storage needs of its engine. */
+export interface Room {
+  readonly publications: Publications;
+  /** One turn of the core, and then the listeners. Nothing happens between a crash and the next core, which learns from storage. */
+  turn(act: (core: Core) => void): void;
+  /** Asks the core something, if there is one. */
+  look<T>(ask: (core: Core) => T): T | undefined;
+  /** A publication of what was a dead letter in memory. */
+  publish(topic: string, text: string, kind: number): Promise<unknown>;
+  /** The app's token. */
+  token(): Promise<string>;
+  readonly hasToken: boolean;
+  readonly tokenUrl: string | undefined;
+  /** Makes an attempt now where nothing is connected. */
+  hurry(): void;
+  /** Why nothing can be sent: no connection, and no attempt to make one. */
+  stuck(): LonghaulError | undefined;
+}
+
+/** As many dead letters as storage keeps. */
+const lettersMax = 1_000;
+
+/** Rows of the outbox in memory are numbered from here, as src/outbox.rs has it. */
+const beside = 2 ** 52;
+
+interface Flusher {
+  resolve(): void;
+  reject(error: LonghaulError): void;
+}
+
+export class Storage implements Member {
+  readonly #database: string | undefined;
+  readonly #base: string;
+  readonly #room: Room;
+  #subject: string | undefined;
+  /** The outbox's identity, and that of the one in memory beside it. */
+  #producer = "";
+  #spare = "";
+  /** Who waits to know whose rows these are. */
+  #entering: ((name: string) => void) | undefined;
+  #tabs: Tabs | undefined;
+  #flushers: Flusher[] = [];
+  /** Of what was in memory only, by id. */
+  readonly #letters = new Map<string, Ended>();
+  readonly #sync = new BackgroundSync();
+  /** When rows began to wait that somebody else may have to send. */
+  #waiting: ReturnType<typeof setTimeout> | undefined;
+  /** What the tabs were told before there was a name for them. */
+  #wantsToSend = false;
+  #known: ((producer: string) => void)[] = [];
+
+  /** Without a `database` everything is in memory. */
+  constructor(database: string | undefined, base: string, room: Room) {
+    this.#database = database;
+    this.#base = base;
+    this.#room = room;
+  }
+
+  get size(): number {
+    return this.#room.look((core) => core.outboxRows()) ?? 0;
+  }
+
+  /** Whose rows these are: told once. Another subject later is refused, for its token would send rows that are not its own. */
+  enter(subject: string): void {
+    if (this.#subject === undefined) {
+      this.#subject = subject;
+      this.#entering?.(this.#name(subject));
+    } else if (this.#subject !== subject) {
+      throw new LonghaulError(
+        "subject_mismatch",
+        `the token is ${JSON.stringify(subject)}'s, the outbox ${JSON.stringify(this.#subject)}'s`,
+        { hint: "close this client and connect anew when another user signs in" },
+      );
+    }
+  }
+
+  /** A token is about to be shown: it tells whose rows these are, and must not be another's. */
+  shown(subject: string | undefined): void {
+    if (subject !== undefined || this.#subject === undefined) this.enter(subject ?? "");
+  }
+
+  /** Resolves when the outbox has its identity. */
+  producer(): Promise<string> {
+    return new Promise((resolve) => {
+      this.#known.push(resolve);
+      this.settle();
+    });
+  }
+
+  id(row: number): string {
+    return `${row >= beside ? this.#spare : this.#producer}:${row % beside}`;
+  }
+
+  async rows(): Promise<readonly OutboxRow[]> {
+    const { publications } = this.#room;
+    const stored = await this.#read(false);
+    const rows = stored.map(([n, row]) => rowOf(this.id(n), row, publications.attempts(n)));
+    return [...rows, ...publications.volatile().map(([, shown]) => shown)];
+  }
+
+  async deadLetters(): Promise<readonly DeadLetter[]> {
+    const stored = await this.#read(true);
+    const letters = stored.map(([n, row]) => letterOf(this.id(n), row));
+    return [...letters, ...Array.from(this.#letters.values(), ({ letter }) => letter)];
+  }
+
+  /** Something will never take effect; storage knows where it was there. */
+  keep(ended: Ended): void {
+    if (ended.isDurable) return;
+    this.#letters.set(ended.letter.id, ended);
+    for (const id of this.#letters.keys()) {
+      if (this.#letters.size <= lettersMax) return;
+      this.#letters.delete(id);
+    }
+  }
+
+  async retry(id: string): Promise<void> {
+    const kept = this.#letters.get(id);
+    if (kept !== undefined) {
+      this.#letters.delete(id);
+      await this.#room.publish(kept.letter.topic, kept.text, kept.kind);
+      return;
+    }
+    const taken = await this.#take(id, true);
+    if (taken === undefined) throw unknown(id);
+    const [row, bytes] = taken;
+    this.#room.turn((core) => core.toldAdded(row, 1, bytes));
+    this.#tabs?.tell(["added", row, 1, bytes]);
+  }
+
+  async discard(id: string): Promise<void> {
+    if (this.#letters.delete(id)) return;
+    if ((await this.#take(id, false)) !== undefined) return;
+    const volatile = this.#room.publications.volatile();
+    const rows = [...(await this.#read(false)), ...volatile];
+    const found = rows.find(([n]) => this.id(n) === id);
+    if (found === undefined) throw unknown(id);
+    this.#room.turn((core) => core.giveUp(found[0]));
+  }
+
+  /** Resolves when nothing waits any more. */
+  flush(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#flushers.push({ resolve, reject });
+      this.#room.hurry();
+    });
+  }
+
+  async wipe(): Promise<void> {
+    // Nothing is sent from now on; what is on its way may still arrive.
+    this.#room.turn((core) => core.toldWiped());
+    this.#tabs?.tell(["wiped"]);
+    if (!(await this.#room.look((core) => core.wipe()))) {
+      throw new LonghaulError("storage_unavailable", "the outbox's storage can't be reached", {
+        hint: 'let the server answer the log-out with Clear-Site-Data: "storage"',
+      });
+    }
+    this.#room.turn((core) => core.toldWiped());
+    this.#tabs?.tell(["wiped"]);
+  }
+
+  /** The core has finished a turn. */
+  settle(): void {
+    this.#room.look((core) => {
+      if (this.#spare === "") this.#spare = core.spareProducer();
+      const producer = core.producer();
+      if (producer === "") return;
+      // It changes where storage was removed.
+      this.#producer = producer;
+      for (const resolve of this.#known.splice(0)) resolve(producer);
+    });
+    this.#entrust();
+    if (this.#flushers.length === 0) return;
+    const error = this.#room.stuck();
+    if (error !== undefined) for (const { reject } of this.#flushers.splice(0)) reject(error);
+    else if (this.#room.look((core) => core.isIdle())) {
+      for (const { resolve } of this.#flushers.splice(0)) resolve();
+    }
+  }
+
+  /** Another core begins: who sends is to be found out anew. What had no row yet may have one in storage. */
+  async recover(): Promise<void> {
+    for (const [row, stored] of await this.#read(false)) {
+      this.#room.publications.recovered(row, stored[11]);
+    }
+  }
+
+  /** The outbox in memory, for a core that goes on with it. */
+  get spare(): string {
+    return this.#spare === "" || this.#database === undefined ? this.#producer : this.#spare;
+  }
+
+  /** What becomes of a row when the page is closed. */
+  get deferred(): Deferred {
+    return this.#sync.deferred;
+  }
+
+  /** Rows that wait for long are the service worker's too: this page may be closed. */
+  #entrust(): void {
+    if (this.size === 0) {
+      clearTimeout(this.#waiting);
+      this.#waiting = undefined;
+      this.#sync.settled();
+    } else if (this.#room.stuck() !== undefined) this.#sync.ask();
+    else this.#waiting ??= setTimeout(() => this.#sync.ask(), entrustMs);
+  }
+
+  close(): void {
+    if (this.size > 0) this.#sync.ask();
+    clearTimeout(this.#waiting);
+    this.#tabs?.close();
+    this.#tabs = undefined;
+  }
+
+  // What the core calls: src/web/host.rs.
+
+  partitionName(): Promise<string> {
+    return new Promise((resolve) => {
+      this.#entering = (name) => {
+        this.#tabs ??= new Tabs(`${this.#database} ${name}`, this);
+        if (this.#wantsToSend) this.#tabs.seek(true);
+        resolve(name);
+      };
+      if (this.#subject !== undefined) this.#entering(this.#name(this.#subject));
+    });
+  }
+
+  partition(before: Partition | undefined): Partition {
+    const { hasToken, tokenUrl } = this.#room;
+    // A service worker knows no more of these than what is there.
+    return before ?? [newProducer(), this.#base, this.#subject ?? "", hasToken, tokenUrl];
+  }
+
+  seekSender(isWanted: boolean): void {
+    this.#wantsToSend = isWanted;
+    this.#tabs?.seek(isWanted);
+  }
+
+  tell(notice: Notice): void {
+    this.#tabs?.tell(notice);
+  }
+
+  // What the tabs call.
+
+  told(notice: Notice): void {
+    if (notice[0] === "tokenWanted") {
+      const [, call] = notice;
+      if (!this.#room.hasToken || globalThis.document === undefined) return;
+      this.#room.token().then(
+        (token) => this.#tabs?.tell(["token", call, token]),
+        () => {
+          // Another tab may have one.
+        },
+      );
+      return;
+    }
+    this.#room.turn((core) => {
+      switch (notice[0]) {
+        case "added":
+          return core.toldAdded(notice[1], notice[2], notice[3]);
+        case "acked":
+          return core.toldAcked(notice[1], notice[2], notice[3], notice[4], notice[5], notice[6]);
+        case "dead":
+          return core.toldDead(notice[1], notice[2], notice[3], notice[4], notice[5]);
+        case "givenUp":
+          return core.toldGivenUp(notice[1]);
+        case "wiped":
+          return core.toldWiped();
+      }
+    });
+  }
+
+  /** For a worker, which has no app to ask: an open tab's token, or what the app's endpoint gives. */
+  async borrowToken(tokenUrl: string | undefined): Promise<string> {
+    const borrowed = await this.#tabs?.borrow();
+    if (borrowed !== undefined) return borrowed;
+    if (tokenUrl === undefined) throw new Error("no open tab gave one, and outbox.tokenUrl is not set");
+    const answer = await fetch(tokenUrl, { method: "POST", credentials: "include", cache: "no-store" });
+    if (!answer.ok) throw new Error(`${tokenUrl} answered ${answer.status}`);
+    return (await answer.text()).trim();
+  }
+
+  sends(isSender: boolean): void {
+    this.#room.turn((core) => core.sender(isSender));
+  }
+
+  isWaiting(): boolean {
+    return this.size > 0;
+  }
+
+  #name(subject: string): string {
+    return partitionName(this.#base, subject);
+  }
+
+  async #read(areLetters: boolean): Promise<readonly [n: number, row: StoredRow][]> {
+    if (this.#database === undefined) return [];
+    return (await this.#room.look((core) => core.stored(areLetters))) ?? [];
+  }
+
+  async #take(id: string, isWanted: boolean): Promise<[row: number, bytes: number] | undefined> {
+    const letters = await this.#read(true);
+    const found = letters.find(([n]) => this.id(n) === id);
+    return found && (await this.#room.look((core) => core.takeLetter(found[0], isWanted)));
+  }
+}
+
+/** 128 random bits. */
+function newProducer(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function unknown(id: string): LonghaulError {
+  return new LonghaulError("row_unknown", `there is no row or dead letter ${id}`, {
+    hint: "take ids from rows() and deadLetters(); another tab may have been faster",
+  });
+}

@@ -1,0 +1,154 @@
+// What the tabs and workers of one outbox tell each other, and which of them sends. Both only save work: storage has the
+// truth, and the hub has the last word (rule H8).
+
+/** A notice: its kind, then numbers and texts as the core takes them. */
+export type Notice =
+  | readonly ["added", last: number, rows: number, bytes: number]
+  | readonly [
+      "acked",
+      row: number,
+      attempts: number,
+      bytes: number,
+      epoch: string,
+      seq: number,
+      duplicate: boolean,
+    ]
+  | readonly ["dead", row: number, attempts: number, bytes: number, code: string, message: string]
+  | readonly ["givenUp", row: number]
+  | readonly ["wiped"]
+  /** Only pages have the app's token. */
+  | readonly ["tokenWanted", call: string]
+  | readonly ["token", call: string, token: string];
+
+/** Whoever waits for a sender that is not heard of for so long sends itself. Source: browser facts; a hidden tab's timers rest a minute. */
+const silenceMsMax = 60_000;
+
+/** How long open tabs have to give a token, ms. Chosen: a login endpoint answers in less, and a worker's event lasts minutes. */
+const tokenMsMax = 5_000;
+
+export interface Member {
+  told(notice: Notice): void;
+  /** Whether this one sends. Called outside of a turn of the core. */
+  sends(isSender: boolean): void;
+  /** Whether rows wait that somebody else is to send. */
+  isWaiting(): boolean;
+}
+
+export class Tabs {
+  readonly #name: string;
+  readonly #member: Member;
+  #channel: BroadcastChannel | undefined;
+  #notices: Notice[] = [];
+  readonly #borrowed = new Map<string, (token: string) => void>();
+  #wish: AbortController | undefined;
+  #isSender = false;
+  #heardMs = 0;
+  readonly #sleep = (): void => this.#shut();
+  readonly #wake = (): void => this.#open();
+
+  constructor(name: string, member: Member) {
+    this.#name = `longhaul:outbox:${name}`;
+    this.#member = member;
+    this.#open();
+    // An open channel keeps a page out of the back-forward cache.
+    globalThis.addEventListener?.("pagehide", this.#sleep);
+    globalThis.addEventListener?.("pageshow", this.#wake);
+  }
+
+  /** Tells the others; what is told in one turn goes together. */
+  tell(notice: Notice): void {
+    if (this.#notices.push(notice) > 1) return;
+    queueMicrotask(() => {
+      const notices = this.#notices;
+      this.#notices = [];
+      this.#channel?.postMessage(notices);
+    });
+  }
+
+  /** This one wants to send, or no longer. */
+  seek(isWanted: boolean): void {
+    this.#wish?.abort();
+    this.#wish = undefined;
+    this.#isSender = false;
+    if (!isWanted) return;
+    const wish = new AbortController();
+    this.#wish = wish;
+    const locks = globalThis.navigator?.locks;
+    if (locks === undefined) {
+      queueMicrotask(() => this.#say(true, wish.signal));
+      return;
+    }
+    this.#heardMs = Date.now();
+    this.#request(locks, wish.signal, false);
+    const watch = setInterval(() => {
+      const isSilent = Date.now() - this.#heardMs >= silenceMsMax;
+      if (this.#isSender || !isSilent || !this.#member.isWaiting()) return;
+      this.#heardMs = Date.now();
+      this.#request(locks, wish.signal, true);
+    }, silenceMsMax / 4);
+    wish.signal.addEventListener("abort", () => clearInterval(watch));
+  }
+
+  /** Asks the other tabs for a token. Resolves with undefined where none gives one in time. */
+  async borrow(): Promise<string | undefined> {
+    const call = crypto.randomUUID();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.#borrowed.delete(call) && resolve(undefined), tokenMsMax);
+      this.#borrowed.set(call, (token) => {
+        clearTimeout(timer);
+        this.#borrowed.delete(call);
+        resolve(token);
+      });
+      this.tell(["tokenWanted", call]);
+    });
+  }
+
+  close(): void {
+    this.seek(false);
+    globalThis.removeEventListener?.("pagehide", this.#sleep);
+    globalThis.removeEventListener?.("pageshow", this.#wake);
+    // The last notices are on their way.
+    queueMicrotask(() => this.#shut());
+  }
+
+  /** `mustSteal` takes it from a holder that may be frozen: that one learns of it, and a frozen one can't send. */
+  #request(locks: LockManager, signal: AbortSignal, mustSteal: boolean): void {
+    const options = mustSteal ? { steal: true } : { signal };
+    const held = locks.request(this.#name, options, () => {
+      if (signal.aborted) return undefined;
+      this.#say(true, signal);
+      return new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+    });
+    held.catch(() => {
+      if (signal.aborted) return;
+      // Stolen: get in line again. Forbidden: everybody sends, and the hub drops what comes twice.
+      if (this.#isSender) {
+        this.#say(false, signal);
+        this.#request(locks, signal, false);
+      } else if (!mustSteal) this.#say(true, signal);
+    });
+  }
+
+  #say(isSender: boolean, signal: AbortSignal): void {
+    if (signal.aborted || this.#isSender === isSender) return;
+    this.#isSender = isSender;
+    this.#member.sends(isSender);
+  }
+
+  #open(): void {
+    if (this.#channel !== undefined || globalThis.BroadcastChannel === undefined) return;
+    this.#channel = new BroadcastChannel(this.#name);
+    this.#channel.onmessage = ({ data }: MessageEvent<Notice[]>) => {
+      this.#heardMs = Date.now();
+      for (const notice of data) {
+        if (notice[0] === "token") this.#borrowed.get(notice[1])?.(notice[2]);
+        else this.#member.told(notice);
+      }
+    };
+  }
+
+  #shut(): void {
+    this.#channel?.close();
+    this.#channel = undefined;
+  }
+}

@@ -1,0 +1,426 @@
+//! The outbox in the browser's storage: what is to be written and read there, and whether this client sends what it holds.
+//!
+//! Owns the order of that work: one transaction at a time, and whatever gathers meanwhile shares the next. A publication has its
+//! number once its transaction is complete. Several clients may believe that they are the sender: that costs duplicates,
+//! which the hub answers as such, and nothing else.
+
+use crate::config::OutboxLimits;
+use crate::effect::{Effect, Outcome, PublishRefusal};
+use crate::ids::RowNo;
+use crate::metrics::Metrics;
+use crate::outbox::{Gone, Outbox, StoredRow};
+use crate::store::{Batch, Ended, Mark, Notice, Save, StoreAnswer, StoreFault, StoreRequest};
+use crate::time::Time;
+
+const WIPED: (&str, &str) = ("wiped", "the outbox was wiped, as for a log-out");
+
+/// Storage was removed by the browser, or by its user.
+pub(crate) const LOST: (&str, &str) = (
+    "outbox_lost",
+    "the browser removed the outbox's storage; it may or may not have been sent",
+);
+
+fn forgotten() -> Outcome {
+    Outcome::Dead {
+        code: "outcome_unknown".to_owned(),
+        message:
+            "another tab or the service worker sent it, and what became of it is no longer known"
+                .to_owned(),
+    }
+}
+
+/// How much of what is in storage the outbox knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    /// Nothing can be taken for granted: nobody has looked yet, or others may have worked while this client slept.
+    Doubtful,
+    /// There are rows after the last one that is known.
+    Behind,
+    /// Everything.
+    Full,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    Closed,
+    Open,
+    /// It was tried, and failed. The next occasion to try again comes from outside.
+    Broken,
+}
+
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    access: Access,
+    /// A request is under way.
+    is_busy: bool,
+    next: Batch,
+    under_way: Batch,
+    sight: Sight,
+    /// Every row up to here is in the outbox, or has ended.
+    known: RowNo,
+    is_sender: bool,
+    is_sender_wanted: bool,
+    /// In storage, of all clients together, as far as this one has heard.
+    rows: u64,
+    bytes: u64,
+}
+
+/// What a client has to do about an answer.
+#[derive(Debug)]
+pub(crate) enum Consequence {
+    None,
+    /// Storage is not the one that it was: what was in it is gone.
+    Evicted {
+        rows: u64,
+    },
+    /// Storage can't be reached: these publications need another place.
+    Homeless(Vec<Save>),
+}
+
+impl Ledger {
+    pub(crate) fn new() -> Self {
+        Self {
+            access: Access::Closed,
+            is_busy: false,
+            next: Batch::default(),
+            under_way: Batch::default(),
+            sight: Sight::Doubtful,
+            known: RowNo(0),
+            is_sender: false,
+            is_sender_wanted: false,
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Rows in storage, of all its clients.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Whether there is nothing to do, and nothing unknown.
+    pub(crate) fn is_idle(&self) -> bool {
+        match self.access {
+            Access::Closed => false,
+            Access::Broken => true,
+            Access::Open => !self.is_busy && self.next.is_empty() && self.sight != Sight::Doubtful,
+        }
+    }
+
+    /// Whether this client sends what is in the outbox.
+    pub(crate) fn may_send(&self) -> bool {
+        self.access == Access::Open && self.is_sender && self.sight == Sight::Full
+    }
+
+    /// Whether publications need another place.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.access == Access::Broken
+    }
+
+    /// Takes a publication, which has no row before its transaction is complete.
+    pub(crate) fn save(&mut self, save: Save, limits: OutboxLimits) -> Result<(), PublishRefusal> {
+        let waiting = || self.next.saves.iter().chain(&self.under_way.saves);
+        let rows = self.rows + waiting().map(|_| 1).sum::<u64>();
+        let bytes = self.bytes + waiting().map(|save| save.bytes).sum::<u64>();
+        if rows >= u64::try_from(limits.rows_max).unwrap_or(u64::MAX)
+            || bytes + save.bytes > limits.bytes_max
+        {
+            return Err(PublishRefusal::OutboxFull);
+        }
+        self.next.saves.push(save);
+        Ok(())
+    }
+
+    /// A row's outcome is known: storage and the other clients are told.
+    pub(crate) fn ended(&mut self, gone: Gone, effects: &mut Vec<Effect>) {
+        let Gone {
+            n,
+            attempts,
+            bytes,
+            is_own,
+            outcome,
+        } = gone;
+        self.count_out(bytes);
+        self.next.ends.push(Ended {
+            n,
+            attempts,
+            outcome: outcome.clone(),
+            is_foreign: !is_own,
+        });
+        effects.push(Effect::Tell(Notice::Ended {
+            n,
+            attempts,
+            bytes,
+            outcome,
+        }));
+    }
+
+    /// The user gives a row up.
+    pub(crate) fn give_up(&mut self, n: RowNo, effects: &mut Vec<Effect>) {
+        self.next.marks.push(Mark {
+            n,
+            attempts: 0,
+            is_given_up: true,
+        });
+        effects.push(Effect::Tell(Notice::GivenUp { n }));
+    }
+
+    /// Others may have worked on what is in storage while this client slept.
+    pub(crate) fn woke(&mut self) {
+        self.sight = Sight::Doubtful;
+        if self.access == Access::Broken {
+            self.access = Access::Closed;
+        }
+    }
+
+    /// There is a connection to send over, or none: only a client that has one is any good as the sender.
+    pub(crate) fn seek(&mut self, is_connected: bool, effects: &mut Vec<Effect>) {
+        if is_connected == self.is_sender_wanted {
+            return;
+        }
+        self.is_sender_wanted = is_connected;
+        self.is_sender &= is_connected;
+        effects.push(Effect::Sender {
+            is_wanted: is_connected,
+        });
+    }
+
+    pub(crate) fn granted(&mut self, is_granted: bool) {
+        self.is_sender = is_granted && self.is_sender_wanted;
+        self.sight = Sight::Doubtful;
+    }
+
+    /// Makes the next request, if there is something to do and nothing under way.
+    pub(crate) fn work(&mut self, outbox: &mut Outbox, effects: &mut Vec<Effect>) {
+        if self.is_busy {
+            return;
+        }
+        let request = if self.access == Access::Broken {
+            return;
+        } else if self.access == Access::Closed {
+            StoreRequest::Open
+        } else if let Some(batch) = self.batch(outbox) {
+            self.under_way = batch.clone();
+            StoreRequest::Commit(batch)
+        } else if let Some(load) = self.load(outbox) {
+            load
+        } else {
+            return;
+        };
+        self.is_busy = true;
+        effects.push(Effect::Store(request));
+    }
+
+    fn batch(&mut self, outbox: &mut Outbox) -> Option<Batch> {
+        if self.may_send() {
+            let marks = outbox.replaceable().map(|n| Mark {
+                n,
+                attempts: 0,
+                is_given_up: false,
+            });
+            self.next.marks.extend(marks);
+        }
+        let sent = outbox.unmarked().into_iter().map(|(n, attempts)| Mark {
+            n,
+            attempts,
+            is_given_up: false,
+        });
+        self.next.marks.extend(sent);
+        let batch = std::mem::take(&mut self.next);
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    fn load(&self, outbox: &Outbox) -> Option<StoreRequest> {
+        let (after, asked) = match self.sight {
+            Sight::Full => return None,
+            Sight::Behind => (self.known, Vec::new()),
+            Sight::Doubtful => (RowNo(0), outbox.own()),
+        };
+        // What others add is theirs to show, and the sender's to send.
+        let is_wanted = self.is_sender || self.sight == Sight::Doubtful;
+        is_wanted.then_some(StoreRequest::Load { after, asked })
+    }
+
+    /// Storage has answered what was under way.
+    pub(crate) fn answered(
+        &mut self,
+        now: Time,
+        answer: StoreAnswer,
+        outbox: &mut Outbox,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) -> Consequence {
+        self.is_busy = false;
+        match answer {
+            StoreAnswer::Opened {
+                producer,
+                rows,
+                bytes,
+            } => return self.opened(&producer, (rows, bytes), outbox),
+            StoreAnswer::Committed { saved, marked } => {
+                self.committed(now, &saved, outbox, metrics, effects);
+                for (n, bytes) in marked {
+                    outbox.marked(n, bytes);
+                }
+            }
+            StoreAnswer::Loaded { rows, last, ended } => {
+                for (n, outcome) in ended {
+                    outbox.end(now, n, outcome.unwrap_or_else(forgotten), metrics, effects);
+                }
+                self.loaded(now, &rows, last, outbox, effects);
+            }
+            StoreAnswer::Failed(fault) => return self.failed(fault, effects),
+        }
+        Consequence::None
+    }
+
+    fn opened(
+        &mut self,
+        producer: &str,
+        (rows, bytes): (u64, u64),
+        outbox: &mut Outbox,
+    ) -> Consequence {
+        let rows_before = self.rows;
+        let was_another = !outbox.producer().is_empty() && outbox.producer() != producer;
+        self.access = Access::Open;
+        self.sight = Sight::Doubtful;
+        self.rows = rows;
+        self.bytes = bytes;
+        outbox.set_producer(producer);
+        if was_another {
+            // What was to be noted of its rows has nowhere to go.
+            self.next.marks.clear();
+            self.next.ends.clear();
+            return Consequence::Evicted { rows: rows_before };
+        }
+        Consequence::None
+    }
+
+    fn committed(
+        &mut self,
+        now: Time,
+        saved: &[(RowNo, bool)],
+        outbox: &mut Outbox,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let saves = std::mem::take(&mut self.under_way).saves;
+        let (mut last, mut rows, mut bytes) = (RowNo(0), 0, 0);
+        for (save, (n, has_replaced)) in saves.into_iter().zip(saved.iter().copied()) {
+            if !has_replaced {
+                // Whatever others have saved in between is to be sent first.
+                if self.known.next() == n {
+                    self.known = n;
+                } else if self.sight == Sight::Full && n > self.known {
+                    self.sight = Sight::Behind;
+                }
+                last = last.max(n);
+                rows += 1;
+                bytes += save.bytes;
+            }
+            metrics.publications += 1;
+            let row = StoredRow::of(n, &save);
+            outbox.insert(now, &row, true);
+            effects.push(Effect::Queued {
+                request: save.request,
+                row: n,
+                is_durable: true,
+            });
+        }
+        self.rows += rows;
+        self.bytes += bytes;
+        if rows > 0 {
+            effects.push(Effect::Tell(Notice::Added { last, rows, bytes }));
+        }
+    }
+
+    fn loaded(
+        &mut self,
+        now: Time,
+        rows: &[StoredRow],
+        last: RowNo,
+        outbox: &mut Outbox,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.sight == Sight::Doubtful {
+            let is_there = |n| rows.binary_search_by_key(&n, |row| row.n).is_ok();
+            outbox.retain(|n, is_own| is_own || is_there(n), effects);
+        }
+        for row in rows {
+            outbox.insert(now, row, false);
+        }
+        self.known = self.known.max(last);
+        self.sight = if self.is_sender {
+            Sight::Full
+        } else {
+            Sight::Behind
+        };
+    }
+
+    fn failed(&mut self, fault: StoreFault, effects: &mut Vec<Effect>) -> Consequence {
+        let batch = std::mem::take(&mut self.under_way);
+        match fault {
+            StoreFault::Full => {
+                for save in batch.saves {
+                    effects.push(Effect::PublishRefused {
+                        request: save.request,
+                        why: PublishRefusal::StorageFull,
+                    });
+                }
+                self.next.marks.extend(batch.marks);
+                self.next.ends.extend(batch.ends);
+                Consequence::None
+            }
+            StoreFault::Lost => {
+                // Rows whose outcome could not be noted are sent once more by whoever finds them.
+                self.access = Access::Broken;
+                self.sight = Sight::Doubtful;
+                let mut homeless = batch.saves;
+                homeless.append(&mut self.next.saves);
+                self.next = Batch::default();
+                Consequence::Homeless(homeless)
+            }
+        }
+    }
+
+    /// Another client has told something.
+    pub(crate) fn heard(
+        &mut self,
+        now: Time,
+        hint: Notice,
+        outbox: &mut Outbox,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        match hint {
+            Notice::Added { last, rows, bytes } => {
+                self.rows += rows;
+                self.bytes += bytes;
+                if self.sight == Sight::Full && last > self.known {
+                    self.sight = Sight::Behind;
+                }
+            }
+            Notice::Ended {
+                n, bytes, outcome, ..
+            } => {
+                self.count_out(bytes);
+                outbox.end(now, n, outcome, metrics, effects);
+            }
+            Notice::GivenUp { n } => outbox.give_up(n),
+            Notice::Wiped => {
+                self.next = Batch {
+                    saves: std::mem::take(&mut self.next.saves),
+                    ..Batch::default()
+                };
+                self.rows = 0;
+                self.bytes = 0;
+                outbox.end_all(now, WIPED, metrics, effects);
+            }
+        }
+    }
+
+    fn count_out(&mut self, bytes: u64) {
+        self.rows = self.rows.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}

@@ -1,0 +1,367 @@
+//! The way out of a publication: into storage where there is one, into memory where there is none, and from there to the hub.
+//!
+//! Owns which of the two outboxes a publication is in, and the clocks by which its time is told. Rows are `outbox`'s, storage is `ledger`'s.
+
+use crate::config::{Config, Inherited, OutboxLimits, ROW_MS_MAX};
+use crate::effect::{Effect, Outcome};
+use crate::event::{HubLimits, NewPublication};
+use crate::ids::{ConnectionId, RowNo};
+use crate::ledger::{Consequence, LOST, Ledger};
+use crate::metrics::Metrics;
+use crate::outbox::{BESIDE, Outbox};
+use crate::store::{Notice, Save, StoreAnswer, Until};
+use crate::time::Time;
+
+/// A clock's reading, ms since 1970, and when it was read.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    ms: u64,
+    at: Time,
+}
+
+impl Reading {
+    fn at(self, now: Time) -> u64 {
+        self.ms.saturating_add(now.since(self.at))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Publishing {
+    /// What is in storage, if there is a ledger; else in memory.
+    main: Outbox,
+    ledger: Option<Ledger>,
+    /// In memory, for what storage could not take.
+    spare: Outbox,
+    limits: OutboxLimits,
+    hub_clock: Option<Reading>,
+    machine_clock: Option<Reading>,
+}
+
+impl Publishing {
+    pub(crate) fn new(config: &Config, rng: &mut fastrand::Rng) -> Self {
+        let (producer, last) = match &config.inherited {
+            Some(Inherited { producer, last }) => (producer.clone(), *last),
+            None => (producer_id(rng), RowNo(0)),
+        };
+        let outbox = |producer, last| Outbox::new(producer, last, config.outbox, config.backoff);
+        let (memory, other) = (outbox(producer, last), outbox(String::new(), RowNo(0)));
+        let (main, spare) = if config.is_durable {
+            (other, memory)
+        } else {
+            (memory, other)
+        };
+        Self {
+            main,
+            ledger: config.is_durable.then(Ledger::new),
+            spare: spare.beside(),
+            limits: config.outbox,
+            hub_clock: None,
+            machine_clock: None,
+        }
+    }
+
+    /// The identity of the outbox, empty before storage has told it; of the one in memory where `is_beside`, or where there is no storage.
+    pub(crate) fn producer(&self, is_beside: bool) -> &str {
+        let is_broken = self.ledger.as_ref().is_some_and(Ledger::is_broken);
+        if is_beside || is_broken && self.main.producer().is_empty() {
+            self.spare.producer()
+        } else {
+            self.main.producer()
+        }
+    }
+
+    /// Rows without a verdict, of all clients of the same storage.
+    pub(crate) fn rows(&self) -> u64 {
+        let ledger = self.ledger.as_ref().map(Ledger::rows);
+        ledger.unwrap_or(self.main.rows()) + self.spare.rows()
+    }
+
+    /// Whether nothing waits for a verdict or a place.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.rows() == 0 && self.ledger.as_ref().is_none_or(Ledger::is_idle)
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let parts = [self.main.deadline(), self.spare.deadline()];
+        parts.into_iter().flatten().min()
+    }
+
+    /// A new publication. It is refused at once, or has its row now or when it is in storage.
+    pub(crate) fn publish(
+        &mut self,
+        now: Time,
+        new: &NewPublication<'_>,
+        limits: HubLimits,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let machine_ms = new.machine_ms;
+        self.machine_clock = Some(Reading {
+            ms: machine_ms,
+            at: now,
+        });
+        let until = self.until(now, machine_ms, new.ttl_ms);
+        let taken = limits
+            .check(new.bytes)
+            .and_then(|()| match &mut self.ledger {
+                None => self.main.add(now, new).map(Some),
+                Some(ledger) if ledger.is_broken() => self.spare.add(now, new).map(Some),
+                Some(ledger) => ledger.save(saved(new, until), self.limits).map(|()| None),
+            });
+        let request = new.request;
+        match taken {
+            Ok(None) => {}
+            Ok(Some(row)) => {
+                metrics.publications += 1;
+                effects.push(Effect::Queued {
+                    request,
+                    row,
+                    is_durable: false,
+                });
+            }
+            Err(why) => effects.push(Effect::PublishRefused { request, why }),
+        }
+    }
+
+    /// A row in memory of the client that had this outbox before.
+    pub(crate) fn restore(
+        &mut self,
+        now: Time,
+        row: RowNo,
+        attempts: u32,
+        new: &NewPublication<'_>,
+    ) {
+        match row.0.checked_sub(BESIDE) {
+            Some(n) => self.spare.restore(now, RowNo(n), attempts, new),
+            None => self.main.restore(now, row, attempts, new),
+        }
+    }
+
+    fn until(&self, now: Time, machine_ms: u64, ttl_ms: Option<u64>) -> Until {
+        let ttl_ms = ttl_ms.unwrap_or(ROW_MS_MAX).min(ROW_MS_MAX);
+        match self.hub_clock {
+            Some(clock) => Until::Hub(clock.at(now).saturating_add(ttl_ms)),
+            None => Until::Machine(machine_ms.saturating_add(ttl_ms)),
+        }
+    }
+
+    /// Works on what is in storage, and sends what there is to send. `posting_at` is as `Outbox::pump` has it.
+    pub(crate) fn pump(
+        &mut self,
+        connection: Option<ConnectionId>,
+        posting_at: Option<Time>,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.seek(connection.is_some(), effects);
+            ledger.work(&mut self.main, effects);
+        }
+        let Some(connection) = connection else { return };
+        if self.ledger.as_ref().is_none_or(Ledger::may_send) {
+            self.main.pump(connection, posting_at, metrics, effects);
+        }
+        self.spare.pump(connection, posting_at, metrics, effects);
+    }
+
+    pub(crate) fn is_post_overdue(&self, now: Time) -> bool {
+        self.main.is_post_overdue(now) || self.spare.is_post_overdue(now)
+    }
+
+    pub(crate) fn tick(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+        self.main.tick(now, metrics, effects);
+        self.spare.tick(now, metrics, effects);
+    }
+
+    /// The machine slept, and the clock that `now` is of stood still.
+    pub(crate) fn slept(&mut self, ms: u64) {
+        self.main.slept(ms);
+        self.spare.slept(ms);
+        let clocks = [&mut self.hub_clock, &mut self.machine_clock];
+        for clock in clocks.into_iter().flatten() {
+            clock.ms = clock.ms.saturating_add(ms);
+        }
+    }
+
+    /// The page may have slept.
+    pub(crate) fn woke(&mut self) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.woke();
+        }
+    }
+
+    /// The hub has told its time.
+    pub(crate) fn welcomed(&mut self, now: Time, hub_ms: u64) {
+        self.hub_clock = Some(Reading {
+            ms: hub_ms,
+            at: now,
+        });
+        self.set_clock(now);
+    }
+
+    fn set_clock(&mut self, now: Time) {
+        if let (Some(hub), Some(machine)) = (self.hub_clock, self.machine_clock) {
+            self.main.set_clock(machine.at(now), hub.at(now));
+        }
+    }
+
+    pub(crate) fn connection_lost(&mut self) {
+        self.main.connection_lost();
+        self.spare.connection_lost();
+    }
+
+    pub(crate) fn post_failed(&mut self, now: Time, floor_ms: u64, rng: &mut fastrand::Rng) {
+        self.main.post_failed(now, floor_ms, rng);
+        self.spare.post_failed(now, floor_ms, rng);
+    }
+
+    /// The hub's final word on a row.
+    pub(crate) fn settle(
+        &mut self,
+        now: Time,
+        producer: &str,
+        n: RowNo,
+        outcome: Outcome,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        if producer == self.spare.producer() {
+            self.spare.end(now, n, outcome, metrics, effects);
+            self.spare.heard_verdict();
+        } else if producer == self.main.producer() {
+            self.main.heard_verdict();
+            let gone = self.main.end(now, n, outcome, metrics, effects);
+            if let (Some(ledger), Some(gone)) = (&mut self.ledger, gone) {
+                ledger.ended(gone, effects);
+            }
+        }
+    }
+
+    /// The hub has not taken a row, and it must be sent again.
+    pub(crate) fn send_again(
+        &mut self,
+        now: Time,
+        producer: &str,
+        n: RowNo,
+        is_busy: bool,
+        rng: &mut fastrand::Rng,
+    ) {
+        for outbox in [&mut self.main, &mut self.spare] {
+            if outbox.producer() == producer {
+                outbox.send_again(now, n, is_busy, rng);
+            }
+        }
+    }
+
+    /// Storage has answered.
+    pub(crate) fn stored(
+        &mut self,
+        now: Time,
+        machine_ms: u64,
+        answer: StoreAnswer,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.machine_clock = Some(Reading {
+            ms: machine_ms,
+            at: now,
+        });
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
+        match ledger.answered(now, answer, &mut self.main, metrics, effects) {
+            Consequence::None => {}
+            Consequence::Evicted { rows } => {
+                effects.push(Effect::OutboxLost { rows });
+                self.main.end_all(now, LOST, metrics, effects);
+            }
+            Consequence::Homeless(saves) => {
+                for save in saves {
+                    self.house(now, &save, metrics, effects);
+                }
+            }
+        }
+        self.set_clock(now);
+    }
+
+    /// What storage could not take is kept in memory.
+    fn house(&mut self, now: Time, save: &Save, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+        let clock = match save.until {
+            Until::Hub(_) => self.hub_clock,
+            Until::Machine(_) => self.machine_clock,
+        };
+        let (Until::Hub(until) | Until::Machine(until)) = save.until;
+        let new = NewPublication {
+            request: save.request,
+            topic: &save.topic,
+            kind: save.kind,
+            bytes: save.bytes,
+            ttl_ms: clock.map(|clock| until.saturating_sub(clock.at(now))),
+            machine_ms: save.created_ms,
+            key: save.key.as_deref(),
+        };
+        let request = save.request;
+        effects.push(match self.spare.add(now, &new) {
+            Ok(row) => {
+                metrics.publications += 1;
+                Effect::Queued {
+                    request,
+                    row,
+                    is_durable: false,
+                }
+            }
+            Err(why) => Effect::PublishRefused { request, why },
+        });
+    }
+
+    /// Whether this client is the one that sends what is in storage.
+    pub(crate) fn granted(&mut self, is_granted: bool) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.granted(is_granted);
+        }
+    }
+
+    /// Another client of the same storage told something.
+    pub(crate) fn heard(
+        &mut self,
+        now: Time,
+        hint: Notice,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.heard(now, hint, &mut self.main, metrics, effects);
+        }
+    }
+
+    /// The user gives a row in storage up.
+    pub(crate) fn give_up(&mut self, n: RowNo, effects: &mut Vec<Effect>) {
+        if let Some(ledger) = &mut self.ledger {
+            self.main.give_up(n);
+            ledger.give_up(n, effects);
+        }
+    }
+}
+
+fn saved(new: &NewPublication<'_>, until: Until) -> Save {
+    Save {
+        request: new.request,
+        topic: new.topic.into(),
+        kind: new.kind,
+        bytes: new.bytes,
+        created_ms: new.machine_ms,
+        until,
+        key: new.key.map(Into::into),
+    }
+}
+
+/// 132 random bits in the alphabet of base64url.
+fn producer_id(rng: &mut fastrand::Rng) -> String {
+    (0..22)
+        .map(|_| match rng.u8(0..64) {
+            62 => '-',
+            63 => '_',
+            _ => rng.alphanumeric(),
+        })
+        .collect()
+}

@@ -1,0 +1,166 @@
+//! What the core asks of the browser's storage, and what it answers: plain data.
+//!
+//! The promise is the adapter's to keep: a request that is answered `Ok` is in storage as a whole, another one is not at all.
+
+use crate::effect::Outcome;
+use crate::frame::Kind;
+use crate::ids::RowNo;
+use crate::outbox::StoredRow;
+
+/// Something to do in storage. Payloads are the caller's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreRequest {
+    /// Open it.
+    Open,
+    /// Do all of this in one transaction.
+    Commit(Batch),
+    /// Read rows. The caller keeps their payloads.
+    Load {
+        /// Only later rows than this.
+        after: RowNo,
+        /// Rows that this client waits for: what became of those that are no longer there.
+        asked: Vec<RowNo>,
+    },
+}
+
+/// One transaction's work. Where it fails nothing of it has happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// New publications, in order.
+    pub saves: Vec<Save>,
+    /// Rows that are about to be sent, or may have been.
+    pub marks: Vec<Mark>,
+    /// Rows with an outcome. They leave, and their outcome is kept where somebody else waits for it.
+    pub ends: Vec<Ended>,
+}
+
+impl Batch {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.saves.is_empty() && self.marks.is_empty() && self.ends.is_empty()
+    }
+}
+
+/// A publication to be kept. Its number is given in the transaction: no other is as high.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Save {
+    /// The caller's number for the call.
+    pub request: u32,
+    /// Its topic.
+    pub topic: Box<str>,
+    /// Message or change of a document.
+    pub kind: Kind,
+    /// Size of the payload.
+    pub bytes: u64,
+    /// By the machine's clock, ms since 1970.
+    pub created_ms: u64,
+    /// Until when the hub takes it.
+    pub until: Until,
+    /// Takes the place and the number of a row of the same topic with the same key that is not marked.
+    pub key: Option<Box<str>>,
+}
+
+/// A point in time, ms since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// By the hub's clock.
+    Hub(u64),
+    /// By this machine's, while nobody knew the hub's.
+    Machine(u64),
+}
+
+/// What storage is to know of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Which.
+    pub n: RowNo,
+    /// How often it was sent; 0 before the first time.
+    pub attempts: u32,
+    /// The user has given it up.
+    pub is_given_up: bool,
+}
+
+/// A row's end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub n: RowNo,
+    /// How often it was sent.
+    pub attempts: u32,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Somebody else may wait for it.
+    pub is_foreign: bool,
+}
+
+/// What storage answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreAnswer {
+    /// It is open.
+    Opened {
+        /// Whose rows these are: the same as long as storage lasts, and never used before.
+        producer: String,
+        /// Rows in it.
+        rows: u64,
+        /// Payload bytes in it.
+        bytes: u64,
+    },
+    /// The transaction is complete.
+    Committed {
+        /// The number of each save, and whether it took the place of another one.
+        saved: Vec<(RowNo, bool)>,
+        /// The size of the payload of each mark that was there, now that nothing takes its place any more.
+        marked: Vec<(RowNo, u64)>,
+    },
+    /// The rows that were asked for.
+    Loaded {
+        /// In order.
+        rows: Vec<StoredRow>,
+        /// The highest number that there is or was.
+        last: RowNo,
+        /// What became of those asked for that are no longer there; `None` where nobody knows.
+        ended: Vec<(RowNo, Option<Outcome>)>,
+    },
+    /// Nothing of it has happened.
+    Failed(StoreFault),
+}
+
+/// Why storage did not do something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreFault {
+    /// There is no room.
+    Full,
+    /// It can't be reached, even after it was opened again.
+    Lost,
+}
+
+/// What clients of the same storage tell each other. It may get lost: storage has the truth.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// There are new rows.
+    Added {
+        /// The highest number.
+        last: RowNo,
+        /// How many.
+        rows: u64,
+        /// Their payload bytes.
+        bytes: u64,
+    },
+    /// A row has its outcome.
+    Ended {
+        /// Which.
+        n: RowNo,
+        /// How often it was sent.
+        attempts: u32,
+        /// Its payload bytes.
+        bytes: u64,
+        /// How it ended.
+        outcome: Outcome,
+    },
+    /// The user has given a row up.
+    GivenUp {
+        /// Which.
+        n: RowNo,
+    },
+    /// All rows were removed.
+    Wiped,
+}

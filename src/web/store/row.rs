@@ -1,0 +1,163 @@
+//! How a row, a dead letter and a verdict are written: as arrays, the cheapest to make and the smallest to keep.
+//!
+//! The wrapper reads them too (js/src/rows.ts). A later version may add places at the end, and never gives one another meaning.
+
+use js_sys::{Array, JsString};
+use wasm_bindgen::prelude::*;
+
+use crate::frame::Kind;
+use crate::ids::{Epoch, RowNo, Seq};
+use crate::store::{Mark, Save, Until};
+use crate::{Outcome, StoredRow, parse_epoch, push_epoch};
+
+const PARTITION: u32 = 0;
+const TOPIC: u32 = 1;
+/// 0 message, 1 patch, 2 merge.
+const KIND: u32 = 2;
+// At 3 the payload, JSON; at 5 when it was published, by the machine's clock, ms since 1970.
+const BYTES: u32 = 4;
+const UNTIL_MS: u32 = 6;
+/// `UNTIL_MS` is by the hub's clock.
+const IS_HUB_TIME: u32 = 7;
+const KEY: u32 = 8;
+/// 0 waiting, 1 sent or about to be, 2 given up.
+const STATE: u32 = 9;
+const ATTEMPTS: u32 = 10;
+// At 11 what the page knows the call by.
+/// Of a dead letter.
+const CODE: u32 = 12;
+const MESSAGE: u32 = 13;
+
+/// A row as it is kept.
+pub(super) struct Row(Array);
+
+impl From<JsValue> for Row {
+    fn from(value: JsValue) -> Self {
+        Self(value.unchecked_into())
+    }
+}
+
+impl Row {
+    pub(super) fn new(partition: &JsString, save: &Save, text: &JsString, tag: &JsString) -> Self {
+        let (until, is_hub_time) = match save.until {
+            Until::Hub(ms) => (ms, true),
+            Until::Machine(ms) => (ms, false),
+        };
+        let kind = match save.kind {
+            Kind::Message => 0,
+            Kind::Patch => 1,
+            Kind::Merge => 2,
+        };
+        let row = Array::of5(
+            partition,
+            &(&*save.topic).into(),
+            &kind.into(),
+            text,
+            &(save.bytes as f64).into(),
+        );
+        row.push(&(save.created_ms as f64).into());
+        row.push(&(until as f64).into());
+        row.push(&is_hub_time.into());
+        row.push(&save.key.as_deref().into());
+        row.push(&0.into());
+        row.push(&0.into());
+        row.push(tag);
+        Self(row)
+    }
+
+    pub(super) fn value(&self) -> &JsValue {
+        &self.0
+    }
+
+    pub(super) fn is_of(&self, partition: &JsString) -> bool {
+        self.0.get(PARTITION) == ***partition
+    }
+
+    fn number(&self, place: u32) -> u64 {
+        self.0.get(place).as_f64().unwrap_or_default() as u64
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.number(BYTES)
+    }
+
+    pub(super) fn topic(&self) -> String {
+        self.0.get(TOPIC).as_string().unwrap_or_default()
+    }
+
+    pub(super) fn key(&self) -> Option<String> {
+        self.0.get(KEY).as_string()
+    }
+
+    pub(super) fn mark(&self, mark: &Mark) {
+        let state = if mark.is_given_up { 2 } else { 1 };
+        self.0
+            .set(STATE, state.max(self.number(STATE) as u32).into());
+        let attempts = u64::from(mark.attempts).max(self.number(ATTEMPTS));
+        self.0.set(ATTEMPTS, (attempts as f64).into());
+    }
+
+    /// As it was before it was ever sent, and without a key: the key's newest row counts.
+    pub(super) fn renew(&self) {
+        self.0.set_length(ATTEMPTS + 1);
+        self.0.set(KEY, JsValue::UNDEFINED);
+        self.0.set(STATE, 0.into());
+        self.0.set(ATTEMPTS, 0.into());
+    }
+
+    pub(super) fn letter(&self, attempts: u32, code: &str, message: &str) -> JsValue {
+        self.0.set(ATTEMPTS, attempts.into());
+        self.0.set(CODE, code.into());
+        self.0.set(MESSAGE, message.into());
+        self.value().clone()
+    }
+
+    pub(super) fn stored(&self, n: RowNo) -> StoredRow {
+        let ms = self.number(UNTIL_MS);
+        let state = self.number(STATE);
+        StoredRow {
+            n,
+            topic: self.topic().into(),
+            kind: match self.number(KIND) {
+                0 => Kind::Message,
+                1 => Kind::Patch,
+                _ => Kind::Merge,
+            },
+            bytes: self.bytes(),
+            until: if self.0.get(IS_HUB_TIME).is_truthy() {
+                Until::Hub(ms)
+            } else {
+                Until::Machine(ms)
+            },
+            is_replaceable: state == 0 && self.key().is_some(),
+            is_given_up: state == 2,
+            attempts: self.number(ATTEMPTS) as u32,
+        }
+    }
+
+    /// What a dead letter says of its end.
+    pub(super) fn dead(&self) -> Outcome {
+        let text = |place| self.0.get(place).as_string().unwrap_or_default();
+        Outcome::Dead {
+            code: text(CODE),
+            message: text(MESSAGE),
+        }
+    }
+}
+
+/// An ack as it is kept.
+pub(super) fn verdict(epoch: Epoch, seq: Seq, duplicate: bool) -> Array {
+    let mut hex = String::new();
+    push_epoch(&mut hex, epoch);
+    Array::of3(&hex.into(), &(seq.0 as f64).into(), &duplicate.into())
+}
+
+pub(super) fn acked(verdict: JsValue) -> Outcome {
+    let verdict: Array = verdict.unchecked_into();
+    let hex = verdict.get(0).as_string().unwrap_or_default();
+    Outcome::Acked {
+        epoch: parse_epoch(&hex).unwrap_or_default(),
+        seq: Seq(verdict.get(1).as_f64().unwrap_or_default() as u64),
+        duplicate: verdict.get(2).is_truthy(),
+    }
+}

@@ -1,0 +1,3 @@
+import { installOutbox } from "/longhaul/service-worker.mjs";
+
+installOutbox();

@@ -1,0 +1,152 @@
+//! A model of the browser's storage, as src/web/store does it: all of a request or nothing, numbers that are given once.
+//!
+//! Shared by all clients of a browser. Faults are the caller's: it says when a request fails, and when everything is gone.
+
+use std::collections::BTreeMap;
+
+use longhaul::ids::RowNo;
+use longhaul::{Batch, Ended, Mark, Outcome, Save, StoreAnswer, StoreRequest, StoredRow};
+
+/// A row and its payload.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// What the core is told of it.
+    pub row: StoredRow,
+    /// What is sent.
+    pub payload: String,
+    key: Option<Box<str>>,
+}
+
+/// One partition.
+#[derive(Clone, Debug, Default)]
+pub struct Storage {
+    producer: Option<String>,
+    last: RowNo,
+    rows: BTreeMap<RowNo, Kept>,
+    verdicts: BTreeMap<RowNo, Outcome>,
+    letters: BTreeMap<RowNo, (Kept, Outcome)>,
+}
+
+/// An answer, and the payloads of the rows that it is about.
+pub type Answered = (StoreAnswer, Vec<(RowNo, String)>);
+
+impl Storage {
+    /// The rows, in order.
+    pub fn rows(&self) -> impl Iterator<Item = &Kept> {
+        self.rows.values()
+    }
+
+    /// The dead letters: payload and reason.
+    pub fn letters(&self) -> impl Iterator<Item = (&Kept, &Outcome)> {
+        self.letters.values().map(|(kept, outcome)| (kept, outcome))
+    }
+
+    /// Does what is asked. `producer` is the name of a partition that is new, `payload` gives a call's.
+    pub fn answer(
+        &mut self,
+        request: &StoreRequest,
+        producer: &str,
+        payload: impl Fn(u32) -> String,
+    ) -> Answered {
+        match request {
+            StoreRequest::Open => {
+                let producer = self.producer.get_or_insert_with(|| producer.to_owned());
+                let opened = StoreAnswer::Opened {
+                    producer: producer.clone(),
+                    rows: u64::try_from(self.rows.len()).unwrap_or(u64::MAX),
+                    bytes: self.rows.values().map(|kept| kept.row.bytes).sum(),
+                };
+                (opened, Vec::new())
+            }
+            StoreRequest::Commit(batch) => self.commit(batch, payload),
+            StoreRequest::Load { after, asked } => self.load(*after, asked),
+        }
+    }
+
+    fn commit(&mut self, batch: &Batch, payload: impl Fn(u32) -> String) -> Answered {
+        let mut restored = Vec::new();
+        let saved = batch.saves.iter();
+        let saved = saved
+            .map(|save| self.save(save, payload(save.request)))
+            .collect();
+        let mut marked = Vec::new();
+        for mark in &batch.marks {
+            if let Some(kept) = self.mark(mark) {
+                marked.push((mark.n, kept.row.bytes));
+                restored.push((mark.n, kept.payload.clone()));
+            }
+        }
+        for ended in &batch.ends {
+            self.end(ended);
+        }
+        (StoreAnswer::Committed { saved, marked }, restored)
+    }
+
+    fn save(&mut self, save: &Save, payload: String) -> (RowNo, bool) {
+        let takes_place_of = |kept: &&Kept| {
+            kept.row.is_replaceable && kept.key == save.key && kept.row.topic == save.topic
+        };
+        let replaced = self
+            .rows
+            .values()
+            .find(takes_place_of)
+            .map(|kept| kept.row.n);
+        let n = replaced.unwrap_or_else(|| {
+            self.last = self.last.next();
+            self.last
+        });
+        let row = StoredRow {
+            n,
+            topic: save.topic.clone(),
+            kind: save.kind,
+            bytes: save.bytes,
+            until: save.until,
+            is_replaceable: save.key.is_some(),
+            is_given_up: false,
+            attempts: 0,
+        };
+        let key = save.key.clone();
+        self.rows.insert(n, Kept { row, payload, key });
+        (n, replaced.is_some())
+    }
+
+    fn mark(&mut self, mark: &Mark) -> Option<&Kept> {
+        let kept = self.rows.get_mut(&mark.n)?;
+        kept.row.is_replaceable = false;
+        kept.row.is_given_up |= mark.is_given_up;
+        kept.row.attempts = kept.row.attempts.max(mark.attempts);
+        Some(kept)
+    }
+
+    fn end(&mut self, ended: &Ended) {
+        let Some(kept) = self.rows.remove(&ended.n) else {
+            return;
+        };
+        match &ended.outcome {
+            Outcome::Dead { code, .. } if code == "discarded" => {}
+            Outcome::Dead { .. } => {
+                self.letters.insert(ended.n, (kept, ended.outcome.clone()));
+            }
+            Outcome::Acked { .. } => {
+                self.verdicts.insert(ended.n, ended.outcome.clone());
+            }
+        }
+    }
+
+    fn load(&self, after: RowNo, asked: &[RowNo]) -> Answered {
+        let later = self.rows.range(after.next()..);
+        let kept: Vec<&Kept> = later.map(|(_, kept)| kept).collect();
+        let gone = asked.iter().filter(|n| !self.rows.contains_key(n));
+        let ended = gone.map(|n| {
+            let dead = self.letters.get(n).map(|(_, outcome)| outcome);
+            (*n, self.verdicts.get(n).or(dead).cloned())
+        });
+        let loaded = StoreAnswer::Loaded {
+            rows: kept.iter().map(|kept| kept.row.clone()).collect(),
+            last: self.last.max(after),
+            ended: ended.collect(),
+        };
+        let restored = kept.iter().map(|kept| (kept.row.n, kept.payload.clone()));
+        (loaded, restored.collect())
+    }
+}

@@ -1,0 +1,410 @@
+//! The outbox in storage: durable before it is accepted, sent by one client, gone with its verdict. The storage is a model.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+#[allow(unreachable_pub, reason = "it is the simulator's, and public there")]
+#[path = "sim/src/storage.rs"]
+mod storage;
+
+use common::{EPOCH, Rig};
+use longhaul::config::{Config, OutboxLimits};
+use longhaul::ids::{ConnectionId, RowNo};
+use longhaul::{
+    Effect, Event, Notice, Outcome, PublishRefusal, StoreAnswer, StoreFault, StoreRequest,
+};
+use storage::Storage;
+
+/// A client and what it has asked of storage.
+struct Tab {
+    rig: Rig,
+    asked: Option<StoreRequest>,
+}
+
+impl Tab {
+    fn new() -> Self {
+        let config = Config {
+            is_durable: true,
+            outbox: OutboxLimits {
+                rows_max: 4,
+                bytes_max: 1_000,
+            },
+            ..Config::default()
+        };
+        let mut tab = Self {
+            rig: Rig::new(&config),
+            asked: None,
+        };
+        tab.act(|rig| rig.handle(Event::Start));
+        tab
+    }
+
+    /// One that is connected, and the one that sends.
+    fn sender(storage: &mut Storage) -> (Self, ConnectionId) {
+        let mut tab = Self::new();
+        let connection = ConnectionId(1);
+        tab.act(|rig| rig.handle(Event::Opened { connection }));
+        tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
+        tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+        tab.settle(storage);
+        (tab, connection)
+    }
+
+    /// All effects but requests of storage.
+    fn act(&mut self, act: impl FnOnce(&mut Rig) -> Vec<Effect>) -> Vec<Effect> {
+        let mut others = Vec::new();
+        for effect in act(&mut self.rig) {
+            if let Effect::Store(request) = effect {
+                assert_eq!(self.asked, None, "one at a time, but now also {request:?}");
+                self.asked = Some(request);
+            } else {
+                others.push(effect);
+            }
+        }
+        others
+    }
+
+    fn answered(&mut self, answer: StoreAnswer) -> Vec<Effect> {
+        self.asked = None;
+        self.act(|rig| {
+            let machine_ms = rig.now.0;
+            rig.handle(Event::Stored { answer, machine_ms })
+        })
+    }
+
+    /// Storage answers until nothing is asked of it any more.
+    fn settle(&mut self, storage: &mut Storage) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while let Some(request) = self.asked.take() {
+            let (answer, _) = storage.answer(&request, "p1", |call| call.to_string());
+            effects.extend(self.answered(answer));
+        }
+        effects
+    }
+
+    fn publish(&mut self, topic: &str, key: Option<&str>) -> Vec<Effect> {
+        self.act(|rig| rig.publish_with(topic, None, key))
+    }
+
+    fn ack(&mut self, connection: ConnectionId, n: u64) -> Vec<Effect> {
+        self.act(|rig| rig.record(connection, &format!("ack p1 {n} {EPOCH} {n} 0")))
+    }
+}
+
+/// The last records of what goes out: `pub`s without their producer, `until`s left out.
+fn sent(effects: &[Effect]) -> Vec<String> {
+    let heads = effects.iter().filter_map(|effect| match effect {
+        Effect::SendPublication { head, .. } => head.lines().last(),
+        _ => None,
+    });
+    heads
+        .map(|head| head.trim_end().replace(" p1 ", " "))
+        .collect()
+}
+
+fn queued(effects: &[Effect]) -> Vec<(u64, bool)> {
+    let queued = effects.iter().filter_map(|effect| match effect {
+        Effect::Queued {
+            row, is_durable, ..
+        } => Some((row.0, *is_durable)),
+        _ => None,
+    });
+    queued.collect()
+}
+
+#[test]
+fn i1_a_publication_has_its_row_when_its_transaction_is_complete_and_is_not_sent_before() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    assert_eq!(tab.publish("t", None), []);
+    let effects = tab.settle(&mut storage);
+    assert_eq!(queued(&effects), [(1, true)]);
+    assert_eq!(sent(&effects), ["pub 1 0 t"]);
+}
+
+#[test]
+fn publications_that_come_while_storage_is_busy_share_its_next_transaction() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    for _ in 0..4 {
+        tab.publish("t", None);
+    }
+    let first = tab.asked.take().unwrap();
+    let (answer, _) = storage.answer(&first, "p1", |_| String::new());
+    tab.answered(answer);
+    let Some(StoreRequest::Commit(batch)) = &tab.asked else {
+        panic!("{:?}", tab.asked);
+    };
+    assert_eq!(batch.saves.len(), 3);
+}
+
+#[test]
+fn i3_a_row_leaves_storage_with_its_verdict_and_the_others_are_told() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    let effects = tab.ack(connection, 1);
+    let is_told =
+        |effect: &Effect| matches!(effect, Effect::Tell(Notice::Ended { n: RowNo(1), .. }));
+    assert!(effects.iter().any(is_told), "{effects:?}");
+    assert_eq!(storage.rows().count(), 1);
+    tab.settle(&mut storage);
+    assert_eq!(storage.rows().count(), 0);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn s02_the_next_client_finds_what_is_left_and_sends_it_in_order() {
+    let mut storage = Storage::default();
+    let mut left = Tab::new();
+    for topic in ["a", "b", "a"] {
+        left.publish(topic, None);
+        left.settle(&mut storage);
+    }
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    assert_eq!(tab.rig.client.outbox_rows(), 3);
+    // All of it went out when it was found: a loss has it go out again.
+    tab.act(|rig| rig.lose(connection, 1006));
+    tab.settle(&mut storage);
+    tab.act(Rig::at_deadline);
+    let connection = ConnectionId(2);
+    tab.act(|rig| rig.handle(Event::Opened { connection }));
+    tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
+    let mut effects = tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    effects.extend(tab.settle(&mut storage));
+    assert_eq!(sent(&effects), ["pub 1 0 a", "pub 2 0 b", "pub 3 1 a"]);
+}
+
+#[test]
+fn only_the_sender_sends_and_rows_of_others_that_came_before_go_first() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    let mut other = Tab::new();
+    other.settle(&mut storage);
+    assert_eq!(sent(&other.publish("t", None)), [""; 0]);
+    let effects = other.settle(&mut storage);
+    assert_eq!(
+        (queued(&effects), sent(&effects)),
+        (vec![(1, true)], vec![])
+    );
+    // The sender has not heard of it when it publishes itself.
+    tab.publish("t", None);
+    let effects = tab.settle(&mut storage);
+    assert_eq!(sent(&effects), ["pub 1 0 t", "pub 2 1 t"]);
+}
+
+#[test]
+fn a_key_takes_the_place_of_a_row_until_that_is_about_to_be_sent() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    tab.publish("t", Some("k"));
+    tab.settle(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    tab.publish("t", Some("k"));
+    assert_eq!(queued(&tab.settle(&mut storage)), [(1, true)]);
+    assert_eq!(tab.rig.client.outbox_rows(), 2);
+    let connection = ConnectionId(1);
+    tab.act(|rig| rig.handle(Event::Opened { connection }));
+    tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
+    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    let effects = tab.settle(&mut storage);
+    assert_eq!(sent(&effects), ["pub 1 0 t", "pub 2 1 t"]);
+    // It is on its way: the next one is a row of its own.
+    tab.publish("t", Some("k"));
+    assert_eq!(queued(&tab.settle(&mut storage)), [(3, true)]);
+}
+
+#[test]
+fn s09_where_storage_is_full_publications_are_refused_and_what_is_there_stays() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    tab.publish("t", None);
+    let effects = tab.answered(StoreAnswer::Failed(StoreFault::Full));
+    assert!(
+        matches!(
+            effects.as_slice(),
+            [Effect::PublishRefused {
+                why: PublishRefusal::StorageFull,
+                ..
+            }]
+        ),
+        "{effects:?}"
+    );
+    assert_eq!(storage.rows().count(), 1);
+    tab.publish("t", None);
+    assert_eq!(queued(&tab.settle(&mut storage)), [(2, true)]);
+}
+
+#[test]
+fn the_outbox_counts_the_rows_of_all_its_clients_against_its_limits() {
+    let mut storage = Storage::default();
+    let mut other = Tab::new();
+    for _ in 0..3 {
+        other.publish("t", None);
+        other.settle(&mut storage);
+    }
+    let (mut tab, _) = Tab::sender(&mut storage);
+    tab.publish("t", None);
+    let effects = tab.publish("t", None);
+    assert!(
+        matches!(
+            effects.as_slice(),
+            [Effect::PublishRefused {
+                why: PublishRefusal::OutboxFull,
+                ..
+            }]
+        ),
+        "{effects:?}"
+    );
+    assert_eq!(queued(&tab.settle(&mut storage)), [(4, true)]);
+}
+
+#[test]
+fn s12_where_storage_is_lost_publications_are_in_memory_and_say_so() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    tab.publish("t", None);
+    let effects = tab.answered(StoreAnswer::Failed(StoreFault::Lost));
+    assert_eq!(queued(&effects), [(longhaul::BESIDE + 1, false)]);
+    let producer = tab.rig.client.spare_producer().to_owned();
+    let effects = tab.act(|rig| rig.record(connection, &format!("ack {producer} 1 {EPOCH} 2 0")));
+    assert!(
+        matches!(
+            effects.as_slice(),
+            [Effect::Settled { row: RowNo(row), outcome: Outcome::Acked { .. }, .. }] if *row == longhaul::BESIDE + 1
+        ),
+        "{effects:?}"
+    );
+    // With the next occasion it is in storage again.
+    tab.act(|rig| rig.handle(Event::Woke));
+    tab.settle(&mut storage);
+    tab.publish("t", None);
+    assert_eq!(queued(&tab.settle(&mut storage)), [(2, true)]);
+}
+
+#[test]
+fn s13_where_storage_was_removed_the_loss_is_told_and_the_next_rows_have_another_identity() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    for _ in 0..2 {
+        tab.publish("t", None);
+        tab.settle(&mut storage);
+    }
+    // The handle is dead, and what is opened next is empty.
+    tab.publish("t", None);
+    tab.answered(StoreAnswer::Failed(StoreFault::Lost));
+    tab.act(|rig| rig.handle(Event::Woke));
+    let effects = tab.answered(StoreAnswer::Opened {
+        producer: "p2".to_owned(),
+        rows: 0,
+        bytes: 0,
+    });
+    assert!(
+        effects.contains(&Effect::OutboxLost { rows: 2 }),
+        "{effects:?}"
+    );
+    let lost = effects.iter().filter(|effect| {
+        matches!(effect, Effect::Settled { outcome: Outcome::Dead { code, .. }, .. } if code == "outbox_lost")
+    });
+    assert_eq!(lost.count(), 2);
+    assert_eq!(tab.rig.client.producer(), "p2");
+}
+
+#[test]
+fn s23_a_client_that_slept_looks_before_it_sends_and_learns_what_others_have_done() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    for _ in 0..2 {
+        tab.publish("t", None);
+        tab.settle(&mut storage);
+    }
+    // It is frozen; another one takes over, and the hub has both.
+    let (mut other, elsewhere) = Tab::sender(&mut storage);
+    other.ack(elsewhere, 1);
+    other.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::Woke));
+    assert_eq!(sent(&tab.publish("t", None)), [""; 0]);
+    let effects = tab.settle(&mut storage);
+    let is_acked = |effect: &Effect| {
+        matches!(
+            effect,
+            Effect::Settled {
+                row: RowNo(1),
+                outcome: Outcome::Acked { .. },
+                ..
+            }
+        )
+    };
+    assert!(effects.iter().any(is_acked), "{effects:?}");
+    assert_eq!(sent(&effects), ["pub 3 2 t"]);
+    assert!(!tab.ack(connection, 1).iter().any(is_acked), "told once");
+}
+
+#[test]
+fn s15_rows_say_until_when_they_count_by_the_hubs_clock_however_late_it_is_known() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    // The machine's clock is 1,763,778,200,000 ms behind the hub's, and nobody knows yet.
+    tab.act(|rig| rig.publish_with("t", Some(5_000), None));
+    tab.settle(&mut storage);
+    tab.rig.now = tab.rig.now.plus(1_000);
+    let connection = ConnectionId(1);
+    tab.act(|rig| rig.handle(Event::Opened { connection }));
+    tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
+    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    let effects = tab.settle(&mut storage);
+    let heads: Vec<&String> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::SendPublication { head, .. } => Some(head),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(heads, ["until 1763779204000\npub p1 1 0 t "]);
+}
+
+#[test]
+fn a_row_that_is_given_up_is_skipped_and_its_followers_go_on() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    for _ in 0..2 {
+        tab.publish("t", None);
+        tab.settle(&mut storage);
+    }
+    tab.act(|rig| rig.handle(Event::GiveUp { n: RowNo(1) }));
+    tab.settle(&mut storage);
+    let (mut next, connection) = Tab::sender(&mut storage);
+    next.act(|rig| rig.lose(connection, 1006));
+    next.settle(&mut storage);
+    next.act(Rig::at_deadline);
+    let connection = ConnectionId(2);
+    next.act(|rig| rig.handle(Event::Opened { connection }));
+    next.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
+    next.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    let effects = next.settle(&mut storage);
+    assert_eq!(sent(&effects), ["skip 1 0 t", "pub 2 1 t"]);
+    let effects = next.act(|rig| rig.record(connection, "nack p1 1 expired given up"));
+    assert!(
+        effects.iter().any(|effect| matches!(
+            effect,
+            Effect::Settled { outcome: Outcome::Dead { code, .. }, .. } if code == "discarded"
+        )),
+        "{effects:?}"
+    );
+    next.settle(&mut storage);
+    assert_eq!((storage.rows().count(), storage.letters().count()), (1, 0));
+}
