@@ -35,6 +35,8 @@ mod status;
 mod store;
 mod subscription;
 mod time;
+mod to_client;
+mod to_hub;
 mod token;
 mod transport;
 mod turn;
