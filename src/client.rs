@@ -192,8 +192,11 @@ impl Client {
             }
             Event::Resync { no } => {
                 let mut records = String::new();
-                self.subscriptions.resync(no, &mut records, effects);
-                self.send_greeted(&records, effects);
+                self.subscriptions
+                    .resync(now, no, &mut self.rng, &mut records, effects);
+                if !records.is_empty() {
+                    self.send_greeted(&records, effects);
+                }
             }
             Event::Unsubscribe { no } => {
                 let greeted = self.connection.greeted();

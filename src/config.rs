@@ -48,6 +48,10 @@ pub const BUSY_MS: u64 = 2_000;
 /// Longest wait before it is asked for again, ms.
 pub const BUSY_MS_MAX: u64 = 60_000;
 
+/// A document that has not diverged for so long is well, ms: the next time it is asked for at once (rule D8). One that is not waits as
+/// for a busy hub. Chosen: five times the longest of these waits.
+pub const WELL_MS: u64 = 300_000;
+
 /// First look for a better transport after connecting on a lesser one, ms. Doubles with each.
 pub const PROBE_AFTER_MS: u64 = 5_000;
 

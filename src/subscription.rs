@@ -2,7 +2,7 @@
 //!
 //! Owns one sequencer a subscription. Payloads never come here.
 
-use crate::config::{BUSY_MS, BUSY_MS_MAX};
+use crate::config::{BUSY_MS, BUSY_MS_MAX, WELL_MS};
 use crate::effect::Effect;
 use crate::frame::{ResumeFailure, Start, ToHub, View};
 use crate::ids::{Chain, ConnectionId, Cursor, From, Seq, TopicNo};
@@ -39,9 +39,11 @@ struct Followed {
     producer: Box<str>,
     /// Whether there is a value that entries can be applied to. Without one a cursor is worth nothing.
     has_snapshot: bool,
+    /// When it last diverged, and how often it had before without having been well.
+    diverged: Option<(Time, u32)>,
 }
 
-/// The hub gave no stream (rule H12).
+/// The hub gave no stream (rule H12), or one that did not help.
 #[derive(Clone, Copy, Debug)]
 enum Refusal {
     /// It was too busy, so many times: it is asked again then.
@@ -105,6 +107,7 @@ impl Subscriptions {
             document: wanted.producer.map(|producer| Followed {
                 producer: producer.into(),
                 has_snapshot: false,
+                diverged: None,
             }),
             stream: Stream::AwaitingAnswer,
             refusal: None,
@@ -197,11 +200,7 @@ impl Subscriptions {
             Some(Refusal::Final) | None => 0,
         };
         subscription.refusal = Some(if is_busy {
-            let window_ms = (BUSY_MS << times.min(16)).min(BUSY_MS_MAX);
-            Refusal::Busy {
-                times: times.saturating_add(1),
-                until: now.plus(rng.u64(window_ms / 2..=window_ms)),
-            }
+            Refusal::busy(now, times, rng)
         } else {
             Refusal::Final
         });
@@ -316,13 +315,36 @@ impl Subscriptions {
         effects.push(Effect::Deliver { no, run, skip: 0 });
     }
 
-    /// A document has diverged: it is asked for anew.
-    pub(crate) fn resync(&mut self, no: TopicNo, records: &mut String, effects: &mut Vec<Effect>) {
-        if let Some(subscription) = self.find(no) {
-            subscription.discard_held(effects);
-            subscription.stream = Stream::AwaitingAnswer;
-            subscription.expect_snapshot();
-            subscription.ask(records);
+    /// A document has diverged: it is asked for anew, at once or, where that has not helped before, after a while.
+    pub(crate) fn resync(
+        &mut self,
+        now: Time,
+        no: TopicNo,
+        rng: &mut fastrand::Rng,
+        records: &mut String,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(subscription) = self.find(no) else {
+            return;
+        };
+        subscription.discard_held(effects);
+        subscription.stream = Stream::AwaitingAnswer;
+        subscription.expect_snapshot();
+        let times = match subscription.document.as_mut().map(|it| &mut it.diverged) {
+            Some(Some((last, times))) if now.since(*last) < WELL_MS => {
+                *last = now;
+                *times = times.saturating_add(1);
+                *times
+            }
+            Some(diverged) => {
+                *diverged = Some((now, 0));
+                0
+            }
+            None => 0,
+        };
+        match times.checked_sub(1) {
+            None => subscription.ask(records),
+            Some(times) => subscription.refusal = Some(Refusal::busy(now, times, rng)),
         }
     }
 
@@ -408,6 +430,17 @@ impl Subscriptions {
     pub(crate) fn ask_one(&mut self, no: TopicNo, records: &mut String) {
         if let Some(subscription) = self.find(no) {
             subscription.ask(records);
+        }
+    }
+}
+
+impl Refusal {
+    /// One after so many others.
+    fn busy(now: Time, times: u32, rng: &mut fastrand::Rng) -> Self {
+        let window_ms = (BUSY_MS << times.min(16)).min(BUSY_MS_MAX);
+        Self::Busy {
+            times: times.saturating_add(1),
+            until: now.plus(rng.u64(window_ms / 2..=window_ms)),
         }
     }
 }

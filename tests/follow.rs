@@ -9,6 +9,7 @@
 mod common;
 
 use common::{EPOCH, Rig, sent};
+use longhaul::config::WELL_MS;
 use longhaul::frame::Kind;
 use longhaul::ids::{Chain, ConnectionId, Seq, TopicNo};
 use longhaul::{Effect, Event, NewPublication};
@@ -118,6 +119,43 @@ fn d8_a_document_that_has_diverged_is_asked_for_anew_and_hears_nothing_until_the
     assert_eq!(delivered(&snapshot(&mut rig, connection, 7)), [70]);
     let (run, effects) = rig.messages(connection, NO, 8, 1);
     assert_eq!(delivered(&effects), [run]);
+}
+
+#[test]
+fn d8_a_document_that_diverges_again_and_again_is_asked_for_ever_more_rarely() {
+    let (mut rig, connection, _) = following();
+    let answer = |rig: &mut Rig| {
+        rig.record(connection, &format!("subscribed 1 {EPOCH} 5 9 5"));
+        assert_eq!(delivered(&snapshot(rig, connection, 5)), [70]);
+    };
+    let is_asked = |effects: &[Effect]| sent(effects).contains("sub 1 d live as=document");
+    answer(&mut rig);
+    assert!(is_asked(&rig.handle(Event::Resync { no: NO })), "at once");
+    for window_ms in [2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000] {
+        answer(&mut rig);
+        assert!(!is_asked(&rig.handle(Event::Resync { no: NO })));
+        let asked_from = rig.now;
+        let mut effects = rig.at_deadline();
+        while !is_asked(&effects) {
+            let said = sent(&effects);
+            if let Some(ping) = said.strip_prefix("ping ") {
+                rig.record(connection, &format!("pong {ping}"));
+            }
+            assert!(rig.now.since(asked_from) < 2 * window_ms, "never asked");
+            effects = rig.at_deadline();
+        }
+        let waited_ms = rig.now.since(asked_from);
+        assert!(
+            (window_ms / 2..=window_ms).contains(&waited_ms),
+            "{waited_ms} of {window_ms}"
+        );
+    }
+    answer(&mut rig);
+    rig.now = rig.now.plus(WELL_MS);
+    assert!(
+        is_asked(&rig.handle(Event::Resync { no: NO })),
+        "it was well for long enough"
+    );
 }
 
 #[test]

@@ -3,6 +3,8 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type * as api from "longhaul";
+import { watchInstances } from "./support/crash.js";
+import { fakeHub } from "./support/fake-hub.js";
 import { expect, quick, test } from "./support/fixtures.js";
 import type { Hub } from "./support/hub.js";
 
@@ -190,6 +192,66 @@ test("a page that has documents loads their code, others do not", async ({ hub, 
     "/longhaul/documents.js",
     "/longhaul/longhaul_documents_bg.wasm",
   ]);
+});
+
+/** So that what happens to the socket is all that happens. */
+const sockets: api.Options = { ...quick, transports: ["websocket"] };
+
+test("d8: a document that was damaged without a word is healed when the hub says what it hashes to", async ({
+  hub,
+  page,
+}) => {
+  await watchInstances(page);
+  await change(hub, board);
+  await page.evaluate(follow, { url: hub.url, options: sockets });
+  const damaged = await page.evaluate(async () => {
+    // In the place of entry 2 comes one that the hub does not have.
+    const data = 'patch 1 2 0 0 - [{"op":"replace","path":"/title","value":"Damaged"}]';
+    crash.sockets()[0]?.dispatchEvent(new MessageEvent("message", { data }));
+    while (followed.document.value?.title !== "Damaged") await new Promise(requestAnimationFrame);
+    return followed.errors;
+  });
+  expect(damaged).toEqual([]);
+  // Entries up to the next checkpoint, and none of them mends the title.
+  for (let n = 2; n <= 102; n++) await change(hub, { cards: { a: { text: String(n) } } });
+  await page.waitForFunction(
+    () => followed.document.value?.title === "Plan" && followed.document.seq === 102,
+  );
+  const healed = await page.evaluate(() => [followed.document.value, followed.document.seq, followed.errors]);
+  expect(healed).toMatchObject([
+    { ...board, cards: { ...board.cards, a: { text: "102" } } },
+    102,
+    [{ code: "document_diverged" }],
+  ]);
+});
+
+test("d8: a hub whose snapshots can't be read is asked again at once, then after a while", async ({
+  page,
+}) => {
+  const askedAtMs: number[] = [];
+  const peer = await fakeHub((socket) => {
+    socket.send("welcome s1 1763779200000");
+    socket.on("message", (frame) => {
+      for (const record of String(frame).split("\n")) {
+        if (!record.startsWith("sub 1 ")) continue;
+        askedAtMs.push(performance.now());
+        socket.send("subscribed 1 00c0ffee00c0ffee 5 0 5\nsnapshot 1 5 5 0 {broken");
+      }
+    });
+  });
+  await page.evaluate(
+    async ([url, options]) => {
+      const { client, errors } = longhaul.open(url, options);
+      client.document("board").subscribe(() => {});
+      while (errors.length < 3) await new Promise(requestAnimationFrame);
+      await client.close();
+    },
+    [peer.url, sockets] as const,
+  );
+  peer.close();
+  expect(askedAtMs).toHaveLength(3);
+  const [, second = 0, third = 0] = askedAtMs;
+  expect(third - second).toBeGreaterThan(900);
 });
 
 interface Vector {
