@@ -194,7 +194,12 @@ impl Document {
         }
         self.told = None;
         let acked = None;
-        self.pending.push_back(Pending { row, change, acked });
+        let at = self.pending.partition_point(|own| own.row < row);
+        if at < self.pending.len() {
+            // One that waited in storage, and is known only now.
+            self.shown = None;
+        }
+        self.pending.insert(at, Pending { row, change, acked });
     }
 
     /// An own change has taken effect. It stays laid until its entry is here.

@@ -124,6 +124,10 @@ class ClientHandle implements Client {
         publish: (topic, text, options, kind, follower) =>
           this.#publish(topic, text, options, kind, follower),
         load: () => this.#loadDocument(),
+        adopt: (follower) => this.#engine?.adopt(name, follower),
+        isConnected: () => this.#status.state === "connected",
+        keep: (kept) => this.#engine?.storage.keepDocument(name, kept),
+        kept: async () => this.#engine?.storage.keptDocument(name),
         error: (error) => this.#report(error),
         crashed: (cause) => this.#documentCrashed(cause),
         threw: (cause) => this.#threw(`a listener of ${name}`, cause),
@@ -171,6 +175,7 @@ class ClientHandle implements Client {
       status: (status) => this.#show(status),
       deadLetter: (letter) => this.#emit("deadletter", letter),
       outboxLost: (rows) => this.#emit("outboxlost", { rows }),
+      restored: (topic) => this.#documents.get(topic)?.adopt(),
       error: (error) => this.#report(error),
       gaveUp: ({ code, message }) => {
         const words = `it crashed too often: ${message}`;

@@ -7,6 +7,7 @@ import { follow } from "./follow.js";
 import { type Messages, type Receiver, snapshot } from "./frame.js";
 import { checkPublish } from "./options.js";
 import type { Follower } from "./publications.js";
+import type { KeptDocument } from "./storage.js";
 
 /** What a document needs of its client. */
 export interface DocumentClient {
@@ -23,6 +24,12 @@ export interface DocumentClient {
   ): Promise<Receipt>;
   /** Loads what documents need, for this client's outbox. */
   load(): Promise<DocumentCore>;
+  /** Has own changes that wait in storage followed. */
+  adopt(follower: (kind: number, text: string) => Follower): void;
+  isConnected(): boolean;
+  /** Keeps what is confirmed, or no longer. */
+  keep(kept: KeptDocument | undefined): void;
+  kept(): Promise<KeptDocument | undefined>;
   error(error: LonghaulError): void;
   /** A core has thrown: its instance is worth nothing. Each document is told to begin again. */
   crashed(cause: unknown): void;
@@ -49,6 +56,9 @@ const charsFew = 500;
 
 const resolved = Promise.resolve();
 
+/** How long own changes wait for their acks before what they are laid over is kept, ms. Chosen: acks take less. */
+const keepMs = 1_000;
+
 export class DocumentHandle implements Document<unknown>, Receiver {
   readonly name: string;
   readonly isPassive = false;
@@ -65,6 +75,9 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   readonly #own = new Map<number, { kind: number; text: string }>();
   #listeners: readonly Listener[] = [];
   #isNoted = false;
+  #keeping: ReturnType<typeof setTimeout> | undefined;
+  /** Storage has what is confirmed. */
+  #isKept = false;
 
   constructor(name: string, client: DocumentClient) {
     this.name = name;
@@ -166,20 +179,50 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     if (this.#listeners.length === 0) return this.#client.publish(this.name, text, options, kind);
     const [code, message] = this.#ask((core) => core.check(kind, text))?.split("\n") ?? [];
     if (code !== undefined) throw new LonghaulError(code, `${this.name}: ${message}`);
-    return this.#client.publish(this.name, text, options, kind, {
+    return this.#client.publish(this.name, text, options, kind, this.#follower(kind, text));
+  }
+
+  #follower(kind: number, text: string): Follower {
+    return {
       queued: (row) => {
         this.#own.set(row, { kind, text });
         this.#happened((core) => core.publish(row, kind, text));
+        this.#keepSoon();
       },
       acked: (row: number, { epoch, seq }: Ack) => {
         this.#own.delete(row);
         this.#happened((core) => core.acked(row, epoch, seq));
+        this.#keepSoon();
       },
       dead: (row) => {
         this.#own.delete(row);
         this.#happened((core) => core.dead(row));
+        this.#keepSoon();
       },
-    });
+    };
+  }
+
+  /** Shows own changes that were found in storage. */
+  adopt(): void {
+    if (this.#core !== undefined) this.#client.adopt((kind, text) => this.#follower(kind, text));
+  }
+
+  /** What own changes are laid over is kept as long as they wait: a page that is opened without a network shows both. */
+  #keepSoon(): void {
+    const isConnected = this.#client.isConnected();
+    // One that was set while there was a connection takes too long now.
+    if (!isConnected) clearTimeout(this.#keeping);
+    else if (this.#keeping !== undefined) return;
+    this.#keeping = setTimeout(() => this.#keep(), isConnected ? keepMs : 0);
+  }
+
+  #keep(): void {
+    this.#keeping = undefined;
+    const json = this.seq < 0 ? undefined : this.#ask((core) => core.confirmed());
+    const isWanted = this.#own.size > 0 && json !== undefined;
+    if (!isWanted && !this.#isKept) return;
+    this.#isKept = isWanted;
+    this.#client.keep(isWanted ? [this.epoch, this.seq, json] : undefined);
   }
 
   /** Begins again with another core, in so many ms: what is confirmed comes from the hub, and what is not is kept here. */
@@ -197,8 +240,16 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     const rested = new Promise<void>((resolve) => setTimeout(resolve, restMs));
     const loaded = restMs > 0 ? rested.then(() => this.#client.load()) : this.#client.load();
     loaded.then(
-      (core) => {
+      async (core) => {
+        const kept = await this.#client.kept().catch(() => undefined);
         this.#core = core;
+        if (kept !== undefined) {
+          const [epoch, seq, json] = kept;
+          this.#isKept = true;
+          this.epoch ||= epoch;
+          this.#happened((core) => core.snapshot(epoch, seq, 0, 0, json));
+        }
+        this.adopt();
         const early = this.#early ?? [];
         this.#early = undefined;
         for (const act of early) this.#do(act);

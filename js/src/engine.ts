@@ -43,6 +43,8 @@ export interface Owner {
   status(status: Status): void;
   deadLetter(letter: DeadLetter): void;
   outboxLost(rows: number): void;
+  /** A change of a document was found in storage. */
+  restored(topic: string): void;
   error(error: LonghaulError): void;
   /** There have been too many crashes: the end. */
   gaveUp(error: LonghaulError): void;
@@ -454,6 +456,8 @@ export class Engine {
 
   restored(row: number, stored: StoredRow): void {
     this.#publications.restored(row, stored);
+    const [, topic, kind] = stored;
+    if (kind !== 0) this.#later.push(() => this.#owner.restored(topic));
   }
 
   forget(row: number): void {

@@ -90,6 +90,7 @@ async function flushOne(module: WebAssembly.Module, database: string, partition:
     status() {},
     deadLetter() {},
     outboxLost() {},
+    restored() {},
     error() {},
     gaveUp() {},
   });

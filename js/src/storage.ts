@@ -31,6 +31,9 @@ export interface Room {
   stuck(): LonghaulError | undefined;
 }
 
+/** What the hub had confirmed of a document. */
+export type KeptDocument = readonly [epoch: string, seq: number, json: string];
+
 /** As many dead letters as storage keeps. */
 const lettersMax = 1_000;
 
@@ -126,6 +129,20 @@ export class Storage implements Member {
       if (this.#letters.size <= lettersMax) return;
       this.#letters.delete(id);
     }
+  }
+
+  /** Keeps what a document is while own changes of it wait, or no longer. */
+  async keepDocument(topic: string, document: KeptDocument | undefined): Promise<void> {
+    if (this.#database !== undefined) await this.#room.look((core) => core.keep(topic, document?.slice()));
+  }
+
+  /** What a document was when own changes of it began to wait. */
+  async keptDocument(topic: string): Promise<KeptDocument | undefined> {
+    if (this.#database === undefined) return undefined;
+    const kept: readonly [string, ...KeptDocument] | undefined = await this.#room.look((core) =>
+      core.kept(topic),
+    );
+    return kept && [kept[1], kept[2], kept[3]];
   }
 
   async retry(id: string): Promise<void> {

@@ -457,6 +457,30 @@ impl Core {
         future_to_promise(async move { Ok(store::partitions(&database).await.into()) })
     }
 
+    /// Keeps what a document is (epoch, seq and JSON) while own changes of it wait, or no longer; whether that was done.
+    pub fn keep(&self, topic: String, document: Option<Array>) -> Promise {
+        let store = self.driver.storage();
+        future_to_promise(async move {
+            let is_kept = match store {
+                Some(store) => store.keep(&topic, document).await,
+                None => false,
+            };
+            Ok(is_kept.into())
+        })
+    }
+
+    /// What is kept of a document, after the partition; or nothing.
+    pub fn kept(&self, topic: String) -> Promise {
+        let store = self.driver.storage();
+        future_to_promise(async move {
+            let kept = match store {
+                Some(store) => store.kept(&topic).await,
+                None => None,
+            };
+            Ok(kept.into())
+        })
+    }
+
     /// Removes all rows and dead letters; whether that was done.
     pub fn wipe(&self) -> Promise {
         let store = self.driver.storage();

@@ -37,7 +37,10 @@ const VERDICTS: &str = "verdicts";
 /// Number → dead letter: attempts, code and message before a row.
 const LETTERS: &str = "letters";
 
-const TABLES: [&str; 5] = [PARTITIONS, ROWS, KEYS, VERDICTS, LETTERS];
+/// Partition and topic → what a document was when own changes of it began to wait: epoch, seq and JSON after the partition.
+const DOCUMENTS: &str = "documents";
+
+const TABLES: [&str; 6] = [PARTITIONS, ROWS, KEYS, VERDICTS, LETTERS, DOCUMENTS];
 
 /// How long storage may take to open, ms. Chosen: Safari's first open may hang for ever (WebKit 226547); longer than a busy disk takes.
 const OPEN_MS_MAX: u32 = 3_000;
@@ -349,6 +352,37 @@ impl Store {
         .flatten()
     }
 
+    /// Keeps what a document is, or no longer.
+    pub(super) async fn keep(self: Rc<Self>, topic: &str, document: Option<Array>) -> bool {
+        let Some(database) = self.open().await else {
+            return false;
+        };
+        let key: JsValue = Array::of2(self.partition(), &topic.into()).into();
+        let kept = in_transaction(&database, TransactionMode::ReadWrite, async |tx| {
+            let documents = tx.store(DOCUMENTS)?;
+            if let Some(document) = document {
+                document.unshift(self.partition());
+                documents.put(&document, Some(&key)).await?;
+            } else {
+                documents.delete(key).await?;
+            }
+            Ok(())
+        });
+        kept.await.is_ok()
+    }
+
+    /// What a document was, if that is kept.
+    pub(super) async fn kept(self: Rc<Self>, topic: &str) -> Option<JsValue> {
+        let database = self.open().await?;
+        let key: JsValue = Array::of2(self.partition(), &topic.into()).into();
+        in_transaction(&database, TransactionMode::ReadOnly, async |tx| {
+            tx.store(DOCUMENTS)?.get(key).await
+        })
+        .await
+        .ok()
+        .flatten()
+    }
+
     /// Removes all rows and dead letters of the partition.
     pub(super) async fn wipe(self: Rc<Self>) -> bool {
         let Some(database) = self.open().await else {
@@ -371,7 +405,8 @@ impl Store {
                 None,
             );
             if let Ok(all) = all {
-                tx.store(KEYS)?.delete(all.into()).await?;
+                tx.store(KEYS)?.delete(all.clone().into()).await?;
+                tx.store(DOCUMENTS)?.delete(all.into()).await?;
             }
             Ok(())
         });
