@@ -115,6 +115,16 @@ fn d7_an_own_change_shows_at_once_and_leaves_with_its_entry() {
 }
 
 #[test]
+fn own_changes_are_laid_in_the_order_of_their_rows_whenever_they_are_found() {
+    let mut document = following("{}");
+    publish(&mut document, 7, r#"{"a":7}"#);
+    assert_eq!(shown(&mut document), r#"{"a":7}"#);
+    // It was in storage before, and is read later.
+    publish(&mut document, 3, r#"{"a":3,"b":3}"#);
+    assert_eq!(shown(&mut document), r#"{"a":7,"b":3}"#);
+}
+
+#[test]
 fn d7_an_ack_before_the_entry_keeps_the_change_laid_until_the_entry_is_here() {
     let mut document = following("[]");
     document.publish(

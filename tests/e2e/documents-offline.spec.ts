@@ -10,7 +10,7 @@ interface Plan {
 }
 
 declare global {
-  var plan: { document: api.Document<Plan>; values: (Plan | undefined)[] };
+  var offlinePlan: { document: api.Document<Plan>; values: (Plan | undefined)[] };
 }
 
 async function follow(page: Page, url: string): Promise<void> {
@@ -18,8 +18,8 @@ async function follow(page: Page, url: string): Promise<void> {
     ([url, options]) => {
       globalThis.opened = longhaul.open(url, options);
       const document = opened.client.document<Plan>("plan");
-      globalThis.plan = { document, values: [] };
-      document.subscribe((value) => plan.values.push(value));
+      globalThis.offlinePlan = { document, values: [] };
+      document.subscribe((value) => offlinePlan.values.push(value));
     },
     [url, { ...quick, transports: ["websocket"] } satisfies api.Options] as const,
   );
@@ -33,16 +33,16 @@ test("own changes survive a reload without a network, are shown over what was co
   await follow(page, line.url);
   await isConnected(page);
   await page.evaluate(async () => {
-    const { acked } = await plan.document.merge({ title: "Plan", cards: { "1": "one" } });
+    const { acked } = await offlinePlan.document.merge({ title: "Plan", cards: { "1": "one" } });
     await acked;
   });
-  await expect.poll(() => page.evaluate(() => plan.document.pending)).toBe(0);
+  await expect.poll(() => page.evaluate(() => offlinePlan.document.pending)).toBe(0);
   await line.setFaults({ accept: "reset" });
   await line.cut();
   await expect.poll(() => page.evaluate(() => opened.client.status.state)).not.toBe("connected");
   const durable = await page.evaluate(async () => {
-    const merged = await plan.document.merge({ cards: { "2": "two" } });
-    const patched = await plan.document.patch([
+    const merged = await offlinePlan.document.merge({ cards: { "2": "two" } });
+    const patched = await offlinePlan.document.patch([
       { op: "test", path: "/cards/2", value: "two" },
       { op: "replace", path: "/title", value: "Plan B" },
     ]);
@@ -50,22 +50,25 @@ test("own changes survive a reload without a network, are shown over what was co
   });
   expect(durable).toEqual([true, true]);
   const value = { title: "Plan B", cards: { "1": "one", "2": "two" } };
-  await expect.poll(() => page.evaluate(() => plan.document.value)).toEqual(value);
+  await expect.poll(() => page.evaluate(() => offlinePlan.document.value)).toEqual(value);
   await page.reload();
   await page.waitForFunction(() => "longhaul" in globalThis);
   await follow(page, line.url);
-  await expect.poll(() => page.evaluate(() => plan.document.value)).toEqual(value);
-  expect(await page.evaluate(() => [plan.document.pending, plan.document.confirmed])).toEqual([
+  await expect.poll(() => page.evaluate(() => offlinePlan.document.value)).toEqual(value);
+  expect(await page.evaluate(() => [offlinePlan.document.pending, offlinePlan.document.confirmed])).toEqual([
     2,
     { title: "Plan", cards: { "1": "one" } },
   ]);
   await line.setFaults({});
   await isConnected(page);
-  await expect.poll(() => page.evaluate(() => plan.document.pending)).toBe(0);
-  expect(await page.evaluate(() => [plan.document.value, plan.document.confirmed])).toEqual([value, value]);
+  await expect.poll(() => page.evaluate(() => offlinePlan.document.pending)).toBe(0);
+  expect(await page.evaluate(() => [offlinePlan.document.value, offlinePlan.document.confirmed])).toEqual([
+    value,
+    value,
+  ]);
   expect(await page.evaluate(() => opened.errors)).toEqual([]);
   // What was kept for the time without a network is gone: another page begins with what the hub has.
   const other = await newPage();
   await follow(other, line.url);
-  await expect.poll(() => other.evaluate(() => plan.document.value)).toEqual(value);
+  await expect.poll(() => other.evaluate(() => offlinePlan.document.value)).toEqual(value);
 });
