@@ -1,18 +1,20 @@
 //! A browser page with a client in it: what src/web and js/src do around the core, without a browser.
 //!
-//! Keeps payloads, holds runs, gathers what one turn sends into one frame, posts one frame at a time. Says what to do with
-//! the network in plain data.
+//! Keeps payloads, gathers what one turn sends into one frame, posts one frame at a time. Says what to do with the network in
+//! plain data. What comes down is in `incoming`.
+
+mod incoming;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use longhaul::frame::{Body, DocumentRecord, Kind, Messages, ToClient, records};
-use longhaul::ids::{ConnectionId, Epoch, From, RowNo, Seq, TopicNo};
-use longhaul::{Client, Effect, Event, NewPublication, Outcome, Run, Status, Time, Transport};
-use serde_json::value::RawValue;
+use longhaul::frame::Kind;
+use longhaul::ids::{ConnectionId, Epoch, From, RowNo, TopicNo};
+use longhaul::{Client, Effect, Event, NewPublication, Outcome, Status, Time, Transport};
 
 use crate::coverage::Coverage;
 use crate::oracle::{Oracle, PageId};
-use crate::paper::{Coming, Paper};
+use crate::paper::Paper;
+use incoming::Held;
 
 /// What a page wants of the network.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,11 +72,6 @@ pub struct Watch<'a> {
     pub oracle: &'a mut Oracle,
     /// What was met.
     pub coverage: &'a mut Coverage,
-}
-
-enum Held {
-    Messages { first: Seq, payloads: Vec<String> },
-    Document(Coming),
 }
 
 /// See the module.
@@ -342,114 +339,6 @@ impl Page {
         watch.coverage.met(met);
     }
 
-    fn deliver(&mut self, no: TopicNo, run: u32, skip: u32, watch: &mut Watch<'_>) {
-        let Some(held) = self.runs.remove(&run) else {
-            panic!("the core delivers run {run}, which nobody keeps");
-        };
-        let epoch = self.epochs.get(&no).copied();
-        let Some(epoch) = epoch else {
-            panic!("messages before the stream began")
-        };
-        let (first, payloads) = match held {
-            Held::Messages { first, payloads } => (first, payloads),
-            Held::Document(coming) if skip == 0 => {
-                self.paper.deliver(self.id, no, epoch, &coming, watch);
-                return;
-            }
-            Held::Document(_) => return,
-        };
-        let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        for (payload, seq) in payloads.iter().zip(first.0..).skip(skip) {
-            if self.subscriptions.contains_key(&no) {
-                watch
-                    .oracle
-                    .delivered(self.id, no, epoch, Seq(seq), payload);
-            }
-        }
-    }
-
-    /// A frame has come. What the client wants of it all.
-    pub fn receive(
-        &mut self,
-        now: u64,
-        connection: ConnectionId,
-        frame: &str,
-        watch: &mut Watch<'_>,
-    ) -> Vec<Do> {
-        let mut wants = Vec::new();
-        for text in records(frame) {
-            if let Ok(record) = DocumentRecord::decode(text) {
-                wants.extend(self.receive_document(now, connection, &record, watch));
-                continue;
-            }
-            let is_messages = text.starts_with("m ") || text.starts_with("b ");
-            let read = is_messages.then(|| self.read(text));
-            let event = match read {
-                None => Event::Record { connection, text },
-                Some(Some((no, run))) => Event::Messages {
-                    connection,
-                    no,
-                    run,
-                },
-                Some(None) => Event::Garbage {
-                    connection,
-                    what: "a messages record that can't be read",
-                },
-            };
-            wants.extend(self.handle(now, event, watch));
-            if let Some(Some((_, run))) = read
-                && self.kept != Some(run.id)
-            {
-                self.runs.remove(&run.id);
-            }
-            if read == Some(None) {
-                break;
-            }
-        }
-        wants
-    }
-
-    fn read(&mut self, text: &str) -> Option<(TopicNo, Run)> {
-        let Ok(ToClient::Messages(Messages {
-            no,
-            first,
-            chain,
-            body,
-            ..
-        })) = ToClient::decode(text)
-        else {
-            return None;
-        };
-        let payloads: Vec<String> = match body {
-            Body::One { payload, .. } => {
-                let payload: &RawValue = serde_json::from_str(payload).ok()?;
-                vec![payload.get().to_owned()]
-            }
-            Body::Batch { count, array } => {
-                let array: Vec<&RawValue> = serde_json::from_str(array).ok()?;
-                let wanted = usize::try_from(count).ok()?.checked_mul(3)?;
-                if array.len() != wanted {
-                    return None;
-                }
-                array
-                    .iter()
-                    .step_by(3)
-                    .map(|payload| payload.get().to_owned())
-                    .collect()
-            }
-        };
-        self.last_run += 1;
-        let run = Run {
-            id: self.last_run,
-            first,
-            count: u32::try_from(payloads.len()).ok()?,
-            chain,
-            chars: u32::try_from(text.len()).ok()?,
-        };
-        self.runs.insert(run.id, Held::Messages { first, payloads });
-        Some((no, run))
-    }
-
     /// The user subscribes.
     pub fn subscribe(
         &mut self,
@@ -470,65 +359,6 @@ impl Page {
             is_passive,
         };
         self.handle(now, event, watch)
-    }
-
-    /// A record of a document has come.
-    fn receive_document(
-        &mut self,
-        now: u64,
-        connection: ConnectionId,
-        record: &DocumentRecord<'_>,
-        watch: &mut Watch<'_>,
-    ) -> Vec<Do> {
-        let Some((no, coming)) = Paper::read(record) else {
-            if let DocumentRecord::Checkpoint { no, seq, hash } = *record {
-                self.paper.checkpoint(self.id, (no, seq, hash), watch);
-            }
-            return self.resync(now, watch);
-        };
-        self.last_run += 1;
-        let run = self.last_run;
-        let event = match &coming {
-            Coming::Snapshot { seq, chain, .. } => Event::Snapshot {
-                connection,
-                no,
-                run,
-                seq: *seq,
-                chain: *chain,
-            },
-            Coming::Change {
-                seq,
-                chain,
-                payload,
-                ..
-            } => Event::Messages {
-                connection,
-                no,
-                run: Run {
-                    id: run,
-                    first: *seq,
-                    count: 1,
-                    chain: *chain,
-                    chars: u32::try_from(payload.len()).unwrap_or(u32::MAX),
-                },
-            },
-        };
-        self.runs.insert(run, Held::Document(coming));
-        let mut wants = self.handle(now, event, watch);
-        if self.kept != Some(run) {
-            self.runs.remove(&run);
-        }
-        wants.extend(self.resync(now, watch));
-        wants
-    }
-
-    /// Asks anew for the documents that have diverged.
-    fn resync(&mut self, now: u64, watch: &mut Watch<'_>) -> Vec<Do> {
-        let mut wants = Vec::new();
-        while let Some(no) = self.paper.diverged.pop() {
-            wants.extend(self.handle(now, Event::Resync { no }, watch));
-        }
-        wants
     }
 
     /// The user opens a document.
