@@ -47,6 +47,8 @@ export interface Options {
   resume?: boolean | { key: string };
   /** Where the wasm comes from, when the default `new URL(..., import.meta.url)` does not fit. */
   wasm?: URL | string | Response | BufferSource | WebAssembly.Module;
+  /** The same for the wasm of documents, which is loaded with the first of them. The first client with documents decides for the page. */
+  documentsWasm?: Options["wasm"];
   /**
    * Called with every error that has no promise to reject. Default: console.error. `client_crashed` is a bug of ours, with its cause:
    * another instance of the wasm goes on by itself, and nothing is lost or told twice; after more than ten within a minute the client is closed.

@@ -261,14 +261,14 @@ class ClientHandle implements Client {
       this.#whenReady({ run: (engine) => engine.storage.producer().then(resolve), refuse: reject });
     });
     try {
-      this.#making ??= import("./documents.js").then(({ load }) => load());
+      this.#making ??= import("./documents.js").then(({ load }) => load(this.#options.documentsWasm));
       const make = await this.#making;
       return make(await producer);
     } catch (cause) {
       this.#making = undefined;
       if (cause instanceof LonghaulError) throw cause;
       throw new LonghaulError("wasm_load_failed", `documents could not be loaded: ${String(cause)}`, {
-        hint: "serve documents.js and longhaul_documents_bg.wasm beside the script",
+        hint: "serve documents.js and longhaul_documents_bg.wasm beside the script, or pass options.documentsWasm",
         cause,
       });
     }

@@ -69,6 +69,7 @@ export function checkOptions(options: Options): void {
     "subject",
     "resume",
     "wasm",
+    "documentsWasm",
     "onError",
   ]);
   const { token } = options;

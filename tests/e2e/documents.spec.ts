@@ -254,6 +254,33 @@ test("d8: a hub whose snapshots can't be read is asked again at once, then after
   expect(third - second).toBeGreaterThan(900);
 });
 
+test("the wasm of documents comes from where options say, and what can't be loaded is said", async ({
+  hub,
+  page,
+}) => {
+  const loaded: string[] = [];
+  page.on("request", (request) => {
+    const { pathname, search } = new URL(request.url());
+    loaded.push(pathname + search);
+  });
+  await change(hub, board);
+  const failed = await page.evaluate(async (url) => {
+    const { client, errors } = longhaul.open(url, { documentsWasm: "/no-such.wasm" });
+    client.document("board").subscribe(() => {});
+    while (errors.length === 0) await new Promise(requestAnimationFrame);
+    return errors.map(({ code }) => code);
+  }, hub.url);
+  expect(failed).toEqual(["wasm_load_failed"]);
+  const documentsWasm = "/longhaul/longhaul_documents_bg.wasm?from=elsewhere";
+  const value = await page.evaluate(follow, { url: hub.url, options: { ...quick, documentsWasm } });
+  expect(value).toEqual(board);
+  expect(loaded.filter((path) => path.includes(".wasm"))).toEqual([
+    "/longhaul/longhaul_bg.wasm",
+    "/no-such.wasm",
+    documentsWasm,
+  ]);
+});
+
 interface Vector {
   comment?: string;
   doc: unknown;
