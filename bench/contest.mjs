@@ -23,15 +23,16 @@ const noCase = { topics: 1, hasIds: false, isPlain: false };
 
 /**
  * Builds the page in `folder` and runs the cases whose name contains `only`; gives the section for RESULTS.md. Rounds that
- * are asked for are all done.
+ * are asked for are all done. With an `echoUrl` frames come over a real socket from there.
  */
-export async function contest({ name, folder, cases, rounds = roundsUsual, only, executablePath }) {
+export async function contest({ name, folder, cases, rounds = roundsUsual, only, executablePath, echoUrl }) {
   const out = await buildPage(name, folder);
   const folders = { "/": out, "/longhaul/": join(dirname(here), "js/dist") };
   return withPage({ folders, executablePath }, async (page, version) => {
     await page.waitForFunction(() => "bench" in globalThis);
     const clock = await threadClock(page);
     const peers = await page.evaluate(() => globalThis.bench.peers);
+    if (echoUrl !== undefined) await page.evaluate((url) => globalThis.bench.connect(url), echoUrl);
     const results = [];
     for (const of of cases.filter(({ name }) => name.includes(only))) {
       const speeds = await measureCase(page, clock, { ...noCase, ...of }, peers, rounds);
@@ -75,6 +76,7 @@ async function measureCase(page, clock, of, peers, rounds) {
   await page.evaluate((of) => globalThis.bench.open(of), of);
   const time = async (peer, frames) => {
     await page.evaluate(([peer, frames]) => globalThis.bench.prepare(peer, frames), [peer, frames]);
+    await page.evaluate(() => globalThis.bench.upload());
     const startMs = await clock();
     await page.evaluate(() => globalThis.bench.receive());
     const ms = (await clock()) - startMs;

@@ -54,6 +54,29 @@ class Contestant {
     while (this.#received < this.#due && performance.now() < endMs) await nextTask();
   }
 
+  /** Sends the prepared frames to an echo, which keeps them. Not timed. */
+  upload(echo: WebSocket): void {
+    for (const { data } of this.#events) echo.send(data);
+  }
+
+  /** What is timed over a socket: the echo sends each frame back as one of the browser's own events. */
+  async receiveFrom(echo: WebSocket): Promise<void> {
+    const receive = this.#receiver?.receive;
+    if (receive === undefined) throw new Error("not open");
+    let left = this.#events.length;
+    const endMs = performance.now() + 30_000;
+    if (left > 0) {
+      await new Promise<void>((resolve) => {
+        echo.onmessage = (event) => {
+          receive(event);
+          if (--left === 0) resolve();
+        };
+        echo.send("go");
+      });
+    }
+    while (this.#received < this.#due && performance.now() < endMs) await nextTask();
+  }
+
   /** Throws where a message was lost or came twice. */
   check(): void {
     if (this.#received !== this.#due) throw new Error(`${this.#received} of ${this.#due} messages`);
@@ -86,6 +109,8 @@ declare global {
 export function offer(peers: readonly Peer[]): void {
   let contestants = new Map<string, Contestant>();
   let current: Contestant | undefined;
+  let echo: WebSocket | undefined;
+  const RealWebSocket = globalThis.WebSocket;
   replaceWebSocket();
   const seen = { sum: 0 };
   seeManyShapes((data) => {
@@ -110,7 +135,19 @@ export function offer(peers: readonly Peer[]): void {
       globalThis.gc?.();
     },
 
-    receive: () => current?.receive(),
+    /** From now on frames come over a socket. */
+    async connect(url: string): Promise<void> {
+      const socket = new RealWebSocket(url);
+      socket.binaryType = "arraybuffer";
+      await new Promise((resolve, reject) => {
+        socket.onopen = resolve;
+        socket.onerror = reject;
+      });
+      echo = socket;
+    },
+
+    upload: () => echo && current?.upload(echo),
+    receive: () => (echo ? current?.receiveFrom(echo) : current?.receive()),
     check: () => current?.check(),
   };
 }

@@ -3,6 +3,7 @@
 //   npm run bench -- layouts [--rounds 50] [--only "60 B, 1 a"]    one bench; with --only some of its cases, not kept
 //   npm run bench -- receive                                       receiving, side by side with peers
 //   npm run bench -- patches                                       patches of documents, side by side with libraries
+//   npm run bench -- sockets                                       receiving over a real socket
 //   npm run bench -- resume                                        coming back after missed messages, memory
 //   npm run bench -- outbox                                        making publications durable, beside libraries
 //   npm run bench -- transports                                    how long moves between transports take
@@ -18,6 +19,10 @@ const benches = {
   layouts: async (options) => (await import("../bench/layouts/run.mjs")).layouts(options),
   receive: async (options) => (await import("../bench/receive/run.mjs")).receive(options),
   patches: async (options) => (await import("../bench/patches/run.mjs")).patches(options),
+  sockets: async (options) => {
+    await buildHub();
+    return (await import("../bench/sockets/run.mjs")).sockets(options);
+  },
   resume: async (options) => {
     await buildHub();
     return (await import("../bench/resume/run.mjs")).resume(options);
