@@ -2,8 +2,8 @@
 //
 // The address says what to do: `?hub=URL&run=N&tab=a&tabs=ab`, or `?dump` to tell what the databases hold.
 
+import { connect } from "longhaul";
 import { dump } from "./dump.js";
-import { connect } from "./stand-in.js";
 
 const asked = new URLSearchParams(location.search);
 const tell = (told) => fetch("/told", { method: "POST", body: JSON.stringify(told) });
@@ -28,11 +28,18 @@ async function publish(tab) {
   for (;;) {
     const answer = await fetch(`/work?run=${asked.get("run")}&tab=${tab}`);
     const { orders, until } = await answer.json();
-    if (orders.length === 0) return;
+    if (until === "flushed") return flush(client);
     const calls = orders.map(({ n, topic }) => order(client, n, topic));
     if (until !== "called") await Promise.all(calls.map(({ accepted }) => accepted));
     if (until === "acked") await Promise.all(calls.map(({ acked }) => acked));
   }
+}
+
+/** Tells when all that the outbox holds has its outcome. */
+async function flush(client) {
+  while (client.status.state !== "connected") await new Promise((resolve) => client.on("status", resolve));
+  await client.outbox.flush();
+  await tell({ flushed: true });
 }
 
 /** Publishes one message, and tells that it was accepted and what came of it. */

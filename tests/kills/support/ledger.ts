@@ -13,7 +13,7 @@ const ordersMax = 6;
 /** What a page is told to do: how far it has to be before it asks again. */
 interface Work {
   orders: { n: number; topic: string }[];
-  until: "called" | "accepted" | "acked";
+  until: "called" | "accepted" | "acked" | "flushed";
 }
 const waitsOffline: readonly Work["until"][] = ["called", "accepted"];
 const waitsOnline: readonly Work["until"][] = ["called", "accepted", "acked", "acked"];
@@ -23,6 +23,7 @@ type Told =
   | { durable: boolean; n: number }
   | { seq: number; n: number }
   | { failed: string; n?: number }
+  | { flushed: true }
   | { dump: string };
 
 export class Ledger {
@@ -40,6 +41,7 @@ export class Ledger {
   #isOffline = false;
   #waiting: { reports: number; resolve: () => void } | undefined;
   #dumped: (dump: string) => void = () => {};
+  #flushed: () => void = () => {};
 
   private constructor(dice: Dice) {
     this.#dice = dice;
@@ -92,10 +94,19 @@ export class Ledger {
     });
   }
 
+  /** Gives no more orders, and waits for a page whose outbox is empty. */
+  flush(): Promise<void> {
+    this.#isIdle = true;
+    return new Promise((resolve) => {
+      this.#flushed = resolve;
+    });
+  }
+
   #work(run: number, tab: string): Work {
     this.#report();
     // What a page of an earlier run asked for in its last moment is not worked on by anybody.
-    const count = this.#isIdle || run !== this.#run ? 0 : 1 + this.#dice.below(ordersMax);
+    if (this.#isIdle || run !== this.#run) return { orders: [], until: "flushed" };
+    const count = 1 + this.#dice.below(ordersMax);
     const orders = Array.from({ length: count }, () => {
       const topic = topics[this.#dice.below(topics.length)] ?? "";
       const order = { n: this.orders.length + 1, topic, run, tab };
@@ -109,6 +120,7 @@ export class Ledger {
   #told(told: Told): void {
     this.#report();
     if ("dump" in told) this.#dumped(told.dump);
+    else if ("flushed" in told) this.#flushed();
     else if ("failed" in told) this.failures.push(`${told.n ?? "page"}: ${told.failed}`);
     else if ("seq" in told) this.acks.push({ n: told.n, seq: told.seq });
     else if (told.durable) this.durable.push(told.n);
