@@ -69,6 +69,8 @@ export class Engine {
   /** Ends its instance. */
   #end: End = () => {};
   readonly #crashes = new Crashes();
+  /** From a crash until the next core has had the calls that it cut off: others wait behind them. */
+  #isRecovering = false;
   readonly #streams = new Map<number, Receiver>();
   readonly storage: Storage;
   readonly #publications = new Publications(
@@ -194,7 +196,7 @@ export class Engine {
     return new Promise((resolve, reject) => {
       const call = { topic, text, options, kind, resolve, reject, follower };
       const request = this.#publications.begin(call);
-      this.#turn((core) => offer(core, request, call));
+      if (!this.#isRecovering) this.#turn((core) => offer(core, request, call));
     });
   }
 
@@ -263,6 +265,7 @@ export class Engine {
   #crashed(core: Core | undefined, cause: unknown): void {
     if (core !== this.#core) return;
     this.#core = undefined;
+    this.#isRecovering = true;
     this.#end();
     if (this.#isClosed) return;
     this.#outgoing.drop();
@@ -311,7 +314,11 @@ export class Engine {
       }
       core.start();
     });
+    const core = this.#core;
     await this.storage.recover();
+    // Crashed again meanwhile: its successor asks anew.
+    if (core !== this.#core) return;
+    this.#isRecovering = false;
     this.#turn((core) => {
       for (const [request, call] of this.#publications.calls) offer(core, request, call);
     });

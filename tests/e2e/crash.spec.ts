@@ -143,6 +143,21 @@ for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
   });
 }
 
+test("s59: what is published while the next instance looks into storage is taken once, behind what was before", async ({
+  hub,
+  page,
+}) => {
+  await begin(page, hub);
+  await page.evaluate(async () => {
+    crash.spoil("core_start");
+    const before = told.publish(10);
+    while (crash.made("core_start") < 2) await new Promise((resolve) => setTimeout(resolve));
+    await told.publish(10);
+    await before;
+  });
+  await isWhole(page, hub, 1);
+});
+
 test("s59: eight crashes in a row, while all goes on", async ({ hub, page }) => {
   await begin(page, hub);
   await page.evaluate(async () => {
