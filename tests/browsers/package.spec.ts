@@ -6,25 +6,25 @@ import { isConnected, open, publish } from "../e2e/support/network.js";
 import { begin, expect, test } from "./support/fixtures.js";
 
 declare global {
-  var plan: { document: api.Document<{ title: string }>; values: unknown[] };
+  var titled: { document: api.Document<{ title: string }>; values: unknown[] };
 }
 
 test("a document is followed, patched and confirmed", async ({ driven, hub }) => {
   const { page } = driven;
   await page.evaluate((url) => {
     const document = longhaul.connect(url).document<{ title: string }>("plan");
-    globalThis.plan = { document, values: [] };
-    document.subscribe((value) => plan.values.push(value));
+    globalThis.titled = { document, values: [] };
+    document.subscribe((value) => titled.values.push(value));
   }, hub.url);
   await page.evaluate(async () => {
     const receipts = [
-      await plan.document.merge({ title: "Plan" }),
-      await plan.document.patch([{ op: "replace", path: "/title", value: "Ädvent 🎄" }]),
+      await titled.document.merge({ title: "Plan" }),
+      await titled.document.patch([{ op: "replace", path: "/title", value: "Ädvent 🎄" }]),
     ];
     for (const { acked } of receipts) await acked;
   });
-  await page.waitForFunction(() => plan.document.pending === 0);
-  const of = await page.evaluate(() => [plan.document.confirmed, plan.values.at(-1)]);
+  await page.waitForFunction(() => titled.document.pending === 0);
+  const of = await page.evaluate(() => [titled.document.confirmed, titled.values.at(-1)]);
   expect(of).toEqual([{ title: "Ädvent 🎄" }, { title: "Ädvent 🎄" }]);
   expect(await (await fetch(`${hub.url}/v1/topics/plan`)).json()).toEqual({ title: "Ädvent 🎄" });
 });
