@@ -136,8 +136,11 @@ export class Publications {
     this.#take(request)?.reject(error);
   }
 
+  /** A row is never made up: who asks for a call that is not waiting is an instance that has lost its mind, and this is its end. */
   text(request: number): string {
-    return this.#calls.get(request)?.text ?? "null";
+    const call = this.#calls.get(request);
+    if (call === undefined) throw new Error(`no call ${request} waits for a row`);
+    return call.text;
   }
 
   /** A row of storage, whoever published it; one that is known may have another payload by now. */
