@@ -2,8 +2,10 @@
 //!
 //! `scripts/build.mjs` calls it; the version of the generator is the workspace's own, so nothing is installed globally.
 
+mod names;
+
 use std::error::Error;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use wasm_bindgen_cli_support::Bindgen;
@@ -36,13 +38,33 @@ fn bindings(args: Vec<String>) -> Result<(), Box<dyn Error>> {
     if command != "bindings" {
         return Err(USAGE.into());
     }
-    Bindgen::new()
+    let mut output = Bindgen::new()
         .input_path(PathBuf::from(wasm))
         // The bindings without a loader: scripts/build.mjs makes a function of them, and js/src/instance.ts instances.
         .bundler(true)?
         .typescript(true)
         .remove_name_section(!keep_names)
         .remove_producers_section(true)
-        .generate(out_dir)?;
-    Ok(())
+        .generate_output()?;
+    if keep_names {
+        return Ok(output.emit(out_dir)?);
+    }
+    let module = output.wasm_mut();
+    let imports = module.imports.iter().map(|import| import.name.as_str());
+    let exports = module.exports.iter().map(|export| export.name.as_str());
+    let names = names::shorter(imports.chain(exports));
+    let short = |name: &mut String| {
+        if let Some((_, short)) = names.iter().find(|(long, _)| long == name) {
+            name.clone_from(short);
+        }
+    };
+    let imports = module.imports.iter_mut().map(|import| &mut import.name);
+    imports.for_each(short);
+    let exports = module.exports.iter_mut().map(|export| &mut export.name);
+    exports.for_each(short);
+    output.emit(out_dir)?;
+    let wasm = Path::new(wasm).file_stem().unwrap_or_default();
+    let code = Path::new(out_dir).join(format!("{}_bg.js", wasm.display()));
+    let renamed = names::renamed(&std::fs::read_to_string(&code)?, &names)?;
+    Ok(std::fs::write(code, renamed)?)
 }
