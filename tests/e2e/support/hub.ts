@@ -22,6 +22,10 @@ export class Hub {
     return new Hub(child, args, url);
   }
 
+  get pid(): number | undefined {
+    return this.#process.pid;
+  }
+
   /** As a power cut does: no goodbye. */
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
