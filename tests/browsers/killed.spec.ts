@@ -20,6 +20,7 @@ test("s02 s27 i16: what was published offline survives the browser's death and i
     const offline = await trial.books();
     console.log(`  ${engine}, killed offline: ${counted(offline)}`);
     expect(offline.durable.length).toBeGreaterThan(10);
+    expect([...ledger.deferred]).toEqual(["next-visit"]);
     expect(offline.queued.length).toBeGreaterThanOrEqual(offline.durable.length);
     expect({ faults: faultsOf(offline), failures: ledger.failures }).toEqual({ faults: [], failures: [] });
 

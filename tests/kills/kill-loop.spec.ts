@@ -1,4 +1,4 @@
-// A browser that is killed over and over while its tabs publish; afterwards the books must balance.
+// A browser that is killed over and over while its tabs publish and its service worker sends; afterwards the books must balance.
 
 import { expect, test } from "@playwright/test";
 import { faultsOf } from "./support/conservation.js";
@@ -15,7 +15,7 @@ test.beforeAll(async () => {
 });
 test.afterAll(() => trial.end());
 
-test("s01 s02 s05 i16: a hundred kills of a browser with two tabs lose, double and reorder nothing", async () => {
+test("s01 s02 s05 s24 s25 i16: a hundred kills of a browser with two tabs and a service worker lose, double and reorder nothing", async () => {
   test.setTimeout(kills * 10_000 + 2 * flushMs);
   const { ledger } = trial;
   let productive = 0;
@@ -30,6 +30,7 @@ test("s01 s02 s05 i16: a hundred kills of a browser with two tabs lose, double a
   }
   // What was never killed in the act proves nothing.
   expect(productive).toBeGreaterThan(kills / 2);
+  expect([...ledger.deferred]).toContain("background-sync");
 
   const flushed = await trial.flush();
   console.log(`  flushed: ${counted(flushed)}`);

@@ -1,6 +1,6 @@
 // A page that publishes what it is told to, and tells what became of it, until it is killed.
 //
-// The address says what to do: `?hub=URL&run=N&tab=a&tabs=ab`, or `?dump` to tell what the databases hold.
+// The address says what to do: `?hub=URL&run=N&tab=a&tabs=ab`, with `&worker` beside a service worker, or `?dump` to tell what the databases hold.
 
 import { connect } from "longhaul";
 import { dump } from "./dump.js";
@@ -21,6 +21,7 @@ async function publish(tab) {
     asked.set("tab", next);
     open(`?${asked}`, "_blank", "noopener");
   }
+  if (asked.has("worker")) navigator.serviceWorker.register("/sw.js").catch(failed);
   const client = connect(asked.get("hub"), {
     backoff: { baseMs: 100, capMs: 400 },
     onError: (error) => failed(error),
@@ -46,7 +47,7 @@ async function flush(client) {
 function order(client, n, topic) {
   const accepted = client.topic(topic).publish({ mark: n });
   const acked = accepted.then((receipt) => receipt.acked);
-  accepted.then(({ durable }) => tell({ n, durable }));
+  accepted.then(({ durable, deferred }) => tell({ n, durable, deferred }));
   acked.then(({ seq }) => tell({ n, seq })).catch((error) => failed(error, n));
   return { accepted, acked };
 }

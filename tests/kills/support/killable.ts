@@ -29,6 +29,9 @@ export class Killable {
       once(this.#process, "error").then(([error]) => Promise.reject(error)),
     ]);
     this.#exited.catch(() => {});
+    // A group of its own outlives us otherwise, should the tests be ended from outside.
+    process.once("exit", this.#end);
+    this.#process.once("exit", () => process.off("exit", this.#end));
   }
 
   /** Rejects when it ends by itself. */
@@ -36,11 +39,16 @@ export class Killable {
     return this.#exited.then(() => Promise.reject(new Error("the browser ended by itself")));
   }
 
+  readonly #end = (): void => {
+    const { pid, exitCode, signalCode } = this.#process;
+    if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, "SIGKILL");
+  };
+
   /** Resolves when none of its processes runs any more, so that the profile is nobody's. */
   async kill(): Promise<void> {
     const group = this.#process.pid;
     if (group === undefined) return;
-    process.kill(-group, "SIGKILL");
+    this.#end();
     await this.#exited;
     while (isRunning(group)) await new Promise((resolve) => setTimeout(resolve, lookMs));
   }

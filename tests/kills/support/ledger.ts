@@ -20,7 +20,7 @@ const waitsOnline: readonly Work["until"][] = ["called", "accepted", "acked", "a
 
 /** What a page tells. */
 type Told =
-  | { durable: boolean; n: number }
+  | { durable: boolean; deferred?: string; n: number }
   | { seq: number; n: number }
   | { failed: string; n?: number }
   | { flushed: true }
@@ -29,6 +29,8 @@ type Told =
 export class Ledger {
   readonly orders: Order[] = [];
   readonly durable: number[] = [];
+  /** Who was said to send what a page leaves behind. */
+  readonly deferred = new Set<string>();
   readonly acks: { n: number; seq: number }[] = [];
   /** Calls that were refused, errors of pages: none is expected. */
   readonly failures: string[] = [];
@@ -58,10 +60,15 @@ export class Ledger {
         return true;
       }
       if (path !== "/told") return false;
-      void textOf(request).then((text) => {
-        ledger.#told(JSON.parse(text));
-        response.writeHead(204).end();
-      });
+      textOf(request).then(
+        (text) => {
+          ledger.#told(JSON.parse(text));
+          response.writeHead(204).end();
+        },
+        () => {
+          // Killed while it was telling.
+        },
+      );
       return true;
     });
     ledger.url = site.url;
@@ -123,8 +130,10 @@ export class Ledger {
     else if ("flushed" in told) this.#flushed();
     else if ("failed" in told) this.failures.push(`${told.n ?? "page"}: ${told.failed}`);
     else if ("seq" in told) this.acks.push({ n: told.n, seq: told.seq });
-    else if (told.durable) this.durable.push(told.n);
-    else this.failures.push(`${told.n}: the receipt is not durable`);
+    else if (told.durable) {
+      this.durable.push(told.n);
+      this.deferred.add(told.deferred ?? "nobody");
+    } else this.failures.push(`${told.n}: the receipt is not durable`);
   }
 
   #report(): void {
