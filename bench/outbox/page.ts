@@ -4,10 +4,11 @@ import { dexie } from "./peers/dexie.js";
 import { handwritten, handwrittenStrict } from "./peers/handwritten.js";
 import { idb } from "./peers/idb.js";
 import { localForage } from "./peers/localforage.js";
+import { longhaul } from "./peers/longhaul.js";
 import { workbox } from "./peers/workbox.js";
 import type { Peer, Row } from "./queue.js";
 
-const peers: readonly Peer[] = [handwritten, handwrittenStrict, idb, dexie, localForage, workbox];
+const peers: readonly Peer[] = [handwritten, handwrittenStrict, idb, dexie, localForage, workbox, longhaul];
 
 /** Rows a second. */
 interface Speeds {
