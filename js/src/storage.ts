@@ -181,7 +181,7 @@ export class Storage implements Member {
     // Nothing is sent from now on; what is on its way may still arrive.
     this.#room.turn((core) => core.toldWiped());
     this.#tabs?.tell(["wiped"]);
-    if (!(await this.#room.look((core) => core.wipe()))) {
+    if (this.#database !== undefined && !(await this.#room.look((core) => core.wipe()))) {
       throw new LonghaulError("storage_unavailable", "the outbox's storage can't be reached", {
         hint: 'let the server answer the log-out with Clear-Site-Data: "storage"',
       });

@@ -10,7 +10,7 @@ use wasm_bindgen_futures::future_to_promise;
 
 use super::driver::{Driver, now, number_of};
 use super::host::Host;
-use super::store::{self, Store};
+use super::store::{Done, Store, Task};
 use crate::config::{BackoffPolicy, Config, HeartbeatPolicy, Inherited, Jitter, OutboxLimits};
 use crate::frame::{Kind, from};
 use crate::ids::{Chain, ConnectionId, From, RowNo, Seq, TopicNo};
@@ -427,70 +427,39 @@ impl Core {
 
     /// Rows or dead letters in storage: number and value of each (src/web/store/row.rs); nothing where it can't be reached.
     pub fn stored(&self, are_letters: bool) -> Promise {
-        let store = self.driver.storage();
-        future_to_promise(async move {
-            let found = match store {
-                Some(store) => store.read(are_letters).await,
-                None => None,
-            };
-            Ok(found.into())
-        })
+        self.task(Task::Read { are_letters })
     }
 
     /// Removes a dead letter, and where it `is_wanted` makes a row of it again. Number and size of that row, or nothing.
     #[wasm_bindgen(js_name = takeLetter)]
     pub fn take_letter(&self, row: f64, is_wanted: bool) -> Promise {
-        let store = self.driver.storage();
-        future_to_promise(async move {
-            let taken = match store {
-                Some(store) => store.take_letter(RowNo(row as u64), is_wanted).await,
-                None => None,
-            };
-            let taken =
-                taken.map(|(n, bytes)| Array::of2(&(n.0 as f64).into(), &(bytes as f64).into()));
-            Ok(taken.into())
-        })
-    }
-
-    /// For a service worker: the partitions of a database that have rows, as the wrapper keeps them; nothing where it can't be reached.
-    pub fn partitions(database: String) -> Promise {
-        future_to_promise(async move { Ok(store::partitions(&database).await.into()) })
+        let n = RowNo(row as u64);
+        self.task(Task::TakeLetter { n, is_wanted })
     }
 
     /// Keeps what a document is (epoch, seq and JSON) while own changes of it wait, or no longer; whether that was done.
     pub fn keep(&self, topic: String, document: Option<Array>) -> Promise {
-        let store = self.driver.storage();
-        future_to_promise(async move {
-            let is_kept = match store {
-                Some(store) => store.keep(&topic, document).await,
-                None => false,
-            };
-            Ok(is_kept.into())
-        })
+        self.task(Task::Keep { topic, document })
     }
 
     /// What is kept of a document, after the partition; or nothing.
     pub fn kept(&self, topic: String) -> Promise {
-        let store = self.driver.storage();
-        future_to_promise(async move {
-            let kept = match store {
-                Some(store) => store.kept(&topic).await,
-                None => None,
-            };
-            Ok(kept.into())
-        })
+        self.task(Task::Kept { topic })
     }
 
     /// Removes all rows and dead letters; whether that was done.
     pub fn wipe(&self) -> Promise {
-        let store = self.driver.storage();
-        future_to_promise(async move {
-            let is_wiped = match store {
-                Some(store) => store.wipe().await,
-                None => true,
-            };
-            Ok(is_wiped.into())
-        })
+        self.task(Task::Wipe)
+    }
+
+    fn task(&self, task: Task) -> Promise {
+        promise(self.driver.storage(), task)
+    }
+
+    /// For a service worker: the partitions of a database that have rows, as the wrapper keeps them; nothing where it can't be reached.
+    pub fn partitions(database: &str) -> Promise {
+        let nobody = JsValue::UNDEFINED.unchecked_into();
+        promise(Some(Store::new(database, nobody)), Task::Partitions)
     }
 
     /// Counters and histograms, named as in the API.
@@ -504,6 +473,20 @@ impl Core {
     pub fn outbox_rows(&self) -> u32 {
         self.driver.look(Client::outbox_rows) as u32
     }
+}
+
+/// What a task gives, or nothing where it could not be done.
+fn promise(store: Option<Rc<Store>>, task: Task) -> Promise {
+    future_to_promise(async move {
+        let done = match store {
+            Some(store) => store.perform(task).await.ok(),
+            None => None,
+        };
+        Ok(match done {
+            Some(Done::Value(value)) => value,
+            Some(Done::Answer(_)) | None => JsValue::UNDEFINED,
+        })
+    })
 }
 
 fn kind_of(number: u32) -> Kind {

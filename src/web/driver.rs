@@ -14,13 +14,13 @@ use web_sys::WebSocket;
 use super::fetch::Failure;
 use super::host::Host;
 use super::lifecycle::{Lifecycle, is_hidden};
-use super::store::Store;
+use super::store::{Done, Fault, Store, Task};
 use super::websocket::Socket;
 use super::wire::Wire;
 use crate::ids::{ConnectionId, Epoch, TopicNo};
 use crate::{
-    Client, Effect, Event, Notice, Outcome, PublishRefusal, Reason, Run, Status, StoreRequest,
-    Time, TokenReason, Transport, codes, push_cursor, push_epoch,
+    Client, Effect, Event, Notice, Outcome, PublishRefusal, Reason, Run, Status, StoreAnswer,
+    StoreFault, StoreRequest, Time, TokenReason, Transport, codes, push_cursor, push_epoch,
 };
 
 /// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock was set.
@@ -414,8 +414,23 @@ impl Driver {
             return;
         };
         let myself = self.myself.clone();
+        // What the wrapper keeps of new rows is asked for before anything is waited for.
+        let texts = match &request {
+            StoreRequest::Commit(batch) => {
+                let calls = batch.saves.iter().map(|save| save.request);
+                let host = &self.host;
+                calls
+                    .map(|call| (host.text(call), host.tag(call)))
+                    .collect()
+            }
+            StoreRequest::Open | StoreRequest::Load { .. } => Vec::new(),
+        };
         spawn_local(async move {
-            let answer = store.answer(request).await;
+            let answer = match store.perform(Task::Core(request, texts)).await {
+                Ok(Done::Answer(answer)) => answer,
+                Ok(Done::Value(_)) | Err(Fault::Lost) => StoreAnswer::Failed(StoreFault::Lost),
+                Err(Fault::Aborted) => StoreAnswer::Failed(StoreFault::Full),
+            };
             if let Some(driver) = myself.upgrade() {
                 driver.tell(Event::Stored {
                     answer,

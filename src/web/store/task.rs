@@ -1,0 +1,51 @@
+//! What storage is asked for, and what it gives: one kind for all, so that one future serves them all.
+
+use js_sys::{Array, JsString};
+use wasm_bindgen::prelude::*;
+
+use crate::ids::RowNo;
+use crate::store::{StoreAnswer, StoreRequest};
+
+pub(in crate::web) enum Task {
+    /// The core's, with text and tag of each save.
+    Core(StoreRequest, Vec<(JsString, JsString)>),
+    /// The partition's rows, or its dead letters: number and value of each.
+    Read { are_letters: bool },
+    /// Forgets a dead letter, and where it `is_wanted` makes it the newest row: number and size of that.
+    TakeLetter { n: RowNo, is_wanted: bool },
+    /// Removes all that the partition has.
+    Wipe,
+    /// Keeps what a document is, or no longer.
+    Keep {
+        topic: String,
+        document: Option<Array>,
+    },
+    /// What is kept of a document.
+    Kept { topic: String },
+    /// The partitions that have rows.
+    Partitions,
+}
+
+impl Task {
+    pub(super) fn is_reading(&self) -> bool {
+        matches!(
+            self,
+            Self::Core(StoreRequest::Load { .. }, _)
+                | Self::Read { .. }
+                | Self::Kept { .. }
+                | Self::Partitions
+        )
+    }
+
+    /// It is about no partition alone.
+    pub(super) fn is_for_all(&self) -> bool {
+        matches!(self, Self::Partitions)
+    }
+}
+
+pub(in crate::web) enum Done {
+    /// To the core.
+    Answer(StoreAnswer),
+    /// To the wrapper.
+    Value(JsValue),
+}
