@@ -227,6 +227,10 @@ impl Client {
                     .stored(now, machine_ms, answer, &mut self.metrics, effects);
                 self.pump(now, effects);
             }
+            Event::StorageEnded => {
+                self.publishing.storage_ended();
+                self.pump(now, effects);
+            }
             Event::Sender { is_granted } => {
                 self.publishing.granted(is_granted);
                 self.pump(now, effects);
@@ -354,6 +358,7 @@ impl Client {
             | Event::Restore { .. }
             | Event::PostFailed { .. }
             | Event::Stored { .. }
+            | Event::StorageEnded
             | Event::Sender { .. }
             | Event::Told(_)
             | Event::GiveUp { .. } => {}

@@ -179,6 +179,8 @@ pub struct Config {
     pub outbox: OutboxLimits,
     /// The outbox is in the browser's storage; else in memory.
     pub is_durable: bool,
+    /// A publication that the hub refuses for good stops its topic, until its dead letter is taken away.
+    pub is_pausing: bool,
     /// In order of preference: what the user wants and the browser has. Empty means all.
     pub transports: Vec<Transport>,
     /// What worked on this network before.

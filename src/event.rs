@@ -161,6 +161,8 @@ pub enum Event<'a> {
         /// The machine's clock, ms since 1970.
         machine_ms: u64,
     },
+    /// Storage was closed by the browser, or for the sake of another page: whether it is still there shows when it is opened again.
+    StorageEnded,
     /// Whether this client is the one that sends what is in storage.
     Sender {
         /// It is.

@@ -173,16 +173,24 @@ impl Ledger {
         }
     }
 
+    /// Storage was closed.
+    pub(crate) fn storage_ended(&mut self) {
+        self.sight = Sight::Doubtful;
+        if self.access == Access::Open {
+            self.access = Access::Closed;
+        }
+    }
+
     /// There is a connection to send over, or none: only a client that has one is any good as the sender.
     pub(crate) fn seek(&mut self, is_connected: bool, effects: &mut Vec<Effect>) {
-        if is_connected == self.is_sender_wanted {
+        // Nor is one that can't reach storage.
+        let is_wanted = is_connected && !self.is_broken();
+        if is_wanted == self.is_sender_wanted {
             return;
         }
-        self.is_sender_wanted = is_connected;
-        self.is_sender &= is_connected;
-        effects.push(Effect::Sender {
-            is_wanted: is_connected,
-        });
+        self.is_sender_wanted = is_wanted;
+        self.is_sender &= is_wanted;
+        effects.push(Effect::Sender { is_wanted });
     }
 
     pub(crate) fn granted(&mut self, is_granted: bool) {
@@ -238,7 +246,11 @@ impl Ledger {
         };
         // What others add is theirs to show, and the sender's to send.
         let is_wanted = self.is_sender || self.sight == Sight::Doubtful;
-        is_wanted.then_some(StoreRequest::Load { after, asked })
+        is_wanted.then_some(StoreRequest::Load {
+            after,
+            asked,
+            with_letters: self.sight == Sight::Doubtful && outbox.is_pausing(),
+        })
     }
 
     /// Storage has answered what was under way.
@@ -256,14 +268,23 @@ impl Ledger {
                 producer,
                 rows,
                 bytes,
-            } => return self.opened(&producer, (rows, bytes), outbox),
+            } => return self.opened(&producer, (rows, bytes), outbox, effects),
             StoreAnswer::Committed { saved, marked } => {
                 self.committed(now, &saved, outbox, metrics, effects);
                 for (n, bytes) in marked {
                     outbox.marked(n, bytes);
                 }
             }
-            StoreAnswer::Loaded { rows, last, ended } => {
+            StoreAnswer::Loaded {
+                rows,
+                last,
+                ended,
+                letters,
+            } => {
+                if self.sight == Sight::Doubtful {
+                    let is_new = |n| self.next.ends.iter().any(|ended| ended.n == n);
+                    outbox.set_letters(&letters, is_new);
+                }
                 for (n, outcome) in ended {
                     outbox.end(now, n, outcome.unwrap_or_else(forgotten), metrics, effects);
                 }
@@ -279,6 +300,7 @@ impl Ledger {
         producer: &str,
         (rows, bytes): (u64, u64),
         outbox: &mut Outbox,
+        effects: &mut Vec<Effect>,
     ) -> Consequence {
         let rows_before = self.rows;
         let was_another = !outbox.producer().is_empty() && outbox.producer() != producer;
@@ -287,6 +309,13 @@ impl Ledger {
         self.rows = rows;
         self.bytes = bytes;
         outbox.set_producer(producer);
+        // What was taken before anybody knew how much is there.
+        for save in std::mem::take(&mut self.next.saves) {
+            let request = save.request;
+            if let Err(why) = self.save(save, outbox.limits()) {
+                effects.push(Effect::PublishRefused { request, why });
+            }
+        }
         if was_another {
             // What was to be noted of its rows has nowhere to go.
             self.next.marks.clear();
@@ -358,8 +387,16 @@ impl Ledger {
     }
 
     fn failed(&mut self, fault: StoreFault, effects: &mut Vec<Effect>) -> Consequence {
-        let batch = std::mem::take(&mut self.under_way);
+        let mut batch = std::mem::take(&mut self.under_way);
         match fault {
+            StoreFault::Closed => {
+                self.storage_ended();
+                batch.saves.append(&mut self.next.saves);
+                batch.marks.append(&mut self.next.marks);
+                batch.ends.append(&mut self.next.ends);
+                self.next = batch;
+                Consequence::None
+            }
             StoreFault::Full => {
                 for save in batch.saves {
                     effects.push(Effect::PublishRefused {
@@ -407,6 +444,8 @@ impl Ledger {
                 outbox.end(now, n, outcome, metrics, effects);
             }
             Notice::GivenUp { n } => outbox.give_up(n),
+            // It is no row any more.
+            Notice::Taken { .. } => {}
             Notice::Wiped => {
                 self.next = Batch {
                     saves: std::mem::take(&mut self.next.saves),

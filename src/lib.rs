@@ -58,7 +58,9 @@ pub use outbox::{BESIDE, StoredRow};
 pub use record::{parse_epoch, push_cursor, push_epoch};
 pub use sequencer::Run;
 pub use status::{Reason, Status};
-pub use store::{Batch, Ended, Mark, Notice, Save, StoreAnswer, StoreFault, StoreRequest, Until};
+pub use store::{
+    Batch, Ended, Letter, Mark, Notice, Save, StoreAnswer, StoreFault, StoreRequest, Until,
+};
 pub use time::Time;
 pub use token::TokenReason;
 pub use transport::{Transport, TransportSet};

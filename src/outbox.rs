@@ -14,7 +14,7 @@ use crate::event::NewPublication;
 use crate::frame::{Kind, Publish, Skip, ToHub};
 use crate::ids::{ConnectionId, RowNo};
 use crate::metrics::Metrics;
-use crate::store::{Save, Until};
+use crate::store::{Letter, Save, Until};
 use crate::time::Time;
 
 /// After `nack busy` nothing is sent for this long, ms, half to all of it by chance. Chosen.
@@ -22,6 +22,15 @@ const BUSY_MS: u64 = 1_000;
 
 /// The code of a row that the user has given up: no dead letter.
 pub(crate) const DISCARDED: &str = "discarded";
+
+/// Ends that are no word of the hub's about the publication itself: they stop no topic.
+const HARMLESS: [&str; 5] = [
+    DISCARDED,
+    "expired",
+    "wiped",
+    "outbox_lost",
+    "outcome_unknown",
+];
 
 /// Added to the numbers of rows that are in memory beside an outbox that is in storage, so that a caller's rows have one name each.
 pub const BESIDE: u64 = 1 << 52;
@@ -138,6 +147,8 @@ pub(crate) struct Outbox {
     post_until: Option<Time>,
     next_expiry: Option<Time>,
     unmarked: Vec<(RowNo, u32)>,
+    /// The topics that dead letters have stopped, by those; nothing where none does.
+    pauses: Option<Vec<(RowNo, Box<str>)>>,
 }
 
 impl Outbox {
@@ -162,6 +173,39 @@ impl Outbox {
             post_until: None,
             next_expiry: None,
             unmarked: Vec::new(),
+            pauses: None,
+        }
+    }
+
+    /// A dead letter stops its topic. What follows a row waits for its verdict then.
+    pub(crate) fn pausing(self, is_pausing: bool) -> Self {
+        Self {
+            pauses: is_pausing.then(Vec::new),
+            ..self
+        }
+    }
+
+    pub(crate) fn is_pausing(&self) -> bool {
+        self.pauses.is_some()
+    }
+
+    /// The dead letters that there are, but for those that `keep` has not yet put there.
+    pub(crate) fn set_letters(&mut self, letters: &[Letter], keep: impl Fn(RowNo) -> bool) {
+        let Some(pauses) = &mut self.pauses else {
+            return;
+        };
+        pauses.retain(|(n, _)| keep(*n));
+        for Letter { n, topic, code } in letters {
+            if !HARMLESS.contains(&code.as_str()) {
+                pauses.push((*n, topic.clone()));
+            }
+        }
+    }
+
+    /// A dead letter was taken away.
+    pub(crate) fn letter_taken(&mut self, n: RowNo) {
+        if let Some(pauses) = &mut self.pauses {
+            pauses.retain(|(letter, _)| *letter != n);
         }
     }
 
@@ -171,6 +215,10 @@ impl Outbox {
             beside: BESIDE,
             ..self
         }
+    }
+
+    pub(crate) fn limits(&self) -> OutboxLimits {
+        self.limits
     }
 
     pub(crate) fn producer(&self) -> &str {
@@ -405,6 +453,11 @@ impl Outbox {
             if row.is_on_its_way {
                 continue;
             }
+            if let Some(pauses) = &self.pauses
+                && (row.prev > RowNo(0) || pauses.iter().any(|(_, topic)| *topic == row.topic))
+            {
+                continue;
+            }
             let bytes = self.bytes_on_their_way + row.bytes;
             let has_room = self.rows_on_their_way < WINDOW_ROWS_MAX && bytes <= WINDOW_BYTES_MAX;
             if !has_room && self.rows_on_their_way > 0 {
@@ -509,6 +562,7 @@ impl Outbox {
         effects: &mut Vec<Effect>,
     ) -> Option<Gone> {
         let row = self.remove(n)?;
+        let (bytes, is_own) = (row.bytes, row.is_own());
         let outcome = match outcome {
             Outcome::Dead { message, .. } if row.is_given_up() => Outcome::Dead {
                 code: DISCARDED.to_owned(),
@@ -522,6 +576,11 @@ impl Outbox {
         } else {
             metrics.dead_letters += 1;
         }
+        if let (Some(pauses), Outcome::Dead { code, .. }) = (&mut self.pauses, &outcome)
+            && !HARMLESS.contains(&code.as_str())
+        {
+            pauses.push((n, row.topic));
+        }
         let attempts = row.attempts;
         effects.push(Effect::Settled {
             row: self.told(n),
@@ -531,8 +590,8 @@ impl Outbox {
         Some(Gone {
             n,
             attempts,
-            bytes: row.bytes,
-            is_own: row.is_own(),
+            bytes,
+            is_own,
             outcome,
         })
     }
@@ -552,6 +611,9 @@ impl Outbox {
                 message: message.to_owned(),
             };
             self.end(now, n, outcome, metrics, effects);
+        }
+        if let Some(pauses) = &mut self.pauses {
+            pauses.clear();
         }
     }
 

@@ -43,7 +43,9 @@ impl Publishing {
             Some(Inherited { producer, last }) => (producer.clone(), *last),
             None => (producer_id(rng), RowNo(0)),
         };
-        let outbox = |producer, last| Outbox::new(producer, last, config.outbox, config.backoff);
+        let outbox = |producer, last| {
+            Outbox::new(producer, last, config.outbox, config.backoff).pausing(config.is_pausing)
+        };
         let (memory, other) = (outbox(producer, last), outbox(String::new(), RowNo(0)));
         let (main, spare) = if config.is_durable {
             (other, memory)
@@ -190,6 +192,13 @@ impl Publishing {
         }
     }
 
+    /// Storage was closed.
+    pub(crate) fn storage_ended(&mut self) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.storage_ended();
+        }
+    }
+
     /// The hub has told its time.
     pub(crate) fn welcomed(&mut self, now: Time, hub_ms: u64) {
         self.hub_clock = Some(Reading {
@@ -329,7 +338,12 @@ impl Publishing {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(ledger) = &mut self.ledger {
+        if let Notice::Taken { n } = hint {
+            match n.0.checked_sub(BESIDE) {
+                Some(n) => self.spare.letter_taken(RowNo(n)),
+                None => self.main.letter_taken(n),
+            }
+        } else if let Some(ledger) = &mut self.ledger {
             ledger.heard(now, hint, &mut self.main, metrics, effects);
         }
     }

@@ -20,6 +20,8 @@ pub enum StoreRequest {
         after: RowNo,
         /// Rows that this client waits for: what became of those that are no longer there.
         asked: Vec<RowNo>,
+        /// Dead letters are to be named.
+        with_letters: bool,
     },
 }
 
@@ -92,6 +94,17 @@ pub struct Ended {
     pub is_foreign: bool,
 }
 
+/// A dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// The number of its row.
+    pub n: RowNo,
+    /// Its topic.
+    pub topic: Box<str>,
+    /// Why.
+    pub code: String,
+}
+
 /// What storage answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreAnswer {
@@ -119,6 +132,8 @@ pub enum StoreAnswer {
         last: RowNo,
         /// What became of those asked for that are no longer there; `None` where nobody knows.
         ended: Vec<(RowNo, Option<Outcome>)>,
+        /// The dead letters, if they were asked for.
+        letters: Vec<Letter>,
     },
     /// Nothing of it has happened.
     Failed(StoreFault),
@@ -129,6 +144,8 @@ pub enum StoreAnswer {
 pub enum StoreFault {
     /// There is no room.
     Full,
+    /// It is to be opened again, and may be another one then.
+    Closed,
     /// It can't be reached, even after it was opened again.
     Lost,
 }
@@ -159,6 +176,11 @@ pub enum Notice {
     /// The user has given a row up.
     GivenUp {
         /// Which.
+        n: RowNo,
+    },
+    /// A dead letter was taken away.
+    Taken {
+        /// Which, as the caller is told of it.
         n: RowNo,
     },
     /// All rows were removed.

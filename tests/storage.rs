@@ -27,8 +27,13 @@ struct Tab {
 
 impl Tab {
     fn new() -> Self {
+        Self::with(false)
+    }
+
+    fn with(is_pausing: bool) -> Self {
         let config = Config {
             is_durable: true,
+            is_pausing,
             outbox: OutboxLimits {
                 rows_max: 4,
                 bytes_max: 1_000,
@@ -45,7 +50,11 @@ impl Tab {
 
     /// One that is connected, and the one that sends.
     fn sender(storage: &mut Storage) -> (Self, ConnectionId) {
-        let mut tab = Self::new();
+        Self::new().connected(storage)
+    }
+
+    fn connected(self, storage: &mut Storage) -> (Self, ConnectionId) {
+        let mut tab = self;
         let connection = ConnectionId(1);
         tab.act(|rig| rig.handle(Event::Opened { connection }));
         tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
@@ -269,6 +278,26 @@ fn the_outbox_counts_the_rows_of_all_its_clients_against_its_limits() {
 }
 
 #[test]
+fn what_comes_before_storage_is_open_counts_against_its_limits_when_it_is() {
+    let mut storage = Storage::default();
+    let mut other = Tab::new();
+    for _ in 0..3 {
+        other.publish("t", None);
+        other.settle(&mut storage);
+    }
+    let mut tab = Tab::new();
+    assert_eq!(tab.publish("t", None), []);
+    assert_eq!(tab.publish("t", None), []);
+    let effects = tab.settle(&mut storage);
+    let is_refused = |effect: &&Effect| {
+        let why = PublishRefusal::OutboxFull;
+        matches!(effect, Effect::PublishRefused { why: found, .. } if *found == why)
+    };
+    assert_eq!(effects.iter().filter(is_refused).count(), 1, "{effects:?}");
+    assert_eq!(queued(&effects), [(4, true)]);
+}
+
+#[test]
 fn s12_where_storage_is_lost_publications_are_in_memory_and_say_so() {
     let mut storage = Storage::default();
     let (mut tab, connection) = Tab::sender(&mut storage);
@@ -320,6 +349,101 @@ fn s13_where_storage_was_removed_the_loss_is_told_and_the_next_rows_have_another
     });
     assert_eq!(lost.count(), 2);
     assert_eq!(tab.rig.client.producer(), "p2");
+}
+
+#[test]
+fn s13_a_handle_that_died_is_opened_again_before_anything_is_written_under_its_identity() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    tab.publish("t", None);
+    tab.answered(StoreAnswer::Failed(StoreFault::Closed));
+    assert_eq!(tab.asked, Some(StoreRequest::Open));
+    // It was removed with all that was in it: the publication that waited has its place in the new one.
+    let mut empty = Storage::default();
+    tab.asked = None;
+    let (answer, _) = empty.answer(&StoreRequest::Open, "p2", |_| String::new());
+    let effects = tab.answered(answer);
+    assert!(effects.contains(&Effect::OutboxLost { rows: 1 }));
+    let effects = tab.settle(&mut empty);
+    assert_eq!(queued(&effects), [(1, true)]);
+    let heads = effects.iter().filter_map(|effect| match effect {
+        Effect::SendPublication { head, .. } => head.lines().last(),
+        _ => None,
+    });
+    assert_eq!(heads.collect::<Vec<_>>(), ["pub p2 1 0 t "]);
+    assert_eq!(
+        tab.ack(connection, 1),
+        [],
+        "the ack of the one that is gone"
+    );
+}
+
+#[test]
+fn s21_a_client_that_storage_is_closed_for_stops_sending_and_makes_way() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    let effects = tab.act(|rig| rig.handle(Event::StorageEnded));
+    assert_eq!(effects, []);
+    assert_eq!(tab.asked, Some(StoreRequest::Open));
+    let effects = tab.answered(StoreAnswer::Failed(StoreFault::Lost));
+    assert_eq!(effects, [Effect::Sender { is_wanted: false }]);
+    let effects = tab.publish("t", None);
+    assert_eq!(queued(&effects), [(longhaul::BESIDE + 1, false)]);
+    // What was only a dead handle is told of by the next occasion.
+    let effects = tab.act(|rig| rig.handle(Event::Woke));
+    assert!(
+        effects.contains(&Effect::Sender { is_wanted: true }),
+        "{effects:?}"
+    );
+}
+
+#[test]
+fn s16_a_refused_row_stops_its_topic_alone_until_its_dead_letter_is_taken_away() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::with(true).connected(&mut storage);
+    tab.publish("t", None);
+    tab.publish("t", None);
+    tab.publish("u", None);
+    // A follower is not sent before the verdict.
+    assert_eq!(sent(&tab.settle(&mut storage)), ["pub 1 0 t", "pub 3 0 u"]);
+    let mut effects = tab.act(|rig| rig.record(connection, "nack p1 1 payload_invalid not JSON"));
+    effects.extend(tab.settle(&mut storage));
+    assert_eq!(sent(&effects), [""; 0]);
+    assert_eq!(storage.letters().count(), 1);
+    // Others, and those that come later, find it in storage.
+    let (mut next, elsewhere) = Tab::with(true).connected(&mut storage);
+    next.act(|rig| rig.lose(elsewhere, 1006));
+    next.settle(&mut storage);
+    next.act(Rig::at_deadline);
+    let connection = ConnectionId(2);
+    next.act(|rig| rig.handle(Event::Opened { connection }));
+    next.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
+    next.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    assert_eq!(sent(&next.settle(&mut storage)), ["pub 3 0 u"]);
+    let taken = Notice::Taken { n: RowNo(1) };
+    let mut effects = next.act(|rig| rig.handle(Event::Told(taken)));
+    effects.extend(next.settle(&mut storage));
+    assert_eq!(sent(&effects), ["pub 2 0 t"]);
+}
+
+#[test]
+fn s16_what_expired_or_was_given_up_stops_no_topic() {
+    for code in ["expired", "discarded"] {
+        let mut storage = Storage::default();
+        let (mut tab, connection) = Tab::with(true).connected(&mut storage);
+        tab.publish("t", None);
+        tab.publish("t", None);
+        tab.settle(&mut storage);
+        if code == "discarded" {
+            tab.act(|rig| rig.handle(Event::GiveUp { n: RowNo(1) }));
+            tab.settle(&mut storage);
+        }
+        let mut effects = tab.act(|rig| rig.record(connection, "nack p1 1 expired too late"));
+        effects.extend(tab.settle(&mut storage));
+        assert_eq!(sent(&effects), ["pub 2 0 t"], "{code}");
+    }
 }
 
 #[test]

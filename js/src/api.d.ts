@@ -32,7 +32,21 @@ export interface Options {
    * `tokenUrl` is for the service worker while no tab is open: it is asked by POST, with cookies, and answers with a token as text.
    * See docs/offline.md.
    */
-  outbox?: false | { name?: string; ttlMs?: number; rowsMax?: number; bytesMax?: number; tokenUrl?: string };
+  outbox?:
+    | false
+    | {
+        name?: string;
+        ttlMs?: number;
+        rowsMax?: number;
+        bytesMax?: number;
+        tokenUrl?: string;
+        /**
+         * What a publication that the hub refuses for good means for its topic. `continue` (default): the next one goes on. `pause`: the next
+         * ones wait until its dead letter is retried or discarded, in every tab and after reloads; a topic's publications then go one at a
+         * time. One that expires or is discarded stops nothing. All tabs should say the same.
+         */
+        poison?: "continue" | "pause";
+      };
   /**
    * Whose rows these are: rows of one subject are never sent as another. Default: the token's `sub`. Where `token` is a function, the
    * outbox opens with the first token unless this says whose it is, so an app that is to publish offline from its start passes it.
@@ -247,6 +261,11 @@ export interface Outbox {
   discard(id: string): Promise<void>;
   /** Tries now. Resolves when nothing waits any more; rejects with `not_flushed` where rows wait and there is no connection. */
   flush(): Promise<void>;
+  /**
+   * Asks the browser not to remove the origin's storage when it needs room. Some ask the user, so call it when they do something that
+   * matters. Whether it is granted; false where browsers have no such thing.
+   */
+  persist(): Promise<boolean>;
   /** For log-out: stops sending, then removes this subject's rows in every tab and the service worker. Their receipts reject with `wiped`. */
   wipe(): Promise<void>;
 }

@@ -120,6 +120,7 @@ export class Engine {
       token: () => askToken(token, 0).then(({ text }) => text),
       hasToken: token !== undefined,
       tokenUrl: outbox ? outbox.tokenUrl : undefined,
+      isPausing: outbox && outbox.poison === "pause",
       hurry: () => this.#hurry(),
       stuck: () => this.#stuck(),
     });
@@ -510,6 +511,19 @@ export class Engine {
     this.#later.push(() => this.#owner.outboxLost(rows));
   }
 
+  outdated(): void {
+    if (this.#isClosed) return;
+    const error = new LonghaulError(
+      "reload_required",
+      "a newer version of the app has the outbox's storage",
+      {
+        hint: "reload this page; until then it keeps publications in memory",
+      },
+    );
+    this.#later.push(() => this.#owner.error(error));
+    this.settle();
+  }
+
   acked(row: number, epoch: string, seq: number, duplicate: boolean): void {
     this.#publications.acked(row, { epoch, seq, duplicate });
   }
@@ -636,9 +650,10 @@ function instruct(options: CoreOptions, given: Options, base: string): void {
     options.heartbeat(heartbeat.intervalMs ?? 25_000, heartbeat.timeoutMs ?? 10_000);
   }
   if (outbox !== false) {
-    const { name = databaseName, rowsMax = 50_000, bytesMax = 16 * 1024 * 1024 } = outbox ?? {};
+    const { name = databaseName, rowsMax = 50_000, bytesMax = 16 * 1024 * 1024, poison } = outbox ?? {};
     options.outbox(rowsMax, bytesMax);
     options.durable(name);
+    if (poison === "pause") options.pauses();
   }
 }
 
@@ -688,9 +703,13 @@ function refusal(why: number, bytesMax: number): LonghaulError {
     });
   }
   if (why === 1) {
-    return new LonghaulError("storage_full", "the browser's storage is full", {
-      hint: "wait until rows are acknowledged, or free what the origin stores",
-    });
+    return new LonghaulError(
+      "storage_full",
+      "the browser's storage did not take it, twice: there is no room",
+      {
+        hint: "wait until rows are acknowledged, or free what the origin stores",
+      },
+    );
   }
   return new LonghaulError(
     "payload_too_large",

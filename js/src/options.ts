@@ -13,6 +13,8 @@ const durationMsMax = 2 ** 31 - 1;
 /** As src/config.rs has it: hubs remember what they had for a day longer. */
 export const rowMsMax = 7 * 24 * 60 * 60 * 1000;
 
+const poisons = ["continue", "pause"] as const;
+
 const jitters = ["full", "half", "none"] as const;
 
 /** The hub's addresses, as http or https and with a slash at the end. */
@@ -102,12 +104,15 @@ export function checkOptions(options: Options): void {
     number("heartbeat.timeoutMs", heartbeat.timeoutMs, 100, durationMsMax);
   }
   if (outbox !== undefined && outbox !== false) {
-    only("outbox", outbox, ["name", "ttlMs", "rowsMax", "bytesMax", "tokenUrl"]);
+    only("outbox", outbox, ["name", "ttlMs", "rowsMax", "bytesMax", "tokenUrl", "poison"]);
     if (outbox.name !== undefined && typeof outbox.name !== "string") {
       throw invalid("outbox.name", outbox.name, "a string");
     }
     if (outbox.tokenUrl !== undefined && typeof outbox.tokenUrl !== "string") {
       throw invalid("outbox.tokenUrl", outbox.tokenUrl, "a string");
+    }
+    if (outbox.poison !== undefined && !poisons.includes(outbox.poison)) {
+      throw invalid("outbox.poison", outbox.poison, `one of ${poisons.join(", ")}`);
     }
     number("outbox.ttlMs", outbox.ttlMs, 1, rowMsMax);
     number("outbox.rowsMax", outbox.rowsMax, 1, 2 ** 31 - 1);

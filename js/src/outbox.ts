@@ -40,6 +40,10 @@ export class OutboxHandle implements Outbox {
     return (await this.#client.whenReady()).flush();
   }
 
+  async persist(): Promise<boolean> {
+    return (await globalThis.navigator?.storage?.persist?.()) ?? false;
+  }
+
   async wipe(): Promise<void> {
     return (await this.#client.whenReady()).wipe();
   }

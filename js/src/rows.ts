@@ -26,15 +26,17 @@ export type Partition = readonly [
   subject: string,
   hasToken: boolean,
   tokenUrl: string | undefined,
+  isPausing?: boolean,
 ];
 
 /** What a client of a partition is told that has no app to tell it: it sends what waits, and nothing else. */
 export function partitionOptions(
   database: string,
-  [, , subject, hasToken]: Partition,
+  [, , subject, hasToken, , isPausing]: Partition,
   token: () => Promise<string>,
 ): Options {
-  const options: Options = { transports: ["longpoll"], subject, outbox: { name: database } };
+  const outbox = { name: database, poison: isPausing ? ("pause" as const) : ("continue" as const) };
+  const options: Options = { transports: ["longpoll"], subject, outbox };
   return hasToken ? { ...options, token } : options;
 }
 

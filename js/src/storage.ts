@@ -25,6 +25,7 @@ export interface Room {
   token(): Promise<string>;
   readonly hasToken: boolean;
   readonly tokenUrl: string | undefined;
+  readonly isPausing: boolean;
   /** Makes an attempt now where nothing is connected. */
   hurry(): void;
   /** Why nothing can be sent: no connection, and no attempt to make one. */
@@ -148,19 +149,19 @@ export class Storage implements Member {
   async retry(id: string): Promise<void> {
     const kept = this.#letters.get(id);
     if (kept !== undefined) {
-      this.#letters.delete(id);
+      this.#forget(id);
       await this.#room.publish(kept.letter.topic, kept.text, kept.kind);
       return;
     }
     const taken = await this.#take(id, true);
     if (taken === undefined) throw unknown(id);
-    const [row, bytes] = taken;
+    const { row, bytes } = taken;
     this.#room.turn((core) => core.toldAdded(row, 1, bytes));
     this.#tabs?.tell(["added", row, 1, bytes]);
   }
 
   async discard(id: string): Promise<void> {
-    if (this.#letters.delete(id)) return;
+    if (this.#forget(id)) return;
     if ((await this.#take(id, false)) !== undefined) return;
     const volatile = this.#room.publications.volatile();
     const rows = [...(await this.#read(false)), ...volatile];
@@ -257,9 +258,12 @@ export class Storage implements Member {
   }
 
   partition(before: Partition | undefined): Partition {
-    const { hasToken, tokenUrl } = this.#room;
     // A service worker knows no more of these than what is there.
-    return before ?? [newProducer(), this.#base, this.#subject ?? "", hasToken, tokenUrl];
+    if (before !== undefined && globalThis.document === undefined) return before;
+    const { hasToken, tokenUrl, isPausing } = this.#room;
+    const [producer] = before ?? [newProducer()];
+    const now: Partition = [producer, this.#base, this.#subject ?? "", hasToken, tokenUrl, isPausing];
+    return before !== undefined && now.every((known, i) => known === before[i]) ? before : now;
   }
 
   seekSender(isWanted: boolean): void {
@@ -295,6 +299,8 @@ export class Storage implements Member {
           return core.toldDead(notice[1], notice[2], notice[3], notice[4], notice[5]);
         case "givenUp":
           return core.toldGivenUp(notice[1]);
+        case "taken":
+          return core.toldTaken(notice[1]);
         case "wiped":
           return core.toldWiped();
       }
@@ -328,10 +334,24 @@ export class Storage implements Member {
     return (await this.#room.look((core) => core.stored(areLetters))) ?? [];
   }
 
-  async #take(id: string, isWanted: boolean): Promise<[row: number, bytes: number] | undefined> {
+  async #take(id: string, isWanted: boolean): Promise<{ row: number; bytes: number } | undefined> {
     const letters = await this.#read(true);
-    const found = letters.find(([n]) => this.id(n) === id);
-    return found && (await this.#room.look((core) => core.takeLetter(found[0], isWanted)));
+    const [letter] = letters.find(([n]) => this.id(n) === id) ?? [];
+    if (letter === undefined) return undefined;
+    const taken = await this.#room.look((core) => core.takeLetter(letter, isWanted));
+    if (taken === undefined) return undefined;
+    this.#room.turn((core) => core.toldTaken(letter));
+    this.#tabs?.tell(["taken", letter]);
+    const [row, bytes] = taken;
+    return { row, bytes };
+  }
+
+  /** Forgets what was in memory only. */
+  #forget(id: string): boolean {
+    const row = Number(id.slice(id.lastIndexOf(":") + 1)) + (this.#database === undefined ? 0 : beside);
+    const wasThere = this.#letters.delete(id);
+    if (wasThere) this.#room.turn((core) => core.toldTaken(row));
+    return wasThere;
   }
 }
 

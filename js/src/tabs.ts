@@ -15,6 +15,7 @@ export type Notice =
     ]
   | readonly ["dead", row: number, attempts: number, bytes: number, code: string, message: string]
   | readonly ["givenUp", row: number]
+  | readonly ["taken", letter: number]
   | readonly ["wiped"]
   /** Only pages have the app's token. */
   | readonly ["tokenWanted", call: string]

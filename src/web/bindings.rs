@@ -97,6 +97,11 @@ impl CoreOptions {
         self.config.worked = transport_of(number);
     }
 
+    /// A publication that the hub refuses for good stops its topic.
+    pub fn pauses(&mut self) {
+        self.config.is_pausing = true;
+    }
+
     /// The outbox of an instance that is gone, and the last row that it had numbered.
     pub fn inherit(&mut self, producer: String, last: f64) {
         self.config.inherited = Some(Inherited {
@@ -123,10 +128,13 @@ impl Core {
             addresses: bases.len(),
             ..options.config.clone()
         };
-        let database = options.database.as_ref();
-        let storage = database.map(|name| Store::new(name, host.clone().unchecked_into()));
         Self {
-            driver: Driver::new(bases, host, Client::new(&config), storage),
+            driver: Driver::new(
+                bases,
+                host,
+                Client::new(&config),
+                options.database.as_deref(),
+            ),
         }
     }
 
@@ -412,6 +420,13 @@ impl Core {
         self.driver.drive(Event::Told(Notice::GivenUp { n }));
     }
 
+    /// A dead letter was taken away.
+    #[wasm_bindgen(js_name = toldTaken)]
+    pub fn told_taken(&self, row: f64) {
+        let n = RowNo(row as u64);
+        self.driver.drive(Event::Told(Notice::Taken { n }));
+    }
+
     /// All rows were removed.
     #[wasm_bindgen(js_name = toldWiped)]
     pub fn told_wiped(&self) {
@@ -459,7 +474,8 @@ impl Core {
     /// For a service worker: the partitions of a database that have rows, as the wrapper keeps them; nothing where it can't be reached.
     pub fn partitions(database: &str) -> Promise {
         let nobody = JsValue::UNDEFINED.unchecked_into();
-        promise(Some(Store::new(database, nobody)), Task::Partitions)
+        let store = Store::new(database, nobody, Box::new(|_| {}));
+        promise(Some(store), Task::Partitions)
     }
 
     /// Counters and histograms, named as in the API.

@@ -14,7 +14,7 @@ use web_sys::WebSocket;
 use super::fetch::Failure;
 use super::host::Host;
 use super::lifecycle::{Lifecycle, is_hidden};
-use super::store::{Done, Fault, Store, Task};
+use super::store::{Done, End, Fault, Store, Task};
 use super::websocket::Socket;
 use super::wire::Wire;
 use crate::ids::{ConnectionId, Epoch, TopicNo};
@@ -70,14 +70,25 @@ impl Driver {
         bases: Vec<String>,
         host: Host,
         client: Client,
-        storage: Option<Rc<Store>>,
+        database: Option<&str>,
     ) -> Rc<Self> {
         Rc::new_cyclic(|myself: &Weak<Self>| Self {
+            storage: database.map(|name| {
+                let driver = myself.clone();
+                let on_end = move |end| {
+                    if let Some(driver) = driver.upgrade() {
+                        if end == End::Outdated {
+                            driver.host.outdated();
+                        }
+                        driver.tell(Event::StorageEnded);
+                    }
+                };
+                Store::new(name, host.clone().unchecked_into(), Box::new(on_end))
+            }),
             bases,
             host,
             client: RefCell::new(client),
             wires: RefCell::new(Vec::new()),
-            storage,
             lifecycle: RefCell::new(Lifecycle::new(myself.clone())),
             ahead_ms: Cell::new(Date::now() - performance_now()),
             is_hidden: Cell::new(is_hidden()),
@@ -429,6 +440,7 @@ impl Driver {
             let answer = match store.perform(Task::Core(request, texts)).await {
                 Ok(Done::Answer(answer)) => answer,
                 Ok(Done::Value(_)) | Err(Fault::Lost) => StoreAnswer::Failed(StoreFault::Lost),
+                Err(Fault::Closed) => StoreAnswer::Failed(StoreFault::Closed),
                 Err(Fault::Aborted) => StoreAnswer::Failed(StoreFault::Full),
             };
             if let Some(driver) = myself.upgrade() {
@@ -469,7 +481,7 @@ impl Driver {
             }
             Notice::GivenUp { n } => host.tell_given_up(n.0 as f64),
             // The wrapper tells of this itself.
-            Notice::Wiped => {}
+            Notice::Taken { .. } | Notice::Wiped => {}
         }
     }
 

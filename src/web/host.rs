@@ -149,6 +149,10 @@ extern "C" {
     #[wasm_bindgen(method, js_name = outboxLost)]
     pub(super) fn outbox_lost(this: &Host, rows: f64);
 
+    /// Another page has, or wants, a later version of the outbox's storage.
+    #[wasm_bindgen(method)]
+    pub(super) fn outdated(this: &Host);
+
     /// Why: 0 the outbox is full, 1 storage is, 2 the payload is larger than `bytes_max`, 3 the client is closed.
     #[wasm_bindgen(method, js_name = publishRefused)]
     pub(super) fn publish_refused(this: &Host, request: u32, why: u32, bytes_max: f64);

@@ -3,19 +3,22 @@
 //! Success is a transaction that is complete, and nothing else. No future of rexie's is dropped before it is over, inside a
 //! transaction nothing else is waited for, and every object store is named at every version: rexie removes those that are not.
 
+mod handle;
 mod row;
 mod task;
 mod work;
 
-use std::cell::{OnceCell, RefCell};
-use std::rc::Rc;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::rc::{Rc, Weak};
 
 use gloo_timers::callback::Timeout;
 use js_sys::{JsString, Promise};
-use rexie::{ObjectStore, Rexie, TransactionMode};
+use rexie::TransactionMode;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
+pub(super) use self::handle::End;
+use self::handle::Handle;
 pub(super) use self::task::{Done, Task};
 use super::host::Host;
 
@@ -41,6 +44,12 @@ const TABLES: [&str; 6] = [PARTITIONS, ROWS, KEYS, VERDICTS, LETTERS, DOCUMENTS]
 /// How long storage may take to open, ms. Chosen: Safari's first open may hang for ever (WebKit 226547); longer than a busy disk takes.
 const OPEN_MS_MAX: u32 = 3_000;
 
+/// Before storage is tried again that did not open, ms, each time twice as long. Measured: Chromium refuses to open while it removes.
+const REST_MS: u32 = 100;
+
+/// It is given up before such a rest. Chosen: what opens again does so within a second.
+const REST_MS_MAX: u32 = 800;
+
 /// So many verdicts are kept for tabs that wait for them. Chosen: a tab that slept through more learns that its rows are gone, not how.
 const VERDICTS_MAX: u64 = 10_000;
 
@@ -52,6 +61,8 @@ const LETTERS_MAX: usize = 1_000;
 pub(super) enum Fault {
     /// The handle is of no use.
     Lost,
+    /// It is to be opened again, and may be another database then.
+    Closed,
     /// The transaction was aborted: for want of room, if it happens again with a fresh handle. Browsers do not tell.
     Aborted,
 }
@@ -61,16 +72,25 @@ pub(super) struct Store {
     /// Whose rows, once that is known: all others stay untouched.
     partition: OnceCell<JsString>,
     host: Host,
-    database: RefCell<Option<Rc<Rexie>>>,
+    handle: RefCell<Option<Rc<Handle>>>,
+    /// The core's last request failed, and is tried once more with another handle.
+    is_again: Cell<bool>,
+    /// There is a later version of the database: this code is not to touch it.
+    is_outdated: Cell<bool>,
+    /// The database has ended.
+    on_end: Box<dyn Fn(End)>,
 }
 
 impl Store {
-    pub(super) fn new(name: &str, host: Host) -> Rc<Self> {
+    pub(super) fn new(name: &str, host: Host, on_end: Box<dyn Fn(End)>) -> Rc<Self> {
         Rc::new(Self {
             name: name.to_owned(),
             partition: OnceCell::new(),
             host,
-            database: RefCell::new(None),
+            handle: RefCell::new(None),
+            is_again: Cell::new(false),
+            is_outdated: Cell::new(false),
+            on_end,
         })
     }
 
@@ -82,32 +102,53 @@ impl Store {
         self.partition.get_or_init(JsString::default)
     }
 
-    /// Does a task in a transaction of its own; nothing where that can't be. A handle that has died is replaced once: browsers
-    /// close them without a word.
+    /// Does a task in a transaction of its own; nothing where that can't be. It is tried once more with another handle: browsers let
+    /// handles die without a word. What is opened then may be empty, so the core's own work waits until the core knows whose rows
+    /// are there.
     pub(super) async fn perform(self: Rc<Self>, task: Task) -> Result<Done, Fault> {
-        let mut fault = Fault::Lost;
-        for _ in 0..2 {
-            let Some(database) = self.open(task.is_for_all()).await else {
-                break;
+        let is_opening = task.is_opening();
+        let is_later = task.is_for_opened();
+        let mut is_again = is_later && self.is_again.take();
+        loop {
+            let Some(handle) = self.open(task.is_for_all()).await else {
+                return Err(Fault::Lost);
             };
-            fault = match self.attempt(&database, &task).await {
-                Ok(done) => return Ok(done),
+            if is_later && !handle.is_entered.get() {
+                self.is_again.set(is_again);
+                return Err(Fault::Closed);
+            }
+            let fault = match self.attempt(&handle, &task).await {
+                Ok(done) => {
+                    if is_opening {
+                        handle.is_entered.set(true);
+                    }
+                    return Ok(done);
+                }
                 Err(fault) => fault,
             };
-            drop(database);
-            self.let_go();
+            drop(handle);
+            self.handle.take();
+            if is_again {
+                return Err(if is_opening { Fault::Lost } else { fault });
+            }
+            if is_later {
+                self.is_again.set(true);
+                return Err(Fault::Closed);
+            }
+            is_again = true;
         }
-        Err(fault)
     }
 
-    async fn attempt(&self, database: &Rexie, task: &Task) -> Result<Done, Fault> {
+    async fn attempt(&self, handle: &Handle, task: &Task) -> Result<Done, Fault> {
         let mode = if task.is_reading() {
             TransactionMode::ReadOnly
         } else {
             TransactionMode::ReadWrite
         };
-        let transaction = database.transaction(&TABLES, mode);
-        let transaction = transaction.map_err(|_| Fault::Lost)?;
+        let transaction = handle
+            .rexie()
+            .and_then(|rexie| rexie.transaction(&TABLES, mode).ok());
+        let transaction = transaction.ok_or(Fault::Lost)?;
         match self.work(&transaction, task).await {
             Ok(done) => match transaction.done().await {
                 Ok(result) if result.is_committed() => Ok(done),
@@ -122,12 +163,12 @@ impl Store {
     }
 
     /// The database, opened where it is not. It may come too late for this call and in time for the next.
-    async fn open(self: &Rc<Self>, is_for_all: bool) -> Option<Rc<Rexie>> {
+    async fn open(self: &Rc<Self>, is_for_all: bool) -> Option<Rc<Handle>> {
         if !is_for_all && self.partition.get().is_none() {
             let name = JsFuture::from(self.host.partition_name()).await.ok()?;
             let _ = self.partition.set(name.unchecked_into());
         }
-        if self.database.borrow().is_none() {
+        if self.handle.borrow().is_none() && !self.is_outdated.get() {
             let myself = self.clone();
             let opened = Promise::new(&mut |resolve, _| {
                 let myself = myself.clone();
@@ -136,30 +177,55 @@ impl Store {
                     let _ = late.call0(&JsValue::UNDEFINED);
                 });
                 spawn_local(async move {
-                    let database = open(&myself.name).await;
-                    drop(patience);
-                    if let Some(database) = database {
-                        myself.database.replace(Some(Rc::new(database)));
+                    let mut rest_ms = REST_MS;
+                    loop {
+                        let store = Rc::downgrade(&myself);
+                        let on_end = move |end| ended(&store, end);
+                        match Handle::open(&myself.name, on_end).await {
+                            Ok(handle) => {
+                                myself.handle.replace(Some(Rc::new(handle)));
+                            }
+                            Err(Some(End::Closed)) if rest_ms < REST_MS_MAX => {
+                                rest(rest_ms).await;
+                                rest_ms *= 2;
+                                continue;
+                            }
+                            Err(Some(End::Outdated)) => myself.end(End::Outdated),
+                            Err(_) => {}
+                        }
+                        break;
                     }
+                    drop(patience);
                     let _ = resolve.call0(&JsValue::UNDEFINED);
                 });
             });
             let _ = JsFuture::from(opened).await;
         }
-        self.database.borrow().clone()
+        self.handle.borrow().clone()
     }
 
-    fn let_go(&self) {
-        if let Some(database) = self.database.take().and_then(Rc::into_inner) {
-            database.close();
+    /// Lets the database go, for good where it is a later version's.
+    fn end(&self, end: End) {
+        self.handle.take();
+        if end == End::Closed || !self.is_outdated.replace(true) {
+            (self.on_end)(end);
         }
     }
 }
 
-async fn open(name: &str) -> Option<Rexie> {
-    let builder = Rexie::builder(name).version(VERSION);
-    let builder = TABLES.into_iter().fold(builder, |builder, name| {
-        builder.add_object_store(ObjectStore::new(name).auto_increment(name == ROWS))
+async fn rest(ms: u32) {
+    let over = Promise::new(&mut |resolve, _| {
+        Timeout::new(ms, move || {
+            let _ = resolve.call0(&JsValue::UNDEFINED);
+        })
+        .forget();
     });
-    builder.build().await.ok()
+    let _ = JsFuture::from(over).await;
+}
+
+/// A handle that is in use is closed when it no longer is. Not from within the browser's call: the listener that it runs goes with it.
+fn ended(store: &Weak<Store>, end: End) {
+    if let Some(store) = store.upgrade() {
+        spawn_local(async move { store.end(end) });
+    }
 }

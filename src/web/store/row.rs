@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::frame::Kind;
 use crate::ids::{Epoch, RowNo, Seq};
-use crate::store::{Mark, Save, Until};
+use crate::store::{Letter, Mark, Save, Until};
 use crate::{Outcome, StoredRow, parse_epoch, push_epoch};
 
 const PARTITION: u32 = 0;
@@ -132,6 +132,15 @@ impl Row {
             is_replaceable: state == 0 && self.key().is_some(),
             is_given_up: state == 2,
             attempts: self.number(ATTEMPTS) as u32,
+        }
+    }
+
+    /// A dead letter without what only the wrapper needs of it.
+    pub(super) fn named(&self, n: RowNo) -> Letter {
+        Letter {
+            n,
+            topic: self.topic().into(),
+            code: self.0.get(CODE).as_string().unwrap_or_default(),
         }
     }
 

@@ -37,6 +37,15 @@ impl Task {
         )
     }
 
+    pub(super) fn is_opening(&self) -> bool {
+        matches!(self, Self::Core(StoreRequest::Open, _))
+    }
+
+    /// It is the core's, about rows of the producer that it knows.
+    pub(super) fn is_for_opened(&self) -> bool {
+        matches!(self, Self::Core(..)) && !self.is_opening()
+    }
+
     /// It is about no partition alone.
     pub(super) fn is_for_all(&self) -> bool {
         matches!(self, Self::Partitions)

@@ -23,9 +23,14 @@ impl Store {
             Task::Core(StoreRequest::Commit(batch), texts) => {
                 Done::Answer(self.commit(tx, batch, texts).await?)
             }
-            Task::Core(StoreRequest::Load { after, asked }, _) => {
-                Done::Answer(self.load(tx, *after, asked).await?)
-            }
+            Task::Core(
+                StoreRequest::Load {
+                    after,
+                    asked,
+                    with_letters,
+                },
+                _,
+            ) => Done::Answer(self.load(tx, *after, asked, *with_letters).await?),
             Task::Read { are_letters } => {
                 let table = tx.store(if *are_letters { LETTERS } else { ROWS })?;
                 let found = Array::new();
@@ -80,7 +85,10 @@ impl Store {
         let before = one(&partitions, self.partition()).await?;
         let fresh = self.host().partition(before.as_ref());
         let producer = fresh.get(0).as_string().unwrap_or_default();
-        put(&partitions, &fresh, self.partition()).await?;
+        // Where there is no room any more, what is there can still be sent.
+        if before.as_ref() != Some(&fresh) {
+            put(&partitions, &fresh, self.partition()).await?;
+        }
         let (mut rows, mut bytes) = (0, 0);
         for (_, value) in all(&tx.store(ROWS)?, None).await? {
             let row = Row::from(value);
@@ -175,7 +183,13 @@ impl Store {
         Ok(Some((mark.n, row.bytes())))
     }
 
-    async fn load(&self, tx: &Transaction, after: RowNo, asked: &[RowNo]) -> Result<StoreAnswer> {
+    async fn load(
+        &self,
+        tx: &Transaction,
+        after: RowNo,
+        asked: &[RowNo],
+        with_letters: bool,
+    ) -> Result<StoreAnswer> {
         let later = KeyRange::lower_bound(&key_of(after), Some(true)).ok();
         let mut rows = Vec::new();
         let mut numbers = Vec::new();
@@ -198,10 +212,20 @@ impl Store {
             let dead = letter.map(|letter| Row::from(letter).dead());
             ended.push((*n, acked.or(dead)));
         }
+        let mut named = Vec::new();
+        if with_letters {
+            for (key, letter) in all(&letters, None).await? {
+                let letter = Row::from(letter);
+                if letter.is_of(self.partition()) {
+                    named.push(letter.named(number(&key)));
+                }
+            }
+        }
         Ok(StoreAnswer::Loaded {
             rows,
             last: numbers.last().copied().unwrap_or(after),
             ended,
+            letters: named,
         })
     }
 

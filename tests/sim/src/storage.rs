@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use longhaul::ids::RowNo;
-use longhaul::{Batch, Ended, Mark, Outcome, Save, StoreAnswer, StoreRequest, StoredRow};
+use longhaul::{Batch, Ended, Letter, Mark, Outcome, Save, StoreAnswer, StoreRequest, StoredRow};
 
 /// A row and its payload.
 #[derive(Clone, Debug)]
@@ -59,7 +59,7 @@ impl Storage {
                 (opened, Vec::new())
             }
             StoreRequest::Commit(batch) => self.commit(batch, payload),
-            StoreRequest::Load { after, asked } => self.load(*after, asked),
+            StoreRequest::Load { after, asked, .. } => self.load(*after, asked),
         }
     }
 
@@ -145,8 +145,18 @@ impl Storage {
             rows: kept.iter().map(|kept| kept.row.clone()).collect(),
             last: self.last.max(after),
             ended: ended.collect(),
+            letters: self.letters.values().map(letter).collect(),
         };
         let restored = kept.iter().map(|kept| (kept.row.n, kept.payload.clone()));
         (loaded, restored.collect())
     }
+}
+
+fn letter((kept, outcome): &(Kept, Outcome)) -> Letter {
+    let code = match outcome {
+        Outcome::Dead { code, .. } => code.clone(),
+        Outcome::Acked { .. } => String::new(),
+    };
+    let StoredRow { n, topic, .. } = kept.row.clone();
+    Letter { n, topic, code }
 }

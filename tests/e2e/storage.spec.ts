@@ -1,0 +1,540 @@
+// The outbox when storage fails under it: killed tabs, no room, aborted transactions, dead handles, eviction, later versions.
+
+import type { Page } from "@playwright/test";
+import { expect, quick, test } from "./support/network.js";
+import {
+  devtools,
+  dump,
+  end,
+  errorCodes,
+  openClient,
+  publishSome,
+  reopen,
+  run,
+  whereabouts,
+} from "./support/storage.js";
+
+declare global {
+  /** The database handles that the page has used, the newest last. */
+  var handles: IDBDatabase[];
+}
+
+/** Lets a test take hold of the handles that the package works with. */
+async function watchHandles(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    globalThis.handles = [];
+    const { transaction } = IDBDatabase.prototype;
+    IDBDatabase.prototype.transaction = function (...args) {
+      if (!handles.includes(this)) handles.push(this);
+      return transaction.apply(this, args);
+    };
+  });
+}
+
+for (const moment of ["at once", "after its first row", "after its first ack"] as const) {
+  test(`s01: a tab that is killed ${moment}: each publication is there whole or not at all, and takes effect once`, async ({
+    page,
+    newPage,
+    hub,
+  }) => {
+    const next = await newPage();
+    await openClient(page, hub.url);
+    const accepted: number[] = [];
+    await page.exposeFunction("accept", (n: number) => void accepted.push(n));
+    const published = page
+      .evaluate(async (moment) => {
+        const topic = opened.client.topic("t");
+        const calls = Array.from({ length: 20 }, async (_, i) => {
+          const receipt = await topic.publish({ by: "page", n: i + 1 });
+          (globalThis as unknown as { accept(n: number): void }).accept(i + 1);
+          return receipt;
+        });
+        const [first] = calls;
+        if (moment !== "at once") await first;
+        if (moment === "after its first ack") await (await first)?.acked;
+      }, moment)
+      .catch(() => {});
+    if (moment !== "at once") await published;
+    const killer = await devtools(page);
+    killer.send("Page.crash").catch(() => {});
+    await page.waitForEvent("crash");
+    // In one transaction, or in none.
+    const { log, rows } = await whereabouts(next, hub);
+    const there = new Set([...log, ...rows]);
+    for (const n of accepted) expect(there).toContain(n);
+    await openClient(next, hub.url);
+    const sorted = [...there].sort((a, b) => a - b);
+    await end(next, hub, { log: sorted });
+  });
+}
+
+test("s03: what was sent into a connection that is reset before the hub reads it is sent again, once", async ({
+  page,
+  hub,
+  line,
+}) => {
+  await openClient(page, line.url);
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await line.setFaults({ stop: "up" });
+  expect(await publishSome(page, 2, 10)).toEqual(Array(10).fill(true));
+  await page.waitForFunction(() => opened.client.metrics().outboxRows === 10);
+  expect(await whereabouts(page, hub)).toEqual({ log: [1], rows: run(2, 10), letters: [] });
+  await line.cut();
+  await line.setFaults();
+  await end(page, hub, { log: run(1, 11) });
+});
+
+test("s04: what the hub has when the connection is reset before its ack gets the first verdict again", async ({
+  page,
+  hub,
+  line,
+}) => {
+  await openClient(page, line.url);
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await line.setFaults({ stop: "down" });
+  const acks = page.evaluate(() => longhaul.publishMany(opened.client, "t", 2, 10, "page"));
+  await expect.poll(() => whereabouts(page, hub)).toEqual({ log: run(1, 11), rows: run(2, 10), letters: [] });
+  await line.cut();
+  await line.setFaults();
+  expect((await acks).map(({ seq, duplicate }) => [seq, duplicate])).toEqual(
+    run(2, 10).map((seq) => [seq, true]),
+  );
+  await end(page, hub, { log: run(1, 11) });
+});
+
+test("s05: a tab that is killed between an ack and the deletion of its row: sent again, and the hub knows it", async ({
+  page,
+  hub,
+}) => {
+  await page.evaluate(() => {
+    IDBObjectStore.prototype.delete = function () {
+      return this.get(0);
+    };
+  });
+  await openClient(page, hub.url);
+  await page.evaluate(() => longhaul.publishMany(opened.client, "t", 1, 5, "page"));
+  expect(await whereabouts(page, hub)).toEqual({ log: run(1, 5), rows: run(1, 5), letters: [] });
+  await reopen(page, hub.url);
+  await end(page, hub, { log: run(1, 5) });
+  expect(await page.evaluate(() => opened.client.metrics().acks)).toBe(5);
+});
+
+test("s08: twenty publications into a half-open socket are durable at once and sent again, in order and once", async ({
+  page,
+  hub,
+  line,
+}) => {
+  await openClient(page, line.url, { ...quick, heartbeat: { intervalMs: 500, timeoutMs: 500 } });
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await line.strand();
+  expect(await publishSome(page, 2, 20)).toEqual(Array(20).fill(true));
+  await end(page, hub, { log: run(1, 21) });
+});
+
+test("s09: where the browser has no room, publish rejects and earlier rows stay; with room all goes on", async ({
+  page,
+  hub,
+  siteUrl,
+}) => {
+  const browser = await devtools(page);
+  const origin = new URL(siteUrl).origin;
+  // Before storage is first used: the browser remembers for a while what room there was.
+  await browser.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 6 * 1024 * 1024 });
+  await openClient(page, hub.url);
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await hub.kill();
+  const outcomes = await page.evaluate(async () => {
+    // What LevelDB can't compress.
+    const noise = () =>
+      Array.from(crypto.getRandomValues(new Uint8Array(30_000)), (byte) =>
+        byte.toString(16).padStart(2, "0"),
+      ).join("");
+    const topic = opened.client.topic("t");
+    const outcomes: (boolean | string)[] = [];
+    for (let n = 2; n < 300 && !outcomes.some((outcome) => typeof outcome === "string"); n++) {
+      const call = topic.publish({ by: noise(), n });
+      outcomes.push(
+        await call.then(
+          ({ durable, acked }) => {
+            acked.catch(() => {});
+            return durable;
+          },
+          ({ code }) => String(code),
+        ),
+      );
+    }
+    return outcomes;
+  });
+  const taken = outcomes.length - 1;
+  expect(outcomes).toEqual([...Array(taken).fill(true), "storage_full"]);
+  expect(taken).toBeGreaterThan(10);
+  expect((await dump(page)).rows).toEqual(run(2, taken));
+  expect(await errorCodes(page)).toEqual([]);
+  // The hub has lost its memory, and takes what there is.
+  await browser.send("Storage.overrideQuotaForOrigin", { origin });
+  await hub.restart();
+  expect(await publishSome(page, 1_000, 1)).toEqual([true]);
+  await end(page, hub, { log: [...run(2, taken), 1_000] });
+});
+
+/** What `count` transactions that write rows meet from now on. */
+async function abortWrites(page: Page, count: number): Promise<void> {
+  await page.evaluate((count) => {
+    const { add } = IDBObjectStore.prototype;
+    let left = count;
+    IDBObjectStore.prototype.add = function (...args) {
+      const request = add.apply(this, args);
+      if (left-- > 0) request.addEventListener("success", () => this.transaction.abort());
+      return request;
+    };
+  }, count);
+}
+
+test("s10: a transaction that is aborted is no success: it is tried once more, and then publish rejects", async ({
+  page,
+  hub,
+}) => {
+  await openClient(page, hub.url);
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await abortWrites(page, 2);
+  expect(await publishSome(page, 2, 3)).toEqual(Array(3).fill("storage_full"));
+  await abortWrites(page, 1);
+  expect(await publishSome(page, 5, 3)).toEqual(Array(3).fill(true));
+  await end(page, hub, { log: [1, 5, 6, 7] });
+  expect(await page.evaluate(() => opened.client.outbox.size)).toBe(0);
+});
+
+test("s10: a listener that throws within the transaction aborts it, and nothing of it is there or was told", async ({
+  context,
+  siteUrl,
+  hub,
+}) => {
+  // The exception is the page's own, and reported as that.
+  const page = await context.newPage();
+  await page.goto(siteUrl);
+  await page.waitForFunction(() => "longhaul" in globalThis);
+  await openClient(page, hub.url);
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await page.evaluate(() => {
+    const { add } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.add = function (...args) {
+      const request = add.apply(this, args);
+      request.addEventListener("success", () => {
+        throw new Error("a listener of somebody else's");
+      });
+      return request;
+    };
+  });
+  expect(await publishSome(page, 2, 3)).toEqual(Array(3).fill("storage_full"));
+  await reopen(page, hub.url);
+  expect(await publishSome(page, 5, 1)).toEqual([true]);
+  await end(page, hub, { log: [1, 5] });
+});
+
+test("s12: a handle that dies is replaced within a second: fifty rows are there and go out in order", async ({
+  page,
+  hub,
+}) => {
+  await watchHandles(page);
+  await openClient(page, hub.url);
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await hub.kill();
+  expect(await publishSome(page, 2, 50)).toEqual(Array(50).fill(true));
+  const tookMs = await page.evaluate(async () => {
+    for (const handle of handles) handle.close();
+    const begunMs = performance.now();
+    const receipt = await opened.client.topic("t").publish({ by: "page", n: 52 });
+    receipt.acked.catch(() => {});
+    return receipt.durable ? performance.now() - begunMs : Number.POSITIVE_INFINITY;
+  });
+  expect(tookMs).toBeLessThan(1_000);
+  expect((await dump(page)).rows).toHaveLength(51);
+  await hub.restart();
+  await end(page, hub, { log: run(2, 51) });
+});
+
+test("s12: where storage can't be opened again publications are in memory and say so, and the rows wait there", async ({
+  page,
+  hub,
+}) => {
+  await watchHandles(page);
+  await openClient(page, hub.url);
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await hub.kill();
+  await publishSome(page, 2, 5);
+  await page.evaluate(() => {
+    for (const handle of handles) handle.close();
+    IDBFactory.prototype.open = () => {
+      throw new DOMException("Connection to Indexed Database server lost.", "UnknownError");
+    };
+  });
+  expect(await publishSome(page, 7, 5)).toEqual(Array(5).fill(false));
+  await hub.restart();
+  await page.waitForFunction(() => opened.client.metrics().acks === 6);
+  await reopen(page, hub.url);
+  await end(page, hub, { log: [...run(7, 5), ...run(2, 5)] });
+});
+
+test("s13: storage that is removed while offline is told at once; what comes next has another identity", async ({
+  page,
+  hub,
+  siteUrl,
+}) => {
+  await openClient(page, hub.url);
+  const [before] = await page.evaluate(async () => {
+    const receipt = await opened.client.topic("t").publish({ by: "page", n: 1 });
+    await receipt.acked;
+    return [receipt.id];
+  });
+  await hub.kill();
+  await page.evaluate(() => {
+    Object.assign(globalThis, { lost: [] });
+    const { lost } = globalThis as unknown as { lost: unknown[] };
+    opened.client.on("outboxlost", (event) => lost.push(event));
+  });
+  await publishSome(page, 2, 10);
+  const browser = await devtools(page);
+  const origin = new URL(siteUrl).origin;
+  await browser.send("Storage.clearDataForOrigin", { origin, storageTypes: "indexeddb" });
+  await page.waitForFunction(() => (globalThis as unknown as { lost: unknown[] }).lost.length > 0);
+  expect(await page.evaluate(() => (globalThis as unknown as { lost: unknown[] }).lost)).toEqual([
+    { rows: 10 },
+  ]);
+  expect(await page.evaluate(() => opened.deadLetters.map(({ reason }) => reason.code))).toEqual(
+    Array(10).fill("outbox_lost"),
+  );
+  expect(await page.evaluate(() => opened.client.outbox.size)).toBe(0);
+  await hub.restart();
+  const after = await page.evaluate(async () => {
+    const receipt = await opened.client.topic("t").publish({ by: "page", n: 12 });
+    await receipt.acked;
+    return receipt.id;
+  });
+  const producer = (id: string | undefined) => id?.split(":")[0];
+  expect(producer(after)).not.toBe(producer(before));
+  await end(page, hub, { log: [12] });
+});
+
+test("s13: a handle that died with the storage it was of does not number rows of the old identity anew", async ({
+  page,
+  hub,
+}) => {
+  await watchHandles(page);
+  await openClient(page, hub.url);
+  await publishSome(page, 1, 3);
+  await end(page, hub, { log: [1, 2, 3] });
+  await page.evaluate(async () => {
+    // Without a word to anybody, as after a crash of the browser's own process.
+    IDBDatabase.prototype.dispatchEvent = () => true;
+    for (const handle of handles) handle.close();
+    await new Promise((resolve) => {
+      indexedDB.deleteDatabase("longhaul").onsuccess = resolve;
+    });
+  });
+  expect(await publishSome(page, 4, 3)).toEqual(Array(3).fill(true));
+  await end(page, hub, { log: run(1, 6) });
+  const ids = await page.evaluate(() => opened.deadLetters.length);
+  expect(ids).toBe(0);
+});
+
+/** Opens the database as a later version of the package would. Resolves with what was in its rows, and how long it took. */
+async function upgrade(page: Page): Promise<{ rows: number; tookMs: number }> {
+  return page.evaluate(
+    () =>
+      new Promise((resolve, reject) => {
+        const begunMs = performance.now();
+        const request = indexedDB.open("longhaul", 2);
+        request.onerror = () => reject(request.error);
+        request.onsuccess = () => {
+          const database = request.result;
+          const count = database.transaction("rows").objectStore("rows").count();
+          count.onsuccess = () => {
+            database.close();
+            resolve({ rows: count.result, tookMs: performance.now() - begunMs });
+          };
+        };
+      }),
+  );
+}
+
+test("s21: a tab lets go of its thirty rows for the sake of a later version, says that it is to be reloaded, and goes on in memory", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const newer = await newPage();
+  await openClient(page, hub.url);
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await hub.kill();
+  expect(await publishSome(page, 2, 30)).toEqual(Array(30).fill(true));
+  const { rows, tookMs } = await upgrade(newer);
+  expect(rows).toBe(30);
+  expect(tookMs).toBeLessThan(5_000);
+  await expect.poll(() => errorCodes(page)).toEqual(["reload_required"]);
+  expect(await publishSome(page, 32, 5)).toEqual(Array(5).fill(false));
+  await hub.restart();
+  // It no longer sends what the later version has.
+  await expect
+    .poll(() => whereabouts(newer, hub))
+    .toEqual({ log: run(32, 5), rows: run(2, 30), letters: [] });
+  expect(await errorCodes(page)).toEqual(["reload_required"]);
+});
+
+test("s21: a page of an earlier version than the storage's says that it is to be reloaded, and works in memory", async ({
+  page,
+  hub,
+}) => {
+  await page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const request = indexedDB.open("longhaul", 2);
+        request.onsuccess = () => {
+          request.result.close();
+          resolve(undefined);
+        };
+      }),
+  );
+  await openClient(page, hub.url);
+  expect(await publishSome(page, 1, 3)).toEqual(Array(3).fill(false));
+  expect(await errorCodes(page)).toEqual(["reload_required"]);
+  await end(page, hub, { log: [1, 2, 3] });
+});
+
+test("s21: rows that the schema of version 1 has unsent are sent as they were, in order", async ({
+  page,
+  hub,
+}) => {
+  const base = `${hub.url}/`;
+  await page.evaluate(
+    (base) =>
+      new Promise<void>((resolve, reject) => {
+        const request = indexedDB.open("longhaul", 1);
+        request.onerror = () => reject(request.error);
+        request.onupgradeneeded = () => {
+          const database = request.result;
+          for (const name of ["partitions", "keys", "verdicts", "letters", "documents"])
+            database.createObjectStore(name);
+          database.createObjectStore("rows", { autoIncrement: true });
+        };
+        request.onsuccess = () => {
+          const database = request.result;
+          const tx = database.transaction(["partitions", "rows", "keys", "letters"], "readwrite");
+          const partition = `${base} `;
+          const now = Date.now();
+          const row = (n: number, key?: string, state = 0, attempts = 0) => {
+            const text = JSON.stringify({ by: "v1", n });
+            const week = now + 7 * 24 * 3_600_000;
+            return [partition, "t", 0, text, text.length, now, week, false, key, state, attempts, `tag:${n}`];
+          };
+          tx.objectStore("partitions").put(["0123456789abcdef", base, "", false, undefined], partition);
+          for (let n = 1; n <= 30; n++) {
+            if (n === 7) tx.objectStore("rows").add(row(n, "k"));
+            else if (n === 9) tx.objectStore("rows").add(row(n, undefined, 1, 3));
+            else tx.objectStore("rows").add(row(n));
+          }
+          tx.objectStore("keys").put(7, [partition, "t", "k"]);
+          tx.objectStore("letters").put([...row(99, undefined, 1, 1), "payload_invalid", "not JSON"], 31);
+          tx.oncomplete = () => {
+            database.close();
+            resolve();
+          };
+          tx.onabort = () => reject(tx.error);
+        };
+      }),
+    base,
+  );
+  await hub.kill();
+  await openClient(page, hub.url);
+  await page.waitForFunction(() => opened.client.outbox.size === 30);
+  const known = await page.evaluate(async () => ({
+    rows: (await opened.client.outbox.rows()).map(({ id, state, attempts }) => [id, state, attempts]),
+    letters: (await opened.client.outbox.deadLetters()).map(({ id, reason }) => [id, reason]),
+  }));
+  expect(known.rows).toEqual(
+    run(1, 30).map((n) => [`0123456789abcdef:${n}`, n === 9 ? "sent" : "queued", n === 9 ? 3 : 0]),
+  );
+  expect(known.letters).toEqual([["0123456789abcdef:31", { code: "payload_invalid", message: "not JSON" }]]);
+  // Its key still takes effect, and numbers go on.
+  await page.evaluate(async () => {
+    const topic = opened.client.topic("t");
+    await topic.publish({ by: "v2", n: 700 }, { key: "k" });
+    await topic.publish({ by: "v2", n: 31 });
+  });
+  await hub.restart();
+  await end(page, hub, { log: run(1, 31).map((n) => (n === 7 ? 700 : n)), letters: [99] });
+});
+
+test("storage that never opens is given up after three seconds, and publications are in memory", async ({
+  page,
+  hub,
+}) => {
+  await page.evaluate(() => {
+    // Safari's first open after a start of the browser (WebKit 226547).
+    const { open } = IDBFactory.prototype;
+    IDBFactory.prototype.open = function (name) {
+      const request = open.call(this, `${name} of another`);
+      Object.defineProperty(request, "onsuccess", { set() {} });
+      Object.defineProperty(request, "onupgradeneeded", { set() {} });
+      return request;
+    };
+  });
+  await openClient(page, hub.url);
+  const begunMs = Date.now();
+  expect(await publishSome(page, 1, 3)).toEqual(Array(3).fill(false));
+  expect(Date.now() - begunMs).toBeLessThan(10_000);
+  await page.waitForFunction(() => opened.client.metrics().acks === 3);
+  expect(await errorCodes(page)).toEqual([]);
+});
+
+for (const [how, act] of [
+  [
+    "throws when it is opened",
+    () => {
+      IDBFactory.prototype.open = () => {
+        throw new DOMException("The operation is insecure.", "SecurityError");
+      };
+    },
+  ],
+  [
+    "fails to open",
+    () => {
+      const { open } = IDBFactory.prototype;
+      // As Firefox did in private windows: an error event.
+      IDBFactory.prototype.open = function (name) {
+        open.call(this, name, 5);
+        return open.call(this, name, 4);
+      };
+    },
+  ],
+] as const) {
+  test(`storage that ${how}, as in private windows: in memory, and it says so`, async ({ page, hub }) => {
+    await page.evaluate(act);
+    await openClient(page, hub.url);
+    expect(await publishSome(page, 1, 3)).toEqual(Array(3).fill(false));
+    await page.waitForFunction(() => opened.client.metrics().acks === 3);
+    expect(await page.evaluate(() => opened.client.outbox.size)).toBe(0);
+  });
+}
+
+test("persist asks the browser to keep the storage, and is false where there is no such thing", async ({
+  page,
+}) => {
+  const answers = await page.evaluate(async () => {
+    const { client } = longhaul.open("http://127.0.0.1:9");
+    const asked: string[] = [];
+    StorageManager.prototype.persist = async () => asked.push("persist") > 0;
+    const granted = await client.outbox.persist();
+    Object.defineProperty(navigator, "storage", { value: undefined });
+    return { granted, asked, missing: await client.outbox.persist() };
+  });
+  expect(answers).toEqual({ granted: true, asked: ["persist"], missing: false });
+});

@@ -1,0 +1,119 @@
+// Looks into the outbox's storage from outside of the package, and does to it what browsers do.
+
+import type { CDPSession, Page } from "@playwright/test";
+import type * as api from "longhaul";
+import { expect, type Numbered, quick } from "./fixtures.js";
+import { type Hub, hubEntries } from "./hub.js";
+
+/** The n of the payloads of what IndexedDB has, in order of the rows' numbers. Payloads stand where src/web/store/row.rs puts them. */
+export interface Dump {
+  rows: number[];
+  letters: number[];
+}
+
+/** Reads it with nothing of the package, at whatever version it is. */
+export async function dump(page: Page): Promise<Dump> {
+  return page.evaluate(async () => {
+    const done = <T>(request: IDBRequest<T>) =>
+      new Promise<T>((resolve, reject) => {
+        request.onsuccess = () => resolve(request.result);
+        request.onerror = () => reject(request.error);
+      });
+    const database = await done(indexedDB.open("longhaul"));
+    try {
+      if (!database.objectStoreNames.contains("rows")) return { rows: [], letters: [] };
+      const tx = database.transaction(["rows", "letters"]);
+      const read = async (name: string): Promise<number[]> => {
+        const rows: string[][] = await done(tx.objectStore(name).getAll());
+        return rows.map(([, , , text = "{}"]) => JSON.parse(text).n);
+      };
+      const [rows, letters] = await Promise.all([read("rows"), read("letters")]);
+      return { rows, letters };
+    } finally {
+      database.close();
+    }
+  });
+}
+
+/** Where publications are, by their n: in the hub's log, among the rows, among the dead letters (I16). */
+export interface Whereabouts extends Dump {
+  log: number[];
+}
+
+/** What is in the log was appended once: no id of a row comes twice. */
+export async function whereabouts(page: Page, hub: Hub, topic = "t"): Promise<Whereabouts> {
+  const entries = await hubEntries<Numbered>(hub, topic).catch((error) => {
+    if (String(error).includes("fetch failed")) return [];
+    throw error;
+  });
+  const ids = entries.map(({ id }) => id);
+  expect(new Set(ids).size, "an id comes twice").toBe(ids.length);
+  return { log: entries.map(({ data }) => data.n), ...(await dump(page)) };
+}
+
+/** Waits until everything is where it is to be in the end. */
+export async function end(page: Page, hub: Hub, expected: Partial<Whereabouts>, topic = "t"): Promise<void> {
+  await expect
+    .poll(() => whereabouts(page, hub, topic), { timeout: 20_000 })
+    .toEqual({ log: [], rows: [], letters: [], ...expected });
+}
+
+/** From, from + 1, … */
+export function run(from: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => from + i);
+}
+
+/** Opens a client, if there is none yet. */
+export async function openClient(page: Page, url: string, options: api.Options = quick): Promise<void> {
+  await page.evaluate(
+    ([url, options]) => {
+      globalThis.opened = longhaul.open(url, options);
+    },
+    [url, options] as const,
+  );
+}
+
+/** The page anew, as after a visit to another one, and a client in it. */
+export async function reopen(page: Page, url: string, options: api.Options = quick): Promise<void> {
+  await page.reload();
+  await page.waitForFunction(() => "longhaul" in globalThis);
+  await openClient(page, url, options);
+}
+
+/** What became of a call of publish: whether it is durable, or the code of its refusal. */
+export type Accepted = boolean | string;
+
+/** Publishes n = from, from + 1, … without waiting for acks. */
+export async function publishSome(
+  page: Page,
+  from: number,
+  count: number,
+  options: api.PublishOptions = {},
+  topic = "t",
+): Promise<Accepted[]> {
+  return page.evaluate(
+    async ([from, count, options, topic]) => {
+      const handle = opened.client.topic(topic);
+      const calls = Array.from({ length: count }, (_, i) =>
+        handle.publish({ by: "page", n: from + i }, options),
+      );
+      const settled = await Promise.allSettled(calls);
+      return settled.map((call) => {
+        if (call.status === "rejected") return String(call.reason.code);
+        // The test looks at storage and log for what becomes of it.
+        call.value.acked.catch(() => {});
+        return call.value.durable;
+      });
+    },
+    [from, count, options, topic] as const,
+  );
+}
+
+/** The DevTools protocol of a page. */
+export async function devtools(page: Page): Promise<CDPSession> {
+  return page.context().newCDPSession(page);
+}
+
+export async function errorCodes(page: Page): Promise<string[]> {
+  return page.evaluate(() => opened.errors.map(({ code }) => code));
+}
