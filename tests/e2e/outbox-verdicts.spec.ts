@@ -1,0 +1,349 @@
+// What becomes of rows: verdicts, dead letters and the policy for them, times to live, limits, keys, log-outs; over reloads and tabs.
+
+import type { Page } from "@playwright/test";
+import type * as api from "longhaul";
+import { type Hub, hubEntries } from "./support/hub.js";
+import { expect, quick, test } from "./support/network.js";
+import { dump, end, openClient, publishSome, reopen, run, whereabouts } from "./support/storage.js";
+
+const readable = {
+  "Access-Control-Allow-Origin": "*",
+  "Access-Control-Expose-Headers": "Retry-After",
+};
+
+/** Answers of something that is no hub to the next `times` posts of publications, over a stream that stays. */
+const strangers = [
+  { id: "s17", what: "503 five times", times: 5, answer: { status: 503, headers: readable } },
+  {
+    id: "s17",
+    what: "429 with Retry-After 7",
+    times: 1,
+    answer: { status: 429, headers: { ...readable, "Retry-After": "7" } },
+  },
+  {
+    id: "s18",
+    what: "200 and a page to sign in at",
+    times: 3,
+    answer: { status: 200, headers: { ...readable, "content-type": "text/html" }, body: "<p>Sign in" },
+  },
+  { id: "s18", what: "a redirect", times: 3, answer: { status: 302, headers: { Location: "/login" } } },
+];
+
+for (const { id, what, times, answer } of strangers) {
+  test(`${id}: posts that are answered with ${what}: rows stay in storage until a hub answers, and take effect once`, async ({
+    page,
+    hub,
+    line,
+  }) => {
+    await line.setFaults({
+      http: [{ pathPrefix: "/v1/publish", method: "POST", times, action: { answer } }],
+    });
+    await openClient(page, line.url, { ...quick, transports: ["eventsource"] });
+    await page.evaluate(() => longhaul.reaches(opened.client, "connected"));
+    const begunMs = Date.now();
+    expect(await publishSome(page, 1, 5)).toEqual(Array(5).fill(true));
+    await expect.poll(async () => (await line.stats()).ruled).toBeGreaterThan(0);
+    if (times === 1) {
+      expect(await whereabouts(page, hub)).toEqual({ log: [], rows: run(1, 5), letters: [] });
+    }
+    await end(page, hub, { log: run(1, 5) });
+    if (times === 1) expect(Date.now() - begunMs).toBeGreaterThanOrEqual(7_000);
+    expect((await line.stats()).ruled).toBe(times);
+  });
+}
+
+test("s15: the fifth of nine expires offline: it is a dead letter with its reason, the others are taken in order", async ({
+  page,
+  hub,
+}) => {
+  await openClient(page, hub.url);
+  await page.evaluate(() => longhaul.reaches(opened.client, "connected"));
+  await hub.kill();
+  await publishSome(page, 1, 4);
+  const expiresAtMs = await page.evaluate(async () => {
+    await opened.client.topic("t").publish({ by: "page", n: 5 }, { ttlMs: 300 });
+    return (await opened.client.outbox.rows())[4]?.expiresAtMs ?? 0;
+  });
+  await publishSome(page, 6, 4);
+  // Nobody gives it up before the hub's clock says so: until then all of them wait.
+  await expect.poll(() => Date.now() > expiresAtMs + 100).toBe(true);
+  expect((await dump(page)).rows).toHaveLength(9);
+  await reopen(page, hub.url);
+  await hub.restart();
+  await end(page, hub, { log: [1, 2, 3, 4, 6, 7, 8, 9], letters: [5] });
+  const letters = await page.evaluate(() => opened.client.outbox.deadLetters());
+  expect(letters.map(({ data, reason }) => [data, reason.code])).toEqual([[{ by: "page", n: 5 }, "expired"]]);
+});
+
+test("a clock that jumps a week ahead while offline makes nothing expire: the hub's time decides", async ({
+  page,
+  hub,
+}) => {
+  const week = 7 * 24 * 3_600_000;
+  await openClient(page, hub.url);
+  await page.evaluate(() => longhaul.reaches(opened.client, "connected"));
+  await hub.kill();
+  await publishSome(page, 1, 5, { ttlMs: 60_000 });
+  await page.evaluate((week) => {
+    const { now } = Date;
+    Date.now = () => now() + week;
+  }, week);
+  await publishSome(page, 6, 5, { ttlMs: 60_000 });
+  expect((await dump(page)).rows).toHaveLength(10);
+  await hub.restart();
+  await end(page, hub, { log: run(1, 10) });
+});
+
+/** Publishes n in `from` …, of which `poison` is nested deeper than the hub takes. */
+async function publishPoisoned(page: Page, from: number, count: number, poison: number): Promise<void> {
+  await page.evaluate(
+    async ([from, count, poison]) => {
+      const nested = Array.from({ length: 200 }).reduce((inner) => [inner], 0);
+      const calls = Array.from({ length: count }, (_, i) => {
+        const n = from + i;
+        return opened.client.topic("t").publish({ by: "page", n, ...(n === poison ? { nested } : {}) });
+      });
+      for (const { acked } of await Promise.all(calls)) acked.catch(() => {});
+    },
+    [from, count, poison] as const,
+  );
+}
+
+test("s16: a poisonous row dies with its reason and its followers go on, as all do by default", async ({
+  page,
+  hub,
+}) => {
+  await openClient(page, hub.url);
+  await publishPoisoned(page, 1, 9, 3);
+  await end(page, hub, { log: [1, 2, 4, 5, 6, 7, 8, 9], letters: [3] });
+  expect(await reasons(page)).toEqual(["payload_invalid"]);
+});
+
+async function reasons(page: Page): Promise<string[]> {
+  return page.evaluate(async () =>
+    (await opened.client.outbox.deadLetters()).map(({ reason }) => reason.code),
+  );
+}
+
+const pausing = { ...quick, outbox: { poison: "pause" } } satisfies api.Options;
+
+test("s16: with the policy of a pause its topic waits, over reloads and in every tab, and no other topic does", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  await openClient(page, hub.url, pausing);
+  await publishPoisoned(page, 1, 9, 3);
+  await end(page, hub, { log: [1, 2], rows: run(4, 6), letters: [3] });
+  await publishSome(page, 1, 5, {}, "other");
+  await expect.poll(async () => (await hubEntries(hub, "other")).length).toBe(5);
+  await reopen(page, hub.url, pausing);
+  await publishSome(page, 6, 1, {}, "other");
+  await expect.poll(async () => (await hubEntries(hub, "other")).length).toBe(6);
+  expect(await whereabouts(page, hub)).toEqual({ log: [1, 2], rows: run(4, 6), letters: [3] });
+  // Another tab takes the dead letter away.
+  const other = await newPage();
+  await openClient(other, hub.url, pausing);
+  await other.evaluate(async () => {
+    const { outbox } = opened.client;
+    for (const { id } of await outbox.deadLetters()) await outbox.discard(id);
+  });
+  await end(page, hub, { log: [1, 2, 4, 5, 6, 7, 8, 9] });
+});
+
+test("s16: a dead letter that is retried under the policy of a pause comes after what waited for it", async ({
+  page,
+  hub,
+}) => {
+  await openClient(page, hub.url, pausing);
+  await publishPoisoned(page, 1, 3, 1);
+  await end(page, hub, { rows: [2, 3], letters: [1] });
+  await page.evaluate(async () => {
+    const { outbox } = opened.client;
+    for (const { id } of await outbox.deadLetters()) await outbox.retry(id);
+  });
+  // It is as poisonous as before.
+  await end(page, hub, { log: [2, 3], letters: [1] });
+});
+
+test("s19: what is too large is refused before the network; what a hub takes no longer dies, and its followers flow", async ({
+  page,
+  hub,
+}) => {
+  await openClient(page, hub.url);
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  const refused = await page.evaluate(() =>
+    opened.client
+      .topic("t")
+      .publish({ by: "x".repeat(70_000), n: 2 })
+      .catch(({ code }) => code),
+  );
+  expect(refused).toBe("payload_too_large");
+  expect((await dump(page)).rows).toEqual([]);
+  await hub.kill();
+  await publishSome(page, 3, 3);
+  // A row of a time when the hub took more.
+  await page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        indexedDB.open("longhaul").onsuccess = ({ target }) => {
+          const database = (target as IDBOpenDBRequest).result;
+          const rows = database.transaction("rows", "readwrite").objectStore("rows");
+          rows.openCursor(null, "next").onsuccess = ({ target }) => {
+            const { result } = target as IDBRequest<IDBCursorWithValue>;
+            const row = result.value;
+            row[3] = JSON.stringify({ by: "x".repeat(70_000), n: 3 });
+            row[4] = row[3].length;
+            result.update(row).onsuccess = resolve;
+            database.close();
+          };
+        };
+      }),
+  );
+  await reopen(page, hub.url);
+  await hub.restart();
+  await end(page, hub, { log: [4, 5], letters: [3] });
+  expect(await reasons(page)).toEqual(["payload_too_large"]);
+});
+
+test("a key takes the place of an unsent row, from another tab and after a reload, and keeps that place", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  await openClient(page, hub.url);
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await hub.kill();
+  await publishSome(page, 2, 1);
+  await publishSome(page, 3, 1, { key: "k" });
+  await publishSome(page, 4, 1);
+  const other = await newPage();
+  await openClient(other, hub.url);
+  await publishSome(other, 30, 1, { key: "k" });
+  await publishSome(other, 5, 1, { key: "another" });
+  await reopen(page, hub.url);
+  await publishSome(page, 300, 1, { key: "k" });
+  expect(await whereabouts(page, hub)).toMatchObject({ rows: [2, 300, 4, 5] });
+  expect(await page.evaluate(() => opened.client.outbox.size)).toBe(4);
+  await hub.restart();
+  await end(page, hub, { log: [2, 300, 4, 5] });
+  // It was sent: the key begins anew.
+  await publishSome(page, 3_000, 1, { key: "k" });
+  await end(page, hub, { log: [2, 300, 4, 5, 3_000] });
+});
+
+test("both tabs see the rows and dead letters of both, and either may retry and discard", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const other = await newPage();
+  const pages = [page, other];
+  for (const each of pages) await openClient(each, hub.url);
+  await publishPoisoned(page, 1, 3, 2);
+  await publishPoisoned(other, 4, 3, 5);
+  const log = [1, 3, 4, 6];
+  await expect
+    .poll(async () => {
+      const { log, rows, letters } = await whereabouts(page, hub);
+      return [log.toSorted((a, b) => a - b), rows, letters.toSorted((a, b) => a - b)];
+    })
+    .toEqual([log, [], [2, 5]]);
+  const idsOf = (page: Page) =>
+    page.evaluate(async () => (await opened.client.outbox.deadLetters()).map(({ id }) => id));
+  expect(await idsOf(other)).toEqual(await idsOf(page));
+  const [first = "", second = ""] = await idsOf(page);
+  // One at a time: the retried one dies again, under a new number.
+  await other.evaluate((id) => opened.client.outbox.discard(id), first);
+  await other.evaluate((id) => opened.client.outbox.retry(id), second);
+  await expect.poll(async () => (await idsOf(page)).filter((id) => id !== second)).toHaveLength(1);
+  expect(await page.evaluate((id) => opened.client.outbox.retry(id).catch(({ code }) => code), first)).toBe(
+    "row_unknown",
+  );
+  // A row that waits is given up by the tab that did not publish it.
+  await hub.kill();
+  const receipt = page.evaluate(async () => {
+    const { acked } = await opened.client.topic("t").publish({ by: "page", n: 7 });
+    return acked.then(String, ({ code }) => code);
+  });
+  await expect.poll(() => other.evaluate(async () => (await opened.client.outbox.rows()).length)).toBe(1);
+  await other.evaluate(async () => {
+    const { outbox } = opened.client;
+    for (const { id } of await outbox.rows()) await outbox.discard(id);
+  });
+  await hub.restart();
+  expect(await receipt).toBe("discarded");
+  await expect.poll(async () => (await dump(page)).rows).toEqual([]);
+  expect(await entriesNumbered(hub)).not.toContain(7);
+});
+
+async function entriesNumbered(hub: Hub): Promise<number[]> {
+  return (await hubEntries<{ n: number }>(hub, "t")).map(({ data }) => data.n);
+}
+
+test("a wipe in one tab removes rows and dead letters for all, and nothing of them is sent later", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const other = await newPage();
+  await openClient(page, hub.url);
+  await openClient(other, hub.url);
+  await publishPoisoned(page, 1, 1, 1);
+  await end(page, hub, { letters: [1] });
+  await hub.kill();
+  const receipt = page.evaluate(async () => {
+    const { acked } = await opened.client.topic("t").publish({ by: "page", n: 2 });
+    return acked.then(String, ({ code }) => code);
+  });
+  await expect.poll(() => other.evaluate(() => opened.client.outbox.size)).toBe(1);
+  await publishSome(other, 3, 1);
+  await other.evaluate(() => opened.client.outbox.wipe());
+  expect(await receipt).toBe("wiped");
+  expect(await dump(page)).toEqual({ rows: [], letters: [] });
+  await expect.poll(() => page.evaluate(() => opened.client.outbox.size)).toBe(0);
+  await reopen(page, hub.url);
+  await hub.restart();
+  await publishSome(page, 4, 1);
+  await end(page, hub, { log: [4] });
+});
+
+test("the outbox's limits hold over reloads and tabs, refuse what is new, and drop nothing", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const limited = { ...quick, outbox: { rowsMax: 5, bytesMax: 1_000 } } satisfies api.Options;
+  await hub.kill();
+  await openClient(page, hub.url, limited);
+  expect(await publishSome(page, 1, 3)).toEqual(Array(3).fill(true));
+  await reopen(page, hub.url, limited);
+  expect(await publishSome(page, 4, 3)).toEqual([true, true, "outbox_full"]);
+  const other = await newPage();
+  await openClient(other, hub.url, limited);
+  expect(await publishSome(other, 7, 1)).toEqual(["outbox_full"]);
+  expect((await whereabouts(page, hub)).rows).toEqual(run(1, 5));
+  await hub.restart();
+  await end(page, hub, { log: run(1, 5) });
+  await hub.kill();
+  const large = () =>
+    page.evaluate(() =>
+      opened.client
+        .topic("t")
+        .publish({ by: "x".repeat(600), n: 8 })
+        .then(
+          ({ durable, acked }) => {
+            acked.catch(() => {});
+            return durable;
+          },
+          ({ code }) => code,
+        ),
+    );
+  expect(await large()).toBe(true);
+  await reopen(page, hub.url, limited);
+  expect(await large()).toBe("outbox_full");
+  await hub.restart();
+  await end(page, hub, { log: [8] });
+});
