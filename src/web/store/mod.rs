@@ -147,7 +147,7 @@ impl Store {
         };
         let transaction = handle
             .rexie()
-            .and_then(|rexie| rexie.transaction(&TABLES, mode).ok());
+            .and_then(|rexie| rexie.transaction(task.tables(), mode).ok());
         let transaction = transaction.ok_or(Fault::Lost)?;
         match self.work(&transaction, task).await {
             Ok(done) => match transaction.done().await {

@@ -3,8 +3,10 @@
 use js_sys::{Array, JsString};
 use wasm_bindgen::prelude::*;
 
+use super::{DOCUMENTS, KEYS, LETTERS, PARTITIONS, ROWS, TABLES, VERDICTS};
+use crate::Outcome;
 use crate::ids::RowNo;
-use crate::store::{StoreAnswer, StoreRequest};
+use crate::store::{Ended, StoreAnswer, StoreRequest};
 
 pub(in crate::web) enum Task {
     /// The core's, with text and tag of each save.
@@ -46,10 +48,35 @@ impl Task {
         matches!(self, Self::Core(..)) && !self.is_opening()
     }
 
+    /// What its transaction is about. Those that need less run beside each other, and begin and end sooner.
+    pub(super) fn tables(&self) -> &'static [&'static str] {
+        match self {
+            Self::Core(StoreRequest::Commit(batch), _) => {
+                let is_plain = batch.marks.is_empty()
+                    && batch.saves.iter().all(|save| save.key.is_none())
+                    && batch.ends.iter().all(is_own_ack);
+                if is_plain {
+                    &[ROWS]
+                } else {
+                    &[ROWS, KEYS, VERDICTS, LETTERS]
+                }
+            }
+            Self::Core(StoreRequest::Open, _) | Self::Partitions => &[PARTITIONS, ROWS],
+            Self::Core(StoreRequest::Load { .. }, _) => &[ROWS, VERDICTS, LETTERS],
+            Self::Read { .. } | Self::TakeLetter { .. } => &[ROWS, LETTERS],
+            Self::Keep { .. } | Self::Kept { .. } => &[DOCUMENTS],
+            Self::Wipe => &TABLES,
+        }
+    }
+
     /// It is about no partition alone.
     pub(super) fn is_for_all(&self) -> bool {
         matches!(self, Self::Partitions)
     }
+}
+
+fn is_own_ack(ended: &Ended) -> bool {
+    !ended.is_foreign && matches!(ended.outcome, Outcome::Acked { .. })
 }
 
 pub(in crate::web) enum Done {

@@ -106,11 +106,10 @@ impl Store {
 
     async fn commit(&self, tx: &Transaction, batch: &Batch, texts: &[Text]) -> Result<StoreAnswer> {
         let rows = tx.store(ROWS)?;
-        let keys = tx.store(KEYS)?;
-        let saved = self.save(&rows, &keys, &batch.saves, texts).await?;
+        let saved = self.save(tx, &rows, &batch.saves, texts).await?;
         let mut marked = Vec::new();
         for mark in &batch.marks {
-            marked.extend(self.mark(&rows, &keys, mark).await?);
+            marked.extend(self.mark(tx, &rows, mark).await?);
         }
         if !batch.ends.is_empty() {
             end(tx, &rows, &batch.ends).await?;
@@ -121,8 +120,8 @@ impl Store {
     /// The browser numbers the first; those that follow at once have the next numbers, because nobody else can write meanwhile.
     async fn save(
         &self,
+        tx: &Transaction,
         rows: &Table,
-        keys: &Table,
         saves: &[Save],
         texts: &[Text],
     ) -> Result<Vec<(RowNo, bool)>> {
@@ -136,7 +135,7 @@ impl Store {
                 let place = self.key(&save.topic, name);
                 rows.put_all(std::mem::take(&mut gathered).into_iter())
                     .await?;
-                if let Some(n) = one(keys, &place).await? {
+                if let Some(n) = one(&tx.store(KEYS)?, &place).await? {
                     put(rows, row.value(), &n).await?;
                     saved.push((number(&n), true));
                     continue;
@@ -153,7 +152,7 @@ impl Store {
             last = Some(n);
             saved.push((n, false));
             if let Some(key) = key {
-                put(keys, &key_of(n), &key).await?;
+                put(&tx.store(KEYS)?, &key_of(n), &key).await?;
             }
         }
         rows.put_all(gathered.into_iter()).await?;
@@ -169,14 +168,20 @@ impl Store {
     }
 
     /// Notes what is done with a row, and gives what it is by now: something may have taken its place.
-    async fn mark(&self, rows: &Table, keys: &Table, mark: &Mark) -> Result<Option<(RowNo, u64)>> {
+    async fn mark(
+        &self,
+        tx: &Transaction,
+        rows: &Table,
+        mark: &Mark,
+    ) -> Result<Option<(RowNo, u64)>> {
         let key = key_of(mark.n);
         let Some(row) = one(rows, &key).await?.map(Row::from) else {
             return Ok(None);
         };
         row.mark(mark);
         if let Some(name) = row.key() {
-            keys.delete(self.key(&row.topic(), &name)).await?;
+            let key = self.key(&row.topic(), &name);
+            tx.store(KEYS)?.delete(key).await?;
         }
         put(rows, row.value(), &key).await?;
         self.host().restored(mark.n.0 as f64, row.value());
@@ -264,7 +269,6 @@ async fn partitions(tx: &Transaction) -> Result<Array> {
 
 /// Rows leave in runs of consecutive numbers: one request each.
 async fn end(tx: &Transaction, rows: &Table, ends: &[Ended]) -> Result<()> {
-    let letters = tx.store(LETTERS)?;
     let mut has_letters = false;
     let mut foreign = Vec::new();
     for Ended {
@@ -288,6 +292,7 @@ async fn end(tx: &Transaction, rows: &Table, ends: &[Ended]) -> Result<()> {
             Outcome::Dead { code, .. } if code == DISCARDED => {}
             Outcome::Dead { code, message } => {
                 if let Some(row) = one(rows, &key).await?.map(Row::from) {
+                    let letters = tx.store(LETTERS)?;
                     put(&letters, &row.letter(*attempts, code, message), &key).await?;
                     has_letters = true;
                 }
@@ -312,6 +317,7 @@ async fn end(tx: &Transaction, rows: &Table, ends: &[Ended]) -> Result<()> {
         }
     }
     if has_letters {
+        let letters = tx.store(LETTERS)?;
         let kept = letters.get_all_keys(None, None).await?;
         let excess = kept.len().saturating_sub(LETTERS_MAX);
         for old in kept.into_iter().take(excess) {
