@@ -3,6 +3,7 @@
 import type { Ack, DeadLetter, OutboxRow, PublishOptions, Receipt } from "./api.js";
 import { LonghaulError } from "./errors.js";
 import { rowMsMax } from "./options.js";
+import { randomName } from "./random.js";
 import type { StoredRow } from "./rows.js";
 import type { Deferred } from "./sync.js";
 
@@ -54,7 +55,7 @@ export class Publications {
   readonly #rows = new Map<number, Row>();
   readonly #id: (row: number) => string;
   /** Makes the tags of this page's calls its own. */
-  readonly #page = crypto.randomUUID();
+  readonly #page = randomName();
   #lastRequest = 0;
   #lastVolatile = 0;
 

@@ -4,6 +4,7 @@
 import type { DeadLetter, OutboxRow } from "./api.js";
 import { LonghaulError } from "./errors.js";
 import type { Ended, Publications } from "./publications.js";
+import { randomName } from "./random.js";
 import { letterOf, type Partition, partitionName, rowOf, type StoredRow } from "./rows.js";
 import { BackgroundSync, type Deferred } from "./sync.js";
 import { type Member, type Notice, Tabs } from "./tabs.js";
@@ -261,7 +262,7 @@ export class Storage implements Member {
     // A service worker knows no more of these than what is there.
     if (before !== undefined && globalThis.document === undefined) return before;
     const { hasToken, tokenUrl, isPausing } = this.#room;
-    const [producer] = before ?? [newProducer()];
+    const [producer] = before ?? [randomName()];
     const now: Partition = [producer, this.#base, this.#subject ?? "", hasToken, tokenUrl, isPausing];
     return before !== undefined && now.every((known, i) => known === before[i]) ? before : now;
   }
@@ -353,12 +354,6 @@ export class Storage implements Member {
     if (wasThere) this.#room.turn((core) => core.toldTaken(row));
     return wasThere;
   }
-}
-
-/** 128 random bits. */
-function newProducer(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 function unknown(id: string): LonghaulError {

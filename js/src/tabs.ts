@@ -1,6 +1,8 @@
 // What the tabs and workers of one outbox tell each other, and which of them sends. Both only save work: storage has the
 // truth, and the hub has the last word (rule H8).
 
+import { randomName } from "./random.js";
+
 /** A notice: its kind, then numbers and texts as the core takes them. */
 export type Notice =
   | readonly ["added", last: number, rows: number, bytes: number]
@@ -92,7 +94,7 @@ export class Tabs {
 
   /** Asks the other tabs for a token. Resolves with undefined where none gives one in time. */
   async borrow(): Promise<string | undefined> {
-    const call = crypto.randomUUID();
+    const call = randomName();
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.#borrowed.delete(call) && resolve(undefined), tokenMsMax);
       this.#borrowed.set(call, (token) => {
