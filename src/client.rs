@@ -343,7 +343,10 @@ impl Client {
                 turn.tokens.failed(now, turn.rng);
                 self.connection.no_token(turn, detail);
             }
-            Event::Suspend => self.connection.suspend(turn),
+            Event::Suspend => {
+                self.publishing.suspended();
+                self.connection.suspend(turn);
+            }
             Event::Close => self.connection.close(turn),
             // The door has led these elsewhere.
             Event::Messages { .. }

@@ -53,6 +53,8 @@ pub(crate) struct Ledger {
     access: Access,
     /// A request is under way.
     is_busy: bool,
+    /// The page may be frozen at any moment, and a transaction under way with it, which would hold up all other tabs.
+    is_suspended: bool,
     next: Batch,
     under_way: Batch,
     sight: Sight,
@@ -82,6 +84,7 @@ impl Ledger {
         Self {
             access: Access::Closed,
             is_busy: false,
+            is_suspended: false,
             next: Batch::default(),
             under_way: Batch::default(),
             sight: Sight::Doubtful,
@@ -165,8 +168,14 @@ impl Ledger {
         effects.push(Effect::Tell(Notice::GivenUp { n }));
     }
 
+    /// The page goes to sleep: only what is published is still work.
+    pub(crate) fn suspended(&mut self) {
+        self.is_suspended = true;
+    }
+
     /// Others may have worked on what is in storage while this client slept.
     pub(crate) fn woke(&mut self) {
+        self.is_suspended = false;
         self.sight = Sight::Doubtful;
         if self.access == Access::Broken {
             self.access = Access::Closed;
@@ -183,6 +192,7 @@ impl Ledger {
 
     /// There is a connection to send over, or none: only a client that has one is any good as the sender.
     pub(crate) fn seek(&mut self, is_connected: bool, effects: &mut Vec<Effect>) {
+        self.is_suspended &= !is_connected;
         // Nor is one that can't reach storage.
         let is_wanted = is_connected && !self.is_broken();
         if is_wanted == self.is_sender_wanted {
@@ -200,7 +210,7 @@ impl Ledger {
 
     /// Makes the next request, if there is something to do and nothing under way.
     pub(crate) fn work(&mut self, outbox: &mut Outbox, effects: &mut Vec<Effect>) {
-        if self.is_busy {
+        if self.is_busy || self.is_suspended && self.next.saves.is_empty() {
             return;
         }
         let request = if self.access == Access::Broken {

@@ -185,6 +185,13 @@ impl Publishing {
         }
     }
 
+    /// The page goes to sleep.
+    pub(crate) fn suspended(&mut self) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.suspended();
+        }
+    }
+
     /// The page may have slept.
     pub(crate) fn woke(&mut self) {
         if let Some(ledger) = &mut self.ledger {

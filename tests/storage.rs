@@ -447,6 +447,21 @@ fn s16_what_expired_or_was_given_up_stops_no_topic() {
 }
 
 #[test]
+fn s23_a_page_that_goes_to_sleep_begins_no_transaction_but_for_what_is_published() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    // It was sent in vain, which is to be noted some day.
+    tab.act(|rig| rig.handle(Event::Suspend));
+    assert_eq!(tab.asked, None);
+    tab.publish("t", None);
+    assert_eq!(queued(&tab.settle(&mut storage)), [(2, true)]);
+    tab.act(|rig| rig.handle(Event::Woke));
+    assert!(tab.asked.is_some());
+}
+
+#[test]
 fn s23_a_client_that_slept_looks_before_it_sends_and_learns_what_others_have_done() {
     let mut storage = Storage::default();
     let (mut tab, connection) = Tab::sender(&mut storage);
