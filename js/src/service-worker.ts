@@ -3,6 +3,7 @@
 
 import type { Options } from "./api.js";
 import { databaseName, Engine } from "./engine.js";
+import { LonghaulError } from "./errors.js";
 import { instantiate } from "./instance.js";
 import { load } from "./load.js";
 import { type Partition, partitionOptions } from "./rows.js";
@@ -74,7 +75,11 @@ async function partitionsOf(module: WebAssembly.Module, database: string): Promi
     const find = async (): Promise<readonly Partition[]> => {
       const end = await instantiate(module, made, reject);
       try {
-        return (await made.Core.partitions(database)) ?? [];
+        const found = await made.Core.partitions(database);
+        if (found !== undefined) return found;
+        throw new LonghaulError("storage_unavailable", "the outbox's storage can't be read", {
+          hint: "the page may have brought a newer version of it: let the worker be updated",
+        });
       } finally {
         end();
       }

@@ -16,13 +16,15 @@ export type Deferred = "background-sync" | "next-visit";
 export class BackgroundSync {
   #registration: Registration | undefined;
   #isAsked = false;
-  #isDenied = false;
+  /** There is one, and the user has nothing against it. */
+  #isAllowed = false;
 
   constructor() {
     // Resolves once the page has an active service worker, which may be never.
-    const container = globalThis.navigator?.serviceWorker;
+    const container = globalThis.navigator?.serviceWorker as { ready: Promise<Registration> } | undefined;
     container?.ready.then(
-      (registration) => {
+      async (registration) => {
+        this.#isAllowed = registration.sync !== undefined && (await isAllowed());
         this.#registration = registration;
       },
       () => {},
@@ -30,7 +32,7 @@ export class BackgroundSync {
   }
 
   get deferred(): Deferred {
-    return this.#registration?.sync !== undefined && !this.#isDenied ? "background-sync" : "next-visit";
+    return this.#isAllowed ? "background-sync" : "next-visit";
   }
 
   /** Rows wait that this page may not be able to send. Once is enough until `settled`. */
@@ -38,11 +40,11 @@ export class BackgroundSync {
     if (this.#isAsked || this.#registration === undefined) return;
     this.#isAsked = true;
     const { sync, active } = this.#registration;
-    if (sync === undefined) active?.postMessage(flushRequest);
+    if (!this.#isAllowed) active?.postMessage(flushRequest);
     else {
-      sync.register(defaultTag).catch(() => {
-        // The user does not allow it: the next visit sends.
-        this.#isDenied = true;
+      sync?.register(defaultTag).catch(() => {
+        this.#isAllowed = false;
+        active?.postMessage(flushRequest);
       });
     }
   }
@@ -55,4 +57,14 @@ export class BackgroundSync {
 
 export function isFlushRequest(data: unknown): boolean {
   return data === flushRequest;
+}
+
+async function isAllowed(): Promise<boolean> {
+  try {
+    const { state } = await navigator.permissions.query({ name: "background-sync" as PermissionName });
+    return state !== "denied";
+  } catch {
+    // A browser that can't be asked: the registration tells.
+    return true;
+  }
 }
