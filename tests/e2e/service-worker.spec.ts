@@ -1,72 +1,185 @@
-// The outbox in a service worker: rows that a closed tab has left arrive, once and in order.
+// The outbox in a service worker: rows that tabs have left behind arrive, once and in order, whatever ends the worker.
 
-import type { Page } from "@playwright/test";
+import type { BrowserContext, Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";
 import { hubEntries } from "./support/hub.js";
+import { conserved, publish, verdicts } from "./support/rows.js";
+import { Worker } from "./support/worker.js";
 
-/** Registers a service worker and waits until it is there. */
-async function install(page: Page, script: string, type: WorkerType): Promise<void> {
-  await page.evaluate(
-    async ([script, type]) => {
-      await navigator.serviceWorker.register(script, { type });
-      await navigator.serviceWorker.ready;
-    },
-    [script, type] as const,
-  );
+const probed = "/sw-probed.js";
+
+/** Its sockets stay silent, so that whatever arrives was sent by somebody else. */
+async function isMute(page: Page): Promise<Page> {
+  await page.evaluate(() => {
+    globalThis.WebSocket = class extends EventTarget {
+      readyState = 0;
+      send(): void {}
+      close(): void {}
+    } as unknown as typeof WebSocket;
+  });
+  return page;
 }
+const mute = { ...quick, transports: ["websocket"] } as const;
 
-/** Publishes n = 1 … count while the hub is away. */
-async function publishInVain(page: Page, url: string, count: number): Promise<(string | undefined)[]> {
-  return page.evaluate(
-    async ([url, options, count]) => {
-      globalThis.opened = longhaul.open(url, options);
-      const topic = opened.client.topic("t");
-      const calls = Array.from({ length: count }, (_, i) => topic.publish({ by: "page", n: i + 1 }));
-      return (await Promise.all(calls)).map(({ deferred }) => deferred);
-    },
-    [url, quick, count] as const,
-  );
+/** A page that does not know of service workers, and so leaves them alone. */
+async function knowsNoWorker(page: Page): Promise<Page> {
+  await page.evaluate(() => Object.defineProperty(navigator, "serviceWorker", { value: undefined }));
+  return page;
 }
 
 for (const [script, type] of [
   ["/sw-classic.js", "classic"],
   ["/sw-module.js", "module"],
 ] as const) {
-  test(`a ${type} service worker sends what a closed tab has left`, async ({
-    page,
-    newPage,
-    hub,
-    context,
-  }) => {
-    await install(page, script, type);
+  test(`a ${type} service worker sends what a closed tab has left`, async ({ page, newPage, hub }) => {
+    await Worker.install(page, script, type);
     await hub.kill();
-    expect(await publishInVain(page, hub.url, 20)).toEqual(Array(20).fill("background-sync"));
+    expect(await publish(page, hub.url, { count: 20 })).toEqual(Array(20).fill("background-sync"));
     // Another page keeps the browser open, and has no client.
-    const other = await newPage();
+    const worker = await Worker.install(await newPage(), script, type);
     await page.close();
     await hub.restart();
-    const worker = context.serviceWorkers()[0];
-    await sync(other, worker?.url() ?? "");
+    await worker.sync();
     await expect
       .poll(async () => (await hubEntries<{ n: number }>(hub, "t").catch(() => [])).map(({ data }) => data.n))
       .toEqual(Array.from({ length: 20 }, (_, i) => i + 1));
   });
 }
 
-/** Has the browser fire the sync event, as it does some minutes after a failed try. */
-async function sync(page: Page, worker: string): Promise<void> {
-  const cdp = await page.context().newCDPSession(page);
-  const registered = new Promise<string>((resolve) => {
-    cdp.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
-      const found = registrations.find(({ scopeURL }) => worker.startsWith(scopeURL));
-      if (found !== undefined) resolve(found.registrationId);
+test("s24: a service worker that is stopped at any step of its flush leaves each row to the next one", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  test.setTimeout(120_000);
+  const worker = await Worker.install(page, probed);
+  const writer = await knowsNoWorker(await isMute(await newPage()));
+  const steps: string[] = [];
+  for (let isOver = false; !isOver; ) {
+    await publish(writer, hub.url, { count: 4, topics: ["t", "u"], options: mute });
+    await worker.forget();
+    await worker.allow(steps.length + 1);
+    await worker.sync();
+    const { type, outcome } = await worker.next("stopped", "sync");
+    isOver = type === "sync";
+    if (isOver) expect(outcome).toBe("done");
+    else steps.push(outcome);
+    await worker.stop();
+    await worker.forget();
+    await worker.sync();
+    await verdicts(writer);
+    expect(await worker.outcome("sync")).toBe("done");
+  }
+  await conserved(hub, writer);
+  // Before a post or after it, and in and after the transaction that its answer leads to.
+  expect(steps.some((step) => step.endsWith("/v1/publish"))).toBe(true);
+  expect(steps).toEqual(expect.arrayContaining(["will delete", "has a transaction complete"]));
+});
+
+test("s26: at the last chance without a connection the event fails, the tag is there again, and the next visit sends", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const worker = await Worker.install(page, probed);
+  await hub.kill();
+  const writer = await knowsNoWorker(await newPage());
+  await publish(writer, hub.url, { count: 5 });
+  const ids = await writer.evaluate(() => kept.map(({ id }) => id));
+  await writer.close();
+  const tags = () =>
+    page.evaluate(async () => {
+      const registration = await navigator.serviceWorker.ready;
+      const { sync } = registration as unknown as { sync: { getTags(): Promise<string[]> } };
+      return sync.getTags();
     });
+  expect(await tags()).toEqual([]);
+  await worker.sync({ lastChance: true });
+  expect(await worker.outcome("sync")).toBe("not_flushed");
+  expect(await tags()).toEqual(["longhaul-outbox"]);
+  await hub.restart();
+  const visit = await newPage();
+  await visit.evaluate(
+    ([url, options]) => Object.assign(globalThis, { opened: longhaul.open(url, options) }),
+    [hub.url, quick] as const,
+  );
+  await expect.poll(async () => (await hubEntries(hub, "t")).map(({ id }) => id)).toEqual(ids);
+  await expect.poll(() => visit.evaluate(() => opened.client.outbox.size)).toBe(0);
+});
+
+/** What browsers without Background Sync, and users who do not want it, leave of it. */
+const denials: [string, (page: Page, context: BrowserContext) => Promise<void>][] = [
+  [
+    "that is not there",
+    (page) =>
+      page.evaluate(() => {
+        Reflect.deleteProperty(ServiceWorkerRegistration.prototype, "sync");
+      }),
+  ],
+  [
+    "that is not allowed",
+    async (page, context) => {
+      const cdp = await context.newCDPSession(page);
+      const { targetInfo } = await cdp.send("Target.getTargetInfo");
+      const { browserContextId } = targetInfo;
+      if (browserContextId === undefined) throw new Error("which browser context is not known");
+      const permission = { name: "background-sync" };
+      await cdp.send("Browser.setPermission", { permission, setting: "denied", browserContextId });
+    },
+  ],
+];
+
+for (const [what, deny] of denials) {
+  test(`s27: with a Background Sync ${what} receipts say so, and the next visit sends`, async ({
+    page,
+    newPage,
+    context,
+    hub,
+  }) => {
+    await Worker.install(page, probed);
+    await hub.kill();
+    const writer = await newPage();
+    await deny(writer, context);
+    expect(await publish(writer, hub.url, { count: 5 })).toEqual(Array(5).fill("next-visit"));
+    const ids = await writer.evaluate(() => kept.map(({ id }) => id));
+    await writer.close();
+    await hub.restart();
+    const visit = await knowsNoWorker(await newPage());
+    await visit.evaluate(
+      ([url, options]) => Object.assign(globalThis, { opened: longhaul.open(url, options) }),
+      [hub.url, quick] as const,
+    );
+    await expect.poll(async () => (await hubEntries(hub, "t")).map(({ id }) => id)).toEqual(ids);
   });
-  await cdp.send("ServiceWorker.enable");
-  await cdp.send("ServiceWorker.dispatchSyncEvent", {
-    origin: new URL(worker).origin,
-    registrationId: await registered,
-    tag: "longhaul-outbox",
-    lastChance: false,
+
+  test(`s27: with a Background Sync ${what} a tab that can't send asks the service worker to`, async ({
+    page,
+    newPage,
+    context,
+    hub,
+  }) => {
+    const worker = await Worker.install(page, probed);
+    const writer = await isMute(await newPage());
+    await deny(writer, context);
+    await publish(writer, hub.url, { count: 5, options: mute });
+    await verdicts(writer);
+    expect(await worker.outcome("message")).toBe("done");
+    await conserved(hub, writer);
   });
 }
+
+test("beside an app's own listeners the worker hears its own tag and messages only, and loads nothing for others", async ({
+  page,
+  hub,
+  newPage,
+}) => {
+  const worker = await Worker.install(page, probed);
+  await worker.sync({ tag: "app-queue" });
+  expect(await worker.outcome("sync")).toBe("done");
+  await worker.allow(null);
+  expect((await worker.told()).filter(({ type }) => type === "fetch")).toEqual([]);
+  const writer = await isMute(await newPage());
+  await publish(writer, hub.url, { count: 1, options: mute });
+  await verdicts(writer);
+  expect(await worker.told()).toContainEqual({ type: "fetch", outcome: "/longhaul/longhaul_bg.wasm" });
+});

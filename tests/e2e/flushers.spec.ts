@@ -1,0 +1,254 @@
+// Several flushers of one outbox: tabs and the service worker send the same rows, alone, at once or after each other, and each row
+// takes effect once and in order.
+
+import type { Page } from "@playwright/test";
+import type { Hub } from "./support/hub.js";
+import { hubEntries } from "./support/hub.js";
+import { test as base, expect, isConnected, sockets, timed } from "./support/network.js";
+import { conserved, publish, verdicts } from "./support/rows.js";
+import { type Tab, Tabs } from "./support/tabs.js";
+import { Worker } from "./support/worker.js";
+
+/** Tabs that can be frozen, and shown after one another. */
+const test = base.extend<object, { tabs: Tabs }>({
+  tabs: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright finds a fixture's needs in the pattern.
+    async ({}, use) => {
+      const tabs = await Tabs.launch();
+      await use(tabs);
+      await tabs.close();
+    },
+    { scope: "worker" },
+  ],
+});
+
+const publications = /^pub /gm;
+
+/** Counts the publications that a page sends over its sockets. */
+function countSent(page: Page): { sent: number } {
+  const count = { sent: 0 };
+  page.on("websocket", (socket) => {
+    socket.on("framesent", ({ payload }) => {
+      count.sent += String(payload).match(publications)?.length ?? 0;
+    });
+  });
+  return count;
+}
+
+async function connect(page: Page, url: string): Promise<void> {
+  await page.evaluate(
+    ([url, options]) => {
+      globalThis.opened = longhaul.open(url, options);
+    },
+    [url, sockets] as const,
+  );
+  await isConnected(page);
+}
+
+async function count(hub: Hub): Promise<number> {
+  return (await hubEntries(hub, "t")).length;
+}
+
+/** Counts what a page sends, and withholds what the hub says to it until `letGo`. */
+async function withhold(page: Page): Promise<{ sent: number; letGo: () => void }> {
+  const withheld: (() => void)[] = [];
+  let isOver = false;
+  const state = {
+    sent: 0,
+    letGo: () => {
+      isOver = true;
+      for (const pass of withheld) pass();
+    },
+  };
+  await page.routeWebSocket(/./, (socket) => {
+    const server = socket.connectToServer();
+    socket.onMessage((frame) => {
+      state.sent += String(frame).match(publications)?.length ?? 0;
+      server.send(frame);
+    });
+    server.onMessage((frame) => {
+      if (isOver || !/^n?ack /m.test(String(frame))) socket.send(frame);
+      else withheld.push(() => socket.send(frame));
+    });
+  });
+  await page.reload();
+  await page.waitForFunction(() => "longhaul" in globalThis);
+  return state;
+}
+
+test("s22: two tabs and the service worker flush the same 200 rows at once, without locks", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const pages = [page, await newPage()];
+  const lines = await Promise.all(pages.map(withhold));
+  for (const page of pages) {
+    await page.evaluate(() => Object.defineProperty(navigator, "locks", { value: undefined }));
+    await connect(page, hub.url);
+  }
+  const worker = await Worker.install(page, "/sw-probed.js?without=locks");
+  const topics = ["t", "u", "v", "w"];
+  await Promise.all(
+    pages.map((page, i) => publish(page, hub.url, { count: 100, by: `page ${i}`, topics, options: sockets })),
+  );
+  await expect.poll(() => lines.map(({ sent }) => sent)).toEqual([200, 200]);
+  // No verdict has come; the worker is the third to send them all, and tells the tabs what it hears.
+  await worker.sync();
+  const acks = (await Promise.all(pages.map(verdicts))).flat();
+  expect(acks.map(({ duplicate }) => duplicate)).toEqual(Array(200).fill(true));
+  expect(await worker.outcome("sync")).toBe("done");
+  for (const { letGo } of lines) letGo();
+  await conserved(hub, ...pages);
+});
+
+test("s25: a sync event in the middle of a tab's sending takes nothing from it", async ({
+  page,
+  hub,
+  line,
+}) => {
+  const worker = await Worker.install(page, "/sw-probed.js?without=locks");
+  await connect(page, line.url);
+  await line.setFaults({ down: { latencyMs: 300 } });
+  await publish(page, line.url, { count: 200 });
+  await worker.sync();
+  await publish(page, line.url, { count: 200 });
+  expect(await worker.outcome("sync")).toBe("done");
+  await conserved(hub, page);
+});
+
+test("s30: what the service worker sends overtakes the tab's own post, and comes in order and once", async ({
+  page,
+  hub,
+}) => {
+  const worker = await Worker.install(page, "/sw-probed.js?without=locks");
+  let held = 0;
+  let letGo = (): void => {};
+  const until = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  await page.route("**/v1/publish", async (route) => {
+    held++;
+    await until;
+    await route.continue();
+  });
+  await publish(page, hub.url, { count: 1, options: { ...sockets, transports: ["longpoll"] } });
+  await expect.poll(() => held).toBe(1);
+  await publish(page, hub.url, { count: 1 });
+  await worker.sync();
+  expect(await worker.outcome("sync")).toBe("done");
+  expect(await count(hub)).toBe(2);
+  letGo();
+  await conserved(hub, page);
+});
+
+test("s29: the tab that sends is closed in the middle: another one goes on within 2 s", async ({
+  page,
+  newPage,
+  hub,
+  line,
+}) => {
+  const other = await newPage();
+  const counts = [countSent(page), countSent(other)];
+  await connect(page, line.url);
+  await connect(other, line.url);
+  await line.setFaults({ down: { latencyMs: 300 } });
+  await publish(other, line.url, { count: 600 });
+  await expect.poll(() => count(hub)).toBeGreaterThan(0);
+  expect(counts.map(({ sent }) => sent > 0)).toEqual([true, false]);
+  const tookMs = await timed(async () => {
+    await page.close();
+    await expect.poll(() => counts[1]?.sent, { intervals: [50] }).toBeGreaterThan(0);
+  });
+  expect(tookMs).toBeLessThan(2_000);
+  await conserved(hub, other);
+});
+
+declare global {
+  /** Lets the page's clock be so much later, and what its intervals are for happen. */
+  var later: (ms: number) => void;
+}
+
+/** Before anything starts: the page's clock is the test's. */
+function takeClock(): void {
+  const { now } = Date;
+  const due = new Set<() => void>();
+  let aheadMs = 0;
+  Date.now = () => now() + aheadMs;
+  const start = globalThis.setInterval;
+  globalThis.setInterval = ((act: () => void, ms: number) => {
+    due.add(act);
+    return start(act, ms);
+  }) as typeof setInterval;
+  globalThis.later = (ms) => {
+    aheadMs += ms;
+    for (const act of due) act();
+  };
+}
+
+async function openTab(tabs: Tabs, url: string): Promise<Tab> {
+  const tab = await tabs.open(url);
+  await tab.waitForFunction(() => "longhaul" in globalThis);
+  await tab.show();
+  return tab;
+}
+
+for (const [how, isTold] of [["freezes, and is told so", true]] as const) {
+  test(`s23: a tab that sends ${how}: another one takes over, and it sends nothing stale afterwards`, async ({
+    tabs,
+    siteUrl,
+    hub,
+    line,
+  }) => {
+    const holder = await openTab(tabs, siteUrl);
+    if (!isTold) {
+      await holder.evaluate(() =>
+        document.addEventListener("freeze", (event) => event.stopImmediatePropagation(), true),
+      );
+    }
+    await connect(holder.page, line.url);
+    // Its socket takes what it sends, and nothing comes of it.
+    await line.strand();
+    const other = await openTab(tabs, siteUrl);
+    await other.evaluate(takeClock);
+    await connect(other.page, line.url);
+    await publish(holder.page, line.url, { count: 50 });
+    await holder.freeze("frozen");
+    await publish(other.page, line.url, { count: 50, by: "other" });
+    if (!isTold) await other.evaluate(() => later(60_000));
+    expect(await verdicts(other.page)).toHaveLength(50);
+    await expect.poll(() => count(hub)).toBe(100);
+    await holder.freeze("active");
+    await conserved(hub, holder.page, other.page);
+    await holder.evaluate(() => opened.client.close());
+    await other.evaluate(() => opened.client.close());
+  });
+}
+
+test("a tab in the back-forward cache holds neither lock nor channel, and goes on when it is back", async ({
+  tabs,
+  siteUrl,
+  hub,
+}) => {
+  const tab = await openTab(tabs, siteUrl);
+  await connect(tab.page, hub.url);
+  await publish(tab.page, hub.url, { count: 1, topics: ["before"] });
+  await verdicts(tab.page);
+  await tab.evaluate(() =>
+    addEventListener("pageshow", ({ persisted }) => Object.assign(globalThis, { persisted })),
+  );
+  await tab.evaluate((url) => location.assign(`${url}sw-module.js`), siteUrl);
+  await tab.waitForFunction(() => location.pathname !== "/" && document.readyState === "complete");
+  expect(await tab.evaluate(async () => (await navigator.locks.query()).held)).toEqual([]);
+  const other = await openTab(tabs, siteUrl);
+  await publish(other.page, hub.url, { count: 50, by: "other" });
+  await conserved(hub, other.page);
+  await tab.show();
+  await tab.evaluate(() => history.back());
+  await tab.waitForFunction(() => "opened" in globalThis);
+  expect(await tab.evaluate(() => (globalThis as { persisted?: boolean }).persisted)).toBe(true);
+  await other.evaluate(() => opened.client.close());
+  await publish(tab.page, hub.url, { count: 50, topics: ["after"] });
+  await conserved(hub, tab.page);
+  await tab.evaluate(() => opened.client.close());
+});

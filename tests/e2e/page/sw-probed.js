@@ -1,0 +1,70 @@
+// An app's own service worker with the outbox in it: it tells the page what happens, and can be stopped at any step of its work.
+// Its query takes things away from it that some browsers do not have.
+
+const lacks = new URL(location.href).searchParams.getAll("without");
+if (lacks.includes("locks")) Object.defineProperty(navigator, "locks", { value: undefined });
+
+const told = new BroadcastChannel("worker");
+
+const { waitUntil } = ExtendableEvent.prototype;
+ExtendableEvent.prototype.waitUntil = function (work) {
+  const { type, tag } = this;
+  const tell = (outcome) => told.postMessage({ type, tag, outcome });
+  Promise.resolve(work).then(
+    () => tell("done"),
+    (error) => tell(error.code ?? String(error)),
+  );
+  waitUntil.call(this, work);
+};
+
+/** How many steps of the outbox are left to do; what comes after them has no effect any more. */
+let stepsLeft = Number.POSITIVE_INFINITY;
+
+function mayStep(step) {
+  stepsLeft--;
+  if (stepsLeft === 0) told.postMessage({ type: "stopped", outcome: step });
+  return stepsLeft > 0;
+}
+
+const forEver = new Promise(() => {});
+const doFetch = globalThis.fetch;
+globalThis.fetch = async (url, init) => {
+  const { pathname } = new URL(url, location.href);
+  // Polls come and go beside the work, and change no row.
+  if (pathname === "/v1/poll") return stepsLeft > 0 ? doFetch(url, init) : forEver;
+  if (!mayStep(`asks ${pathname}`)) return forEver;
+  told.postMessage({ type: "fetch", outcome: pathname });
+  const answer = await doFetch(url, init);
+  return mayStep(`was answered by ${pathname}`) ? answer : forEver;
+};
+
+const { transaction } = IDBDatabase.prototype;
+IDBDatabase.prototype.transaction = function (...args) {
+  if (!mayStep("begins a transaction")) throw new Error("stopped");
+  const begun = transaction.apply(this, args);
+  begun.addEventListener("complete", (event) => {
+    if (!mayStep("has a transaction complete")) event.stopImmediatePropagation();
+  });
+  return begun;
+};
+
+for (const method of ["add", "put", "delete"]) {
+  const act = IDBObjectStore.prototype[method];
+  IDBObjectStore.prototype[method] = function (...args) {
+    if (mayStep(`will ${method}`)) return act.apply(this, args);
+    this.transaction.abort();
+    throw new Error("stopped");
+  };
+}
+
+// What else the app's worker listens to is its own.
+addEventListener("sync", (event) => {
+  if (event.tag === "app-queue") event.waitUntil(Promise.resolve());
+});
+addEventListener("message", ({ data }) => {
+  if (data.steps !== undefined) stepsLeft = data.steps ?? Number.POSITIVE_INFINITY;
+  if (data.steps !== undefined) told.postMessage({ type: "steps", outcome: "set" });
+});
+
+importScripts("/longhaul/service-worker.js");
+longhaul.installOutbox({ wasm: "/longhaul/longhaul_bg.wasm" });

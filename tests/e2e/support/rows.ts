@@ -1,0 +1,88 @@
+// Rows of the outbox from a test's side: published by pages, and in the end each exactly once where it belongs.
+
+import { expect, type Page } from "@playwright/test";
+import type * as api from "longhaul";
+import { quick } from "./fixtures.js";
+import { type Hub, hubEntries } from "./hub.js";
+
+interface Kept {
+  id: string;
+  topic: string;
+  deferred: api.Receipt["deferred"];
+  acked: Promise<api.Ack>;
+}
+
+declare global {
+  /** What this page has published by `publish`. */
+  var kept: Kept[];
+}
+
+interface Wish {
+  count: number;
+  by?: string;
+  topics?: string[];
+  options?: api.Options;
+}
+
+/** Publishes n = 1, 2, … in turn to the topics, and waits until all are in storage. Gives what each receipt says of a closed page. */
+export async function publish(
+  page: Page,
+  url: string,
+  { count, by = "page", topics = ["t"], options = quick }: Wish,
+): Promise<Kept["deferred"][]> {
+  return page.evaluate(
+    async ([url, options, topics, count, by]) => {
+      globalThis.opened ??= longhaul.open(url, options);
+      globalThis.kept ??= [];
+      const first = kept.length;
+      const calls = Array.from({ length: count }, async (_, i) => {
+        const topic = topics[i % topics.length] ?? "";
+        const receipt = await opened.client.topic(topic).publish({ by, n: first + i + 1 });
+        if (!receipt.durable) throw new Error("in memory only");
+        const { id, deferred, acked } = receipt;
+        return { id, topic, deferred, acked };
+      });
+      kept.push(...(await Promise.all(calls)));
+      return kept.slice(first).map(({ deferred }) => deferred);
+    },
+    [url, options, topics, count, by] as const,
+  );
+}
+
+/** What the hub has said to what the page has published, when it has said it to all. */
+export async function verdicts(page: Page): Promise<(api.Ack & { id: string; topic: string })[]> {
+  return page.evaluate(() =>
+    Promise.all(kept.map(async ({ id, topic, acked }) => ({ id, topic, ...(await acked) }))),
+  );
+}
+
+export async function isEmpty(page: Page): Promise<void> {
+  const left = () =>
+    page.evaluate(async () => [opened.client.outbox.size, (await opened.client.outbox.rows()).length]);
+  await expect.poll(left).toEqual([0, 0]);
+}
+
+/**
+ * Invariant I16 at the end of a test: each publication of each page is one entry where its receipt says, in the order of the page,
+ * nothing else is there, and nothing is left anywhere.
+ */
+export async function conserved(hub: Hub, ...pages: Page[]): Promise<void> {
+  const told = (await Promise.all(pages.map(verdicts))).flat();
+  for (const topic of new Set(told.map(({ topic }) => topic))) {
+    const own = told.filter((ack) => ack.topic === topic);
+    const entries = await hubEntries<{ by: string; n: number }>(hub, topic);
+    expect(entries.map(({ id, seq }) => `${seq} ${id}`)).toEqual(
+      own.toSorted((a, b) => a.seq - b.seq).map(({ id, seq }) => `${seq} ${id}`),
+    );
+    for (const by of new Set(entries.map(({ data }) => data.by))) {
+      const numbers = entries.filter(({ data }) => data.by === by).map(({ data }) => data.n);
+      expect(numbers).toEqual(numbers.toSorted((a, b) => a - b));
+    }
+  }
+  for (const page of pages) {
+    await isEmpty(page);
+    const { errors, deadLetters } = await page.evaluate(() => opened);
+    expect({ errors, deadLetters }).toEqual({ errors: [], deadLetters: [] });
+    expect(await page.evaluate(() => opened.client.outbox.deadLetters())).toEqual([]);
+  }
+}

@@ -1,0 +1,111 @@
+// The service worker of tests/e2e/page/sw-probed.js, or another one: installed, woken and stopped through the DevTools protocol.
+
+import { type CDPSession, expect, type Page } from "@playwright/test";
+
+/** What the worker says of itself. */
+export interface Told {
+  type: "sync" | "message" | "install" | "activate" | "fetch" | "steps" | "stopped";
+  tag?: string;
+  outcome: string;
+}
+
+declare global {
+  var workerTold: Told[];
+}
+
+/** The tag that the package registers. */
+const outboxTag = "longhaul-outbox";
+
+export class Worker {
+  readonly #page: Page;
+  readonly #cdp: CDPSession;
+  readonly #versions = new Map<string, string>();
+  #registrationId = "";
+
+  private constructor(page: Page, cdp: CDPSession) {
+    this.#page = page;
+    this.#cdp = cdp;
+  }
+
+  /** Registers the script for the page's origin. Through `page` it hears the worker and wakes it. */
+  static async install(page: Page, script: string, type: WorkerType = "classic"): Promise<Worker> {
+    await page.evaluate(
+      async ([script, type]) => {
+        globalThis.workerTold = [];
+        new BroadcastChannel("worker").onmessage = ({ data }) => workerTold.push(data);
+        await navigator.serviceWorker.register(script, { type });
+        await navigator.serviceWorker.ready;
+      },
+      [script, type] as const,
+    );
+    const worker = new Worker(page, await page.context().newCDPSession(page));
+    await worker.#watch();
+    return worker;
+  }
+
+  async #watch(): Promise<void> {
+    const origin = new URL(this.#page.url()).origin;
+    this.#cdp.on("ServiceWorker.workerRegistrationUpdated", ({ registrations }) => {
+      const found = registrations.find(({ scopeURL }) => scopeURL.startsWith(origin));
+      if (found !== undefined) this.#registrationId = found.registrationId;
+    });
+    this.#cdp.on("ServiceWorker.workerVersionUpdated", ({ versions }) => {
+      for (const { versionId, runningStatus } of versions) this.#versions.set(versionId, runningStatus);
+    });
+    await this.#cdp.send("ServiceWorker.enable");
+    await expect.poll(() => this.#registrationId).not.toBe("");
+  }
+
+  /** Has the browser fire the sync event, as it does some minutes after a failed try. */
+  async sync({ tag = outboxTag, lastChance = false } = {}): Promise<void> {
+    await this.#cdp.send("ServiceWorker.dispatchSyncEvent", {
+      origin: new URL(this.#page.url()).origin,
+      registrationId: this.#registrationId,
+      tag,
+      lastChance,
+    });
+  }
+
+  /** What it has told since `forget`. */
+  told(): Promise<Told[]> {
+    return this.#page.evaluate(() => workerTold);
+  }
+
+  async forget(): Promise<void> {
+    await this.#page.evaluate(() => {
+      workerTold.length = 0;
+    });
+  }
+
+  /** The first thing of one of these types that it tells. */
+  async next(...types: Told["type"][]): Promise<Told> {
+    let found: Told | undefined;
+    const find = async () => {
+      found ??= (await this.told()).find(({ type }) => types.includes(type));
+      return found;
+    };
+    await expect.poll(find, { timeout: 30_000 }).toBeDefined();
+    return found as Told;
+  }
+
+  /** How the first event of a type has ended, when it has. */
+  async outcome(type: Told["type"]): Promise<string> {
+    return (await this.next(type)).outcome;
+  }
+
+  /** Lets it do so many more steps of its work, or all. */
+  async allow(steps: number | null): Promise<void> {
+    await this.#page.evaluate(async (steps) => {
+      const { active } = await navigator.serviceWorker.ready;
+      active?.postMessage({ steps });
+    }, steps);
+    await this.outcome("steps");
+  }
+
+  /** Ends it in the middle of whatever it does. */
+  async stop(): Promise<void> {
+    const running = () => [...this.#versions].filter(([, status]) => status !== "stopped");
+    for (const [versionId] of running()) await this.#cdp.send("ServiceWorker.stopWorker", { versionId });
+    await expect.poll(() => running().length).toBe(0);
+  }
+}
