@@ -164,28 +164,6 @@ test("s29: the tab that sends is closed in the middle: another one goes on withi
   await conserved(hub, other);
 });
 
-declare global {
-  /** Lets the page's clock be so much later, and what its intervals are for happen. */
-  var later: (ms: number) => void;
-}
-
-/** Before anything starts: the page's clock is the test's. */
-function takeClock(): void {
-  const { now } = Date;
-  const due = new Set<() => void>();
-  let aheadMs = 0;
-  Date.now = () => now() + aheadMs;
-  const start = globalThis.setInterval;
-  globalThis.setInterval = ((act: () => void, ms: number) => {
-    due.add(act);
-    return start(act, ms);
-  }) as typeof setInterval;
-  globalThis.later = (ms) => {
-    aheadMs += ms;
-    for (const act of due) act();
-  };
-}
-
 async function openTab(tabs: Tabs, url: string): Promise<Tab> {
   const tab = await tabs.open(url);
   await tab.waitForFunction(() => "longhaul" in globalThis);
@@ -193,37 +171,28 @@ async function openTab(tabs: Tabs, url: string): Promise<Tab> {
   return tab;
 }
 
-for (const [how, isTold] of [["freezes, and is told so", true]] as const) {
-  test(`s23: a tab that sends ${how}: another one takes over, and it sends nothing stale afterwards`, async ({
-    tabs,
-    siteUrl,
-    hub,
-    line,
-  }) => {
-    const holder = await openTab(tabs, siteUrl);
-    if (!isTold) {
-      await holder.evaluate(() =>
-        document.addEventListener("freeze", (event) => event.stopImmediatePropagation(), true),
-      );
-    }
-    await connect(holder.page, line.url);
-    // Its socket takes what it sends, and nothing comes of it.
-    await line.strand();
-    const other = await openTab(tabs, siteUrl);
-    await other.evaluate(takeClock);
-    await connect(other.page, line.url);
-    await publish(holder.page, line.url, { count: 50 });
-    await holder.freeze("frozen");
-    await publish(other.page, line.url, { count: 50, by: "other" });
-    if (!isTold) await other.evaluate(() => later(60_000));
-    expect(await verdicts(other.page)).toHaveLength(50);
-    await expect.poll(() => count(hub)).toBe(100);
-    await holder.freeze("active");
-    await conserved(hub, holder.page, other.page);
-    await holder.evaluate(() => opened.client.close());
-    await other.evaluate(() => opened.client.close());
-  });
-}
+test("s23: a tab that sends freezes: another one takes over, and it sends nothing stale afterwards", async ({
+  tabs,
+  siteUrl,
+  hub,
+  line,
+}) => {
+  const holder = await openTab(tabs, siteUrl);
+  await connect(holder.page, line.url);
+  // Its socket takes what it sends, and nothing comes of it.
+  await line.strand();
+  const other = await openTab(tabs, siteUrl);
+  await connect(other.page, line.url);
+  await publish(holder.page, line.url, { count: 50 });
+  await holder.freeze("frozen");
+  await publish(other.page, line.url, { count: 50, by: "other" });
+  expect(await verdicts(other.page)).toHaveLength(50);
+  await expect.poll(() => count(hub)).toBe(100);
+  await holder.freeze("active");
+  await conserved(hub, holder.page, other.page);
+  await holder.evaluate(() => opened.client.close());
+  await other.evaluate(() => opened.client.close());
+});
 
 test("a tab in the back-forward cache holds neither lock nor channel, and goes on when it is back", async ({
   tabs,
