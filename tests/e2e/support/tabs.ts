@@ -77,7 +77,7 @@ export class Tabs {
     this.#socket.close();
     this.#process.kill();
     await exited;
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20 });
   }
 }
 
