@@ -23,6 +23,7 @@ export interface Board {
 }
 
 export interface BoardEvents {
+  onReceipt(receipt: Receipt): void;
   onUnreadable(seq: number): void;
   onError(text: string): void;
 }
@@ -89,7 +90,9 @@ export function createBoard(client: Client, topicName: string, events: BoardEven
     empty.hidden = true;
     toEnd();
     try {
-      await follow(entry, await topic.publish(note));
+      const receipt = await topic.publish(note);
+      events.onReceipt(receipt);
+      await follow(entry, receipt);
     } catch (error) {
       const text = (error as LonghaulError).message;
       entry.classList.replace("is-sending", "is-refused");

@@ -59,14 +59,17 @@ export function installLine(): Line {
 
 function gateRequests(gates: Gates): void {
   const native = globalThis.fetch.bind(globalThis);
-  const gateOf = (input: RequestInfo | URL): Gate => {
+  const gateOf = (input: RequestInfo | URL): Gate | undefined => {
     const { pathname } = new URL(input instanceof Request ? input.url : input, location.href);
+    // The page's own files don't need the line: the service worker has them.
+    if (pathname.startsWith("/assets/")) return undefined;
     if (pathname.endsWith("/v1/poll")) return gates.longpoll;
     // An event stream begins with a post for its ticket.
     return pathname.endsWith("/v1/session") ? gates.eventsource : gates.posts;
   };
   globalThis.fetch = (input, init) => {
-    const { signal } = gateOf(input);
+    const signal = gateOf(input)?.signal;
+    if (signal === undefined) return native(input, init);
     return native(input, { ...init, signal: init?.signal ? AbortSignal.any([init.signal, signal]) : signal });
   };
 }

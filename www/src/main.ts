@@ -8,6 +8,7 @@ import { createHubClock, everyTick } from "./clock";
 import { createConnectionPanel } from "./connection";
 import { createDeck } from "./deck";
 import { byId } from "./dom";
+import { createFlight } from "./flight";
 import { describeGap } from "./format";
 import { isHostFigures } from "./host";
 import { installLine } from "./line";
@@ -15,6 +16,7 @@ import { createEventLog } from "./log";
 import { showMetrics } from "./metrics";
 import { createMoveWatch } from "./moves";
 import { createOutageWatch } from "./outage";
+import { createOutbox } from "./outbox";
 import { createSwitches } from "./switches";
 import { createTheme } from "./theme";
 import { createTimeline } from "./timeline";
@@ -23,6 +25,8 @@ import { createWhy } from "./why";
 import { failure } from "./words";
 
 const line = installLine();
+const flight = createFlight();
+if (flight.wasOn) line.cut();
 const log = createEventLog();
 const timeline = createTimeline();
 const hubClock = createHubClock();
@@ -35,7 +39,14 @@ const client = connect(import.meta.env.VITE_HUB_URL ?? location.origin, {
   backoff: { capMs: 5000 },
   onError: (error: LonghaulError) => log.add("error", error.message, error.code),
 });
+if (import.meta.env.PROD) {
+  navigator.serviceWorker?.register("/sw.js", { type: "module" }).catch((error: unknown) => {
+    log.add("error", `No service worker: ${String(error)}`);
+  });
+}
+if (flight.wasOn) log.add("cut", "The line is still cut, as it was before the reload.");
 const panel = createConnectionPanel(client, line, (isCut) => {
+  flight.set(isCut);
   timeline.mark(isCut ? "cut" : "goon");
   log.add("cut", isCut ? "You cut the line, below the client." : "The line goes on again.");
 });
@@ -57,7 +68,9 @@ const moves = createMoveWatch(client, {
   },
 });
 
+const outbox = createOutbox(client, (text, code) => log.add("error", text, code));
 const board = createBoard(client, "demo/board", {
+  onReceipt: (receipt) => outbox.sawReceipt(receipt),
   onUnreadable: (seq) => log.add("error", `Message ${seq} of demo/board is not a note; it isn't shown.`),
   onError: (text) => log.add("error", text),
 });
@@ -126,5 +139,6 @@ everyTick((nowMs) => {
   charts.draw();
   outages.draw(nowMs);
   moves.draw(nowMs);
+  outbox.draw(nowMs);
   refreshMetrics(nowMs);
 });

@@ -2,9 +2,10 @@
 //!
 //! The wrapper reads them too (js/src/rows.ts). A later version may add places at the end, and never gives one another meaning.
 
-use js_sys::{Array, JsString};
+use js_sys::{Array, Date, JsString};
 use wasm_bindgen::prelude::*;
 
+use crate::config::ROW_MS_MAX;
 use crate::frame::Kind;
 use crate::ids::{Epoch, RowNo, Seq};
 use crate::store::{Letter, Mark, Save, Until};
@@ -14,8 +15,10 @@ const PARTITION: u32 = 0;
 const TOPIC: u32 = 1;
 /// 0 message, 1 patch, 2 merge.
 const KIND: u32 = 2;
-// At 3 the payload, JSON; at 5 when it was published, by the machine's clock, ms since 1970.
+// At 3 the payload, JSON.
 const BYTES: u32 = 4;
+/// When it was published, by the machine's clock, ms since 1970.
+const CREATED_MS: u32 = 5;
 const UNTIL_MS: u32 = 6;
 /// `UNTIL_MS` is by the hub's clock.
 const IS_HUB_TIME: u32 = 7;
@@ -98,8 +101,13 @@ impl Row {
     }
 
     /// As it was before it was ever sent, and without a key: the key's newest row counts.
+    /// A dead letter as a row of today: the time that it had may be over.
     pub(super) fn renew(&self) {
+        let now_ms = Date::now();
         self.0.set_length(ATTEMPTS + 1);
+        self.0.set(CREATED_MS, now_ms.into());
+        self.0.set(UNTIL_MS, (now_ms + ROW_MS_MAX as f64).into());
+        self.0.set(IS_HUB_TIME, false.into());
         self.0.set(KEY, JsValue::UNDEFINED);
         self.0.set(STATE, 0.into());
         self.0.set(ATTEMPTS, 0.into());

@@ -1,0 +1,160 @@
+// The outbox on the page: what waits, what never took effect and why, and what can be done about it. All of it is read from the
+// client anew; nothing is kept here.
+
+import type { Client, DeadLetter, LonghaulError, OutboxRow, Receipt } from "longhaul";
+import { byId, element, setText } from "./dom";
+import { formatAge } from "./format";
+import { isRecord } from "./host";
+
+/** Between two looks at storage. Other tabs and the service worker change what is in it. */
+const lookMs = 500;
+/** More of them are counted, not shown. */
+const shownMax = 50;
+const textCharsMax = 80;
+
+const deferredWords = {
+  "background-sync": "The service worker sends it if you close this tab.",
+  "next-visit": "It goes out with your next visit if you close this tab.",
+};
+const stateWords: Record<OutboxRow["state"], string> = { queued: "waiting", sent: "sent, no answer yet" };
+
+export interface OutboxPanel {
+  draw(nowMs: number): void;
+  /** Tells who would send if the tab were closed. */
+  sawReceipt(receipt: Receipt): void;
+}
+
+export function createOutbox(client: Client, onError: (text: string, code: string) => void): OutboxPanel {
+  const { outbox } = client;
+  const size = byId("outbox-size", HTMLElement);
+  const hint = byId("outbox-hint", HTMLElement);
+  const rowList = byId("outbox-rows", HTMLOListElement);
+  const dead = byId("outbox-dead", HTMLElement);
+  const letterList = byId("outbox-letters", HTMLOListElement);
+  let deferred: Receipt["deferred"];
+  let dueMs = 0;
+  let isLooking = false;
+
+  const act = async (doing: Promise<unknown>): Promise<void> => {
+    try {
+      await doing;
+    } catch (error) {
+      const { code, message } = error as LonghaulError;
+      onError(`The outbox: ${message}`, code);
+    }
+    dueMs = 0;
+  };
+
+  const letterEntry = (letter: DeadLetter): HTMLLIElement => {
+    const text = excerpt(letter.data);
+    const entry = rowEntry(letter);
+    const retry = small("Retry", text, () => void act(outbox.retry(letter.id)));
+    const discard = small("Discard", text, () => void act(outbox.discard(letter.id)));
+    const { code, message } = letter.reason;
+    entry.append(
+      element("p", "row-reason", element("code", "", code), `: ${message}`),
+      element("div", "row-acts", retry, discard),
+    );
+    return entry;
+  };
+
+  const look = async (): Promise<void> => {
+    const [rows, letters] = await Promise.all([outbox.rows(), outbox.deadLetters()]);
+    const nowMs = Date.now();
+    show(rowList, rows, (row) => {
+      const entry = rowEntry(row);
+      entry.append(element("p", "row-state"));
+      return entry;
+    });
+    for (const [index, row] of rows.slice(0, shownMax).entries()) {
+      const { state, attempts, createdAtMs } = row;
+      const entry = rowList.children[index];
+      const tries = attempts === 0 ? "" : `, ${attempts} ${attempts === 1 ? "attempt" : "attempts"}`;
+      const line = entry?.querySelector(".row-state");
+      if (line) setText(line, `${stateWords[state]}${tries}, ${formatAge(nowMs - createdAtMs)} old`);
+    }
+    // The newest is what somebody has just done.
+    show(letterList, letters.toReversed(), letterEntry);
+    dead.hidden = letters.length === 0;
+    setText(hint, hintOf(rows.length, letters.length));
+  };
+
+  const hintOf = (rows: number, letters: number): string => {
+    if (rows > 0) {
+      const more = rows > shownMax ? ` ${rows - shownMax} more are not shown.` : "";
+      return (deferred === undefined ? "Kept until the hub has answered." : deferredWords[deferred]) + more;
+    }
+    return letters > 0 ? "Nothing waits." : "Nothing waits: all that you wrote has reached the hub.";
+  };
+
+  byId("outbox-wipe", HTMLButtonElement).addEventListener("click", () => void act(outbox.wipe()));
+  byId("outbox-brief", HTMLButtonElement).addEventListener("click", () => {
+    const note = { name: "Guest", text: "Only worth something within a second." };
+    void act(client.topic("demo/board").publish(note, { ttlMs: 1000 }));
+  });
+  byId("outbox-refused", HTMLButtonElement).addEventListener("click", () => {
+    // Nobody here follows this document, so it is the hub that finds that it does not apply.
+    const patch = [{ op: "test", path: "/never", value: "so" }] as const;
+    void act(client.document("demo/refused").patch(patch));
+  });
+  client.on("deadletter", ({ topic, reason }) => {
+    onError(`A publication to ${topic} won't take effect: ${reason.message}.`, reason.code);
+    dueMs = 0;
+  });
+
+  return {
+    draw(nowMs) {
+      const waiting = String(outbox.size);
+      if (size.textContent !== waiting) dueMs = 0;
+      setText(size, waiting);
+      size.dataset["waiting"] = String(outbox.size > 0);
+      if (isLooking || nowMs < dueMs) return;
+      dueMs = nowMs + lookMs;
+      isLooking = true;
+      void look().finally(() => {
+        isLooking = false;
+      });
+    },
+    sawReceipt(receipt) {
+      deferred = receipt.deferred;
+      dueMs = 0;
+    },
+  };
+}
+
+/** Entries stay the same elements while their ids do, so that a button keeps the focus. */
+function show<T extends { readonly id: string }>(
+  list: HTMLOListElement,
+  all: readonly T[],
+  make: (one: T) => HTMLLIElement,
+): void {
+  const there = new Map([...list.children].map((entry) => [entry.getAttribute("data-id"), entry]));
+  const wanted = all.slice(0, shownMax).map((one) => {
+    const entry = there.get(one.id) ?? make(one);
+    entry.setAttribute("data-id", one.id);
+    return entry;
+  });
+  for (const entry of [...list.children]) if (!wanted.includes(entry)) entry.remove();
+  for (const [index, entry] of wanted.entries()) {
+    const at = list.children[index];
+    if (at !== entry) list.insertBefore(entry, at ?? null);
+  }
+}
+
+function rowEntry({ topic, data }: Pick<OutboxRow, "topic" | "data">): HTMLLIElement {
+  return element("li", "row", element("p", "row-head", topic), element("p", "row-text", excerpt(data)));
+}
+
+function small(word: string, what: string, onClick: () => void): HTMLButtonElement {
+  const made = element("button", "button small", word);
+  made.type = "button";
+  made.setAttribute("aria-label", `${word} “${what}”`);
+  made.addEventListener("click", onClick);
+  return made;
+}
+
+/** Of a note its text, of anything else its JSON. */
+function excerpt(data: unknown): string {
+  const text = isRecord(data) && typeof data["text"] === "string" ? data["text"] : JSON.stringify(data);
+  return text.slice(0, textCharsMax);
+}
