@@ -1,7 +1,7 @@
 // The demo's own files, kept so that it opens without a network. Everything that was built is in the cache of its version; the hub's
 // answers never are.
 
-import { expect, isFlying } from "./flight";
+import { expectArrival, isFlying } from "./flight";
 import { type FetchEvent, scope } from "./scope";
 
 /** Filled in by vite.config.ts: a hash of all files, and their paths. */
@@ -21,7 +21,7 @@ export function installFiles(): void {
     const { origin, pathname } = new URL(url);
     if (method !== "GET" || origin !== location.origin) return;
     if (mode === "navigate" && pathname === page) {
-      expect(event);
+      expectArrival(event);
       event.respondWith(newest(event));
     } else if (__FILES__.includes(pathname)) event.respondWith(kept(event.request, pathname));
   });

@@ -18,7 +18,7 @@ export async function isFlying(): Promise<boolean> {
 }
 
 /** A page is about to be loaded: how that ends decides whether the flight goes on. */
-export function expect({ resultingClientId: id }: FetchEvent): void {
+export function expectArrival({ resultingClientId: id }: FetchEvent): void {
   let end = (): void => {};
   const isOver = new Promise<void>((resolve) => {
     end = resolve;
@@ -43,10 +43,10 @@ export function installFlight(): void {
   });
   const native = globalThis.addEventListener.bind(globalThis);
   const add = (type: string, listener: EventListener): void => {
-    if (type !== "sync" && type !== "message") return native(type, listener);
-    native(type, (event) => {
+    const held = (event: Event): void => {
       (event as Extendable).waitUntil(landing().then(() => listener(event)));
-    });
+    };
+    native(type, type === "sync" || type === "message" ? held : listener);
   };
   Object.assign(globalThis, { addEventListener: add });
 }
