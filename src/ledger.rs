@@ -134,8 +134,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// A row's outcome is known: storage and the other clients are told.
-    pub(crate) fn ended(&mut self, gone: Gone, effects: &mut Vec<Effect>) {
+    /// A row's outcome is known: storage is told, and then the other clients.
+    pub(crate) fn ended(&mut self, gone: Gone) {
         let Gone {
             n,
             attempts,
@@ -147,15 +147,10 @@ impl Ledger {
         self.next.ends.push(Ended {
             n,
             attempts,
-            outcome: outcome.clone(),
-            is_foreign: !is_own,
-        });
-        effects.push(Effect::Tell(Notice::Ended {
-            n,
-            attempts,
             bytes,
             outcome,
-        }));
+            is_foreign: !is_own,
+        });
     }
 
     /// The user gives a row up.
@@ -210,6 +205,10 @@ impl Ledger {
 
     /// Makes the next request, if there is something to do and nothing under way.
     pub(crate) fn work(&mut self, outbox: &mut Outbox, effects: &mut Vec<Effect>) {
+        if self.sight == Sight::Full {
+            // What others tell may count a row twice; what is here does not.
+            (self.rows, self.bytes) = (outbox.rows(), outbox.bytes());
+        }
         if self.is_busy || self.is_suspended && self.next.saves.is_empty() {
             return;
         }
@@ -343,7 +342,16 @@ impl Ledger {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        let saves = std::mem::take(&mut self.under_way).saves;
+        let Batch { saves, ends, .. } = std::mem::take(&mut self.under_way);
+        // Told only now: whoever looks into storage before finds the row, and hears of its end.
+        effects.extend(ends.into_iter().map(|ended| {
+            Effect::Tell(Notice::Ended {
+                n: ended.n,
+                attempts: ended.attempts,
+                bytes: ended.bytes,
+                outcome: ended.outcome,
+            })
+        }));
         let (mut last, mut rows, mut bytes) = (RowNo(0), 0, 0);
         for (save, (n, has_replaced)) in saves.into_iter().zip(saved.iter().copied()) {
             if !has_replaced {
@@ -387,6 +395,9 @@ impl Ledger {
         }
         for row in rows {
             outbox.insert(now, row, false);
+        }
+        if self.sight == Sight::Doubtful {
+            (self.rows, self.bytes) = (outbox.rows(), outbox.bytes());
         }
         self.known = self.known.max(last);
         self.sight = if self.is_sender {

@@ -234,6 +234,11 @@ impl Outbox {
         u64::try_from(self.rows.len()).unwrap_or(u64::MAX)
     }
 
+    /// Of their payloads.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     pub(crate) fn deadline(&self) -> Option<Time> {
         let paused = earlier(self.busy_until, self.post_until);
         earlier(paused, self.next_expiry)

@@ -157,13 +157,32 @@ fn i3_a_row_leaves_storage_with_its_verdict_and_the_others_are_told() {
     let (mut tab, connection) = Tab::sender(&mut storage);
     tab.publish("t", None);
     tab.settle(&mut storage);
-    let effects = tab.ack(connection, 1);
+    tab.ack(connection, 1);
+    assert_eq!(storage.rows().count(), 1);
+    let effects = tab.settle(&mut storage);
     let is_told =
         |effect: &Effect| matches!(effect, Effect::Tell(Notice::Ended { n: RowNo(1), .. }));
     assert!(effects.iter().any(is_told), "{effects:?}");
-    assert_eq!(storage.rows().count(), 1);
-    tab.settle(&mut storage);
     assert_eq!(storage.rows().count(), 0);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn a_row_that_was_there_when_the_storage_was_opened_counts_once_however_often_it_is_told() {
+    let mut storage = Storage::default();
+    let mut other = Tab::new();
+    other.publish("t", None);
+    other.settle(&mut storage);
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    let late = || Notice::Added {
+        last: RowNo(1),
+        rows: 1,
+        bytes: 10,
+    };
+    tab.act(|rig| rig.handle(Event::Told(late())));
+    assert_eq!(tab.rig.client.outbox_rows(), 1);
+    tab.ack(connection, 1);
+    tab.settle(&mut storage);
     assert_eq!(tab.rig.client.outbox_rows(), 0);
 }
 
