@@ -8,6 +8,7 @@ import { randomName } from "./random.js";
 import { letterOf, type Partition, partitionName, rowOf, type StoredRow } from "./rows.js";
 import { BackgroundSync, type Deferred } from "./sync.js";
 import { type Member, type Notice, Tabs } from "./tabs.js";
+import { subjectOf } from "./token.js";
 import type { Core } from "./wasm/longhaul.js";
 
 /** How long a row waits before the service worker is asked to help, ms. Chosen: an ack takes less. */
@@ -315,7 +316,12 @@ export class Storage implements Member {
     if (tokenUrl === undefined) throw new Error("no open tab gave one, and outbox.tokenUrl is not set");
     const answer = await fetch(tokenUrl, { method: "POST", credentials: "include", cache: "no-store" });
     if (!answer.ok) throw new Error(`${tokenUrl} answered ${answer.status}`);
-    return (await answer.text()).trim();
+    const token = (await answer.text()).trim();
+    // Cookies are of whoever is signed in by now.
+    if (this.#subject !== "" && subjectOf(token) === undefined) {
+      throw new Error(`${tokenUrl} gave a token that names nobody`);
+    }
+    return token;
   }
 
   sends(isSender: boolean): void {
