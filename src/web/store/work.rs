@@ -276,6 +276,7 @@ async fn end(tx: &Transaction, rows: &Table, ends: &[Ended]) -> Result<()> {
         attempts,
         outcome,
         is_foreign,
+        ..
     } in ends
     {
         let key = key_of(*n);
