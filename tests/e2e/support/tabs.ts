@@ -25,8 +25,8 @@ export class Tabs {
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #last = 0;
 
-  private constructor(process: ChildProcess, socket: WebSocket, folder: string) {
-    this.#process = process;
+  private constructor(child: ChildProcess, socket: WebSocket, folder: string) {
+    this.#process = child;
     this.#socket = socket;
     this.#folder = folder;
     socket.on("message", (text) => {
@@ -41,6 +41,8 @@ export class Tabs {
     const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"];
     const child = spawn(path, [...flags, "--remote-debugging-port=0", `--user-data-dir=${folder}`], {
       stdio: ["ignore", "ignore", "pipe"],
+      // A group of its own, with all its helpers.
+      detached: true,
     });
     const address = await new Promise<string>((resolve, reject) => {
       let said = "";
@@ -75,9 +77,10 @@ export class Tabs {
   async close(): Promise<void> {
     const exited = once(this.#process, "exit");
     this.#socket.close();
-    this.#process.kill();
+    // All at once: a helper that outlives the browser writes into the folder while that is removed.
+    if (this.#process.pid !== undefined) process.kill(-this.#process.pid, "SIGKILL");
     await exited;
-    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20 });
+    rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   }
 }
 
