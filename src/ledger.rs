@@ -14,6 +14,9 @@ use crate::time::Time;
 
 const WIPED: (&str, &str) = ("wiped", "the outbox was wiped, as for a log-out");
 
+/// After storage had no room nothing is tried for this long, ms, but new publications. Chosen: it takes a user to make room.
+const REST_MS: u64 = 1_000;
+
 /// Storage was removed by the browser, or by its user.
 pub(crate) const LOST: (&str, &str) = (
     "outbox_lost",
@@ -58,8 +61,14 @@ pub(crate) struct Ledger {
     next: Batch,
     under_way: Batch,
     sight: Sight,
+    /// Doubt came up while a request is under way.
+    is_look_stale: bool,
     /// Every row up to here is in the outbox, or has ended.
     known: RowNo,
+    /// There is no room: what nobody waits for is not tried again before.
+    rests_until: Option<Time>,
+    /// What was ended while a request is under way, whose answer may not know that.
+    ended_meanwhile: Vec<(RowNo, u64, Option<Outcome>)>,
     is_sender: bool,
     is_sender_wanted: bool,
     /// In storage, of all clients together, as far as this one has heard.
@@ -88,7 +97,10 @@ impl Ledger {
             next: Batch::default(),
             under_way: Batch::default(),
             sight: Sight::Doubtful,
+            is_look_stale: false,
             known: RowNo(0),
+            rests_until: None,
+            ended_meanwhile: Vec::new(),
             is_sender: false,
             is_sender_wanted: false,
             rows: 0,
@@ -108,6 +120,14 @@ impl Ledger {
             Access::Broken => true,
             Access::Open => !self.is_busy && self.next.is_empty() && self.sight != Sight::Doubtful,
         }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.rests_until
+    }
+
+    pub(crate) fn tick(&mut self, now: Time) {
+        self.rests_until = self.rests_until.filter(|until| now < *until);
     }
 
     /// Whether this client sends what is in the outbox.
@@ -144,6 +164,9 @@ impl Ledger {
             outcome,
         } = gone;
         self.count_out(bytes);
+        if self.is_busy {
+            self.ended_meanwhile.push((n, bytes, None));
+        }
         self.next.ends.push(Ended {
             n,
             attempts,
@@ -171,15 +194,21 @@ impl Ledger {
     /// Others may have worked on what is in storage while this client slept.
     pub(crate) fn woke(&mut self) {
         self.is_suspended = false;
-        self.sight = Sight::Doubtful;
+        self.doubt();
         if self.access == Access::Broken {
             self.access = Access::Closed;
         }
     }
 
+    /// What is known, and what a load under way will tell, may be old.
+    fn doubt(&mut self) {
+        self.sight = Sight::Doubtful;
+        self.is_look_stale = true;
+    }
+
     /// Storage was closed.
     pub(crate) fn storage_ended(&mut self) {
-        self.sight = Sight::Doubtful;
+        self.doubt();
         if self.access == Access::Open {
             self.access = Access::Closed;
         }
@@ -200,7 +229,7 @@ impl Ledger {
 
     pub(crate) fn granted(&mut self, is_granted: bool) {
         self.is_sender = is_granted && self.is_sender_wanted;
-        self.sight = Sight::Doubtful;
+        self.doubt();
     }
 
     /// Makes the next request, if there is something to do and nothing under way.
@@ -209,7 +238,8 @@ impl Ledger {
             // What others tell may count a row twice; what is here does not.
             (self.rows, self.bytes) = (outbox.rows(), outbox.bytes());
         }
-        if self.is_busy || self.is_suspended && self.next.saves.is_empty() {
+        let is_resting = self.is_suspended || self.rests_until.is_some();
+        if self.is_busy || is_resting && self.next.saves.is_empty() {
             return;
         }
         let request = if self.access == Access::Broken {
@@ -224,6 +254,7 @@ impl Ledger {
         } else {
             return;
         };
+        self.is_look_stale = false;
         self.is_busy = true;
         effects.push(Effect::Store(request));
     }
@@ -272,6 +303,7 @@ impl Ledger {
         effects: &mut Vec<Effect>,
     ) -> Consequence {
         self.is_busy = false;
+        let meanwhile = std::mem::take(&mut self.ended_meanwhile);
         match answer {
             StoreAnswer::Opened {
                 producer,
@@ -280,8 +312,11 @@ impl Ledger {
             } => return self.opened(&producer, (rows, bytes), outbox, effects),
             StoreAnswer::Committed { saved, marked } => {
                 self.committed(now, &saved, outbox, metrics, effects);
-                for (n, bytes) in marked {
-                    outbox.marked(n, bytes);
+                for (n, bytes, outcome) in meanwhile {
+                    self.ended_elsewhere(now, (n, bytes, outcome), outbox, metrics, effects);
+                }
+                for row in marked {
+                    outbox.marked(&row);
                 }
             }
             StoreAnswer::Loaded {
@@ -290,16 +325,22 @@ impl Ledger {
                 ended,
                 letters,
             } => {
-                if self.sight == Sight::Doubtful {
+                let is_whole = self.sight == Sight::Doubtful && !self.is_look_stale;
+                if is_whole {
                     let is_new = |n| self.next.ends.iter().any(|ended| ended.n == n);
                     outbox.set_letters(&letters, is_new);
                 }
                 for (n, outcome) in ended {
                     outbox.end(now, n, outcome.unwrap_or_else(forgotten), metrics, effects);
                 }
-                self.loaded(now, &rows, last, outbox, effects);
+                if self.is_look_stale {
+                    return Consequence::None;
+                }
+                let is_over = |n| meanwhile.iter().any(|(over, ..)| *over == n);
+                let rows = rows.into_iter().filter(|row| !is_over(row.n));
+                self.loaded(now, &rows.collect::<Vec<_>>(), last, outbox, effects);
             }
-            StoreAnswer::Failed(fault) => return self.failed(fault, effects),
+            StoreAnswer::Failed(fault) => return self.failed(now, fault, effects),
         }
         Consequence::None
     }
@@ -326,6 +367,7 @@ impl Ledger {
             }
         }
         if was_another {
+            self.known = RowNo(0);
             // What was to be noted of its rows has nowhere to go.
             self.next.marks.clear();
             self.next.ends.clear();
@@ -407,35 +449,35 @@ impl Ledger {
         };
     }
 
-    fn failed(&mut self, fault: StoreFault, effects: &mut Vec<Effect>) -> Consequence {
+    fn failed(&mut self, now: Time, fault: StoreFault, effects: &mut Vec<Effect>) -> Consequence {
         let mut batch = std::mem::take(&mut self.under_way);
+        batch.marks.append(&mut self.next.marks);
+        batch.ends.append(&mut self.next.ends);
+        self.next.marks = batch.marks;
+        self.next.ends = batch.ends;
         match fault {
             StoreFault::Closed => {
                 self.storage_ended();
                 batch.saves.append(&mut self.next.saves);
-                batch.marks.append(&mut self.next.marks);
-                batch.ends.append(&mut self.next.ends);
-                self.next = batch;
+                self.next.saves = batch.saves;
                 Consequence::None
             }
             StoreFault::Full => {
+                self.rests_until = Some(now.plus(REST_MS));
                 for save in batch.saves {
                     effects.push(Effect::PublishRefused {
                         request: save.request,
                         why: PublishRefusal::StorageFull,
                     });
                 }
-                self.next.marks.extend(batch.marks);
-                self.next.ends.extend(batch.ends);
                 Consequence::None
             }
             StoreFault::Lost => {
-                // Rows whose outcome could not be noted are sent once more by whoever finds them.
+                // What this client knows of rows is noted when storage is back; whoever finds them before sends them once more.
                 self.access = Access::Broken;
                 self.sight = Sight::Doubtful;
                 let mut homeless = batch.saves;
                 homeless.append(&mut self.next.saves);
-                self.next = Batch::default();
                 Consequence::Homeless(homeless)
             }
         }
@@ -452,8 +494,11 @@ impl Ledger {
     ) {
         match hint {
             Notice::Added { last, rows, bytes } => {
-                self.rows += rows;
-                self.bytes += bytes;
+                // What it told late is counted.
+                if last > self.known {
+                    self.rows += rows;
+                    self.bytes += bytes;
+                }
                 if self.sight == Sight::Full && last > self.known {
                     self.sight = Sight::Behind;
                 }
@@ -461,8 +506,13 @@ impl Ledger {
             Notice::Ended {
                 n, bytes, outcome, ..
             } => {
-                self.count_out(bytes);
-                outbox.end(now, n, outcome, metrics, effects);
+                let ended = (n, bytes, Some(outcome));
+                if self.is_busy {
+                    self.ended_meanwhile.push(ended.clone());
+                }
+                if outbox.has(n) || !self.is_busy {
+                    self.ended_elsewhere(now, ended, outbox, metrics, effects);
+                }
             }
             Notice::GivenUp { n } => outbox.give_up(n),
             // It is no row any more.
@@ -472,10 +522,27 @@ impl Ledger {
                     saves: std::mem::take(&mut self.next.saves),
                     ..Batch::default()
                 };
+                // What is being read is not there any more, or soon will not be.
+                self.is_look_stale = true;
                 self.rows = 0;
                 self.bytes = 0;
                 outbox.end_all(now, WIPED, metrics, effects);
             }
+        }
+    }
+
+    fn ended_elsewhere(
+        &mut self,
+        now: Time,
+        (n, bytes, outcome): (RowNo, u64, Option<Outcome>),
+        outbox: &mut Outbox,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(outcome) = outcome else { return };
+        let was_here = outbox.end(now, n, outcome, metrics, effects).is_some();
+        if was_here || n > self.known {
+            self.count_out(bytes);
         }
     }
 

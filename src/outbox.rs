@@ -61,6 +61,10 @@ impl Row {
         self.stored.is_some_and(|stored| stored.is_given_up)
     }
 
+    fn is_keyed(&self) -> bool {
+        self.stored.is_some_and(|stored| stored.is_keyed)
+    }
+
     fn is_own(&self) -> bool {
         self.stored.is_none_or(|stored| stored.is_own)
     }
@@ -79,6 +83,8 @@ struct Stored {
     is_own: bool,
     /// Storage knows that it may have been sent.
     is_marked: bool,
+    /// It has a key: whose place it took, or who took its place, waits for it too.
+    is_keyed: bool,
 }
 
 /// A row that has left, and how.
@@ -239,6 +245,10 @@ impl Outbox {
         self.bytes
     }
 
+    pub(crate) fn has(&self, n: RowNo) -> bool {
+        self.position(n).is_some()
+    }
+
     pub(crate) fn deadline(&self) -> Option<Time> {
         let paused = earlier(self.busy_until, self.post_until);
         earlier(paused, self.next_expiry)
@@ -288,11 +298,17 @@ impl Outbox {
             is_given_up: row.is_given_up,
             is_own,
             is_marked: row.attempts > 0,
+            is_keyed: row.is_replaceable,
         };
         if let Some(here) = self.find(row.n) {
             let before = here.bytes;
             let is_own = is_own || here.is_own();
-            here.stored = Some(Stored { is_own, ..stored });
+            let is_keyed = stored.is_keyed || here.is_keyed();
+            here.stored = Some(Stored {
+                is_own,
+                is_keyed,
+                ..stored
+            });
             if !here.is_on_its_way {
                 here.bytes = row.bytes;
                 self.bytes = self.bytes - before + row.bytes;
@@ -365,16 +381,19 @@ impl Outbox {
     }
 
     /// Storage has noted that a row is about to be sent: nothing takes its place any more.
-    pub(crate) fn marked(&mut self, n: RowNo, bytes: u64) {
-        let Some(row) = self.find(n).filter(|row| !row.is_on_its_way) else {
+    pub(crate) fn marked(&mut self, now: &StoredRow) {
+        let Some(row) = self.find(now.n).filter(|row| !row.is_on_its_way) else {
             return;
         };
         if let Some(stored) = &mut row.stored {
             stored.is_replaceable = false;
             stored.is_marked = true;
+            stored.is_given_up |= now.is_given_up;
+            stored.until = now.until;
         }
-        let before = std::mem::replace(&mut row.bytes, bytes);
-        self.bytes = self.bytes - before + bytes;
+        row.kind = now.kind;
+        let before = std::mem::replace(&mut row.bytes, now.bytes);
+        self.bytes = self.bytes - before + now.bytes;
     }
 
     /// Of the next rows those that something may still take the place of.
@@ -567,12 +586,14 @@ impl Outbox {
         effects: &mut Vec<Effect>,
     ) -> Option<Gone> {
         let row = self.remove(n)?;
-        let (bytes, is_own) = (row.bytes, row.is_own());
+        let (bytes, is_own) = (row.bytes, row.is_own() && !row.is_keyed());
         let outcome = match outcome {
-            Outcome::Dead { message, .. } if row.is_given_up() => Outcome::Dead {
-                code: DISCARDED.to_owned(),
-                message,
-            },
+            Outcome::Dead { code, message } if row.is_given_up() && code == "expired" => {
+                Outcome::Dead {
+                    code: DISCARDED.to_owned(),
+                    message,
+                }
+            }
             outcome => outcome,
         };
         if let Outcome::Acked { .. } = outcome {

@@ -84,7 +84,8 @@ impl Publishing {
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let parts = [self.main.deadline(), self.spare.deadline()];
+        let ledger = self.ledger.as_ref().and_then(Ledger::deadline);
+        let parts = [self.main.deadline(), self.spare.deadline(), ledger];
         parts.into_iter().flatten().min()
     }
 
@@ -171,6 +172,9 @@ impl Publishing {
     }
 
     pub(crate) fn tick(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.tick(now);
+        }
         self.main.tick(now, metrics, effects);
         self.spare.tick(now, metrics, effects);
     }

@@ -123,8 +123,8 @@ pub enum StoreAnswer {
     Committed {
         /// The number of each save, and whether it took the place of another one.
         saved: Vec<(RowNo, bool)>,
-        /// The size of the payload of each mark that was there, now that nothing takes its place any more.
-        marked: Vec<(RowNo, u64)>,
+        /// What each mark's row is, if it is there, now that nothing takes its place any more.
+        marked: Vec<StoredRow>,
     },
     /// The rows that were asked for.
     Loaded {

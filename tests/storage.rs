@@ -13,7 +13,7 @@ mod storage;
 
 use common::{EPOCH, Rig};
 use longhaul::config::{Config, OutboxLimits};
-use longhaul::ids::{ConnectionId, RowNo};
+use longhaul::ids::{ConnectionId, Epoch, RowNo, Seq};
 use longhaul::{
     Effect, Event, Notice, Outcome, PublishRefusal, StoreAnswer, StoreFault, StoreRequest,
 };
@@ -565,4 +565,264 @@ fn a_row_that_is_given_up_is_skipped_and_its_followers_go_on() {
     );
     next.settle(&mut storage);
     assert_eq!((storage.rows().count(), storage.letters().count()), (1, 0));
+}
+
+/// What became of rows, as this tab is told.
+fn settled(effects: &[Effect]) -> Vec<(u64, String)> {
+    let settled = effects.iter().filter_map(|effect| match effect {
+        Effect::Settled { row, outcome, .. } => Some((
+            row.0,
+            match outcome {
+                Outcome::Acked { .. } => "acked".to_owned(),
+                Outcome::Dead { code, .. } => code.clone(),
+            },
+        )),
+        _ => None,
+    });
+    settled.collect()
+}
+
+fn acked(n: u64) -> Notice {
+    Notice::Ended {
+        n: RowNo(n),
+        attempts: 1,
+        bytes: 8,
+        outcome: Outcome::Acked {
+            epoch: Epoch(1),
+            seq: Seq(n),
+            duplicate: false,
+        },
+    }
+}
+
+#[test]
+fn s13_a_sender_whose_storage_was_removed_finds_the_rows_of_others_in_the_new_one() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    for _ in 0..2 {
+        tab.publish("t", None);
+        tab.settle(&mut storage);
+    }
+    let mut empty = Storage::default();
+    tab.act(|rig| rig.handle(Event::StorageEnded));
+    tab.asked = None;
+    let (answer, _) = empty.answer(&StoreRequest::Open, "p2", |_| String::new());
+    tab.answered(answer);
+    tab.settle(&mut empty);
+    let mut other = Tab::new();
+    other.publish("t", None);
+    let told = other.settle(&mut empty);
+    let told = told.iter().find_map(|effect| match effect {
+        Effect::Tell(notice) => Some(notice.clone()),
+        _ => None,
+    });
+    tab.act(|rig| rig.handle(Event::Told(told.unwrap())));
+    assert_eq!(
+        sent(&tab.settle(&mut empty)).len(),
+        1,
+        "row 1 of the new one"
+    );
+}
+
+#[test]
+fn i16_a_verdict_that_overtakes_the_word_that_a_row_is_saved_is_not_lost() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    tab.publish("t", None);
+    let request = tab.asked.take().unwrap();
+    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
+    // The sender has found it in storage, and the hub has it.
+    tab.act(|rig| rig.handle(Event::Told(acked(1))));
+    let effects = tab.answered(answer);
+    assert_eq!(queued(&effects), [(1, true)]);
+    assert_eq!(settled(&effects), [(1, "acked".to_owned())]);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn i3_a_row_that_ends_while_storage_is_read_is_not_found_again() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::Woke));
+    let request = tab.asked.take().unwrap();
+    assert!(
+        matches!(request, StoreRequest::Load { .. }),
+        "a look, and not {request:?}"
+    );
+    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
+    assert_eq!(settled(&tab.ack(connection, 1)).len(), 1);
+    let mut effects = tab.answered(answer);
+    effects.extend(tab.settle(&mut storage));
+    assert_eq!(sent(&effects), [""; 0]);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn a_look_that_began_before_the_page_slept_tells_nothing_of_what_is_there_now() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    let mut other = Tab::new();
+    other.publish("t", None);
+    other.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    tab.settle(&mut storage);
+    // It is behind, and looks for what is new; then it sleeps.
+    other.publish("t", None);
+    other.settle(&mut storage);
+    let added = Notice::Added {
+        last: RowNo(2),
+        rows: 1,
+        bytes: 8,
+    };
+    tab.act(|rig| rig.handle(Event::Told(added)));
+    tab.act(|rig| rig.handle(Event::Woke));
+    tab.settle(&mut storage);
+    // The answer to the first look names what is new only, which is not all that there is.
+    assert_eq!(tab.rig.client.outbox_rows(), 2);
+}
+
+#[test]
+fn a_notice_that_got_lost_or_comes_twice_is_put_right_by_a_look_into_storage() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    let added = Notice::Added {
+        last: RowNo(1),
+        rows: 1,
+        bytes: 8,
+    };
+    for _ in 0..2 {
+        let added = added.clone();
+        tab.act(|rig| rig.handle(Event::Told(added)));
+    }
+    assert_eq!(tab.rig.client.outbox_rows(), 2);
+    tab.act(|rig| rig.handle(Event::Woke));
+    tab.settle(&mut storage);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn s12_a_verdict_that_storage_could_not_note_is_noted_when_it_is_back_and_nothing_is_sent_again() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    tab.ack(connection, 1);
+    tab.answered(StoreAnswer::Failed(StoreFault::Lost));
+    let mut effects = tab.act(|rig| rig.handle(Event::Woke));
+    effects.extend(tab.act(|rig| rig.handle(Event::Sender { is_granted: true })));
+    effects.extend(tab.settle(&mut storage));
+    assert_eq!(sent(&effects), [""; 0]);
+    assert_eq!(storage.rows().count(), 0);
+}
+
+#[test]
+fn both_who_published_under_a_key_learn_of_its_row() {
+    let mut storage = Storage::default();
+    let mut first = Tab::new();
+    first.publish("t", Some("k"));
+    first.settle(&mut storage);
+    let mut second = Tab::new();
+    second.settle(&mut storage);
+    second.publish("t", Some("k"));
+    assert_eq!(queued(&second.settle(&mut storage)), [(1, true)]);
+    let (mut second, connection) = second.connected(&mut storage);
+    second.ack(connection, 1);
+    second.settle(&mut storage);
+    // It hears of it from storage alone.
+    first.act(|rig| rig.handle(Event::Woke));
+    let effects = first.settle(&mut storage);
+    assert_eq!(settled(&effects), [(1, "acked".to_owned())]);
+}
+
+#[test]
+fn what_took_a_rows_place_has_a_time_of_its_own() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    let mut other = Tab::new();
+    other.settle(&mut storage);
+    other.act(|rig| rig.publish_with("t", Some(5_000), Some("k")));
+    other.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::Woke));
+    let request = tab.asked.take().unwrap();
+    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
+    let marks = tab.answered(answer);
+    assert_eq!(sent(&marks), [""; 0]);
+    other.act(|rig| rig.publish_with("t", Some(9_000), Some("k")));
+    other.settle(&mut storage);
+    let untils: Vec<longhaul::Until> = storage.rows().map(|kept| kept.row.until).collect();
+    let effects = tab.settle(&mut storage);
+    let heads = effects.iter().filter_map(|effect| match effect {
+        Effect::SendPublication { head, .. } => head.lines().next(),
+        _ => None,
+    });
+    let wanted = match untils.as_slice() {
+        [longhaul::Until::Hub(ms)] => format!("until {ms}"),
+        [longhaul::Until::Machine(ms)] => {
+            format!("until {}", ms + 1_763_779_200_000 - tab.rig.now.0)
+        }
+        others => panic!("{others:?}"),
+    };
+    assert_eq!(heads.collect::<Vec<_>>(), [wanted]);
+}
+
+#[test]
+fn s09_where_storage_is_full_what_is_to_be_noted_is_tried_again_after_a_rest() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    tab.ack(connection, 1);
+    tab.answered(StoreAnswer::Failed(StoreFault::Full));
+    assert_eq!(tab.asked, None, "no room is made that fast");
+    tab.act(Rig::at_deadline);
+    tab.settle(&mut storage);
+    assert_eq!(storage.rows().count(), 0);
+}
+
+#[test]
+fn a_row_that_was_wiped_unheard_of_has_an_end_all_the_same() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    storage.wipe();
+    tab.act(|rig| rig.handle(Event::Woke));
+    let effects = tab.settle(&mut storage);
+    assert_eq!(settled(&effects), [(1, "outcome_unknown".to_owned())]);
+}
+
+#[test]
+fn a_wipe_while_storage_is_read_leaves_nothing_to_send() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    tab.act(|rig| rig.lose(connection, 1006));
+    tab.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::Woke));
+    let request = tab.asked.take().unwrap();
+    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
+    tab.act(|rig| rig.handle(Event::Told(Notice::Wiped)));
+    storage.wipe();
+    tab.answered(answer);
+    tab.settle(&mut storage);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn a_row_that_was_given_up_and_then_lost_with_storage_is_lost() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::GiveUp { n: RowNo(1) }));
+    tab.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::StorageEnded));
+    let (answer, _) = Storage::default().answer(&StoreRequest::Open, "p2", |_| String::new());
+    let effects = tab.answered(answer);
+    assert_eq!(settled(&effects), [(1, "outbox_lost".to_owned())]);
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::Outcome;
 use crate::ids::{NUMBER_MAX, RowNo};
-use crate::outbox::DISCARDED;
+use crate::outbox::{DISCARDED, StoredRow};
 use crate::store::{Batch, Ended, Mark, Save, StoreAnswer, StoreRequest};
 
 type Text = (js_sys::JsString, js_sys::JsString);
@@ -168,12 +168,7 @@ impl Store {
     }
 
     /// Notes what is done with a row, and gives what it is by now: something may have taken its place.
-    async fn mark(
-        &self,
-        tx: &Transaction,
-        rows: &Table,
-        mark: &Mark,
-    ) -> Result<Option<(RowNo, u64)>> {
+    async fn mark(&self, tx: &Transaction, rows: &Table, mark: &Mark) -> Result<Option<StoredRow>> {
         let key = key_of(mark.n);
         let Some(row) = one(rows, &key).await?.map(Row::from) else {
             return Ok(None);
@@ -185,7 +180,7 @@ impl Store {
         }
         put(rows, row.value(), &key).await?;
         self.host().restored(mark.n.0 as f64, row.value());
-        Ok(Some((mark.n, row.bytes())))
+        Ok(Some(row.stored(mark.n)))
     }
 
     async fn load(

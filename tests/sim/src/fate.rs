@@ -6,18 +6,25 @@ use longhaul::ids::{From, Seq};
 use longhaul::{Client, Event, Transport};
 use longhaul_hub::core::Event as HubEvent;
 
+use crate::browser::BrowserId;
 use crate::line::{Line, LineId};
 use crate::mix::Stroke;
 use crate::oracle::PageId;
 use crate::page::Page;
-use crate::server::lost;
+use crate::server::{WALL_MS, lost};
 use crate::world::{Item, World, document_name, topic_name};
 
 /// Subscriptions of a page. Chosen: polls take turns, so that many of them would only be slow.
 const SUBSCRIPTIONS_MAX: usize = 5;
 
 impl World<'_> {
-    pub(crate) fn open_page(&mut self) {
+    /// Where a page's outbox is, if it is in storage.
+    pub(crate) fn draw_browser(&mut self) -> Option<BrowserId> {
+        let is_stored = !self.browsers.is_empty() && self.rng.u8(0..4) > 0;
+        is_stored.then(|| self.rng.usize(..self.browsers.len()))
+    }
+
+    pub(crate) fn open_page(&mut self, browser: Option<BrowserId>) {
         let transports = match self.rng.u8(0..6) {
             0 => vec![Transport::WebSocket],
             1 => vec![Transport::EventSource],
@@ -28,12 +35,13 @@ impl World<'_> {
         let config = Config {
             seed: self.rng.u64(..),
             transports,
+            is_durable: browser.is_some(),
             ..Config::default()
         };
         self.last_page += 1;
         let id = self.last_page;
-        let page = Page::new(id, Client::new(&config));
-        self.oracle.page(id, page.client.producer());
+        let mut page = Page::new(id, Client::new(&config));
+        page.browser = browser;
         self.pages.push(page);
         self.say(|| format!("page {id} opens"));
         let at = self.pages.len() - 1;
@@ -68,7 +76,7 @@ impl World<'_> {
         if self
             .pages
             .get(at)
-            .is_none_or(|page| now < page.frozen_until)
+            .is_none_or(|page| now < page.frozen_until || page.is_worker)
         {
             return;
         }
@@ -89,6 +97,9 @@ impl World<'_> {
                 }
             }
             3 => self.handle(at, Event::Reconnect),
+            4 if self.browser_of(at).is_some() => {
+                self.with_page(at, |page, watch| page.give_up(now, watch));
+            }
             4..=9 => self.back_end(),
             10..=13 if self.mix.documents > 0 => self.write(at),
             _ => {
@@ -103,6 +114,10 @@ impl World<'_> {
     fn write(&mut self, at: usize) {
         let topic = document_name(self.rng.usize(..self.mix.documents));
         let now = self.now;
+        // A document waits for its outbox's producer, which in storage is known later.
+        if self.browser_of(at).is_some() {
+            return;
+        }
         let is_opening =
             self.pages.get(at).is_some_and(|page| page.paper.len() < 2) && self.rng.u8(0..4) == 0;
         if is_opening {
@@ -118,7 +133,13 @@ impl World<'_> {
             let (kind, text) = self.edit();
             self.with_page(at, |page, watch| {
                 if page.paper.takes(&topic, kind, &text) {
-                    page.publish(now, (&topic, kind, text), None, None, watch)
+                    page.publish(
+                        (now, WALL_MS + now),
+                        (&topic, kind, text),
+                        None,
+                        None,
+                        watch,
+                    )
                 } else {
                     Vec::new()
                 }
@@ -161,9 +182,9 @@ impl World<'_> {
         let payload = self.payload();
         let ttl_ms = (self.rng.u8(0..8) == 0).then(|| self.rng.u64(1..10_000));
         let key = (self.rng.u8(0..6) == 0).then_some("k");
-        let now = self.now;
+        let clocks = (self.now, self.machine_ms(at));
         self.with_page(at, |page, watch| {
-            page.publish(now, (&topic, Kind::Message, payload), ttl_ms, key, watch)
+            page.publish(clocks, (&topic, Kind::Message, payload), ttl_ms, key, watch)
         });
     }
 
@@ -219,6 +240,7 @@ impl World<'_> {
             Stroke::Sleep => {
                 self.coverage.met("fault: machine slept");
                 let ms = self.rng.u64(2_000..7_200_000);
+                self.set_forward(at, ms);
                 self.handle(at, Event::Slept { ms });
             }
             Stroke::ClockBack => {
@@ -235,13 +257,23 @@ impl World<'_> {
             }
             Stroke::Kill => {
                 self.coverage.met("fault: page killed");
-                for id in self.lines_of(page) {
-                    self.abandon_line(id);
+                let struck = self.pages.get(at);
+                let (browser, is_worker) =
+                    struck.map_or((None, false), |page| (page.browser, page.is_worker));
+                self.close_page(at);
+                if !is_worker {
+                    self.open_page(browser);
                 }
-                self.pages.remove(at);
-                self.oracle.page_gone(page);
-                self.open_page();
             }
+            Stroke::Evict
+            | Stroke::FullStorage
+            | Stroke::LostStorage
+            | Stroke::SlowStorage
+            | Stroke::Steal
+            | Stroke::Jam
+            | Stroke::Worker
+            | Stroke::Wipe
+            | Stroke::ClockJump => self.strike_browser(stroke, at),
             Stroke::Crash => self.crash("fault: hub crashed"),
             Stroke::Restart => {
                 let sent = self.server.handle(now, HubEvent::Drain, &mut self.oracle);

@@ -9,6 +9,8 @@ use longhaul_hub::core::Limits;
 pub struct Mix {
     /// Pages with a client each.
     pub pages: usize,
+    /// Browsers that keep outboxes in storage.
+    pub browsers: usize,
     /// Topics.
     pub topics: usize,
     /// Documents.
@@ -33,6 +35,8 @@ pub struct Mix {
     pub opening: Opening,
     /// See `opening`.
     pub frame: Frame,
+    /// And to what pages of a browser tell each other.
+    pub notice: Notice,
     /// Weights of the strokes.
     pub strokes: Vec<(Stroke, u32)>,
 }
@@ -71,6 +75,17 @@ pub struct Frame {
     pub reordered: u32,
 }
 
+/// What can happen to a notice, per mille.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Notice {
+    /// Nobody hears it.
+    pub lost: u32,
+    /// It is heard late.
+    pub late: u32,
+    /// It is heard twice.
+    pub twice: u32,
+}
+
 /// What fate does now and then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stroke {
@@ -104,9 +119,27 @@ pub enum Stroke {
     Restart,
     /// The browser says offline, then online.
     Offline,
+    /// A browser's storage is removed.
+    Evict,
+    /// It has no room for a while.
+    FullStorage,
+    /// It can't be reached for a while.
+    LostStorage,
+    /// It takes long for a while.
+    SlowStorage,
+    /// A page that waits to send takes the lock.
+    Steal,
+    /// Somebody who does not send has the lock for a while, once it is free.
+    Jam,
+    /// A service worker starts.
+    Worker,
+    /// A page wipes the outbox.
+    Wipe,
+    /// A machine's clock jumps by hours.
+    ClockJump,
 }
 
-const STROKES: [Stroke; 15] = [
+const STROKES: [Stroke; 24] = [
     Stroke::Reset,
     Stroke::ResetPage,
     Stroke::HalfOpen,
@@ -122,6 +155,15 @@ const STROKES: [Stroke; 15] = [
     Stroke::Crash,
     Stroke::Restart,
     Stroke::Offline,
+    Stroke::Evict,
+    Stroke::FullStorage,
+    Stroke::LostStorage,
+    Stroke::SlowStorage,
+    Stroke::Steal,
+    Stroke::Jam,
+    Stroke::Worker,
+    Stroke::Wipe,
+    Stroke::ClockJump,
 ];
 
 impl Mix {
@@ -153,6 +195,7 @@ impl Mix {
         Self {
             strokes: strokes.collect(),
             pages: rng.usize(1..=4),
+            browsers: pick(rng, &[0, 1, 1, 2]),
             topics: rng.usize(1..=4),
             documents: rng.usize(0..=2),
             stormy_ms: rng.u64(5_000..=60_000),
@@ -172,6 +215,11 @@ impl Mix {
                 portal: often(rng, 300),
                 buffered: often(rng, 900),
                 slow: often(rng, 300),
+            },
+            notice: Notice {
+                lost: often(rng, 300),
+                late: often(rng, 500),
+                twice: often(rng, 300),
             },
             frame: Frame {
                 truncated: often(rng, 20),

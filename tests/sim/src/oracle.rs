@@ -10,6 +10,9 @@ use longhaul::frame::{Kind, ResumeFailure};
 use longhaul::ids::{Cursor, Epoch, From, RowNo, Seq, TopicNo};
 use serde_json::Value;
 
+use crate::archive::Archive;
+use crate::server::WALL_MS;
+
 /// One page of one incarnation.
 pub type PageId = u32;
 
@@ -61,7 +64,8 @@ pub struct Oracle {
     last_n: HashMap<(Epoch, String), u64>,
     subscriptions: BTreeMap<(PageId, TopicNo), Subscription>,
     rows: BTreeMap<(PageId, RowNo), Row>,
-    producers: BTreeMap<PageId, String>,
+    /// What must hold of rows in storage.
+    pub archive: Archive,
     /// What the hub had of each epoch when it died: acks of before stay true.
     pub delivered: u64,
 }
@@ -164,11 +168,7 @@ impl Oracle {
     /// The hub's topics are new ones from now on.
     pub fn hub_forgot(&mut self) {
         self.heads.clear();
-    }
-
-    /// A page has a client with this outbox.
-    pub fn page(&mut self, page: PageId, producer: &str) {
-        self.producers.insert(page, producer.to_owned());
+        self.archive.has_hub_forgotten = true;
     }
 
     /// A page is gone: what it waited for is nobody's any more.
@@ -342,43 +342,63 @@ impl Oracle {
     ///
     /// # Panics
     /// If it has one already, or was said to stand where it does not.
-    pub fn settled(&mut self, page: PageId, n: RowNo, outcome: Outcome) {
-        let producer = self.producers.get(&page).cloned().unwrap_or_default();
+    pub fn settled(&mut self, page: PageId, n: RowNo, id: &str, outcome: Outcome) {
         let row = self.rows.get_mut(&(page, n));
         let Some(row) = row else {
             panic!("I3: row {} was never queued", n.0)
         };
         assert!(row.outcome.is_none(), "I3: row {} has two outcomes", n.0);
-        if let Outcome::Acked { epoch, seq, .. } = &outcome {
-            let log = self.logs.get(&(row.topic.clone(), *epoch));
-            let at = usize::try_from(seq.0 - 1).unwrap_or(usize::MAX);
-            let entry = log.and_then(|log| log.get(at));
-            let id = entry.and_then(|entry| entry.id.as_deref());
-            let wanted = format!("{producer}:{}", n.0);
-            assert_eq!(
-                id,
-                Some(wanted.as_str()),
-                "I6: acked where another one stands"
-            );
-            let payload = entry.map(|entry| entry.payload.as_str());
-            assert_eq!(
-                payload,
-                Some(row.payload.as_str()),
-                "I2: acked with another body"
-            );
-        }
-        if let Outcome::Dead { .. } = &outcome
-            && let Some((epoch, _)) = self.heads.get(&row.topic)
-        {
-            // In the log that there is: a hub that has forgotten everything may well say no where it once said yes.
+        row.outcome = Some(outcome.clone());
+        let (topic, payload) = (row.topic.clone(), row.payload.clone());
+        self.check(page, (&topic, &payload), id, &outcome);
+    }
+
+    /// A page is told what became of a row in storage, of whomever.
+    ///
+    /// # Panics
+    /// If that is not so, or it was told before.
+    pub fn told(
+        &mut self,
+        now: u64,
+        page: PageId,
+        (producer, n): (&str, RowNo),
+        outcome: &Outcome,
+    ) {
+        let hub_ms = WALL_MS + now;
+        let (topic, payload) = self.archive.settled(page, producer, n, outcome, hub_ms);
+        let is_verdict = match outcome {
+            Outcome::Acked { .. } => true,
+            // Who wipes or gives up does not know what is on its way, and a hub that has forgotten everything may take it after all.
+            Outcome::Dead { code, .. } => code == "expired",
+        };
+        if is_verdict {
             let id = format!("{producer}:{}", n.0);
-            assert!(
-                !self.ids.contains_key(&(*epoch, id)),
-                "I16: row {} of page {page} is a dead letter and took effect",
-                n.0
-            );
+            self.check(page, (&topic, &payload), &id, outcome);
         }
-        row.outcome = Some(outcome);
+    }
+
+    /// What a page is told of a publication is what the hub's logs say.
+    fn check(&self, page: PageId, (topic, payload): (&str, &str), id: &str, outcome: &Outcome) {
+        match outcome {
+            Outcome::Acked { epoch, seq, .. } => {
+                let log = self.logs.get(&(topic.to_owned(), *epoch));
+                let at = usize::try_from(seq.0 - 1).unwrap_or(usize::MAX);
+                let entry = log.and_then(|log| log.get(at));
+                let there = entry.and_then(|entry| entry.id.as_deref());
+                assert_eq!(there, Some(id), "I6: acked where another one stands");
+                let body = entry.map(|entry| entry.payload.as_str());
+                assert_eq!(body, Some(payload), "I2: acked with another body");
+            }
+            Outcome::Dead { .. } => {
+                // In the log that there is: a hub that has forgotten everything may well say no where it once said yes.
+                if let Some((epoch, _)) = self.heads.get(topic) {
+                    assert!(
+                        !self.ids.contains_key(&(*epoch, id.to_owned())),
+                        "I16: {id} of page {page} is a dead letter and took effect"
+                    );
+                }
+            }
+        }
     }
 
     /// Whether every page has all that it is owed.
@@ -431,6 +451,7 @@ impl Oracle {
                 no.0
             );
         }
+        self.archive.check_end(live);
         for ((page, n), row) in &self.rows {
             let is_live = live.contains(page);
             assert!(

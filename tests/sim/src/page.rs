@@ -1,23 +1,25 @@
 //! A browser page with a client in it: what src/web and js/src do around the core, without a browser.
 //!
 //! Keeps payloads, gathers what one turn sends into one frame, posts one frame at a time. Says what to do with the network in
-//! plain data. What comes down is in `incoming`.
+//! plain data. What comes down is in `incoming`, what is published in `outbox`.
 
 mod incoming;
+mod outbox;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use longhaul::frame::Kind;
 use longhaul::ids::{ConnectionId, Epoch, From, RowNo, TopicNo};
-use longhaul::{Client, Effect, Event, NewPublication, Outcome, Status, Time, Transport};
+use longhaul::{Client, Effect, Event, Notice, Status, Time, Transport};
 
+use crate::browser::{BrowserId, Transaction};
 use crate::coverage::Coverage;
 use crate::oracle::{Oracle, PageId};
 use crate::paper::Paper;
 use incoming::Held;
+use outbox::Call;
 
 /// What a page wants of the network.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Do {
     /// Open a transport.
     Open {
@@ -54,6 +56,15 @@ pub enum Do {
         /// Which.
         connection: ConnectionId,
     },
+    /// Something in the browser's storage.
+    Store(Transaction),
+    /// To be the one that sends what is in storage, or no longer.
+    Sender {
+        /// It wants to.
+        is_wanted: bool,
+    },
+    /// To tell the others of the browser.
+    Tell(Notice),
     /// A place among the connections that all tabs share.
     Place {
         /// Wanted, or given back.
@@ -80,6 +91,14 @@ pub struct Page {
     pub id: PageId,
     /// Its client.
     pub client: Client,
+    /// Where its outbox is in storage; else it is in memory.
+    pub browser: Option<BrowserId>,
+    /// It is a service worker: it only flushes.
+    pub is_worker: bool,
+    /// Which of the browser's storages it has opened.
+    pub incarnation: u32,
+    /// Numbers its wishes to send or not to.
+    pub wish: u64,
     /// Not before this does anything happen in it.
     pub frozen_until: u64,
     /// Its timers fire at multiples of this, ms; 0: exactly.
@@ -92,7 +111,8 @@ pub struct Page {
     posts: HashMap<ConnectionId, VecDeque<String>>,
     is_posting: HashMap<ConnectionId, bool>,
     payloads: HashMap<RowNo, String>,
-    asked: Option<(String, Kind, String)>,
+    calls: HashMap<u32, Call>,
+    last_call: u32,
     /// Its documents.
     pub paper: Paper,
     runs: HashMap<u32, Held>,
@@ -111,6 +131,10 @@ impl Page {
         Self {
             id,
             client,
+            browser: None,
+            is_worker: false,
+            incarnation: 0,
+            wish: 0,
             frozen_until: 0,
             timers_ms: 0,
             slow_us: 0,
@@ -119,7 +143,8 @@ impl Page {
             posts: HashMap::new(),
             is_posting: HashMap::new(),
             payloads: HashMap::new(),
-            asked: None,
+            calls: HashMap::new(),
+            last_call: 0,
             paper: Paper::default(),
             runs: HashMap::new(),
             epochs: HashMap::new(),
@@ -150,6 +175,7 @@ impl Page {
     /// Hands an event to the client, and says what it wants.
     pub fn handle(&mut self, now: u64, event: Event<'_>, watch: &mut Watch<'_>) -> Vec<Do> {
         let mut effects = Vec::new();
+        let producer = self.client.producer().to_owned();
         match event {
             Event::Messages {
                 connection,
@@ -167,7 +193,7 @@ impl Page {
         let mut frames: Vec<(ConnectionId, String)> = Vec::new();
         let mut wants = Vec::new();
         for effect in effects {
-            self.perform(effect, &mut frames, &mut wants, watch);
+            self.perform((now, &producer), effect, &mut frames, &mut wants, watch);
         }
         for (connection, frame) in frames {
             if self.sockets.get(&connection) == Some(&true) {
@@ -182,8 +208,10 @@ impl Page {
         wants
     }
 
+    /// `before` is the outbox's producer before the turn.
     fn perform(
         &mut self,
+        (now, before): (u64, &str),
         effect: Effect,
         frames: &mut Vec<(ConnectionId, String)>,
         wants: &mut Vec<Do>,
@@ -230,8 +258,7 @@ impl Page {
                 head,
                 row,
             } => {
-                let payload = row.and_then(|row| self.payloads.get(&row));
-                let payload = payload.map_or("", String::as_str);
+                let payload = self.payload(row, watch);
                 send(connection, &format!("{head}{payload}"));
             }
             Effect::Abandon { connection, .. } => {
@@ -271,48 +298,31 @@ impl Page {
                 self.epochs.insert(no, epoch);
                 watch.oracle.streaming(self.id, no, epoch);
             }
-            Effect::Queued { row, .. } => {
-                if let Some((topic, kind, payload)) = self.asked.take() {
-                    if kind != Kind::Message {
-                        self.paper.queued(&topic, row, kind, &payload);
-                    }
-                    if self.payloads.insert(row, payload.clone()).is_some() {
-                        watch.coverage.met("state: publication replaced");
-                    }
-                    watch.oracle.queued(self.id, row, &topic, &payload);
-                }
-            }
+            Effect::Queued {
+                request,
+                row,
+                is_durable,
+            } => self.queued(request, row, is_durable, watch),
             Effect::Settled {
                 row,
                 attempts,
                 outcome,
-            } => {
-                if attempts > 1 {
-                    watch.coverage.met("state: publication sent again");
-                }
-                watch.coverage.met(match &outcome {
-                    Outcome::Acked {
-                        duplicate: true, ..
-                    } => "state: acked as duplicate",
-                    Outcome::Acked { .. } => "state: acked",
-                    Outcome::Dead { code, .. } if code == "expired" => "state: publication expired",
-                    Outcome::Dead { .. } => "state: change refused",
-                });
-                self.payloads.remove(&row);
-                self.paper.settled(row, &outcome);
-                watch.oracle.settled(self.id, row, outcome);
-            }
+            } => self.settled(now, (before, row, attempts), outcome, watch),
             Effect::Place { is_wanted } => wants.push(Do::Place { is_wanted }),
             Effect::StatusChanged => self.show(watch),
-            Effect::Refused { .. }
-            | Effect::PublishRefused { .. }
-            | Effect::Remember { .. }
-            | Effect::AskToken { .. }
-            | Effect::Store(_)
-            | Effect::Forget { .. }
-            | Effect::Sender { .. }
-            | Effect::Tell(_)
-            | Effect::OutboxLost { .. } => {}
+            Effect::Store(request) => wants.push(Do::Store(self.transaction(request))),
+            Effect::Forget { row } => {
+                watch.coverage.met("state: row forgotten");
+                self.payloads.remove(&row);
+            }
+            Effect::Sender { is_wanted } => wants.push(Do::Sender { is_wanted }),
+            Effect::Tell(notice) => wants.push(Do::Tell(notice)),
+            Effect::OutboxLost { .. } => watch.coverage.met("state: outbox lost"),
+            Effect::PublishRefused { request, .. } => {
+                watch.coverage.met("state: publication refused");
+                self.calls.remove(&request);
+            }
+            Effect::Refused { .. } | Effect::Remember { .. } | Effect::AskToken { .. } => {}
         }
     }
 
@@ -375,29 +385,6 @@ impl Page {
         self.subscriptions.remove(&no);
         watch.oracle.unsubscribed(self.id, no);
         self.handle(now, Event::Unsubscribe { no }, watch)
-    }
-
-    /// The user publishes.
-    pub fn publish(
-        &mut self,
-        now: u64,
-        (topic, kind, payload): (&str, Kind, String),
-        ttl_ms: Option<u64>,
-        key: Option<&str>,
-        watch: &mut Watch<'_>,
-    ) -> Vec<Do> {
-        let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
-        self.asked = Some((topic.to_owned(), kind, payload));
-        let new = NewPublication {
-            kind,
-            request: 0,
-            topic,
-            bytes,
-            ttl_ms,
-            machine_ms: now,
-            key,
-        };
-        self.handle(now, Event::Publish(new), watch)
     }
 
     /// The answer to a post, or none: `floor_ms` is what was said instead.

@@ -16,6 +16,9 @@ use crate::oracle::Oracle;
 /// What a refused post's Retry-After says, ms.
 const RETRY_AFTER_MS: u64 = 1_000;
 
+/// What the clocks of the hub and of machines say at 0, ms since 1970.
+pub const WALL_MS: u64 = 1_763_779_200_000;
+
 /// What the hub sends down a line.
 pub type Sent = (LineId, Down);
 
@@ -24,7 +27,6 @@ pub struct Server {
     hub: Option<Hub>,
     limits: Limits,
     rng: fastrand::Rng,
-    wall_ms: u64,
     lines: BTreeMap<ConnId, LineId>,
     heads: BTreeMap<String, (Epoch, Seq)>,
     topics: Vec<String>,
@@ -42,7 +44,6 @@ impl Server {
             hub: None,
             limits,
             rng: fastrand::Rng::with_seed(seed),
-            wall_ms: 1_763_779_200_000,
             lines: BTreeMap::new(),
             heads: BTreeMap::new(),
             topics,
@@ -88,16 +89,16 @@ impl Server {
     }
 
     /// Both clocks.
-    fn at(&self, now: u64) -> Now {
+    fn at(now: u64) -> Now {
         Now {
             time: Time(now),
-            wall_ms: self.wall_ms + now,
+            wall_ms: WALL_MS + now,
         }
     }
 
     /// Hands an event to the hub. What it sends.
     pub fn handle(&mut self, now: u64, event: Event<'_>, oracle: &mut Oracle) -> Vec<Sent> {
-        let at = self.at(now);
+        let at = Self::at(now);
         if let Some(hub) = &mut self.hub {
             hub.handle(at, event, &mut self.effects);
         }
@@ -112,7 +113,7 @@ impl Server {
         line: &mut Line,
         oracle: &mut Oracle,
     ) -> Vec<Sent> {
-        let at = self.at(now);
+        let at = Self::at(now);
         self.last_conn += 1;
         let conn = ConnId(self.last_conn);
         let Some(hub) = &mut self.hub else {
@@ -165,7 +166,7 @@ impl Server {
         key: Option<&str>,
         oracle: &mut Oracle,
     ) -> Vec<Sent> {
-        let at = self.at(now);
+        let at = Self::at(now);
         if let Some(hub) = &mut self.hub {
             let outcome = hub.publish(at, topic, key, payload, &mut self.effects);
             assert!(
@@ -178,14 +179,14 @@ impl Server {
 
     /// The next frame for a line that has room again.
     pub fn take(&mut self, now: u64, conn: ConnId) -> Option<String> {
-        let at = self.at(now);
+        let at = Self::at(now);
         let bytes_max = self.limits.frame_bytes_aim;
         self.hub.as_mut()?.take_frame(at, conn, bytes_max)
     }
 
     /// The answer of a poll, if it is due.
     pub fn take_answer(&mut self, now: u64, conn: ConnId) -> Option<String> {
-        let at = self.at(now);
+        let at = Self::at(now);
         self.hub.as_mut()?.take_answer(at, conn)
     }
 
@@ -228,7 +229,7 @@ impl Server {
 
     /// Shows the oracle what has been appended since the last look.
     fn observe(&mut self, now: u64, oracle: &mut Oracle) {
-        let at = self.at(now);
+        let at = Self::at(now);
         let Some(hub) = &mut self.hub else { return };
         for topic in &self.topics {
             let (epoch, head) = self.heads.get(topic).copied().unwrap_or_default();

@@ -41,6 +41,12 @@ impl Storage {
         self.letters.values().map(|(kept, outcome)| (kept, outcome))
     }
 
+    /// Removes all rows and dead letters.
+    pub fn wipe(&mut self) {
+        self.rows.clear();
+        self.letters.clear();
+    }
+
     /// Does what is asked. `producer` is the name of a partition that is new, `payload` gives a call's.
     pub fn answer(
         &mut self,
@@ -72,7 +78,7 @@ impl Storage {
         let mut marked = Vec::new();
         for mark in &batch.marks {
             if let Some(kept) = self.mark(mark) {
-                marked.push((mark.n, kept.row.bytes));
+                marked.push(kept.row.clone());
                 restored.push((mark.n, kept.payload.clone()));
             }
         }
@@ -127,9 +133,10 @@ impl Storage {
             Outcome::Dead { .. } => {
                 self.letters.insert(ended.n, (kept, ended.outcome.clone()));
             }
-            Outcome::Acked { .. } => {
+            Outcome::Acked { .. } if ended.is_foreign => {
                 self.verdicts.insert(ended.n, ended.outcome.clone());
             }
+            Outcome::Acked { .. } => {}
         }
     }
 
@@ -143,7 +150,7 @@ impl Storage {
         });
         let loaded = StoreAnswer::Loaded {
             rows: kept.iter().map(|kept| kept.row.clone()).collect(),
-            last: self.last.max(after),
+            last: kept.last().map_or(after, |kept| kept.row.n),
             ended: ended.collect(),
             letters: self.letters.values().map(letter).collect(),
         };

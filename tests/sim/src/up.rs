@@ -38,6 +38,9 @@ impl World<'_> {
             Do::AbandonPosts { connection } => {
                 self.abandon_lines(at, connection, |kind| matches!(kind, Kind::Post(_)));
             }
+            Do::Store(transaction) => self.ask_storage(at, transaction),
+            Do::Sender { is_wanted } => self.seek(at, is_wanted),
+            Do::Tell(notice) => self.tell(at, &notice),
             Do::Place { is_wanted } => {
                 if is_wanted && self.rng.u32(0..1_000) < self.mix.crowded {
                     self.coverage.met("state: no place for what is held");

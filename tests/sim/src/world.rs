@@ -6,9 +6,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use longhaul::ids::ConnectionId;
-use longhaul::{Event, Status};
+use longhaul::{Event, Notice, Status, StoreAnswer};
 use longhaul_hub::core::Event as HubEvent;
 
+use crate::browser::{Browser, BrowserId, Transaction};
 use crate::coverage::Coverage;
 use crate::line::{Down, Line, LineId};
 use crate::mix::Mix;
@@ -56,6 +57,22 @@ pub(crate) enum Item {
     Place(PageId, bool),
     /// A page's line is fast, its timers are exact, its browser is online again.
     Recovers(PageId),
+    /// A request reaches storage.
+    Transacts(BrowserId, PageId, Box<Transaction>),
+    /// Its answer reaches the page.
+    Stored(PageId, Box<StoreAnswer>),
+    /// Whether a page is the one that sends, as of that wish of its.
+    Sender(PageId, u64, bool),
+    /// What a page hears of another one, about rows of which of the browser's storages.
+    Told(PageId, u32, Box<Notice>),
+    /// A wipe of a page reaches storage.
+    Wipes(BrowserId, PageId),
+    /// A service worker may have done its work.
+    Leaves(PageId),
+    /// A lock that nobody had who sends is free.
+    Unjams(BrowserId),
+    /// A page publishes once more, after all faults.
+    LastWords(PageId),
 }
 
 /// See the module.
@@ -69,6 +86,7 @@ pub struct World<'a> {
     pub(crate) lines: BTreeMap<LineId, Line>,
     pub(crate) last_line: LineId,
     pub(crate) pages: Vec<Page>,
+    pub(crate) browsers: Vec<Browser>,
     pub(crate) last_page: PageId,
     pub(crate) server: Server,
     pub(crate) oracle: Oracle,
@@ -99,6 +117,7 @@ pub fn run(seed: u64, trace: Option<&mut dyn Write>) -> Outcome {
         lines: BTreeMap::new(),
         last_line: 0,
         pages: Vec::new(),
+        browsers: Vec::new(),
         last_page: 0,
         oracle: Oracle::default(),
         coverage: Coverage::default(),
@@ -123,8 +142,13 @@ pub(crate) fn topic_name(number: usize) -> String {
 
 impl World<'_> {
     pub(crate) fn live(&mut self) {
+        for _ in 0..self.mix.browsers {
+            let has_locks = self.rng.u8(0..4) > 0;
+            self.browsers.push(Browser::new(has_locks));
+        }
         for _ in 0..self.mix.pages {
-            self.open_page();
+            let browser = self.draw_browser();
+            self.open_page(browser);
         }
         let stormy_until = BEGIN_MS + self.mix.stormy_ms;
         let mut action_at = self.soon(self.mix.action_ms);
@@ -145,6 +169,7 @@ impl World<'_> {
         }
         self.heal();
         let is_live = self.mix.passive == 0 && self.mix.crowded == 0;
+        self.heal_browsers();
         let thawed = self.pages.iter().map(|page| page.frozen_until).max();
         let well_by =
             self.now.max(thawed.unwrap_or(0)) + if is_live { HEAL_MS } else { HEAL_PASSIVE_MS };
@@ -183,8 +208,19 @@ impl World<'_> {
         self.pages.iter_mut().all(|page| {
             matches!(page.client.status(), Status::Connected { .. })
                 && page.client.outbox_rows() == 0
+                && (page.browser.is_none() || page.client.is_idle())
                 && page.paper.is_settled()
         }) && self.oracle.is_caught_up()
+            && !self.items.values().any(|item| {
+                matches!(
+                    item,
+                    Item::LastWords(_)
+                        | Item::Recovers(_)
+                        | Item::Transacts(..)
+                        | Item::Stored(..)
+                        | Item::Told(..)
+                )
+            })
     }
 
     /// A time that is `ms` away on average.
@@ -287,6 +323,18 @@ impl World<'_> {
             Item::Recovers(id) => {
                 if let Some(at) = self.pages.iter().position(|page| page.id == id) {
                     self.recover(at);
+                }
+            }
+            Item::Transacts(id, page, transaction) => self.transact(id, page, &transaction),
+            Item::Stored(id, answer) => self.stored(number, id, answer),
+            Item::Sender(id, wish, is_granted) => self.sender(number, id, wish, is_granted),
+            Item::Told(id, of, notice) => self.told(number, (id, of), notice),
+            Item::Wipes(id, page) => self.wiped(id, page),
+            Item::Leaves(id) => self.worker_ends(id),
+            Item::Unjams(id) => self.pass_lock(id),
+            Item::LastWords(id) => {
+                if let Some(at) = self.pages.iter().position(|page| page.id == id) {
+                    self.publish(at);
                 }
             }
         }

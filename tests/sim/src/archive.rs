@@ -1,0 +1,243 @@
+//! What must hold of publications in storage: each is sent as it was saved, ends once, and whoever waits for it learns how.
+//!
+//! Knows what storage was given and what became of it, whatever pages believe. `oracle` knows the hub's logs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use longhaul::ids::RowNo;
+use longhaul::{Ended, Outcome, Save, Until};
+
+use crate::oracle::PageId;
+
+/// What became of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is in storage.
+    Waiting,
+    Acked,
+    Dead(String),
+    /// Storage was removed.
+    Evicted,
+    Wiped,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    topic: String,
+    payload: String,
+    /// Its time is by the hub's clock.
+    until_ms: Option<u64>,
+    is_sent: bool,
+    is_given_up: bool,
+    /// Nothing is kept of it, not even a dead letter.
+    is_wiped: bool,
+    fate: Fate,
+}
+
+/// A row's producer and number.
+type Id = (String, RowNo);
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct Archive {
+    rows: BTreeMap<Id, Row>,
+    /// Whose publications these are.
+    promised: BTreeSet<(PageId, Id)>,
+    /// The hub has begun anew: what it had said yes to it may say no to.
+    pub has_hub_forgotten: bool,
+    /// What pages were told: the code of a dead letter, or nothing.
+    told: BTreeMap<(PageId, Id), String>,
+}
+
+impl Archive {
+    /// Storage has a row.
+    ///
+    /// # Panics
+    /// If its number was given before, or if it takes the place of one that may have been sent (I2).
+    pub fn saved(
+        &mut self,
+        (producer, n): (&str, RowNo),
+        save: &Save,
+        payload: String,
+        has_replaced: bool,
+    ) {
+        let before = self.rows.get(&(producer.to_owned(), n)).cloned();
+        let row = Row {
+            topic: save.topic.to_string(),
+            payload,
+            until_ms: match save.until {
+                Until::Hub(ms) => Some(ms),
+                Until::Machine(_) => None,
+            },
+            is_sent: false,
+            // A row is given up with whatever is in it when that is noted.
+            is_given_up: before.as_ref().is_some_and(|before| before.is_given_up),
+            is_wiped: false,
+            fate: Fate::Waiting,
+        };
+        self.rows.insert((producer.to_owned(), n), row);
+        let is_replaceable = before
+            .as_ref()
+            .is_some_and(|row| row.fate == Fate::Waiting && !row.is_sent);
+        assert!(
+            if has_replaced {
+                is_replaceable
+            } else {
+                before.is_none()
+            },
+            "I2: {producer}:{} takes the place of {before:?}",
+            n.0
+        );
+    }
+
+    /// A page has sent a row.
+    ///
+    /// # Panics
+    /// If it is not what storage has (I2).
+    pub fn sent(&mut self, page: PageId, producer: &str, n: RowNo, payload: Option<&str>) {
+        let Some(row) = self.rows.get_mut(&(producer.to_owned(), n)) else {
+            panic!(
+                "I1: page {page} sends {producer}:{}, which was never saved",
+                n.0
+            );
+        };
+        assert_eq!(
+            payload,
+            Some(row.payload.as_str()),
+            "I2: page {page} sends {producer}:{} as something else",
+            n.0
+        );
+        row.is_sent = true;
+    }
+
+    /// A row leaves storage with its outcome.
+    pub fn ended(&mut self, producer: &str, ended: &Ended) {
+        if let Some(row) = self.rows.get_mut(&(producer.to_owned(), ended.n)) {
+            assert_eq!(
+                row.fate,
+                Fate::Waiting,
+                "I3: {producer}:{} ends twice",
+                ended.n.0
+            );
+            row.fate = match &ended.outcome {
+                Outcome::Acked { .. } => Fate::Acked,
+                Outcome::Dead { code, .. } => Fate::Dead(code.clone()),
+            };
+        }
+    }
+
+    /// The user has given a row up.
+    pub fn given_up(&mut self, producer: &str, n: RowNo) {
+        if let Some(row) = self.rows.get_mut(&(producer.to_owned(), n)) {
+            row.is_given_up = true;
+        }
+    }
+
+    /// Storage was removed.
+    pub fn evicted(&mut self, producer: &str) {
+        self.lose(producer, &Fate::Evicted);
+    }
+
+    /// All rows were wiped.
+    pub fn wiped(&mut self, producer: &str) {
+        for (_, row) in self.rows.iter_mut().filter(|((of, _), _)| of == producer) {
+            row.is_wiped = true;
+        }
+        self.lose(producer, &Fate::Wiped);
+    }
+
+    fn lose(&mut self, producer: &str, fate: &Fate) {
+        let rows = self.rows.iter_mut();
+        for (_, row) in rows.filter(|((of, _), row)| of == producer && row.fate == Fate::Waiting) {
+            row.fate = fate.clone();
+        }
+    }
+
+    /// A page's publication has a row in storage.
+    ///
+    /// # Panics
+    /// If it has not (I1).
+    pub fn queued(&mut self, page: PageId, producer: &str, n: RowNo) {
+        let id = (producer.to_owned(), n);
+        assert!(
+            self.rows.contains_key(&id),
+            "I1: {id:?} is queued, and was never saved"
+        );
+        self.promised.insert((page, id));
+    }
+
+    /// A page is told what became of a row. What the row was.
+    ///
+    /// # Panics
+    /// If that can't be so, or it was told before.
+    pub fn settled(
+        &mut self,
+        page: PageId,
+        producer: &str,
+        n: RowNo,
+        outcome: &Outcome,
+        hub_ms: u64,
+    ) -> (String, String) {
+        let id = (producer.to_owned(), n);
+        let Some(row) = self.rows.get(&id) else {
+            panic!("I3: {id:?} was never saved, and is settled: {outcome:?}");
+        };
+        let code = match outcome {
+            Outcome::Acked { .. } => "",
+            Outcome::Dead { code, .. } => code.as_str(),
+        };
+        let is_possible = match code {
+            "" => true,
+            "expired" => row.is_given_up || row.until_ms.is_none_or(|ms| ms < hub_ms),
+            "discarded" => row.is_given_up,
+            // A hub that has forgotten everything may have had a later one first.
+            "id_forgotten" => row.is_sent,
+            "outbox_lost" => row.fate != Fate::Waiting,
+            // What is on its way may still arrive, and a wipe that failed has told everybody all the same.
+            "wiped" => true,
+            "outcome_unknown" => match &row.fate {
+                Fate::Evicted | Fate::Wiped => true,
+                Fate::Dead(code) => code == "discarded" || row.is_wiped,
+                Fate::Waiting | Fate::Acked => false,
+            },
+            _ => false,
+        };
+        assert!(
+            is_possible,
+            "I16: page {page} hears of {id:?} {outcome:?}: {row:?}"
+        );
+        let before = self.told.insert((page, id.clone()), code.to_owned());
+        // Found again in storage, where whoever had its verdict could not note that, a row gets it again: no promise waits for it then.
+        let is_repeated = before
+            .as_deref()
+            .is_none_or(|before| before == code || before == "wiped");
+        assert!(
+            is_repeated
+                || code == "discarded"
+                || self.has_hub_forgotten
+                || code == "wiped"
+                || code == "outbox_lost",
+            "I3: page {page} hears twice of {id:?}: {before:?}, then {outcome:?}"
+        );
+        (row.topic.clone(), row.payload.clone())
+    }
+
+    /// The end: all pages are quiet.
+    ///
+    /// # Panics
+    /// If a row waits, or a page was not told of its own.
+    pub fn check_end(&self, live: &[PageId]) {
+        for (id, row) in &self.rows {
+            assert_ne!(row.fate, Fate::Waiting, "I16: {id:?} has no fate: {row:?}");
+        }
+        for promised in &self.promised {
+            assert!(
+                !live.contains(&promised.0) || self.told.contains_key(promised),
+                "I16: page {} was never told of {:?}: {:?}",
+                promised.0,
+                promised.1,
+                self.rows.get(&promised.1)
+            );
+        }
+    }
+}

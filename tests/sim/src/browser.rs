@@ -1,0 +1,406 @@
+//! A browser that pages share: the storage of their outbox, the lock that says who sends, and what they tell each other.
+//!
+//! Does what src/web/store and js/src/tabs.ts do around these, with everything that may go wrong there: requests take time, fail, or
+//! are answered to nobody; the lock is stolen, held by nobody who sends, or not there at all; notices are late, lost or heard twice.
+
+use std::collections::{HashMap, VecDeque};
+
+use longhaul::{Event, Notice, StoreAnswer, StoreFault, StoreRequest};
+
+use crate::oracle::PageId;
+use crate::page::Page;
+use crate::server::WALL_MS;
+use crate::storage::{Answered, Storage};
+use crate::world::{Item, World};
+
+/// Its place in the world.
+pub type BrowserId = usize;
+
+/// So long a page waits for storage to open, ms. Source: src/web/store.
+const OPEN_MS_MAX: u64 = 3_000;
+
+/// See the module.
+pub(crate) struct Browser {
+    pub(crate) storage: Storage,
+    /// How often storage was removed.
+    pub(crate) incarnation: u32,
+    /// Until then there is no room.
+    pub(crate) full_until: u64,
+    /// Until then storage can't be reached.
+    pub(crate) lost_until: u64,
+    /// Until then it takes long.
+    pub(crate) slow_until: u64,
+    /// What the machine's clock says at 0.
+    pub(crate) clock_ms: u64,
+    has_locks: bool,
+    holder: Option<PageId>,
+    queue: VecDeque<PageId>,
+    /// Until then the lock is held by somebody who does not send.
+    pub(crate) jammed_until: u64,
+}
+
+/// A request of a page on its way into storage.
+#[derive(Debug)]
+pub struct Transaction {
+    /// What is asked.
+    pub request: StoreRequest,
+    /// The payloads of its publications, by call.
+    pub payloads: HashMap<u32, String>,
+}
+
+impl Browser {
+    pub(crate) fn new(has_locks: bool) -> Self {
+        Self {
+            storage: Storage::default(),
+            incarnation: 0,
+            full_until: 0,
+            lost_until: 0,
+            slow_until: 0,
+            clock_ms: WALL_MS,
+            has_locks,
+            holder: None,
+            queue: VecDeque::new(),
+            jammed_until: 0,
+        }
+    }
+
+    /// What a partition is called where storage has none.
+    pub(crate) fn producer(&self, id: BrowserId) -> String {
+        format!("b{id}.{}", self.incarnation)
+    }
+}
+
+impl World<'_> {
+    pub(crate) fn browser_of(&self, at: usize) -> Option<BrowserId> {
+        self.pages.get(at)?.browser
+    }
+
+    /// What a page's machine clock says.
+    pub(crate) fn machine_ms(&self, at: usize) -> u64 {
+        let browser = self.browser_of(at).and_then(|id| self.browsers.get(id));
+        self.now + browser.map_or(WALL_MS, |browser| browser.clock_ms)
+    }
+
+    fn place(&self, id: PageId) -> Option<usize> {
+        self.pages.iter().position(|page| page.id == id)
+    }
+
+    /// Whether a page can hear something now. If it is frozen it hears it later, in the place that this has.
+    fn hears(&mut self, id: PageId, number: u64, item: Item) -> Option<(usize, Item)> {
+        let at = self.place(id)?;
+        let frozen_until = self.pages.get(at).map_or(0, |page| page.frozen_until);
+        if self.now < frozen_until {
+            self.items.insert((frozen_until, number), item);
+            return None;
+        }
+        Some((at, item))
+    }
+
+    /// A page asks something of storage.
+    pub(crate) fn ask_storage(&mut self, at: usize, transaction: Transaction) {
+        let Some(browser) = self.browser_of(at) else {
+            return;
+        };
+        let id = self.pages.get(at).map_or(0, |page| page.id);
+        let slow_until = self.browsers.get(browser).map_or(0, |it| it.slow_until);
+        let most = if self.now < slow_until { 4_000 } else { 3 };
+        let done = self.now + self.rng.u64(0..=most);
+        self.later(done, Item::Transacts(browser, id, Box::new(transaction)));
+    }
+
+    /// A request is done as a whole, or not at all.
+    pub(crate) fn transact(&mut self, id: BrowserId, page: PageId, transaction: &Transaction) {
+        let at = self.place(page);
+        if at.is_none() {
+            if self.rng.bool() {
+                self.coverage
+                    .met("fault: page killed before its transaction");
+                return;
+            }
+            self.coverage
+                .met("fault: page killed after its transaction");
+        }
+        let (answer, restored) = self.answer(id, at, transaction);
+        let Some(page) = at.and_then(|at| self.pages.get_mut(at)) else {
+            return;
+        };
+        page.restored(restored);
+        let page = page.id;
+        self.say(|| {
+            format!(
+                "storage {id}: {:?} of page {page}: {answer:?}",
+                transaction.request
+            )
+        });
+        let heard = self.now + self.rng.u64(0..=3);
+        self.later(heard, Item::Stored(page, Box::new(answer)));
+    }
+
+    fn answer(&mut self, id: BrowserId, at: Option<usize>, transaction: &Transaction) -> Answered {
+        let failed = |fault| (StoreAnswer::Failed(fault), Vec::new());
+        let Some(browser) = self.browsers.get_mut(id) else {
+            return failed(StoreFault::Lost);
+        };
+        let request = &transaction.request;
+        let is_opening = *request == StoreRequest::Open;
+        if self.now < browser.lost_until {
+            self.coverage.met("fault: storage lost");
+            return failed(StoreFault::Lost);
+        }
+        if is_opening && self.now < browser.slow_until && self.rng.bool() {
+            self.coverage.met("fault: storage slow to open");
+            return failed(StoreFault::Lost);
+        }
+        let opened = at
+            .and_then(|at| self.pages.get(at))
+            .map(|page| page.incarnation);
+        if !is_opening && opened.is_none_or(|opened| opened != browser.incarnation) {
+            self.coverage.met("fault: storage closed");
+            return failed(StoreFault::Closed);
+        }
+        if let StoreRequest::Commit(_) = request
+            && self.now < browser.full_until
+        {
+            self.coverage.met("fault: storage full");
+            return failed(StoreFault::Full);
+        }
+        let producer = browser.producer(id);
+        let there = |storage: &Storage, n| storage.rows().any(|kept| kept.row.n == n);
+        if let StoreRequest::Commit(batch) = request {
+            for ended in &batch.ends {
+                if there(&browser.storage, ended.n) {
+                    self.oracle.archive.ended(&producer, ended);
+                }
+            }
+        }
+        let payload = |call| transaction.payloads.get(&call).cloned().unwrap_or_default();
+        let answered = browser.storage.answer(request, &producer, payload);
+        if is_opening && let Some(page) = at.and_then(|at| self.pages.get_mut(at)) {
+            page.incarnation = browser.incarnation;
+        }
+        if let (StoreRequest::Commit(batch), StoreAnswer::Committed { saved, .. }) =
+            (request, &answered.0)
+        {
+            for (save, (n, has_replaced)) in batch.saves.iter().zip(saved.iter().copied()) {
+                let payload = payload(save.request);
+                let row = (producer.as_str(), n);
+                self.oracle.archive.saved(row, save, payload, has_replaced);
+                if has_replaced {
+                    self.coverage.met("state: stored row replaced");
+                }
+            }
+        }
+        answered
+    }
+
+    /// Storage has answered a page.
+    pub(crate) fn stored(&mut self, number: u64, id: PageId, answer: Box<StoreAnswer>) {
+        let Some((at, Item::Stored(_, answer))) = self.hears(id, number, Item::Stored(id, answer))
+        else {
+            return;
+        };
+        let machine_ms = self.machine_ms(at);
+        let answer = *answer;
+        self.handle(at, Event::Stored { answer, machine_ms });
+    }
+
+    /// A page wants to be the one that sends, or no longer.
+    pub(crate) fn seek(&mut self, at: usize, is_wanted: bool) {
+        let Some(browser) = self.browser_of(at) else {
+            return;
+        };
+        let Some(page) = self.pages.get_mut(at) else {
+            return;
+        };
+        page.wish += 1;
+        let id = page.id;
+        self.leave_lock(browser, id);
+        let Some(it) = self.browsers.get_mut(browser).filter(|_| is_wanted) else {
+            return;
+        };
+        if it.has_locks {
+            it.queue.push_back(id);
+            self.pass_lock(browser);
+        } else {
+            self.coverage.met("fault: no locks");
+            self.tell_sender(id, true);
+        }
+    }
+
+    /// A page holds the lock no longer, and waits for it no longer.
+    pub(crate) fn leave_lock(&mut self, browser: BrowserId, id: PageId) {
+        if let Some(browser) = self.browsers.get_mut(browser) {
+            browser.queue.retain(|of| *of != id);
+            browser.holder = browser.holder.filter(|of| *of != id);
+        }
+        self.pass_lock(browser);
+    }
+
+    pub(crate) fn pass_lock(&mut self, id: BrowserId) {
+        let now = self.now;
+        let Some(browser) = self.browsers.get_mut(id) else {
+            return;
+        };
+        if browser.holder.is_some() || now < browser.jammed_until {
+            return;
+        }
+        browser.holder = browser.queue.pop_front();
+        if let Some(next) = browser.holder {
+            self.tell_sender(next, true);
+        }
+    }
+
+    /// Somebody who waits takes the lock, whoever has it.
+    pub(crate) fn steal(&mut self, id: BrowserId) {
+        let Some(browser) = self.browsers.get_mut(id) else {
+            return;
+        };
+        let Some(thief) = browser.queue.pop_front() else {
+            return;
+        };
+        self.coverage.met("fault: lock stolen");
+        if let Some(robbed) = browser.holder.replace(thief) {
+            browser.queue.push_back(robbed);
+            self.tell_sender(robbed, false);
+        }
+        self.tell_sender(thief, true);
+    }
+
+    fn tell_sender(&mut self, id: PageId, is_granted: bool) {
+        let wish = self.place(id).and_then(|at| self.pages.get(at));
+        let wish = wish.map_or(0, |page| page.wish);
+        let heard = self.now + self.rng.u64(0..=3);
+        self.later(heard, Item::Sender(id, wish, is_granted));
+    }
+
+    /// A page hears whether it sends.
+    pub(crate) fn sender(&mut self, number: u64, id: PageId, wish: u64, is_granted: bool) {
+        let item = Item::Sender(id, wish, is_granted);
+        let Some((at, _)) = self.hears(id, number, item) else {
+            return;
+        };
+        if self.pages.get(at).is_some_and(|page| page.wish == wish) {
+            self.say(|| format!("page {id} sends: {is_granted}"));
+            self.handle(at, Event::Sender { is_granted });
+        }
+    }
+
+    /// A page tells the others of its browser something.
+    pub(crate) fn tell(&mut self, at: usize, notice: &Notice) {
+        let Some(from) = self.pages.get(at).filter(|page| page.browser.is_some()) else {
+            return;
+        };
+        let is_other = |page: &&Page| page.browser == from.browser && page.id != from.id;
+        // What is told of rows that were removed with storage is nobody's.
+        let told = from.incarnation;
+        let others: Vec<PageId> = self
+            .pages
+            .iter()
+            .filter(is_other)
+            .map(|page| page.id)
+            .collect();
+        let odds = self.mix.notice;
+        for id in others {
+            if self.chance(odds.lost) {
+                self.coverage.met("fault: notice lost");
+                continue;
+            }
+            let mut heard = self.now + self.rng.u64(0..=2);
+            if self.chance(odds.late) {
+                self.coverage.met("fault: notice late");
+                heard += self.rng.u64(0..3_000);
+            }
+            if self.chance(odds.twice) {
+                self.coverage.met("fault: notice heard twice");
+                let again = heard + self.rng.u64(0..500);
+                self.later(again, Item::Told(id, told, Box::new(notice.clone())));
+            }
+            self.later(heard, Item::Told(id, told, Box::new(notice.clone())));
+        }
+    }
+
+    /// A page hears another one.
+    pub(crate) fn told(&mut self, number: u64, (id, of): (PageId, u32), notice: Box<Notice>) {
+        let item = Item::Told(id, of, notice);
+        let Some((at, Item::Told(_, _, notice))) = self.hears(id, number, item) else {
+            return;
+        };
+        if self
+            .pages
+            .get(at)
+            .is_some_and(|page| page.incarnation != of)
+        {
+            return;
+        }
+        self.say(|| format!("page {id} is told {notice:?}"));
+        self.handle(at, Event::Told(*notice));
+    }
+
+    /// A page wipes the outbox, as for a log-out: js/src/storage.ts.
+    pub(crate) fn wipe(&mut self, at: usize) {
+        let Some(page) = self.pages.get(at) else {
+            return;
+        };
+        let (Some(browser), id) = (page.browser, page.id) else {
+            return;
+        };
+        self.say(|| format!("page {id} wipes the outbox"));
+        self.handle(at, Event::Told(Notice::Wiped));
+        self.tell(at, &Notice::Wiped);
+        let done = self.now + self.rng.u64(0..=3);
+        self.later(done, Item::Wipes(browser, id));
+    }
+
+    pub(crate) fn wiped(&mut self, id: BrowserId, page: PageId) {
+        let now = self.now;
+        let Some(browser) = self.browsers.get_mut(id).filter(|it| it.lost_until <= now) else {
+            return;
+        };
+        self.coverage.met("state: outbox wiped");
+        browser.storage.wipe();
+        self.oracle.archive.wiped(&browser.producer(id));
+        if let Some(at) = self.place(page) {
+            self.handle(at, Event::Told(Notice::Wiped));
+            self.tell(at, &Notice::Wiped);
+        }
+    }
+
+    /// The browser, or its user, removes storage.
+    pub(crate) fn evict(&mut self, id: BrowserId) {
+        let Some(browser) = self.browsers.get_mut(id) else {
+            return;
+        };
+        self.coverage.met("fault: storage removed");
+        self.oracle.archive.evicted(&browser.producer(id));
+        browser.storage = Storage::default();
+        browser.incarnation += 1;
+    }
+
+    /// A page is gone, however it went.
+    pub(crate) fn close_page(&mut self, at: usize) {
+        let page = self.pages.remove(at);
+        for id in self.lines_of(page.id) {
+            self.abandon_line(id);
+        }
+        self.oracle.page_gone(page.id);
+        if let Some(browser) = page.browser {
+            self.leave_lock(browser, page.id);
+        }
+    }
+
+    /// A service worker has flushed what there was, or the browser has had enough of it.
+    pub(crate) fn worker_ends(&mut self, id: PageId) {
+        let Some(at) = self.place(id) else { return };
+        let is_idle = self.pages.get(at).is_some_and(|page| page.client.is_idle());
+        if is_idle {
+            self.coverage.met("state: service worker has flushed");
+        } else if self.is_stormy && self.rng.bool() {
+            let again = self.soon(OPEN_MS_MAX);
+            self.later(again, Item::Leaves(id));
+            return;
+        } else {
+            self.coverage.met("fault: service worker killed");
+        }
+        self.close_page(at);
+    }
+}

@@ -1,0 +1,131 @@
+//! What befalls a browser: its storage, its lock, its clock; and how it gets well again.
+
+use longhaul::config::Config;
+use longhaul::{Client, Event};
+
+use crate::browser::BrowserId;
+use crate::mix::Stroke;
+use crate::oracle::PageId;
+use crate::page::Page;
+use crate::world::{Item, World};
+
+/// When pages look into storage again after all faults, ms: a user comes back to them. Longer than a slow answer takes.
+const LOOK_MS: u64 = 8_000;
+
+impl World<'_> {
+    /// A service worker comes to flush what there is, and goes.
+    fn open_worker(&mut self, browser: BrowserId) {
+        let config = Config {
+            seed: self.rng.u64(..),
+            is_durable: true,
+            ..Config::default()
+        };
+        self.last_page += 1;
+        let id = self.last_page;
+        let mut page = Page::new(id, Client::new(&config));
+        page.browser = Some(browser);
+        page.is_worker = true;
+        self.pages.push(page);
+        self.coverage.met("state: service worker");
+        self.say(|| format!("service worker {id} of browser {browser} starts"));
+        self.handle(self.pages.len() - 1, Event::Start);
+        let ends = self.soon(3_000);
+        self.later(ends, Item::Leaves(id));
+    }
+
+    /// A machine's clock is further on.
+    pub(crate) fn set_forward(&mut self, at: usize, ms: u64) {
+        let browser = self.browser_of(at).and_then(|id| self.browsers.get_mut(id));
+        if let Some(browser) = browser {
+            browser.clock_ms += ms;
+        }
+    }
+
+    /// Something befalls the browser of a page.
+    pub(crate) fn strike_browser(&mut self, stroke: Stroke, at: usize) {
+        let Some(id) = self.browser_of(at) else {
+            return;
+        };
+        let ends = self.soon(5_000);
+        match stroke {
+            Stroke::Evict => self.evict(id),
+            Stroke::Steal => self.steal(id),
+            Stroke::Worker => self.open_worker(id),
+            Stroke::Wipe => {
+                let page = self.pages.get(at);
+                if page.is_some_and(|page| page.frozen_until <= self.now) {
+                    self.wipe(at);
+                }
+            }
+            Stroke::ClockJump => {
+                self.coverage.met("fault: machine's clock jumped");
+                let hours = self.rng.u64(1..48) * 3_600_000;
+                if self.rng.bool() {
+                    self.set_forward(at, hours);
+                } else if let Some(browser) = self.browsers.get_mut(id) {
+                    browser.clock_ms -= hours;
+                }
+            }
+            stroke => self.impair(stroke, id, ends),
+        }
+    }
+
+    /// Something does not work for a while.
+    fn impair(&mut self, stroke: Stroke, id: BrowserId, ends: u64) {
+        let Some(browser) = self.browsers.get_mut(id) else {
+            return;
+        };
+        match stroke {
+            Stroke::FullStorage => browser.full_until = ends,
+            Stroke::SlowStorage => {
+                self.coverage.met("fault: storage slow");
+                browser.slow_until = ends;
+            }
+            Stroke::Jam => {
+                self.coverage.met("fault: lock jammed");
+                browser.jammed_until = ends;
+                self.later(ends, Item::Unjams(id));
+            }
+            _ => {
+                browser.lost_until = ends;
+                for page in self.pages_of(id) {
+                    self.later(ends, Item::Recovers(page));
+                }
+            }
+        }
+    }
+
+    fn pages_of(&self, id: BrowserId) -> Vec<PageId> {
+        let its = self.pages.iter().filter(|page| page.browser == Some(id));
+        its.map(|page| page.id).collect()
+    }
+
+    /// Browsers have room and locks again. Pages publish some more, and whoever has lost storage looks again.
+    pub(crate) fn heal_browsers(&mut self) {
+        for id in 0..self.browsers.len() {
+            if let Some(browser) = self.browsers.get_mut(id) {
+                browser.full_until = 0;
+                browser.lost_until = 0;
+                browser.slow_until = 0;
+                browser.jammed_until = 0;
+            }
+            self.pass_lock(id);
+        }
+        let stored = self.pages.iter().filter(|page| page.browser.is_some());
+        let stored: Vec<(PageId, u64, bool)> = stored
+            .map(|page| (page.id, page.frozen_until, page.is_worker))
+            .collect();
+        for (page, frozen_until, is_worker) in stored {
+            let from = self.now.max(frozen_until);
+            if is_worker {
+                self.later(from, Item::Leaves(page));
+                continue;
+            }
+            self.later(from + LOOK_MS, Item::Recovers(page));
+            for _ in 0..self.rng.usize(0..=2) {
+                let speaks = from + LOOK_MS + self.rng.u64(0..LOOK_MS);
+                self.later(speaks, Item::LastWords(page));
+            }
+        }
+    }
+}
