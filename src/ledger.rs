@@ -154,8 +154,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// A row's outcome is known: storage is told, and then the other clients.
-    pub(crate) fn ended(&mut self, gone: Gone) {
+    /// A row's outcome is known: storage and the other clients are told. A worker may be stopped before storage has noted it.
+    pub(crate) fn ended(&mut self, gone: Gone, effects: &mut Vec<Effect>) {
         let Gone {
             n,
             attempts,
@@ -167,10 +167,15 @@ impl Ledger {
         if self.is_busy {
             self.ended_meanwhile.push((n, bytes, None));
         }
-        self.next.ends.push(Ended {
+        effects.push(Effect::Tell(Notice::Ended {
             n,
             attempts,
             bytes,
+            outcome: outcome.clone(),
+        }));
+        self.next.ends.push(Ended {
+            n,
+            attempts,
             outcome,
             is_foreign: !is_own,
         });
@@ -384,16 +389,7 @@ impl Ledger {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        let Batch { saves, ends, .. } = std::mem::take(&mut self.under_way);
-        // Told only now: whoever looks into storage before finds the row, and hears of its end.
-        effects.extend(ends.into_iter().map(|ended| {
-            Effect::Tell(Notice::Ended {
-                n: ended.n,
-                attempts: ended.attempts,
-                bytes: ended.bytes,
-                outcome: ended.outcome,
-            })
-        }));
+        let saves = std::mem::take(&mut self.under_way).saves;
         let (mut last, mut rows, mut bytes) = (RowNo(0), 0, 0);
         for (save, (n, has_replaced)) in saves.into_iter().zip(saved.iter().copied()) {
             if !has_replaced {

@@ -252,7 +252,7 @@ impl Publishing {
             self.main.heard_verdict();
             let gone = self.main.end(now, n, outcome, metrics, effects);
             if let (Some(ledger), Some(gone)) = (&mut self.ledger, gone) {
-                ledger.ended(gone);
+                ledger.ended(gone, effects);
             }
         }
     }

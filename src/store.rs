@@ -88,8 +88,6 @@ pub struct Ended {
     pub n: RowNo,
     /// How often it was sent.
     pub attempts: u32,
-    /// Its payload bytes.
-    pub bytes: u64,
     /// How it ended.
     pub outcome: Outcome,
     /// Somebody else may wait for it.

@@ -157,12 +157,12 @@ fn i3_a_row_leaves_storage_with_its_verdict_and_the_others_are_told() {
     let (mut tab, connection) = Tab::sender(&mut storage);
     tab.publish("t", None);
     tab.settle(&mut storage);
-    tab.ack(connection, 1);
+    let effects = tab.ack(connection, 1);
     assert_eq!(storage.rows().count(), 1);
-    let effects = tab.settle(&mut storage);
     let is_told =
         |effect: &Effect| matches!(effect, Effect::Tell(Notice::Ended { n: RowNo(1), .. }));
     assert!(effects.iter().any(is_told), "{effects:?}");
+    tab.settle(&mut storage);
     assert_eq!(storage.rows().count(), 0);
     assert_eq!(tab.rig.client.outbox_rows(), 0);
 }
