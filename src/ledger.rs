@@ -9,7 +9,7 @@ use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::ids::RowNo;
 use crate::metrics::Metrics;
 use crate::outbox::{Gone, Outbox, StoredRow};
-use crate::store::{Batch, Ended, Mark, Notice, Save, StoreAnswer, StoreFault, StoreRequest};
+use crate::store::{Batch, Ended, Look, Mark, Notice, Save, StoreAnswer, StoreFault, StoreRequest};
 use crate::time::Time;
 
 const WIPED: (&str, &str) = ("wiped", "the outbox was wiped, as for a log-out");
@@ -37,6 +37,8 @@ fn forgotten() -> Outcome {
 enum Sight {
     /// Nothing can be taken for granted: nobody has looked yet, or others may have worked while this client slept.
     Doubtful,
+    /// Rows may have come or gone without a word, because who did it was killed; what is known of the others is right.
+    Unsure,
     /// There are rows after the last one that is known.
     Behind,
     /// Everything.
@@ -60,6 +62,8 @@ pub(crate) struct Ledger {
     is_suspended: bool,
     next: Batch,
     under_way: Batch,
+    /// Payloads of publications that are in either.
+    bytes_saving: u64,
     sight: Sight,
     /// Doubt came up while a request is under way.
     is_look_stale: bool,
@@ -96,6 +100,7 @@ impl Ledger {
             is_suspended: false,
             next: Batch::default(),
             under_way: Batch::default(),
+            bytes_saving: 0,
             sight: Sight::Doubtful,
             is_look_stale: false,
             known: RowNo(0),
@@ -118,7 +123,7 @@ impl Ledger {
         match self.access {
             Access::Closed => false,
             Access::Broken => true,
-            Access::Open => !self.is_busy && self.next.is_empty() && self.sight != Sight::Doubtful,
+            Access::Open => !self.is_busy && self.next.is_empty() && !self.is_doubtful(),
         }
     }
 
@@ -142,14 +147,15 @@ impl Ledger {
 
     /// Takes a publication, which has no row before its transaction is complete.
     pub(crate) fn save(&mut self, save: Save, limits: OutboxLimits) -> Result<(), PublishRefusal> {
-        let waiting = || self.next.saves.iter().chain(&self.under_way.saves);
-        let rows = self.rows + waiting().map(|_| 1).sum::<u64>();
-        let bytes = self.bytes + waiting().map(|save| save.bytes).sum::<u64>();
+        let waiting = self.next.saves.len() + self.under_way.saves.len();
+        let rows = self.rows + u64::try_from(waiting).unwrap_or(u64::MAX);
+        let bytes = self.bytes + self.bytes_saving;
         if rows >= u64::try_from(limits.rows_max).unwrap_or(u64::MAX)
             || bytes + save.bytes > limits.bytes_max
         {
             return Err(PublishRefusal::OutboxFull);
         }
+        self.bytes_saving += save.bytes;
         self.next.saves.push(save);
         Ok(())
     }
@@ -205,6 +211,11 @@ impl Ledger {
         }
     }
 
+    /// What is there is to be looked at as a whole.
+    fn is_doubtful(&self) -> bool {
+        matches!(self.sight, Sight::Doubtful | Sight::Unsure)
+    }
+
     /// What is known, and what a load under way will tell, may be old.
     fn doubt(&mut self) {
         self.sight = Sight::Doubtful;
@@ -234,7 +245,11 @@ impl Ledger {
 
     pub(crate) fn granted(&mut self, is_granted: bool) {
         self.is_sender = is_granted && self.is_sender_wanted;
-        self.doubt();
+        if self.is_doubtful() || self.is_busy {
+            self.doubt();
+        } else {
+            self.sight = Sight::Unsure;
+        }
     }
 
     /// Makes the next request, if there is something to do and nothing under way.
@@ -287,15 +302,18 @@ impl Ledger {
         let (after, asked) = match self.sight {
             Sight::Full => return None,
             Sight::Behind => (self.known, Vec::new()),
+            Sight::Unsure => (self.known, outbox.own()),
             Sight::Doubtful => (RowNo(0), outbox.own()),
         };
+        let is_whole = self.is_doubtful();
         // What others add is theirs to show, and the sender's to send.
-        let is_wanted = self.is_sender || self.sight == Sight::Doubtful;
-        is_wanted.then_some(StoreRequest::Load {
+        let is_wanted = self.is_sender || is_whole;
+        is_wanted.then_some(StoreRequest::Load(Look {
             after,
+            is_whole,
             asked,
-            with_letters: self.sight == Sight::Doubtful && outbox.is_pausing(),
-        })
+            with_letters: is_whole && outbox.is_pausing(),
+        }))
     }
 
     /// Storage has answered what was under way.
@@ -326,11 +344,21 @@ impl Ledger {
             }
             StoreAnswer::Loaded {
                 rows,
+                there,
                 last,
                 ended,
                 letters,
             } => {
-                let is_whole = self.sight == Sight::Doubtful && !self.is_look_stale;
+                let is_over = |n| meanwhile.iter().any(|(over, ..)| *over == n);
+                let is_unknown = |n: &&RowNo| {
+                    let is_old = **n <= self.known && !outbox.has(**n) && !is_over(**n);
+                    is_old && !self.next.ends.iter().any(|ended| ended.n == **n)
+                };
+                if self.sight == Sight::Unsure && there.iter().any(|n| is_unknown(&n)) {
+                    // Somebody told of an end and was killed before it was noted; or it is another subject's.
+                    self.doubt();
+                }
+                let is_whole = self.is_doubtful() && !self.is_look_stale;
                 if is_whole {
                     let is_new = |n| self.next.ends.iter().any(|ended| ended.n == n);
                     outbox.set_letters(&letters, is_new);
@@ -341,9 +369,9 @@ impl Ledger {
                 if self.is_look_stale {
                     return Consequence::None;
                 }
-                let is_over = |n| meanwhile.iter().any(|(over, ..)| *over == n);
                 let rows = rows.into_iter().filter(|row| !is_over(row.n));
-                self.loaded(now, &rows.collect::<Vec<_>>(), last, outbox, effects);
+                let rows = rows.collect::<Vec<_>>();
+                self.loaded(now, &rows, &there, last, outbox, effects);
             }
             StoreAnswer::Failed(fault) => return self.failed(now, fault, effects),
         }
@@ -365,6 +393,7 @@ impl Ledger {
         self.bytes = bytes;
         outbox.set_producer(producer);
         // What was taken before anybody knew how much is there.
+        self.bytes_saving = 0;
         for save in std::mem::take(&mut self.next.saves) {
             let request = save.request;
             if let Err(why) = self.save(save, outbox.limits()) {
@@ -392,6 +421,7 @@ impl Ledger {
         let saves = std::mem::take(&mut self.under_way).saves;
         let (mut last, mut rows, mut bytes) = (RowNo(0), 0, 0);
         for (save, (n, has_replaced)) in saves.into_iter().zip(saved.iter().copied()) {
+            self.bytes_saving -= save.bytes;
             if !has_replaced {
                 // Whatever others have saved in between is to be sent first.
                 if self.known.next() == n {
@@ -423,18 +453,20 @@ impl Ledger {
         &mut self,
         now: Time,
         rows: &[StoredRow],
+        there: &[RowNo],
         last: RowNo,
         outbox: &mut Outbox,
         effects: &mut Vec<Effect>,
     ) {
-        if self.sight == Sight::Doubtful {
-            let is_there = |n| rows.binary_search_by_key(&n, |row| row.n).is_ok();
+        let is_whole = self.is_doubtful();
+        if is_whole {
+            let is_there = |n| there.binary_search(&n).is_ok();
             outbox.retain(|n, is_own| is_own || is_there(n), effects);
         }
         for row in rows {
             outbox.insert(now, row, false);
         }
-        if self.sight == Sight::Doubtful {
+        if is_whole {
             (self.rows, self.bytes) = (outbox.rows(), outbox.bytes());
         }
         self.known = self.known.max(last);
@@ -461,6 +493,7 @@ impl Ledger {
             StoreFault::Full => {
                 self.rests_until = Some(now.plus(REST_MS));
                 for save in batch.saves {
+                    self.bytes_saving -= save.bytes;
                     effects.push(Effect::PublishRefused {
                         request: save.request,
                         why: PublishRefusal::StorageFull,
@@ -472,6 +505,7 @@ impl Ledger {
                 // What this client knows of rows is noted when storage is back; whoever finds them before sends them once more.
                 self.access = Access::Broken;
                 self.sight = Sight::Doubtful;
+                self.bytes_saving = 0;
                 let mut homeless = batch.saves;
                 homeless.append(&mut self.next.saves);
                 Consequence::Homeless(homeless)

@@ -59,7 +59,7 @@ pub use record::{parse_epoch, push_cursor, push_epoch};
 pub use sequencer::Run;
 pub use status::{Reason, Status};
 pub use store::{
-    Batch, Ended, Letter, Mark, Notice, Save, StoreAnswer, StoreFault, StoreRequest, Until,
+    Batch, Ended, Letter, Look, Mark, Notice, Save, StoreAnswer, StoreFault, StoreRequest, Until,
 };
 pub use time::Time;
 pub use token::TokenReason;

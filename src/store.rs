@@ -15,14 +15,20 @@ pub enum StoreRequest {
     /// Do all of this in one transaction.
     Commit(Batch),
     /// Read rows. The caller keeps their payloads.
-    Load {
-        /// Only later rows than this.
-        after: RowNo,
-        /// Rows that this client waits for: what became of those that are no longer there.
-        asked: Vec<RowNo>,
-        /// Dead letters are to be named.
-        with_letters: bool,
-    },
+    Load(Look),
+}
+
+/// What is to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// Only later rows than this.
+    pub after: RowNo,
+    /// All rows that are there are to be named, earlier ones too.
+    pub is_whole: bool,
+    /// Rows that this client waits for: what became of those that are no longer there. Only where the look `is_whole`.
+    pub asked: Vec<RowNo>,
+    /// Dead letters are to be named.
+    pub with_letters: bool,
 }
 
 /// One transaction's work. Where it fails nothing of it has happened.
@@ -128,6 +134,8 @@ pub enum StoreAnswer {
     Loaded {
         /// In order.
         rows: Vec<StoredRow>,
+        /// The numbers of all rows that are there, in order; without a whole look only the later ones. Other clients' rows may be among them.
+        there: Vec<RowNo>,
         /// The highest number that there is or was.
         last: RowNo,
         /// What became of those asked for that are no longer there; `None` where nobody knows.

@@ -649,7 +649,7 @@ fn i3_a_row_that_ends_while_storage_is_read_is_not_found_again() {
     tab.act(|rig| rig.handle(Event::Woke));
     let request = tab.asked.take().unwrap();
     assert!(
-        matches!(request, StoreRequest::Load { .. }),
+        matches!(request, StoreRequest::Load(_)),
         "a look, and not {request:?}"
     );
     let (answer, _) = storage.answer(&request, "p1", |_| String::new());

@@ -454,12 +454,9 @@ export class Engine {
     this.#publications.refused(request, refusal(why, bytesMax));
   }
 
-  text(request: number): string {
-    return this.#publications.text(request);
-  }
-
-  tag(request: number): string {
-    return this.#publications.tag(request);
+  row(request: number, bytes: number, createdAtMs: number, untilMs: number, isHubTime: boolean): StoredRow {
+    const { partitionName } = this.storage;
+    return this.#publications.row(request, partitionName, bytes, createdAtMs, untilMs, isHubTime);
   }
 
   restored(row: number, stored: StoredRow): void {
@@ -473,7 +470,7 @@ export class Engine {
   }
 
   partitionName(): Promise<string> {
-    return this.storage.partitionName();
+    return this.storage.named();
   }
 
   partition(before: Partition | undefined): Partition {

@@ -82,14 +82,14 @@ export class Publications {
   }
 
   /** What a row in storage is known by, while nobody knows whether it got there. */
-  tag(request: number): string {
+  #tag(request: number): string {
     return `${this.#page}:${request}`;
   }
 
   /** A row in storage is that of a call which a crash has cut off. */
   recovered(row: number, tag: string | undefined): void {
     for (const request of this.#calls.keys()) {
-      if (this.tag(request) === tag) this.queued(request, row, true);
+      if (this.#tag(request) === tag) this.queued(request, row, true);
     }
   }
 
@@ -137,11 +137,23 @@ export class Publications {
     this.#take(request)?.reject(error);
   }
 
-  /** A row is never made up: who asks for a call that is not waiting is an instance that has lost its mind, and this is its end. */
-  text(request: number): string {
+  /**
+   * A call as storage is to keep it. A row is never made up: who asks for a call that is not waiting is an instance that has lost
+   * its mind, and this is its end.
+   */
+  row(
+    request: number,
+    partition: string,
+    bytes: number,
+    createdAtMs: number,
+    untilMs: number,
+    isHubTime: boolean,
+  ): StoredRow {
     const call = this.#calls.get(request);
     if (call === undefined) throw new Error(`no call ${request} waits for a row`);
-    return call.text;
+    const { topic, kind, text, options } = call;
+    const tag = this.#tag(request);
+    return [partition, topic, kind, text, bytes, createdAtMs, untilMs, isHubTime, options.key, 0, 0, tag];
   }
 
   /** A row of storage, whoever published it; one that is known may have another payload by now. */

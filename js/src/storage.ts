@@ -84,7 +84,7 @@ export class Storage implements Member {
   enter(subject: string): void {
     if (this.#subject === undefined) {
       this.#subject = subject;
-      this.#entering?.(this.#name(subject));
+      this.#entering?.(this.partitionName);
     } else if (this.#subject !== subject) {
       throw new LonghaulError(
         "subject_mismatch",
@@ -248,14 +248,15 @@ export class Storage implements Member {
 
   // What the core calls: src/web/host.rs.
 
-  partitionName(): Promise<string> {
+  /** The partition's name, once it is known whose rows these are. */
+  named(): Promise<string> {
     return new Promise((resolve) => {
       this.#entering = (name) => {
         this.#tabs ??= new Tabs(`${this.#database} ${name}`, this);
         if (this.#wantsToSend) this.#tabs.seek(true);
         resolve(name);
       };
-      if (this.#subject !== undefined) this.#entering(this.#name(this.#subject));
+      if (this.#subject !== undefined) this.#entering(this.partitionName);
     });
   }
 
@@ -332,8 +333,9 @@ export class Storage implements Member {
     return this.size > 0;
   }
 
-  #name(subject: string): string {
-    return partitionName(this.#base, subject);
+  /** Of nobody's, while nobody is known. */
+  get partitionName(): string {
+    return partitionName(this.#base, this.#subject ?? "");
   }
 
   async #read(areLetters: boolean): Promise<readonly [n: number, row: StoredRow][]> {

@@ -19,8 +19,8 @@ use super::websocket::Socket;
 use super::wire::Wire;
 use crate::ids::{ConnectionId, Epoch, TopicNo};
 use crate::{
-    Client, Effect, Event, Notice, Outcome, PublishRefusal, Reason, Run, Status, StoreAnswer,
-    StoreFault, StoreRequest, Time, TokenReason, Transport, codes, push_cursor, push_epoch,
+    Client, Effect, Event, Notice, Outcome, PublishRefusal, Reason, Run, Save, Status, StoreAnswer,
+    StoreFault, StoreRequest, Time, TokenReason, Transport, Until, codes, push_cursor, push_epoch,
 };
 
 /// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock was set.
@@ -426,18 +426,12 @@ impl Driver {
         };
         let myself = self.myself.clone();
         // What the wrapper keeps of new rows is asked for before anything is waited for.
-        let texts = match &request {
-            StoreRequest::Commit(batch) => {
-                let calls = batch.saves.iter().map(|save| save.request);
-                let host = &self.host;
-                calls
-                    .map(|call| (host.text(call), host.tag(call)))
-                    .collect()
-            }
-            StoreRequest::Open | StoreRequest::Load { .. } => Vec::new(),
+        let rows = match &request {
+            StoreRequest::Commit(batch) => batch.saves.iter().map(|save| self.row(save)).collect(),
+            StoreRequest::Open | StoreRequest::Load(_) => Vec::new(),
         };
         spawn_local(async move {
-            let answer = match store.perform(Task::Core(request, texts)).await {
+            let answer = match store.perform(Task::Core(request, rows)).await {
                 Ok(Done::Answer(answer)) => answer,
                 Ok(Done::Value(_)) | Err(Fault::Lost) => StoreAnswer::Failed(StoreFault::Lost),
                 Err(Fault::Closed) => StoreAnswer::Failed(StoreFault::Closed),
@@ -450,6 +444,23 @@ impl Driver {
                 });
             }
         });
+    }
+
+    /// A publication as storage keeps it.
+    fn row(&self, save: &Save) -> JsValue {
+        let (until_ms, is_hub_time) = match save.until {
+            Until::Hub(ms) => (ms, true),
+            Until::Machine(ms) => (ms, false),
+        };
+        let (bytes, created_ms) = (save.bytes as f64, save.created_ms as f64);
+        let host = &self.host;
+        host.row(
+            save.request,
+            bytes,
+            created_ms,
+            until_ms as f64,
+            is_hub_time,
+        )
     }
 
     fn tell_others(&self, notice: Notice) {

@@ -86,13 +86,16 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn queued(this: &Host, request: u32, row: f64, is_durable: bool);
 
-    /// The payload of a call of publish.
+    /// The row of a call of publish, as js/src/rows.ts has it.
     #[wasm_bindgen(method)]
-    pub(super) fn text(this: &Host, request: u32) -> JsString;
-
-    /// What its row is known by.
-    #[wasm_bindgen(method)]
-    pub(super) fn tag(this: &Host, request: u32) -> JsString;
+    pub(super) fn row(
+        this: &Host,
+        request: u32,
+        bytes: f64,
+        created_ms: f64,
+        until_ms: f64,
+        is_hub_time: bool,
+    ) -> JsValue;
 
     /// A row of storage, as src/web/store/row.rs has it: its payload may be asked for from now on.
     #[wasm_bindgen(method)]

@@ -1,20 +1,15 @@
-//! A database that is open: one handle for work, rexie's, and one for listening, because rexie has no ear for the end of its own.
-//!
-//! Both are closed together: when nothing uses them any more, and nothing is kept open that another version of the page waits for.
+//! A database that is open. rexie makes it, with every object store of this version, and closes it again: it has no ear for the end of
+//! its own. What is left open is a handle of the crate that rexie is made of.
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::cell::Cell;
 
-use gloo_timers::callback::Timeout;
-use idb::{Event as _, Factory, Request as _};
+use idb::{Event as _, Factory, Request as _, TransactionMode};
 use js_sys::Reflect;
 use rexie::{ObjectStore, Rexie};
 use wasm_bindgen::JsValue;
+use web_sys::IdbTransaction;
 
 use super::{ROWS, TABLES, VERSION};
-
-/// How long the second handle may take, ms. Chosen: it opens what is open, and a page that waits for the first is not to wait for long.
-const EAR_MS_MAX: u32 = 1_000;
 
 /// What has become of a database.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,9 +21,7 @@ pub(in crate::web) enum End {
 }
 
 pub(super) struct Handle {
-    /// Until the drop.
-    rexie: Option<Rexie>,
-    ear: idb::Database,
+    database: idb::Database,
     /// The partition's producer is known to be the one that the core knows.
     pub(super) is_entered: Cell<bool>,
 }
@@ -39,51 +32,36 @@ impl Handle {
         name: &str,
         on_end: impl Fn(End) + Clone + 'static,
     ) -> Result<Self, Option<End>> {
-        let rexie = Rc::new(RefCell::new(Some(rexie(name).await?)));
-        // A later version may have come in between: it waits for rexie's handle, and the ear for it.
-        let unheard = rexie.clone();
-        let patience = Timeout::new(EAR_MS_MAX, move || {
-            if let Some(rexie) = unheard.take() {
-                rexie.close();
-            }
-        });
-        let ear = ear(name, on_end).await;
-        drop(patience);
-        match (rexie.take(), ear) {
-            (Some(rexie), Ok(ear)) => Ok(Self {
-                rexie: Some(rexie),
-                ear,
-                is_entered: Cell::new(false),
-            }),
-            (rexie, ear) => {
-                if let Some(rexie) = rexie {
-                    rexie.close();
-                }
-                Err(ear.err().flatten())
-            }
-        }
+        make(name).await?;
+        Ok(Self {
+            database: listening(name, on_end).await?,
+            is_entered: Cell::new(false),
+        })
     }
 
-    pub(super) fn rexie(&self) -> Option<&Rexie> {
-        self.rexie.as_ref()
+    pub(super) fn transaction(
+        &self,
+        tables: &[&str],
+        mode: TransactionMode,
+    ) -> Option<IdbTransaction> {
+        let transaction = self.database.transaction(tables, mode);
+        transaction.ok().map(IdbTransaction::from)
     }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        if let Some(rexie) = self.rexie.take() {
-            rexie.close();
-        }
-        self.ear.close();
+        self.database.close();
     }
 }
 
-async fn rexie(name: &str) -> Result<Rexie, Option<End>> {
+/// Makes the database, or brings it up to this version: rexie removes the object stores that are not named.
+async fn make(name: &str) -> Result<(), Option<End>> {
     let builder = Rexie::builder(name).version(VERSION);
     let builder = TABLES.into_iter().fold(builder, |builder, name| {
         builder.add_object_store(ObjectStore::new(name).auto_increment(name == ROWS))
     });
-    builder.build().await.map_err(|error| match error {
+    let made = builder.build().await.map_err(|error| match error {
         rexie::Error::IdbError(idb::Error::DomException(error)) => {
             let is_outdated = error.name() == "VersionError";
             Some(if is_outdated {
@@ -93,10 +71,12 @@ async fn rexie(name: &str) -> Result<Rexie, Option<End>> {
             })
         }
         _ => None,
-    })
+    })?;
+    made.close();
+    Ok(())
 }
 
-async fn ear(
+async fn listening(
     name: &str,
     on_end: impl Fn(End) + Clone + 'static,
 ) -> Result<idb::Database, Option<End>> {
@@ -110,19 +90,19 @@ async fn ear(
             .and_then(|request| request.transaction());
         let _ = creation.map(idb::Transaction::abort);
     });
-    let mut ear = request.await.map_err(|_| Some(End::Closed))?;
-    if ear.version() != Ok(VERSION) {
-        ear.close();
+    let mut database = request.await.map_err(|_| Some(End::Closed))?;
+    if database.version() != Ok(VERSION) {
+        database.close();
         return Err(Some(End::Outdated));
     }
     let closed = on_end.clone();
-    ear.on_close(move |_| closed(End::Closed));
-    ear.on_version_change(move |event| {
+    database.on_close(move |_| closed(End::Closed));
+    database.on_version_change(move |event| {
         let version = Reflect::get(&event, &JsValue::from_str("newVersion"));
         on_end(match version {
             Ok(version) if !version.is_null() => End::Outdated,
             _ => End::Closed,
         });
     });
-    Ok(ear)
+    Ok(database)
 }

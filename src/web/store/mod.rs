@@ -1,9 +1,12 @@
-//! The browser's storage: what `crate::store` and the wrapper ask for, done in IndexedDB through rexie. The one place that names either.
+//! The browser's storage: what `crate::store` and the wrapper ask for, done in IndexedDB. rexie opens it. The one place that names either.
 //!
-//! Success is a transaction that is complete, and nothing else. No future of rexie's is dropped before it is over, inside a
-//! transaction nothing else is waited for, and every object store is named at every version: rexie removes those that are not.
+//! Success is a transaction that is complete, and nothing else. Inside a transaction nothing but its own requests is waited for, and
+//! every object store is named at every version: rexie removes those that are not.
 
+mod commit;
 mod handle;
+mod pack;
+mod request;
 mod row;
 mod task;
 mod work;
@@ -12,23 +15,27 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::{Rc, Weak};
 
 use gloo_timers::callback::Timeout;
+use idb::TransactionMode;
 use js_sys::{JsString, Promise};
-use rexie::TransactionMode;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
 pub(super) use self::handle::End;
 use self::handle::Handle;
+use self::pack::Packs;
+use self::request::Undone;
 pub(super) use self::task::{Done, Task};
 use super::host::Host;
 
 /// Of the schema. A later one must keep the stores of this one: docs/decisions.md.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Partition → what is known of it, as the wrapper has it; first its producer.
 const PARTITIONS: &str = "partitions";
 /// Number, given by the browser → row.
 const ROWS: &str = "rows";
+/// The highest of their numbers → rows that were saved together.
+const PACKS: &str = "packs";
 /// Partition, topic and key → number of the row that may still be replaced.
 const KEYS: &str = "keys";
 /// Number → verdict that another tab may wait for.
@@ -39,7 +46,7 @@ const LETTERS: &str = "letters";
 /// Partition and topic → what a document was when own changes of it began to wait: epoch, seq and JSON after the partition.
 const DOCUMENTS: &str = "documents";
 
-const TABLES: [&str; 6] = [PARTITIONS, ROWS, KEYS, VERDICTS, LETTERS, DOCUMENTS];
+const TABLES: [&str; 7] = [PARTITIONS, ROWS, PACKS, KEYS, VERDICTS, LETTERS, DOCUMENTS];
 
 /// How long storage may take to open, ms. Chosen: Safari's first open may hang for ever (WebKit 226547); longer than a busy disk takes.
 const OPEN_MS_MAX: u32 = 3_000;
@@ -73,6 +80,7 @@ pub(super) struct Store {
     partition: OnceCell<JsString>,
     host: Host,
     handle: RefCell<Option<Rc<Handle>>>,
+    packs: Packs,
     /// The core's last request failed, and is tried once more with another handle.
     is_again: Cell<bool>,
     /// There is a later version of the database: this code is not to touch it.
@@ -88,6 +96,7 @@ impl Store {
             partition: OnceCell::new(),
             host,
             handle: RefCell::new(None),
+            packs: Packs::default(),
             is_again: Cell::new(false),
             is_outdated: Cell::new(false),
             on_end,
@@ -145,21 +154,10 @@ impl Store {
         } else {
             TransactionMode::ReadWrite
         };
-        let transaction = handle
-            .rexie()
-            .and_then(|rexie| rexie.transaction(task.tables(), mode).ok());
+        let transaction = handle.transaction(task.tables(), mode);
         let transaction = transaction.ok_or(Fault::Lost)?;
-        match self.work(&transaction, task).await {
-            Ok(done) => match transaction.done().await {
-                Ok(result) if result.is_committed() => Ok(done),
-                _ => Err(Fault::Aborted),
-            },
-            Err(_) => {
-                // What fails half way is undone whole; a request's error has seen to that already.
-                let _ = transaction.abort().await;
-                Err(Fault::Aborted)
-            }
-        }
+        let worked = self.work(&transaction, task).await;
+        worked.map_err(|Undone| Fault::Aborted)
     }
 
     /// The database, opened where it is not. It may come too late for this call and in time for the next.

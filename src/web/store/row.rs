@@ -8,7 +8,7 @@ use wasm_bindgen::prelude::*;
 use crate::config::ROW_MS_MAX;
 use crate::frame::Kind;
 use crate::ids::{Epoch, RowNo, Seq};
-use crate::store::{Letter, Mark, Save, Until};
+use crate::store::{Letter, Mark, Until};
 use crate::{Outcome, StoredRow, parse_epoch, push_epoch};
 
 const PARTITION: u32 = 0;
@@ -32,6 +32,7 @@ const CODE: u32 = 12;
 const MESSAGE: u32 = 13;
 
 /// A row as it is kept.
+#[derive(Clone)]
 pub(super) struct Row(Array);
 
 impl From<JsValue> for Row {
@@ -41,33 +42,6 @@ impl From<JsValue> for Row {
 }
 
 impl Row {
-    pub(super) fn new(partition: &JsString, save: &Save, text: &JsString, tag: &JsString) -> Self {
-        let (until, is_hub_time) = match save.until {
-            Until::Hub(ms) => (ms, true),
-            Until::Machine(ms) => (ms, false),
-        };
-        let kind = match save.kind {
-            Kind::Message => 0,
-            Kind::Patch => 1,
-            Kind::Merge => 2,
-        };
-        let row = Array::of5(
-            partition,
-            &(&*save.topic).into(),
-            &kind.into(),
-            text,
-            &(save.bytes as f64).into(),
-        );
-        row.push(&(save.created_ms as f64).into());
-        row.push(&(until as f64).into());
-        row.push(&is_hub_time.into());
-        row.push(&save.key.as_deref().into());
-        row.push(&0.into());
-        row.push(&0.into());
-        row.push(tag);
-        Self(row)
-    }
-
     pub(super) fn value(&self) -> &JsValue {
         &self.0
     }

@@ -1,16 +1,16 @@
 //! What storage is asked for, and what it gives: one kind for all, so that one future serves them all.
 
-use js_sys::{Array, JsString};
+use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
-use super::{DOCUMENTS, KEYS, LETTERS, PARTITIONS, ROWS, TABLES, VERDICTS};
+use super::{DOCUMENTS, KEYS, LETTERS, PACKS, PARTITIONS, ROWS, TABLES, VERDICTS};
 use crate::Outcome;
 use crate::ids::RowNo;
 use crate::store::{Ended, StoreAnswer, StoreRequest};
 
 pub(in crate::web) enum Task {
-    /// The core's, with text and tag of each save.
-    Core(StoreRequest, Vec<(JsString, JsString)>),
+    /// The core's, with the row of each save, as the wrapper has it.
+    Core(StoreRequest, Vec<JsValue>),
     /// The partition's rows, or its dead letters: number and value of each.
     Read { are_letters: bool },
     /// Forgets a dead letter, and where it `is_wanted` makes it the newest row: number and size of that.
@@ -32,7 +32,7 @@ impl Task {
     pub(super) fn is_reading(&self) -> bool {
         matches!(
             self,
-            Self::Core(StoreRequest::Load { .. }, _)
+            Self::Core(StoreRequest::Load(_), _)
                 | Self::Read { .. }
                 | Self::Kept { .. }
                 | Self::Partitions
@@ -56,14 +56,14 @@ impl Task {
                     && batch.saves.iter().all(|save| save.key.is_none())
                     && batch.ends.iter().all(is_own_ack);
                 if is_plain {
-                    &[ROWS]
+                    &[ROWS, PACKS]
                 } else {
-                    &[ROWS, KEYS, VERDICTS, LETTERS]
+                    &[ROWS, PACKS, KEYS, VERDICTS, LETTERS]
                 }
             }
-            Self::Core(StoreRequest::Open, _) | Self::Partitions => &[PARTITIONS, ROWS],
-            Self::Core(StoreRequest::Load { .. }, _) => &[ROWS, VERDICTS, LETTERS],
-            Self::Read { .. } | Self::TakeLetter { .. } => &[ROWS, LETTERS],
+            Self::Core(StoreRequest::Open, _) | Self::Partitions => &[PARTITIONS, ROWS, PACKS],
+            Self::Core(StoreRequest::Load(_), _) => &[ROWS, PACKS, VERDICTS, LETTERS],
+            Self::Read { .. } | Self::TakeLetter { .. } => &[ROWS, PACKS, LETTERS],
             Self::Keep { .. } | Self::Kept { .. } => &[DOCUMENTS],
             Self::Wipe => &TABLES,
         }

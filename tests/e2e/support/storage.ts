@@ -22,13 +22,25 @@ export async function dump(page: Page): Promise<Dump> {
     const database = await done(indexedDB.open("longhaul"));
     try {
       if (!database.objectStoreNames.contains("rows")) return { rows: [], letters: [] };
-      const tx = database.transaction(["rows", "letters"]);
-      const read = async (name: string): Promise<number[]> => {
-        const rows: string[][] = await done(tx.objectStore(name).getAll());
-        return rows.map(([, , , text = "{}"]) => JSON.parse(text).n);
+      const tx = database.transaction(["rows", "packs", "letters"]);
+      const read = async <T>(name: string): Promise<[number, T][]> => {
+        const table = tx.objectStore(name);
+        const [keys, values] = await Promise.all([done(table.getAllKeys()), done(table.getAll())]);
+        return keys.map((key, i) => [Number(key), values[i]]);
       };
-      const [rows, letters] = await Promise.all([read("rows"), read("letters")]);
-      return { rows, letters };
+      type Row = readonly string[];
+      const [rows, packs, letters] = await Promise.all([
+        read<Row>("rows"),
+        read<(Row | undefined)[]>("packs"),
+        read<Row>("letters"),
+      ]);
+      for (const [last, pack] of packs) {
+        for (const [i, row] of pack.entries())
+          if (row !== undefined) rows.push([last - pack.length + 1 + i, row]);
+      }
+      const texts = (of: [number, Row][]): number[] =>
+        of.sort(([a], [b]) => a - b).map(([, [, , , text = "{}"]]) => JSON.parse(text).n);
+      return { rows: texts(rows), letters: texts(letters) };
     } finally {
       database.close();
     }

@@ -102,8 +102,9 @@ export class Trial {
     for (const topic of Ledger.topics) logs[topic] = await this.#log(topic);
     const { orders, durable, acks } = this.ledger;
     const stores = JSON.parse(dump) as Record<string, unknown[]>;
-    const [queued, dead] = ["longhaul/rows", "longhaul/letters"].map((name) => marksIn(stores[name] ?? []));
-    return { orders, durable, acks, queued: queued ?? [], dead: dead ?? [], logs };
+    const read = (name: string): unknown[] => stores[`longhaul/${name}`] ?? [];
+    const queued = marksIn([...read("rows"), ...read("packs")]);
+    return { orders, durable, acks, queued, dead: marksIn(read("letters")), logs };
   }
 
   /**

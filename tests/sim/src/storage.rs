@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use longhaul::ids::RowNo;
-use longhaul::{Batch, Ended, Letter, Mark, Outcome, Save, StoreAnswer, StoreRequest, StoredRow};
+use longhaul::{
+    Batch, Ended, Letter, Look, Mark, Outcome, Save, StoreAnswer, StoreRequest, StoredRow,
+};
 
 /// A row and its payload.
 #[derive(Clone, Debug)]
@@ -65,7 +67,7 @@ impl Storage {
                 (opened, Vec::new())
             }
             StoreRequest::Commit(batch) => self.commit(batch, payload),
-            StoreRequest::Load { after, asked, .. } => self.load(*after, asked),
+            StoreRequest::Load(look) => self.load(look),
         }
     }
 
@@ -140,7 +142,8 @@ impl Storage {
         }
     }
 
-    fn load(&self, after: RowNo, asked: &[RowNo]) -> Answered {
+    fn load(&self, look: &Look) -> Answered {
+        let Look { after, asked, .. } = look;
         let later = self.rows.range(after.next()..);
         let kept: Vec<&Kept> = later.map(|(_, kept)| kept).collect();
         let gone = asked.iter().filter(|n| !self.rows.contains_key(n));
@@ -150,7 +153,12 @@ impl Storage {
         });
         let loaded = StoreAnswer::Loaded {
             rows: kept.iter().map(|kept| kept.row.clone()).collect(),
-            last: kept.last().map_or(after, |kept| kept.row.n),
+            there: if look.is_whole {
+                self.rows.keys().copied().collect()
+            } else {
+                kept.iter().map(|kept| kept.row.n).collect()
+            },
+            last: kept.last().map_or(*after, |kept| kept.row.n),
             ended: ended.collect(),
             letters: self.letters.values().map(letter).collect(),
         };

@@ -77,7 +77,7 @@ impl Page {
     pub(super) fn transaction(&self, request: StoreRequest) -> Transaction {
         let saves = match &request {
             StoreRequest::Commit(batch) => batch.saves.as_slice(),
-            StoreRequest::Open | StoreRequest::Load { .. } => &[],
+            StoreRequest::Open | StoreRequest::Load(_) => &[],
         };
         let text = |call: u32| Some((call, self.calls.get(&call)?.2.clone()));
         let payloads: HashMap<u32, String> =

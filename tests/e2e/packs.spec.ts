@@ -1,0 +1,112 @@
+// Publications that are saved together share records of storage. What happens to one of them happens to it alone.
+
+import type { Page } from "@playwright/test";
+import { expect, quick, test } from "./support/network.js";
+import { dump, end, openClient, publishSome, reopen, run, whereabouts } from "./support/storage.js";
+
+/** How many records the rows of all subjects are in. */
+async function records(page: Page): Promise<number> {
+  return page.evaluate(
+    () =>
+      new Promise<number>((resolve) => {
+        indexedDB.open("longhaul").onsuccess = ({ target }) => {
+          const { result: database } = target as IDBOpenDBRequest;
+          const tx = database.transaction(["rows", "packs"]);
+          const counts = ["rows", "packs"].map((name) => tx.objectStore(name).count());
+          tx.oncomplete = () => {
+            database.close();
+            resolve(counts.reduce((sum, { result }) => sum + result, 0));
+          };
+        };
+      }),
+  );
+}
+
+test("three hundred publications at once are a dozen records, are told and sent in order, and go with their verdicts", async ({
+  page,
+  hub,
+}) => {
+  await openClient(page, hub.url);
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await hub.kill();
+  expect(await publishSome(page, 2, 300)).toEqual(Array(300).fill(true));
+  expect((await dump(page)).rows).toEqual(run(2, 300));
+  expect(await records(page)).toBeLessThan(12);
+  await reopen(page, hub.url);
+  await page.waitForFunction(() => opened.client.outbox.size === 300);
+  const told = await page.evaluate(async () =>
+    (await opened.client.outbox.rows()).map(({ id, data }) => [
+      Number(id.split(":")[1]),
+      (data as { n: number }).n,
+    ]),
+  );
+  expect(told).toEqual(run(2, 300).map((n) => [n, n]));
+  await hub.restart();
+  // The hub has lost its memory.
+  await end(page, hub, { log: run(2, 300) });
+  expect(await records(page)).toBe(0);
+});
+
+test("a line that is cut while a pack goes out leaves what has no verdict, and that alone is there after a reload", async ({
+  page,
+  hub,
+  line,
+}) => {
+  await openClient(page, line.url);
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await line.setFaults({ stop: "down" });
+  expect(await publishSome(page, 2, 100)).toEqual(Array(100).fill(true));
+  await expect.poll(() => whereabouts(page, hub)).toMatchObject({ log: run(1, 101) });
+  // Sent without a verdict: everything is still there.
+  expect((await dump(page)).rows).toEqual(run(2, 100));
+  await page.evaluate(() => opened.client.close());
+  await line.cut();
+  await line.setFaults();
+  await reopen(page, line.url);
+  await end(page, hub, { log: run(1, 101) });
+  expect(await page.evaluate(() => opened.client.metrics().acks)).toBe(100);
+});
+
+test("a row that is discarded in the middle of a pack, and one that expires in it, leave the others in their places", async ({
+  page,
+  hub,
+}) => {
+  await openClient(page, hub.url);
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await hub.kill();
+  const id = await page.evaluate(async () => {
+    const topic = opened.client.topic("t");
+    const calls = Array.from({ length: 60 }, (_, i) =>
+      topic.publish({ by: "page", n: i + 2 }, i === 40 ? { ttlMs: 1 } : {}),
+    );
+    const receipts = await Promise.all(calls);
+    for (const { acked } of receipts) acked.catch(() => {});
+    return receipts[20]?.id ?? "";
+  });
+  await page.evaluate((id) => opened.client.outbox.discard(id), id);
+  await reopen(page, hub.url);
+  await page.waitForFunction(() => opened.client.outbox.size >= 59);
+  await hub.restart();
+  const log = run(2, 60).filter((n) => n !== 22 && n !== 42);
+  await end(page, hub, { log, letters: [42] });
+  expect(await records(page)).toBe(0);
+});
+
+test("a wipe takes the packs of its subject, and leaves those of another one", async ({ page, hub }) => {
+  await openClient(page, hub.url, { ...quick, subject: "ann" });
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await hub.kill();
+  await publishSome(page, 2, 50);
+  await reopen(page, hub.url, { ...quick, subject: "ben" });
+  await publishSome(page, 52, 50);
+  expect((await dump(page)).rows).toEqual(run(2, 100));
+  await page.evaluate(() => opened.client.outbox.wipe());
+  expect((await dump(page)).rows).toEqual(run(2, 50));
+  await hub.restart();
+  await reopen(page, hub.url, { ...quick, subject: "ann" });
+  await end(page, hub, { log: run(2, 50) });
+});
