@@ -18,6 +18,9 @@ use crate::paper::Paper;
 use incoming::Held;
 use outbox::Call;
 
+/// A post has about so many characters at most. Source: src/web/upstream.rs.
+const FRAME_CHARS_MAX: usize = 64 * 1024;
+
 /// What a page wants of the network.
 #[derive(Debug)]
 pub enum Do {
@@ -199,8 +202,6 @@ impl Page {
             if self.sockets.get(&connection) == Some(&true) {
                 wants.push(Do::Frame { connection, frame });
             } else {
-                let hello = self.client.hello();
-                let frame = format!("{hello}\n{frame}");
                 self.posts.entry(connection).or_default().push_back(frame);
                 wants.extend(self.next_post(connection));
             }
@@ -395,7 +396,7 @@ impl Page {
         answer: Result<&str, u64>,
         watch: &mut Watch<'_>,
     ) -> Vec<Do> {
-        if self.is_posting.remove(&connection).is_none() {
+        if !self.is_posting.contains_key(&connection) {
             return Vec::new();
         }
         let mut wants = match answer {
@@ -412,17 +413,32 @@ impl Page {
                 )
             }
         };
+        self.is_posting.remove(&connection);
         wants.extend(self.next_post(connection));
         wants
     }
 
+    /// All that waits, as far as it fits one frame: src/web/upstream.rs.
     fn next_post(&mut self, connection: ConnectionId) -> Option<Do> {
         if self.is_posting.contains_key(&connection) {
             return None;
         }
-        let frame = self.posts.get_mut(&connection)?.pop_front()?;
-        self.is_posting.insert(connection, true);
-        Some(Do::Post { connection, frame })
+        let waiting = self.posts.get_mut(&connection)?;
+        let mut frame = self.client.hello();
+        let mut frames = 0;
+        while let Some(next) = waiting.front() {
+            if frames > 0 && frame.len() + next.len() > FRAME_CHARS_MAX {
+                break;
+            }
+            frame.push('\n');
+            frame.push_str(next);
+            frames += 1;
+            waiting.pop_front();
+        }
+        (frames > 0).then(|| {
+            self.is_posting.insert(connection, true);
+            Do::Post { connection, frame }
+        })
     }
 
     /// A connection is no longer the browser's.
