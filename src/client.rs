@@ -235,8 +235,14 @@ impl Client {
                 self.publishing.granted(is_granted);
                 self.pump(now, effects);
             }
-            Event::Told(hint) => {
-                self.publishing.heard(now, hint, &mut self.metrics, effects);
+            Event::Told { producer, notice } => {
+                let metrics = &mut self.metrics;
+                self.publishing
+                    .heard(now, producer, notice, metrics, effects);
+                self.pump(now, effects);
+            }
+            Event::Wiped => {
+                self.publishing.wiped(now, &mut self.metrics, effects);
                 self.pump(now, effects);
             }
             Event::GiveUp { n } => {
@@ -363,7 +369,8 @@ impl Client {
             | Event::Stored { .. }
             | Event::StorageEnded
             | Event::Sender { .. }
-            | Event::Told(_)
+            | Event::Told { .. }
+            | Event::Wiped
             | Event::GiveUp { .. } => {}
         }
         if self.connection.established().is_some() {

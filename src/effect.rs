@@ -142,8 +142,13 @@ pub enum Effect {
         /// It does; else it no longer wants to be.
         is_wanted: bool,
     },
-    /// Tell the other clients of the same storage.
-    Tell(Notice),
+    /// Tell the other clients of the same storage; for them it is [`crate::Event::Told`].
+    Tell {
+        /// Whose rows it is about.
+        producer: String,
+        /// What.
+        notice: Notice,
+    },
     /// The browser has removed the storage that the outbox was in.
     OutboxLost {
         /// Rows that were in it, as far as is known.

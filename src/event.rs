@@ -168,8 +168,16 @@ pub enum Event<'a> {
         /// It is.
         is_granted: bool,
     },
-    /// Another client of the same storage told this.
-    Told(Notice),
+    /// Another client of the same storage told this, or the caller itself where it has done it. It counts where it is about rows
+    /// that this client has: storage may have been removed and made anew, with the same numbers.
+    Told {
+        /// Whose rows it is about.
+        producer: &'a str,
+        /// What.
+        notice: Notice,
+    },
+    /// All rows and dead letters were removed, or are about to be, whosever.
+    Wiped,
     /// The user gives a row in storage up.
     GiveUp {
         /// Its number.

@@ -161,7 +161,7 @@ impl Ledger {
     }
 
     /// A row's outcome is known: storage and the other clients are told. A worker may be stopped before storage has noted it.
-    pub(crate) fn ended(&mut self, gone: Gone, effects: &mut Vec<Effect>) {
+    pub(crate) fn ended(&mut self, gone: Gone, producer: &str, effects: &mut Vec<Effect>) {
         let Gone {
             n,
             attempts,
@@ -173,12 +173,13 @@ impl Ledger {
         if self.is_busy {
             self.ended_meanwhile.push((n, bytes, None));
         }
-        effects.push(Effect::Tell(Notice::Ended {
+        let notice = Notice::Ended {
             n,
             attempts,
             bytes,
             outcome: outcome.clone(),
-        }));
+        };
+        effects.push(tell(producer, notice));
         self.next.ends.push(Ended {
             n,
             attempts,
@@ -188,13 +189,13 @@ impl Ledger {
     }
 
     /// The user gives a row up.
-    pub(crate) fn give_up(&mut self, n: RowNo, effects: &mut Vec<Effect>) {
+    pub(crate) fn give_up(&mut self, n: RowNo, producer: &str, effects: &mut Vec<Effect>) {
         self.next.marks.push(Mark {
             n,
             attempts: 0,
             is_given_up: true,
         });
-        effects.push(Effect::Tell(Notice::GivenUp { n }));
+        effects.push(tell(producer, Notice::GivenUp { n }));
     }
 
     /// The page goes to sleep: only what is published is still work.
@@ -445,7 +446,8 @@ impl Ledger {
         self.rows += rows;
         self.bytes += bytes;
         if rows > 0 {
-            effects.push(Effect::Tell(Notice::Added { last, rows, bytes }));
+            let notice = Notice::Added { last, rows, bytes };
+            effects.push(tell(outbox.producer(), notice));
         }
     }
 
@@ -513,16 +515,16 @@ impl Ledger {
         }
     }
 
-    /// Another client has told something.
+    /// Another client has told something of this storage's rows.
     pub(crate) fn heard(
         &mut self,
         now: Time,
-        hint: Notice,
+        notice: Notice,
         outbox: &mut Outbox,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        match hint {
+        match notice {
             Notice::Added { last, rows, bytes } => {
                 // What it told late is counted.
                 if last > self.known {
@@ -547,18 +549,26 @@ impl Ledger {
             Notice::GivenUp { n } => outbox.give_up(n),
             // It is no row any more.
             Notice::Taken { .. } => {}
-            Notice::Wiped => {
-                self.next = Batch {
-                    saves: std::mem::take(&mut self.next.saves),
-                    ..Batch::default()
-                };
-                // What is being read is not there any more, or soon will not be.
-                self.is_look_stale = true;
-                self.rows = 0;
-                self.bytes = 0;
-                outbox.end_all(now, WIPED, metrics, effects);
-            }
         }
+    }
+
+    /// All rows were removed, or are about to be.
+    pub(crate) fn wiped(
+        &mut self,
+        now: Time,
+        outbox: &mut Outbox,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.next = Batch {
+            saves: std::mem::take(&mut self.next.saves),
+            ..Batch::default()
+        };
+        // What is being read is not there any more, or soon will not be.
+        self.is_look_stale = true;
+        self.rows = 0;
+        self.bytes = 0;
+        outbox.end_all(now, WIPED, metrics, effects);
     }
 
     fn ended_elsewhere(
@@ -579,5 +589,12 @@ impl Ledger {
     fn count_out(&mut self, bytes: u64) {
         self.rows = self.rows.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+fn tell(producer: &str, notice: Notice) -> Effect {
+    Effect::Tell {
+        producer: producer.to_owned(),
+        notice,
     }
 }

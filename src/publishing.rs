@@ -252,7 +252,7 @@ impl Publishing {
             self.main.heard_verdict();
             let gone = self.main.end(now, n, outcome, metrics, effects);
             if let (Some(ledger), Some(gone)) = (&mut self.ledger, gone) {
-                ledger.ended(gone, effects);
+                ledger.ended(gone, producer, effects);
             }
         }
     }
@@ -341,21 +341,32 @@ impl Publishing {
         }
     }
 
-    /// Another client of the same storage told something.
+    /// Another client of the same storage told something of a producer's rows.
     pub(crate) fn heard(
         &mut self,
         now: Time,
-        hint: Notice,
+        producer: &str,
+        notice: Notice,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        if let Notice::Taken { n } = hint {
-            match n.0.checked_sub(BESIDE) {
-                Some(n) => self.spare.letter_taken(RowNo(n)),
-                None => self.main.letter_taken(n),
+        if let Notice::Taken { n } = notice {
+            for outbox in [&mut self.main, &mut self.spare] {
+                if outbox.producer() == producer {
+                    outbox.letter_taken(n);
+                }
             }
-        } else if let Some(ledger) = &mut self.ledger {
-            ledger.heard(now, hint, &mut self.main, metrics, effects);
+        } else if let Some(ledger) = &mut self.ledger
+            && self.main.producer() == producer
+        {
+            ledger.heard(now, notice, &mut self.main, metrics, effects);
+        }
+    }
+
+    /// All rows in storage were removed, whosever they were.
+    pub(crate) fn wiped(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.wiped(now, &mut self.main, metrics, effects);
         }
     }
 
@@ -363,7 +374,7 @@ impl Publishing {
     pub(crate) fn give_up(&mut self, n: RowNo, effects: &mut Vec<Effect>) {
         if let Some(ledger) = &mut self.ledger {
             self.main.give_up(n);
-            ledger.give_up(n, effects);
+            ledger.give_up(n, self.main.producer(), effects);
         }
     }
 }

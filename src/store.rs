@@ -158,7 +158,7 @@ pub enum StoreFault {
     Lost,
 }
 
-/// What clients of the same storage tell each other. It may get lost: storage has the truth.
+/// What clients of the same storage tell each other of the rows of one producer. It may get lost: storage has the truth.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// There are new rows.
@@ -188,9 +188,7 @@ pub enum Notice {
     },
     /// A dead letter was taken away.
     Taken {
-        /// Which, as the caller is told of it.
+        /// Of which row.
         n: RowNo,
     },
-    /// All rows were removed.
-    Wiped,
 }

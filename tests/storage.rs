@@ -7,123 +7,15 @@
 )]
 
 mod common;
-#[allow(unreachable_pub, reason = "it is the simulator's, and public there")]
-#[path = "sim/src/storage.rs"]
-mod storage;
+#[path = "common/tab.rs"]
+mod tab;
 
 use common::{EPOCH, Rig};
-use longhaul::config::{Config, OutboxLimits};
-use longhaul::ids::{ConnectionId, Epoch, RowNo, Seq};
+use longhaul::ids::{ConnectionId, RowNo};
 use longhaul::{
     Effect, Event, Notice, Outcome, PublishRefusal, StoreAnswer, StoreFault, StoreRequest,
 };
-use storage::Storage;
-
-/// A client and what it has asked of storage.
-struct Tab {
-    rig: Rig,
-    asked: Option<StoreRequest>,
-}
-
-impl Tab {
-    fn new() -> Self {
-        Self::with(false)
-    }
-
-    fn with(is_pausing: bool) -> Self {
-        let config = Config {
-            is_durable: true,
-            is_pausing,
-            outbox: OutboxLimits {
-                rows_max: 4,
-                bytes_max: 1_000,
-            },
-            ..Config::default()
-        };
-        let mut tab = Self {
-            rig: Rig::new(&config),
-            asked: None,
-        };
-        tab.act(|rig| rig.handle(Event::Start));
-        tab
-    }
-
-    /// One that is connected, and the one that sends.
-    fn sender(storage: &mut Storage) -> (Self, ConnectionId) {
-        Self::new().connected(storage)
-    }
-
-    fn connected(self, storage: &mut Storage) -> (Self, ConnectionId) {
-        let mut tab = self;
-        let connection = ConnectionId(1);
-        tab.act(|rig| rig.handle(Event::Opened { connection }));
-        tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
-        tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
-        tab.settle(storage);
-        (tab, connection)
-    }
-
-    /// All effects but requests of storage.
-    fn act(&mut self, act: impl FnOnce(&mut Rig) -> Vec<Effect>) -> Vec<Effect> {
-        let mut others = Vec::new();
-        for effect in act(&mut self.rig) {
-            if let Effect::Store(request) = effect {
-                assert_eq!(self.asked, None, "one at a time, but now also {request:?}");
-                self.asked = Some(request);
-            } else {
-                others.push(effect);
-            }
-        }
-        others
-    }
-
-    fn answered(&mut self, answer: StoreAnswer) -> Vec<Effect> {
-        self.asked = None;
-        self.act(|rig| {
-            let machine_ms = rig.now.0;
-            rig.handle(Event::Stored { answer, machine_ms })
-        })
-    }
-
-    /// Storage answers until nothing is asked of it any more.
-    fn settle(&mut self, storage: &mut Storage) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        while let Some(request) = self.asked.take() {
-            let (answer, _) = storage.answer(&request, "p1", |call| call.to_string());
-            effects.extend(self.answered(answer));
-        }
-        effects
-    }
-
-    fn publish(&mut self, topic: &str, key: Option<&str>) -> Vec<Effect> {
-        self.act(|rig| rig.publish_with(topic, None, key))
-    }
-
-    fn ack(&mut self, connection: ConnectionId, n: u64) -> Vec<Effect> {
-        self.act(|rig| rig.record(connection, &format!("ack p1 {n} {EPOCH} {n} 0")))
-    }
-}
-
-/// The last records of what goes out: `pub`s without their producer, `until`s left out.
-fn sent(effects: &[Effect]) -> Vec<String> {
-    let heads = effects.iter().filter_map(|effect| match effect {
-        Effect::SendPublication { head, .. } => head.lines().last(),
-        _ => None,
-    });
-    heads
-        .map(|head| head.trim_end().replace(" p1 ", " "))
-        .collect()
-}
-
-fn queued(effects: &[Effect]) -> Vec<(u64, bool)> {
-    let queued = effects.iter().filter_map(|effect| match effect {
-        Effect::Queued {
-            row, is_durable, ..
-        } => Some((row.0, *is_durable)),
-        _ => None,
-    });
-    queued.collect()
-}
+use tab::{Storage, Tab, queued, sent, settled};
 
 #[test]
 fn i1_a_publication_has_its_row_when_its_transaction_is_complete_and_is_not_sent_before() {
@@ -159,30 +51,10 @@ fn i3_a_row_leaves_storage_with_its_verdict_and_the_others_are_told() {
     tab.settle(&mut storage);
     let effects = tab.ack(connection, 1);
     assert_eq!(storage.rows().count(), 1);
-    let is_told =
-        |effect: &Effect| matches!(effect, Effect::Tell(Notice::Ended { n: RowNo(1), .. }));
+    let is_told = |effect: &Effect| matches!(effect, Effect::Tell { producer, notice: Notice::Ended { n: RowNo(1), .. } } if producer == "p1");
     assert!(effects.iter().any(is_told), "{effects:?}");
     tab.settle(&mut storage);
     assert_eq!(storage.rows().count(), 0);
-    assert_eq!(tab.rig.client.outbox_rows(), 0);
-}
-
-#[test]
-fn a_row_that_was_there_when_the_storage_was_opened_counts_once_however_often_it_is_told() {
-    let mut storage = Storage::default();
-    let mut other = Tab::new();
-    other.publish("t", None);
-    other.settle(&mut storage);
-    let (mut tab, connection) = Tab::sender(&mut storage);
-    let late = || Notice::Added {
-        last: RowNo(1),
-        rows: 1,
-        bytes: 10,
-    };
-    tab.act(|rig| rig.handle(Event::Told(late())));
-    assert_eq!(tab.rig.client.outbox_rows(), 1);
-    tab.ack(connection, 1);
-    tab.settle(&mut storage);
     assert_eq!(tab.rig.client.outbox_rows(), 0);
 }
 
@@ -206,24 +78,6 @@ fn s02_the_next_client_finds_what_is_left_and_sends_it_in_order() {
     let mut effects = tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
     effects.extend(tab.settle(&mut storage));
     assert_eq!(sent(&effects), ["pub 1 0 a", "pub 2 0 b", "pub 3 1 a"]);
-}
-
-#[test]
-fn only_the_sender_sends_and_rows_of_others_that_came_before_go_first() {
-    let mut storage = Storage::default();
-    let (mut tab, _) = Tab::sender(&mut storage);
-    let mut other = Tab::new();
-    other.settle(&mut storage);
-    assert_eq!(sent(&other.publish("t", None)), [""; 0]);
-    let effects = other.settle(&mut storage);
-    assert_eq!(
-        (queued(&effects), sent(&effects)),
-        (vec![(1, true)], vec![])
-    );
-    // The sender has not heard of it when it publishes itself.
-    tab.publish("t", None);
-    let effects = tab.settle(&mut storage);
-    assert_eq!(sent(&effects), ["pub 1 0 t", "pub 2 1 t"]);
 }
 
 #[test]
@@ -442,7 +296,7 @@ fn s16_a_refused_row_stops_its_topic_alone_until_its_dead_letter_is_taken_away()
     next.act(|rig| rig.handle(Event::Sender { is_granted: true }));
     assert_eq!(sent(&next.settle(&mut storage)), ["pub 3 0 u"]);
     let taken = Notice::Taken { n: RowNo(1) };
-    let mut effects = next.act(|rig| rig.handle(Event::Told(taken)));
+    let mut effects = next.hear("p1", taken);
     effects.extend(next.settle(&mut storage));
     assert_eq!(sent(&effects), ["pub 2 0 t"]);
 }
@@ -478,36 +332,6 @@ fn s23_a_page_that_goes_to_sleep_begins_no_transaction_but_for_what_is_published
     assert_eq!(queued(&tab.settle(&mut storage)), [(2, true)]);
     tab.act(|rig| rig.handle(Event::Woke));
     assert!(tab.asked.is_some());
-}
-
-#[test]
-fn s23_a_client_that_slept_looks_before_it_sends_and_learns_what_others_have_done() {
-    let mut storage = Storage::default();
-    let (mut tab, connection) = Tab::sender(&mut storage);
-    for _ in 0..2 {
-        tab.publish("t", None);
-        tab.settle(&mut storage);
-    }
-    // It is frozen; another one takes over, and the hub has both.
-    let (mut other, elsewhere) = Tab::sender(&mut storage);
-    other.ack(elsewhere, 1);
-    other.settle(&mut storage);
-    tab.act(|rig| rig.handle(Event::Woke));
-    assert_eq!(sent(&tab.publish("t", None)), [""; 0]);
-    let effects = tab.settle(&mut storage);
-    let is_acked = |effect: &Effect| {
-        matches!(
-            effect,
-            Effect::Settled {
-                row: RowNo(1),
-                outcome: Outcome::Acked { .. },
-                ..
-            }
-        )
-    };
-    assert!(effects.iter().any(is_acked), "{effects:?}");
-    assert_eq!(sent(&effects), ["pub 3 2 t"]);
-    assert!(!tab.ack(connection, 1).iter().any(is_acked), "told once");
 }
 
 #[test]
@@ -567,143 +391,6 @@ fn a_row_that_is_given_up_is_skipped_and_its_followers_go_on() {
     assert_eq!((storage.rows().count(), storage.letters().count()), (1, 0));
 }
 
-/// What became of rows, as this tab is told.
-fn settled(effects: &[Effect]) -> Vec<(u64, String)> {
-    let settled = effects.iter().filter_map(|effect| match effect {
-        Effect::Settled { row, outcome, .. } => Some((
-            row.0,
-            match outcome {
-                Outcome::Acked { .. } => "acked".to_owned(),
-                Outcome::Dead { code, .. } => code.clone(),
-            },
-        )),
-        _ => None,
-    });
-    settled.collect()
-}
-
-fn acked(n: u64) -> Notice {
-    Notice::Ended {
-        n: RowNo(n),
-        attempts: 1,
-        bytes: 8,
-        outcome: Outcome::Acked {
-            epoch: Epoch(1),
-            seq: Seq(n),
-            duplicate: false,
-        },
-    }
-}
-
-#[test]
-fn s13_a_sender_whose_storage_was_removed_finds_the_rows_of_others_in_the_new_one() {
-    let mut storage = Storage::default();
-    let (mut tab, _) = Tab::sender(&mut storage);
-    for _ in 0..2 {
-        tab.publish("t", None);
-        tab.settle(&mut storage);
-    }
-    let mut empty = Storage::default();
-    tab.act(|rig| rig.handle(Event::StorageEnded));
-    tab.asked = None;
-    let (answer, _) = empty.answer(&StoreRequest::Open, "p2", |_| String::new());
-    tab.answered(answer);
-    tab.settle(&mut empty);
-    let mut other = Tab::new();
-    other.publish("t", None);
-    let told = other.settle(&mut empty);
-    let told = told.iter().find_map(|effect| match effect {
-        Effect::Tell(notice) => Some(notice.clone()),
-        _ => None,
-    });
-    tab.act(|rig| rig.handle(Event::Told(told.unwrap())));
-    assert_eq!(
-        sent(&tab.settle(&mut empty)).len(),
-        1,
-        "row 1 of the new one"
-    );
-}
-
-#[test]
-fn i16_a_verdict_that_overtakes_the_word_that_a_row_is_saved_is_not_lost() {
-    let mut storage = Storage::default();
-    let mut tab = Tab::new();
-    tab.settle(&mut storage);
-    tab.publish("t", None);
-    let request = tab.asked.take().unwrap();
-    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
-    // The sender has found it in storage, and the hub has it.
-    tab.act(|rig| rig.handle(Event::Told(acked(1))));
-    let effects = tab.answered(answer);
-    assert_eq!(queued(&effects), [(1, true)]);
-    assert_eq!(settled(&effects), [(1, "acked".to_owned())]);
-    assert_eq!(tab.rig.client.outbox_rows(), 0);
-}
-
-#[test]
-fn i3_a_row_that_ends_while_storage_is_read_is_not_found_again() {
-    let mut storage = Storage::default();
-    let (mut tab, connection) = Tab::sender(&mut storage);
-    tab.publish("t", None);
-    tab.settle(&mut storage);
-    tab.act(|rig| rig.handle(Event::Woke));
-    let request = tab.asked.take().unwrap();
-    assert!(
-        matches!(request, StoreRequest::Load(_)),
-        "a look, and not {request:?}"
-    );
-    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
-    assert_eq!(settled(&tab.ack(connection, 1)).len(), 1);
-    let mut effects = tab.answered(answer);
-    effects.extend(tab.settle(&mut storage));
-    assert_eq!(sent(&effects), [""; 0]);
-    assert_eq!(tab.rig.client.outbox_rows(), 0);
-}
-
-#[test]
-fn a_look_that_began_before_the_page_slept_tells_nothing_of_what_is_there_now() {
-    let mut storage = Storage::default();
-    let (mut tab, _) = Tab::sender(&mut storage);
-    let mut other = Tab::new();
-    other.publish("t", None);
-    other.settle(&mut storage);
-    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
-    tab.settle(&mut storage);
-    // It is behind, and looks for what is new; then it sleeps.
-    other.publish("t", None);
-    other.settle(&mut storage);
-    let added = Notice::Added {
-        last: RowNo(2),
-        rows: 1,
-        bytes: 8,
-    };
-    tab.act(|rig| rig.handle(Event::Told(added)));
-    tab.act(|rig| rig.handle(Event::Woke));
-    tab.settle(&mut storage);
-    // The answer to the first look names what is new only, which is not all that there is.
-    assert_eq!(tab.rig.client.outbox_rows(), 2);
-}
-
-#[test]
-fn a_notice_that_got_lost_or_comes_twice_is_put_right_by_a_look_into_storage() {
-    let mut storage = Storage::default();
-    let mut tab = Tab::new();
-    tab.settle(&mut storage);
-    let added = Notice::Added {
-        last: RowNo(1),
-        rows: 1,
-        bytes: 8,
-    };
-    for _ in 0..2 {
-        let added = added.clone();
-        tab.act(|rig| rig.handle(Event::Told(added)));
-    }
-    assert_eq!(tab.rig.client.outbox_rows(), 2);
-    tab.act(|rig| rig.handle(Event::Woke));
-    tab.settle(&mut storage);
-    assert_eq!(tab.rig.client.outbox_rows(), 0);
-}
-
 #[test]
 fn s12_a_verdict_that_storage_could_not_note_is_noted_when_it_is_back_and_nothing_is_sent_again() {
     let mut storage = Storage::default();
@@ -720,56 +407,6 @@ fn s12_a_verdict_that_storage_could_not_note_is_noted_when_it_is_back_and_nothin
 }
 
 #[test]
-fn both_who_published_under_a_key_learn_of_its_row() {
-    let mut storage = Storage::default();
-    let mut first = Tab::new();
-    first.publish("t", Some("k"));
-    first.settle(&mut storage);
-    let mut second = Tab::new();
-    second.settle(&mut storage);
-    second.publish("t", Some("k"));
-    assert_eq!(queued(&second.settle(&mut storage)), [(1, true)]);
-    let (mut second, connection) = second.connected(&mut storage);
-    second.ack(connection, 1);
-    second.settle(&mut storage);
-    // It hears of it from storage alone.
-    first.act(|rig| rig.handle(Event::Woke));
-    let effects = first.settle(&mut storage);
-    assert_eq!(settled(&effects), [(1, "acked".to_owned())]);
-}
-
-#[test]
-fn what_took_a_rows_place_has_a_time_of_its_own() {
-    let mut storage = Storage::default();
-    let (mut tab, _) = Tab::sender(&mut storage);
-    let mut other = Tab::new();
-    other.settle(&mut storage);
-    other.act(|rig| rig.publish_with("t", Some(5_000), Some("k")));
-    other.settle(&mut storage);
-    tab.act(|rig| rig.handle(Event::Woke));
-    let request = tab.asked.take().unwrap();
-    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
-    let marks = tab.answered(answer);
-    assert_eq!(sent(&marks), [""; 0]);
-    other.act(|rig| rig.publish_with("t", Some(9_000), Some("k")));
-    other.settle(&mut storage);
-    let untils: Vec<longhaul::Until> = storage.rows().map(|kept| kept.row.until).collect();
-    let effects = tab.settle(&mut storage);
-    let heads = effects.iter().filter_map(|effect| match effect {
-        Effect::SendPublication { head, .. } => head.lines().next(),
-        _ => None,
-    });
-    let wanted = match untils.as_slice() {
-        [longhaul::Until::Hub(ms)] => format!("until {ms}"),
-        [longhaul::Until::Machine(ms)] => {
-            format!("until {}", ms + 1_763_779_200_000 - tab.rig.now.0)
-        }
-        others => panic!("{others:?}"),
-    };
-    assert_eq!(heads.collect::<Vec<_>>(), [wanted]);
-}
-
-#[test]
 fn s09_where_storage_is_full_what_is_to_be_noted_is_tried_again_after_a_rest() {
     let mut storage = Storage::default();
     let (mut tab, connection) = Tab::sender(&mut storage);
@@ -781,36 +418,6 @@ fn s09_where_storage_is_full_what_is_to_be_noted_is_tried_again_after_a_rest() {
     tab.act(Rig::at_deadline);
     tab.settle(&mut storage);
     assert_eq!(storage.rows().count(), 0);
-}
-
-#[test]
-fn a_row_that_was_wiped_unheard_of_has_an_end_all_the_same() {
-    let mut storage = Storage::default();
-    let mut tab = Tab::new();
-    tab.publish("t", None);
-    tab.settle(&mut storage);
-    storage.wipe();
-    tab.act(|rig| rig.handle(Event::Woke));
-    let effects = tab.settle(&mut storage);
-    assert_eq!(settled(&effects), [(1, "outcome_unknown".to_owned())]);
-}
-
-#[test]
-fn a_wipe_while_storage_is_read_leaves_nothing_to_send() {
-    let mut storage = Storage::default();
-    let (mut tab, connection) = Tab::sender(&mut storage);
-    tab.publish("t", None);
-    tab.settle(&mut storage);
-    tab.act(|rig| rig.lose(connection, 1006));
-    tab.settle(&mut storage);
-    tab.act(|rig| rig.handle(Event::Woke));
-    let request = tab.asked.take().unwrap();
-    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
-    tab.act(|rig| rig.handle(Event::Told(Notice::Wiped)));
-    storage.wipe();
-    tab.answered(answer);
-    tab.settle(&mut storage);
-    assert_eq!(tab.rig.client.outbox_rows(), 0);
 }
 
 #[test]

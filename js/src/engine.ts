@@ -481,11 +481,12 @@ export class Engine {
     this.storage.seekSender(isWanted);
   }
 
-  tellAdded(last: number, rows: number, bytes: number): void {
-    this.storage.tell(["added", last, rows, bytes]);
+  tellAdded(producer: string, last: number, rows: number, bytes: number): void {
+    this.storage.tell(["added", producer, last, rows, bytes]);
   }
 
   tellAcked(
+    producer: string,
     row: number,
     attempts: number,
     bytes: number,
@@ -493,15 +494,22 @@ export class Engine {
     seq: number,
     duplicate: boolean,
   ): void {
-    this.storage.tell(["acked", row, attempts, bytes, epoch, seq, duplicate]);
+    this.storage.tell(["acked", producer, row, attempts, bytes, epoch, seq, duplicate]);
   }
 
-  tellDead(row: number, attempts: number, bytes: number, code: string, message: string): void {
-    this.storage.tell(["dead", row, attempts, bytes, code, message]);
+  tellDead(
+    producer: string,
+    row: number,
+    attempts: number,
+    bytes: number,
+    code: string,
+    message: string,
+  ): void {
+    this.storage.tell(["dead", producer, row, attempts, bytes, code, message]);
   }
 
-  tellGivenUp(row: number): void {
-    this.storage.tell(["givenUp", row]);
+  tellGivenUp(producer: string, row: number): void {
+    this.storage.tell(["givenUp", producer, row]);
   }
 
   outboxLost(rows: number): void {

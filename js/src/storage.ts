@@ -158,8 +158,9 @@ export class Storage implements Member {
     const taken = await this.#take(id, true);
     if (taken === undefined) throw unknown(id);
     const { row, bytes } = taken;
-    this.#room.turn((core) => core.toldAdded(row, 1, bytes));
-    this.#tabs?.tell(["added", row, 1, bytes]);
+    const notice = ["added", this.#producer, row, 1, bytes] as const;
+    this.told(notice);
+    this.tell(notice);
   }
 
   async discard(id: string): Promise<void> {
@@ -182,15 +183,15 @@ export class Storage implements Member {
 
   async wipe(): Promise<void> {
     // Nothing is sent from now on; what is on its way may still arrive.
-    this.#room.turn((core) => core.toldWiped());
-    this.#tabs?.tell(["wiped"]);
+    this.told(["wiped"]);
+    this.tell(["wiped"]);
     if (this.#database !== undefined && !(await this.#room.look((core) => core.wipe()))) {
       throw new LonghaulError("storage_unavailable", "the outbox's storage can't be reached", {
         hint: 'let the server answer the log-out with Clear-Site-Data: "storage"',
       });
     }
-    this.#room.turn((core) => core.toldWiped());
-    this.#tabs?.tell(["wiped"]);
+    this.told(["wiped"]);
+    this.tell(["wiped"]);
   }
 
   /** The core has finished a turn. */
@@ -295,15 +296,17 @@ export class Storage implements Member {
     this.#room.turn((core) => {
       switch (notice[0]) {
         case "added":
-          return core.toldAdded(notice[1], notice[2], notice[3]);
-        case "acked":
-          return core.toldAcked(notice[1], notice[2], notice[3], notice[4], notice[5], notice[6]);
+          return core.toldAdded(notice[1], notice[2], notice[3], notice[4]);
+        case "acked": {
+          const [, producer, row, attempts, bytes, epoch, seq, duplicate] = notice;
+          return core.toldAcked(producer, row, attempts, bytes, epoch, seq, duplicate);
+        }
         case "dead":
-          return core.toldDead(notice[1], notice[2], notice[3], notice[4], notice[5]);
+          return core.toldDead(notice[1], notice[2], notice[3], notice[4], notice[5], notice[6]);
         case "givenUp":
-          return core.toldGivenUp(notice[1]);
+          return core.toldGivenUp(notice[1], notice[2]);
         case "taken":
-          return core.toldTaken(notice[1]);
+          return core.toldTaken(notice[1], notice[2]);
         case "wiped":
           return core.toldWiped();
       }
@@ -349,17 +352,18 @@ export class Storage implements Member {
     if (letter === undefined) return undefined;
     const taken = await this.#room.look((core) => core.takeLetter(letter, isWanted));
     if (taken === undefined) return undefined;
-    this.#room.turn((core) => core.toldTaken(letter));
-    this.#tabs?.tell(["taken", letter]);
+    const notice = ["taken", this.#producer, letter] as const;
+    this.told(notice);
+    this.tell(notice);
     const [row, bytes] = taken;
     return { row, bytes };
   }
 
   /** Forgets what was in memory only. */
   #forget(id: string): boolean {
-    const row = Number(id.slice(id.lastIndexOf(":") + 1)) + (this.#database === undefined ? 0 : beside);
     const wasThere = this.#letters.delete(id);
-    if (wasThere) this.#room.turn((core) => core.toldTaken(row));
+    const [producer = "", row] = id.split(":");
+    if (wasThere) this.told(["taken", producer, Number(row)]);
     return wasThere;
   }
 }

@@ -3,11 +3,12 @@
 
 import { randomName } from "./random.js";
 
-/** A notice: its kind, then numbers and texts as the core takes them. */
+/** A notice: its kind, then whose rows it is about, numbers and texts as the core takes them. */
 export type Notice =
-  | readonly ["added", last: number, rows: number, bytes: number]
+  | readonly ["added", producer: string, last: number, rows: number, bytes: number]
   | readonly [
       "acked",
+      producer: string,
       row: number,
       attempts: number,
       bytes: number,
@@ -15,9 +16,18 @@ export type Notice =
       seq: number,
       duplicate: boolean,
     ]
-  | readonly ["dead", row: number, attempts: number, bytes: number, code: string, message: string]
-  | readonly ["givenUp", row: number]
-  | readonly ["taken", letter: number]
+  | readonly [
+      "dead",
+      producer: string,
+      row: number,
+      attempts: number,
+      bytes: number,
+      code: string,
+      message: string,
+    ]
+  | readonly ["givenUp", producer: string, row: number]
+  | readonly ["taken", producer: string, letter: number]
+  /** Whosever. */
   | readonly ["wiped"]
   /** Only pages have the app's token. */
   | readonly ["tokenWanted", call: string]

@@ -369,20 +369,26 @@ impl Core {
         self.driver.look(Client::is_idle)
     }
 
-    /// Another tab has added rows.
+    /// Another tab has added rows of this producer, as with the next ones.
     #[wasm_bindgen(js_name = toldAdded)]
-    pub fn told_added(&self, last: f64, rows: f64, bytes: f64) {
-        self.driver.drive(Event::Told(Notice::Added {
+    pub fn told_added(&self, producer: &str, last: f64, rows: f64, bytes: f64) {
+        let notice = Notice::Added {
             last: RowNo(last as u64),
             rows: rows as u64,
             bytes: bytes as u64,
-        }));
+        };
+        self.driver.drive(Event::Told { producer, notice });
     }
 
     /// A row took effect, another tab says.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "numbers are free to cross, objects are not"
+    )]
     #[wasm_bindgen(js_name = toldAcked)]
     pub fn told_acked(
         &self,
+        producer: &str,
         row: f64,
         attempts: u32,
         bytes: f64,
@@ -395,42 +401,54 @@ impl Core {
             seq: Seq(seq as u64),
             duplicate,
         };
-        self.told_end(row, attempts, bytes, outcome);
+        self.told_end(producer, row, attempts, bytes, outcome);
     }
 
     /// A row never will, another tab says.
     #[wasm_bindgen(js_name = toldDead)]
-    pub fn told_dead(&self, row: f64, attempts: u32, bytes: f64, code: String, message: String) {
-        self.told_end(row, attempts, bytes, Outcome::Dead { code, message });
+    pub fn told_dead(
+        &self,
+        producer: &str,
+        row: f64,
+        attempts: u32,
+        bytes: f64,
+        code: String,
+        message: String,
+    ) {
+        let outcome = Outcome::Dead { code, message };
+        self.told_end(producer, row, attempts, bytes, outcome);
     }
 
-    fn told_end(&self, row: f64, attempts: u32, bytes: f64, outcome: Outcome) {
-        self.driver.drive(Event::Told(Notice::Ended {
+    fn told_end(&self, producer: &str, row: f64, attempts: u32, bytes: f64, outcome: Outcome) {
+        let notice = Notice::Ended {
             n: RowNo(row as u64),
             attempts,
             bytes: bytes as u64,
             outcome,
-        }));
+        };
+        self.driver.drive(Event::Told { producer, notice });
     }
 
     /// The user gave a row up, in another tab.
     #[wasm_bindgen(js_name = toldGivenUp)]
-    pub fn told_given_up(&self, row: f64) {
+    pub fn told_given_up(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
-        self.driver.drive(Event::Told(Notice::GivenUp { n }));
+        let notice = Notice::GivenUp { n };
+        self.driver.drive(Event::Told { producer, notice });
     }
 
     /// A dead letter was taken away.
     #[wasm_bindgen(js_name = toldTaken)]
-    pub fn told_taken(&self, row: f64) {
+    pub fn told_taken(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
-        self.driver.drive(Event::Told(Notice::Taken { n }));
+        let notice = Notice::Taken { n };
+        self.driver.drive(Event::Told { producer, notice });
     }
 
-    /// All rows were removed.
+    /// All rows were removed, or are about to be.
     #[wasm_bindgen(js_name = toldWiped)]
     pub fn told_wiped(&self) {
-        self.driver.drive(Event::Told(Notice::Wiped));
+        self.driver.drive(Event::Wiped);
     }
 
     /// The user gives a row up.

@@ -400,7 +400,7 @@ impl Driver {
             Effect::Forget { row } => host.forget(row.0 as f64),
             Effect::Store(request) => self.store(request),
             Effect::Sender { is_wanted } => host.seek_sender(is_wanted),
-            Effect::Tell(notice) => self.tell_others(notice),
+            Effect::Tell { producer, notice } => self.tell_others(&producer, notice),
             Effect::OutboxLost { rows } => host.outbox_lost(rows as f64),
             Effect::Settled {
                 row,
@@ -463,11 +463,11 @@ impl Driver {
         )
     }
 
-    fn tell_others(&self, notice: Notice) {
+    fn tell_others(&self, producer: &str, notice: Notice) {
         let host = &self.host;
         match notice {
             Notice::Added { last, rows, bytes } => {
-                host.tell_added(last.0 as f64, rows as f64, bytes as f64);
+                host.tell_added(producer, last.0 as f64, rows as f64, bytes as f64);
             }
             Notice::Ended {
                 n,
@@ -483,16 +483,17 @@ impl Driver {
                         duplicate,
                     } => {
                         let seq = seq.0 as f64;
-                        host.tell_acked(row, attempts, bytes, &hex(epoch), seq, duplicate);
+                        let epoch = hex(epoch);
+                        host.tell_acked(producer, row, attempts, bytes, &epoch, seq, duplicate);
                     }
                     Outcome::Dead { code, message } => {
-                        host.tell_dead(row, attempts, bytes, &code, &message);
+                        host.tell_dead(producer, row, attempts, bytes, &code, &message);
                     }
                 }
             }
-            Notice::GivenUp { n } => host.tell_given_up(n.0 as f64),
+            Notice::GivenUp { n } => host.tell_given_up(producer, n.0 as f64),
             // The wrapper tells of this itself.
-            Notice::Taken { .. } | Notice::Wiped => {}
+            Notice::Taken { .. } => {}
         }
     }
 

@@ -117,14 +117,15 @@ extern "C" {
     #[wasm_bindgen(method, js_name = seekSender)]
     pub(super) fn seek_sender(this: &Host, is_wanted: bool);
 
-    /// Tell the other tabs: new rows up to the highest number.
+    /// Tell the other tabs: new rows up to the highest number, of this producer, as with the next ones.
     #[wasm_bindgen(method, js_name = tellAdded)]
-    pub(super) fn tell_added(this: &Host, last: f64, rows: f64, bytes: f64);
+    pub(super) fn tell_added(this: &Host, producer: &str, last: f64, rows: f64, bytes: f64);
 
     /// Tell the other tabs: a row took effect.
     #[wasm_bindgen(method, js_name = tellAcked)]
     pub(super) fn tell_acked(
         this: &Host,
+        producer: &str,
         row: f64,
         attempts: u32,
         bytes: f64,
@@ -137,6 +138,7 @@ extern "C" {
     #[wasm_bindgen(method, js_name = tellDead)]
     pub(super) fn tell_dead(
         this: &Host,
+        producer: &str,
         row: f64,
         attempts: u32,
         bytes: f64,
@@ -146,7 +148,7 @@ extern "C" {
 
     /// Tell the other tabs: the user gave a row up.
     #[wasm_bindgen(method, js_name = tellGivenUp)]
-    pub(super) fn tell_given_up(this: &Host, row: f64);
+    pub(super) fn tell_given_up(this: &Host, producer: &str, row: f64);
 
     /// The browser has removed the storage that the outbox was in.
     #[wasm_bindgen(method, js_name = outboxLost)]

@@ -48,6 +48,15 @@ pub struct Transaction {
     pub payloads: HashMap<u32, String>,
 }
 
+/// What pages of a browser tell each other.
+#[derive(Clone, Debug)]
+pub enum Word {
+    /// Something about a producer's rows.
+    Told(String, Notice),
+    /// The outbox is wiped.
+    Wiped,
+}
+
 impl Browser {
     pub(crate) fn new(has_locks: bool) -> Self {
         Self {
@@ -286,13 +295,11 @@ impl World<'_> {
     }
 
     /// A page tells the others of its browser something.
-    pub(crate) fn tell(&mut self, at: usize, notice: &Notice) {
+    pub(crate) fn tell(&mut self, at: usize, word: &Word) {
         let Some(from) = self.pages.get(at).filter(|page| page.browser.is_some()) else {
             return;
         };
         let is_other = |page: &&Page| page.browser == from.browser && page.id != from.id;
-        // What is told of rows that were removed with storage is nobody's.
-        let told = from.incarnation;
         let others: Vec<PageId> = self
             .pages
             .iter()
@@ -313,27 +320,29 @@ impl World<'_> {
             if self.chance(odds.twice) {
                 self.coverage.met("fault: notice heard twice");
                 let again = heard + self.rng.u64(0..500);
-                self.later(again, Item::Told(id, told, Box::new(notice.clone())));
+                self.later(again, Item::Told(id, Box::new(word.clone())));
             }
-            self.later(heard, Item::Told(id, told, Box::new(notice.clone())));
+            self.later(heard, Item::Told(id, Box::new(word.clone())));
         }
     }
 
     /// A page hears another one.
-    pub(crate) fn told(&mut self, number: u64, (id, of): (PageId, u32), notice: Box<Notice>) {
-        let item = Item::Told(id, of, notice);
-        let Some((at, Item::Told(_, _, notice))) = self.hears(id, number, item) else {
+    pub(crate) fn told(&mut self, number: u64, id: PageId, word: Box<Word>) {
+        let Some((at, Item::Told(_, word))) = self.hears(id, number, Item::Told(id, word)) else {
             return;
         };
-        if self
-            .pages
-            .get(at)
-            .is_some_and(|page| page.incarnation != of)
-        {
-            return;
+        self.say(|| format!("page {id} is told {word:?}"));
+        match *word {
+            Word::Wiped => self.handle(at, Event::Wiped),
+            Word::Told(producer, notice) => {
+                let own = self.pages.get(at).map(|page| page.client.producer());
+                if own != Some(&*producer) {
+                    self.coverage.met("fault: notice about other storage");
+                }
+                let producer = &*producer;
+                self.handle(at, Event::Told { producer, notice });
+            }
         }
-        self.say(|| format!("page {id} is told {notice:?}"));
-        self.handle(at, Event::Told(*notice));
     }
 
     /// A page wipes the outbox, as for a log-out: js/src/storage.ts.
@@ -345,8 +354,8 @@ impl World<'_> {
             return;
         };
         self.say(|| format!("page {id} wipes the outbox"));
-        self.handle(at, Event::Told(Notice::Wiped));
-        self.tell(at, &Notice::Wiped);
+        self.handle(at, Event::Wiped);
+        self.tell(at, &Word::Wiped);
         let done = self.now + self.rng.u64(0..=3);
         self.later(done, Item::Wipes(browser, id));
     }
@@ -360,8 +369,8 @@ impl World<'_> {
         browser.storage.wipe();
         self.oracle.archive.wiped(&browser.producer(id));
         if let Some(at) = self.place(page) {
-            self.handle(at, Event::Told(Notice::Wiped));
-            self.tell(at, &Notice::Wiped);
+            self.handle(at, Event::Wiped);
+            self.tell(at, &Word::Wiped);
         }
     }
 

@@ -44,6 +44,7 @@ pub const WANTED: &[&str] = &[
     "fault: notice lost",
     "fault: notice late",
     "fault: notice heard twice",
+    "fault: notice about other storage",
     "fault: service worker killed",
     "fault: machine's clock jumped",
     "state: connected over websocket",

@@ -67,7 +67,7 @@ pub enum Do {
         is_wanted: bool,
     },
     /// To tell the others of the browser.
-    Tell(Notice),
+    Tell(String, Notice),
     /// A place among the connections that all tabs share.
     Place {
         /// Wanted, or given back.
@@ -317,7 +317,7 @@ impl Page {
                 self.payloads.remove(&row);
             }
             Effect::Sender { is_wanted } => wants.push(Do::Sender { is_wanted }),
-            Effect::Tell(notice) => wants.push(Do::Tell(notice)),
+            Effect::Tell { producer, notice } => wants.push(Do::Tell(producer, notice)),
             Effect::OutboxLost { .. } => watch.coverage.met("state: outbox lost"),
             Effect::PublishRefused { request, .. } => {
                 watch.coverage.met("state: publication refused");

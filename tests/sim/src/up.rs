@@ -4,6 +4,7 @@ use longhaul::Transport;
 use longhaul::codes;
 use longhaul::ids::ConnectionId;
 
+use crate::browser::Word;
 use crate::line::{Down, Kind, Line, LineId};
 use crate::page::Do;
 use crate::server::lost;
@@ -40,7 +41,7 @@ impl World<'_> {
             }
             Do::Store(transaction) => self.ask_storage(at, transaction),
             Do::Sender { is_wanted } => self.seek(at, is_wanted),
-            Do::Tell(notice) => self.tell(at, &notice),
+            Do::Tell(producer, notice) => self.tell(at, &Word::Told(producer, notice)),
             Do::Place { is_wanted } => {
                 if is_wanted && self.rng.u32(0..1_000) < self.mix.crowded {
                     self.coverage.met("state: no place for what is held");

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use longhaul::ids::ConnectionId;
-use longhaul::{Event, Notice, Status, StoreAnswer};
+use longhaul::{Event, Status, StoreAnswer};
 use longhaul_hub::core::Event as HubEvent;
 
-use crate::browser::{Browser, BrowserId, Transaction};
+use crate::browser::{Browser, BrowserId, Transaction, Word};
 use crate::coverage::Coverage;
 use crate::line::{Down, Line, LineId};
 use crate::mix::Mix;
@@ -63,8 +63,8 @@ pub(crate) enum Item {
     Stored(PageId, Box<StoreAnswer>),
     /// Whether a page is the one that sends, as of that wish of its.
     Sender(PageId, u64, bool),
-    /// What a page hears of another one, about rows of which of the browser's storages.
-    Told(PageId, u32, Box<Notice>),
+    /// What a page hears of another one.
+    Told(PageId, Box<Word>),
     /// A wipe of a page reaches storage.
     Wipes(BrowserId, PageId),
     /// A service worker may have done its work.
@@ -328,7 +328,7 @@ impl World<'_> {
             Item::Transacts(id, page, transaction) => self.transact(id, page, &transaction),
             Item::Stored(id, answer) => self.stored(number, id, answer),
             Item::Sender(id, wish, is_granted) => self.sender(number, id, wish, is_granted),
-            Item::Told(id, of, notice) => self.told(number, (id, of), notice),
+            Item::Told(id, word) => self.told(number, id, word),
             Item::Wipes(id, page) => self.wiped(id, page),
             Item::Leaves(id) => self.worker_ends(id),
             Item::Unjams(id) => self.pass_lock(id),

@@ -1,0 +1,302 @@
+//! Several clients of one storage: what they find there of each other, and what they tell each other. The storage is a model.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+#[path = "common/tab.rs"]
+mod tab;
+
+use longhaul::ids::RowNo;
+use longhaul::{Effect, Event, Notice, Outcome, StoreRequest};
+use tab::{Storage, Tab, acked, queued, sent, settled};
+
+#[test]
+fn a_row_that_was_there_when_the_storage_was_opened_counts_once_however_often_it_is_told() {
+    let mut storage = Storage::default();
+    let mut other = Tab::new();
+    other.publish("t", None);
+    other.settle(&mut storage);
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    let late = || Notice::Added {
+        last: RowNo(1),
+        rows: 1,
+        bytes: 10,
+    };
+    tab.hear("p1", late());
+    assert_eq!(tab.rig.client.outbox_rows(), 1);
+    tab.ack(connection, 1);
+    tab.settle(&mut storage);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn only_the_sender_sends_and_rows_of_others_that_came_before_go_first() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    let mut other = Tab::new();
+    other.settle(&mut storage);
+    assert_eq!(sent(&other.publish("t", None)), [""; 0]);
+    let effects = other.settle(&mut storage);
+    assert_eq!(
+        (queued(&effects), sent(&effects)),
+        (vec![(1, true)], vec![])
+    );
+    // The sender has not heard of it when it publishes itself.
+    tab.publish("t", None);
+    let effects = tab.settle(&mut storage);
+    assert_eq!(sent(&effects), ["pub 1 0 t", "pub 2 1 t"]);
+}
+
+#[test]
+fn s23_a_client_that_slept_looks_before_it_sends_and_learns_what_others_have_done() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    for _ in 0..2 {
+        tab.publish("t", None);
+        tab.settle(&mut storage);
+    }
+    // It is frozen; another one takes over, and the hub has both.
+    let (mut other, elsewhere) = Tab::sender(&mut storage);
+    other.ack(elsewhere, 1);
+    other.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::Woke));
+    assert_eq!(sent(&tab.publish("t", None)), [""; 0]);
+    let effects = tab.settle(&mut storage);
+    let is_acked = |effect: &Effect| {
+        matches!(
+            effect,
+            Effect::Settled {
+                row: RowNo(1),
+                outcome: Outcome::Acked { .. },
+                ..
+            }
+        )
+    };
+    assert!(effects.iter().any(is_acked), "{effects:?}");
+    assert_eq!(sent(&effects), ["pub 3 2 t"]);
+    assert!(!tab.ack(connection, 1).iter().any(is_acked), "told once");
+}
+
+#[test]
+fn s13_a_sender_whose_storage_was_removed_finds_the_rows_of_others_in_the_new_one() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    for _ in 0..2 {
+        tab.publish("t", None);
+        tab.settle(&mut storage);
+    }
+    let mut empty = Storage::default();
+    tab.act(|rig| rig.handle(Event::StorageEnded));
+    tab.asked = None;
+    let (answer, _) = empty.answer(&StoreRequest::Open, "p2", |_| String::new());
+    tab.answered(answer);
+    tab.settle(&mut empty);
+    let mut other = Tab::new();
+    other.publish("t", None);
+    let told = other.settle(&mut empty);
+    let told = told.iter().find_map(|effect| match effect {
+        Effect::Tell { producer, notice } => Some((producer.clone(), notice.clone())),
+        _ => None,
+    });
+    let (producer, notice) = told.unwrap();
+    tab.hear(&producer, notice);
+    assert_eq!(
+        sent(&tab.settle(&mut empty)).len(),
+        1,
+        "row 1 of the new one"
+    );
+}
+
+#[test]
+fn i16_a_verdict_that_overtakes_the_word_that_a_row_is_saved_is_not_lost() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    tab.publish("t", None);
+    let request = tab.asked.take().unwrap();
+    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
+    // The sender has found it in storage, and the hub has it.
+    tab.hear("p1", acked(1));
+    let effects = tab.answered(answer);
+    assert_eq!(queued(&effects), [(1, true)]);
+    assert_eq!(settled(&effects), [(1, "acked".to_owned())]);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn i3_a_row_that_ends_while_storage_is_read_is_not_found_again() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::Woke));
+    let request = tab.asked.take().unwrap();
+    assert!(
+        matches!(request, StoreRequest::Load(_)),
+        "a look, and not {request:?}"
+    );
+    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
+    assert_eq!(settled(&tab.ack(connection, 1)).len(), 1);
+    let mut effects = tab.answered(answer);
+    effects.extend(tab.settle(&mut storage));
+    assert_eq!(sent(&effects), [""; 0]);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn a_look_that_began_before_the_page_slept_tells_nothing_of_what_is_there_now() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    let mut other = Tab::new();
+    other.publish("t", None);
+    other.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    tab.settle(&mut storage);
+    // It is behind, and looks for what is new; then it sleeps.
+    other.publish("t", None);
+    other.settle(&mut storage);
+    let added = Notice::Added {
+        last: RowNo(2),
+        rows: 1,
+        bytes: 8,
+    };
+    tab.hear("p1", added);
+    tab.act(|rig| rig.handle(Event::Woke));
+    tab.settle(&mut storage);
+    // The answer to the first look names what is new only, which is not all that there is.
+    assert_eq!(tab.rig.client.outbox_rows(), 2);
+}
+
+#[test]
+fn a_notice_that_got_lost_or_comes_twice_is_put_right_by_a_look_into_storage() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    let added = Notice::Added {
+        last: RowNo(1),
+        rows: 1,
+        bytes: 8,
+    };
+    for _ in 0..2 {
+        let added = added.clone();
+        tab.hear("p1", added);
+    }
+    assert_eq!(tab.rig.client.outbox_rows(), 2);
+    tab.act(|rig| rig.handle(Event::Woke));
+    tab.settle(&mut storage);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn both_who_published_under_a_key_learn_of_its_row() {
+    let mut storage = Storage::default();
+    let mut first = Tab::new();
+    first.publish("t", Some("k"));
+    first.settle(&mut storage);
+    let mut second = Tab::new();
+    second.settle(&mut storage);
+    second.publish("t", Some("k"));
+    assert_eq!(queued(&second.settle(&mut storage)), [(1, true)]);
+    let (mut second, connection) = second.connected(&mut storage);
+    second.ack(connection, 1);
+    second.settle(&mut storage);
+    // It hears of it from storage alone.
+    first.act(|rig| rig.handle(Event::Woke));
+    let effects = first.settle(&mut storage);
+    assert_eq!(settled(&effects), [(1, "acked".to_owned())]);
+}
+
+#[test]
+fn what_took_a_rows_place_has_a_time_of_its_own() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    let mut other = Tab::new();
+    other.settle(&mut storage);
+    other.act(|rig| rig.publish_with("t", Some(5_000), Some("k")));
+    other.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::Woke));
+    let request = tab.asked.take().unwrap();
+    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
+    let marks = tab.answered(answer);
+    assert_eq!(sent(&marks), [""; 0]);
+    other.act(|rig| rig.publish_with("t", Some(9_000), Some("k")));
+    other.settle(&mut storage);
+    let untils: Vec<longhaul::Until> = storage.rows().map(|kept| kept.row.until).collect();
+    let effects = tab.settle(&mut storage);
+    let heads = effects.iter().filter_map(|effect| match effect {
+        Effect::SendPublication { head, .. } => head.lines().next(),
+        _ => None,
+    });
+    let wanted = match untils.as_slice() {
+        [longhaul::Until::Hub(ms)] => format!("until {ms}"),
+        [longhaul::Until::Machine(ms)] => {
+            format!("until {}", ms + 1_763_779_200_000 - tab.rig.now.0)
+        }
+        others => panic!("{others:?}"),
+    };
+    assert_eq!(heads.collect::<Vec<_>>(), [wanted]);
+}
+
+#[test]
+fn a_row_that_was_wiped_unheard_of_has_an_end_all_the_same() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    storage.wipe();
+    tab.act(|rig| rig.handle(Event::Woke));
+    let effects = tab.settle(&mut storage);
+    assert_eq!(settled(&effects), [(1, "outcome_unknown".to_owned())]);
+}
+
+#[test]
+fn a_wipe_while_storage_is_read_leaves_nothing_to_send() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    tab.act(|rig| rig.lose(connection, 1006));
+    tab.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::Woke));
+    let request = tab.asked.take().unwrap();
+    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
+    tab.act(|rig| rig.handle(Event::Wiped));
+    storage.wipe();
+    tab.answered(answer);
+    tab.settle(&mut storage);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn s13_what_is_told_of_rows_of_another_storage_is_not_of_this_ones() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::with(true);
+    tab.settle(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    let added = Notice::Added {
+        last: RowNo(2),
+        rows: 1,
+        bytes: 8,
+    };
+    // Another tab has the storage that was made when this one's was removed, or has not heard of that yet.
+    for notice in [acked(1), Notice::GivenUp { n: RowNo(1) }, added] {
+        assert_eq!(tab.hear("p2", notice), []);
+    }
+    assert_eq!(tab.rig.client.outbox_rows(), 1);
+    let (mut tab, connection) = tab.connected(&mut storage);
+    let effects = tab.act(|rig| rig.record(connection, "nack p1 1 payload_invalid not JSON"));
+    assert_eq!(settled(&effects), [(1, "payload_invalid".to_owned())]);
+    tab.settle(&mut storage);
+    tab.publish("t", None);
+    // Its dead letter still stops the topic, whatever became of the other storage's.
+    let mut effects = tab.hear("p2", Notice::Taken { n: RowNo(1) });
+    effects.extend(tab.settle(&mut storage));
+    assert_eq!(sent(&effects), [""; 0]);
+    let effects = tab.hear("p1", Notice::Taken { n: RowNo(1) });
+    assert_eq!(sent(&effects), ["pub 2 0 t"]);
+}
