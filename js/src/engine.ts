@@ -122,6 +122,7 @@ export class Engine {
       tokenUrl: outbox ? outbox.tokenUrl : undefined,
       isPausing: outbox && outbox.poison === "pause",
       hurry: () => this.#hurry(),
+      isStuck: () => this.#shown !== "connecting" && this.#shown !== "connected",
       stuck: () => this.#stuck(),
     });
     // A token that is still to be asked for tells whose the rows are.
@@ -238,8 +239,7 @@ export class Engine {
     else this.settle();
   }
 
-  #stuck(): LonghaulError | undefined {
-    if (this.#shown === "connecting" || this.#shown === "connected") return undefined;
+  #stuck(): LonghaulError {
     return new LonghaulError("not_flushed", `rows wait, and the client is ${this.#shown}`, {
       hint: "they stay in the outbox, and go out with the next connection",
     });
@@ -494,7 +494,7 @@ export class Engine {
     seq: number,
     duplicate: boolean,
   ): void {
-    this.storage.tell(["acked", producer, row, attempts, bytes, epoch, seq, duplicate]);
+    this.storage.tell(["acked", producer, epoch, [row, attempts, bytes, seq, Number(duplicate)]]);
   }
 
   tellDead(
@@ -726,7 +726,10 @@ function refusal(why: number, bytesMax: number): LonghaulError {
 }
 
 const encoder = new TextEncoder();
+const scratch = new Uint8Array(3_072);
 
 function utf8Bytes(text: string): number {
-  return encoder.encode(text).length;
+  // What surely fits is encoded without an array of its own.
+  const fits = text.length * 3 <= scratch.length;
+  return fits ? encoder.encodeInto(text, scratch).written : encoder.encode(text).length;
 }

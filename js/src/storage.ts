@@ -30,8 +30,10 @@ export interface Room {
   readonly isPausing: boolean;
   /** Makes an attempt now where nothing is connected. */
   hurry(): void;
-  /** Why nothing can be sent: no connection, and no attempt to make one. */
-  stuck(): LonghaulError | undefined;
+  /** Nothing can be sent: no connection, and no attempt to make one. */
+  isStuck(): boolean;
+  /** Says so. */
+  stuck(): LonghaulError;
 }
 
 /** What the hub had confirmed of a document. */
@@ -202,12 +204,11 @@ export class Storage implements Member {
       if (producer === "") return;
       // It changes where storage was removed.
       this.#producer = producer;
-      for (const resolve of this.#known.splice(0)) resolve(producer);
+      if (this.#known.length > 0) for (const resolve of this.#known.splice(0)) resolve(producer);
     });
     this.#entrust();
     if (this.#flushers.length === 0) return;
-    const error = this.#room.stuck();
-    if (error !== undefined) for (const { reject } of this.#flushers.splice(0)) reject(error);
+    if (this.#room.isStuck()) for (const { reject } of this.#flushers.splice(0)) reject(this.#room.stuck());
     else if (this.#room.look((core) => core.isIdle())) {
       for (const { resolve } of this.#flushers.splice(0)) resolve();
     }
@@ -236,7 +237,7 @@ export class Storage implements Member {
       clearTimeout(this.#waiting);
       this.#waiting = undefined;
       this.#sync.settled();
-    } else if (this.#room.stuck() !== undefined) this.#sync.ask();
+    } else if (this.#room.isStuck()) this.#sync.ask();
     else this.#waiting ??= setTimeout(() => this.#sync.ask(), entrustMs);
   }
 
@@ -298,8 +299,12 @@ export class Storage implements Member {
         case "added":
           return core.toldAdded(notice[1], notice[2], notice[3], notice[4]);
         case "acked": {
-          const [, producer, row, attempts, bytes, epoch, seq, duplicate] = notice;
-          return core.toldAcked(producer, row, attempts, bytes, epoch, seq, duplicate);
+          const [, producer, epoch, rows] = notice;
+          for (let i = 0; i < rows.length; i += 5) {
+            const [row = 0, attempts = 0, bytes = 0, seq = 0, duplicate] = rows.slice(i, i + 5);
+            core.toldAcked(producer, row, attempts, bytes, epoch, seq, duplicate === 1);
+          }
+          return;
         }
         case "dead":
           return core.toldDead(notice[1], notice[2], notice[3], notice[4], notice[5], notice[6]);

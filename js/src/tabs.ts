@@ -6,16 +6,8 @@ import { randomName } from "./random.js";
 /** A notice: its kind, then whose rows it is about, numbers and texts as the core takes them. */
 export type Notice =
   | readonly ["added", producer: string, last: number, rows: number, bytes: number]
-  | readonly [
-      "acked",
-      producer: string,
-      row: number,
-      attempts: number,
-      bytes: number,
-      epoch: string,
-      seq: number,
-      duplicate: boolean,
-    ]
+  /** Row, attempts, bytes, seq, and 1 for a duplicate, of one row after the other. */
+  | readonly ["acked", producer: string, epoch: string, rows: number[]]
   | readonly [
       "dead",
       producer: string,
@@ -36,6 +28,9 @@ export type Notice =
 /** Whoever waits for a sender that is not heard of for so long sends itself. Source: browser facts; a hidden tab's timers rest a minute. */
 const silenceMsMax = 60_000;
 
+/** Rows that are saved one after the other are told of together, ms. Chosen: nobody sees a number that is so late; the first is told at once. */
+const gatherMs = 20;
+
 /** How long open tabs have to give a token, ms. Chosen: a login endpoint answers in less, and a worker's event lasts minutes. */
 const tokenMsMax = 5_000;
 
@@ -52,6 +47,10 @@ export class Tabs {
   readonly #member: Member;
   #channel: BroadcastChannel | undefined;
   #notices: Notice[] = [];
+  /** They are told of at the end of this turn, or a little later. */
+  #isDue = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #toldMs = 0;
   readonly #borrowed = new Map<string, (token: string) => void>();
   #wish: AbortController | undefined;
   #isSender = false;
@@ -70,12 +69,17 @@ export class Tabs {
 
   /** Tells the others; what is told in one turn goes together. */
   tell(notice: Notice): void {
-    if (this.#notices.push(notice) > 1) return;
-    queueMicrotask(() => {
-      const notices = this.#notices;
-      this.#notices = [];
-      this.#channel?.postMessage(notices);
-    });
+    this.#gather(notice);
+    if (this.#isDue) return;
+    // Timers of a hidden page may rest for a minute.
+    const canWait = notice[0] === "added" && globalThis.document?.visibilityState === "visible";
+    const restMs = canWait ? this.#toldMs + gatherMs - performance.now() : 0;
+    if (restMs > 0) {
+      this.#timer ??= setTimeout(() => this.#post(), restMs);
+      return;
+    }
+    this.#isDue = true;
+    queueMicrotask(() => this.#post());
   }
 
   /** This one wants to send, or no longer. */
@@ -148,6 +152,33 @@ export class Tabs {
     this.#member.sends(isSender);
   }
 
+  /** What is like the last one becomes a part of it: most of what a notice costs is its being one. */
+  #gather(notice: Notice): void {
+    const last = this.#notices.at(-1);
+    if (notice[0] === "added" && last?.[0] === "added" && notice[1] === last[1]) {
+      const [, producer, no, rows, bytes] = notice;
+      const merged = ["added", producer, Math.max(no, last[2]), rows + last[3], bytes + last[4]] as const;
+      this.#notices[this.#notices.length - 1] = merged;
+    } else if (
+      notice[0] === "acked" &&
+      last?.[0] === "acked" &&
+      notice[1] === last[1] &&
+      notice[2] === last[2]
+    ) {
+      last[3].push(...notice[3]);
+    } else this.#notices.push(notice);
+  }
+
+  #post(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#isDue = false;
+    if (this.#notices.length === 0) return;
+    this.#channel?.postMessage(this.#notices);
+    this.#notices = [];
+    this.#toldMs = performance.now();
+  }
+
   #open(): void {
     if (this.#channel !== undefined || globalThis.BroadcastChannel === undefined) return;
     this.#channel = new BroadcastChannel(this.#name);
@@ -161,6 +192,7 @@ export class Tabs {
   }
 
   #shut(): void {
+    this.#post();
     this.#channel?.close();
     this.#channel = undefined;
   }
