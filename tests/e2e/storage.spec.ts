@@ -181,6 +181,21 @@ test("s09: where the browser has no room, publish rejects and earlier rows stay;
   await end(page, hub, { log: [...run(2, taken), 1_000] });
 });
 
+test("s09: where there is no room from the first visit on, publications are in memory, say so, and arrive", async ({
+  page,
+  hub,
+  siteUrl,
+}) => {
+  const browser = await devtools(page);
+  const origin = new URL(siteUrl).origin;
+  await browser.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1 });
+  await openClient(page, hub.url);
+  expect(await publishSome(page, 1, 3)).toEqual(Array(3).fill(false));
+  await page.waitForFunction(() => opened.client.metrics().acks === 3);
+  expect(await whereabouts(page, hub)).toEqual({ log: [1, 2, 3], rows: [], letters: [] });
+  expect(await errorCodes(page)).toEqual([]);
+});
+
 /** What `count` transactions that write rows meet from now on: the browser aborts them when they are to be complete. */
 async function abortWrites(page: Page, count: number): Promise<void> {
   await page.evaluate((count) => {
