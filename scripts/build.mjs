@@ -3,7 +3,8 @@
 //   npm run build -- --only js|www|hub    one part (www builds js first)
 //   npm run build -- --names              keep the names of functions in the wasm, for a size profiler such as twiggy
 
-import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeBindings } from "./lib/bindings.mjs";
@@ -53,10 +54,19 @@ async function wasm({ names }) {
 /** Each is compiled by itself: together they would be compiled with the features of both. */
 async function oneWasm({ crate, file, profile, passes }, out, names) {
   const target = "wasm32-unknown-unknown";
-  const compile = ["build", "--profile", profile, "--target", target, "-p", crate, "--lib"];
+  await step("build the linker", () => run("cargo", ["build", "-q", "-p", "xtask"]), "a minute the first time");
+  const linker = join(root, `target/debug/xtask${process.platform === "win32" ? ".exe" : ""}`);
+  const variable = `CARGO_TARGET_${target.toUpperCase().replaceAll("-", "_")}_LINKER`;
+  const compile = ["rustc", "--profile", profile, "--target", target, "-p", crate, "--lib"];
+  // Without this a crate that is a library for others as well is linked without any link-time optimisation.
+  compile.push("--crate-type", "cdylib");
+  // Another linker links again: cargo does not look into it.
+  const metadata = createHash("sha256").update(readFileSync(linker)).digest("hex").slice(0, 16);
+  compile.push("--", "-C", `metadata=${metadata}`);
   const compiled = `target/${target}/${profile}/${file}.wasm`;
   const bind = ["run", "-q", "-p", "xtask", "--", "bindings", ...(names ? ["--names"] : []), compiled, out];
-  await step(`compile ${crate} to wasm`, () => run("cargo", compile), "half a minute the first time");
+  const env = { ...process.env, [variable]: linker };
+  await step(`compile ${crate} to wasm`, () => run("cargo", compile, { env }), "half a minute");
   const makeThem = async () => {
     await run("cargo", bind);
     await makeBindings(out, file);

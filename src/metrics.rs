@@ -2,13 +2,12 @@
 //!
 //! Owns the numbers, not their meaning: whoever sees a thing happen counts it here.
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::time::Time;
 
 /// Counters and histograms, named as in the JavaScript API.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, Default)]
 pub struct Metrics {
     /// Welcomes.
     pub connects: u64,
@@ -50,9 +49,7 @@ pub struct Metrics {
     pub ack_ms: Histogram,
     /// Delays before attempts.
     pub backoff_ms: Histogram,
-    #[serde(skip)]
     disconnected_since: Option<Time>,
-    #[serde(skip)]
     degraded_since: Option<Time>,
 }
 
@@ -99,8 +96,7 @@ impl Metrics {
 }
 
 /// A distribution of milliseconds in buckets a quarter of a power of two wide, so that a percentile is at most 25% too high.
-#[derive(Clone, Debug, Serialize)]
-#[serde(into = "Summary")]
+#[derive(Clone, Debug)]
 pub struct Histogram {
     buckets: [u32; BUCKETS],
     count: u64,
@@ -113,7 +109,7 @@ pub struct Histogram {
 const BUCKETS: usize = 120;
 
 /// What users see of a histogram.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// How many values.
     pub count: u64,
@@ -172,8 +168,8 @@ impl Histogram {
     }
 }
 
-impl From<Histogram> for Summary {
-    fn from(h: Histogram) -> Self {
+impl From<&Histogram> for Summary {
+    fn from(h: &Histogram) -> Self {
         Self {
             count: h.count,
             sum: h.sum,
@@ -184,6 +180,68 @@ impl From<Histogram> for Summary {
             p99: h.percentile(99),
         }
     }
+}
+
+impl Serialize for Metrics {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let counters = [
+            ("connects", self.connects),
+            ("reconnects", self.reconnects),
+            ("attempts", self.attempts),
+            ("transportSwitches", self.transport_switches),
+            ("messagesReceived", self.messages_received),
+            ("messagesReplayed", self.messages_replayed),
+            ("duplicatesDropped", self.duplicates_dropped),
+            ("gaps", self.gaps),
+            ("resumesFailed", self.resumes_failed),
+            ("publications", self.publications),
+            ("acks", self.acks),
+            ("retries", self.retries),
+            ("deadLetters", self.dead_letters),
+            ("missedHeartbeats", self.missed_heartbeats),
+            ("degradedMs", self.degraded_ms),
+            ("disconnectedMs", self.disconnected_ms),
+        ];
+        let histograms = [
+            ("rttMs", &self.rtt_ms),
+            ("recoveryMs", &self.recovery_ms),
+            ("ackMs", &self.ack_ms),
+            ("backoffMs", &self.backoff_ms),
+        ];
+        let fields = counters.len() + histograms.len();
+        let mut shown = serializer.serialize_struct("Metrics", fields)?;
+        add(&mut shown, &counters)?;
+        for (name, histogram) in histograms {
+            shown.serialize_field(name, &Summary::from(histogram))?;
+        }
+        shown.end()
+    }
+}
+
+impl Serialize for Summary {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let numbers = [
+            ("count", self.count),
+            ("sum", self.sum),
+            ("min", self.min),
+            ("max", self.max),
+            ("p50", self.p50),
+            ("p95", self.p95),
+            ("p99", self.p99),
+        ];
+        let mut shown = serializer.serialize_struct("Summary", numbers.len())?;
+        add(&mut shown, &numbers)?;
+        shown.end()
+    }
+}
+
+/// As numbers of JavaScript: a derived `Serialize` would have text ready for each that is too large for one.
+fn add<S: SerializeStruct>(shown: &mut S, numbers: &[(&'static str, u64)]) -> Result<(), S::Error> {
+    for (name, number) in numbers {
+        #[expect(clippy::as_conversions, reason = "what is past 2^53 loses a digit")]
+        shown.serialize_field(name, &(*number as f64))?;
+    }
+    Ok(())
 }
 
 /// 0 to 3 have a bucket each; above, the two bits behind the leading one choose among four a power of two.
@@ -226,7 +284,7 @@ mod tests {
         for ms in 1..=1_000 {
             h.record(ms);
         }
-        let s = Summary::from(h);
+        let s = Summary::from(&h);
         assert_eq!((s.count, s.sum, s.min, s.max), (1_000, 500_500, 1, 1_000));
         assert!((500..=625).contains(&s.p50), "{s:?}");
         assert!((950..=1_000).contains(&s.p95), "{s:?}");
@@ -235,7 +293,7 @@ mod tests {
 
     #[test]
     fn an_empty_histogram_is_all_zeros() {
-        let s = Summary::from(Histogram::default());
+        let s = Summary::from(&Histogram::default());
         assert_eq!((s.count, s.min, s.max, s.p50, s.p99), (0, 0, 0, 0, 0));
     }
 }

@@ -348,7 +348,7 @@ fn a44_metrics_count_reconnects_and_the_time_without_a_connection() {
         (2, 1, 2)
     );
     assert_eq!(metrics.disconnected_ms, 1_040);
-    let recovery = Summary::from(metrics.recovery_ms);
+    let recovery = Summary::from(&metrics.recovery_ms);
     assert_eq!((recovery.count, recovery.sum), (1, 1_000));
 }
 

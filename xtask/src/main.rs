@@ -2,7 +2,9 @@
 //!
 //! `scripts/build.mjs` calls it; the version of the generator is the workspace's own, so nothing is installed globally.
 
+mod link;
 mod names;
+mod traps;
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -16,7 +18,15 @@ const USAGE: &str = "usage: cargo run -p xtask -- bindings [--names] WASM OUT_DI
   --names  keep the name section, for a size profiler such as twiggy";
 
 fn main() -> ExitCode {
-    match bindings(std::env::args().skip(1).collect()) {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    // As rustc begins where it calls a linker.
+    let is_linker = args.first().is_some_and(|arg| arg == "-flavor");
+    let done = if is_linker {
+        link::link(args)
+    } else {
+        bindings(args)
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: {error}");
