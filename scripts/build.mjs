@@ -16,8 +16,17 @@ import { setup } from "./setup.mjs";
 const tools = ["package-lock.json", "Cargo.lock", "scripts/build.mjs", "scripts/lib"];
 const rust = ["Cargo.toml", "rust-toolchain.toml", "src"];
 
-/** Inlining less than it could leaves more that is alike, which compresses better: docs/size.md. */
-const small = ["-Oz", "--converge", "--one-caller-inline-max-function-size=20"];
+/**
+ * Inlining less than it could leaves more that is alike, which compresses better: docs/size.md. Nothing lies in the first kilobyte of
+ * the memory, where the stack would end.
+ */
+const small = [
+  "-Oz",
+  "--converge",
+  "--one-caller-inline-max-function-size=20",
+  "--always-inline-max-function-size=1",
+  "--low-memory-unused",
+];
 
 /** What becomes a wasm each: the client, and documents, which are loaded with the first of them. */
 const wasms = [

@@ -40,10 +40,11 @@ pub(crate) fn from(text: &str) -> Result<From, DecodeError> {
     match text {
         "live" => Some(From::Live),
         "start" => Some(From::Start),
-        _ if text.contains('/') => parse_cursor(text).map(From::After),
-        _ => parse_number(text)
-            .filter(|n| *n > 0)
-            .map(|n| From::Seq(Seq(n))),
+        // No number is a cursor.
+        _ => parse_cursor(text).map(From::After).or_else(|| {
+            let seq = parse_number(text).filter(|n| *n > 0);
+            seq.map(|n| From::Seq(Seq(n)))
+        }),
     }
     .ok_or(DecodeError::BadField("from"))
 }

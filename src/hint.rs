@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::record::parse_number;
+use crate::record::{cut, parse_number, parts};
 
 /// The longest wait that a hub can ask for, ms. Chosen: longer than any storm, short enough that a wrong number is survived.
 pub const HINT_MS_MAX: u64 = 3_600_000;
@@ -24,17 +24,19 @@ impl Hint {
     #[must_use]
     pub fn of(reason: &str) -> Self {
         let mut hint = Self::default();
-        for word in reason.rsplit(' ') {
-            let Some((key, value)) = word.split_once('=') else {
-                break;
+        for word in parts(reason, b' ') {
+            let (key, Some(value)) = cut(word, b'=') else {
+                // What came before it is not the end.
+                hint = Self::default();
+                continue;
             };
             let field = match key {
                 "retry" => &mut hint.retry_ms,
                 "spread" => &mut hint.spread_ms,
                 _ => continue,
             };
-            if field.is_none() {
-                *field = parse_number(value).map(clamp);
+            if let Some(ms) = parse_number(value) {
+                *field = Some(clamp(ms));
             }
         }
         hint

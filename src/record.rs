@@ -56,11 +56,7 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn field(&mut self, name: &'static str) -> Result<&'a str, DecodeError> {
-        let rest = self.rest.ok_or(DecodeError::Missing(name))?;
-        let end = rest.bytes().position(|byte| byte == b' ');
-        let end = end.unwrap_or(rest.len());
-        let field = rest.get(..end).unwrap_or_default();
-        let after = rest.get(end + 1..);
+        let (field, after) = cut(self.rest.ok_or(DecodeError::Missing(name))?, b' ');
         if field.is_empty() {
             return Err(DecodeError::Missing(name));
         }
@@ -110,9 +106,7 @@ impl<'a> Reader<'a> {
 
     /// The value of option `key`, if it is there. Options stand at the end and may come in any order.
     pub(crate) fn option(&self, key: &str) -> Option<&'a str> {
-        self.rest?
-            .split(' ')
-            .find_map(|option| option.strip_prefix(key)?.strip_prefix('='))
+        parts(self.rest?, b' ').find_map(|option| option.strip_prefix(key)?.strip_prefix('='))
     }
 
     pub(crate) fn option_number(&self, key: &'static str) -> Result<Option<u64>, DecodeError> {
@@ -120,6 +114,23 @@ impl<'a> Reader<'a> {
             .map(|text| parse_number(text).ok_or(DecodeError::BadNumber(key)))
             .transpose()
     }
+}
+
+/// The parts of a text between separators. What the standard library has for it can do more, and is half a kilobyte of the client.
+pub(crate) fn parts(text: &str, ascii: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let (part, after) = cut(rest?, ascii);
+        rest = after;
+        Some(part)
+    })
+}
+
+/// A text before the first separator, and what is behind it, if there is one.
+pub(crate) fn cut(text: &str, ascii: u8) -> (&str, Option<&str>) {
+    let end = text.bytes().position(|byte| byte == ascii);
+    let end = end.unwrap_or(text.len());
+    (text.get(..end).unwrap_or_default(), text.get(end + 1..))
 }
 
 /// A number as rule W4 writes it.
@@ -141,12 +152,12 @@ pub(crate) fn parse_number(text: &str) -> Option<u64> {
 
 /// `epoch/seq/chain`.
 pub(crate) fn parse_cursor(text: &str) -> Option<Cursor> {
-    let (epoch, rest) = text.split_once('/')?;
-    let (seq, chain) = rest.split_once('/')?;
+    let (epoch, rest) = cut(text, b'/');
+    let (seq, chain) = cut(rest?, b'/');
     Some(Cursor {
         epoch: parse_epoch(epoch)?,
         seq: Seq(parse_number(seq)?),
-        chain: parse_chain(chain)?,
+        chain: parse_chain(chain?)?,
     })
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Owns their names. Knows neither how they work nor which is better.
 
+use crate::record::parts;
+
 /// A way to a hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
@@ -45,7 +47,9 @@ impl TransportSet {
     /// Those that `names`, separated by commas, has. Unknown names are ignored: they may be of a later version.
     #[must_use]
     pub fn of_names(names: &str) -> Self {
-        Self(Transport::ALL.map(|transport| names.split(',').any(|name| name == transport.name())))
+        Self(
+            Transport::ALL.map(|transport| parts(names, b',').any(|name| name == transport.name())),
+        )
     }
 
     /// Whether `transport` is in it.

@@ -14,8 +14,9 @@ use super::driver::Driver;
 use super::fetch::{Failure, post};
 use super::longpoll::format_url;
 use crate::codes;
-use crate::frame::{ToClient, records};
+use crate::frame::ToClient;
 use crate::ids::ConnectionId;
+use crate::record::parts;
 
 pub(super) struct Stream {
     connection: ConnectionId,
@@ -111,7 +112,7 @@ impl Stream {
 }
 
 fn ticket(frame: &str) -> Option<String> {
-    records(frame).find_map(|record| match ToClient::decode(record) {
+    parts(frame, b'\n').find_map(|record| match ToClient::decode(record) {
         Ok(ToClient::Ticket { ticket, .. }) => Some(ticket.to_owned()),
         _ => None,
     })
