@@ -26,6 +26,8 @@ const small = [
   "--one-caller-inline-max-function-size=20",
   "--always-inline-max-function-size=1",
   "--low-memory-unused",
+  // Has one of its own: xtask/src/order.rs.
+  "--skip-pass=reorder-functions",
 ];
 
 /** What becomes a wasm each: the client, and documents, which are loaded with the first of them. */
@@ -92,7 +94,10 @@ async function oneWasm({ crate, file, profile, passes }, out, names) {
       bound,
     ]),
   );
-  renameSync(`${bound}.opt`, bound);
+  // It would lose the names of functions.
+  if (names) renameSync(`${bound}.opt`, bound);
+  else await run("cargo", ["run", "-q", "-p", "xtask", "--", "order", `${bound}.opt`, bound]);
+  rmSync(`${bound}.opt`, { force: true });
 }
 
 /** js/dist: the npm package. */

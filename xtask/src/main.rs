@@ -1,9 +1,10 @@
-//! The part of the build that needs Rust: turning the compiled client into JavaScript bindings and a smaller wasm.
+//! The part of the build that needs Rust: linking the client, making its JavaScript bindings, and a smaller wasm.
 //!
 //! `scripts/build.mjs` calls it; the version of the generator is the workspace's own, so nothing is installed globally.
 
 mod link;
 mod names;
+mod order;
 mod traps;
 
 use std::error::Error;
@@ -13,8 +14,10 @@ use std::process::ExitCode;
 use wasm_bindgen_cli_support::Bindgen;
 
 const USAGE: &str = "usage: cargo run -p xtask -- bindings [--names] WASM OUT_DIR
-  WASM     the client compiled for wasm32-unknown-unknown
-  OUT_DIR  where longhaul_bg.js, longhaul.d.ts and longhaul_bg.wasm go
+       cargo run -p xtask -- order WASM OUT
+       the linker of the wasm builds, as rustc calls it
+  bindings the wasm and its bindings: what was compiled for wasm32-unknown-unknown to longhaul_bg.js, longhaul.d.ts and longhaul_bg.wasm
+  order    the last step: the same functions in an order that compresses better
   --names  keep the name section, for a size profiler such as twiggy";
 
 fn main() -> ExitCode {
@@ -24,7 +27,7 @@ fn main() -> ExitCode {
     let done = if is_linker {
         link::link(args)
     } else {
-        bindings(args)
+        run(args)
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -35,19 +38,23 @@ fn main() -> ExitCode {
     }
 }
 
-fn bindings(args: Vec<String>) -> Result<(), Box<dyn Error>> {
+fn run(args: Vec<String>) -> Result<(), Box<dyn Error>> {
     let (flags, words): (Vec<_>, Vec<_>) = args.into_iter().partition(|arg| arg.starts_with("--"));
     let keep_names = match flags.as_slice() {
         [] => false,
         [flag] if flag == "--names" => true,
         _ => return Err(USAGE.into()),
     };
-    let [command, wasm, out_dir] = words.as_slice() else {
-        return Err(USAGE.into());
-    };
-    if command != "bindings" {
-        return Err(USAGE.into());
+    match words.as_slice() {
+        [command, wasm, out] if command == "order" => {
+            Ok(std::fs::write(out, order::ordered(&std::fs::read(wasm)?)?)?)
+        }
+        [command, wasm, out_dir] if command == "bindings" => bindings(wasm, out_dir, keep_names),
+        _ => Err(USAGE.into()),
     }
+}
+
+fn bindings(wasm: &str, out_dir: &str, keep_names: bool) -> Result<(), Box<dyn Error>> {
     let mut output = Bindgen::new()
         .input_path(PathBuf::from(wasm))
         // The bindings without a loader: scripts/build.mjs makes a function of them, and js/src/instance.ts instances.
