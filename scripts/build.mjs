@@ -16,15 +16,17 @@ import { setup } from "./setup.mjs";
 const tools = ["package-lock.json", "Cargo.lock", "scripts/build.mjs", "scripts/lib"];
 const rust = ["Cargo.toml", "rust-toolchain.toml", "src"];
 
-/**
- * Inlining less than it could leaves more that is alike, which compresses better: docs/size.md. Nothing lies in the first kilobyte of
- * the memory, where the stack would end.
- */
+/** Smallest when compressed, by trying: docs/size.md. What is alike stays alike where less is inlined and shared by locals. */
 const small = [
+  "--flatten",
+  "--rereloop",
   "-Oz",
   "--converge",
   "--one-caller-inline-max-function-size=20",
   "--always-inline-max-function-size=1",
+  "--skip-pass=local-cse",
+  "--skip-pass=simplify-locals",
+  // Nothing lies in the first kilobyte of the memory, where the stack would end.
   "--low-memory-unused",
   // Has one of its own: xtask/src/order.rs.
   "--skip-pass=reorder-functions",

@@ -139,11 +139,11 @@ export class Engine {
     if (this.#isClosed) return;
     this.#end = end;
     const options = new made.CoreOptions(seed());
+    for (const base of this.#bases) options.address(base);
     instruct(options, this.#options, this.#base);
     const { spare } = this.storage;
     if (spare !== "") options.inherit(spare, this.#publications.lastVolatile % 2 ** 52);
-    core = new made.Core([...this.#bases], options, this);
-    options.free();
+    core = new made.Core(options, this);
     this.#core = core;
   }
 

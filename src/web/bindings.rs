@@ -28,6 +28,7 @@ pub struct Core {
 #[wasm_bindgen]
 pub struct CoreOptions {
     config: Config,
+    bases: Vec<String>,
     database: Option<String>,
 }
 
@@ -41,8 +42,15 @@ impl CoreOptions {
                 seed: seed as u64,
                 ..Config::default()
             },
+            bases: Vec::new(),
             database: None,
         }
+    }
+
+    /// An address of the hub, with a slash at its end; called in order of preference.
+    pub fn address(&mut self, base: String) {
+        self.bases.push(base);
+        self.config.addresses = self.bases.len();
     }
 
     /// The outbox is in this database of the browser, in the partition that the host names.
@@ -121,20 +129,12 @@ impl CoreOptions {
 
 #[wasm_bindgen]
 impl Core {
-    /// A client of the hub at `bases`, in order of preference, each with a slash at its end. It begins with `start`.
+    /// A client that begins with `start`. Takes the options.
     #[wasm_bindgen(constructor)]
-    pub fn new(bases: Vec<String>, options: &CoreOptions, host: Host) -> Self {
-        let config = Config {
-            addresses: bases.len(),
-            ..options.config.clone()
-        };
+    pub fn new(options: CoreOptions, host: Host) -> Self {
+        let client = Client::new(&options.config);
         Self {
-            driver: Driver::new(
-                bases,
-                host,
-                Client::new(&config),
-                options.database.as_deref(),
-            ),
+            driver: Driver::new(options.bases, host, client, options.database.as_deref()),
         }
     }
 

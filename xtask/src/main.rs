@@ -11,7 +11,7 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use wasm_bindgen_cli_support::Bindgen;
+use wasm_bindgen_cli_support::{Bindgen, EncodeInto};
 
 const USAGE: &str = "usage: cargo run -p xtask -- bindings [--names] WASM OUT_DIR
        cargo run -p xtask -- order WASM OUT
@@ -60,6 +60,8 @@ fn bindings(wasm: &str, out_dir: &str, keep_names: bool) -> Result<(), Box<dyn E
         // The bindings without a loader: scripts/build.mjs makes a function of them, and js/src/instance.ts instances.
         .bundler(true)?
         .typescript(true)
+        // Every browser that has what rustc emits has it.
+        .encode_into(EncodeInto::Always)
         .remove_name_section(!keep_names)
         .remove_producers_section(true)
         .generate_output()?;

@@ -52,8 +52,8 @@ export async function openCore(
   });
   const host = new Host();
   const options = new made.CoreOptions(1);
-  const core = new made.Core(["http://bench.invalid/"], options, host);
-  options.free();
+  options.address("http://bench.invalid/");
+  const core = new made.Core(options, host);
   // Before the welcome and the answers, records go to the core as in the package.
   host.onFrame = ({ data }) => {
     for (const record of data.split("\n")) core.record(host.connection, record);
