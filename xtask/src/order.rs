@@ -137,3 +137,87 @@ impl Reencode for Order {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasm_encoder::{
+        ExportKind, ExportSection, Function, ImportSection, Instruction, TypeSection, ValType,
+    };
+    use wasmparser::{Operator, Validator};
+
+    use super::*;
+
+    /// A module with an imported function and three own ones, of which the first and the last are alike. The first calls the second.
+    fn module() -> Vec<u8> {
+        let mut types = TypeSection::new();
+        types.ty().function([], []);
+        types.ty().function([], [ValType::I64]);
+        let mut imports = ImportSection::new();
+        imports.import("m", "f", wasm_encoder::EntityType::Function(0));
+        let mut functions = FunctionSection::new();
+        functions.function(0).function(1).function(0);
+        let mut exports = ExportSection::new();
+        exports.export("first", ExportKind::Func, 1);
+        let like = |first: &[Instruction<'_>]| {
+            let mut function = Function::new([]);
+            for instruction in first {
+                function.instruction(instruction);
+            }
+            for number in 1000..1010 {
+                function.instruction(&Instruction::I32Const(number));
+                function.instruction(&Instruction::Drop);
+            }
+            function.instruction(&Instruction::End);
+            function
+        };
+        let mut middle = Function::new([]);
+        middle.instruction(&Instruction::I64Const(7));
+        middle.instruction(&Instruction::End);
+        let mut code = CodeSection::new();
+        code.function(&like(&[Instruction::Call(2), Instruction::Drop]));
+        code.function(&middle).function(&like(&[]));
+        let mut module = Module::new();
+        let module = module.section(&types).section(&imports).section(&functions);
+        module.section(&exports).section(&code).as_slice().to_vec()
+    }
+
+    /// Which own function is exported, which one it calls first, and the sizes of all.
+    fn told(module: &[u8]) -> (u32, u32, Vec<usize>) {
+        Validator::new().validate_all(module).unwrap();
+        let (mut exported, mut called, mut sizes) = (0, Vec::new(), Vec::new());
+        for payload in Parser::new(0).parse_all(module) {
+            match payload.unwrap() {
+                Payload::ExportSection(exports) => {
+                    exported = exports.into_iter().next().unwrap().unwrap().index;
+                }
+                Payload::CodeSectionEntry(body) => {
+                    sizes.push(body.as_bytes().len());
+                    let mut operators = body.get_operators_reader().unwrap().into_iter();
+                    called.push(operators.find_map(|operator| match operator.unwrap() {
+                        Operator::Call { function_index } => Some(function_index),
+                        _ => None,
+                    }));
+                }
+                _ => {}
+            }
+        }
+        let own = usize::try_from(exported - 1).unwrap();
+        (exported - 1, called[own].unwrap() - 1, sizes)
+    }
+
+    #[test]
+    fn functions_that_are_alike_come_side_by_side_and_are_called_and_exported_as_before() {
+        let before = module();
+        let (exported, called, sizes) = told(&before);
+        assert_eq!((exported, called), (0, 1));
+        let after = ordered(&before).unwrap();
+        let (exported, called, new_sizes) = told(&after);
+        assert_eq!((exported, called), (0, 2), "{new_sizes:?}");
+        assert_eq!(new_sizes, [sizes[0], sizes[2], sizes[1]]);
+    }
+
+    #[test]
+    fn the_same_module_is_written_the_same() {
+        assert_eq!(ordered(&module()).unwrap(), ordered(&module()).unwrap());
+    }
+}

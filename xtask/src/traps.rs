@@ -227,3 +227,100 @@ fn push_leb(bytes: &mut Vec<u8>, mut number: usize) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use wasm_encoder::{
+        CodeSection, CustomSection, Function, FunctionSection, LinkingSection, Module, SymbolTable,
+        TypeSection,
+    };
+
+    use super::*;
+
+    const PANIC: &str = "_RNvNtCsgXGp5Oqx2Ny_4core9panicking5panic";
+
+    /// A call of the second function, as LLVM writes it.
+    const CALL: [u8; 6] = [0x10, 0x81, 0x80, 0x80, 0x80, 0x00];
+
+    /// An object file whose first function is `before`, a call of the second one, which has this name, and `behind`.
+    fn object(name: &str, before: &[u8], behind: &[u8]) -> Vec<u8> {
+        let mut types = TypeSection::new();
+        types.ty().function([], []);
+        let mut functions = FunctionSection::new();
+        functions.function(0).function(0);
+        let mut caller = Function::new([(2, wasm_encoder::ValType::I32)]);
+        caller.raw(before.iter().copied().chain(CALL));
+        caller.raw(behind.iter().copied());
+        let mut callee = Function::new([]);
+        callee.raw([END]);
+        let mut code = CodeSection::new();
+        code.function(&caller).function(&callee);
+        let mut symbols = SymbolTable::new();
+        symbols.function(0, 0, Some("caller"));
+        symbols.function(0, 1, Some(name));
+        let mut linking = LinkingSection::new();
+        linking.symbol_table(&symbols);
+        let mut module = Module::new();
+        let module = module.section(&types).section(&functions).section(&code);
+        let module = module.section(&linking);
+        let start = read(module.as_slice()).unwrap().sections[2].start;
+        let call = module.as_slice().windows(6).position(|bytes| bytes == CALL);
+        let operand = u8::try_from(call.unwrap() + 1 - start).unwrap();
+        // In the third section one hole: a function's number, there, the second symbol's.
+        let list = Cow::from(vec![2, 1, 0, operand, 1]);
+        module.section(&CustomSection {
+            name: "reloc.CODE".into(),
+            data: list,
+        });
+        module.as_slice().to_vec()
+    }
+
+    fn first_body(object: &[u8]) -> &[u8] {
+        read(object).unwrap().bodies[0].as_bytes()
+    }
+
+    #[test]
+    fn a_call_that_can_only_panic_becomes_a_trap_and_asks_the_linker_for_nothing() {
+        // local.get 0, i32.const 7, local.set 1: what is made ready for it.
+        let object = object(PANIC, &[0x20, 0, 0x41, 7, 0x21, 1], &[UNREACHABLE, END]);
+        let trapped = trapped(&object).unwrap();
+        let (locals, code) = first_body(&trapped).split_at(3);
+        assert_eq!(locals, first_body(&object).split_at(3).0);
+        assert_eq!(code[0], UNREACHABLE);
+        assert!(code[1..12].iter().all(|byte| *byte == NOP), "{code:?}");
+        assert_eq!(code[12..], [UNREACHABLE, END]);
+        let after = read(&trapped).unwrap();
+        assert_eq!(after.relocations[0].1.entries().count(), 0);
+        wasmparser::validate(&trapped).unwrap();
+    }
+
+    #[test]
+    fn what_is_done_before_it_in_calls_and_branches_stays() {
+        // block, end: control flow.
+        let object = object(PANIC, &[0x02, 0x40, END], &[UNREACHABLE, END]);
+        let trapped = trapped(&object).unwrap();
+        let code = first_body(&trapped).split_at(3).1;
+        assert_eq!(code[..4], [0x02, 0x40, END, UNREACHABLE]);
+        wasmparser::validate(&trapped).unwrap();
+    }
+
+    #[test]
+    fn a_call_at_the_end_of_a_block_that_ends_in_a_trap_is_one_too() {
+        let object = object(PANIC, &[0x02, 0x40], &[END, UNREACHABLE, END]);
+        assert_eq!(first_body(&trapped(&object).unwrap())[5], UNREACHABLE);
+    }
+
+    #[test]
+    fn a_call_that_comes_back_or_that_is_of_another_crate_stays() {
+        let comes_back = object(PANIC, &[], &[END]);
+        assert_eq!(trapped(&comes_back).unwrap(), comes_back);
+        let throws = "_ZN12wasm_bindgen9throw_str17h24a51ebebe3a12eeE";
+        let other = "_RNvCsgXGp5Oqx2Ny_8longhaul4core";
+        for name in [throws, other] {
+            let object = object(name, &[], &[UNREACHABLE, END]);
+            assert_eq!(trapped(&object).unwrap(), object, "{name}");
+        }
+    }
+}
