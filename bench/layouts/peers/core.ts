@@ -37,6 +37,8 @@ class Host {
   }
 
   statusChanged(): void {}
+  remember(): void {}
+  place(): void {}
   settle(): void {}
 }
 
