@@ -40,8 +40,9 @@ pub(crate) async fn publish(
     State(shell): State<Arc<Shell>>,
     request: Request,
 ) -> Result<Response, Problem> {
+    let token = token(request.headers());
     let text = frame(request, shell.limits().frame_bytes_max).await?;
-    match shell.with(|hub, now, effects| hub.post(now, &text, effects)) {
+    match shell.with(|hub, now, effects| hub.post(now, token.as_deref(), &text, effects)) {
         Ok(frame) => Ok(answer(frame)),
         Err(refusal) => refuse(&refusal),
     }
@@ -98,6 +99,15 @@ pub(crate) async fn poll(
 pub(crate) fn origin(headers: &HeaderMap) -> Option<String> {
     let origin = headers.get(header::ORIGIN)?;
     Some(String::from_utf8_lossy(origin.as_bytes()).into_owned())
+}
+
+/// The token that a client shows (rule C9).
+fn token(headers: &HeaderMap) -> Option<String> {
+    let shown = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = shown.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then(|| token.trim().to_owned())
 }
 
 /// Rule T4.
@@ -206,6 +216,7 @@ fn refuse(refusal: &Refusal) -> Result<Response, Problem> {
     let status = match close {
         Close::BadFrame | Close::VersionUnsupported => StatusCode::BAD_REQUEST,
         Close::FrameTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Close::Unauthorized => StatusCode::UNAUTHORIZED,
         Close::TryAgainLater => return Err(unavailable(refusal)),
         _ => return Ok(answer(close_record(*close, &refusal.reason()))),
     };

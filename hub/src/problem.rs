@@ -80,6 +80,12 @@ impl IntoResponse for Problem {
             .retry_s
             .map(|seconds| (header::RETRY_AFTER, seconds.into()));
         response.headers_mut().extend(retry_after);
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer");
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, scheme);
+        }
         response
     }
 }

@@ -134,7 +134,7 @@ impl Play {
             "drain" => self.hub.handle(now, Event::Drain, &mut effects),
             "stop" => self.hub.handle(now, Event::Stop, &mut effects),
             "post" => {
-                if let Ok(answer) = self.hub.post(now, text, &mut effects) {
+                if let Ok(answer) = self.hub.post(now, None, text, &mut effects) {
                     let asked = records(text).map(ToHub::decode);
                     let asked = asked
                         .filter(|record| matches!(record, Ok(ToHub::Publish(_) | ToHub::Skip(_))));

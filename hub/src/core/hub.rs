@@ -13,8 +13,10 @@ use super::document::{Expected, State};
 use super::door::Phase;
 use super::high_water::HighWater;
 use super::limits::Limits;
+use super::owners::Owners;
 use super::peer::{ConnId, Mode, Peer};
 use super::posts;
+use super::producers::Room;
 use super::sessions::Sessions;
 use super::stream;
 use super::tickets::Tickets;
@@ -69,6 +71,7 @@ pub(super) enum Timer {
     Topic(TopicId),
     Tickets,
     Sessions,
+    Owners,
     Drain,
 }
 
@@ -78,6 +81,7 @@ pub struct Hub {
     pub(super) limits: Limits,
     pub(super) rng: fastrand::Rng,
     pub(super) topics: Topics,
+    pub(super) owners: Owners,
     pub(super) peers: BTreeMap<ConnId, Peer>,
     pub(super) tickets: Tickets,
     pub(super) sessions: Sessions,
@@ -95,6 +99,7 @@ impl Hub {
             limits,
             rng: fastrand::Rng::with_seed(seed),
             topics: Topics::default(),
+            owners: Owners::default(),
             peers: BTreeMap::new(),
             tickets: Tickets::default(),
             sessions: Sessions::default(),
@@ -212,7 +217,7 @@ impl Hub {
         offer: &Offer<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<Published, PublishFault> {
-        let room = self.topics.room(&self.limits);
+        let room = self.room();
         let limits = self.limits;
         self.with_topic(now, topic, effects, |topic| {
             topic.publish_keyed(now, offer, room, &limits)
@@ -287,6 +292,11 @@ impl Hub {
         Some(id)
     }
 
+    /// What more may be kept.
+    pub(super) fn room(&self) -> Room {
+        self.topics.room(self.owners.bytes(), &self.limits)
+    }
+
     fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
         while let Some((due, timer)) = self.timers.first().copied() {
             if due > now.time {
@@ -304,6 +314,10 @@ impl Hub {
                     self.sessions.expire(now.time);
                     self.set_timer(self.sessions.deadline(), Timer::Sessions);
                     self.left(now);
+                }
+                Timer::Owners => {
+                    self.owners.expire(now.time, &self.limits);
+                    self.set_timer(self.owners.deadline(), Timer::Owners);
                 }
                 Timer::Drain => self.tick_drain(now, effects),
             }

@@ -11,6 +11,7 @@ use longhaul::ids::{Seq, TopicNo};
 use super::close::{Close, Refusal};
 use super::hub::stalled;
 use super::limits::Limits;
+use super::subject::Subject;
 use super::time::{Now, Time};
 use super::topics::TopicId;
 
@@ -80,6 +81,8 @@ pub(crate) enum State {
 pub(crate) struct Peer {
     pub(crate) state: State,
     pub(crate) mode: Mode,
+    /// Who shows up here, by the last token.
+    pub(crate) subject: Option<Subject>,
     /// How long its next publication may take effect, ms since 1970 (rule C10).
     pub(crate) until_ms: Option<u64>,
     /// Subscriptions with messages to come, in the order of their turns.
@@ -106,6 +109,7 @@ impl Peer {
                 deadline: now.plus(limits.hello_ms),
             },
             mode,
+            subject: None,
             until_ms: None,
             ready: VecDeque::new(),
             session: None,

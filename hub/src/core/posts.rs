@@ -10,6 +10,7 @@ use super::hub::{Effect, Hub, Timer, wake};
 use super::limits::Limits;
 use super::peer::{ConnId, Mode, Peer};
 use super::records::Row;
+use super::subject::Subject;
 use super::time::Now;
 
 /// A sub of a post.
@@ -27,21 +28,26 @@ struct Hello<'a> {
 }
 
 impl Hub {
-    /// Publications of a client: their acks and nacks, in order (rule T1).
+    /// Publications of a client that shows `token`: their acks and nacks, in order (rule T1).
     ///
     /// # Errors
     /// Why none of them was looked at.
     pub fn post(
         &mut self,
         now: Now,
+        token: Option<&str>,
         text: &str,
         effects: &mut Vec<Effect>,
     ) -> Result<String, Refusal> {
         self.check_running()?;
         let rows = read_rows(text, &self.limits)?;
+        let subject = token.and_then(Subject::of);
+        for row in &rows {
+            self.check_owner(now, row, subject.as_ref())?;
+        }
         let mut answer = String::new();
         for row in &rows {
-            let outcome = self.settle(now, row, effects);
+            let outcome = self.settle(now, row, subject.as_ref(), effects);
             row.verdict(&outcome).encode(&mut answer);
         }
         Ok(answer)

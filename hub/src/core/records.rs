@@ -6,13 +6,14 @@
 use std::collections::HashMap;
 
 use longhaul::frame::{self, Publish, ResumeFailure, Skip, Start, ToClient, ToHub, View, Welcome};
-use longhaul::ids::{From, TopicNo, is_id};
+use longhaul::ids::{From, RowNo, TopicNo, is_id};
 
 use super::close::{Close, Refusal};
 use super::document::ChangeFault;
-use super::hub::{Effect, Hub, wake, wire};
+use super::hub::{Effect, Hub, Timer, wake, wire};
 use super::peer::{ConnId, Follower, Peer, State, Subscription};
 use super::posts;
+use super::subject::Subject;
 use super::time::Now;
 use super::topic::{Nack, Published, Topic};
 
@@ -63,10 +64,14 @@ impl Hub {
             (
                 State::AwaitingHello { .. },
                 ToHub::Hello {
-                    version, session, ..
+                    version,
+                    session,
+                    token,
+                    ..
                 },
             ) => {
                 posts::check_version(version)?;
+                peer.subject = token.and_then(Subject::of);
                 let session = self.session(session);
                 self.hello(now, conn, &session, effects);
             }
@@ -94,12 +99,12 @@ impl Hub {
             (_, ToHub::Until { ms }) => peer.until_ms = Some(ms),
             (_, ToHub::Publish(publish)) => {
                 let until_ms = peer.until_ms.take();
-                self.row(now, conn, &Row::Publish(publish, until_ms), effects);
+                return self.row(now, conn, &Row::Publish(publish, until_ms), effects);
             }
-            (_, ToHub::Skip(skip)) => self.row(now, conn, &Row::Skip(skip), effects),
+            (_, ToHub::Skip(skip)) => return self.row(now, conn, &Row::Skip(skip), effects),
             (_, ToHub::Ping { t }) => self.pong(now, conn, t, effects),
-            // A hub without a key reads no token.
-            (_, ToHub::Auth { .. } | ToHub::Pong { .. }) => {}
+            (_, ToHub::Auth { token }) => peer.subject = Subject::of(token),
+            (_, ToHub::Pong { .. }) => {}
         }
         Ok(())
     }
@@ -235,27 +240,62 @@ impl Hub {
         }
     }
 
-    fn row(&mut self, now: Now, conn: ConnId, row: &Row<'_>, effects: &mut Vec<Effect>) {
-        let outcome = self.settle(now, row, effects);
+    fn row(
+        &mut self,
+        now: Now,
+        conn: ConnId,
+        row: &Row<'_>,
+        effects: &mut Vec<Effect>,
+    ) -> Result<(), Refusal> {
+        let peer = self.peers.get(&conn);
+        let subject = peer.and_then(|peer| peer.subject.clone());
+        self.check_owner(now, row, subject.as_ref())?;
+        let outcome = self.settle(now, row, subject.as_ref(), effects);
         self.answer(conn, &row.verdict(&outcome), effects);
+        Ok(())
     }
 
+    /// Rule H14: whether the row is this subject's to send.
+    pub(super) fn check_owner(
+        &self,
+        now: Now,
+        row: &Row<'_>,
+        subject: Option<&Subject>,
+    ) -> Result<(), Refusal> {
+        let (_, producer) = row.place();
+        self.owners.check(now.time, producer, subject, &self.limits)
+    }
+
+    /// What becomes of a row that is its sender's.
     pub(super) fn settle(
         &mut self,
         now: Now,
         row: &Row<'_>,
+        subject: Option<&Subject>,
         effects: &mut Vec<Effect>,
     ) -> Result<Published, Nack> {
-        let room = self.topics.room(&self.limits);
+        let room = self.room();
         let limits = self.limits;
-        let (Row::Publish(Publish { topic, .. }, _) | Row::Skip(Skip { topic, .. })) = row;
-        self.with_topic(now, topic, effects, |topic| match row {
-            Row::Publish(publish, until_ms) => {
-                topic.publish(now, publish, *until_ms, room, &limits)
-            }
-            Row::Skip(skip) => topic.skip(now.time, skip, room, &limits),
-        })
-        .unwrap_or_else(|| Err(("busy", "the hub has too many topics".to_owned())))
+        let (topic, producer) = row.place();
+        let settled = self.with_topic(now, topic, effects, |topic| {
+            let outcome = match row {
+                Row::Publish(publish, until_ms) => {
+                    topic.publish(now, publish, *until_ms, room, &limits)
+                }
+                Row::Skip(skip) => topic.skip(now.time, skip, room, &limits),
+            };
+            (outcome, topic.last_of(producer) > RowNo(0))
+        });
+        let Some((outcome, is_remembered)) = settled else {
+            return Err(("busy", "the hub has too many topics".to_owned()));
+        };
+        if let Some(subject) = subject
+            && is_remembered
+            && self.owners.heard(now.time, producer, subject, &limits)
+        {
+            self.set_timer(self.owners.deadline(), Timer::Owners);
+        }
+        outcome
     }
 
     fn pong(&mut self, now: Now, conn: ConnId, t: u64, effects: &mut Vec<Effect>) {
@@ -294,6 +334,20 @@ fn answer_of(start: Start, failure: Option<ResumeFailure>) -> ToClient<'static> 
 }
 
 impl<'a> Row<'a> {
+    /// Its topic and its producer.
+    fn place(&self) -> (&'a str, &'a str) {
+        let (Self::Publish(
+            Publish {
+                topic, producer, ..
+            },
+            _,
+        )
+        | Self::Skip(Skip {
+            topic, producer, ..
+        })) = *self;
+        (topic, producer)
+    }
+
     pub(super) fn verdict(&self, outcome: &'a Result<Published, Nack>) -> ToClient<'a> {
         let (Self::Publish(Publish { producer, n, .. }, _) | Self::Skip(Skip { producer, n, .. })) =
             *self;

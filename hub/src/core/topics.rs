@@ -56,11 +56,11 @@ impl Topics {
         Some(id)
     }
 
-    /// What more may be kept.
-    pub(crate) fn room(&self, limits: &Limits) -> Room {
+    /// What more may be kept beside the owners of producers.
+    pub(crate) fn room(&self, owners_bytes: usize, limits: &Limits) -> Room {
         Room {
-            for_entries: self.bytes < limits.memory_bytes_max,
-            for_producers: self.producers_bytes < limits.producers_bytes_max,
+            for_entries: self.bytes + owners_bytes < limits.memory_bytes_max,
+            for_producers: self.producers_bytes + owners_bytes < limits.producers_bytes_max,
         }
     }
 

@@ -18,6 +18,7 @@ mod flushers;
 mod handshake;
 mod http;
 mod large_posts;
+mod owners;
 mod posts;
 mod program;
 mod share;

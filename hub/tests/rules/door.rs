@@ -142,7 +142,7 @@ fn r1_publications_are_taken_whatever_the_rate() {
     let mut b = slow();
     for n in 1..=100 {
         let frame = format!("hello 1\npub p {n} 0 t {n}");
-        let answer = b.hub.post(b.now, &frame, &mut b.effects).unwrap();
+        let answer = b.hub.post(b.now, None, &frame, &mut b.effects).unwrap();
         assert!(answer.starts_with("ack "), "{answer}");
     }
 }

@@ -75,7 +75,9 @@ fn s40_who_waits_for_its_turn_is_served_and_who_comes_is_not() {
     assert!(ack.starts_with("ack p 1 "), "{ack}");
     b.publish("t", "1");
     assert!(b.records(second)[0].starts_with("m 1 1 "));
-    let posted = b.hub.post(b.now, "hello 1\npub q 1 0 t 1", &mut b.effects);
+    let posted = b
+        .hub
+        .post(b.now, None, "hello 1\npub q 1 0 t 1", &mut b.effects);
     assert!(posted.unwrap().starts_with("ack q 1 "));
     b.effects.clear();
     let late = b.open();
@@ -154,7 +156,9 @@ fn s40_a_drain_waits_for_a_poll_that_is_about_to_come_but_not_beyond_its_time() 
     assert_eq!(b.goodbyes(), (vec![], false));
     b.pass(1);
     assert_eq!(b.goodbyes(), (vec![], true));
-    let refused = b.hub.post(b.now, "hello 1\npub p 1 0 t 1", &mut b.effects);
+    let refused = b
+        .hub
+        .post(b.now, None, "hello 1\npub p 1 0 t 1", &mut b.effects);
     assert_eq!(refused.unwrap_err().close, Close::GoingAway);
 }
 

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::bench::{Bench, WALL_MS, field};
 
 impl Bench {
-    fn entries(&mut self, topic: &str) -> usize {
+    pub(crate) fn entries(&mut self, topic: &str) -> usize {
         let page = self.hub.read(self.now, topic, Seq(1), 1_000).unwrap();
         page.entries.len()
     }
@@ -151,7 +151,7 @@ fn t1_a_post_may_limit_and_give_up_and_gets_a_verdict_for_each_publication() {
     let mut b = Bench::new();
     let post = "hello 1\nuntil 1\npub p 1 0 a 1\nskip p 2 0 b\npub p 3 1 a 3\nuntil 1";
     for is_again in [false, true] {
-        let answer = b.hub.post(b.now, post, &mut b.effects).unwrap();
+        let answer = b.hub.post(b.now, None, post, &mut b.effects).unwrap();
         let records: Vec<&str> = answer.split('\n').collect();
         assert_eq!(records.len(), 3, "{answer}");
         assert!(has_expired(records[0], 1) && has_expired(records[1], 2));

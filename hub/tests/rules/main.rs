@@ -19,6 +19,7 @@ mod heartbeat;
 mod limits;
 mod log;
 mod memory;
+mod owners;
 mod polls;
 mod posts;
 mod producers;

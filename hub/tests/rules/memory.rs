@@ -11,7 +11,9 @@ impl Bench {
     /// The only record that answers a post of one record.
     fn post_one(&mut self, record: &str) -> String {
         let post = format!("hello 1\n{record}");
-        self.hub.post(self.now, &post, &mut self.effects).unwrap()
+        self.hub
+            .post(self.now, None, &post, &mut self.effects)
+            .unwrap()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::bench::{Bench, field};
 
 impl Bench {
     fn post(&mut self, text: &str) -> Result<Vec<String>, Close> {
-        match self.hub.post(self.now, text, &mut self.effects) {
+        match self.hub.post(self.now, None, text, &mut self.effects) {
             Ok(answer) => Ok(answer.split('\n').map(str::to_owned).collect()),
             Err(refusal) => Err(refusal.close),
         }

@@ -152,7 +152,9 @@ impl Server {
                 }
                 Err(refusal) => sent.push((id, answer(Err(refusal)))),
             },
-            Kind::Post(text) => sent.push((id, answer(hub.post(at, text, &mut self.effects)))),
+            Kind::Post(text) => {
+                sent.push((id, answer(hub.post(at, None, text, &mut self.effects))))
+            }
         }
         sent.extend(self.settle(now, oracle));
         sent
