@@ -34,7 +34,7 @@ import { type Call, type Follower, Publications } from "./publications.js";
 import type { Partition, StoredRow } from "./rows.js";
 import { Storage } from "./storage.js";
 import type { Stream } from "./stream.js";
-import { askToken, subjectOf } from "./token.js";
+import { askToken, Loan, subjectOf } from "./token.js";
 import type { Core, CoreOptions } from "./wasm/longhaul.js";
 import { bindings } from "./wasm/longhaul_bindings.js";
 
@@ -80,6 +80,7 @@ export class Engine {
   readonly #outgoing = new Outgoing((connection, frame) =>
     this.#turn((core) => core.post(connection, frame)),
   );
+  readonly #loan = new Loan();
   readonly #place: Place;
   readonly #base: string;
   #isClosed = false;
@@ -117,7 +118,7 @@ export class Engine {
       turn: (act) => this.#turn(act),
       look: (ask) => this.#look(ask),
       publish: (topic, text, kind) => this.publish(topic, text, {}, kind),
-      token: () => askToken(token, 0).then(({ text }) => text),
+      token: (refused) => this.#loan.lend(refused),
       hasToken: token !== undefined,
       tokenUrl: outbox ? outbox.tokenUrl : undefined,
       isPausing: outbox && outbox.poison === "pause",
@@ -357,6 +358,7 @@ export class Engine {
           this.#noToken(error as LonghaulError);
           return;
         }
+        this.#loan.offer(text, livesMs);
         this.#turn((core) => core.token(text, livesMs));
       },
       (error: LonghaulError) => {

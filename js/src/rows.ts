@@ -33,7 +33,7 @@ export type Partition = readonly [
 export function partitionOptions(
   database: string,
   [, , subject, hasToken, , isPausing]: Partition,
-  token: () => Promise<string>,
+  token: Exclude<Options["token"], string | undefined>,
 ): Options {
   const outbox = { name: database, poison: isPausing ? ("pause" as const) : ("continue" as const) };
   const options: Options = { transports: ["longpoll"], subject, outbox };

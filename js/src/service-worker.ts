@@ -2,6 +2,7 @@
 // wasm is loaded when there is something to send.
 
 import type { Options } from "./api.js";
+import { Endpoint } from "./endpoint.js";
 import { databaseName, Engine } from "./engine.js";
 import { LonghaulError } from "./errors.js";
 import { instantiate } from "./instance.js";
@@ -62,7 +63,12 @@ export function installOutbox({ name = databaseName, wasm }: InstallOptions = {}
 async function flushAll(database: string, wasm: Options["wasm"]): Promise<void> {
   const module = await load(wasm);
   const waiting = await partitionsOf(module, database);
-  const flushes = waiting.map((partition) => flushOne(module, database, partition));
+  const endpoints = new Map<string, Endpoint>();
+  const flushes = waiting.map((partition) => {
+    const [, , , , url] = partition;
+    if (url !== undefined && !endpoints.has(url)) endpoints.set(url, new Endpoint(url));
+    return flushOne(module, database, partition, endpoints.get(url ?? ""));
+  });
   for (const result of await Promise.allSettled(flushes)) {
     if (result.status === "rejected") throw result.reason;
   }
@@ -88,9 +94,15 @@ async function partitionsOf(module: WebAssembly.Module, database: string): Promi
   });
 }
 
-async function flushOne(module: WebAssembly.Module, database: string, partition: Partition): Promise<void> {
-  const [, base, , , tokenUrl] = partition;
-  const token = (): Promise<string> => engine.storage.borrowToken(tokenUrl);
+async function flushOne(
+  module: WebAssembly.Module,
+  database: string,
+  partition: Partition,
+  endpoint: Endpoint | undefined,
+): Promise<void> {
+  const [, base] = partition;
+  const token = (reason: string): Promise<string> =>
+    engine.storage.borrowToken(reason === "rejected", endpoint);
   const engine = new Engine(module, [base], partitionOptions(database, partition, token), {
     status() {},
     deadLetter() {},
@@ -103,6 +115,7 @@ async function flushOne(module: WebAssembly.Module, database: string, partition:
     await engine.make();
     engine.start();
     await engine.storage.flush();
+    endpoint?.isGood();
   } finally {
     engine.close();
   }

@@ -2,6 +2,7 @@
 // written and read by src/web/store.
 
 import type { DeadLetter, OutboxRow } from "./api.js";
+import type { Endpoint } from "./endpoint.js";
 import { LonghaulError } from "./errors.js";
 import type { Ended, Publications } from "./publications.js";
 import { randomName } from "./random.js";
@@ -23,8 +24,8 @@ export interface Room {
   look<T>(ask: (core: Core) => T): T | undefined;
   /** A publication of what was a dead letter in memory. */
   publish(topic: string, text: string, kind: number): Promise<unknown>;
-  /** The app's token. */
-  token(): Promise<string>;
+  /** The token that the app gives, but for one that was refused: the app is not asked for it. */
+  token(refused: string | undefined): Promise<string>;
   readonly hasToken: boolean;
   readonly tokenUrl: string | undefined;
   readonly isPausing: boolean;
@@ -58,6 +59,8 @@ export class Storage implements Member {
   /** The outbox's identity, and that of the one in memory beside it. */
   #producer = "";
   #spare = "";
+  /** The last token of somebody else's. */
+  #borrowed: string | undefined;
   /** Who waits to know whose rows these are. */
   #entering: ((name: string) => void) | undefined;
   #tabs: Tabs | undefined;
@@ -284,9 +287,9 @@ export class Storage implements Member {
 
   told(notice: Notice): void {
     if (notice[0] === "tokenWanted") {
-      const [, call] = notice;
+      const [, call, refused] = notice;
       if (!this.#room.hasToken || globalThis.document === undefined) return;
-      this.#room.token().then(
+      this.#room.token(refused).then(
         (token) => this.#tabs?.tell(["token", call, token]),
         () => {
           // Another tab may have one.
@@ -319,17 +322,19 @@ export class Storage implements Member {
   }
 
   /** For a worker, which has no app to ask: an open tab's token, or what the app's endpoint gives. */
-  async borrowToken(tokenUrl: string | undefined): Promise<string> {
-    const borrowed = await this.#tabs?.borrow();
-    if (borrowed !== undefined) return borrowed;
-    if (tokenUrl === undefined) throw new Error("no open tab gave one, and outbox.tokenUrl is not set");
-    const answer = await fetch(tokenUrl, { method: "POST", credentials: "include", cache: "no-store" });
-    if (!answer.ok) throw new Error(`${tokenUrl} answered ${answer.status}`);
-    const token = (await answer.text()).trim();
+  async borrowToken(isRefused: boolean, endpoint: Endpoint | undefined): Promise<string> {
+    // The core may ask before it has opened storage.
+    await this.named();
+    const refused = isRefused ? this.#borrowed : undefined;
+    this.#borrowed = await this.#tabs?.borrow(refused);
+    if (this.#borrowed !== undefined) return this.#borrowed;
+    if (endpoint === undefined) throw new Error("no open tab gave one, and outbox.tokenUrl is not set");
+    const token = await endpoint.token(refused);
     // Cookies are of whoever is signed in by now.
     if (this.#subject !== "" && subjectOf(token) === undefined) {
-      throw new Error(`${tokenUrl} gave a token that names nobody`);
+      throw new Error("outbox.tokenUrl gave a token that names nobody");
     }
+    this.#borrowed = token;
     return token;
   }
 

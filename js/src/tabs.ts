@@ -22,7 +22,7 @@ export type Notice =
   /** Whosever. */
   | readonly ["wiped"]
   /** Only pages have the app's token. */
-  | readonly ["tokenWanted", call: string]
+  | readonly ["tokenWanted", call: string, refused: string | undefined]
   | readonly ["token", call: string, token: string];
 
 /** Whoever waits for a sender that is not heard of for so long sends itself. Source: browser facts; a hidden tab's timers rest a minute. */
@@ -106,8 +106,8 @@ export class Tabs {
     wish.signal.addEventListener("abort", () => clearInterval(watch));
   }
 
-  /** Asks the other tabs for a token. Resolves with undefined where none gives one in time. */
-  async borrow(): Promise<string | undefined> {
+  /** Asks the other tabs for a token, other than one that was refused. Resolves with undefined where none gives one in time. */
+  async borrow(refused: string | undefined): Promise<string | undefined> {
     const call = randomName();
     return new Promise((resolve) => {
       const timer = setTimeout(() => this.#borrowed.delete(call) && resolve(undefined), tokenMsMax);
@@ -116,7 +116,7 @@ export class Tabs {
         this.#borrowed.delete(call);
         resolve(token);
       });
-      this.tell(["tokenWanted", call]);
+      this.tell(["tokenWanted", call, refused]);
     });
   }
 

@@ -37,6 +37,27 @@ export async function askToken(
   return { text, livesMs: livesMs(text) };
 }
 
+/** What a page lends its service worker: its own client's token. The app is not asked for another, or two calls a minute were not the most. */
+export class Loan {
+  #token: string | undefined;
+  #endMs = 0;
+  #wanted: ((token: string) => void)[] = [];
+
+  /** The app has given it. */
+  offer(token: string, livesMs = Number.POSITIVE_INFINITY): void {
+    this.#token = token;
+    this.#endMs = Date.now() + livesMs;
+    for (const give of this.#wanted.splice(0)) give(token);
+  }
+
+  /** The next one, where there is none, or one that was refused or is over. */
+  async lend(refused: string | undefined): Promise<string> {
+    const token = this.#token;
+    if (token !== undefined && token !== refused && Date.now() < this.#endMs) return token;
+    return new Promise((give) => this.#wanted.push(give));
+  }
+}
+
 function unavailable(message: string, options: { hint?: string; cause?: unknown }): LonghaulError {
   return new LonghaulError("token_unavailable", message, options);
 }

@@ -4,28 +4,9 @@ import type { BrowserContext, Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";
 import { hubEntries } from "./support/hub.js";
 import { conserved, publish, verdicts } from "./support/rows.js";
-import { Worker } from "./support/worker.js";
+import { isMute, knowsNoWorker, mute, Worker } from "./support/worker.js";
 
 const probed = "/sw-probed.js";
-
-/** Its sockets stay silent, so that whatever arrives was sent by somebody else. */
-async function isMute(page: Page): Promise<Page> {
-  await page.evaluate(() => {
-    globalThis.WebSocket = class extends EventTarget {
-      readyState = 0;
-      send(): void {}
-      close(): void {}
-    } as unknown as typeof WebSocket;
-  });
-  return page;
-}
-const mute = { ...quick, transports: ["websocket"] } as const;
-
-/** A page that does not know of service workers, and so leaves them alone. */
-async function knowsNoWorker(page: Page): Promise<Page> {
-  await page.evaluate(() => Object.defineProperty(navigator, "serviceWorker", { value: undefined }));
-  return page;
-}
 
 for (const [script, type] of [
   ["/sw-classic.js", "classic"],

@@ -3,6 +3,11 @@
 
 const lacks = new URL(location.href).searchParams.getAll("without");
 if (lacks.includes("locks")) Object.defineProperty(navigator, "locks", { value: undefined });
+if (lacks.includes("patience")) {
+  // Tabs are close by: they answer in a fraction of the time that they are given.
+  const doSetTimeout = globalThis.setTimeout;
+  globalThis.setTimeout = (act, ms) => doSetTimeout(act, ms === 5_000 ? 300 : ms);
+}
 
 const told = new BroadcastChannel("worker");
 

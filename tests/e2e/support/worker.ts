@@ -1,6 +1,7 @@
 // The service worker of tests/e2e/page/sw-probed.js, or another one: installed, woken and stopped through the DevTools protocol.
 
 import { type CDPSession, expect, type Page } from "@playwright/test";
+import { quick } from "./fixtures.js";
 
 /** What the worker says of itself. */
 export interface Told {
@@ -11,6 +12,25 @@ export interface Told {
 
 declare global {
   var workerTold: Told[];
+}
+
+/** Its sockets stay silent, so that whatever arrives was sent by somebody else. */
+export async function isMute(page: Page): Promise<Page> {
+  await page.evaluate(() => {
+    globalThis.WebSocket = class extends EventTarget {
+      readyState = 0;
+      send(): void {}
+      close(): void {}
+    } as unknown as typeof WebSocket;
+  });
+  return page;
+}
+export const mute = { ...quick, transports: ["websocket"] } as const;
+
+/** A page that does not know of service workers, and so leaves them alone: they wake when the test wakes them. */
+export async function knowsNoWorker(page: Page): Promise<Page> {
+  await page.evaluate(() => Object.defineProperty(navigator, "serviceWorker", { value: undefined }));
+  return page;
 }
 
 /** The tag that the package registers. */

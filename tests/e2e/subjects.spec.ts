@@ -1,0 +1,155 @@
+// Several users of one browser: rows of one are never sent as another, whoever flushes and whenever.
+
+import { expect, ownRun, queueFive, rowsSeen, sentBy, signIn, signOut, test } from "./support/guarded.js";
+import { hubEntries } from "./support/hub.js";
+import { isEmpty, publish, verdicts } from "./support/rows.js";
+import { dump } from "./support/storage.js";
+import { knowsNoWorker, Worker } from "./support/worker.js";
+
+const probed = "/sw-probed.js?without=patience";
+
+for (const returns of ["a visit", "the service worker"] as const) {
+  test(`s55: rows of a user who signed out wait while another is signed in, and go out with ${returns} of theirs`, async ({
+    page,
+    newPage,
+    hub,
+    gate,
+  }) => {
+    const worker = await Worker.install(page, probed);
+    const tab = await knowsNoWorker(await newPage());
+    await queueFive(tab, gate);
+    await signOut(tab);
+    // Between the two.
+    gate.revoke();
+    gate.signIn("b");
+    gate.setOutage(false);
+    await worker.forget();
+    await worker.sync();
+    expect(await worker.outcome("sync")).toBe("not_flushed");
+    await signIn(tab, gate, "b");
+    await publish(tab, gate.url, { count: 3, by: "b" });
+    await verdicts(tab);
+    await worker.forget();
+    await worker.sync();
+    expect(await worker.outcome("sync")).toBe("not_flushed");
+    expect(await rowsSeen(tab)).toEqual([0, 0]);
+    expect(sentBy(gate)).toEqual([...ownRun("a", 1, 1), ...ownRun("b", 1, 3)]);
+    await signOut(tab);
+    gate.signIn("a");
+    await worker.forget();
+    if (returns === "a visit") {
+      await signIn(tab, gate, "a");
+      await isEmpty(tab);
+    } else {
+      // One that begins anew: the last two calls were in vain.
+      await worker.stop();
+      await worker.sync();
+      expect(await worker.outcome("sync")).toBe("done");
+    }
+    expect(sentBy(gate)).toEqual([...ownRun("a", 1, 6), ...ownRun("b", 1, 3)]);
+    const entries = await hubEntries<{ by: string; n: number }>(hub, "t");
+    expect(entries.map(({ data }) => `${data.by}${data.n}`)).toEqual([
+      "a1",
+      "b1",
+      "b2",
+      "b3",
+      "a2",
+      "a3",
+      "a4",
+      "a5",
+      "a6",
+    ]);
+    expect(await dump(page)).toEqual({ rows: [], letters: [] });
+  });
+}
+
+test("s55: rows of a user who signed out with a wipe are gone in every tab, and nobody sends them", async ({
+  page,
+  newPage,
+  hub,
+  gate,
+}) => {
+  const worker = await Worker.install(page, probed);
+  const tab = await knowsNoWorker(await newPage());
+  await queueFive(tab, gate);
+  const other = await knowsNoWorker(await newPage());
+  await signIn(other, gate, "a");
+  await expect.poll(() => rowsSeen(other)).toEqual([5, 5]);
+  await worker.forget();
+  // The worker is on its way when the switch comes.
+  await worker.sync();
+  await tab.evaluate(() => opened.client.outbox.wipe());
+  await signOut(tab);
+  await expect.poll(() => rowsSeen(other)).toEqual([0, 0]);
+  await signOut(other);
+  gate.signIn("b");
+  gate.setOutage(false);
+  await worker.outcome("sync");
+  await worker.forget();
+  await worker.sync();
+  expect(await worker.outcome("sync")).toBe("done");
+  await signIn(tab, gate, "b");
+  await publish(tab, gate.url, { count: 3, by: "b" });
+  await verdicts(tab);
+  gate.signIn("a");
+  await signIn(other, gate, "a");
+  await publish(other, gate.url, { count: 1, by: "a again" });
+  await verdicts(other);
+  expect(sentBy(gate)).toEqual(["a again1 as a", ...ownRun("a", 1, 1), ...ownRun("b", 1, 3)]);
+  expect(await hubEntries(hub, "t")).toHaveLength(5);
+  expect(await dump(page)).toEqual({ rows: [], letters: [] });
+});
+
+test("s55: a tab that is still open when another user signs in sends nothing with the other's token", async ({
+  page,
+  newPage,
+  gate,
+}) => {
+  const worker = await Worker.install(page, probed);
+  const tab = await knowsNoWorker(await newPage());
+  await queueFive(tab, gate);
+  gate.signIn("b");
+  gate.revoke();
+  gate.setOutage(false);
+  await tab.evaluate(() => longhaul.reaches(opened.client, "waiting"));
+  await expect
+    .poll(() => tab.evaluate(() => opened.errors.map(({ code }) => code)))
+    .toContain("subject_mismatch");
+  const other = await knowsNoWorker(await newPage());
+  await signIn(other, gate, "b");
+  await publish(other, gate.url, { count: 3, by: "b" });
+  await verdicts(other);
+  await worker.forget();
+  await worker.sync();
+  expect(await worker.outcome("sync")).toBe("not_flushed");
+  expect(sentBy(gate)).toEqual([...ownRun("a", 1, 1), ...ownRun("b", 1, 3)]);
+  expect(await rowsSeen(tab)).toEqual([5, 5]);
+  gate.signIn("a");
+  await tab.evaluate(() => opened.client.reconnect());
+  await isEmpty(tab);
+  expect(sentBy(gate)).toEqual([...ownRun("a", 1, 6), ...ownRun("b", 1, 3)]);
+});
+
+test("s55 h14: where a client can't read whose its token is the hub sends it away, and its rows wait for their owner", async ({
+  page,
+  hub,
+  gate,
+}) => {
+  gate.veil();
+  await queueFive(page, gate);
+  gate.signIn("b");
+  gate.revoke();
+  gate.setOutage(false);
+  const status = await page.evaluate(() => longhaul.reaches(opened.client, "unauthorized"));
+  expect(status).toMatchObject({ reason: { code: "unauthorized", closeCode: 4401 } });
+  expect(gate.passed().some(({ as, data }) => as === "b" && data.by === "a")).toBe(true);
+  expect(await hubEntries(hub, "t")).toHaveLength(1);
+  expect(await rowsSeen(page)).toEqual([5, 5]);
+  gate.signIn("a");
+  gate.revoke();
+  await page.evaluate(() => opened.client.reconnect());
+  await isEmpty(page);
+  const entries = await hubEntries<{ n: number }>(hub, "t");
+  expect(entries.map(({ data }) => data.n)).toEqual([1, 2, 3, 4, 5, 6]);
+  expect(await page.evaluate(() => opened.client.outbox.deadLetters())).toEqual([]);
+});

@@ -1,0 +1,160 @@
+// Tokens in the service worker, which has no app to ask: an open page lends its own, else the app's endpoint gives one, else rows
+// wait. And what becomes of rows where tokens fail.
+
+import type { Giving } from "./support/gatekeeper.js";
+import { expect, ownRun, queueFive, rowsSeen, sentBy, signIn, signOut, test } from "./support/guarded.js";
+import { isEmpty, publish, verdicts } from "./support/rows.js";
+import { dump, run } from "./support/storage.js";
+import { isMute, knowsNoWorker, mute, Worker } from "./support/worker.js";
+
+const probed = "/sw-probed.js?without=patience";
+
+test("an open page lends the worker its token, and its app is not asked for another", async ({
+  page,
+  newPage,
+  gate,
+}) => {
+  const worker = await Worker.install(page, probed);
+  const writer = await knowsNoWorker(await isMute(await newPage()));
+  gate.signIn("a");
+  await signIn(writer, gate, "a", mute);
+  for (let flushed = 1; flushed <= 4; flushed++) {
+    await publish(writer, gate.url, { count: 1, by: "a" });
+    await worker.forget();
+    await worker.sync();
+    await verdicts(writer);
+    expect(await worker.outcome("sync")).toBe("done");
+  }
+  expect(sentBy(gate)).toEqual(ownRun("a", 1, 4));
+  expect(gate.calls()).toBe(1);
+});
+
+test("s56: a lent token that is refused is not lent again: the page's next one is", async ({
+  page,
+  newPage,
+  gate,
+}) => {
+  const worker = await Worker.install(page, probed);
+  const writer = await knowsNoWorker(await isMute(await newPage()));
+  gate.signIn("a");
+  await signIn(writer, gate, "a", mute);
+  await expect.poll(() => gate.calls()).toBe(1);
+  gate.revoke();
+  await publish(writer, gate.url, { count: 3, by: "a" });
+  await worker.sync();
+  expect(await worker.outcome("sync")).toBe("not_flushed");
+  const ways = gate.shown().map(({ way }) => way);
+  expect(ways).not.toEqual([]);
+  expect(ways, "each way shows it once").toEqual([...new Set(ways)]);
+  expect(sentBy(gate)).toEqual([]);
+  expect(gate.calls()).toBe(1);
+  await signOut(writer);
+  await signIn(writer, gate, "a", mute);
+  await expect.poll(() => gate.calls()).toBe(2);
+  await worker.forget();
+  await worker.sync();
+  expect(await worker.outcome("sync")).toBe("done");
+  expect(sentBy(gate)).toEqual(ownRun("a", 1, 3));
+});
+
+test("where no page is open and no endpoint is known, the worker lets rows wait for the next visit", async ({
+  page,
+  newPage,
+  gate,
+}) => {
+  const worker = await Worker.install(page, probed);
+  const writer = await knowsNoWorker(await newPage());
+  await queueFive(writer, gate, {});
+  await writer.close();
+  gate.setOutage(false);
+  await worker.forget();
+  await worker.sync();
+  expect(await worker.outcome("sync")).toBe("not_flushed");
+  expect(sentBy(gate)).toEqual(ownRun("a", 1, 1));
+  expect((await dump(page)).rows).toEqual(run(2, 5));
+  await signIn(page, gate, "a", {});
+  await isEmpty(page);
+  expect(sentBy(gate)).toEqual(ownRun("a", 1, 6));
+});
+
+const answers: [string, { give?: Giving; user?: string; shows?: true }][] = [
+  ["a token", {}],
+  ["401", { give: "nobody" }],
+  ["200 and HTML", { give: "portal" }],
+  ["another user's token", { user: "b" }],
+  ["tokens that the hub refuses", { give: "useless", shows: true }],
+  ["nothing, because the network fails", { give: "cut" }],
+];
+
+for (const [what, { give = "good", user = "a", shows }] of answers) {
+  const isGood = give === "good" && user === "a";
+  test(`s56: without a page the worker asks outbox.tokenUrl, which gives ${what}: ${isGood ? "rows go out" : "rows wait, and it is asked twice a minute at most"}`, async ({
+    page,
+    newPage,
+    gate,
+  }) => {
+    const worker = await Worker.install(page, probed);
+    const writer = await knowsNoWorker(await newPage());
+    await queueFive(writer, gate);
+    await writer.close();
+    gate.revoke();
+    const callsBefore = gate.calls();
+    const shownBefore = gate.shown().length;
+    gate.give(give);
+    gate.signIn(user);
+    gate.setOutage(false);
+    for (let event = 1; event <= (isGood ? 1 : 4); event++) {
+      await worker.forget();
+      await worker.sync();
+      expect(await worker.outcome("sync")).toBe(isGood ? "done" : "not_flushed");
+    }
+    expect(gate.calls() - callsBefore).toBe(isGood ? 1 : 2);
+    if (!isGood) {
+      expect(gate.shown().length - shownBefore).toBe(shows ? 2 : 0);
+      expect(sentBy(gate)).toEqual(ownRun("a", 1, 1));
+      expect(await dump(page)).toEqual({ rows: run(2, 5), letters: [] });
+      gate.give("good");
+      gate.signIn("a");
+      await worker.stop();
+      await worker.forget();
+      await worker.sync();
+      expect(await worker.outcome("sync")).toBe("done");
+    }
+    expect(sentBy(gate)).toEqual(ownRun("a", 1, 6));
+    expect(await dump(page)).toEqual({ rows: [], letters: [] });
+  });
+}
+
+test("s56: a token that ends during an outage, and refreshes that fail: the queue pauses, loses nothing, and goes on after the login", async ({
+  page,
+  gate,
+}) => {
+  // Too old for another attempt by the time of the next one.
+  gate.give("good", 30_000);
+  await queueFive(page, gate, {});
+  gate.revoke();
+  gate.give("useless");
+  gate.setOutage(false);
+  const status = await page.evaluate(() => longhaul.reaches(opened.client, "unauthorized"));
+  expect(status).toMatchObject({ reason: { code: "unauthorized", closeCode: 4401 } });
+  expect(gate.calls()).toBe(2);
+  // Whatever may wake a client, but for the user's own wish.
+  await page.evaluate(() => {
+    for (let i = 0; i < 20; i++) {
+      dispatchEvent(new Event("online"));
+      document.dispatchEvent(new Event("visibilitychange"));
+      dispatchEvent(new Event("focus"));
+    }
+  });
+  await publish(page, gate.url, { count: 20, by: "a" });
+  expect(await rowsSeen(page)).toEqual([25, 25]);
+  expect(gate.calls()).toBe(2);
+  expect(await page.evaluate(() => opened.client.status.state)).toBe("unauthorized");
+  gate.give("good");
+  await page.evaluate(() => opened.client.reconnect());
+  const acks = await verdicts(page);
+  expect(acks.map(({ seq }) => seq)).toEqual(run(1, 26));
+  await isEmpty(page);
+  expect(await page.evaluate(() => opened.client.outbox.deadLetters())).toEqual([]);
+  expect(sentBy(gate)).toHaveLength(26);
+});
