@@ -291,7 +291,11 @@ export class Engine {
       cause,
     });
     this.#later.push(() => this.#owner.error(error));
-    if (restMs === undefined) this.#later.push(() => this.#owner.gaveUp(error));
+    if (restMs === undefined) {
+      // Whoever waits for a flush waits in vain.
+      this.#shown = "closed";
+      this.#later.push(() => this.#owner.gaveUp(error));
+    }
     this.settle();
     return restMs;
   }

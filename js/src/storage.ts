@@ -271,7 +271,12 @@ export class Storage implements Member {
     const { hasToken, tokenUrl, isPausing } = this.#room;
     const [producer] = before ?? [randomName()];
     const now: Partition = [producer, this.#base, this.#subject ?? "", hasToken, tokenUrl, isPausing];
-    return before !== undefined && now.every((known, i) => known === before[i]) ? before : now;
+    if (before === undefined) return now;
+    // What a later version of the package has added stays.
+    const added: readonly unknown[] = before.slice(now.length);
+    return now.every((known, i) => known === before[i])
+      ? before
+      : ([...now, ...added] as unknown as Partition);
   }
 
   seekSender(isWanted: boolean): void {

@@ -4,6 +4,7 @@ import type { BrowserContext, Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";
 import { hubEntries } from "./support/hub.js";
 import { conserved, publish, verdicts } from "./support/rows.js";
+import { records } from "./support/storage.js";
 import { isMute, knowsNoWorker, mute, Worker } from "./support/worker.js";
 
 const probed = "/sw-probed.js";
@@ -148,6 +149,24 @@ for (const [what, deny] of denials) {
     await conserved(hub, writer);
   });
 }
+
+test("s59: a worker whose client crashes again and again ends its event, and leaves the rows where they are", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const worker = await Worker.install(page, probed);
+  const writer = await knowsNoWorker(await isMute(await newPage()));
+  await publish(writer, hub.url, { count: 2, options: mute });
+  await writer.close();
+  // No version of the package writes this: the hub refuses it, and the dead letter can't be made.
+  await records(page, "rows", (record) => {
+    record[3] = '{"n":';
+  });
+  await worker.sync();
+  expect(await worker.outcome("sync")).toBe("not_flushed");
+  expect(await records(page, "rows")).toHaveLength(2);
+});
 
 test("beside an app's own listeners the worker hears its own tag and messages only, and loads nothing for others", async ({
   page,

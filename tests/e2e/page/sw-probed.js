@@ -68,6 +68,14 @@ addEventListener("sync", (event) => {
 });
 addEventListener("message", ({ data }) => {
   if (data.steps !== undefined) stepsLeft = data.steps ?? Number.POSITIVE_INFINITY;
+  if (data.upgrade !== undefined) {
+    // As a later version of the package does.
+    const request = indexedDB.open("longhaul", data.upgrade);
+    request.onsuccess = () => {
+      request.result.close();
+      told.postMessage({ type: "upgrade", outcome: "done" });
+    };
+  }
   if (data.steps !== undefined) told.postMessage({ type: "steps", outcome: "set" });
 });
 

@@ -39,8 +39,8 @@ export interface Gatekeeper {
   revoke: () => void;
   /** Whether the hub is out of reach; the token endpoint is not. */
   setOutage: (isOut: boolean) => void;
-  /** Holds posts of publications back before the hub, until the promise that `hold` gives is kept. */
-  holdPosts: (until: Promise<unknown>) => void;
+  /** Holds posts of publications, or their answers, until the promise is kept. */
+  hold: (what: "posts" | "answers", until: Promise<unknown>) => void;
   close: () => void;
 }
 
@@ -59,7 +59,7 @@ export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
   let user = "u";
   let isVeiled = false;
   let isOut = false;
-  let held: Promise<unknown> = Promise.resolve();
+  const held: { posts?: Promise<unknown>; answers?: Promise<unknown> } = {};
   let giving: { what: Giving; livesMs: number } = { what: "good", livesMs: 3_600_000 };
 
   const isGood = (way: string, token: string | undefined): token is string => {
@@ -84,7 +84,7 @@ export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
       response.destroy();
     } else if (request.method !== "POST" || isGood(path, token)) {
       note(token, body);
-      if (path === "/v1/publish") await held;
+      if (isPublication(request)) await held.posts;
       pass(request, response, body, good.get(token ?? ""));
     } else {
       const headers = { "content-type": "application/problem+json", "access-control-allow-origin": "*" };
@@ -122,7 +122,8 @@ export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
     const headers = { ...request.headers, host: new URL(hubUrl).host };
     if (jwt !== undefined) headers.authorization = `Bearer ${jwt}`;
     const { method } = request;
-    const onward = send(new URL(request.url ?? "/", hubUrl), { method, headers }, (answer) => {
+    const onward = send(new URL(request.url ?? "/", hubUrl), { method, headers }, async (answer) => {
+      if (isPublication(request)) await held.answers;
       response.writeHead(answer.statusCode ?? 502, answer.headers);
       answer.pipe(response);
     });
@@ -192,8 +193,8 @@ export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
       isOut = isNow;
       if (isOut) for (const guest of guests) guest.terminate();
     },
-    holdPosts: (until) => {
-      held = until;
+    hold: (what, until) => {
+      held[what] = until;
     },
     close: () => {
       for (const guest of guests) guest.terminate();
@@ -211,6 +212,11 @@ function tokenOf(sub: string, claims: object): string {
 function subject(token = ""): string {
   const claims = token.split(".")[1];
   return claims === undefined ? "" : JSON.parse(String(Buffer.from(claims, "base64url"))).sub;
+}
+
+/** And no question whether it may come. */
+function isPublication({ method, url }: IncomingMessage): boolean {
+  return method === "POST" && url === "/v1/publish";
 }
 
 async function read(request: IncomingMessage): Promise<string | undefined> {

@@ -47,6 +47,40 @@ export async function dump(page: Page): Promise<Dump> {
   });
 }
 
+/** Every record of an object store as it is, changed before by `change` where that is given. Records are arrays. */
+export async function records(
+  page: Page,
+  store: "rows" | "letters" | "partitions",
+  change?: (record: unknown[]) => void,
+): Promise<unknown[][]> {
+  const access = (puts: [number | string, unknown[]][]): Promise<[number | string, unknown[]][]> =>
+    page.evaluate(
+      async ([store, puts]) => {
+        const done = <T>(request: IDBRequest<T>) =>
+          new Promise<T>((resolve, reject) => {
+            request.onsuccess = () => resolve(request.result);
+            request.onerror = () => reject(request.error);
+          });
+        const database = await done(indexedDB.open("longhaul"));
+        try {
+          const table = database.transaction(store, "readwrite").objectStore(store);
+          for (const [key, record] of puts) await done(table.put(record, key));
+          const [keys, records] = await Promise.all([done(table.getAllKeys()), done(table.getAll())]);
+          return keys.map((key, i): [number | string, unknown[]] => [key as number | string, records[i]]);
+        } finally {
+          database.close();
+        }
+      },
+      [store, puts] as const,
+    );
+  const found = await access([]);
+  if (change !== undefined) {
+    for (const [, record] of found) change(record);
+    await access(found);
+  }
+  return found.map(([, record]) => record);
+}
+
 /** Where publications are, by their n: in the hub's log, among the rows, among the dead letters (I16). */
 export interface Whereabouts extends Dump {
   log: number[];

@@ -5,7 +5,7 @@ import { quick } from "./fixtures.js";
 
 /** What the worker says of itself. */
 export interface Told {
-  type: "sync" | "message" | "install" | "activate" | "fetch" | "steps" | "stopped";
+  type: "sync" | "message" | "install" | "activate" | "fetch" | "steps" | "stopped" | "upgrade";
   tag?: string;
   outcome: string;
 }
@@ -120,6 +120,15 @@ export class Worker {
       active?.postMessage({ steps });
     }, steps);
     await this.outcome("steps");
+  }
+
+  /** Has it bring the database to a later version. */
+  async upgrade(version: number): Promise<void> {
+    await this.#page.evaluate(async (upgrade) => {
+      const { active } = await navigator.serviceWorker.ready;
+      active?.postMessage({ upgrade });
+    }, version);
+    await this.outcome("upgrade");
   }
 
   /** Ends it in the middle of whatever it does. */

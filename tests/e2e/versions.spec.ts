@@ -1,0 +1,126 @@
+// Page and service worker of different versions: one leaves alone what it does not know of the other's, and no row is lost.
+
+import type { Page } from "@playwright/test";
+import { expect, quick, test } from "./support/fixtures.js";
+import { hubEntries } from "./support/hub.js";
+import { publish } from "./support/rows.js";
+import { dump, end, errorCodes, openClient, publishSome, records, run } from "./support/storage.js";
+import { knowsNoWorker, Worker } from "./support/worker.js";
+
+/** Where a later version's own places begin: after those of a dead letter, and after those of a partition. */
+const later = { row: 14, partition: 6 };
+
+async function databaseVersion(page: Page): Promise<number | undefined> {
+  return page.evaluate(
+    async () => (await indexedDB.databases()).find(({ name }) => name === "longhaul")?.version,
+  );
+}
+
+test("a worker sends the rows of a later version's page, and what that has added to them stays where they stay", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const worker = await Worker.install(page, "/sw-probed.js");
+  const writer = await knowsNoWorker(await newPage());
+  await hub.kill();
+  await openClient(writer, hub.url);
+  await publishSome(writer, 1, 3);
+  // A row with a key is marked before it is sent.
+  await publishSome(writer, 4, 1, { key: "k" });
+  await writer.close();
+  await records(page, "rows", (record) => {
+    record[14] = "later";
+  });
+  await records(page, "partitions", (record) => {
+    record[6] = "later";
+  });
+
+  await worker.sync();
+  expect(await worker.outcome("sync")).toBe("not_flushed");
+  const waiting = await records(page, "rows");
+  expect(waiting.map((record) => record[later.row])).toEqual(Array(4).fill("later"));
+  // The hub refuses this one for good, since it is too deep: it becomes a dead letter.
+  await records(page, "rows", (record) => {
+    if (String(record[3]).includes('"n":2')) record[3] = `${"[".repeat(200)}${"]".repeat(200)}`;
+  });
+  await hub.restart();
+  await worker.forget();
+  await worker.sync();
+  expect(await worker.outcome("sync")).toBe("done");
+  const entries = await hubEntries<{ n: number }>(hub, "t");
+  expect(entries.map(({ data }) => data.n)).toEqual([1, 3, 4]);
+  expect(await records(page, "rows")).toEqual([]);
+  const letters = await records(page, "letters");
+  expect(letters.map((record) => [record[12], record[later.row]])).toEqual([["payload_invalid", "later"]]);
+  const partitions = await records(page, "partitions");
+  expect(partitions.map((record) => record[later.partition])).toEqual(["later"]);
+});
+
+test("a page that notes something else of its partition leaves what a later version has added", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  await publish(page, hub.url, { count: 1 });
+  await page.evaluate(() => opened.client.close());
+  await records(page, "partitions", (record) => {
+    record[6] = "later";
+  });
+  const visit = await newPage();
+  const outbox = { poison: "pause", tokenUrl: "/token" } as const;
+  await publish(visit, hub.url, { count: 1, options: { ...quick, outbox } });
+  const [[, , , , tokenUrl, isPausing, added] = []] = await records(page, "partitions");
+  expect([tokenUrl, isPausing, added]).toEqual(["/token", true, "later"]);
+});
+
+test("a worker sends for an earlier version's page, which has noted less", async ({ page, newPage, hub }) => {
+  const worker = await Worker.install(page, "/sw-probed.js");
+  const writer = await knowsNoWorker(await newPage());
+  await hub.kill();
+  await publish(writer, hub.url, { count: 3 });
+  await writer.close();
+  await records(page, "partitions", (record) => {
+    record.length = 5;
+  });
+  await hub.restart();
+  await worker.sync();
+  expect(await worker.outcome("sync")).toBe("done");
+  await end(page, hub, { log: run(1, 3) });
+  expect((await records(page, "partitions")).map(({ length }) => length)).toEqual([5]);
+});
+
+test("s21: a worker of an earlier version than the storage's says so, and leaves the rows to a later one", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const worker = await Worker.install(page, "/sw-probed.js");
+  const writer = await knowsNoWorker(await newPage());
+  await hub.kill();
+  await publish(writer, hub.url, { count: 5 });
+  await writer.close();
+  await worker.upgrade(3);
+  await hub.restart();
+  await worker.sync();
+  expect(await worker.outcome("sync")).toBe("storage_unavailable");
+  await end(page, hub, { rows: run(1, 5) });
+  expect(await databaseVersion(page)).toBe(3);
+});
+
+test("s21: a page whose worker brings a later version of the storage lets go of it and says that it is to be reloaded", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const worker = await Worker.install(page, "/sw-probed.js");
+  const writer = await newPage();
+  await hub.kill();
+  await publish(writer, hub.url, { count: 5 });
+  await worker.upgrade(3);
+  await expect.poll(() => errorCodes(writer)).toEqual(["reload_required"]);
+  expect(await publishSome(writer, 6, 1)).toEqual([false]);
+  await hub.restart();
+  await end(page, hub, { log: [6], rows: run(1, 5) });
+  expect(await dump(page)).toEqual({ rows: run(1, 5), letters: [] });
+});

@@ -1,0 +1,84 @@
+// A wipe in the middle of the service worker's flush: what was on its way may take effect, nothing else is sent, nothing comes back.
+
+import type { Page } from "@playwright/test";
+import { expect, rowsSeen, signIn, test } from "./support/guarded.js";
+import { hubEntries } from "./support/hub.js";
+import { publish } from "./support/rows.js";
+import { dump } from "./support/storage.js";
+import { isMute, knowsNoWorker, mute, Worker } from "./support/worker.js";
+
+/** More than two windows of rule C8. */
+const count = 600;
+
+/** Of each publication of the page, what became of it: its seq, or why it was refused. */
+async function outcomes(page: Page): Promise<(number | string)[]> {
+  return page.evaluate(() =>
+    Promise.all(
+      kept.map(({ acked }) =>
+        acked.then(
+          ({ seq }) => seq,
+          ({ code }) => String(code),
+        ),
+      ),
+    ),
+  );
+}
+
+for (const [moment, what] of [
+  ["before the hub has what it sends", "posts"],
+  ["before it hears the verdicts", "answers"],
+] as const) {
+  test(`s55: a wipe while the service worker flushes, ${moment}, leaves no row anywhere and sends no other`, async ({
+    page,
+    newPage,
+    hub,
+    gate,
+  }) => {
+    const worker = await Worker.install(page, "/sw-probed.js");
+    gate.signIn("a");
+    const tabs = [];
+    for (let i = 0; i < 2; i++) {
+      const tab = await knowsNoWorker(await isMute(await newPage()));
+      await signIn(tab, gate, "a", mute);
+      tabs.push(tab);
+    }
+    const [writer, other] = tabs as [Page, Page];
+    await publish(writer, gate.url, { count, by: "a" });
+    await expect.poll(() => rowsSeen(other)).toEqual([count, count]);
+
+    let letGo = (): void => {};
+    gate.hold(
+      what,
+      new Promise<void>((resolve) => {
+        letGo = resolve;
+      }),
+    );
+    await worker.sync();
+    await expect.poll(() => gate.passed().length).toBeGreaterThan(0);
+    const sent = gate.passed().length;
+    expect(sent).toBeLessThan(count);
+    if (what === "answers") await expect.poll(() => hubEntries(hub, "t").catch(() => [])).toHaveLength(sent);
+    await writer.evaluate(() => opened.client.outbox.wipe());
+    for (const tab of tabs) await expect.poll(() => rowsSeen(tab)).toEqual([0, 0]);
+    expect(await dump(page)).toEqual({ rows: [], letters: [] });
+    letGo();
+    expect(await worker.outcome("sync")).toBe("done");
+    expect(await outcomes(writer)).toEqual(Array(count).fill("wiped"));
+
+    await worker.forget();
+    await publish(writer, gate.url, { count: 1, by: "later" });
+    await worker.sync();
+    expect(await worker.outcome("sync")).toBe("done");
+    for (const tab of tabs) await expect.poll(() => rowsSeen(tab)).toEqual([0, 0]);
+    expect(
+      gate
+        .passed()
+        .slice(sent)
+        .map(({ data }) => data.by),
+    ).toEqual(["later"]);
+    const entries = await hubEntries<{ by: string }>(hub, "t");
+    expect(entries).toHaveLength(sent + 1);
+    expect(await dump(page)).toEqual({ rows: [], letters: [] });
+    for (const tab of tabs) expect(await tab.evaluate(() => opened.client.outbox.deadLetters())).toEqual([]);
+  });
+}
