@@ -4,6 +4,8 @@
 //! number once its transaction is complete. Several clients may believe that they are the sender: that costs duplicates,
 //! which the hub answers as such, and nothing else.
 
+use std::collections::VecDeque;
+
 use crate::config::OutboxLimits;
 use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::ids::RowNo;
@@ -16,6 +18,9 @@ const WIPED: (&str, &str) = ("wiped", "the outbox was wiped, as for a log-out");
 
 /// After storage had no room nothing is tried for this long, ms, but new publications. Chosen: it takes a user to make room.
 const REST_MS: u64 = 1_000;
+
+/// So many ends that others have told are remembered. Chosen: four of them may have a full window each on its way to storage.
+const TOLD_MAX: usize = 1_024;
 
 /// Storage was removed by the browser, or by its user.
 pub(crate) const LOST: (&str, &str) = (
@@ -73,6 +78,8 @@ pub(crate) struct Ledger {
     rests_until: Option<Time>,
     /// What was ended while a request is under way, whose answer may not know that.
     ended_meanwhile: Vec<(RowNo, u64, Option<Outcome>)>,
+    /// What others have told the end of last: storage may not know it yet.
+    told: VecDeque<RowNo>,
     is_sender: bool,
     is_sender_wanted: bool,
     /// In storage, of all clients together, as far as this one has heard.
@@ -106,6 +113,7 @@ impl Ledger {
             known: RowNo(0),
             rests_until: None,
             ended_meanwhile: Vec::new(),
+            told: VecDeque::new(),
             is_sender: false,
             is_sender_wanted: false,
             rows: 0,
@@ -370,7 +378,15 @@ impl Ledger {
                 if self.is_look_stale {
                     return Consequence::None;
                 }
-                let rows = rows.into_iter().filter(|row| !is_over(row.n));
+                if self.sight == Sight::Behind && !self.is_sender && !meanwhile.is_empty() {
+                    // The sender's place was lost meanwhile, and what ended without being here is not counted.
+                    self.doubt();
+                    return Consequence::None;
+                }
+                // Whoever told may not have lived to note it: a sender sends again, and the hub says what it said.
+                let is_told = |n| !self.is_sender && self.told.contains(&n);
+                let rows = rows.into_iter();
+                let rows = rows.filter(|row| !is_over(row.n) && !is_told(row.n));
                 let rows = rows.collect::<Vec<_>>();
                 self.loaded(now, &rows, &there, last, outbox, effects);
             }
@@ -403,6 +419,7 @@ impl Ledger {
         }
         if was_another {
             self.known = RowNo(0);
+            self.told.clear();
             // What was to be noted of its rows has nowhere to go.
             self.next.marks.clear();
             self.next.ends.clear();
@@ -538,12 +555,17 @@ impl Ledger {
             Notice::Ended {
                 n, bytes, outcome, ..
             } => {
-                let ended = (n, bytes, Some(outcome));
-                if self.is_busy {
-                    self.ended_meanwhile.push(ended.clone());
+                if self.told.len() >= TOLD_MAX {
+                    self.told.pop_front();
                 }
-                if outbox.has(n) || !self.is_busy {
-                    self.ended_elsewhere(now, ended, outbox, metrics, effects);
+                self.told.push_back(n);
+                if !self.is_busy {
+                    self.ended_elsewhere(now, (n, bytes, Some(outcome)), outbox, metrics, effects);
+                } else if outbox.has(n) {
+                    self.ended_meanwhile.push((n, bytes, None));
+                    self.ended_elsewhere(now, (n, bytes, Some(outcome)), outbox, metrics, effects);
+                } else {
+                    self.ended_meanwhile.push((n, bytes, Some(outcome)));
                 }
             }
             Notice::GivenUp { n } => outbox.give_up(n),

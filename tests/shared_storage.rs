@@ -172,6 +172,43 @@ fn a_look_that_began_before_the_page_slept_tells_nothing_of_what_is_there_now() 
 }
 
 #[test]
+fn what_ended_while_a_sender_looked_and_lost_its_place_is_counted_out() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    let added = Notice::Added {
+        last: RowNo(1),
+        rows: 1,
+        bytes: 8,
+    };
+    tab.hear("p1", added);
+    // It looks for the row, hears of its end, and loses the connection that it would have sent it over.
+    tab.hear("p1", acked(1));
+    tab.act(|rig| rig.lose(connection, 1006));
+    tab.settle(&mut storage);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn what_was_told_to_have_ended_and_is_still_in_storage_counts_for_the_sender_alone() {
+    let mut storage = Storage::default();
+    let mut other = Tab::new();
+    other.settle(&mut storage);
+    other.publish("t", None);
+    other.settle(&mut storage);
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    assert_eq!(tab.rig.client.outbox_rows(), 1);
+    // Another one has the verdict, and has not noted it yet when this one looks.
+    tab.hear("p1", acked(1));
+    tab.act(|rig| rig.handle(Event::Woke));
+    tab.settle(&mut storage);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+    // It was killed before it could: whoever sends next finds the row.
+    let (tab, _) = tab.connected(&mut storage);
+    assert_eq!(tab.rig.client.outbox_rows(), 1);
+}
+
+#[test]
 fn a_notice_that_got_lost_or_comes_twice_is_put_right_by_a_look_into_storage() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();

@@ -194,6 +194,109 @@ test("s23: a tab that sends freezes: another one takes over, and it sends nothin
   await other.evaluate(() => opened.client.close());
 });
 
+declare global {
+  var seen: { sent: number; transactions: number; isFrozen: boolean; watch: () => void };
+}
+
+/** Counts what the page sends and the transactions that it has open, and hears of another tab that is frozen. */
+function watchItself(): void {
+  globalThis.seen = { sent: 0, transactions: 0, isFrozen: false, watch: () => {} };
+  const { send } = WebSocket.prototype;
+  WebSocket.prototype.send = function (data) {
+    seen.sent += String(data).match(/^pub /gm)?.length ?? 0;
+    send.call(this, data);
+  };
+  const { transaction } = IDBDatabase.prototype;
+  IDBDatabase.prototype.transaction = function (...args) {
+    const begun = transaction.apply(this, args);
+    seen.transactions++;
+    for (const end of ["complete", "abort"]) begun.addEventListener(end, () => seen.transactions--);
+    return begun;
+  };
+  new BroadcastChannel("frozen").onmessage = () => {
+    seen.isFrozen = true;
+  };
+  // The look for a sender that is silent: it comes when the test says so, a minute later by its own clock.
+  const start = globalThis.setInterval;
+  globalThis.setInterval = ((act: () => void, ms: number) => {
+    if (ms !== 15_000) return start(act, ms);
+    seen.watch = () => {
+      const { now } = Date;
+      Date.now = () => now() + 60_000;
+      act();
+      Date.now = now;
+    };
+    return start(() => {}, ms);
+  }) as typeof setInterval;
+}
+
+/**
+ * The page's scripts hear nothing of being frozen; the other tabs hear when it is so far. Between the event and the freeze Chromium still hands
+ * over messages: they come when it is over, or the page would be frozen in the transaction that they lead to.
+ */
+function freezeUnheard(): void {
+  const channel = new BroadcastChannel("frozen");
+  let late: (() => void)[] | undefined;
+  const { set } = Object.getOwnPropertyDescriptor(BroadcastChannel.prototype, "onmessage") ?? {};
+  Object.defineProperty(BroadcastChannel.prototype, "onmessage", {
+    set(hear: (event: MessageEvent) => void) {
+      set?.call(this, (event: MessageEvent) => {
+        if (late === undefined) hear(event);
+        else late.push(() => hear(event));
+      });
+    },
+  });
+  const frozen = (event: Event): void => {
+    event.stopImmediatePropagation();
+    late = [];
+    channel.postMessage("frozen");
+  };
+  const resumed = (event: Event): void => {
+    event.stopImmediatePropagation();
+    const heard = late ?? [];
+    late = undefined;
+    for (const hear of heard) hear();
+  };
+  document.addEventListener("freeze", frozen, true);
+  document.addEventListener("resume", resumed, true);
+}
+
+test("s23: a tab that freezes unheard while it sends loses the lock after a minute's silence, and sends nothing when it is back", async ({
+  tabs,
+  siteUrl,
+  hub,
+  line,
+}) => {
+  const sent = async (tab: Tab) => (await tab.evaluate(() => seen.sent)) as number;
+  const holder = await openTab(tabs, siteUrl);
+  await holder.evaluate(watchItself);
+  await holder.evaluate(freezeUnheard);
+  await connect(holder.page, line.url);
+  // Its socket takes what it sends, and nothing comes of it.
+  await line.strand();
+  const other = await openTab(tabs, siteUrl);
+  await other.evaluate(watchItself);
+  await connect(other.page, line.url);
+  await publish(holder.page, line.url, { count: 300 });
+  await holder.waitForFunction(() => seen.sent === 256);
+  // What is frozen in the middle of a transaction holds up everybody's: docs/decisions.md.
+  await holder.waitForFunction(() => seen.transactions === 0);
+  await holder.freeze("frozen");
+  await other.waitForFunction(() => seen.isFrozen);
+  await publish(other.page, line.url, { count: 50, by: "other" });
+  expect(await sent(other)).toBe(0);
+  await other.evaluate(() => seen.watch());
+  expect(await verdicts(other.page)).toHaveLength(50);
+  expect(await count(hub)).toBe(350);
+  await holder.freeze("active");
+  await publish(holder.page, line.url, { count: 10 });
+  await verdicts(holder.page);
+  expect([await sent(holder), await sent(other)]).toEqual([256, 360]);
+  await conserved(hub, holder.page, other.page);
+  await holder.evaluate(() => opened.client.close());
+  await other.evaluate(() => opened.client.close());
+});
+
 test("a tab in the back-forward cache holds neither lock nor channel, and goes on when it is back", async ({
   tabs,
   siteUrl,
