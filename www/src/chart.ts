@@ -38,7 +38,7 @@ export function createChart(spec: ChartSpec, theme: Theme): Chart {
   const plot = new uPlot(
     {
       ...sizeOf(spec.holder),
-      padding: [6, 10, 0, 0],
+      padding: [6, 14, 0, 0],
       legend: { show: false },
       cursor: {
         y: false,

@@ -11,7 +11,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::PACKS;
 use super::request::Request;
 use super::row::Row;
-use super::work::{key_of, number};
+use super::work::{Found, key_of, number};
 use crate::ids::RowNo;
 
 /// Rows of a pack. Chosen: to take one out of it is as cheap as to read a handful of rows.
@@ -68,12 +68,12 @@ impl Packs {
     }
 
     /// The rows of packs that were read, with their numbers.
-    pub(super) fn unpack(&self, keys: &Array, packs: &Array) -> Vec<(RowNo, Row)> {
+    pub(super) fn unpack(&self, keys: &Array, packs: &Array) -> Vec<Found> {
         let mut rows = Vec::new();
         for (key, pack) in keys.iter().zip(packs.iter()) {
             let pack = Pack::new(number(&key), pack);
             self.learn(pack.span);
-            rows.extend(pack.into_rows());
+            rows.extend(pack.into_rows().map(|(n, row)| (n, Some(row))));
         }
         rows
     }

@@ -79,7 +79,9 @@ impl Store {
                 };
                 let own = Array::new();
                 for (n, row) in rows {
-                    if row.is_of(self.partition()) {
+                    if let Some(row) = row
+                        && row.is_of(self.partition())
+                    {
                         own.push(&Array::of2(&key_of(n), row.value()));
                     }
                 }
@@ -160,23 +162,20 @@ impl Store {
         }
         let mut found = ask(tx, reads).await?;
         let keys = found.next();
-        let values = found.next();
-        let mut there: Vec<RowNo> = keys.iter().map(|key| number(&key)).collect();
-        let new = there.iter().copied().filter(|n| *n > look.after);
-        let new = new.zip(values.iter().map(Row::from));
-        let mut new: Vec<(RowNo, Row)> = new.collect();
+        let mut values = found.next().into_iter();
+        let mut singles = Vec::new();
+        for key in keys.iter() {
+            let n = number(&key);
+            let is_new = n > look.after;
+            let value = is_new.then(|| values.next()).flatten();
+            singles.push((n, value.map(Row::from)));
+        }
         if look.is_whole {
             self.packs.forget();
         }
         let (keys, packs) = (found.next(), found.next());
-        for (n, row) in self.packs.unpack(&keys, &packs) {
-            there.push(n);
-            if n > look.after {
-                new.push((n, row));
-            }
-        }
-        there.sort_unstable();
-        new.sort_unstable_by_key(|(n, _)| *n);
+        let all = merged(singles, self.packs.unpack(&keys, &packs));
+        let there: Vec<RowNo> = all.iter().map(|(n, _)| *n).collect();
         let named = if look.with_letters {
             letters(&mut found)
         } else {
@@ -201,15 +200,20 @@ impl Store {
             ended.push((n, acked.or(dead)));
         }
         let mut rows = Vec::new();
-        for (n, row) in &new {
-            if row.is_of(self.partition()) {
-                rows.push(row.stored(*n));
+        for (n, row) in all {
+            if n > look.after
+                && let Some(row) = row
+                && row.is_of(self.partition())
+            {
+                rows.push(row.stored(n));
                 self.host().restored(n.0 as f64, row.value());
             }
         }
         let mut dead = Vec::new();
         for (n, letter) in named {
-            if letter.is_of(self.partition()) {
+            if let Some(letter) = letter
+                && letter.is_of(self.partition())
+            {
                 dead.push(letter.named(n));
             }
         }
@@ -227,7 +231,7 @@ impl Store {
         let (keys, packs) = (found.next(), found.next());
         for (table, rows) in [(ROWS, rows), (LETTERS, letters(&mut found))] {
             for (n, row) in rows {
-                if row.is_of(self.partition()) {
+                if row.is_some_and(|row| row.is_of(self.partition())) {
                     writes.push(Request::Delete(table, key_of(n)));
                 }
             }
@@ -249,12 +253,10 @@ impl Store {
     }
 
     /// Rows in the order of their numbers, of the answers to `stored_rows`.
-    fn rows(&self, found: &mut Answers) -> Vec<(RowNo, Row)> {
-        let mut rows = letters(found);
+    fn rows(&self, found: &mut Answers) -> Vec<Found> {
+        let singles = letters(found);
         let (keys, packs) = (found.next(), found.next());
-        rows.extend(self.packs.unpack(&keys, &packs));
-        rows.sort_unstable_by_key(|(n, _)| *n);
-        rows
+        merged(singles, self.packs.unpack(&keys, &packs))
     }
 
     fn document(&self, topic: &str) -> JsValue {
@@ -276,11 +278,28 @@ fn stored_rows(range: &JsValue) -> Vec<Request> {
     reads
 }
 
-/// Rows or dead letters that have a record each, of keys and values.
-fn letters(found: &mut Answers) -> Vec<(RowNo, Row)> {
+/// A row or dead letter, which may not have been read.
+pub(super) type Found = (RowNo, Option<Row>);
+
+/// Those that have a record each, of keys and values.
+fn letters(found: &mut Answers) -> Vec<Found> {
     let (keys, values) = (found.next(), found.next());
-    let numbers = keys.iter().map(|key| number(&key));
-    numbers.zip(values.iter().map(Row::from)).collect()
+    let rows = values.into_iter().map(|value| Some(Row::from(value)));
+    keys.iter().map(|key| number(&key)).zip(rows).collect()
+}
+
+/// In the order of their numbers, as each of the two is.
+fn merged(singles: Vec<Found>, packed: Vec<Found>) -> Vec<Found> {
+    let mut rows = Vec::with_capacity(singles.len() + packed.len());
+    let mut packed = packed.into_iter().peekable();
+    for single in singles {
+        while let Some(before) = packed.next_if(|(n, _)| *n < single.0) {
+            rows.push(before);
+        }
+        rows.push(single);
+    }
+    rows.extend(packed);
+    rows
 }
 
 /// All rows, of the values of both tables.
