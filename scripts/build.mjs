@@ -67,7 +67,8 @@ async function wasm({ names }) {
 /** Each is compiled by itself: together they would be compiled with the features of both. */
 async function oneWasm({ crate, file, profile, passes }, out, names) {
   const target = "wasm32-unknown-unknown";
-  await step("build the linker", () => run("cargo", ["build", "-q", "-p", "xtask"]), "a minute the first time");
+  const linking = ["build", "-q", "-p", "xtask"];
+  await step("build the linker", () => run("cargo", linking), "a minute the first time");
   const linker = join(root, `target/debug/xtask${process.platform === "win32" ? ".exe" : ""}`);
   const variable = `CARGO_TARGET_${target.toUpperCase().replaceAll("-", "_")}_LINKER`;
   const compile = ["rustc", "--profile", profile, "--target", target, "-p", crate, "--lib"];
