@@ -196,8 +196,10 @@ pub struct Config {
 /// The identity of an outbox.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inherited {
-    /// Its producer.
+    /// The producer of what is in memory.
     pub producer: String,
     /// The last row that it has numbered.
     pub last: RowNo,
+    /// The producer of what is in storage; empty where it is not known.
+    pub stored: String,
 }

@@ -186,6 +186,8 @@ pub enum PublishRefusal {
     },
     /// The client is closed.
     Closed,
+    /// A client that is gone may have saved it, and storage was wiped or removed since: whether it was sent before is not known.
+    OutcomeUnknown,
 }
 
 /// How a row ended.

@@ -114,7 +114,8 @@ pub enum Event<'a> {
     },
     /// A new publication.
     Publish(NewPublication<'a>),
-    /// A row of an outbox that this client goes on with ([`crate::config::Inherited`]), in order and before `Start`.
+    /// A row of an outbox that this client goes on with ([`crate::config::Inherited`]), in order and before `Start`: one in memory, or
+    /// one in storage that the caller waits for.
     Restore {
         /// Its number.
         row: RowNo,
@@ -204,6 +205,8 @@ pub struct NewPublication<'a> {
     pub machine_ms: u64,
     /// Replaces an unsent row of the same topic with the same key, in its place.
     pub key: Option<&'a str>,
+    /// A client that is gone was given the same call, and storage may have it: it is looked for before it is saved.
+    pub is_again: bool,
 }
 
 /// The limits that a welcome brings.

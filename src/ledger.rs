@@ -158,9 +158,10 @@ impl Ledger {
         let waiting = self.next.saves.len() + self.under_way.saves.len();
         let rows = self.rows + u64::try_from(waiting).unwrap_or(u64::MAX);
         let bytes = self.bytes + self.bytes_saving;
-        if rows >= u64::try_from(limits.rows_max).unwrap_or(u64::MAX)
-            || bytes + save.bytes > limits.bytes_max
-        {
+        let is_full = rows >= u64::try_from(limits.rows_max).unwrap_or(u64::MAX)
+            || bytes + save.bytes > limits.bytes_max;
+        // What may have been saved before was within the limits, and may be one of the rows that count.
+        if is_full && !save.is_again {
             return Err(PublishRefusal::OutboxFull);
         }
         self.bytes_saving += save.bytes;
@@ -268,7 +269,8 @@ impl Ledger {
             (self.rows, self.bytes) = (outbox.rows(), outbox.bytes());
         }
         let is_resting = self.is_suspended || self.rests_until.is_some();
-        if self.is_busy || is_resting && self.next.saves.is_empty() {
+        let is_urgent = self.next.saves.iter().any(|save| !save.is_again);
+        if self.is_busy || is_resting && !is_urgent {
             return;
         }
         let request = if self.access == Access::Broken {
@@ -413,7 +415,12 @@ impl Ledger {
         self.bytes_saving = 0;
         for save in std::mem::take(&mut self.next.saves) {
             let request = save.request;
-            if let Err(why) = self.save(save, outbox.limits()) {
+            let taken = if was_another && save.is_again {
+                Err(PublishRefusal::OutcomeUnknown)
+            } else {
+                self.save(save, outbox.limits())
+            };
+            if let Err(why) = taken {
                 effects.push(Effect::PublishRefused { request, why });
             }
         }
@@ -437,6 +444,10 @@ impl Ledger {
         effects: &mut Vec<Effect>,
     ) {
         let saves = std::mem::take(&mut self.under_way).saves;
+        if saves.iter().any(|save| save.is_again) {
+            // What was there before may have changed, or ended.
+            self.doubt();
+        }
         let (mut last, mut rows, mut bytes) = (RowNo(0), 0, 0);
         for (save, (n, has_replaced)) in saves.into_iter().zip(saved.iter().copied()) {
             self.bytes_saving -= save.bytes;
@@ -511,23 +522,23 @@ impl Ledger {
             }
             StoreFault::Full => {
                 self.rests_until = Some(now.plus(REST_MS));
-                for save in batch.saves {
-                    self.bytes_saving -= save.bytes;
-                    effects.push(Effect::PublishRefused {
-                        request: save.request,
-                        why: PublishRefusal::StorageFull,
-                    });
-                }
+                let (mut again, fresh) = split(batch.saves);
+                self.bytes_saving -= fresh.iter().map(|save| save.bytes).sum::<u64>();
+                refuse(&fresh, PublishRefusal::StorageFull, effects);
+                again.append(&mut self.next.saves);
+                self.next.saves = again;
                 Consequence::None
             }
             StoreFault::Lost => {
                 // What this client knows of rows is noted when storage is back; whoever finds them before sends them once more.
                 self.access = Access::Broken;
                 self.sight = Sight::Doubtful;
-                self.bytes_saving = 0;
-                let mut homeless = batch.saves;
-                homeless.append(&mut self.next.saves);
-                Consequence::Homeless(homeless)
+                batch.saves.append(&mut self.next.saves);
+                // In memory it might take effect beside a row of its own: it waits for storage.
+                let (again, fresh) = split(batch.saves);
+                self.bytes_saving = again.iter().map(|save| save.bytes).sum();
+                self.next.saves = again;
+                Consequence::Homeless(fresh)
             }
         }
     }
@@ -582,8 +593,11 @@ impl Ledger {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
+        let (again, saves) = split(std::mem::take(&mut self.next.saves));
+        self.bytes_saving -= again.iter().map(|save| save.bytes).sum::<u64>();
+        refuse(&again, PublishRefusal::OutcomeUnknown, effects);
         self.next = Batch {
-            saves: std::mem::take(&mut self.next.saves),
+            saves,
             ..Batch::default()
         };
         // What is being read is not there any more, or soon will not be.
@@ -619,4 +633,16 @@ fn tell(producer: &str, notice: Notice) -> Effect {
         producer: producer.to_owned(),
         notice,
     }
+}
+
+/// Those that may have been saved before, and the others.
+fn split(saves: Vec<Save>) -> (Vec<Save>, Vec<Save>) {
+    saves.into_iter().partition(|save| save.is_again)
+}
+
+fn refuse(saves: &[Save], why: PublishRefusal, effects: &mut Vec<Effect>) {
+    effects.extend(saves.iter().map(|save| Effect::PublishRefused {
+        request: save.request,
+        why,
+    }));
 }

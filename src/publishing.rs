@@ -8,7 +8,7 @@ use crate::event::{HubLimits, NewPublication};
 use crate::ids::{ConnectionId, RowNo};
 use crate::ledger::{Consequence, LOST, Ledger};
 use crate::metrics::Metrics;
-use crate::outbox::{BESIDE, Outbox};
+use crate::outbox::{BESIDE, Outbox, StoredRow};
 use crate::store::{Notice, Save, StoreAnswer, Until};
 use crate::time::Time;
 
@@ -39,14 +39,22 @@ pub(crate) struct Publishing {
 
 impl Publishing {
     pub(crate) fn new(config: &Config, rng: &mut fastrand::Rng) -> Self {
-        let (producer, last) = match &config.inherited {
-            Some(Inherited { producer, last }) => (producer.clone(), *last),
-            None => (producer_id(rng), RowNo(0)),
+        let Inherited {
+            producer,
+            last,
+            stored,
+        } = match &config.inherited {
+            Some(inherited) => inherited.clone(),
+            None => Inherited {
+                producer: producer_id(rng),
+                last: RowNo(0),
+                stored: String::new(),
+            },
         };
         let outbox = |producer, last| {
             Outbox::new(producer, last, config.outbox, config.backoff).pausing(config.is_pausing)
         };
-        let (memory, other) = (outbox(producer, last), outbox(String::new(), RowNo(0)));
+        let (memory, other) = (outbox(producer, last), outbox(stored, RowNo(0)));
         let (main, spare) = if config.is_durable {
             (other, memory)
         } else {
@@ -104,13 +112,19 @@ impl Publishing {
             at: now,
         });
         let until = self.until(now, machine_ms, new.ttl_ms);
-        let taken = limits
-            .check(new.bytes)
-            .and_then(|()| match &mut self.ledger {
-                None => self.main.add(now, new).map(Some),
-                Some(ledger) if ledger.is_broken() => self.spare.add(now, new).map(Some),
-                Some(ledger) => ledger.save(saved(new, until), self.limits).map(|()| None),
-            });
+        // What was taken once is not refused.
+        let checked = if new.is_again {
+            Ok(())
+        } else {
+            limits.check(new.bytes)
+        };
+        let taken = checked.and_then(|()| match &mut self.ledger {
+            None => self.main.add(now, new).map(Some),
+            Some(ledger) if ledger.is_broken() && !new.is_again => {
+                self.spare.add(now, new).map(Some)
+            }
+            Some(ledger) => ledger.save(saved(new, until), self.limits).map(|()| None),
+        });
         let request = new.request;
         match taken {
             Ok(None) => {}
@@ -126,7 +140,7 @@ impl Publishing {
         }
     }
 
-    /// A row in memory of the client that had this outbox before.
+    /// A row of the client that had this outbox before. Of one in storage the next look tells the rest.
     pub(crate) fn restore(
         &mut self,
         now: Time,
@@ -136,7 +150,15 @@ impl Publishing {
     ) {
         match row.0.checked_sub(BESIDE) {
             Some(n) => self.spare.restore(now, RowNo(n), attempts, new),
-            None => self.main.restore(now, row, attempts, new),
+            None if self.ledger.is_none() => self.main.restore(now, row, attempts, new),
+            None => {
+                let save = saved(new, self.until(now, new.machine_ms, new.ttl_ms));
+                let stored = StoredRow {
+                    attempts,
+                    ..StoredRow::of(row, &save)
+                };
+                self.main.insert(now, &stored, true);
+            }
         }
     }
 
@@ -319,6 +341,7 @@ impl Publishing {
             ttl_ms: clock.map(|clock| until.saturating_sub(clock.at(now))),
             machine_ms: save.created_ms,
             key: save.key.as_deref(),
+            is_again: false,
         };
         let request = save.request;
         effects.push(match self.spare.add(now, &new) {
@@ -388,6 +411,7 @@ fn saved(new: &NewPublication<'_>, until: Until) -> Save {
         created_ms: new.machine_ms,
         until,
         key: new.key.map(Into::into),
+        is_again: new.is_again,
     }
 }
 

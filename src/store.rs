@@ -65,6 +65,8 @@ pub struct Save {
     pub until: Until,
     /// Takes the place and the number of a row of the same topic with the same key that is not marked.
     pub key: Option<Box<str>>,
+    /// The call may have been saved before, by a client that is gone. If there is or was a row of it, that is its row.
+    pub is_again: bool,
 }
 
 /// A point in time, ms since 1970.
@@ -96,7 +98,7 @@ pub struct Ended {
     pub attempts: u32,
     /// How it ended.
     pub outcome: Outcome,
-    /// Somebody else may wait for it.
+    /// Somebody else may wait for it: the outcome is kept, with what the row's call is known by.
     pub is_foreign: bool,
 }
 
@@ -125,7 +127,7 @@ pub enum StoreAnswer {
     },
     /// The transaction is complete.
     Committed {
-        /// The number of each save, and whether it took the place of another one.
+        /// The number of each save, and whether it took the place of another one or was there before.
         saved: Vec<(RowNo, bool)>,
         /// What each mark's row is, if it is there, now that nothing takes its place any more.
         marked: Vec<StoredRow>,

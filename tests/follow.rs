@@ -181,6 +181,7 @@ fn d2_a_publication_goes_out_as_what_it_is_and_again_as_the_same() {
             ttl_ms: None,
             machine_ms: 0,
             key: None,
+            is_again: false,
         };
         rig.handle(Event::Publish(publish(kind)));
     }

@@ -107,6 +107,7 @@ fn c8_a_payload_larger_than_the_whole_window_still_goes_alone() {
             ttl_ms: None,
             machine_ms: 0,
             key: None,
+            is_again: false,
         }))
     };
     assert_eq!(heads(&publish(1)), ["1 0 a"]);
@@ -273,6 +274,7 @@ fn the_outbox_refuses_at_its_limits_and_keeps_what_it_has() {
         ttl_ms: None,
         machine_ms: 0,
         key: Some("k"),
+        is_again: false,
     }));
     let too_large = PublishRefusal::PayloadTooLarge { bytes_max: 65_536 };
     assert_eq!(effects, [refused(9, too_large)]);
@@ -285,6 +287,7 @@ fn inherited() -> Rig {
         inherited: Some(Inherited {
             producer: "before".to_owned(),
             last: RowNo(6),
+            stored: String::new(),
         }),
         ..Config::default()
     });
@@ -304,6 +307,7 @@ fn inherited() -> Rig {
                 ttl_ms: Some(1_000),
                 machine_ms: 0,
                 key,
+                is_again: false,
             },
         });
         assert_eq!(effects, []);

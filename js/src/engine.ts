@@ -69,8 +69,6 @@ export class Engine {
   /** Ends its instance. */
   #end: End = () => {};
   readonly #crashes = new Crashes();
-  /** From a crash until the next core has had the calls that it cut off: others wait behind them. */
-  #isRecovering = false;
   readonly #streams = new Map<number, Receiver>();
   readonly storage: Storage;
   readonly #publications = new Publications(
@@ -143,7 +141,9 @@ export class Engine {
     for (const base of this.#bases) options.address(base);
     instruct(options, this.#options, this.#base);
     const { spare } = this.storage;
-    if (spare !== "") options.inherit(spare, this.#publications.lastVolatile % 2 ** 52);
+    if (spare !== "") {
+      options.inherit(spare, this.#publications.lastVolatile % 2 ** 52, this.storage.stored);
+    }
     core = new made.Core(options, this);
     this.#core = core;
   }
@@ -199,7 +199,8 @@ export class Engine {
     return new Promise((resolve, reject) => {
       const call = { topic, text, options, kind, resolve, reject, follower };
       const request = this.#publications.begin(call);
-      if (!this.#isRecovering) this.#turn((core) => offer(core, request, call));
+      // Where there is no core, the next one is given all calls in their order.
+      this.#turn((core) => offer(core, request, call));
     });
   }
 
@@ -267,7 +268,6 @@ export class Engine {
   #crashed(core: Core | undefined, cause: unknown): void {
     if (core !== this.#core) return;
     this.#core = undefined;
-    this.#isRecovering = true;
     this.#end();
     if (this.#isClosed) return;
     this.#outgoing.drop();
@@ -310,7 +310,7 @@ export class Engine {
       return;
     }
     this.#turn((core) => {
-      for (const [row, { topic, kind, text, key, attempts, expiresAtMs }] of this.#publications.kept) {
+      for (const [row, { topic, kind, text, key, attempts, expiresAtMs }] of this.#publications.awaited) {
         const leftMs = expiresAtMs === undefined ? undefined : Math.max(0, expiresAtMs - Date.now());
         core.restore(row, attempts, topic, kind, utf8Bytes(text), leftMs, key);
       }
@@ -319,15 +319,9 @@ export class Engine {
         else core.subscribe(stream.no, stream.topic, stream.place, stream.isPassive);
       }
       core.start();
-    });
-    const core = this.#core;
-    await this.storage.recover();
-    // Crashed again meanwhile: its successor asks anew.
-    if (core !== this.#core) return;
-    this.#isRecovering = false;
-    this.#turn((core) => {
       for (const [request, call] of this.#publications.calls) offer(core, request, call);
     });
+    this.storage.catchUp();
   }
 
   // What the core calls: src/web/host.rs.
@@ -463,6 +457,10 @@ export class Engine {
   row(request: number, bytes: number, createdAtMs: number, untilMs: number, isHubTime: boolean): StoredRow {
     const { partitionName } = this.storage;
     return this.#publications.row(request, partitionName, bytes, createdAtMs, untilMs, isHubTime);
+  }
+
+  tagOf(row: number): string | undefined {
+    return this.#publications.tagOf(row);
   }
 
   restored(row: number, stored: StoredRow): void {
@@ -668,8 +666,8 @@ function instruct(options: CoreOptions, given: Options, base: string): void {
   }
 }
 
-function offer(core: Core, request: number, { topic, kind, text, options }: Call): void {
-  core.publish(request, topic, kind, utf8Bytes(text), options.ttlMs, options.key);
+function offer(core: Core, request: number, { topic, kind, text, options, isSaving = false }: Call): void {
+  core.publish(request, topic, kind, utf8Bytes(text), options.ttlMs, options.key, isSaving);
 }
 
 function statusOf(
@@ -708,6 +706,13 @@ function statusOf(
 /** The numbers are of src/web/host.rs. */
 function refusal(why: number, bytesMax: number): LonghaulError {
   if (why === 3) return new LonghaulError("closed", "the client is closed");
+  if (why === 4) {
+    return new LonghaulError(
+      "outcome_unknown",
+      "the client crashed while it saved this, and the outbox was wiped or removed before it was back",
+      { hint: "it may or may not have been sent: look at the topic before publishing it again" },
+    );
+  }
   if (why === 0) {
     return new LonghaulError("outbox_full", "the outbox has as many rows or bytes as it may", {
       hint: "wait until some are acknowledged, or raise outbox.rowsMax and outbox.bytesMax",

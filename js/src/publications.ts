@@ -20,6 +20,8 @@ export interface Call {
   kind: number;
   text: string;
   options: PublishOptions;
+  /** An instance has begun to save it. */
+  isSaving?: boolean;
   resolve: (receipt: Receipt) => void;
   reject: (error: LonghaulError) => void;
 }
@@ -35,6 +37,8 @@ export interface Row {
   isDurable: boolean;
   /** How often it was sent by this client. */
   attempts: number;
+  /** What its call is known by to the page that published it. */
+  tag: string | undefined;
   follower: Follower | undefined;
   waiting: { resolve: (ack: Ack) => void; reject: (error: LonghaulError) => void }[];
 }
@@ -47,12 +51,17 @@ export interface Ended {
   readonly isDurable: boolean;
 }
 
+/** As many tags as storage keeps verdicts. */
+const tagsMax = 10_000;
+
 /** Reasons that are no dead letters: the user asked for it. */
 const asked = ["discarded", "wiped"];
 
 export class Publications {
   readonly #calls = new Map<number, Call>();
   readonly #rows = new Map<number, Row>();
+  /** Of rows that have ended, until storage has noted that. */
+  readonly #tags = new Map<number, string>();
   readonly #id: (row: number) => string;
   /** Makes the tags of this page's calls its own. */
   readonly #page = randomName();
@@ -71,7 +80,12 @@ export class Publications {
     return this.#calls;
   }
 
-  /** And rows without an outcome that are in memory only, in their order. */
+  /** And rows without an outcome, in their order: those that are in memory only, and those in storage that somebody here waits for. */
+  get awaited(): readonly [row: number, awaited: Row][] {
+    return [...this.#rows].filter(([, { isDurable, waiting }]) => !isDurable || waiting.length > 0);
+  }
+
+  /** Rows without an outcome that are in memory only, in their order. */
   get kept(): readonly [row: number, kept: Row][] {
     return [...this.#rows].filter(([, { isDurable }]) => !isDurable);
   }
@@ -81,16 +95,9 @@ export class Publications {
     return this.#lastVolatile;
   }
 
-  /** What a row in storage is known by, while nobody knows whether it got there. */
-  #tag(request: number): string {
-    return `${this.#page}:${request}`;
-  }
-
-  /** A row in storage is that of a call which a crash has cut off. */
-  recovered(row: number, tag: string | undefined): void {
-    for (const request of this.#calls.keys()) {
-      if (this.#tag(request) === tag) this.queued(request, row, true);
-    }
+  /** What the call of a row is known by, whoever published it, after the row's end too. */
+  tagOf(row: number): string | undefined {
+    return this.#rows.get(row)?.tag ?? this.#tags.get(row);
   }
 
   /** Notes a call of publish and numbers it. */
@@ -121,6 +128,7 @@ export class Publications {
       key: options.key,
       isDurable,
       attempts: 0,
+      tag: undefined,
       follower,
       waiting,
     });
@@ -152,13 +160,15 @@ export class Publications {
     const call = this.#calls.get(request);
     if (call === undefined) throw new Error(`no call ${request} waits for a row`);
     const { topic, kind, text, options } = call;
-    const tag = this.#tag(request);
+    // What it is known by: an instance that crashes may have saved it without a word.
+    const tag = `${this.#page}:${request}`;
+    call.isSaving = true;
     return [partition, topic, kind, text, bytes, createdAtMs, untilMs, isHubTime, options.key, 0, 0, tag];
   }
 
   /** A row of storage, whoever published it; one that is known may have another payload by now. */
   restored(row: number, stored: StoredRow): void {
-    const [, topic, kind, text, , createdAtMs, expiresAtMs, , key] = stored;
+    const [, topic, kind, text, , createdAtMs, expiresAtMs, , key, , , tag] = stored;
     const { waiting = [], attempts = 0, follower } = this.#rows.get(row) ?? {};
     const id = this.#id(row);
     this.#rows.set(row, {
@@ -171,6 +181,7 @@ export class Publications {
       key,
       isDurable: true,
       attempts,
+      tag,
       follower,
       waiting,
     });
@@ -202,17 +213,15 @@ export class Publications {
   }
 
   acked(row: number, ack: Ack): void {
-    const settled = this.#rows.get(row);
-    this.#rows.delete(row);
+    const settled = this.#end(row);
     settled?.follower?.acked(row, ack);
     for (const { resolve } of settled?.waiting ?? []) resolve(ack);
   }
 
   /** Ends a row for good. The dead letter is for the event, and for whoever keeps it where storage does not. */
   dead(row: number, attempts: number, reason: DeadLetter["reason"]): Ended | undefined {
-    const settled = this.#rows.get(row);
+    const settled = this.#end(row);
     if (settled === undefined) return undefined;
-    this.#rows.delete(row);
     settled.follower?.dead(row);
     const { id, topic, createdAtMs, expiresAtMs, text } = settled;
     for (const { reject } of settled.waiting) reject(new LonghaulError(reason.code, reason.message));
@@ -243,6 +252,17 @@ export class Publications {
       if (expiresAtMs !== undefined) shown.expiresAtMs = expiresAtMs;
       return [row, shown];
     });
+  }
+
+  #end(row: number): Row | undefined {
+    const ended = this.#rows.get(row);
+    this.#rows.delete(row);
+    if (ended?.tag !== undefined) {
+      this.#tags.set(row, ended.tag);
+      const [oldest = row] = this.#tags.keys();
+      if (this.#tags.size > tagsMax) this.#tags.delete(oldest);
+    }
+    return ended;
   }
 
   #take(request: number): Call | undefined {

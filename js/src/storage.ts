@@ -70,6 +70,8 @@ export class Storage implements Member {
   readonly #sync = new BackgroundSync();
   /** When rows began to wait that somebody else may have to send. */
   #waiting: ReturnType<typeof setTimeout> | undefined;
+  /** What other tabs told between a crash and the next core. */
+  #missed: Notice[] = [];
   /** What the tabs were told before there was a name for them. */
   #wantsToSend = false;
   #known: ((producer: string) => void)[] = [];
@@ -217,11 +219,14 @@ export class Storage implements Member {
     }
   }
 
-  /** Another core begins: who sends is to be found out anew. What had no row yet may have one in storage. */
-  async recover(): Promise<void> {
-    for (const [row, stored] of await this.#read(false)) {
-      this.#room.publications.recovered(row, stored[11]);
-    }
+  /** Another core begins: it hears what there was nobody to hear. */
+  catchUp(): void {
+    for (const notice of this.#missed.splice(0)) this.told(notice);
+  }
+
+  /** The outbox in storage, for a core that goes on with it; empty where it is not known. */
+  get stored(): string {
+    return this.#producer === this.spare ? "" : this.#producer;
   }
 
   /** The outbox in memory, for a core that goes on with it. */
@@ -300,6 +305,10 @@ export class Storage implements Member {
           // Another tab may have one.
         },
       );
+      return;
+    }
+    if (this.#room.look(() => true) === undefined) {
+      this.#missed.push(notice);
       return;
     }
     this.#room.turn((core) => {

@@ -110,11 +110,12 @@ impl CoreOptions {
         self.config.is_pausing = true;
     }
 
-    /// The outbox of an instance that is gone, and the last row that it had numbered.
-    pub fn inherit(&mut self, producer: String, last: f64) {
+    /// The outbox of an instance that is gone: in memory, the last row that it had numbered there, and in storage.
+    pub fn inherit(&mut self, producer: String, last: f64, stored: String) {
         self.config.inherited = Some(Inherited {
             producer,
             last: RowNo(last as u64),
+            stored,
         });
     }
 
@@ -251,7 +252,12 @@ impl Core {
         self.driver.drive(Event::Unsubscribe { no: TopicNo(no) });
     }
 
-    /// A publication, kind 0 message, 1 patch, 2 merge; the host is told its row.
+    /// A publication, kind 0 message, 1 patch, 2 merge; the host is told its row. `is_again` where an instance that is gone may have
+    /// saved it.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "numbers are free to cross, objects are not"
+    )]
     pub fn publish(
         &self,
         request: u32,
@@ -260,6 +266,7 @@ impl Core {
         bytes: f64,
         ttl_ms: Option<f64>,
         key: Option<String>,
+        is_again: bool,
     ) {
         self.driver.drive(Event::Publish(NewPublication {
             kind: kind_of(kind),
@@ -269,6 +276,7 @@ impl Core {
             ttl_ms: ttl_ms.map(|ms| ms as u64),
             machine_ms: Date::now() as u64,
             key: key.as_deref(),
+            is_again,
         }));
     }
 
@@ -298,6 +306,7 @@ impl Core {
                 ttl_ms: ttl_ms.map(|ms| ms as u64),
                 machine_ms: Date::now() as u64,
                 key: key.as_deref(),
+                is_again: false,
             },
         });
     }

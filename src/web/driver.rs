@@ -394,6 +394,7 @@ impl Driver {
                     PublishRefusal::StorageFull => (1, 0),
                     PublishRefusal::PayloadTooLarge { bytes_max } => (2, bytes_max),
                     PublishRefusal::Closed => (3, 0),
+                    PublishRefusal::OutcomeUnknown => (4, 0),
                 };
                 host.publish_refused(request, why, bytes_max as f64);
             }

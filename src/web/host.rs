@@ -97,6 +97,10 @@ extern "C" {
         is_hub_time: bool,
     ) -> JsValue;
 
+    /// What the call of a row of storage is known by, for as long as its end may not be noted.
+    #[wasm_bindgen(method, js_name = tagOf)]
+    pub(super) fn tag_of(this: &Host, row: f64) -> JsValue;
+
     /// A row of storage, as src/web/store/row.rs has it: its payload may be asked for from now on.
     #[wasm_bindgen(method)]
     pub(super) fn restored(this: &Host, row: f64, value: &JsValue);

@@ -129,6 +129,7 @@ impl Rig {
             ttl_ms,
             machine_ms: self.now.0,
             key,
+            is_again: false,
         }))
     }
 

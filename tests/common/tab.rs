@@ -10,9 +10,10 @@
 #[path = "../sim/src/storage.rs"]
 mod model;
 
-use longhaul::config::{Config, OutboxLimits};
+use longhaul::config::{Config, Inherited, OutboxLimits};
+use longhaul::frame::Kind;
 use longhaul::ids::{ConnectionId, Epoch, RowNo, Seq};
-use longhaul::{Effect, Event, Notice, Outcome, StoreAnswer, StoreRequest};
+use longhaul::{Effect, Event, NewPublication, Notice, Outcome, StoreAnswer, StoreRequest};
 
 use crate::common::{EPOCH, Rig};
 pub use model::Storage;
@@ -29,6 +30,20 @@ impl Tab {
     }
 
     pub fn with(is_pausing: bool) -> Self {
+        Self::begin(is_pausing, None, &[])
+    }
+
+    /// The next instance after a crash: it goes on with the page's outbox, in which these rows of storage are waited for.
+    pub fn after_crash(rows: &[u64]) -> Self {
+        let inherited = Inherited {
+            producer: "spare".to_owned(),
+            last: RowNo(0),
+            stored: "p1".to_owned(),
+        };
+        Self::begin(false, Some(inherited), rows)
+    }
+
+    fn begin(is_pausing: bool, inherited: Option<Inherited>, rows: &[u64]) -> Self {
         let config = Config {
             is_durable: true,
             is_pausing,
@@ -36,14 +51,35 @@ impl Tab {
                 rows_max: 4,
                 bytes_max: 1_000,
             },
+            inherited,
             ..Config::default()
         };
         let mut tab = Self {
             rig: Rig::new(&config),
             asked: None,
         };
+        for n in rows {
+            let publication = call(0, false);
+            tab.act(|rig| {
+                rig.handle(Event::Restore {
+                    row: RowNo(*n),
+                    attempts: 1,
+                    publication,
+                })
+            });
+        }
         tab.act(|rig| rig.handle(Event::Start));
         tab
+    }
+
+    /// A call that the instance before was given too.
+    pub fn publish_again(&mut self, request: u32) -> Vec<Effect> {
+        self.act(|rig| rig.handle(Event::Publish(call(request, true))))
+    }
+
+    /// A call that no instance was given before.
+    pub fn publish_call(&mut self, request: u32) -> Vec<Effect> {
+        self.act(|rig| rig.handle(Event::Publish(call(request, false))))
     }
 
     /// One that is connected, and the one that sends.
@@ -104,6 +140,19 @@ impl Tab {
 
     pub fn ack(&mut self, connection: ConnectionId, n: u64) -> Vec<Effect> {
         self.act(|rig| rig.record(connection, &format!("ack p1 {n} {EPOCH} {n} 0")))
+    }
+}
+
+fn call(request: u32, is_again: bool) -> NewPublication<'static> {
+    NewPublication {
+        kind: Kind::Message,
+        request,
+        topic: "t",
+        bytes: 10,
+        ttl_ms: None,
+        machine_ms: 0,
+        key: None,
+        is_again,
     }
 }
 

@@ -1,6 +1,7 @@
 // Tabs that share an outbox, when storage or the wasm goes away under one of them.
 
 import type { Page } from "@playwright/test";
+import { watchInstances } from "./support/crash.js";
 import { expect, quick, test } from "./support/fixtures.js";
 import { end, openClient, publishSome } from "./support/storage.js";
 
@@ -62,4 +63,93 @@ test("s13: a tab that has not noticed that storage is another one takes no word 
   expect(await publishSome(page, 3, 1)).toEqual([true]);
   expect(await page.evaluate(() => kept[0]?.acked.catch(({ code }) => code))).toBe("outbox_lost");
   await end(other, hub, { log: [2, 3] });
+});
+
+declare global {
+  /** Lets the next instances of the wasm begin. */
+  var begin: () => void;
+  /** What became of the call that a crash has cut off. */
+  var cut: Promise<string>;
+}
+
+/**
+ * A page that sends nothing itself, with a row n = 1 whose verdict it waits for. It publishes n = 2, and crashes when storage has
+ * that and nobody was told; the next instance waits for `begin`.
+ */
+async function cutOff(page: Page, url: string): Promise<void> {
+  await isMute(page);
+  await watchInstances(page);
+  await openClient(page, url, mute);
+  await page.evaluate(async () => {
+    const topic = opened.client.topic("t");
+    const { id, acked } = await topic.publish({ by: "page", n: 1 });
+    globalThis.kept = [{ id, topic: "t", deferred: undefined, acked }];
+    acked.catch(() => {});
+    const { instantiate } = WebAssembly;
+    const begun = new Promise<void>((resolve) => {
+      globalThis.begin = resolve;
+    });
+    WebAssembly.instantiate = (async (...args: Parameters<typeof instantiate>) => {
+      await begun;
+      return instantiate(...args);
+    }) as typeof instantiate;
+    const { add } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.add = function (...args) {
+      IDBObjectStore.prototype.add = add;
+      // First of all who hear of it.
+      this.transaction.addEventListener("complete", () => crash.spoil("core_start"));
+      return add.apply(this, args);
+    };
+    globalThis.cut = topic.publish({ by: "page", n: 2 }).then(
+      async ({ durable, acked }) => `durable: ${durable}, seq ${(await acked).seq}`,
+      ({ code }) => code,
+    );
+    while (opened.errors.length === 0) await new Promise(requestAnimationFrame);
+  });
+}
+
+test("s59: what was saved when the wasm crashed, and got its verdict by another tab, is published once", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const other = await newPage();
+  await cutOff(page, hub.url);
+  await openClient(other, hub.url);
+  await end(other, hub, { log: [1, 2] });
+  await page.evaluate(() => begin());
+  expect(await page.evaluate(() => cut)).toBe("durable: true, seq 2");
+  expect(await page.evaluate(async () => (await kept[0]?.acked)?.seq)).toBe(1);
+  expect(await publishSome(page, 3, 1)).toEqual([true]);
+  await end(other, hub, { log: [1, 2, 3] });
+});
+
+test("s59: what was saved when the wasm crashed, and is still there, is published once", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const other = await newPage();
+  await cutOff(page, hub.url);
+  await page.evaluate(() => begin());
+  await publishSome(page, 3, 1);
+  await openClient(other, hub.url);
+  expect(await page.evaluate(() => cut)).toBe("durable: true, seq 2");
+  await end(other, hub, { log: [1, 2, 3] });
+});
+
+test("s55: a wipe while the wasm of another tab has crashed is of what that had saved", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const other = await newPage();
+  await isMute(other);
+  await cutOff(page, hub.url);
+  await openClient(other, hub.url, mute);
+  await other.evaluate(() => opened.client.outbox.wipe());
+  await page.evaluate(() => begin());
+  expect(await page.evaluate(() => cut)).toBe("outcome_unknown");
+  expect(await page.evaluate(() => kept[0]?.acked.catch(({ code }) => code))).toBe("wiped");
+  expect(await page.evaluate(() => opened.client.outbox.rows())).toEqual([]);
 });

@@ -183,6 +183,7 @@ impl Play {
                 ttl_ms: after.parse().ok(),
                 machine_ms: 0,
                 key: None,
+                is_again: false,
             })),
             _ => {}
         }

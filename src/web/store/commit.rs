@@ -1,13 +1,14 @@
 //! A batch of the core's: what it writes. Several things may be said of one row in a batch, and each sees what the one before has made of it.
 
-use js_sys::Array;
+use js_sys::{Array, Map};
 use wasm_bindgen::prelude::*;
 use web_sys::IdbTransaction;
 
+use super::super::host::Host;
 use super::pack::{self, Pack, Span};
 use super::request::{Answers, Request, Undone, ask, between, finish};
 use super::row::{self, Row};
-use super::work::{key_of, number};
+use super::work::{entries, key_of, letters, number, stored_rows};
 use super::{KEYS, LETTERS, LETTERS_MAX, PACKS, ROWS, Store, VERDICTS, VERDICTS_MAX};
 use crate::Outcome;
 use crate::ids::RowNo;
@@ -58,6 +59,7 @@ impl Store {
         batch: &Batch,
         rows: &[JsValue],
     ) -> Result<StoreAnswer, Undone> {
+        let before = self.before(tx, batch).await?;
         let changed = self.changed(batch);
         let mut known = Known {
             found: ask(tx, self.commit_reads(batch, &changed)).await?,
@@ -71,9 +73,9 @@ impl Store {
             }
         }
         let mut writes = Vec::new();
-        let (saved, mut fresh) = self.save(batch, rows, &mut known, &mut writes);
+        let (saved, mut fresh) = self.save(batch, rows, &before, &mut known, &mut writes);
         let marked = self.mark(batch, &mut known, &mut writes);
-        end(&batch.ends, &mut known, &mut writes);
+        end(self.host(), &batch.ends, &mut known, &mut writes);
         let gone = self.end_packs(batch, known.packs, &mut writes);
         let has_keys = fresh.iter().any(|(_, key)| key.is_some());
         let mut first = RowNo(0);
@@ -163,11 +165,37 @@ impl Store {
         reads
     }
 
+    /// The rows that calls have or had, by what those are known by, where a call may have been saved before.
+    async fn before(&self, tx: &IdbTransaction, batch: &Batch) -> Result<Map, Undone> {
+        let calls = Map::new();
+        if !batch.saves.iter().any(|save| save.is_again) {
+            return Ok(calls);
+        }
+        let all = JsValue::UNDEFINED;
+        let mut reads = stored_rows(&all);
+        reads.extend(entries(LETTERS, &all));
+        reads.extend(entries(VERDICTS, &all));
+        let mut found = ask(tx, reads).await?;
+        let mut rows = self.rows(&mut found);
+        rows.extend(letters(&mut found));
+        for (n, row) in rows {
+            if let Some(row) = row {
+                calls.set(&row.tag(), &key_of(n));
+            }
+        }
+        let (keys, verdicts) = (found.next(), found.next());
+        for (n, verdict) in keys.iter().zip(verdicts.iter()) {
+            calls.set(&row::verdict_tag(verdict), &n);
+        }
+        Ok(calls)
+    }
+
     /// What takes the place of another row is written to it.
     fn save(
         &self,
         batch: &Batch,
         rows: &[JsValue],
+        before: &Map,
         known: &mut Known,
         writes: &mut Vec<Request>,
     ) -> (Vec<(Place, bool)>, Fresh) {
@@ -184,8 +212,19 @@ impl Store {
                     let same = before.find(|(other, _)| {
                         other.key.as_ref() == Some(name) && other.topic == save.topic
                     });
+                    // One that was found again may be over.
+                    let same = same.filter(|(other, (place, _))| {
+                        !other.is_again || matches!(place, Place::Fresh(_))
+                    });
                     place = same.map(|(_, (place, _))| *place);
                 }
+            }
+            if save.is_again
+                && let tag = Row::from(row.clone()).tag()
+                && let Some(n) = before.get(&tag).as_f64()
+            {
+                saved.push((Place::Taken(number(&n.into())), true));
+                continue;
             }
             let had = place.is_some();
             match place {
@@ -302,27 +341,24 @@ fn number_all(first: RowNo, fresh: Fresh, writes: &mut Vec<Request>) -> Vec<Span
     spans
 }
 
-fn end(ends: &[Ended], known: &mut Known, writes: &mut Vec<Request>) {
+fn end(host: &Host, ends: &[Ended], known: &mut Known, writes: &mut Vec<Request>) {
     let mut letters = 0;
     let mut verdicts = RowNo(0);
     for ended in ends {
         let key = key_of(ended.n);
         match &ended.outcome {
-            Outcome::Acked {
-                epoch,
-                seq,
-                duplicate,
-            } if ended.is_foreign => {
-                let verdict = row::verdict(*epoch, *seq, *duplicate);
-                writes.push(Request::Put(VERDICTS, verdict.into(), key));
-                verdicts = verdicts.max(ended.n);
-            }
             Outcome::Dead { code, message } if is_letter(ended) => {
                 if let Some(row) = known.row(ended.n) {
                     let letter = row.letter(ended.attempts, code, message);
                     writes.push(Request::Put(LETTERS, letter, key));
                     letters += 1;
                 }
+            }
+            outcome if ended.is_foreign => {
+                let tag = host.tag_of(ended.n.0 as f64);
+                let verdict = row::verdict(outcome, &tag);
+                writes.push(Request::Put(VERDICTS, verdict.into(), key));
+                verdicts = verdicts.max(ended.n);
             }
             Outcome::Acked { .. } | Outcome::Dead { .. } => {}
         }

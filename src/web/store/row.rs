@@ -7,7 +7,8 @@ use wasm_bindgen::prelude::*;
 
 use crate::config::ROW_MS_MAX;
 use crate::frame::Kind;
-use crate::ids::{Epoch, RowNo, Seq};
+use crate::ids::{RowNo, Seq};
+use crate::outbox::DISCARDED;
 use crate::store::{Letter, Mark, Until};
 use crate::{Outcome, StoredRow, parse_epoch, push_epoch};
 
@@ -26,7 +27,8 @@ const KEY: u32 = 8;
 /// 0 waiting, 1 sent or about to be, 2 given up.
 const STATE: u32 = 9;
 const ATTEMPTS: u32 = 10;
-// At 11 what the page knows the call by.
+/// What the page knows the call by.
+const TAG: u32 = 11;
 /// Of a dead letter.
 const CODE: u32 = 12;
 const MESSAGE: u32 = 13;
@@ -117,6 +119,10 @@ impl Row {
         }
     }
 
+    pub(super) fn tag(&self) -> JsValue {
+        self.0.get(TAG)
+    }
+
     /// A dead letter without what only the wrapper needs of it.
     pub(super) fn named(&self, n: RowNo) -> Letter {
         Letter {
@@ -136,19 +142,39 @@ impl Row {
     }
 }
 
-/// An ack as it is kept.
-pub(super) fn verdict(epoch: Epoch, seq: Seq, duplicate: bool) -> Array {
+/// An ack as it is kept, with what the row's call is known by; or that a row was discarded, which has no epoch.
+pub(super) fn verdict(outcome: &Outcome, tag: &JsValue) -> Array {
     let mut hex = String::new();
-    push_epoch(&mut hex, epoch);
-    Array::of3(&hex.into(), &(seq.0 as f64).into(), &duplicate.into())
+    let (mut seq, mut is_duplicate) = (0, false);
+    if let Outcome::Acked {
+        epoch,
+        seq: at,
+        duplicate,
+    } = outcome
+    {
+        push_epoch(&mut hex, *epoch);
+        (seq, is_duplicate) = (at.0, *duplicate);
+    }
+    Array::of4(&hex.into(), &(seq as f64).into(), &is_duplicate.into(), tag)
 }
 
-pub(super) fn acked(verdict: JsValue) -> Outcome {
+/// What a verdict's call is known by.
+pub(super) fn verdict_tag(verdict: JsValue) -> JsValue {
+    verdict.unchecked_into::<Array>().get(3)
+}
+
+pub(super) fn outcome(verdict: JsValue) -> Outcome {
     let verdict: Array = verdict.unchecked_into();
     let hex = verdict.get(0).as_string().unwrap_or_default();
-    Outcome::Acked {
-        epoch: parse_epoch(&hex).unwrap_or_default(),
-        seq: Seq(verdict.get(1).as_f64().unwrap_or_default() as u64),
-        duplicate: verdict.get(2).is_truthy(),
+    match parse_epoch(&hex) {
+        Some(epoch) => Outcome::Acked {
+            epoch,
+            seq: Seq(verdict.get(1).as_f64().unwrap_or_default() as u64),
+            duplicate: verdict.get(2).is_truthy(),
+        },
+        None => Outcome::Dead {
+            code: DISCARDED.to_owned(),
+            message: "the user has given it up".to_owned(),
+        },
     }
 }

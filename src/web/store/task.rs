@@ -53,7 +53,10 @@ impl Task {
         match self {
             Self::Core(StoreRequest::Commit(batch), _) => {
                 let is_plain = batch.marks.is_empty()
-                    && batch.saves.iter().all(|save| save.key.is_none())
+                    && batch
+                        .saves
+                        .iter()
+                        .all(|save| save.key.is_none() && !save.is_again)
                     && batch.ends.iter().all(is_own_ack);
                 if is_plain {
                     &[ROWS, PACKS]

@@ -195,7 +195,7 @@ impl Store {
         let mut ends = ask(tx, ends).await?;
         let mut ended = Vec::new();
         for n in gone {
-            let acked = ends.one().map(row::acked);
+            let acked = ends.one().map(row::outcome);
             let dead = ends.one().map(|letter| Row::from(letter).dead());
             ended.push((n, acked.or(dead)));
         }
@@ -253,7 +253,7 @@ impl Store {
     }
 
     /// Rows in the order of their numbers, of the answers to `stored_rows`.
-    fn rows(&self, found: &mut Answers) -> Vec<Found> {
+    pub(super) fn rows(&self, found: &mut Answers) -> Vec<Found> {
         let singles = letters(found);
         let (keys, packs) = (found.next(), found.next());
         merged(singles, self.packs.unpack(&keys, &packs))
@@ -265,14 +265,14 @@ impl Store {
 }
 
 /// Keys and values.
-fn entries(table: &'static str, range: &JsValue) -> Vec<Request> {
+pub(super) fn entries(table: &'static str, range: &JsValue) -> Vec<Request> {
     vec![
         Request::Keys(table, range.clone()),
         Request::Values(table, range.clone()),
     ]
 }
 
-fn stored_rows(range: &JsValue) -> Vec<Request> {
+pub(super) fn stored_rows(range: &JsValue) -> Vec<Request> {
     let mut reads = entries(ROWS, range);
     reads.extend(entries(PACKS, range));
     reads
@@ -282,7 +282,7 @@ fn stored_rows(range: &JsValue) -> Vec<Request> {
 pub(super) type Found = (RowNo, Option<Row>);
 
 /// Those that have a record each, of keys and values.
-fn letters(found: &mut Answers) -> Vec<Found> {
+pub(super) fn letters(found: &mut Answers) -> Vec<Found> {
     let (keys, values) = (found.next(), found.next());
     let rows = values.into_iter().map(|value| Some(Row::from(value)));
     keys.iter().map(|key| number(&key)).zip(rows).collect()

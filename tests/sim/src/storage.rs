@@ -14,7 +14,7 @@ use longhaul::{
 pub struct Kept {
     /// What the core is told of it.
     pub row: StoredRow,
-    /// What is sent.
+    /// What is sent. As no two calls have the same, it is also what the call is known by.
     pub payload: String,
     key: Option<Box<str>>,
 }
@@ -25,7 +25,7 @@ pub struct Storage {
     producer: Option<String>,
     last: RowNo,
     rows: BTreeMap<RowNo, Kept>,
-    verdicts: BTreeMap<RowNo, Outcome>,
+    verdicts: BTreeMap<RowNo, (Outcome, String)>,
     letters: BTreeMap<RowNo, (Kept, Outcome)>,
 }
 
@@ -90,7 +90,21 @@ impl Storage {
         (StoreAnswer::Committed { saved, marked }, restored)
     }
 
+    /// The row that a call has, or had as far as that is kept.
+    fn before(&self, payload: &str) -> Option<RowNo> {
+        let rows = self.rows.iter().map(|(n, kept)| (n, &kept.payload));
+        let letters = self.letters.iter().map(|(n, (kept, _))| (n, &kept.payload));
+        let verdicts = self.verdicts.iter().map(|(n, (_, tag))| (n, tag));
+        let mut all = rows.chain(letters).chain(verdicts);
+        all.find(|(_, tag)| *tag == payload).map(|(n, _)| *n)
+    }
+
     fn save(&mut self, save: &Save, payload: String) -> (RowNo, bool) {
+        if save.is_again
+            && let Some(n) = self.before(&payload)
+        {
+            return (n, true);
+        }
         let takes_place_of = |kept: &&Kept| {
             kept.row.is_replaceable && kept.key == save.key && kept.row.topic == save.topic
         };
@@ -131,14 +145,14 @@ impl Storage {
             return;
         };
         match &ended.outcome {
-            Outcome::Dead { code, .. } if code == "discarded" => {}
-            Outcome::Dead { .. } => {
+            Outcome::Dead { code, .. } if code != "discarded" => {
                 self.letters.insert(ended.n, (kept, ended.outcome.clone()));
             }
-            Outcome::Acked { .. } if ended.is_foreign => {
-                self.verdicts.insert(ended.n, ended.outcome.clone());
+            outcome if ended.is_foreign => {
+                let verdict = (outcome.clone(), kept.payload);
+                self.verdicts.insert(ended.n, verdict);
             }
-            Outcome::Acked { .. } => {}
+            Outcome::Dead { .. } | Outcome::Acked { .. } => {}
         }
     }
 
@@ -149,7 +163,8 @@ impl Storage {
         let gone = asked.iter().filter(|n| !self.rows.contains_key(n));
         let ended = gone.map(|n| {
             let dead = self.letters.get(n).map(|(_, outcome)| outcome);
-            (*n, self.verdicts.get(n).or(dead).cloned())
+            let kept = self.verdicts.get(n).map(|(outcome, _)| outcome);
+            (*n, kept.or(dead).cloned())
         });
         let loaded = StoreAnswer::Loaded {
             rows: kept.iter().map(|kept| kept.row.clone()).collect(),

@@ -35,6 +35,7 @@ impl Page {
             ttl_ms,
             machine_ms,
             key,
+            is_again: false,
         };
         self.handle(now, Event::Publish(new), watch)
     }
