@@ -41,6 +41,10 @@ type Id = (String, RowNo);
 #[derive(Debug, Default)]
 pub struct Archive {
     rows: BTreeMap<Id, Row>,
+    /// Which row has a payload: no two calls have the same.
+    calls: BTreeMap<String, Id>,
+    /// Who has sent a row that has no outcome.
+    senders: BTreeMap<Id, PageId>,
     /// Whose publications these are.
     promised: BTreeSet<(PageId, Id)>,
     /// The hub has begun anew: what it had said yes to it may say no to.
@@ -50,10 +54,26 @@ pub struct Archive {
 }
 
 impl Archive {
+    /// Whether a call that an instance which crashed may have saved has the row that it had. What that row has become.
+    pub fn found(
+        &self,
+        (producer, n): (&str, RowNo),
+        save: &Save,
+        payload: &str,
+    ) -> Option<&'static str> {
+        let row = self.rows.get(&(producer.to_owned(), n))?;
+        let is_it = save.is_again && row.payload == payload;
+        is_it.then_some(if row.fate == Fate::Waiting {
+            "state: call found in storage"
+        } else {
+            "state: call found with its verdict"
+        })
+    }
+
     /// Storage has a row.
     ///
     /// # Panics
-    /// If its number was given before, or if it takes the place of one that may have been sent (I2).
+    /// If its number was given before, if it takes the place of one that may have been sent, or if its call has a row (I2).
     pub fn saved(
         &mut self,
         (producer, n): (&str, RowNo),
@@ -61,7 +81,14 @@ impl Archive {
         payload: String,
         has_replaced: bool,
     ) {
-        let before = self.rows.get(&(producer.to_owned(), n)).cloned();
+        let id = (producer.to_owned(), n);
+        let other = self.calls.insert(payload.clone(), id.clone());
+        let other = other.and_then(|other| self.rows.get(&other));
+        assert!(
+            other.is_none_or(|other| other.payload != payload || other.is_wiped),
+            "I2: {payload} is saved as {id:?}, and was before: {other:?}"
+        );
+        let before = self.rows.get(&id).cloned();
         let row = Row {
             topic: save.topic.to_string(),
             payload,
@@ -75,7 +102,7 @@ impl Archive {
             is_wiped: false,
             fate: Fate::Waiting,
         };
-        self.rows.insert((producer.to_owned(), n), row);
+        self.rows.insert(id, row);
         let is_replaceable = before
             .as_ref()
             .is_some_and(|row| row.fate == Fate::Waiting && !row.is_sent);
@@ -90,11 +117,11 @@ impl Archive {
         );
     }
 
-    /// A page has sent a row.
+    /// A page has sent a row. Whether another one has, too, and nobody knows its outcome.
     ///
     /// # Panics
     /// If it is not what storage has (I2).
-    pub fn sent(&mut self, page: PageId, producer: &str, n: RowNo, payload: Option<&str>) {
+    pub fn sent(&mut self, page: PageId, producer: &str, n: RowNo, payload: Option<&str>) -> bool {
         let Some(row) = self.rows.get_mut(&(producer.to_owned(), n)) else {
             panic!(
                 "I1: page {page} sends {producer}:{}, which was never saved",
@@ -108,6 +135,9 @@ impl Archive {
             n.0
         );
         row.is_sent = true;
+        let is_waiting = row.fate == Fate::Waiting;
+        let before = self.senders.insert((producer.to_owned(), n), page);
+        is_waiting && before.is_some_and(|before| before != page)
     }
 
     /// A row leaves storage with its outcome.

@@ -24,6 +24,8 @@ pub(crate) struct Browser {
     pub(crate) storage: Storage,
     /// How often storage was removed.
     pub(crate) incarnation: u32,
+    /// So many transactions are still to be aborted.
+    pub(crate) aborts: u32,
     /// Until then there is no room.
     pub(crate) full_until: u64,
     /// Until then storage can't be reached.
@@ -46,6 +48,8 @@ pub struct Transaction {
     pub request: StoreRequest,
     /// The payloads of its publications, by call.
     pub payloads: HashMap<u32, String>,
+    /// Which of the browser's storages the page has opened.
+    pub opened: Option<u32>,
 }
 
 /// What pages of a browser tell each other.
@@ -62,6 +66,7 @@ impl Browser {
         Self {
             storage: Storage::default(),
             incarnation: 0,
+            aborts: 0,
             full_until: 0,
             lost_until: 0,
             slow_until: 0,
@@ -95,7 +100,7 @@ impl World<'_> {
     }
 
     /// Whether a page can hear something now. If it is frozen it hears it later, in the place that this has.
-    fn hears(&mut self, id: PageId, number: u64, item: Item) -> Option<(usize, Item)> {
+    pub(crate) fn hears(&mut self, id: PageId, number: u64, item: Item) -> Option<(usize, Item)> {
         let at = self.place(id)?;
         let frozen_until = self.pages.get(at).map_or(0, |page| page.frozen_until);
         if self.now < frozen_until {
@@ -120,21 +125,21 @@ impl World<'_> {
     /// A request is done as a whole, or not at all.
     pub(crate) fn transact(&mut self, id: BrowserId, page: PageId, transaction: &Transaction) {
         let at = self.place(page);
-        if at.is_none() {
-            if self.rng.bool() {
-                self.coverage
-                    .met("fault: page killed before its transaction");
-                return;
-            }
+        if at.is_none() && self.rng.bool() {
+            self.coverage
+                .met("fault: page killed before its transaction");
+            return;
+        }
+        let (answer, restored) = self.answer(id, at, transaction);
+        if at.is_none() && !matches!(answer, StoreAnswer::Failed(_)) {
             self.coverage
                 .met("fault: page killed after its transaction");
         }
-        let (answer, restored) = self.answer(id, at, transaction);
         let Some(page) = at.and_then(|at| self.pages.get_mut(at)) else {
             return;
         };
         page.restored(restored);
-        let page = page.id;
+        let (page, instance) = (page.id, page.instance);
         self.say(|| {
             format!(
                 "storage {id}: {:?} of page {page}: {answer:?}",
@@ -142,7 +147,39 @@ impl World<'_> {
             )
         });
         let heard = self.now + self.rng.u64(0..=3);
-        self.later(heard, Item::Stored(page, Box::new(answer)));
+        self.later(heard, Item::Stored(page, instance, Box::new(answer)));
+    }
+
+    /// The instance of a page crashes with a transaction under way, or just before it. Those of the next one come after it, whatever
+    /// is slow: so it has its end here.
+    pub(crate) fn cut_off(&mut self, page: PageId) {
+        let is_its = |item: &Item| matches!(item, Item::Transacts(_, of, _) if *of == page);
+        let its = self.items.iter().filter(|(_, item)| is_its(item));
+        for at in its.map(|(at, _)| *at).collect::<Vec<_>>() {
+            let Some(Item::Transacts(id, _, mut transaction)) = self.items.remove(&at) else {
+                continue;
+            };
+            if self.rng.bool() {
+                self.coverage
+                    .met("fault: instance crashed before its transaction");
+                continue;
+            }
+            if let StoreRequest::Commit(batch) = &mut transaction.request
+                && self.rng.bool()
+            {
+                // What had not been asked for is not in it, and it is complete without.
+                self.coverage.met("fault: transaction torn by a crash");
+                batch.saves.truncate(1);
+                batch.marks.clear();
+                batch.ends.clear();
+            }
+            let (answer, _) = self.answer(id, None, &transaction);
+            self.say(|| format!("storage {id}: {:?}: {answer:?}", transaction.request));
+            if !matches!(answer, StoreAnswer::Failed(_)) {
+                self.coverage
+                    .met("fault: instance crashed after its transaction");
+            }
+        }
     }
 
     fn answer(&mut self, id: BrowserId, at: Option<usize>, transaction: &Transaction) -> Answered {
@@ -160,10 +197,12 @@ impl World<'_> {
             self.coverage.met("fault: storage slow to open");
             return failed(StoreFault::Lost);
         }
-        let opened = at
-            .and_then(|at| self.pages.get(at))
-            .map(|page| page.incarnation);
-        if !is_opening && opened.is_none_or(|opened| opened != browser.incarnation) {
+        // A handle that died since is of no use either.
+        let opened = match at.and_then(|at| self.pages.get(at)) {
+            Some(page) => page.opened,
+            None => transaction.opened,
+        };
+        if !is_opening && opened != Some(browser.incarnation) {
             self.coverage.met("fault: storage closed");
             return failed(StoreFault::Closed);
         }
@@ -172,6 +211,22 @@ impl World<'_> {
         {
             self.coverage.met("fault: storage full");
             return failed(StoreFault::Full);
+        }
+        if let StoreRequest::Commit(_) = request
+            && browser.aborts > 0
+        {
+            self.coverage.met("fault: transaction aborted");
+            browser.aborts -= 1;
+            let Some(page) = at.and_then(|at| self.pages.get_mut(at)) else {
+                return failed(StoreFault::Closed);
+            };
+            // It is tried once more with another handle.
+            page.has_failed = !page.has_failed;
+            if !page.has_failed {
+                return failed(StoreFault::Full);
+            }
+            page.opened = None;
+            return failed(StoreFault::Closed);
         }
         let producer = browser.producer(id);
         let there = |storage: &Storage, n| storage.rows().any(|kept| kept.row.n == n);
@@ -185,7 +240,9 @@ impl World<'_> {
         let payload = |call| transaction.payloads.get(&call).cloned().unwrap_or_default();
         let answered = browser.storage.answer(request, &producer, payload);
         if is_opening && let Some(page) = at.and_then(|at| self.pages.get_mut(at)) {
-            page.incarnation = browser.incarnation;
+            page.opened = Some(browser.incarnation);
+        } else if let Some(page) = at.and_then(|at| self.pages.get_mut(at)) {
+            page.has_failed = false;
         }
         if let (StoreRequest::Commit(batch), StoreAnswer::Committed { saved, .. }) =
             (request, &answered.0)
@@ -193,6 +250,10 @@ impl World<'_> {
             for (save, (n, has_replaced)) in batch.saves.iter().zip(saved.iter().copied()) {
                 let payload = payload(save.request);
                 let row = (producer.as_str(), n);
+                if let Some(met) = self.oracle.archive.found(row, save, &payload) {
+                    self.coverage.met(met);
+                    continue;
+                }
                 self.oracle.archive.saved(row, save, payload, has_replaced);
                 if has_replaced {
                     self.coverage.met("state: stored row replaced");
@@ -203,11 +264,19 @@ impl World<'_> {
     }
 
     /// Storage has answered a page.
-    pub(crate) fn stored(&mut self, number: u64, id: PageId, answer: Box<StoreAnswer>) {
-        let Some((at, Item::Stored(_, answer))) = self.hears(id, number, Item::Stored(id, answer))
-        else {
+    pub(crate) fn stored(
+        &mut self,
+        number: u64,
+        (id, instance): (PageId, u32),
+        answer: Box<StoreAnswer>,
+    ) {
+        let item = Item::Stored(id, instance, answer);
+        let Some((at, Item::Stored(_, _, answer))) = self.hears(id, number, item) else {
             return;
         };
+        if self.pages.get(at).map(|page| page.instance) != Some(instance) {
+            return;
+        }
         let machine_ms = self.machine_ms(at);
         let answer = *answer;
         self.handle(at, Event::Stored { answer, machine_ms });

@@ -273,6 +273,9 @@ impl World<'_> {
             | Stroke::Jam
             | Stroke::Worker
             | Stroke::Wipe
+            | Stroke::LostHandle
+            | Stroke::Abort
+            | Stroke::Panic
             | Stroke::ClockJump => self.strike_browser(stroke, at),
             Stroke::Crash => self.crash("fault: hub crashed"),
             Stroke::Restart => {

@@ -10,6 +10,9 @@ use std::thread;
 use clap::Parser;
 use longhaul_sim::{Coverage, run};
 
+/// A run of so many seeds meets everything, some things a dozen times.
+const SEEDS_MANY: u64 = 10_000;
+
 /// Whole histories of real clients and a real hub in virtual time, with faults, and an oracle that watches.
 #[derive(Parser)]
 #[command(name = "sim", version)]
@@ -92,5 +95,5 @@ fn many(from: u64, count: u64, out: &mut impl Write) -> io::Result<bool> {
     for seed in &failed {
         writeln!(out, "seed {seed} failed: npm run sim -- {seed}")?;
     }
-    Ok(failed.is_empty() && (count < 1_000 || coverage.missing().is_empty()))
+    Ok(failed.is_empty() && (count < SEEDS_MANY || coverage.missing().is_empty()))
 }

@@ -1,6 +1,7 @@
 //! What befalls a browser: its storage, its lock, its clock; and how it gets well again.
 
 use longhaul::config::Config;
+use longhaul::ids::ConnectionId;
 use longhaul::{Client, Event};
 
 use crate::browser::BrowserId;
@@ -50,6 +51,13 @@ impl World<'_> {
         match stroke {
             Stroke::Evict => self.evict(id),
             Stroke::Steal => self.steal(id),
+            Stroke::Panic => self.panic(at),
+            Stroke::LostHandle => self.lose_handles(id),
+            Stroke::Abort => {
+                if let Some(browser) = self.browsers.get_mut(id) {
+                    browser.aborts += self.rng.u32(1..=3);
+                }
+            }
             Stroke::Worker => self.open_worker(id),
             Stroke::Wipe => {
                 let page = self.pages.get(at);
@@ -67,6 +75,76 @@ impl World<'_> {
                 }
             }
             stroke => self.impair(stroke, id, ends),
+        }
+    }
+
+    /// A page's instance of the wasm is over; what JavaScript keeps is not. The next one goes on: js/src/engine.ts.
+    fn panic(&mut self, at: usize) {
+        let now = self.now;
+        let is_running = |page: &&Page| !page.is_worker && page.frozen_until <= now;
+        let Some(page) = self.pages.get(at).filter(is_running) else {
+            return;
+        };
+        let (id, browser) = (page.id, page.browser);
+        // What it was just saving is what a crash cuts off.
+        for _ in 0..self.rng.usize(0..=4) {
+            self.publish(at);
+        }
+        self.coverage.met("fault: instance crashed");
+        self.say(|| format!("the instance of page {id} crashes"));
+        self.cut_off(id);
+        for line in self.lines_of(id) {
+            self.abandon_line(line);
+        }
+        for line in self.lines.values_mut().filter(|line| line.page == id) {
+            // The next instance numbers its own from the first on.
+            line.connection = ConnectionId(u64::MAX);
+        }
+        if let Some(browser) = browser {
+            self.leave_lock(browser, id);
+        }
+        self.oracle.page_gone(id);
+        let config = Config {
+            seed: self.rng.u64(..),
+            is_durable: true,
+            ..Config::default()
+        };
+        let clocks = (self.now, self.machine_ms(at));
+        self.with_page(at, |page, watch| page.crash(clocks, config, watch));
+        let begins = self.now + self.rng.u64(0..3_000);
+        if let Some(page) = self.pages.get_mut(at) {
+            // Whatever comes meanwhile is for the next instance.
+            page.freeze(begins + 1);
+            let instance = page.instance;
+            self.later(begins, Item::GoesOn(id, instance));
+        }
+    }
+
+    pub(crate) fn go_on(&mut self, id: PageId, instance: u32) {
+        let at = self.pages.iter().position(|page| page.id == id);
+        let Some(at) =
+            at.filter(|at| self.pages.get(*at).map(|page| page.instance) == Some(instance))
+        else {
+            return;
+        };
+        let clocks = (self.now, self.machine_ms(at));
+        self.with_page(at, |page, watch| page.go_on(clocks, watch));
+    }
+
+    /// Handles die: whoever has one is told, or finds out with the next request.
+    fn lose_handles(&mut self, id: BrowserId) {
+        self.coverage.met("fault: handle lost");
+        let is_told = self.rng.bool();
+        for page in self.pages_of(id) {
+            let Some(at) = self.pages.iter().position(|it| it.id == page) else {
+                continue;
+            };
+            if let Some(page) = self.pages.get_mut(at) {
+                page.opened = None;
+            }
+            if is_told {
+                self.later(self.now, Item::Ends(page));
+            }
         }
     }
 
@@ -108,6 +186,7 @@ impl World<'_> {
                 browser.lost_until = 0;
                 browser.slow_until = 0;
                 browser.jammed_until = 0;
+                browser.aborts = 0;
             }
             self.pass_lock(id);
         }

@@ -137,9 +137,15 @@ pub enum Stroke {
     Wipe,
     /// A machine's clock jumps by hours.
     ClockJump,
+    /// A page's instance of the wasm crashes, and another one goes on.
+    Panic,
+    /// The handles of a browser's database die.
+    LostHandle,
+    /// The next transactions are aborted.
+    Abort,
 }
 
-const STROKES: [Stroke; 24] = [
+const STROKES: [Stroke; 27] = [
     Stroke::Reset,
     Stroke::ResetPage,
     Stroke::HalfOpen,
@@ -164,6 +170,9 @@ const STROKES: [Stroke; 24] = [
     Stroke::Worker,
     Stroke::Wipe,
     Stroke::ClockJump,
+    Stroke::Panic,
+    Stroke::LostHandle,
+    Stroke::Abort,
 ];
 
 impl Mix {

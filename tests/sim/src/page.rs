@@ -8,6 +8,7 @@ mod outbox;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use longhaul::config::{Config, Inherited};
 use longhaul::ids::{ConnectionId, Epoch, From, RowNo, TopicNo};
 use longhaul::{Client, Effect, Event, Notice, Status, Time, Transport};
 
@@ -98,8 +99,12 @@ pub struct Page {
     pub browser: Option<BrowserId>,
     /// It is a service worker: it only flushes.
     pub is_worker: bool,
-    /// Which of the browser's storages it has opened.
-    pub incarnation: u32,
+    /// Which of the browser's storages it has opened, if its handle is alive.
+    pub opened: Option<u32>,
+    /// The last transaction was aborted, and is tried again.
+    pub has_failed: bool,
+    /// How many of its instances have crashed.
+    pub instance: u32,
     /// Numbers its wishes to send or not to.
     pub wish: u64,
     /// Not before this does anything happen in it.
@@ -116,6 +121,8 @@ pub struct Page {
     payloads: HashMap<RowNo, String>,
     calls: HashMap<u32, Call>,
     last_call: u32,
+    /// Its own rows without an outcome.
+    own: BTreeMap<RowNo, Call>,
     /// Its documents.
     pub paper: Paper,
     runs: HashMap<u32, Held>,
@@ -124,6 +131,7 @@ pub struct Page {
     kept: Option<u32>,
     last_run: u32,
     last_no: u32,
+    last_beside: u64,
     transport: Option<Transport>,
 }
 
@@ -136,7 +144,9 @@ impl Page {
             client,
             browser: None,
             is_worker: false,
-            incarnation: 0,
+            opened: None,
+            has_failed: false,
+            instance: 0,
             wish: 0,
             frozen_until: 0,
             timers_ms: 0,
@@ -148,14 +158,57 @@ impl Page {
             payloads: HashMap::new(),
             calls: HashMap::new(),
             last_call: 0,
+            own: BTreeMap::new(),
             paper: Paper::default(),
             runs: HashMap::new(),
             epochs: HashMap::new(),
             kept: None,
             last_run: 0,
             last_no: 0,
+            last_beside: 0,
             transport: None,
         }
+    }
+
+    /// Its instance has crashed. The next one knows the rows that the page waits for. What it subscribed to is the user's to ask for again.
+    pub(crate) fn crash(
+        &mut self,
+        clocks: (u64, u64),
+        mut config: Config,
+        watch: &mut Watch<'_>,
+    ) -> Vec<Do> {
+        let spare = self.client.spare_producer().to_owned();
+        let stored = self.client.producer().to_owned();
+        config.inherited = Some(Inherited {
+            last: RowNo(self.last_beside),
+            stored: if stored == spare {
+                String::new()
+            } else {
+                stored
+            },
+            producer: spare,
+        });
+        self.client = Client::new(&config);
+        self.instance += 1;
+        self.wish += 1;
+        self.opened = None;
+        self.has_failed = false;
+        self.sockets.clear();
+        self.posts.clear();
+        self.is_posting.clear();
+        self.subscriptions.clear();
+        self.runs.clear();
+        self.epochs.clear();
+        self.kept = None;
+        self.transport = None;
+        self.restore(clocks, watch)
+    }
+
+    /// The next instance begins, with the calls that have no row.
+    pub(crate) fn go_on(&mut self, clocks: (u64, u64), watch: &mut Watch<'_>) -> Vec<Do> {
+        let mut wants = self.handle(clocks.0, Event::Start, watch);
+        wants.extend(self.offer_again(clocks, watch));
+        wants
     }
 
     /// It stands still until then, or as long as it does already: what waits for its end keeps its order.

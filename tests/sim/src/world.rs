@@ -59,8 +59,12 @@ pub(crate) enum Item {
     Recovers(PageId),
     /// A request reaches storage.
     Transacts(BrowserId, PageId, Box<Transaction>),
-    /// Its answer reaches the page.
-    Stored(PageId, Box<StoreAnswer>),
+    /// Its answer reaches that instance of the page.
+    Stored(PageId, u32, Box<StoreAnswer>),
+    /// The instance of a page that follows one that has crashed begins.
+    GoesOn(PageId, u32),
+    /// A page is told that its database has ended.
+    Ends(PageId),
     /// Whether a page is the one that sends, as of that wish of its.
     Sender(PageId, u64, bool),
     /// What a page hears of another one.
@@ -215,6 +219,7 @@ impl World<'_> {
                 matches!(
                     item,
                     Item::LastWords(_)
+                        | Item::GoesOn(..)
                         | Item::Recovers(_)
                         | Item::Transacts(..)
                         | Item::Stored(..)
@@ -326,7 +331,13 @@ impl World<'_> {
                 }
             }
             Item::Transacts(id, page, transaction) => self.transact(id, page, &transaction),
-            Item::Stored(id, answer) => self.stored(number, id, answer),
+            Item::Stored(id, instance, answer) => self.stored(number, (id, instance), answer),
+            Item::GoesOn(id, instance) => self.go_on(id, instance),
+            Item::Ends(id) => {
+                if let Some((at, _)) = self.hears(id, number, Item::Ends(id)) {
+                    self.handle(at, Event::StorageEnded);
+                }
+            }
             Item::Sender(id, wish, is_granted) => self.sender(number, id, wish, is_granted),
             Item::Told(id, word) => self.told(number, id, word),
             Item::Wipes(id, page) => self.wiped(id, page),

@@ -9,8 +9,32 @@ use longhaul::{BESIDE, Event, NewPublication, Outcome, StoreRequest};
 use super::{Do, Page, Watch};
 use crate::browser::Transaction;
 
-/// Topic, kind and payload of a call of publish that has no row yet.
-pub(super) type Call = (String, Kind, String);
+/// A call of publish.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    topic: String,
+    kind: Kind,
+    payload: String,
+    ttl_ms: Option<u64>,
+    key: Option<String>,
+    /// An instance has begun to save it.
+    is_saving: bool,
+}
+
+impl Call {
+    fn publication(&self, request: u32, machine_ms: u64) -> NewPublication<'_> {
+        NewPublication {
+            kind: self.kind,
+            request,
+            topic: &self.topic,
+            bytes: u64::try_from(self.payload.len()).unwrap_or(u64::MAX),
+            ttl_ms: self.ttl_ms,
+            machine_ms,
+            key: self.key.as_deref(),
+            is_again: self.is_saving,
+        }
+    }
+}
 
 impl Page {
     /// The user publishes. `machine_ms` is what the machine's clock says.
@@ -22,22 +46,59 @@ impl Page {
         key: Option<&str>,
         watch: &mut Watch<'_>,
     ) -> Vec<Do> {
-        let bytes = u64::try_from(payload.len()).unwrap_or(u64::MAX);
         self.last_call += 1;
         let request = self.last_call;
-        self.calls
-            .insert(request, (topic.to_owned(), kind, payload));
-        let new = NewPublication {
+        let call = Call {
+            topic: topic.to_owned(),
             kind,
-            request,
-            topic,
-            bytes,
+            payload,
             ttl_ms,
-            machine_ms,
-            key,
-            is_again: false,
+            key: key.map(str::to_owned),
+            is_saving: false,
         };
+        self.calls.insert(request, call.clone());
+        let new = call.publication(request, machine_ms);
         self.handle(now, Event::Publish(new), watch)
+    }
+
+    /// Gives the next instance the rows that the page waits for.
+    pub(super) fn restore(
+        &mut self,
+        (now, machine_ms): (u64, u64),
+        watch: &mut Watch<'_>,
+    ) -> Vec<Do> {
+        let mut wants = Vec::new();
+        for (row, call) in self.own.clone() {
+            let publication = call.publication(0, machine_ms);
+            let attempts = 1;
+            let event = Event::Restore {
+                row,
+                attempts,
+                publication,
+            };
+            wants.extend(self.handle(now, event, watch));
+        }
+        wants
+    }
+
+    /// And the calls that have no row.
+    pub(super) fn offer_again(
+        &mut self,
+        (now, machine_ms): (u64, u64),
+        watch: &mut Watch<'_>,
+    ) -> Vec<Do> {
+        let mut calls: Vec<(u32, Call)> = self
+            .calls
+            .iter()
+            .map(|(no, call)| (*no, call.clone()))
+            .collect();
+        calls.sort_unstable_by_key(|(request, _)| *request);
+        let mut wants = Vec::new();
+        for (request, call) in calls {
+            let new = call.publication(request, machine_ms);
+            wants.extend(self.handle(now, Event::Publish(new), watch));
+        }
+        wants
     }
 
     /// The user gives up the oldest row that this page knows.
@@ -69,21 +130,31 @@ impl Page {
         let payload = self.payloads.get(&row).map(String::as_str);
         if self.is_stored(row) {
             let producer = self.client.producer();
-            watch.oracle.archive.sent(self.id, producer, row, payload);
+            if watch.oracle.archive.sent(self.id, producer, row, payload) {
+                watch.coverage.met("state: several flushers");
+            }
         }
         payload.unwrap_or_default()
     }
 
     /// A request to storage, with the payloads of what it saves.
-    pub(super) fn transaction(&self, request: StoreRequest) -> Transaction {
+    pub(super) fn transaction(&mut self, request: StoreRequest) -> Transaction {
         let saves = match &request {
             StoreRequest::Commit(batch) => batch.saves.as_slice(),
             StoreRequest::Open | StoreRequest::Load(_) => &[],
         };
-        let text = |call: u32| Some((call, self.calls.get(&call)?.2.clone()));
-        let payloads: HashMap<u32, String> =
-            saves.iter().filter_map(|save| text(save.request)).collect();
-        Transaction { request, payloads }
+        let mut payloads = HashMap::new();
+        for save in saves {
+            if let Some(call) = self.calls.get_mut(&save.request) {
+                call.is_saving = true;
+                payloads.insert(save.request, call.payload.clone());
+            }
+        }
+        Transaction {
+            request,
+            payloads,
+            opened: self.opened,
+        }
     }
 
     /// A call has its row.
@@ -94,9 +165,16 @@ impl Page {
         is_durable: bool,
         watch: &mut Watch<'_>,
     ) {
-        let Some((topic, kind, payload)) = self.calls.remove(&call) else {
+        let Some(call) = self.calls.remove(&call) else {
             return;
         };
+        let Call {
+            topic,
+            kind,
+            payload,
+            ..
+        } = call.clone();
+        self.own.insert(row, call);
         if kind != Kind::Message {
             self.paper.queued(&topic, row, kind, &payload);
         }
@@ -109,7 +187,8 @@ impl Page {
             watch.oracle.archive.queued(self.id, producer, row);
             return;
         }
-        if row.0 >= BESIDE {
+        if let Some(n) = row.0.checked_sub(BESIDE) {
+            self.last_beside = self.last_beside.max(n);
             watch.coverage.met("state: publication beside storage");
         }
         watch.oracle.queued(self.id, row, &topic, &payload);
@@ -128,6 +207,7 @@ impl Page {
         }
         watch.coverage.met(met(&outcome));
         self.payloads.remove(&row);
+        self.own.remove(&row);
         self.paper.settled(row, &outcome);
         let producer = match &outcome {
             Outcome::Dead { code, .. } if code == "outbox_lost" => before,
