@@ -443,7 +443,9 @@ impl Ledger {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        let saves = std::mem::take(&mut self.under_way).saves;
+        let Batch { saves, ends, .. } = std::mem::take(&mut self.under_way);
+        let noted = ends.into_iter().map(|ended| Notice::Noted { n: ended.n });
+        effects.extend(noted.map(|notice| tell(outbox.producer(), notice)));
         if saves.iter().any(|save| save.is_again) {
             // What was there before may have changed, or ended.
             self.doubt();
@@ -577,6 +579,17 @@ impl Ledger {
                     self.ended_elsewhere(now, (n, bytes, Some(outcome)), outbox, metrics, effects);
                 } else {
                     self.ended_meanwhile.push((n, bytes, Some(outcome)));
+                }
+            }
+            Notice::Noted { n } => {
+                if self.is_busy {
+                    self.ended_meanwhile.push((n, 0, None));
+                }
+                // Who was here when it ended has heard of that; who came later has found it.
+                if outbox.is_own(n) {
+                    self.doubt();
+                } else if let Some(bytes) = outbox.forget(n, effects) {
+                    self.count_out(bytes);
                 }
             }
             Notice::GivenUp { n } => outbox.give_up(n),

@@ -342,6 +342,10 @@ impl Outbox {
         );
     }
 
+    pub(crate) fn is_own(&mut self, n: RowNo) -> bool {
+        self.find(n).is_some_and(|row| row.is_own())
+    }
+
     /// The numbers of this client's own rows.
     pub(crate) fn own(&self) -> Vec<RowNo> {
         let own = self.rows.iter().filter(|row| row.is_own());
@@ -352,9 +356,15 @@ impl Outbox {
     pub(crate) fn retain(&mut self, keep: impl Fn(RowNo, bool) -> bool, effects: &mut Vec<Effect>) {
         let gone = self.rows.iter().filter(|row| !keep(row.n, row.is_own()));
         for n in gone.map(|row| row.n).collect::<Vec<_>>() {
-            self.remove(n);
-            effects.push(Effect::Forget { row: n });
+            self.forget(n, effects);
         }
+    }
+
+    /// Forgets a row, and gives its bytes.
+    pub(crate) fn forget(&mut self, n: RowNo, effects: &mut Vec<Effect>) -> Option<u64> {
+        let row = self.remove(n)?;
+        effects.push(Effect::Forget { row: n });
+        Some(row.bytes)
     }
 
     /// The hub's clock is known: times that were noted by this machine's are by the hub's from now on.

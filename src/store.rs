@@ -183,6 +183,11 @@ pub enum Notice {
         /// How it ended.
         outcome: Outcome,
     },
+    /// Storage has noted the end of a row, which is no longer there: for whoever found it after its end was told.
+    Noted {
+        /// Which.
+        n: RowNo,
+    },
     /// The user has given a row up.
     GivenUp {
         /// Which.

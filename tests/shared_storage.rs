@@ -337,3 +337,51 @@ fn s13_what_is_told_of_rows_of_another_storage_is_not_of_this_ones() {
     let effects = tab.hear("p1", Notice::Taken { n: RowNo(1) });
     assert_eq!(sent(&effects), ["pub 2 0 t"]);
 }
+
+/// Lets the storage answer a tab, and the other one hear what that tells.
+fn settle_heard_by(tab: &mut Tab, storage: &mut Storage, other: &mut Tab) {
+    for effect in tab.settle(storage) {
+        if let Effect::Tell { producer, notice } = effect {
+            other.hear(&producer, notice);
+        }
+    }
+}
+
+#[test]
+fn s24_a_tab_that_opens_between_an_end_and_its_note_shows_no_row_too_many() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::sender(&mut storage);
+    for _ in 0..2 {
+        tab.publish("t", None);
+        tab.settle(&mut storage);
+    }
+    // What is told at once is told before the other tab is there to hear it.
+    tab.ack(connection, 1);
+    let mut late = Tab::new();
+    late.settle(&mut storage);
+    assert_eq!(late.rig.client.outbox_rows(), 2);
+    settle_heard_by(&mut tab, &mut storage, &mut late);
+    assert_eq!(late.rig.client.outbox_rows(), 1);
+    // Or while it looks.
+    tab.ack(connection, 2);
+    let mut late = Tab::new();
+    let (opened, _) = storage.answer(&late.asked.take().unwrap(), "p1", |_| String::new());
+    late.answered(opened);
+    let (found, _) = storage.answer(&late.asked.take().unwrap(), "p1", |_| String::new());
+    settle_heard_by(&mut tab, &mut storage, &mut late);
+    late.answered(found);
+    assert_eq!(late.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn s24_a_row_that_is_noted_to_have_ended_is_asked_for_by_whom_it_is_of_if_its_end_was_not_heard() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    let (mut other, connection) = Tab::sender(&mut storage);
+    other.ack(connection, 1);
+    settle_heard_by(&mut other, &mut storage, &mut tab);
+    let effects = tab.settle(&mut storage);
+    assert_eq!(settled(&effects), [(1, "acked".to_owned())]);
+}

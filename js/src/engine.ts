@@ -512,6 +512,10 @@ export class Engine {
     this.storage.tell(["dead", producer, row, attempts, bytes, code, message]);
   }
 
+  tellNoted(producer: string, row: number): void {
+    this.storage.tell(["noted", producer, row]);
+  }
+
   tellGivenUp(producer: string, row: number): void {
     this.storage.tell(["givenUp", producer, row]);
   }

@@ -325,6 +325,8 @@ export class Storage implements Member {
         }
         case "dead":
           return core.toldDead(notice[1], notice[2], notice[3], notice[4], notice[5], notice[6]);
+        case "noted":
+          return core.toldNoted(notice[1], notice[2]);
         case "givenUp":
           return core.toldGivenUp(notice[1], notice[2]);
         case "taken":

@@ -17,6 +17,7 @@ export type Notice =
       code: string,
       message: string,
     ]
+  | readonly ["noted", producer: string, row: number]
   | readonly ["givenUp", producer: string, row: number]
   | readonly ["taken", producer: string, letter: number]
   /** Whosever. */

@@ -438,6 +438,14 @@ impl Core {
         self.driver.drive(Event::Told { producer, notice });
     }
 
+    /// Storage has noted the end of a row, another tab says.
+    #[wasm_bindgen(js_name = toldNoted)]
+    pub fn told_noted(&self, producer: &str, row: f64) {
+        let n = RowNo(row as u64);
+        let notice = Notice::Noted { n };
+        self.driver.drive(Event::Told { producer, notice });
+    }
+
     /// The user gave a row up, in another tab.
     #[wasm_bindgen(js_name = toldGivenUp)]
     pub fn told_given_up(&self, producer: &str, row: f64) {

@@ -492,6 +492,7 @@ impl Driver {
                     }
                 }
             }
+            Notice::Noted { n } => host.tell_noted(producer, n.0 as f64),
             Notice::GivenUp { n } => host.tell_given_up(producer, n.0 as f64),
             // The wrapper tells of this itself.
             Notice::Taken { .. } => {}

@@ -150,6 +150,10 @@ extern "C" {
         message: &str,
     );
 
+    /// Tell the other tabs: storage has noted the end of a row.
+    #[wasm_bindgen(method, js_name = tellNoted)]
+    pub(super) fn tell_noted(this: &Host, producer: &str, row: f64);
+
     /// Tell the other tabs: the user gave a row up.
     #[wasm_bindgen(method, js_name = tellGivenUp)]
     pub(super) fn tell_given_up(this: &Host, producer: &str, row: f64);

@@ -153,3 +153,62 @@ test("s55: a wipe while the wasm of another tab has crashed is of what that had 
   expect(await page.evaluate(() => kept[0]?.acked.catch(({ code }) => code))).toBe("wiped");
   expect(await page.evaluate(() => opened.client.outbox.rows())).toEqual([]);
 });
+
+declare global {
+  /** Lets a transaction be complete that was held. */
+  var letComplete: () => void;
+}
+
+test("s24: a tab that opens between an end and its note shows no row too many when that is noted", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const held: (() => void)[] = [];
+  let isOver = false;
+  await page.routeWebSocket(/./, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((frame) => {
+      if (isOver || !/^ack /m.test(String(frame))) socket.send(frame);
+      else held.push(() => socket.send(frame));
+    });
+  });
+  await page.reload();
+  await page.waitForFunction(() => "longhaul" in globalThis);
+  const other = await newPage();
+  await openClient(page, hub.url, { ...quick, transports: ["websocket"] });
+  await page.evaluate(async () => {
+    await longhaul.reaches(opened.client, "connected");
+    const { id, acked } = await opened.client.topic("t").publish({ by: "page", n: 1 });
+    globalThis.kept = [{ id, topic: "t", deferred: undefined, acked }];
+  });
+  await expect.poll(() => held.length).toBe(1);
+  // Storage has the second one, and the tab is not told: what it hears now it can't note.
+  await page.evaluate(async () => {
+    const { transaction } = IDBDatabase.prototype;
+    const held = new Promise<void>((resolve) => {
+      IDBDatabase.prototype.transaction = function (...args) {
+        IDBDatabase.prototype.transaction = transaction;
+        const begun = transaction.apply(this, args);
+        const hold = (event: Event) => {
+          begun.removeEventListener("complete", hold);
+          event.stopImmediatePropagation();
+          globalThis.letComplete = () => begun.dispatchEvent(new Event("complete"));
+          resolve();
+        };
+        begun.addEventListener("complete", hold);
+        return begun;
+      };
+    });
+    void opened.client.topic("t").publish({ by: "page", n: 2 });
+    await held;
+  });
+  isOver = true;
+  for (const pass of held) pass();
+  await page.evaluate(() => kept[0]?.acked);
+  await openClient(other, hub.url);
+  await other.waitForFunction(() => opened.client.outbox.size === 2);
+  await page.evaluate(() => letComplete());
+  await end(page, hub, { log: [1, 2] });
+  await other.waitForFunction(() => opened.client.outbox.size === 0);
+});
