@@ -102,18 +102,17 @@ test("s22: two tabs and the service worker flush the same 200 rows at once, with
   await conserved(hub, ...pages);
 });
 
-test("s25: a sync event in the middle of a tab's sending takes nothing from it", async ({
-  page,
-  hub,
-  line,
-}) => {
+test("s25: a sync event in the middle of a tab's sending takes nothing from it", async ({ page, hub }) => {
+  const line = await withhold(page);
   const worker = await Worker.install(page, "/sw-probed.js?without=locks");
-  await connect(page, line.url);
-  await line.setFaults({ down: { latencyMs: 300 } });
-  await publish(page, line.url, { count: 200 });
+  await connect(page, hub.url);
+  await publish(page, hub.url, { count: 200, options: sockets });
+  await expect.poll(() => line.sent).toBe(200);
+  // The tab has heard of none of them when the worker sends them too.
   await worker.sync();
-  await publish(page, line.url, { count: 200 });
+  await publish(page, hub.url, { count: 200, options: sockets });
   expect(await worker.outcome("sync")).toBe("done");
+  line.letGo();
   await conserved(hub, page);
 });
 
@@ -261,41 +260,45 @@ function freezeUnheard(): void {
   document.addEventListener("resume", resumed, true);
 }
 
-test("s23: a tab that freezes unheard while it sends loses the lock after a minute's silence, and sends nothing when it is back", async ({
-  tabs,
-  siteUrl,
-  hub,
-  line,
-}) => {
-  const sent = async (tab: Tab) => (await tab.evaluate(() => seen.sent)) as number;
-  const holder = await openTab(tabs, siteUrl);
-  await holder.evaluate(watchItself);
-  await holder.evaluate(freezeUnheard);
-  await connect(holder.page, line.url);
-  // Its socket takes what it sends, and nothing comes of it.
-  await line.strand();
-  const other = await openTab(tabs, siteUrl);
-  await other.evaluate(watchItself);
-  await connect(other.page, line.url);
-  await publish(holder.page, line.url, { count: 300 });
-  await holder.waitForFunction(() => seen.sent === 256);
-  // What is frozen in the middle of a transaction holds up everybody's: docs/decisions.md.
-  await holder.waitForFunction(() => seen.transactions === 0);
-  await holder.freeze("frozen");
-  await other.waitForFunction(() => seen.isFrozen);
-  await publish(other.page, line.url, { count: 50, by: "other" });
-  expect(await sent(other)).toBe(0);
-  await other.evaluate(() => seen.watch());
-  expect(await verdicts(other.page)).toHaveLength(50);
-  expect(await count(hub)).toBe(350);
-  await holder.freeze("active");
-  await publish(holder.page, line.url, { count: 10 });
-  await verdicts(holder.page);
-  expect([await sent(holder), await sent(other)]).toEqual([256, 360]);
-  await conserved(hub, holder.page, other.page);
-  await holder.evaluate(() => opened.client.close());
-  await other.evaluate(() => opened.client.close());
-});
+for (const how of ["freezes unheard", "falls silent"] as const) {
+  test(`s23: a tab that ${how} while it sends loses the lock after a minute, and sends nothing more`, async ({
+    tabs,
+    siteUrl,
+    hub,
+    line,
+  }) => {
+    const sent = async (tab: Tab) => (await tab.evaluate(() => seen.sent)) as number;
+    const holder = await openTab(tabs, siteUrl);
+    await holder.evaluate(watchItself);
+    await holder.evaluate(freezeUnheard);
+    await connect(holder.page, line.url);
+    // Its socket takes what it sends, and nothing comes of it.
+    await line.strand();
+    const other = await openTab(tabs, siteUrl);
+    await other.evaluate(watchItself);
+    await connect(other.page, line.url);
+    await publish(holder.page, line.url, { count: 300 });
+    await holder.waitForFunction(() => seen.sent === 256);
+    // What is frozen in the middle of a transaction holds up everybody's: docs/decisions.md.
+    await holder.waitForFunction(() => seen.transactions === 0);
+    if (how === "freezes unheard") {
+      await holder.freeze("frozen");
+      await other.waitForFunction(() => seen.isFrozen);
+    }
+    await publish(other.page, line.url, { count: 50, by: "other" });
+    expect(await sent(other)).toBe(0);
+    await other.evaluate(() => seen.watch());
+    expect(await verdicts(other.page)).toHaveLength(50);
+    expect(await count(hub)).toBe(350);
+    if (how === "freezes unheard") await holder.freeze("active");
+    await publish(holder.page, line.url, { count: 10 });
+    await verdicts(holder.page);
+    expect([await sent(holder), await sent(other)]).toEqual([256, 360]);
+    await conserved(hub, holder.page, other.page);
+    await holder.evaluate(() => opened.client.close());
+    await other.evaluate(() => opened.client.close());
+  });
+}
 
 test("a tab in the back-forward cache holds neither lock nor channel, and goes on when it is back", async ({
   tabs,
