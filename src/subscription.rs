@@ -306,7 +306,12 @@ impl Subscriptions {
         if *expected != Some(connection) {
             return;
         }
-        let epoch = sequencer.cursor().epoch;
+        let Cursor { epoch, seq: at, .. } = sequencer.cursor();
+        let is_there = |it: &Followed| it.has_snapshot;
+        if seq <= at && subscription.document.as_ref().is_some_and(is_there) {
+            // It came twice, and entries behind it are in the document already.
+            return;
+        }
         effects.extend(sequencer.drain().map(|run| Effect::Discard { run: run.id }));
         *sequencer = Sequencer::new(Cursor { epoch, seq, chain });
         if let Some(followed) = &mut subscription.document {

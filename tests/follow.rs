@@ -74,6 +74,20 @@ fn d7_a_document_is_asked_for_with_its_outbox_and_by_cursor_only_once_a_snapshot
 }
 
 #[test]
+fn d7_a_snapshot_that_comes_twice_takes_no_entry_back() {
+    let (mut rig, connection, _) = following();
+    rig.record(connection, &format!("subscribed 1 {EPOCH} 5 9 5"));
+    assert_eq!(delivered(&snapshot(&mut rig, connection, 5)), [70]);
+    let (run, effects) = rig.messages(connection, NO, 6, 1);
+    assert_eq!(delivered(&effects), [run]);
+    assert_eq!(snapshot(&mut rig, connection, 5), []);
+    let (run, effects) = rig.messages(connection, NO, 7, 1);
+    assert_eq!(delivered(&effects), [run]);
+    // A later one is news: entries before it are no longer there.
+    assert_eq!(delivered(&snapshot(&mut rig, connection, 9)), [70]);
+}
+
+#[test]
 fn d7_a_cursor_that_is_gone_is_no_gap_but_a_snapshot_to_come() {
     let (mut rig, connection, _) = following();
     rig.record(connection, &format!("subscribed 1 {EPOCH} 5 9 5"));

@@ -112,3 +112,28 @@ test("a wipe takes the packs of its subject, and leaves those of another one", a
   await reopen(page, hub.url, { ...quick, subject: "ann" });
   await end(page, hub, { log: run(2, 50) });
 });
+
+test("s12: a handle that dies when the verdicts of a pack are to be noted: they are noted with the next one, and nothing is sent again", async ({
+  page,
+  hub,
+}) => {
+  await openClient(page, hub.url);
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
+  await hub.kill();
+  expect(await publishSome(page, 2, 50)).toEqual(Array(50).fill(true));
+  await page.evaluate(() => {
+    const { transaction } = IDBDatabase.prototype;
+    IDBDatabase.prototype.transaction = function (names, mode, ...rest) {
+      if (mode !== "readwrite") return transaction.call(this, names, mode, ...rest);
+      IDBDatabase.prototype.transaction = transaction;
+      this.close();
+      throw new DOMException("The database connection is closing.", "InvalidStateError");
+    };
+  });
+  await hub.restart();
+  await end(page, hub, { log: run(2, 50) });
+  await page.waitForFunction(() => opened.client.outbox.size === 0);
+  const { acks, publications } = await page.evaluate(() => opened.client.metrics());
+  expect({ acks, publications }).toEqual({ acks: 51, publications: 51 });
+});

@@ -35,32 +35,42 @@ impl Span {
 
 /// The packs that this client has made or read: every row that it knows is in one of them or in none.
 #[derive(Default)]
-pub(super) struct Packs(RefCell<Vec<Span>>);
+pub(super) struct Packs {
+    spans: RefCell<Vec<Span>>,
+    /// Whose they are.
+    producer: RefCell<JsValue>,
+}
 
 impl Packs {
-    /// They may be another database's.
     pub(super) fn forget(&self) {
-        self.0.take();
+        self.spans.take();
+    }
+
+    /// The database is open, again perhaps, and perhaps another one.
+    pub(super) fn opened(&self, producer: JsValue) {
+        if self.producer.replace(producer.clone()) != producer {
+            self.forget();
+        }
     }
 
     pub(super) fn learn(&self, span: Span) {
-        let mut spans = self.0.borrow_mut();
+        let mut spans = self.spans.borrow_mut();
         if !spans.contains(&span) {
             spans.push(span);
         }
     }
 
     pub(super) fn is_gone(&self, span: Span) {
-        self.0.borrow_mut().retain(|other| *other != span);
+        self.spans.borrow_mut().retain(|other| *other != span);
     }
 
     pub(super) fn of(&self, n: RowNo) -> Option<Span> {
-        self.0.borrow().iter().copied().find(|span| span.has(n))
+        self.spans.borrow().iter().copied().find(|span| span.has(n))
     }
 
     /// Those that have rows among these.
     pub(super) fn among(&self, first: RowNo, last: RowNo) -> Vec<Span> {
-        let spans = self.0.borrow();
+        let spans = self.spans.borrow();
         let among = spans
             .iter()
             .filter(|span| span.first <= last && first <= span.last);

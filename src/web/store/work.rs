@@ -136,7 +136,7 @@ impl Store {
                 bytes += row.bytes();
             }
         }
-        self.packs.forget();
+        self.packs.opened(producer.clone());
         StoreAnswer::Opened {
             producer: producer.as_string().unwrap_or_default(),
             rows,
