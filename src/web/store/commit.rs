@@ -8,7 +8,7 @@ use super::super::host::Host;
 use super::pack::{self, Pack, Span};
 use super::request::{Answers, Request, Undone, ask, between, finish};
 use super::row::{self, Row};
-use super::work::{entries, key_of, letters, number, stored_rows};
+use super::work::{entries, key_of, number, records, stored_rows};
 use super::{KEYS, LETTERS, LETTERS_MAX, PACKS, ROWS, Store, VERDICTS, VERDICTS_MAX};
 use crate::Outcome;
 use crate::ids::RowNo;
@@ -177,7 +177,7 @@ impl Store {
         reads.extend(entries(VERDICTS, &all));
         let mut found = ask(tx, reads).await?;
         let mut rows = self.rows(&mut found);
-        rows.extend(letters(&mut found));
+        rows.extend(records(&mut found));
         for (n, row) in rows {
             if let Some(row) = row {
                 calls.set(&row.tag(), &key_of(n));

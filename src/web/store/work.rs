@@ -73,7 +73,7 @@ impl Store {
             }
             Task::Read { are_letters } => {
                 let rows = if *are_letters {
-                    letters(&mut found)
+                    records(&mut found)
                 } else {
                     self.rows(&mut found)
                 };
@@ -177,7 +177,7 @@ impl Store {
         let all = merged(singles, self.packs.unpack(&keys, &packs));
         let there: Vec<RowNo> = all.iter().map(|(n, _)| *n).collect();
         let named = if look.with_letters {
-            letters(&mut found)
+            records(&mut found)
         } else {
             Vec::new()
         };
@@ -227,9 +227,9 @@ impl Store {
     }
 
     fn wipe(&self, mut found: Answers, writes: &mut Vec<Request>) {
-        let rows = letters(&mut found);
+        let rows = records(&mut found);
         let (keys, packs) = (found.next(), found.next());
-        for (table, rows) in [(ROWS, rows), (LETTERS, letters(&mut found))] {
+        for (table, rows) in [(ROWS, rows), (LETTERS, records(&mut found))] {
             for (n, row) in rows {
                 if row.is_some_and(|row| row.is_of(self.partition())) {
                     writes.push(Request::Delete(table, key_of(n)));
@@ -254,7 +254,7 @@ impl Store {
 
     /// Rows in the order of their numbers, of the answers to `stored_rows`.
     pub(super) fn rows(&self, found: &mut Answers) -> Vec<Found> {
-        let singles = letters(found);
+        let singles = records(found);
         let (keys, packs) = (found.next(), found.next());
         merged(singles, self.packs.unpack(&keys, &packs))
     }
@@ -282,7 +282,7 @@ pub(super) fn stored_rows(range: &JsValue) -> Vec<Request> {
 pub(super) type Found = (RowNo, Option<Row>);
 
 /// Those that have a record each, of keys and values.
-pub(super) fn letters(found: &mut Answers) -> Vec<Found> {
+pub(super) fn records(found: &mut Answers) -> Vec<Found> {
     let (keys, values) = (found.next(), found.next());
     let rows = values.into_iter().map(|value| Some(Row::from(value)));
     keys.iter().map(|key| number(&key)).zip(rows).collect()
