@@ -353,7 +353,10 @@ impl Client {
                 self.publishing.suspended();
                 self.connection.suspend(turn);
             }
-            Event::Close => self.connection.close(turn),
+            Event::Close => {
+                self.publishing.closed(turn.effects);
+                self.connection.close(turn);
+            }
             // The door has led these elsewhere.
             Event::Messages { .. }
             | Event::Record { .. }

@@ -65,6 +65,7 @@ pub(crate) struct Ledger {
     is_busy: bool,
     /// The page may be frozen at any moment, and a transaction under way with it, which would hold up all other tabs.
     is_suspended: bool,
+    is_closed: bool,
     next: Batch,
     under_way: Batch,
     /// Payloads of publications that are in either.
@@ -105,6 +106,7 @@ impl Ledger {
             access: Access::Closed,
             is_busy: false,
             is_suspended: false,
+            is_closed: false,
             next: Batch::default(),
             under_way: Batch::default(),
             bytes_saving: 0,
@@ -212,6 +214,23 @@ impl Ledger {
         self.is_suspended = true;
     }
 
+    /// The client is closed: what is noted already is still to be written, calls are not.
+    pub(crate) fn closed(&mut self, effects: &mut Vec<Effect>) {
+        self.is_closed = true;
+        self.refuse_late(effects);
+    }
+
+    /// Whoever called knows of the close: the wrapper has no payloads any more.
+    fn refuse_late(&mut self, effects: &mut Vec<Effect>) {
+        for save in std::mem::take(&mut self.next.saves) {
+            self.bytes_saving -= save.bytes;
+            effects.push(Effect::PublishRefused {
+                request: save.request,
+                why: PublishRefusal::Closed,
+            });
+        }
+    }
+
     /// Others may have worked on what is in storage while this client slept.
     pub(crate) fn woke(&mut self) {
         self.is_suspended = false;
@@ -264,6 +283,10 @@ impl Ledger {
 
     /// Makes the next request, if there is something to do and nothing under way.
     pub(crate) fn work(&mut self, outbox: &mut Outbox, effects: &mut Vec<Effect>) {
+        if self.is_closed {
+            // Those of a transaction that failed.
+            self.refuse_late(effects);
+        }
         if self.sight == Sight::Full {
             // What others tell may count a row twice; what is here does not.
             (self.rows, self.bytes) = (outbox.rows(), outbox.bytes());

@@ -218,6 +218,13 @@ impl Publishing {
         }
     }
 
+    /// The client is closed: calls that have no row get none.
+    pub(crate) fn closed(&mut self, effects: &mut Vec<Effect>) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.closed(effects);
+        }
+    }
+
     /// The page may have slept.
     pub(crate) fn woke(&mut self) {
         if let Some(ledger) = &mut self.ledger {

@@ -433,3 +433,31 @@ fn a_row_that_was_given_up_and_then_lost_with_storage_is_lost() {
     let effects = tab.answered(answer);
     assert_eq!(settled(&effects), [(1, "outbox_lost".to_owned())]);
 }
+
+#[test]
+fn a_client_that_is_closed_while_a_transaction_is_under_way_saves_nothing_more() {
+    for answer in [None, Some(StoreAnswer::Failed(StoreFault::Closed))] {
+        let mut storage = Storage::default();
+        let mut tab = Tab::new();
+        tab.settle(&mut storage);
+        tab.publish("t", None);
+        let under_way = tab.asked.take().unwrap();
+        tab.publish("t", None);
+        let refused = |effects: &[Effect]| {
+            let refused = effects.iter().filter(|effect| {
+                let why = PublishRefusal::Closed;
+                matches!(effect, Effect::PublishRefused { why: other, .. } if *other == why)
+            });
+            refused.count()
+        };
+        let closed = tab.act(|rig| rig.handle(Event::Close));
+        assert_eq!(refused(&closed), 1, "the call that had to wait");
+        let has_failed = answer.is_some();
+        let answer =
+            answer.unwrap_or_else(|| storage.answer(&under_way, "p1", |_| String::new()).0);
+        let mut effects = tab.answered(answer);
+        effects.extend(tab.settle(&mut storage));
+        assert_eq!(refused(&effects), usize::from(has_failed));
+        assert_eq!(storage.rows().count(), usize::from(!has_failed));
+    }
+}
