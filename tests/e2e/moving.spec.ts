@@ -138,7 +138,7 @@ for (const [how, block] of [
       const begunMs = performance.now();
       await open(page, line.url, quick);
       await page.waitForFunction(() => recorded.log.length >= 5);
-      await isOver(page, "longpoll", patienceMs);
+      await isOver(page, "longpoll");
       return performance.now() - begunMs;
     };
     // The promises are 12 s and 1 s.
@@ -167,7 +167,7 @@ for (const [how, block] of [
     });
     const liftedMs = performance.now();
     await line.setFaults();
-    await isOver(page, "websocket", patienceMs);
+    await isOver(page, "websocket");
     expect(performance.now() - liftedMs).toBeLessThan(30_000);
     await writer.evaluate(() => {
       document.title = "stop";
