@@ -45,6 +45,13 @@ async function connect(page: Page, url: string): Promise<void> {
   await isConnected(page);
 }
 
+/** Connects a page that is the one that sends when this ends: the lock is asked for when there is a connection, and given later. */
+async function connectSender(page: Page, url: string): Promise<void> {
+  await connect(page, url);
+  const held = () => page.evaluate(async () => (await navigator.locks.query()).held?.map(({ name }) => name));
+  await expect.poll(held).toContainEqual(expect.stringMatching(/^longhaul:outbox:/));
+}
+
 async function count(hub: Hub): Promise<number> {
   return (await hubEntries(hub, "t")).length;
 }
@@ -149,7 +156,7 @@ test("s29: the tab that sends is closed in the middle: another one goes on withi
 }) => {
   const other = await newPage();
   const counts = [countSent(page), countSent(other)];
-  await connect(page, line.url);
+  await connectSender(page, line.url);
   await connect(other, line.url);
   await line.setFaults({ down: { latencyMs: 300 } });
   await publish(other, line.url, { count: 600 });
@@ -177,7 +184,7 @@ test("s23: a tab that sends freezes: another one takes over, and it sends nothin
   line,
 }) => {
   const holder = await openTab(tabs, siteUrl);
-  await connect(holder.page, line.url);
+  await connectSender(holder.page, line.url);
   // Its socket takes what it sends, and nothing comes of it.
   await line.strand();
   const other = await openTab(tabs, siteUrl);
@@ -271,7 +278,7 @@ for (const how of ["freezes unheard", "falls silent"] as const) {
     const holder = await openTab(tabs, siteUrl);
     await holder.evaluate(watchItself);
     await holder.evaluate(freezeUnheard);
-    await connect(holder.page, line.url);
+    await connectSender(holder.page, line.url);
     // Its socket takes what it sends, and nothing comes of it.
     await line.strand();
     const other = await openTab(tabs, siteUrl);
