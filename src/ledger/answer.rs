@@ -1,0 +1,262 @@
+//! What storage answers: what is known of it from then on, and what is tried again.
+//!
+//! Owns no state beside the ledger's. What others tell while an answer is waited for is `notice`'s.
+
+use super::notice::tell;
+use super::{Access, Ledger, Sight, refuse, split};
+use crate::effect::{Effect, Outcome, PublishRefusal};
+use crate::ids::RowNo;
+use crate::metrics::Metrics;
+use crate::outbox::{Outbox, StoredRow};
+use crate::store::{Batch, Notice, Save, StoreAnswer, StoreFault};
+use crate::time::Time;
+
+/// After storage had no room nothing is tried for this long, ms, but new publications. Chosen: it takes a user to make room.
+const REST_MS: u64 = 1_000;
+
+/// Storage was removed by the browser, or by its user.
+pub(crate) const LOST: (&str, &str) = (
+    "outbox_lost",
+    "the browser removed the outbox's storage; it may or may not have been sent",
+);
+
+fn forgotten() -> Outcome {
+    Outcome::Dead {
+        code: "outcome_unknown".to_owned(),
+        message:
+            "another tab or the service worker sent it, and what became of it is no longer known"
+                .to_owned(),
+    }
+}
+
+/// What a client has to do about an answer.
+#[derive(Debug)]
+pub(crate) enum Consequence {
+    None,
+    /// Storage is not the one that it was: what was in it is gone.
+    Evicted {
+        rows: u64,
+    },
+    /// Storage can't be reached: these publications need another place.
+    Homeless(Vec<Save>),
+}
+
+impl Ledger {
+    /// Storage has answered what was under way.
+    pub(crate) fn answered(
+        &mut self,
+        now: Time,
+        answer: StoreAnswer,
+        outbox: &mut Outbox,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) -> Consequence {
+        self.is_busy = false;
+        let meanwhile = std::mem::take(&mut self.ended_meanwhile);
+        match answer {
+            StoreAnswer::Opened {
+                producer,
+                rows,
+                bytes,
+            } => return self.opened(&producer, (rows, bytes), outbox, effects),
+            StoreAnswer::Committed { saved, marked } => {
+                self.committed(now, &saved, outbox, metrics, effects);
+                for (n, bytes, outcome) in meanwhile {
+                    self.ended_elsewhere(now, (n, bytes, outcome), outbox, metrics, effects);
+                }
+                for row in marked {
+                    outbox.marked(&row);
+                }
+            }
+            StoreAnswer::Loaded {
+                rows,
+                there,
+                last,
+                ended,
+                letters,
+            } => {
+                let is_over = |n| meanwhile.iter().any(|(over, ..)| *over == n);
+                let is_unknown = |n: &&RowNo| {
+                    let is_old = **n <= self.known && !outbox.has(**n) && !is_over(**n);
+                    is_old && !self.next.ends.iter().any(|ended| ended.n == **n)
+                };
+                if self.sight == Sight::Unsure && there.iter().any(|n| is_unknown(&n)) {
+                    // Somebody told of an end and was killed before it was noted; or it is another subject's.
+                    self.doubt();
+                }
+                let is_whole = self.is_doubtful() && !self.is_look_stale;
+                if is_whole {
+                    let is_new = |n| self.next.ends.iter().any(|ended| ended.n == n);
+                    outbox.set_letters(&letters, is_new);
+                }
+                for (n, outcome) in ended {
+                    outbox.end(now, n, outcome.unwrap_or_else(forgotten), metrics, effects);
+                }
+                if self.is_look_stale {
+                    return Consequence::None;
+                }
+                if self.sight == Sight::Behind && !self.is_sender && !meanwhile.is_empty() {
+                    // The sender's place was lost meanwhile, and what ended without being here is not counted.
+                    self.doubt();
+                    return Consequence::None;
+                }
+                // Whoever told may not have lived to note it: a sender sends again, and the hub says what it said.
+                let is_told = |n| !self.is_sender && self.told.contains(&n);
+                let rows = rows.into_iter();
+                let rows = rows.filter(|row| !is_over(row.n) && !is_told(row.n));
+                let rows = rows.collect::<Vec<_>>();
+                self.loaded(now, &rows, &there, last, outbox, effects);
+            }
+            StoreAnswer::Failed(fault) => return self.failed(now, fault, effects),
+        }
+        Consequence::None
+    }
+
+    fn opened(
+        &mut self,
+        producer: &str,
+        (rows, bytes): (u64, u64),
+        outbox: &mut Outbox,
+        effects: &mut Vec<Effect>,
+    ) -> Consequence {
+        let rows_before = self.rows;
+        let was_another = !outbox.producer().is_empty() && outbox.producer() != producer;
+        self.access = Access::Open;
+        self.sight = Sight::Doubtful;
+        self.rows = rows;
+        self.bytes = bytes;
+        outbox.set_producer(producer);
+        // What was taken before anybody knew how much is there.
+        self.bytes_saving = 0;
+        for save in std::mem::take(&mut self.next.saves) {
+            let request = save.request;
+            let taken = if was_another && save.is_again {
+                Err(PublishRefusal::OutcomeUnknown)
+            } else {
+                self.save(save, outbox.limits())
+            };
+            if let Err(why) = taken {
+                effects.push(Effect::PublishRefused { request, why });
+            }
+        }
+        if was_another {
+            self.known = RowNo(0);
+            self.told.clear();
+            // What was to be noted of its rows has nowhere to go.
+            self.next.marks.clear();
+            self.next.ends.clear();
+            return Consequence::Evicted { rows: rows_before };
+        }
+        Consequence::None
+    }
+
+    fn committed(
+        &mut self,
+        now: Time,
+        saved: &[(RowNo, bool)],
+        outbox: &mut Outbox,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Batch { saves, ends, .. } = std::mem::take(&mut self.under_way);
+        let noted = ends.into_iter().map(|ended| Notice::Noted { n: ended.n });
+        effects.extend(noted.map(|notice| tell(outbox.producer(), notice)));
+        if saves.iter().any(|save| save.is_again) {
+            // What was there before may have changed, or ended.
+            self.doubt();
+        }
+        let (mut last, mut rows, mut bytes) = (RowNo(0), 0, 0);
+        for (save, (n, has_replaced)) in saves.into_iter().zip(saved.iter().copied()) {
+            self.bytes_saving -= save.bytes;
+            if !has_replaced {
+                // Whatever others have saved in between is to be sent first.
+                if self.known.next() == n {
+                    self.known = n;
+                } else if self.sight == Sight::Full && n > self.known {
+                    self.sight = Sight::Behind;
+                }
+                last = last.max(n);
+                rows += 1;
+                bytes += save.bytes;
+            }
+            metrics.publications += 1;
+            let row = StoredRow::of(n, &save);
+            outbox.insert(now, &row, true);
+            effects.push(Effect::Queued {
+                request: save.request,
+                row: n,
+                is_durable: true,
+            });
+        }
+        self.rows += rows;
+        self.bytes += bytes;
+        if rows > 0 {
+            let notice = Notice::Added { last, rows, bytes };
+            effects.push(tell(outbox.producer(), notice));
+        }
+    }
+
+    fn loaded(
+        &mut self,
+        now: Time,
+        rows: &[StoredRow],
+        there: &[RowNo],
+        last: RowNo,
+        outbox: &mut Outbox,
+        effects: &mut Vec<Effect>,
+    ) {
+        let is_whole = self.is_doubtful();
+        if is_whole {
+            let is_there = |n| there.binary_search(&n).is_ok();
+            outbox.retain(|n, is_own| is_own || is_there(n), effects);
+        }
+        for row in rows {
+            outbox.insert(now, row, false);
+        }
+        if is_whole {
+            (self.rows, self.bytes) = (outbox.rows(), outbox.bytes());
+        }
+        self.known = self.known.max(last);
+        self.sight = if self.is_sender {
+            Sight::Full
+        } else {
+            Sight::Behind
+        };
+    }
+
+    fn failed(&mut self, now: Time, fault: StoreFault, effects: &mut Vec<Effect>) -> Consequence {
+        let mut batch = std::mem::take(&mut self.under_way);
+        batch.marks.append(&mut self.next.marks);
+        batch.ends.append(&mut self.next.ends);
+        self.next.marks = batch.marks;
+        self.next.ends = batch.ends;
+        match fault {
+            StoreFault::Closed => {
+                self.storage_ended();
+                batch.saves.append(&mut self.next.saves);
+                self.next.saves = batch.saves;
+                Consequence::None
+            }
+            StoreFault::Full => {
+                self.rests_until = Some(now.plus(REST_MS));
+                let (mut again, fresh) = split(batch.saves);
+                self.bytes_saving -= fresh.iter().map(|save| save.bytes).sum::<u64>();
+                refuse(&fresh, PublishRefusal::StorageFull, effects);
+                again.append(&mut self.next.saves);
+                self.next.saves = again;
+                Consequence::None
+            }
+            StoreFault::Lost => {
+                // What this client knows of rows is noted when storage is back; whoever finds them before sends them once more.
+                self.access = Access::Broken;
+                self.sight = Sight::Doubtful;
+                batch.saves.append(&mut self.next.saves);
+                // In memory it might take effect beside a row of its own: it waits for storage.
+                let (again, fresh) = split(batch.saves);
+                self.bytes_saving = again.iter().map(|save| save.bytes).sum();
+                self.next.saves = again;
+                Consequence::Homeless(fresh)
+            }
+        }
+    }
+}

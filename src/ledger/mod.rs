@@ -1,0 +1,295 @@
+//! The outbox in the browser's storage: what is to be written and read there, and whether this client sends what it holds.
+//!
+//! Owns the order of that work: one transaction at a time, and whatever gathers meanwhile shares the next. A publication has its
+//! number once its transaction is complete. Several clients may believe that they are the sender: that costs duplicates,
+//! which the hub answers as such, and nothing else. Never sends a row, and never touches storage itself.
+
+mod answer;
+mod notice;
+
+use std::collections::VecDeque;
+
+use crate::config::OutboxLimits;
+use crate::effect::{Effect, Outcome, PublishRefusal};
+use crate::ids::RowNo;
+use crate::outbox::Outbox;
+use crate::store::{Batch, Look, Mark, Save, StoreRequest};
+use crate::time::Time;
+
+pub(crate) use answer::{Consequence, LOST};
+
+/// How much of what is in storage the outbox knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sight {
+    /// Nothing can be taken for granted: nobody has looked yet, or others may have worked while this client slept.
+    Doubtful,
+    /// Rows may have come or gone without a word, because who did it was killed; what is known of the others is right.
+    Unsure,
+    /// There are rows after the last one that is known.
+    Behind,
+    /// Everything.
+    Full,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    Closed,
+    Open,
+    /// It was tried, and failed. The next occasion to try again comes from outside.
+    Broken,
+}
+
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    access: Access,
+    /// A request is under way.
+    is_busy: bool,
+    /// The page may be frozen at any moment, and a transaction under way with it, which would hold up all other tabs.
+    is_suspended: bool,
+    is_closed: bool,
+    next: Batch,
+    under_way: Batch,
+    /// Payloads of publications that are in either.
+    bytes_saving: u64,
+    sight: Sight,
+    /// Doubt came up while a request is under way.
+    is_look_stale: bool,
+    /// Every row up to here is in the outbox, or has ended.
+    known: RowNo,
+    /// There is no room: what nobody waits for is not tried again before.
+    rests_until: Option<Time>,
+    /// What was ended while a request is under way, whose answer may not know that.
+    ended_meanwhile: Vec<(RowNo, u64, Option<Outcome>)>,
+    /// What others have told the end of last: storage may not know it yet.
+    told: VecDeque<RowNo>,
+    is_sender: bool,
+    is_sender_wanted: bool,
+    /// In storage, of all clients together, as far as this one has heard.
+    rows: u64,
+    bytes: u64,
+}
+
+impl Ledger {
+    pub(crate) fn new() -> Self {
+        Self {
+            access: Access::Closed,
+            is_busy: false,
+            is_suspended: false,
+            is_closed: false,
+            next: Batch::default(),
+            under_way: Batch::default(),
+            bytes_saving: 0,
+            sight: Sight::Doubtful,
+            is_look_stale: false,
+            known: RowNo(0),
+            rests_until: None,
+            ended_meanwhile: Vec::new(),
+            told: VecDeque::new(),
+            is_sender: false,
+            is_sender_wanted: false,
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Rows in storage, of all its clients.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Whether there is nothing to do, and nothing unknown.
+    pub(crate) fn is_idle(&self) -> bool {
+        match self.access {
+            Access::Closed => false,
+            Access::Broken => true,
+            Access::Open => !self.is_busy && self.next.is_empty() && !self.is_doubtful(),
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        self.rests_until
+    }
+
+    pub(crate) fn tick(&mut self, now: Time) {
+        self.rests_until = self.rests_until.filter(|until| now < *until);
+    }
+
+    /// Whether this client sends what is in the outbox.
+    pub(crate) fn may_send(&self) -> bool {
+        self.access == Access::Open && self.is_sender && self.sight == Sight::Full
+    }
+
+    /// Whether publications need another place.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.access == Access::Broken
+    }
+
+    /// Takes a publication, which has no row before its transaction is complete.
+    pub(crate) fn save(&mut self, save: Save, limits: OutboxLimits) -> Result<(), PublishRefusal> {
+        let waiting = self.next.saves.len() + self.under_way.saves.len();
+        let rows = self.rows + u64::try_from(waiting).unwrap_or(u64::MAX);
+        let bytes = self.bytes + self.bytes_saving;
+        let is_full = rows >= u64::try_from(limits.rows_max).unwrap_or(u64::MAX)
+            || bytes + save.bytes > limits.bytes_max;
+        // What may have been saved before was within the limits, and may be one of the rows that count.
+        if is_full && !save.is_again {
+            return Err(PublishRefusal::OutboxFull);
+        }
+        self.bytes_saving += save.bytes;
+        self.next.saves.push(save);
+        Ok(())
+    }
+
+    /// The page goes to sleep: only what is published is still work.
+    pub(crate) fn suspended(&mut self) {
+        self.is_suspended = true;
+    }
+
+    /// The client is closed: what is noted already is still to be written, calls are not.
+    pub(crate) fn closed(&mut self, effects: &mut Vec<Effect>) {
+        self.is_closed = true;
+        self.refuse_late(effects);
+    }
+
+    /// Whoever called knows of the close: the wrapper has no payloads any more.
+    fn refuse_late(&mut self, effects: &mut Vec<Effect>) {
+        for save in std::mem::take(&mut self.next.saves) {
+            self.bytes_saving -= save.bytes;
+            effects.push(Effect::PublishRefused {
+                request: save.request,
+                why: PublishRefusal::Closed,
+            });
+        }
+    }
+
+    /// Others may have worked on what is in storage while this client slept.
+    pub(crate) fn woke(&mut self) {
+        self.is_suspended = false;
+        self.doubt();
+        if self.access == Access::Broken {
+            self.access = Access::Closed;
+        }
+    }
+
+    /// What is there is to be looked at as a whole.
+    fn is_doubtful(&self) -> bool {
+        matches!(self.sight, Sight::Doubtful | Sight::Unsure)
+    }
+
+    /// What is known, and what a load under way will tell, may be old.
+    fn doubt(&mut self) {
+        self.sight = Sight::Doubtful;
+        self.is_look_stale = true;
+    }
+
+    /// Storage was closed.
+    pub(crate) fn storage_ended(&mut self) {
+        self.doubt();
+        if self.access == Access::Open {
+            self.access = Access::Closed;
+        }
+    }
+
+    /// There is a connection to send over, or none: only a client that has one is any good as the sender.
+    pub(crate) fn seek(&mut self, is_connected: bool, effects: &mut Vec<Effect>) {
+        self.is_suspended &= !is_connected;
+        // Nor is one that can't reach storage.
+        let is_wanted = is_connected && !self.is_broken();
+        if is_wanted == self.is_sender_wanted {
+            return;
+        }
+        self.is_sender_wanted = is_wanted;
+        self.is_sender &= is_wanted;
+        effects.push(Effect::Sender { is_wanted });
+    }
+
+    pub(crate) fn granted(&mut self, is_granted: bool) {
+        self.is_sender = is_granted && self.is_sender_wanted;
+        if self.is_doubtful() || self.is_busy {
+            self.doubt();
+        } else {
+            self.sight = Sight::Unsure;
+        }
+    }
+
+    /// Makes the next request, if there is something to do and nothing under way.
+    pub(crate) fn work(&mut self, outbox: &mut Outbox, effects: &mut Vec<Effect>) {
+        if self.is_closed {
+            // Those of a transaction that failed.
+            self.refuse_late(effects);
+        }
+        if self.sight == Sight::Full {
+            // What others tell may count a row twice; what is here does not.
+            (self.rows, self.bytes) = (outbox.rows(), outbox.bytes());
+        }
+        let is_resting = self.is_suspended || self.rests_until.is_some();
+        let is_urgent = self.next.saves.iter().any(|save| !save.is_again);
+        if self.is_busy || is_resting && !is_urgent {
+            return;
+        }
+        let request = if self.access == Access::Broken {
+            return;
+        } else if self.access == Access::Closed {
+            StoreRequest::Open
+        } else if let Some(batch) = self.batch(outbox) {
+            self.under_way = batch.clone();
+            StoreRequest::Commit(batch)
+        } else if let Some(load) = self.load(outbox) {
+            load
+        } else {
+            return;
+        };
+        self.is_look_stale = false;
+        self.is_busy = true;
+        effects.push(Effect::Store(request));
+    }
+
+    fn batch(&mut self, outbox: &mut Outbox) -> Option<Batch> {
+        if self.may_send() {
+            let marks = outbox.replaceable().map(|n| Mark {
+                n,
+                attempts: 0,
+                is_given_up: false,
+            });
+            self.next.marks.extend(marks);
+        }
+        let sent = outbox.unmarked().into_iter().map(|(n, attempts)| Mark {
+            n,
+            attempts,
+            is_given_up: false,
+        });
+        self.next.marks.extend(sent);
+        let batch = std::mem::take(&mut self.next);
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    fn load(&self, outbox: &Outbox) -> Option<StoreRequest> {
+        let (after, asked) = match self.sight {
+            Sight::Full => return None,
+            Sight::Behind => (self.known, Vec::new()),
+            Sight::Unsure => (self.known, outbox.own()),
+            Sight::Doubtful => (RowNo(0), outbox.own()),
+        };
+        let is_whole = self.is_doubtful();
+        // What others add is theirs to show, and the sender's to send.
+        let is_wanted = self.is_sender || is_whole;
+        is_wanted.then_some(StoreRequest::Load(Look {
+            after,
+            is_whole,
+            asked,
+            with_letters: is_whole && outbox.is_pausing(),
+        }))
+    }
+}
+
+/// Those that may have been saved before, and the others.
+fn split(saves: Vec<Save>) -> (Vec<Save>, Vec<Save>) {
+    saves.into_iter().partition(|save| save.is_again)
+}
+
+fn refuse(saves: &[Save], why: PublishRefusal, effects: &mut Vec<Effect>) {
+    effects.extend(saves.iter().map(|save| Effect::PublishRefused {
+        request: save.request,
+        why,
+    }));
+}

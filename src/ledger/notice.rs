@@ -1,0 +1,159 @@
+//! What the clients of one storage tell each other: that rows were added, ended, noted, given up or wiped.
+//!
+//! Owns what to believe of it, and what this client tells. Never waits for storage: what is told may be newer than an answer
+//! that is under way.
+
+use super::{Ledger, Sight, refuse, split};
+use crate::effect::{Effect, Outcome, PublishRefusal};
+use crate::ids::RowNo;
+use crate::metrics::Metrics;
+use crate::outbox::{Gone, Outbox};
+use crate::store::{Batch, Ended, Mark, Notice};
+use crate::time::Time;
+
+const WIPED: (&str, &str) = ("wiped", "the outbox was wiped, as for a log-out");
+
+/// So many ends that others have told are remembered. Chosen: four of them may have a full window each on its way to storage.
+const TOLD_MAX: usize = 1_024;
+
+impl Ledger {
+    /// A row's outcome is known: storage and the other clients are told. A worker may be stopped before storage has noted it.
+    pub(crate) fn ended(&mut self, gone: Gone, producer: &str, effects: &mut Vec<Effect>) {
+        let Gone {
+            n,
+            attempts,
+            bytes,
+            is_own,
+            outcome,
+        } = gone;
+        self.count_out(bytes);
+        if self.is_busy {
+            self.ended_meanwhile.push((n, bytes, None));
+        }
+        let notice = Notice::Ended {
+            n,
+            attempts,
+            bytes,
+            outcome: outcome.clone(),
+        };
+        effects.push(tell(producer, notice));
+        self.next.ends.push(Ended {
+            n,
+            attempts,
+            outcome,
+            is_foreign: !is_own,
+        });
+    }
+
+    /// The user gives a row up.
+    pub(crate) fn give_up(&mut self, n: RowNo, producer: &str, effects: &mut Vec<Effect>) {
+        self.next.marks.push(Mark {
+            n,
+            attempts: 0,
+            is_given_up: true,
+        });
+        effects.push(tell(producer, Notice::GivenUp { n }));
+    }
+
+    /// Another client has told something of this storage's rows.
+    pub(crate) fn heard(
+        &mut self,
+        now: Time,
+        notice: Notice,
+        outbox: &mut Outbox,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        match notice {
+            Notice::Added { last, rows, bytes } => {
+                // What it told late is counted.
+                if last > self.known {
+                    self.rows += rows;
+                    self.bytes += bytes;
+                }
+                if self.sight == Sight::Full && last > self.known {
+                    self.sight = Sight::Behind;
+                }
+            }
+            Notice::Ended {
+                n, bytes, outcome, ..
+            } => {
+                if self.told.len() >= TOLD_MAX {
+                    self.told.pop_front();
+                }
+                self.told.push_back(n);
+                if !self.is_busy {
+                    self.ended_elsewhere(now, (n, bytes, Some(outcome)), outbox, metrics, effects);
+                } else if outbox.has(n) {
+                    self.ended_meanwhile.push((n, bytes, None));
+                    self.ended_elsewhere(now, (n, bytes, Some(outcome)), outbox, metrics, effects);
+                } else {
+                    self.ended_meanwhile.push((n, bytes, Some(outcome)));
+                }
+            }
+            Notice::Noted { n } => {
+                if self.is_busy {
+                    self.ended_meanwhile.push((n, 0, None));
+                }
+                // Who was here when it ended has heard of that; who came later has found it.
+                if outbox.is_own(n) {
+                    self.doubt();
+                } else if let Some(bytes) = outbox.forget(n, effects) {
+                    self.count_out(bytes);
+                }
+            }
+            Notice::GivenUp { n } => outbox.give_up(n),
+            // It is no row any more.
+            Notice::Taken { .. } => {}
+        }
+    }
+
+    /// All rows were removed, or are about to be.
+    pub(crate) fn wiped(
+        &mut self,
+        now: Time,
+        outbox: &mut Outbox,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let (again, saves) = split(std::mem::take(&mut self.next.saves));
+        self.bytes_saving -= again.iter().map(|save| save.bytes).sum::<u64>();
+        refuse(&again, PublishRefusal::OutcomeUnknown, effects);
+        self.next = Batch {
+            saves,
+            ..Batch::default()
+        };
+        // What is being read is not there any more, or soon will not be.
+        self.is_look_stale = true;
+        self.rows = 0;
+        self.bytes = 0;
+        outbox.end_all(now, WIPED, metrics, effects);
+    }
+
+    pub(super) fn ended_elsewhere(
+        &mut self,
+        now: Time,
+        (n, bytes, outcome): (RowNo, u64, Option<Outcome>),
+        outbox: &mut Outbox,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(outcome) = outcome else { return };
+        let was_here = outbox.end(now, n, outcome, metrics, effects).is_some();
+        if was_here || n > self.known {
+            self.count_out(bytes);
+        }
+    }
+
+    pub(super) fn count_out(&mut self, bytes: u64) {
+        self.rows = self.rows.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
+pub(super) fn tell(producer: &str, notice: Notice) -> Effect {
+    Effect::Tell {
+        producer: producer.to_owned(),
+        notice,
+    }
+}
