@@ -1,0 +1,162 @@
+//! How rows leave: with a verdict, when their time is over, or with the storage that they were in.
+//!
+//! Owns what is told of an end, and which topics a dead letter stops. Whether storage is to note it is `ledger`'s.
+
+use super::{DISCARDED, Outbox};
+use crate::effect::{Effect, Outcome};
+use crate::ids::RowNo;
+use crate::metrics::Metrics;
+use crate::store::Letter;
+use crate::time::Time;
+
+/// Ends that are no word of the hub's about the publication itself: they stop no topic.
+const HARMLESS: [&str; 5] = [
+    DISCARDED,
+    "expired",
+    "wiped",
+    "outbox_lost",
+    "outcome_unknown",
+];
+
+/// A row that has left, and how.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    pub(crate) n: RowNo,
+    pub(crate) attempts: u32,
+    pub(crate) bytes: u64,
+    pub(crate) is_own: bool,
+    pub(crate) outcome: Outcome,
+}
+
+impl Outbox {
+    /// A dead letter stops its topic. What follows a row waits for its verdict then.
+    pub(crate) fn pausing(self, is_pausing: bool) -> Self {
+        Self {
+            pauses: is_pausing.then(Vec::new),
+            ..self
+        }
+    }
+
+    pub(crate) fn is_pausing(&self) -> bool {
+        self.pauses.is_some()
+    }
+
+    /// The dead letters that there are, but for those that `keep` has not yet put there.
+    pub(crate) fn set_letters(&mut self, letters: &[Letter], keep: impl Fn(RowNo) -> bool) {
+        let Some(pauses) = &mut self.pauses else {
+            return;
+        };
+        pauses.retain(|(n, _)| keep(*n));
+        for Letter { n, topic, code } in letters {
+            if !HARMLESS.contains(&code.as_str()) {
+                pauses.push((*n, topic.clone()));
+            }
+        }
+    }
+
+    /// A dead letter was taken away.
+    pub(crate) fn letter_taken(&mut self, n: RowNo) {
+        if let Some(pauses) = &mut self.pauses {
+            pauses.retain(|(letter, _)| *letter != n);
+        }
+    }
+
+    /// A row has its outcome, through whomever.
+    pub(crate) fn end(
+        &mut self,
+        now: Time,
+        n: RowNo,
+        outcome: Outcome,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Gone> {
+        let row = self.remove(n)?;
+        let (bytes, is_own) = (row.bytes, row.is_own() && !row.is_keyed());
+        let outcome = match outcome {
+            Outcome::Dead { code, message } if row.is_given_up() && code == "expired" => {
+                Outcome::Dead {
+                    code: DISCARDED.to_owned(),
+                    message,
+                }
+            }
+            outcome => outcome,
+        };
+        if let Outcome::Acked { .. } = outcome {
+            metrics.acks += 1;
+            metrics.ack_ms.record(now.since(row.created));
+        } else {
+            metrics.dead_letters += 1;
+        }
+        if let (Some(pauses), Outcome::Dead { code, .. }) = (&mut self.pauses, &outcome)
+            && !HARMLESS.contains(&code.as_str())
+        {
+            pauses.push((n, row.topic));
+        }
+        let attempts = row.attempts;
+        effects.push(Effect::Settled {
+            row: self.told(n),
+            attempts,
+            outcome: outcome.clone(),
+        });
+        Some(Gone {
+            n,
+            attempts,
+            bytes,
+            is_own,
+            outcome,
+        })
+    }
+
+    /// All rows are gone, for this reason.
+    pub(crate) fn end_all(
+        &mut self,
+        now: Time,
+        (code, message): (&str, &str),
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let rows: Vec<RowNo> = self.rows.iter().map(|row| row.n).collect();
+        for n in rows {
+            let outcome = Outcome::Dead {
+                code: code.to_owned(),
+                message: message.to_owned(),
+            };
+            self.end(now, n, outcome, metrics, effects);
+        }
+        if let Some(pauses) = &mut self.pauses {
+            pauses.clear();
+        }
+    }
+
+    /// Ends the pause after `busy`, and gives up rows whose time is over before they were ever sent.
+    pub(crate) fn tick(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+        self.busy_until = self.busy_until.filter(|until| now < *until);
+        if self.next_expiry.is_none_or(|at| now < at) {
+            return;
+        }
+        let over: Vec<RowNo> = self
+            .rows
+            .iter()
+            .filter(|row| row.attempts == 0 && row.expires.is_some_and(|at| at <= now))
+            .map(|row| row.n)
+            .collect();
+        for n in over {
+            self.remove(n);
+            metrics.dead_letters += 1;
+            effects.push(Effect::Settled {
+                row: self.told(n),
+                attempts: 0,
+                outcome: Outcome::Dead {
+                    code: "expired".to_owned(),
+                    message: "its time to live was over before it could be sent".to_owned(),
+                },
+            });
+        }
+        self.next_expiry = self
+            .rows
+            .iter()
+            .filter(|row| row.attempts == 0)
+            .filter_map(|row| row.expires)
+            .min();
+    }
+}

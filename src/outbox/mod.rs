@@ -1,0 +1,234 @@
+//! The client's queue of publications: which rows there are, which are on their way, which have a verdict.
+//!
+//! Owns identity and order (rules C6 to C8) and the limits. Payloads stay with the caller under the row's number. What is kept
+//! in the browser's storage, and whether this client is the one that sends it, is `ledger`'s.
+
+mod end;
+mod row;
+mod stored;
+mod window;
+
+use std::collections::VecDeque;
+
+use crate::backoff::Backoff;
+use crate::config::{BackoffPolicy, OutboxLimits};
+use crate::effect::PublishRefusal;
+use crate::event::NewPublication;
+use crate::ids::RowNo;
+use crate::time::Time;
+use row::Row;
+
+pub(crate) use end::Gone;
+pub use row::StoredRow;
+
+/// The code of a row that the user has given up: no dead letter.
+pub(crate) const DISCARDED: &str = "discarded";
+
+/// Added to the numbers of rows that are in memory beside an outbox that is in storage, so that a caller's rows have one name each.
+pub const BESIDE: u64 = 1 << 52;
+
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    producer: String,
+    /// Added to a row's number where the caller is told of it.
+    beside: u64,
+    limits: OutboxLimits,
+    last: RowNo,
+    /// In order of n.
+    rows: VecDeque<Row>,
+    bytes: u64,
+    rows_on_their_way: usize,
+    bytes_on_their_way: u64,
+    busy_until: Option<Time>,
+    /// Of posts that have failed.
+    backoff: Backoff,
+    /// When the posts under way have gone without a verdict for too long.
+    post_until: Option<Time>,
+    next_expiry: Option<Time>,
+    unmarked: Vec<(RowNo, u32)>,
+    /// The topics that dead letters have stopped, by those; nothing where none does.
+    pauses: Option<Vec<(RowNo, Box<str>)>>,
+}
+
+impl Outbox {
+    /// `last` is the last row of this producer's that has been numbered.
+    pub(crate) fn new(
+        producer: String,
+        last: RowNo,
+        limits: OutboxLimits,
+        backoff: BackoffPolicy,
+    ) -> Self {
+        Self {
+            producer,
+            beside: 0,
+            limits,
+            last,
+            rows: VecDeque::new(),
+            bytes: 0,
+            rows_on_their_way: 0,
+            bytes_on_their_way: 0,
+            busy_until: None,
+            backoff: Backoff::new(backoff),
+            post_until: None,
+            next_expiry: None,
+            unmarked: Vec::new(),
+            pauses: None,
+        }
+    }
+
+    /// In memory, beside one that is in storage.
+    pub(crate) fn beside(self) -> Self {
+        Self {
+            beside: BESIDE,
+            ..self
+        }
+    }
+
+    pub(crate) fn limits(&self) -> OutboxLimits {
+        self.limits
+    }
+
+    pub(crate) fn producer(&self) -> &str {
+        &self.producer
+    }
+
+    /// Storage has told whose rows these are.
+    pub(crate) fn set_producer(&mut self, producer: &str) {
+        producer.clone_into(&mut self.producer);
+    }
+
+    pub(crate) fn rows(&self) -> u64 {
+        u64::try_from(self.rows.len()).unwrap_or(u64::MAX)
+    }
+
+    /// Of their payloads.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(crate) fn has(&self, n: RowNo) -> bool {
+        self.position(n).is_some()
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let paused = earlier(self.busy_until, self.post_until);
+        earlier(paused, self.next_expiry)
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        now: Time,
+        new: &NewPublication<'_>,
+    ) -> Result<RowNo, PublishRefusal> {
+        let replaced = self.unsent(new.topic, new.key);
+        let freed = replaced.map_or(0, |(_, bytes)| bytes);
+        let bytes = self.bytes - freed + new.bytes;
+        let is_full = replaced.is_none() && self.rows.len() >= self.limits.rows_max;
+        if is_full || bytes > self.limits.bytes_max {
+            return Err(PublishRefusal::OutboxFull);
+        }
+        let expires = new.ttl_ms.map(|ttl| now.plus(ttl));
+        let n = match replaced {
+            Some((n, _)) => n,
+            None => {
+                self.last = self.last.next();
+                self.append(self.last, new);
+                self.last
+            }
+        };
+        if let Some(row) = self.find(n) {
+            row.bytes = new.bytes;
+            row.created = now;
+            row.expires = expires;
+        }
+        self.bytes = bytes;
+        self.next_expiry = earlier(self.next_expiry, expires);
+        Ok(self.told(n))
+    }
+
+    /// A row's number as the caller is told it.
+    fn told(&self, n: RowNo) -> RowNo {
+        RowNo(n.0 + self.beside)
+    }
+
+    /// A row of the client that had this outbox before, in order. It was within the limits.
+    pub(crate) fn restore(&mut self, now: Time, n: RowNo, attempts: u32, new: &NewPublication<'_>) {
+        self.append(n, new);
+        let expires = new.ttl_ms.map(|ttl| now.plus(ttl));
+        if let Some(row) = self.rows.back_mut() {
+            row.bytes = new.bytes;
+            row.created = now;
+            row.expires = expires;
+            row.attempts = attempts;
+        }
+        self.bytes += new.bytes;
+        if attempts == 0 {
+            self.next_expiry = earlier(self.next_expiry, expires);
+        }
+    }
+
+    /// The row that a publication with this key replaces, and its size.
+    fn unsent(&self, topic: &str, key: Option<&str>) -> Option<(RowNo, u64)> {
+        let key = key?;
+        let is_same = |row: &&Row| {
+            row.attempts == 0 && row.key.as_deref() == Some(key) && *row.topic == *topic
+        };
+        self.rows.iter().find(is_same).map(|row| (row.n, row.bytes))
+    }
+
+    fn append(&mut self, n: RowNo, new: &NewPublication<'_>) {
+        let prev = self.rows.iter().rev().find(|row| *row.topic == *new.topic);
+        self.rows.push_back(Row {
+            n,
+            prev: prev.map_or(RowNo(0), |row| row.n),
+            topic: new.topic.into(),
+            kind: new.kind,
+            key: new.key.map(Into::into),
+            bytes: 0,
+            attempts: 0,
+            is_on_its_way: false,
+            created: Time::default(),
+            expires: None,
+            stored: None,
+        });
+    }
+
+    /// The machine slept, and the clock that `now` is of stood still: times to live went on.
+    pub(crate) fn slept(&mut self, ms: u64) {
+        for row in &mut self.rows {
+            row.expires = row.expires.map(|at| Time(at.0.saturating_sub(ms)));
+        }
+        self.next_expiry = self.next_expiry.map(|at| Time(at.0.saturating_sub(ms)));
+    }
+
+    fn position(&self, n: RowNo) -> Option<usize> {
+        self.rows.binary_search_by_key(&n, |row| row.n).ok()
+    }
+
+    fn find(&mut self, n: RowNo) -> Option<&mut Row> {
+        let at = self.position(n)?;
+        self.rows.get_mut(at)
+    }
+
+    /// Takes a row out; the next one of its topic now follows the one before it.
+    fn remove(&mut self, n: RowNo) -> Option<Row> {
+        let at = self.position(n)?;
+        let gone = self.rows.remove(at)?;
+        self.bytes -= gone.bytes;
+        if gone.is_on_its_way {
+            self.rows_on_their_way -= 1;
+            self.bytes_on_their_way -= gone.bytes;
+        }
+        if let Some(next) = self.rows.iter_mut().skip(at).find(|row| row.prev == n) {
+            next.prev = gone.prev;
+        }
+        Some(gone)
+    }
+}
+
+fn earlier(a: Option<Time>, b: Option<Time>) -> Option<Time> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

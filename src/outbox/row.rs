@@ -1,0 +1,97 @@
+//! One publication of the queue, and what is known of it beside its payload.
+//!
+//! Owns what a row says of itself; never its place among others.
+
+use crate::frame::Kind;
+use crate::ids::RowNo;
+use crate::store::{Save, Until};
+use crate::time::Time;
+
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) n: RowNo,
+    /// The row before this one in the same topic, if it is still here.
+    pub(super) prev: RowNo,
+    pub(super) topic: Box<str>,
+    pub(super) kind: Kind,
+    pub(super) key: Option<Box<str>>,
+    pub(super) bytes: u64,
+    pub(super) attempts: u32,
+    pub(super) is_on_its_way: bool,
+    pub(super) created: Time,
+    /// Given up by this client's own clock, as long as it was never sent.
+    pub(super) expires: Option<Time>,
+    pub(super) stored: Option<Stored>,
+}
+
+impl Row {
+    pub(super) fn is_replaceable(&self) -> bool {
+        self.stored.is_some_and(|stored| stored.is_replaceable)
+    }
+
+    pub(super) fn is_given_up(&self) -> bool {
+        self.stored.is_some_and(|stored| stored.is_given_up)
+    }
+
+    pub(super) fn is_keyed(&self) -> bool {
+        self.stored.is_some_and(|stored| stored.is_keyed)
+    }
+
+    pub(super) fn is_own(&self) -> bool {
+        self.stored.is_none_or(|stored| stored.is_own)
+    }
+}
+
+/// What matters of a row that is in storage, where others may send it too.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stored {
+    /// The hub takes it up to here (rule C10).
+    pub(super) until: Until,
+    /// Another publication may still take its place: that must end before it is sent.
+    pub(super) is_replaceable: bool,
+    /// The user has given it up.
+    pub(super) is_given_up: bool,
+    /// This client's own publication.
+    pub(super) is_own: bool,
+    /// Storage knows that it may have been sent.
+    pub(super) is_marked: bool,
+    /// It has a key: whose place it took, or who took its place, waits for it too.
+    pub(super) is_keyed: bool,
+}
+
+/// A row that storage has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRow {
+    /// Its number.
+    pub n: RowNo,
+    /// Its topic.
+    pub topic: Box<str>,
+    /// Message or change of a document.
+    pub kind: Kind,
+    /// Size of the payload.
+    pub bytes: u64,
+    /// Until when the hub takes it.
+    pub until: Until,
+    /// It has a key and was not sent: another publication may take its place.
+    pub is_replaceable: bool,
+    /// The user has given it up.
+    pub is_given_up: bool,
+    /// How often it was sent, as far as storage knows.
+    pub attempts: u32,
+}
+
+impl StoredRow {
+    /// What a publication has become, now that it has a number.
+    pub(crate) fn of(n: RowNo, save: &Save) -> Self {
+        Self {
+            n,
+            topic: save.topic.clone(),
+            kind: save.kind,
+            bytes: save.bytes,
+            until: save.until,
+            is_replaceable: save.key.is_some(),
+            is_given_up: false,
+            attempts: 0,
+        }
+    }
+}

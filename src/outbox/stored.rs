@@ -1,0 +1,137 @@
+//! Rows that are in storage, where others have them too: what storage and its other clients have told of them.
+//!
+//! Owns how that changes a row that is here, and never asks storage itself.
+
+use super::Outbox;
+use super::row::{Row, Stored, StoredRow};
+use crate::config::WINDOW_ROWS_MAX;
+use crate::effect::Effect;
+use crate::ids::RowNo;
+use crate::store::Until;
+use crate::time::Time;
+
+impl Outbox {
+    /// A row of storage: a new one, or what became of one that is here.
+    pub(crate) fn insert(&mut self, now: Time, row: &StoredRow, is_own: bool) {
+        let stored = Stored {
+            until: row.until,
+            is_replaceable: row.is_replaceable,
+            is_given_up: row.is_given_up,
+            is_own,
+            is_marked: row.attempts > 0,
+            is_keyed: row.is_replaceable,
+        };
+        if let Some(here) = self.find(row.n) {
+            let before = here.bytes;
+            let is_own = is_own || here.is_own();
+            let is_keyed = stored.is_keyed || here.is_keyed();
+            here.stored = Some(Stored {
+                is_own,
+                is_keyed,
+                ..stored
+            });
+            if !here.is_on_its_way {
+                here.bytes = row.bytes;
+                self.bytes = self.bytes - before + row.bytes;
+            }
+            return;
+        }
+        let at = self.rows.partition_point(|other| other.n < row.n);
+        let before = self.rows.range(..at).rev();
+        let prev = { before }.find(|other| *other.topic == *row.topic);
+        let prev = prev.map_or(RowNo(0), |prev| prev.n);
+        let mut after = self.rows.range_mut(at..);
+        if let Some(next) = after.find(|other| *other.topic == *row.topic) {
+            next.prev = row.n;
+        }
+        self.bytes += row.bytes;
+        self.rows.insert(
+            at,
+            Row {
+                n: row.n,
+                prev,
+                topic: row.topic.clone(),
+                kind: row.kind,
+                key: None,
+                bytes: row.bytes,
+                attempts: row.attempts,
+                is_on_its_way: false,
+                created: now,
+                expires: None,
+                stored: Some(stored),
+            },
+        );
+    }
+
+    pub(crate) fn is_own(&mut self, n: RowNo) -> bool {
+        self.find(n).is_some_and(|row| row.is_own())
+    }
+
+    /// The numbers of this client's own rows.
+    pub(crate) fn own(&self) -> Vec<RowNo> {
+        let own = self.rows.iter().filter(|row| row.is_own());
+        own.map(|row| row.n).collect()
+    }
+
+    /// Forgets the rows that `keep` does not want; what became of them is told elsewhere.
+    pub(crate) fn retain(&mut self, keep: impl Fn(RowNo, bool) -> bool, effects: &mut Vec<Effect>) {
+        let gone = self.rows.iter().filter(|row| !keep(row.n, row.is_own()));
+        for n in gone.map(|row| row.n).collect::<Vec<_>>() {
+            self.forget(n, effects);
+        }
+    }
+
+    /// Forgets a row, and gives its bytes.
+    pub(crate) fn forget(&mut self, n: RowNo, effects: &mut Vec<Effect>) -> Option<u64> {
+        let row = self.remove(n)?;
+        effects.push(Effect::Forget { row: n });
+        Some(row.bytes)
+    }
+
+    /// The hub's clock is known: times that were noted by this machine's are by the hub's from now on.
+    pub(crate) fn set_clock(&mut self, machine_ms: u64, hub_ms: u64) {
+        for row in &mut self.rows {
+            if let Some(stored) = &mut row.stored
+                && let Until::Machine(ms) = stored.until
+            {
+                stored.until = Until::Hub((ms + hub_ms).saturating_sub(machine_ms));
+            }
+        }
+    }
+
+    /// The user gives a row up: the hub is told, because it may have it already.
+    pub(crate) fn give_up(&mut self, n: RowNo) {
+        if let Some(stored) = self.find(n).and_then(|row| row.stored.as_mut()) {
+            stored.is_given_up = true;
+        }
+    }
+
+    /// Rows that may have been sent in vain, which storage does not know yet, and how often they were.
+    pub(crate) fn unmarked(&mut self) -> Vec<(RowNo, u32)> {
+        std::mem::take(&mut self.unmarked)
+    }
+
+    /// Storage has noted that a row is about to be sent: nothing takes its place any more.
+    pub(crate) fn marked(&mut self, now: &StoredRow) {
+        let Some(row) = self.find(now.n).filter(|row| !row.is_on_its_way) else {
+            return;
+        };
+        if let Some(stored) = &mut row.stored {
+            stored.is_replaceable = false;
+            stored.is_marked = true;
+            stored.is_given_up |= now.is_given_up;
+            stored.until = now.until;
+        }
+        row.kind = now.kind;
+        let before = std::mem::replace(&mut row.bytes, now.bytes);
+        self.bytes = self.bytes - before + now.bytes;
+    }
+
+    /// Of the next rows those that something may still take the place of.
+    pub(crate) fn replaceable(&self) -> impl Iterator<Item = RowNo> {
+        let next = self.rows.iter().filter(|row| !row.is_on_its_way);
+        next.take(WINDOW_ROWS_MAX)
+            .filter(|row| row.is_replaceable())
+            .map(|row| row.n)
+    }
+}
