@@ -1,0 +1,296 @@
+//! Where the stream of a subscription stands: the hub's answers, what comes over it, and what of that is missing.
+//!
+//! Owns which connection it comes over, and one sequencer a subscription. Never asks: it says that something must be asked for.
+
+use super::{Followed, Subscription, Subscriptions};
+use crate::effect::Effect;
+use crate::frame::{ResumeFailure, Start};
+use crate::ids::{Chain, ConnectionId, Cursor, From, Seq, TopicNo};
+use crate::metrics::Metrics;
+use crate::sequencer::{Run, Sequencer, Verdict};
+
+/// Where the stream of a subscription stands.
+#[derive(Debug)]
+pub(super) enum Stream {
+    /// The hub has never answered.
+    AwaitingAnswer,
+    /// It has: on `connection`, with replay up to `head`. On any later connection the answer is still to come, and where
+    /// there is no connection it is on all.
+    Begun {
+        connection: Option<ConnectionId>,
+        head: Seq,
+        is_repairing: bool,
+        sequencer: Sequencer,
+        /// Where it stood at the last heartbeat.
+        stood: Seq,
+    },
+}
+
+impl Subscriptions {
+    /// The hub's answer to a sub, or its word that a running stream has a gap. True if it must be asked again.
+    pub(crate) fn begin(
+        &mut self,
+        connection: ConnectionId,
+        start: &Start,
+        failure: Option<ResumeFailure>,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(subscription) = self.find(start.no) else {
+            return false;
+        };
+        subscription.refusal = None;
+        // Of the same log, older than what we have meanwhile: nothing of what it names is missing.
+        let is_same_log = failure
+            .is_none_or(|why| matches!(why, ResumeFailure::Expired | ResumeFailure::Trimmed));
+        if is_same_log && subscription.goes_on(connection, start) {
+            return false;
+        }
+        subscription.discard_held(effects);
+        if failure.is_none()
+            && subscription.has_cursor()
+            && let Stream::Begun {
+                connection,
+                sequencer,
+                ..
+            } = &mut subscription.stream
+            && sequencer.cursor() != start.after
+        {
+            // Asked before another connection had brought a cursor: what lies between would be missing without a word.
+            *connection = None;
+            return true;
+        }
+        if let Some(reason) = failure {
+            metrics.resumes_failed += 1;
+            subscription.expect_snapshot();
+            subscription.tell_gaps(start, reason, metrics, effects);
+        }
+        effects.push(Effect::Streaming {
+            no: start.no,
+            after: start.after,
+        });
+        subscription.stream = Stream::Begun {
+            connection: Some(connection),
+            head: start.head,
+            is_repairing: false,
+            sequencer: Sequencer::new(start.after),
+            stood: Seq(0),
+        };
+        false
+    }
+
+    /// A document's snapshot arrived: the stream goes on after it, whatever was held.
+    pub(crate) fn snapshot(
+        &mut self,
+        connection: ConnectionId,
+        no: TopicNo,
+        run: u32,
+        (seq, chain): (Seq, Chain),
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(subscription) = self.find(no) else {
+            return;
+        };
+        let Stream::Begun {
+            connection: expected,
+            sequencer,
+            ..
+        } = &mut subscription.stream
+        else {
+            return;
+        };
+        if *expected != Some(connection) {
+            return;
+        }
+        let Cursor { epoch, seq: at, .. } = sequencer.cursor();
+        let is_there = |it: &Followed| it.has_snapshot;
+        if seq <= at && subscription.document.as_ref().is_some_and(is_there) {
+            // It came twice, and entries behind it are in the document already.
+            return;
+        }
+        effects.extend(sequencer.drain().map(|run| Effect::Discard { run: run.id }));
+        *sequencer = Sequencer::new(Cursor { epoch, seq, chain });
+        if let Some(followed) = &mut subscription.document {
+            followed.has_snapshot = true;
+        }
+        effects.push(Effect::Deliver { no, run, skip: 0 });
+    }
+
+    /// A run arrived, which is to be delivered whole if it is new and next in line, with nothing held behind it. Else it is
+    /// for [`Self::receive`].
+    pub(crate) fn deliver_next(
+        &mut self,
+        connection: ConnectionId,
+        no: TopicNo,
+        run: &Run,
+        metrics: &mut Metrics,
+    ) -> bool {
+        let Some(Stream::Begun {
+            connection: expected,
+            head,
+            sequencer,
+            ..
+        }) = self.find(no).map(|subscription| &mut subscription.stream)
+        else {
+            return false;
+        };
+        let is_next =
+            *expected == Some(connection) && run.first > *head && sequencer.advance_next(run);
+        if is_next {
+            metrics.messages_received += u64::from(run.count);
+        }
+        is_next
+    }
+
+    /// A run arrived. True if something before it is missing and must be asked for.
+    pub(crate) fn receive(
+        &mut self,
+        connection: ConnectionId,
+        no: TopicNo,
+        run: Run,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(subscription) = self.find(no) else {
+            return false;
+        };
+        let Stream::Begun {
+            connection: expected,
+            head,
+            is_repairing,
+            sequencer,
+            ..
+        } = &mut subscription.stream
+        else {
+            return false;
+        };
+        if *expected != Some(connection) {
+            return false;
+        }
+        let must_repair = match sequencer.accept(run) {
+            Verdict::Deliver { skip } => {
+                deliver(no, run, skip, *head, metrics, effects);
+                while let Some((run, skip)) = sequencer.release() {
+                    deliver(no, run, skip, *head, metrics, effects);
+                }
+                false
+            }
+            Verdict::Drop => {
+                metrics.duplicates_dropped += u64::from(run.count);
+                false
+            }
+            Verdict::Hold => {
+                effects.push(Effect::Hold { run: run.id });
+                !*is_repairing
+            }
+            Verdict::Overflow => {
+                effects.extend(sequencer.drain().map(|run| Effect::Discard { run: run.id }));
+                true
+            }
+        };
+        if must_repair {
+            *is_repairing = true;
+        }
+        must_repair
+    }
+}
+
+impl Subscription {
+    /// An answer that continues what we have: after a move to another connection, or a new poll, the cursor was asked for
+    /// a while ago and more has been delivered since. What comes twice is dropped.
+    fn goes_on(&mut self, by: ConnectionId, start: &Start) -> bool {
+        let Stream::Begun {
+            connection,
+            head,
+            is_repairing,
+            sequencer,
+            ..
+        } = &mut self.stream
+        else {
+            return false;
+        };
+        let ours = sequencer.cursor();
+        let goes_on = ours.epoch == start.after.epoch && start.after.seq < ours.seq;
+        if goes_on {
+            *connection = Some(by);
+            *head = start.head;
+            *is_repairing = false;
+        }
+        goes_on
+    }
+
+    pub(super) fn discard_held(&mut self, effects: &mut Vec<Effect>) {
+        if let Stream::Begun { sequencer, .. } = &mut self.stream {
+            effects.extend(sequencer.drain().map(|run| Effect::Discard { run: run.id }));
+        }
+    }
+
+    /// Names what is missing: in the log that we followed, and at the beginning of a new one.
+    fn tell_gaps(
+        &self,
+        start: &Start,
+        reason: ResumeFailure,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut tell = |epoch, first: Seq, last: Option<Seq>, reason| {
+            if last.is_none_or(|last| last >= first) {
+                metrics.gaps += 1;
+                effects.push(Effect::Gap {
+                    no: self.no,
+                    epoch,
+                    first,
+                    last,
+                    reason,
+                });
+            }
+        };
+        if self.document.is_some() {
+            // Nothing is missing: a snapshot follows (rule D7).
+            return;
+        }
+        let after = start.after;
+        let seen = match (&self.stream, self.from) {
+            (Stream::Begun { sequencer, .. }, _) => Some(sequencer.cursor()),
+            (Stream::AwaitingAnswer, From::After(cursor)) => Some(cursor),
+            (Stream::AwaitingAnswer, From::Seq(seq)) => {
+                // Asked by number, so in whatever log there is; a number not yet reached has no last missing one.
+                let last = (after.seq >= seq).then_some(after.seq);
+                tell(after.epoch, seq, last, reason);
+                return;
+            }
+            (Stream::AwaitingAnswer, From::Live | From::Start) => None,
+        };
+        let Some(seen) = seen else { return };
+        if seen.epoch == after.epoch
+            && matches!(reason, ResumeFailure::Expired | ResumeFailure::Trimmed)
+        {
+            tell(after.epoch, seen.seq.next(), Some(after.seq), reason);
+        } else {
+            tell(seen.epoch, seen.seq.next(), None, reason);
+            tell(after.epoch, Seq(1), Some(after.seq), ResumeFailure::Trimmed);
+        }
+    }
+}
+
+fn deliver(
+    no: TopicNo,
+    run: Run,
+    skip: u32,
+    head: Seq,
+    metrics: &mut Metrics,
+    effects: &mut Vec<Effect>,
+) {
+    let delivered = u64::from(run.count.saturating_sub(skip));
+    metrics.messages_received += delivered;
+    metrics.duplicates_dropped += u64::from(skip);
+    if run.first <= head {
+        let replayed = head.0 - run.first.0 + 1;
+        metrics.messages_replayed += replayed.saturating_sub(u64::from(skip)).min(delivered);
+    }
+    effects.push(Effect::Deliver {
+        no,
+        run: run.id,
+        skip,
+    });
+}
