@@ -1,0 +1,204 @@
+//! What the hub says: each of its records to the part that it is for.
+//!
+//! Holds no rule but that of which records may come when.
+
+use super::{Client, turn};
+use crate::codes;
+use crate::effect::{Effect, Outcome};
+use crate::frame::{ToClient, ToHub};
+use crate::ids::{ConnectionId, TopicNo};
+use crate::sequencer::Run;
+use crate::status::Reason;
+use crate::time::Time;
+
+impl Client {
+    pub(super) fn messages(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        no: TopicNo,
+        run: Run,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.connection.established() != Some(connection) {
+            if self.connection.is_current(connection) {
+                self.give_up(now, connection, "messages before the welcome", effects);
+            }
+            return;
+        }
+        self.connection.heard(now, effects);
+        self.connection.news();
+        let is_hole = self
+            .subscriptions
+            .receive(connection, no, run, &mut self.metrics, effects);
+        if is_hole {
+            self.repair(no, effects);
+        }
+    }
+    pub(super) fn record(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        text: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        if !self.connection.is_current(connection) {
+            return;
+        }
+        let before = self.connection.established();
+        match ToClient::decode(text) {
+            Ok(ToClient::Welcome(welcome)) => {
+                let turn = turn!(self, now, effects);
+                if self.connection.welcomed(turn, connection, &welcome) {
+                    self.session = Some(welcome.session.to_owned());
+                    self.hub_limits.told(&welcome);
+                    self.publishing.welcomed(now, welcome.now);
+                } else {
+                    self.give_up(now, connection, "a second welcome", effects);
+                }
+                self.follow(now, before, effects);
+            }
+            Ok(ToClient::Close { code, reason }) => {
+                let turn = turn!(self, now, effects);
+                let reason = Reason::new(code, reason);
+                self.connection.end(turn, connection, &reason, 0, true);
+                self.follow(now, before, effects);
+            }
+            Ok(_) if before != Some(connection) => {
+                self.give_up(now, connection, "a record before the welcome", effects);
+            }
+            Ok(record) => {
+                self.connection.heard(now, effects);
+                self.routed(now, connection, record, effects);
+            }
+            Err(error) => self.give_up(now, connection, error.field(), effects),
+        }
+    }
+
+    fn routed(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        record: ToClient<'_>,
+        effects: &mut Vec<Effect>,
+    ) {
+        match record {
+            ToClient::Subscribed(start) => {
+                let metrics = &mut self.metrics;
+                let must_ask = self
+                    .subscriptions
+                    .begin(connection, &start, None, metrics, effects);
+                if must_ask {
+                    self.repair(start.no, effects);
+                }
+            }
+            ToClient::ResumeFailed { reason, start } => {
+                let metrics = &mut self.metrics;
+                self.subscriptions
+                    .begin(connection, &start, Some(reason), metrics, effects);
+            }
+            ToClient::Refused { no, code, message } => {
+                let is_busy = code == "busy";
+                if self.subscriptions.refused(now, no, is_busy, &mut self.rng) {
+                    effects.push(Effect::Refused {
+                        no,
+                        code: code.to_owned(),
+                        message: message.to_owned(),
+                    });
+                }
+            }
+            ToClient::Ack {
+                producer,
+                n,
+                epoch,
+                seq,
+                duplicate,
+            } => {
+                let outcome = Outcome::Acked {
+                    epoch,
+                    seq,
+                    duplicate,
+                };
+                self.publishing
+                    .settle(now, producer, n, outcome, &mut self.metrics, effects);
+                self.pump(now, effects);
+            }
+            ToClient::Nack {
+                producer,
+                n,
+                code: code @ ("out_of_order" | "busy"),
+                ..
+            } => {
+                self.publishing
+                    .send_again(now, producer, n, code == "busy", &mut self.rng);
+                self.pump(now, effects);
+            }
+            ToClient::Nack {
+                producer,
+                n,
+                code,
+                message,
+            } => {
+                let outcome = Outcome::Dead {
+                    code: code.to_owned(),
+                    message: message.to_owned(),
+                };
+                self.publishing
+                    .settle(now, producer, n, outcome, &mut self.metrics, effects);
+                self.pump(now, effects);
+            }
+            ToClient::Ping { t } => {
+                self.ping(connection, t, effects);
+                self.ask_stalled(effects);
+            }
+            ToClient::Pong { t } => {
+                self.connection.pong(turn!(self, now, effects), t);
+                self.ask_stalled(effects);
+            }
+            ToClient::Spread { ms } => self.connection.spread(ms),
+            // Welcome and close have been handled; messages come as their own event, without their payloads; a ticket
+            // is the adapter's.
+            ToClient::Welcome(_)
+            | ToClient::Close { .. }
+            | ToClient::Messages(_)
+            | ToClient::Ticket { .. } => self.give_up(now, connection, "verb", effects),
+        }
+    }
+
+    fn ask_stalled(&mut self, effects: &mut Vec<Effect>) {
+        let mut records = String::new();
+        if self.subscriptions.ask_stalled(&mut records) {
+            self.send_greeted(&records, effects);
+        }
+    }
+
+    /// A transport that only listens has nothing to answer with, and the hub knows.
+    fn ping(&self, connection: ConnectionId, t: u64, effects: &mut Vec<Effect>) {
+        if self
+            .connection
+            .greeted()
+            .any(|greeted| greeted == connection)
+        {
+            let mut records = String::new();
+            ToHub::Pong { t }.encode(&mut records);
+            effects.push(Effect::Send {
+                connection,
+                records,
+            });
+        }
+    }
+
+    fn give_up(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        detail: &str,
+        effects: &mut Vec<Effect>,
+    ) {
+        let before = self.connection.established();
+        let reason = Reason::new(codes::BAD_FRAME, detail);
+        let turn = turn!(self, now, effects);
+        self.connection.end(turn, connection, &reason, 0, true);
+        self.follow(now, before, effects);
+    }
+}

@@ -1,0 +1,320 @@
+//! The client: routes each event to the part that owns the rule, and collects the effects.
+//!
+//! Holds no rule itself but the order in which the parts are asked. `hub` routes what the hub says, `life` what
+//! the connection lives through.
+
+mod hub;
+mod life;
+
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::effect::{Effect, PublishRefusal};
+use crate::event::{Event, HubLimits, NewPublication};
+use crate::ids::{ConnectionId, From, TopicNo};
+use crate::metrics::Metrics;
+use crate::negotiation::Tried;
+use crate::publishing::Publishing;
+use crate::sequencer::Run;
+use crate::status::Status;
+use crate::subscription::{Subscriptions, Wanted};
+use crate::time::Time;
+use crate::token::Tokens;
+use crate::turn::hello;
+
+/// The parts of a client that an event of the connection is handled with.
+macro_rules! turn {
+    ($client:ident, $now:ident, $effects:ident) => {
+        &mut $crate::turn::Turn {
+            now: $now,
+            rng: &mut $client.rng,
+            metrics: &mut $client.metrics,
+            effects: $effects,
+            session: $client.session.as_deref(),
+            subscriptions: &$client.subscriptions,
+            tokens: &mut $client.tokens,
+        }
+    };
+}
+
+use turn;
+
+/// A client of one hub.
+#[derive(Debug)]
+pub struct Client {
+    rng: fastrand::Rng,
+    connection: Connection,
+    session: Option<String>,
+    hub_limits: HubLimits,
+    subscriptions: Subscriptions,
+    publishing: Publishing,
+    tokens: Tokens,
+    metrics: Metrics,
+}
+
+impl Client {
+    /// A client that does nothing until [`Event::Start`].
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        let mut rng = fastrand::Rng::with_seed(config.seed);
+        let publishing = Publishing::new(config, &mut rng);
+        Self {
+            rng,
+            connection: Connection::new(config),
+            session: None,
+            hub_limits: HubLimits::default(),
+            subscriptions: Subscriptions::default(),
+            publishing,
+            tokens: Tokens::new(config.has_tokens),
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// What the client is doing, for users.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.connection.status()
+    }
+
+    /// The counters as of `now`.
+    #[must_use]
+    pub fn metrics(&self, now: Time) -> Metrics {
+        self.metrics.at(now)
+    }
+
+    /// The last tries of transports, oldest first.
+    pub fn tried(&self) -> impl Iterator<Item = &Tried> {
+        self.connection.tried()
+    }
+
+    /// Whether short polls are the best transport now, because every subscription is passive.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.connection.is_quiet()
+    }
+
+    /// What a post of publications begins with (rule T1).
+    #[must_use]
+    pub fn hello(&self) -> String {
+        let mut records = String::new();
+        hello(self.session.as_deref(), None, None, &mut records);
+        records
+    }
+
+    /// What requests over HTTP show the hub.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.tokens.shown()
+    }
+
+    /// Rows without a verdict, of all clients of the same storage.
+    #[must_use]
+    pub fn outbox_rows(&self) -> u64 {
+        self.publishing.rows()
+    }
+
+    /// Whether no publication waits for a verdict or a place, as far as storage has been looked at.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.publishing.is_idle()
+    }
+
+    /// The identity of the outbox, empty before storage has told it. A publication's id is this, a colon, and its row.
+    #[must_use]
+    pub fn producer(&self) -> &str {
+        self.publishing.producer(false)
+    }
+
+    /// The identity of the outbox in memory, for what storage could not take; its rows are numbered from [`crate::BESIDE`] on.
+    #[must_use]
+    pub fn spare_producer(&self) -> &str {
+        self.publishing.producer(true)
+    }
+
+    /// When [`Event::Deadline`] is wanted. Changes with every event.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        let parts = [
+            self.connection.deadline(),
+            self.publishing.deadline(),
+            self.subscriptions.deadline(),
+            self.connection.established().and(self.tokens.deadline()),
+        ];
+        parts.into_iter().flatten().min()
+    }
+
+    /// The one door in. `now` never goes back; effects are appended in the order in which they must be done.
+    pub fn handle(&mut self, now: Time, event: Event<'_>, effects: &mut Vec<Effect>) {
+        match event {
+            Event::Messages {
+                connection,
+                no,
+                run,
+            } => self.messages(now, connection, no, run, effects),
+            Event::Record { connection, text } => self.record(now, connection, text, effects),
+            Event::Subscribe {
+                no,
+                topic,
+                from,
+                is_passive,
+            } => {
+                let greeted = self.connection.greeted();
+                let wanted = Wanted {
+                    topic,
+                    from,
+                    is_passive,
+                    producer: None,
+                };
+                self.subscriptions.add(no, &wanted, greeted, effects);
+                self.connection.subscriptions_changed();
+                self.wish(now);
+            }
+            Event::Follow { no, topic } => {
+                let greeted = self.connection.greeted();
+                let wanted = Wanted {
+                    topic,
+                    from: From::Live,
+                    is_passive: false,
+                    producer: Some(self.publishing.producer(false)),
+                };
+                self.subscriptions.add(no, &wanted, greeted, effects);
+                self.connection.subscriptions_changed();
+                self.wish(now);
+            }
+            Event::Snapshot {
+                connection,
+                no,
+                run,
+                seq,
+                chain,
+            } => {
+                if self.connection.established() == Some(connection) {
+                    self.connection.heard(now, effects);
+                    self.connection.news();
+                    self.subscriptions
+                        .snapshot(connection, no, run, (seq, chain), effects);
+                }
+            }
+            Event::Resync { no } => {
+                let mut records = String::new();
+                self.subscriptions
+                    .resync(now, no, &mut self.rng, &mut records, effects);
+                if !records.is_empty() {
+                    self.send_greeted(&records, effects);
+                }
+            }
+            Event::Unsubscribe { no } => {
+                let greeted = self.connection.greeted();
+                self.subscriptions.remove(no, greeted, effects);
+                self.connection.subscriptions_changed();
+                self.wish(now);
+            }
+            Event::Passive { no, is_passive } => {
+                self.subscriptions.set_passive(no, is_passive);
+                self.wish(now);
+            }
+            Event::Publish(new) => self.publish(now, &new, effects),
+            Event::Restore {
+                row,
+                attempts,
+                publication,
+            } => self.publishing.restore(now, row, attempts, &publication),
+            Event::PostFailed {
+                connection,
+                floor_ms,
+            } => {
+                if self.connection.established() == Some(connection) {
+                    self.publishing.post_failed(now, floor_ms, &mut self.rng);
+                }
+            }
+            Event::Stored { answer, machine_ms } => {
+                self.publishing
+                    .stored(now, machine_ms, answer, &mut self.metrics, effects);
+                self.pump(now, effects);
+            }
+            Event::StorageEnded => {
+                self.publishing.storage_ended();
+                self.pump(now, effects);
+            }
+            Event::Sender { is_granted } => {
+                self.publishing.granted(is_granted);
+                self.pump(now, effects);
+            }
+            Event::Told { producer, notice } => {
+                let metrics = &mut self.metrics;
+                self.publishing
+                    .heard(now, producer, notice, metrics, effects);
+                self.pump(now, effects);
+            }
+            Event::Wiped => {
+                self.publishing.wiped(now, &mut self.metrics, effects);
+                self.pump(now, effects);
+            }
+            Event::GiveUp { n } => {
+                self.publishing.give_up(n, effects);
+                self.pump(now, effects);
+            }
+            event => self.connection_event(now, event, effects),
+        }
+    }
+
+    /// The common case of [`Event::Messages`] without time and effects, because it comes so often: a run that is next in its
+    /// stream is to be delivered as it is. Where this says false, the event is still to be handled. It sends no ping that is due:
+    /// only a host whose timers are in time may ask.
+    pub fn deliver_next(&mut self, connection: ConnectionId, no: TopicNo, run: &Run) -> bool {
+        self.connection.noticed(connection)
+            && self
+                .subscriptions
+                .deliver_next(connection, no, run, &mut self.metrics)
+    }
+
+    /// What is urgent may have changed.
+    fn wish(&mut self, now: Time) {
+        self.connection.wish(now, self.subscriptions.are_passive());
+        self.metrics.degraded(now, self.connection.is_degraded());
+    }
+
+    /// Tells the hub of subscriptions at once, where something can follow a hello; else the next one will.
+    fn send_greeted(&mut self, records: &str, effects: &mut Vec<Effect>) {
+        for connection in self.connection.greeted() {
+            effects.push(Effect::Send {
+                connection,
+                records: records.to_owned(),
+            });
+        }
+        self.connection.subscriptions_changed();
+    }
+
+    fn pump(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let connection = self.connection.established();
+        let is_posting = !self
+            .connection
+            .greeted()
+            .any(|each| Some(each) == connection);
+        self.publishing.pump(
+            connection,
+            is_posting.then_some(now),
+            &mut self.metrics,
+            effects,
+        );
+    }
+
+    fn repair(&mut self, no: TopicNo, effects: &mut Vec<Effect>) {
+        let mut records = String::new();
+        self.subscriptions.ask_one(no, &mut records);
+        self.send_greeted(&records, effects);
+    }
+
+    fn publish(&mut self, now: Time, new: &NewPublication<'_>, effects: &mut Vec<Effect>) {
+        if self.connection.is_closed_by_user() {
+            effects.push(Effect::PublishRefused {
+                request: new.request,
+                why: PublishRefusal::Closed,
+            });
+            return;
+        }
+        let limits = self.hub_limits;
+        self.publishing
+            .publish(now, new, limits, &mut self.metrics, effects);
+        self.pump(now, effects);
+    }
+}
