@@ -3,7 +3,7 @@
 //! Owns no state beside the ledger's. What others tell while an answer is waited for is `notice`'s.
 
 use super::notice::tell;
-use super::{Access, Ledger, Sight, refuse, split};
+use super::{Access, Ledger, Sight, split};
 use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::ids::RowNo;
 use crate::metrics::Metrics;
@@ -61,33 +61,33 @@ impl Ledger {
             } => return self.opened(&producer, (rows, bytes), outbox, effects),
             StoreAnswer::Committed { saved, marked } => {
                 self.committed(now, &saved, outbox, metrics, effects);
-                for (n, bytes, outcome) in meanwhile {
-                    self.ended_elsewhere(now, (n, bytes, outcome), outbox, metrics, effects);
+                for (n, end) in meanwhile {
+                    if let Some(end) = end {
+                        self.ended_elsewhere(now, n, end, outbox, metrics, effects);
+                    }
                 }
                 for row in marked {
                     outbox.marked(&row);
                 }
             }
             StoreAnswer::Loaded {
-                rows,
+                mut rows,
                 there,
                 last,
                 ended,
                 letters,
             } => {
-                let is_over = |n| meanwhile.iter().any(|(over, ..)| *over == n);
-                let is_unknown = |n: &&RowNo| {
-                    let is_old = **n <= self.known && !outbox.has(**n) && !is_over(**n);
-                    is_old && !self.next.ends.iter().any(|ended| ended.n == **n)
+                let is_over = |n| meanwhile.iter().any(|(over, _)| *over == n);
+                let is_unknown = |n: &RowNo| {
+                    let is_old = *n <= self.known && !outbox.has(*n);
+                    is_old && !is_over(*n) && !self.is_to_note(*n)
                 };
-                if self.sight == Sight::Unsure && there.iter().any(|n| is_unknown(&n)) {
+                if self.sight == Sight::Unsure && there.iter().any(is_unknown) {
                     // Somebody told of an end and was killed before it was noted; or it is another subject's.
                     self.doubt();
                 }
-                let is_whole = self.is_doubtful() && !self.is_look_stale;
-                if is_whole {
-                    let is_new = |n| self.next.ends.iter().any(|ended| ended.n == n);
-                    outbox.set_letters(&letters, is_new);
+                if self.is_doubtful() && !self.is_look_stale {
+                    outbox.set_letters(&letters, |n| self.is_to_note(n));
                 }
                 for (n, outcome) in ended {
                     outbox.end(now, n, outcome.unwrap_or_else(forgotten), metrics, effects);
@@ -102,14 +102,17 @@ impl Ledger {
                 }
                 // Whoever told may not have lived to note it: a sender sends again, and the hub says what it said.
                 let is_told = |n| !self.is_sender && self.told.contains(&n);
-                let rows = rows.into_iter();
-                let rows = rows.filter(|row| !is_over(row.n) && !is_told(row.n));
-                let rows = rows.collect::<Vec<_>>();
+                rows.retain(|row| !is_over(row.n) && !is_told(row.n));
                 self.loaded(now, &rows, &there, last, outbox, effects);
             }
             StoreAnswer::Failed(fault) => return self.failed(now, fault, effects),
         }
         Consequence::None
+    }
+
+    /// Whether a row's end is among what storage is to be told next.
+    fn is_to_note(&self, n: RowNo) -> bool {
+        self.next.ends.iter().any(|ended| ended.n == n)
     }
 
     fn opened(
@@ -226,37 +229,31 @@ impl Ledger {
 
     fn failed(&mut self, now: Time, fault: StoreFault, effects: &mut Vec<Effect>) -> Consequence {
         let mut batch = std::mem::take(&mut self.under_way);
-        batch.marks.append(&mut self.next.marks);
-        batch.ends.append(&mut self.next.ends);
-        self.next.marks = batch.marks;
-        self.next.ends = batch.ends;
         match fault {
-            StoreFault::Closed => {
-                self.storage_ended();
-                batch.saves.append(&mut self.next.saves);
-                self.next.saves = batch.saves;
-                Consequence::None
-            }
+            StoreFault::Closed => self.storage_ended(),
             StoreFault::Full => {
                 self.rests_until = Some(now.plus(REST_MS));
-                let (mut again, fresh) = split(batch.saves);
-                self.bytes_saving -= fresh.iter().map(|save| save.bytes).sum::<u64>();
-                refuse(&fresh, PublishRefusal::StorageFull, effects);
-                again.append(&mut self.next.saves);
-                self.next.saves = again;
-                Consequence::None
+                let (again, fresh) = split(batch.saves);
+                self.refuse(&fresh, PublishRefusal::StorageFull, effects);
+                batch.saves = again;
             }
             StoreFault::Lost => {
                 // What this client knows of rows is noted when storage is back; whoever finds them before sends them once more.
                 self.access = Access::Broken;
                 self.sight = Sight::Doubtful;
-                batch.saves.append(&mut self.next.saves);
-                // In memory it might take effect beside a row of its own: it waits for storage.
-                let (again, fresh) = split(batch.saves);
-                self.bytes_saving = again.iter().map(|save| save.bytes).sum();
-                self.next.saves = again;
-                Consequence::Homeless(fresh)
             }
         }
+        batch.saves.append(&mut self.next.saves);
+        batch.marks.append(&mut self.next.marks);
+        batch.ends.append(&mut self.next.ends);
+        self.next = batch;
+        if fault != StoreFault::Lost {
+            return Consequence::None;
+        }
+        // In memory it might take effect beside a row of its own: it waits for storage.
+        let (again, fresh) = split(std::mem::take(&mut self.next.saves));
+        self.bytes_saving = again.iter().map(|save| save.bytes).sum();
+        self.next.saves = again;
+        Consequence::Homeless(fresh)
     }
 }

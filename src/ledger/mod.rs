@@ -58,8 +58,8 @@ pub(crate) struct Ledger {
     known: RowNo,
     /// There is no room: what nobody waits for is not tried again before.
     rests_until: Option<Time>,
-    /// What was ended while a request is under way, whose answer may not know that.
-    ended_meanwhile: Vec<(RowNo, u64, Option<Outcome>)>,
+    /// What was ended while a request is under way, whose answer may not know that; with size and outcome, if it was not here.
+    ended_meanwhile: Vec<(RowNo, Option<(u64, Outcome)>)>,
     /// What others have told the end of last: storage may not know it yet.
     told: VecDeque<RowNo>,
     is_sender: bool,
@@ -153,11 +153,16 @@ impl Ledger {
 
     /// Whoever called knows of the close: the wrapper has no payloads any more.
     fn refuse_late(&mut self, effects: &mut Vec<Effect>) {
-        for save in std::mem::take(&mut self.next.saves) {
+        let late = std::mem::take(&mut self.next.saves);
+        self.refuse(&late, PublishRefusal::Closed, effects);
+    }
+
+    fn refuse(&mut self, saves: &[Save], why: PublishRefusal, effects: &mut Vec<Effect>) {
+        for save in saves {
             self.bytes_saving -= save.bytes;
             effects.push(Effect::PublishRefused {
                 request: save.request,
-                why: PublishRefusal::Closed,
+                why,
             });
         }
     }
@@ -285,11 +290,4 @@ impl Ledger {
 /// Those that may have been saved before, and the others.
 fn split(saves: Vec<Save>) -> (Vec<Save>, Vec<Save>) {
     saves.into_iter().partition(|save| save.is_again)
-}
-
-fn refuse(saves: &[Save], why: PublishRefusal, effects: &mut Vec<Effect>) {
-    effects.extend(saves.iter().map(|save| Effect::PublishRefused {
-        request: save.request,
-        why,
-    }));
 }

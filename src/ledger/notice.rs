@@ -3,7 +3,7 @@
 //! Owns what to believe of it, and what this client tells. Never waits for storage: what is told may be newer than an answer
 //! that is under way.
 
-use super::{Ledger, Sight, refuse, split};
+use super::{Ledger, Sight, split};
 use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::ids::RowNo;
 use crate::metrics::Metrics;
@@ -28,7 +28,7 @@ impl Ledger {
         } = gone;
         self.count_out(bytes);
         if self.is_busy {
-            self.ended_meanwhile.push((n, bytes, None));
+            self.ended_meanwhile.push((n, None));
         }
         let notice = Notice::Ended {
             n,
@@ -82,18 +82,19 @@ impl Ledger {
                     self.told.pop_front();
                 }
                 self.told.push_back(n);
-                if !self.is_busy {
-                    self.ended_elsewhere(now, (n, bytes, Some(outcome)), outbox, metrics, effects);
-                } else if outbox.has(n) {
-                    self.ended_meanwhile.push((n, bytes, None));
-                    self.ended_elsewhere(now, (n, bytes, Some(outcome)), outbox, metrics, effects);
-                } else {
-                    self.ended_meanwhile.push((n, bytes, Some(outcome)));
+                let end = (bytes, outcome);
+                if self.is_busy && !outbox.has(n) {
+                    self.ended_meanwhile.push((n, Some(end)));
+                    return;
                 }
+                if self.is_busy {
+                    self.ended_meanwhile.push((n, None));
+                }
+                self.ended_elsewhere(now, n, end, outbox, metrics, effects);
             }
             Notice::Noted { n } => {
                 if self.is_busy {
-                    self.ended_meanwhile.push((n, 0, None));
+                    self.ended_meanwhile.push((n, None));
                 }
                 // Who was here when it ended has heard of that; who came later has found it.
                 if outbox.is_own(n) {
@@ -117,8 +118,7 @@ impl Ledger {
         effects: &mut Vec<Effect>,
     ) {
         let (again, saves) = split(std::mem::take(&mut self.next.saves));
-        self.bytes_saving -= again.iter().map(|save| save.bytes).sum::<u64>();
-        refuse(&again, PublishRefusal::OutcomeUnknown, effects);
+        self.refuse(&again, PublishRefusal::OutcomeUnknown, effects);
         self.next = Batch {
             saves,
             ..Batch::default()
@@ -133,12 +133,12 @@ impl Ledger {
     pub(super) fn ended_elsewhere(
         &mut self,
         now: Time,
-        (n, bytes, outcome): (RowNo, u64, Option<Outcome>),
+        n: RowNo,
+        (bytes, outcome): (u64, Outcome),
         outbox: &mut Outbox,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(outcome) = outcome else { return };
         let was_here = outbox.end(now, n, outcome, metrics, effects).is_some();
         if was_here || n > self.known {
             self.count_out(bytes);
