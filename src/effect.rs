@@ -210,3 +210,12 @@ pub enum Outcome {
         message: String,
     },
 }
+
+impl Outcome {
+    pub(crate) fn dead(code: &str, message: &str) -> Self {
+        Self::Dead {
+            code: code.to_owned(),
+            message: message.to_owned(),
+        }
+    }
+}

@@ -149,8 +149,8 @@ impl Publishing {
         new: &NewPublication<'_>,
     ) {
         match row.0.checked_sub(BESIDE) {
-            Some(n) => self.spare.restore(now, RowNo(n), attempts, new),
-            None if self.ledger.is_none() => self.main.restore(now, row, attempts, new),
+            Some(n) => self.spare.append(now, RowNo(n), attempts, new),
+            None if self.ledger.is_none() => self.main.append(now, row, attempts, new),
             None => {
                 let save = saved(new, self.until(now, new.machine_ms, new.ttl_ms));
                 let stored = StoredRow {

@@ -139,10 +139,7 @@ impl Client {
                 code,
                 message,
             } => {
-                let outcome = Outcome::Dead {
-                    code: code.to_owned(),
-                    message: message.to_owned(),
-                };
+                let outcome = Outcome::dead(code, message);
                 self.publishing
                     .settle(now, producer, n, outcome, &mut self.metrics, effects);
                 self.pump(now, effects);

@@ -21,12 +21,10 @@ pub(crate) const LOST: (&str, &str) = (
 );
 
 fn forgotten() -> Outcome {
-    Outcome::Dead {
-        code: "outcome_unknown".to_owned(),
-        message:
-            "another tab or the service worker sent it, and what became of it is no longer known"
-                .to_owned(),
-    }
+    Outcome::dead(
+        "outcome_unknown",
+        "another tab or the service worker sent it, and what became of it is no longer known",
+    )
 }
 
 /// What a client has to do about an answer.

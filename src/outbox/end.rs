@@ -66,31 +66,28 @@ impl Outbox {
         &mut self,
         now: Time,
         n: RowNo,
-        outcome: Outcome,
+        mut outcome: Outcome,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) -> Option<Gone> {
         let row = self.remove(n)?;
         let (bytes, is_own) = (row.bytes, row.is_own() && !row.is_keyed());
-        let outcome = match outcome {
-            Outcome::Dead { code, message } if row.is_given_up() && code == "expired" => {
-                Outcome::Dead {
-                    code: DISCARDED.to_owned(),
-                    message,
+        match &mut outcome {
+            Outcome::Acked { .. } => {
+                metrics.acks += 1;
+                metrics.ack_ms.record(now.since(row.created));
+            }
+            Outcome::Dead { code, .. } => {
+                metrics.dead_letters += 1;
+                if row.is_given_up() && code == "expired" {
+                    DISCARDED.clone_into(code);
+                }
+                if let Some(pauses) = &mut self.pauses
+                    && !HARMLESS.contains(&code.as_str())
+                {
+                    pauses.push((n, row.topic));
                 }
             }
-            outcome => outcome,
-        };
-        if let Outcome::Acked { .. } = outcome {
-            metrics.acks += 1;
-            metrics.ack_ms.record(now.since(row.created));
-        } else {
-            metrics.dead_letters += 1;
-        }
-        if let (Some(pauses), Outcome::Dead { code, .. }) = (&mut self.pauses, &outcome)
-            && !HARMLESS.contains(&code.as_str())
-        {
-            pauses.push((n, row.topic));
         }
         let attempts = row.attempts;
         effects.push(Effect::Settled {
@@ -117,23 +114,14 @@ impl Outbox {
     ) {
         let rows: Vec<RowNo> = self.rows.iter().map(|row| row.n).collect();
         for n in rows {
-            let outcome = Outcome::Dead {
-                code: code.to_owned(),
-                message: message.to_owned(),
-            };
-            self.end(now, n, outcome, metrics, effects);
+            self.end(now, n, Outcome::dead(code, message), metrics, effects);
         }
         if let Some(pauses) = &mut self.pauses {
             pauses.clear();
         }
     }
 
-    /// Ends the pause after `busy`, and gives up rows whose time is over before they were ever sent.
-    pub(crate) fn tick(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
-        self.busy_until = self.busy_until.filter(|until| now < *until);
-        if self.next_expiry.is_none_or(|at| now < at) {
-            return;
-        }
+    pub(super) fn expire(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
         let over: Vec<RowNo> = self
             .rows
             .iter()
@@ -141,16 +129,11 @@ impl Outbox {
             .map(|row| row.n)
             .collect();
         for n in over {
-            self.remove(n);
-            metrics.dead_letters += 1;
-            effects.push(Effect::Settled {
-                row: self.told(n),
-                attempts: 0,
-                outcome: Outcome::Dead {
-                    code: "expired".to_owned(),
-                    message: "its time to live was over before it could be sent".to_owned(),
-                },
-            });
+            let outcome = Outcome::dead(
+                "expired",
+                "its time to live was over before it could be sent",
+            );
+            self.end(now, n, outcome, metrics, effects);
         }
         self.next_expiry = self
             .rows

@@ -12,9 +12,10 @@ use std::collections::VecDeque;
 
 use crate::backoff::Backoff;
 use crate::config::{BackoffPolicy, OutboxLimits};
-use crate::effect::PublishRefusal;
+use crate::effect::{Effect, PublishRefusal};
 use crate::event::NewPublication;
 use crate::ids::RowNo;
+use crate::metrics::Metrics;
 use crate::time::Time;
 use row::Row;
 
@@ -115,6 +116,14 @@ impl Outbox {
         earlier(paused, self.next_expiry)
     }
 
+    /// Ends the pause after `busy`, and gives up rows whose time is over before they were ever sent.
+    pub(crate) fn tick(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+        self.busy_until = self.busy_until.filter(|until| now < *until);
+        if self.next_expiry.is_some_and(|at| at <= now) {
+            self.expire(now, metrics, effects);
+        }
+    }
+
     pub(crate) fn add(
         &mut self,
         now: Time,
@@ -127,15 +136,12 @@ impl Outbox {
         if is_full || bytes > self.limits.bytes_max {
             return Err(PublishRefusal::OutboxFull);
         }
-        let expires = new.ttl_ms.map(|ttl| now.plus(ttl));
-        let n = match replaced {
-            Some((n, _)) => n,
-            None => {
-                self.last = self.last.next();
-                self.append(self.last, new);
-                self.last
-            }
+        let Some((n, _)) = replaced else {
+            self.last = self.last.next();
+            self.append(now, self.last, 0, new);
+            return Ok(self.told(self.last));
         };
+        let expires = new.ttl_ms.map(|ttl| now.plus(ttl));
         if let Some(row) = self.find(n) {
             row.bytes = new.bytes;
             row.created = now;
@@ -151,16 +157,23 @@ impl Outbox {
         RowNo(n.0 + self.beside)
     }
 
-    /// A row of the client that had this outbox before, in order. It was within the limits.
-    pub(crate) fn restore(&mut self, now: Time, n: RowNo, attempts: u32, new: &NewPublication<'_>) {
-        self.append(n, new);
+    /// Appends a row that is within the limits: a new one, or one of the client that had this outbox before, in order.
+    pub(crate) fn append(&mut self, now: Time, n: RowNo, attempts: u32, new: &NewPublication<'_>) {
+        let prev = self.rows.iter().rev().find(|row| *row.topic == *new.topic);
         let expires = new.ttl_ms.map(|ttl| now.plus(ttl));
-        if let Some(row) = self.rows.back_mut() {
-            row.bytes = new.bytes;
-            row.created = now;
-            row.expires = expires;
-            row.attempts = attempts;
-        }
+        self.rows.push_back(Row {
+            n,
+            prev: prev.map_or(RowNo(0), |row| row.n),
+            topic: new.topic.into(),
+            kind: new.kind,
+            key: new.key.map(Into::into),
+            bytes: new.bytes,
+            attempts,
+            is_on_its_way: false,
+            created: now,
+            expires,
+            stored: None,
+        });
         self.bytes += new.bytes;
         if attempts == 0 {
             self.next_expiry = earlier(self.next_expiry, expires);
@@ -174,23 +187,6 @@ impl Outbox {
             row.attempts == 0 && row.key.as_deref() == Some(key) && *row.topic == *topic
         };
         self.rows.iter().find(is_same).map(|row| (row.n, row.bytes))
-    }
-
-    fn append(&mut self, n: RowNo, new: &NewPublication<'_>) {
-        let prev = self.rows.iter().rev().find(|row| *row.topic == *new.topic);
-        self.rows.push_back(Row {
-            n,
-            prev: prev.map_or(RowNo(0), |row| row.n),
-            topic: new.topic.into(),
-            kind: new.kind,
-            key: new.key.map(Into::into),
-            bytes: 0,
-            attempts: 0,
-            is_on_its_way: false,
-            created: Time::default(),
-            expires: None,
-            stored: None,
-        });
     }
 
     /// The machine slept, and the clock that `now` is of stood still: times to live went on.
