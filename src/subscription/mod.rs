@@ -30,7 +30,8 @@ struct Subscription {
     is_passive: bool,
     /// It is a document.
     document: Option<Followed>,
-    stream: Stream,
+    /// Nothing where the hub has never answered.
+    stream: Option<Stream>,
     refusal: Option<Refusal>,
 }
 
@@ -94,7 +95,7 @@ impl Subscriptions {
                 has_snapshot: false,
                 diverged: None,
             }),
-            stream: Stream::AwaitingAnswer,
+            stream: None,
             refusal: None,
         };
         let mut records = String::new();
@@ -141,29 +142,20 @@ impl Subscriptions {
 
     /// Whether the hub has told of messages that have not come yet.
     pub(crate) fn are_behind(&self) -> bool {
-        self.all.iter().any(|each| match &each.stream {
-            Stream::Begun {
-                head, sequencer, ..
-            } => sequencer.cursor().seq < *head,
-            Stream::AwaitingAnswer => false,
-        })
+        let mut streams = self.all.iter().filter_map(|each| each.stream.as_ref());
+        streams.any(Stream::is_behind)
     }
 
     /// At a heartbeat: asks again for what the hub has told of where nothing has come since the one before. True if there was one.
     pub(crate) fn ask_stalled(&mut self, records: &mut String) -> bool {
         let before = records.len();
         for subscription in &mut self.all {
-            if let Stream::Begun {
-                head,
-                sequencer,
-                stood,
-                ..
-            } = &mut subscription.stream
+            if subscription
+                .stream
+                .as_mut()
+                .is_some_and(Stream::has_stalled)
             {
-                let now = sequencer.cursor().seq;
-                if now < *head && std::mem::replace(stood, now) == now {
-                    subscription.ask(records);
-                }
+                subscription.ask(records);
             }
         }
         records.len() > before
@@ -229,7 +221,7 @@ impl Subscriptions {
             return;
         };
         subscription.discard_held(effects);
-        subscription.stream = Stream::AwaitingAnswer;
+        subscription.stream = None;
         subscription.expect_snapshot();
         let times = match subscription.document.as_mut().map(|it| &mut it.diverged) {
             Some(Some((last, times))) if now.since(*last) < WELL_MS => {
@@ -287,8 +279,8 @@ impl Subscription {
     fn ask(&self, records: &mut String) {
         let from = match &self.stream {
             _ if !self.has_cursor() => From::Live,
-            Stream::AwaitingAnswer => self.from,
-            Stream::Begun { sequencer, .. } => From::After(sequencer.cursor()),
+            None => self.from,
+            Some(stream) => From::After(stream.sequencer.cursor()),
         };
         ToHub::Subscribe {
             no: self.no,

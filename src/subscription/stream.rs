@@ -2,28 +2,23 @@
 //!
 //! Owns which connection it comes over, and one sequencer a subscription. Never asks: it says that something must be asked for.
 
-use super::{Followed, Subscription, Subscriptions};
+use super::{Subscription, Subscriptions};
 use crate::effect::Effect;
 use crate::frame::{ResumeFailure, Start};
 use crate::ids::{Chain, ConnectionId, Cursor, From, Seq, TopicNo};
 use crate::metrics::Metrics;
 use crate::sequencer::{Run, Sequencer, Verdict};
 
-/// Where the stream of a subscription stands.
+/// What the hub has answered: on `connection`, with replay up to `head`. On any later connection the answer is still to come,
+/// and where there is no connection it is on all.
 #[derive(Debug)]
-pub(super) enum Stream {
-    /// The hub has never answered.
-    AwaitingAnswer,
-    /// It has: on `connection`, with replay up to `head`. On any later connection the answer is still to come, and where
-    /// there is no connection it is on all.
-    Begun {
-        connection: Option<ConnectionId>,
-        head: Seq,
-        is_repairing: bool,
-        sequencer: Sequencer,
-        /// Where it stood at the last heartbeat.
-        stood: Seq,
-    },
+pub(super) struct Stream {
+    connection: Option<ConnectionId>,
+    head: Seq,
+    is_repairing: bool,
+    pub(super) sequencer: Sequencer,
+    /// Where it stood at the last heartbeat.
+    stood: Seq,
 }
 
 impl Subscriptions {
@@ -49,15 +44,11 @@ impl Subscriptions {
         subscription.discard_held(effects);
         if failure.is_none()
             && subscription.has_cursor()
-            && let Stream::Begun {
-                connection,
-                sequencer,
-                ..
-            } = &mut subscription.stream
-            && sequencer.cursor() != start.after
+            && let Some(stream) = &mut subscription.stream
+            && stream.sequencer.cursor() != start.after
         {
             // Asked before another connection had brought a cursor: what lies between would be missing without a word.
-            *connection = None;
+            stream.connection = None;
             return true;
         }
         if let Some(reason) = failure {
@@ -69,13 +60,13 @@ impl Subscriptions {
             no: start.no,
             after: start.after,
         });
-        subscription.stream = Stream::Begun {
+        subscription.stream = Some(Stream {
             connection: Some(connection),
             head: start.head,
             is_repairing: false,
             sequencer: Sequencer::new(start.after),
             stood: Seq(0),
-        };
+        });
         false
     }
 
@@ -91,25 +82,18 @@ impl Subscriptions {
         let Some(subscription) = self.find(no) else {
             return;
         };
-        let Stream::Begun {
-            connection: expected,
-            sequencer,
-            ..
-        } = &mut subscription.stream
-        else {
+        let has_snapshot = subscription.document.as_ref();
+        let has_snapshot = has_snapshot.is_some_and(|it| it.has_snapshot);
+        let Some(stream) = subscription.stream_on(connection) else {
             return;
         };
-        if *expected != Some(connection) {
-            return;
-        }
-        let Cursor { epoch, seq: at, .. } = sequencer.cursor();
-        let is_there = |it: &Followed| it.has_snapshot;
-        if seq <= at && subscription.document.as_ref().is_some_and(is_there) {
+        let Cursor { epoch, seq: at, .. } = stream.sequencer.cursor();
+        if has_snapshot && seq <= at {
             // It came twice, and entries behind it are in the document already.
             return;
         }
-        effects.extend(sequencer.drain().map(|run| Effect::Discard { run: run.id }));
-        *sequencer = Sequencer::new(Cursor { epoch, seq, chain });
+        stream.discard_held(effects);
+        stream.sequencer = Sequencer::new(Cursor { epoch, seq, chain });
         if let Some(followed) = &mut subscription.document {
             followed.has_snapshot = true;
         }
@@ -125,17 +109,10 @@ impl Subscriptions {
         run: &Run,
         metrics: &mut Metrics,
     ) -> bool {
-        let Some(Stream::Begun {
-            connection: expected,
-            head,
-            sequencer,
-            ..
-        }) = self.find(no).map(|subscription| &mut subscription.stream)
-        else {
+        let Some(stream) = self.stream_on(connection, no) else {
             return false;
         };
-        let is_next =
-            *expected == Some(connection) && run.first > *head && sequencer.advance_next(run);
+        let is_next = run.first > stream.head && stream.sequencer.advance_next(run);
         if is_next {
             metrics.messages_received += u64::from(run.count);
         }
@@ -151,27 +128,15 @@ impl Subscriptions {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) -> bool {
-        let Some(subscription) = self.find(no) else {
+        let Some(stream) = self.stream_on(connection, no) else {
             return false;
         };
-        let Stream::Begun {
-            connection: expected,
-            head,
-            is_repairing,
-            sequencer,
-            ..
-        } = &mut subscription.stream
-        else {
-            return false;
-        };
-        if *expected != Some(connection) {
-            return false;
-        }
-        let must_repair = match sequencer.accept(run) {
+        let head = stream.head;
+        let must_repair = match stream.sequencer.accept(run) {
             Verdict::Deliver { skip } => {
-                deliver(no, run, skip, *head, metrics, effects);
-                while let Some((run, skip)) = sequencer.release() {
-                    deliver(no, run, skip, *head, metrics, effects);
+                deliver(no, run, skip, head, metrics, effects);
+                while let Some((run, skip)) = stream.sequencer.release() {
+                    deliver(no, run, skip, head, metrics, effects);
                 }
                 false
             }
@@ -181,17 +146,22 @@ impl Subscriptions {
             }
             Verdict::Hold => {
                 effects.push(Effect::Hold { run: run.id });
-                !*is_repairing
+                !stream.is_repairing
             }
             Verdict::Overflow => {
-                effects.extend(sequencer.drain().map(|run| Effect::Discard { run: run.id }));
+                stream.discard_held(effects);
                 true
             }
         };
         if must_repair {
-            *is_repairing = true;
+            stream.is_repairing = true;
         }
         must_repair
+    }
+
+    /// The stream of a subscription, as far as it is `connection` that brings it.
+    fn stream_on(&mut self, connection: ConnectionId, no: TopicNo) -> Option<&mut Stream> {
+        self.find(no)?.stream_on(connection)
     }
 }
 
@@ -199,29 +169,27 @@ impl Subscription {
     /// An answer that continues what we have: after a move to another connection, or a new poll, the cursor was asked for
     /// a while ago and more has been delivered since. What comes twice is dropped.
     fn goes_on(&mut self, by: ConnectionId, start: &Start) -> bool {
-        let Stream::Begun {
-            connection,
-            head,
-            is_repairing,
-            sequencer,
-            ..
-        } = &mut self.stream
-        else {
+        let Some(stream) = &mut self.stream else {
             return false;
         };
-        let ours = sequencer.cursor();
+        let ours = stream.sequencer.cursor();
         let goes_on = ours.epoch == start.after.epoch && start.after.seq < ours.seq;
         if goes_on {
-            *connection = Some(by);
-            *head = start.head;
-            *is_repairing = false;
+            stream.connection = Some(by);
+            stream.head = start.head;
+            stream.is_repairing = false;
         }
         goes_on
     }
 
+    fn stream_on(&mut self, connection: ConnectionId) -> Option<&mut Stream> {
+        let stream = self.stream.as_mut();
+        stream.filter(|stream| stream.connection == Some(connection))
+    }
+
     pub(super) fn discard_held(&mut self, effects: &mut Vec<Effect>) {
-        if let Stream::Begun { sequencer, .. } = &mut self.stream {
-            effects.extend(sequencer.drain().map(|run| Effect::Discard { run: run.id }));
+        if let Some(stream) = &mut self.stream {
+            stream.discard_held(effects);
         }
     }
 
@@ -251,17 +219,16 @@ impl Subscription {
         }
         let after = start.after;
         let seen = match (&self.stream, self.from) {
-            (Stream::Begun { sequencer, .. }, _) => Some(sequencer.cursor()),
-            (Stream::AwaitingAnswer, From::After(cursor)) => Some(cursor),
-            (Stream::AwaitingAnswer, From::Seq(seq)) => {
+            (Some(stream), _) => stream.sequencer.cursor(),
+            (None, From::After(cursor)) => cursor,
+            (None, From::Seq(seq)) => {
                 // Asked by number, so in whatever log there is; a number not yet reached has no last missing one.
                 let last = (after.seq >= seq).then_some(after.seq);
                 tell(after.epoch, seq, last, reason);
                 return;
             }
-            (Stream::AwaitingAnswer, From::Live | From::Start) => None,
+            (None, From::Live | From::Start) => return,
         };
-        let Some(seen) = seen else { return };
         if seen.epoch == after.epoch
             && matches!(reason, ResumeFailure::Expired | ResumeFailure::Trimmed)
         {
@@ -270,6 +237,24 @@ impl Subscription {
             tell(seen.epoch, seen.seq.next(), None, reason);
             tell(after.epoch, Seq(1), Some(after.seq), ResumeFailure::Trimmed);
         }
+    }
+}
+
+impl Stream {
+    /// Whether the hub has told of messages that have not come yet.
+    pub(super) fn is_behind(&self) -> bool {
+        self.sequencer.cursor().seq < self.head
+    }
+
+    /// At a heartbeat: whether it is behind, and nothing has come since the one before.
+    pub(super) fn has_stalled(&mut self) -> bool {
+        let now = self.sequencer.cursor().seq;
+        self.is_behind() && std::mem::replace(&mut self.stood, now) == now
+    }
+
+    fn discard_held(&mut self, effects: &mut Vec<Effect>) {
+        let held = self.sequencer.drain();
+        effects.extend(held.map(|run| Effect::Discard { run: run.id }));
     }
 }
 
