@@ -5,6 +5,7 @@
 use crate::config::{Config, Inherited, OutboxLimits, ROW_MS_MAX};
 use crate::effect::{Effect, Outcome};
 use crate::event::{HubLimits, NewPublication};
+use crate::frame::Welcome;
 use crate::ids::{ConnectionId, RowNo};
 use crate::ledger::{Consequence, LOST, Ledger};
 use crate::metrics::Metrics;
@@ -33,6 +34,7 @@ pub(crate) struct Publishing {
     /// In memory, for what storage could not take.
     spare: Outbox,
     limits: OutboxLimits,
+    hub_limits: HubLimits,
     hub_clock: Option<Reading>,
     machine_clock: Option<Reading>,
 }
@@ -65,6 +67,7 @@ impl Publishing {
             ledger: config.is_durable.then(Ledger::new),
             spare: spare.beside(),
             limits: config.outbox,
+            hub_limits: HubLimits::default(),
             hub_clock: None,
             machine_clock: None,
         }
@@ -102,7 +105,6 @@ impl Publishing {
         &mut self,
         now: Time,
         new: &NewPublication<'_>,
-        limits: HubLimits,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
@@ -116,7 +118,7 @@ impl Publishing {
         let checked = if new.is_again {
             Ok(())
         } else {
-            limits.check(new.bytes)
+            self.hub_limits.check(new.bytes)
         };
         let taken = checked.and_then(|()| match &mut self.ledger {
             None => self.main.add(now, new).map(Some),
@@ -189,8 +191,18 @@ impl Publishing {
         self.spare.pump(connection, posting_at, metrics, effects);
     }
 
-    pub(crate) fn is_post_overdue(&self, now: Time) -> bool {
-        self.main.is_post_overdue(now) || self.spare.is_post_overdue(now)
+    /// Gives up the posts under way, if they hang.
+    pub(crate) fn abandon_posts(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        rng: &mut fastrand::Rng,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.main.is_post_overdue(now) || self.spare.is_post_overdue(now) {
+            effects.push(Effect::AbandonPosts { connection });
+            self.post_failed(now, 0, rng);
+        }
     }
 
     pub(crate) fn tick(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
@@ -239,10 +251,11 @@ impl Publishing {
         }
     }
 
-    /// The hub has told its time.
-    pub(crate) fn welcomed(&mut self, now: Time, hub_ms: u64) {
+    /// The hub has told its time, and what it takes.
+    pub(crate) fn welcomed(&mut self, now: Time, welcome: &Welcome<'_>) {
+        self.hub_limits.told(welcome);
         self.hub_clock = Some(Reading {
-            ms: hub_ms,
+            ms: welcome.now,
             at: now,
         });
         self.set_clock(now);
@@ -286,18 +299,23 @@ impl Publishing {
         }
     }
 
-    /// The hub has not taken a row, and it must be sent again.
-    pub(crate) fn send_again(
+    /// The hub has not taken a row: never will, or not yet, and it must be sent again (rule H9).
+    pub(crate) fn refused(
         &mut self,
         now: Time,
-        producer: &str,
-        n: RowNo,
-        is_busy: bool,
+        (producer, n): (&str, RowNo),
+        (code, message): (&str, &str),
         rng: &mut fastrand::Rng,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
     ) {
+        if !matches!(code, "out_of_order" | "busy") {
+            let outcome = Outcome::dead(code, message);
+            return self.settle(now, producer, n, outcome, metrics, effects);
+        }
         for outbox in [&mut self.main, &mut self.spare] {
             if outbox.producer() == producer {
-                outbox.send_again(now, n, is_busy, rng);
+                outbox.send_again(now, n, code == "busy", rng);
             }
         }
     }

@@ -5,7 +5,7 @@
 use super::{Client, turn};
 use crate::codes;
 use crate::effect::{Effect, Outcome};
-use crate::frame::{ToClient, ToHub};
+use crate::frame::ToClient;
 use crate::ids::{ConnectionId, TopicNo};
 use crate::sequencer::Run;
 use crate::status::Reason;
@@ -35,6 +35,7 @@ impl Client {
             self.repair(no, effects);
         }
     }
+
     pub(super) fn record(
         &mut self,
         now: Time,
@@ -51,8 +52,7 @@ impl Client {
                 let turn = turn!(self, now, effects);
                 if self.connection.welcomed(turn, connection, &welcome) {
                     self.session = Some(welcome.session.to_owned());
-                    self.hub_limits.told(&welcome);
-                    self.publishing.welcomed(now, welcome.now);
+                    self.publishing.welcomed(now, &welcome);
                 } else {
                     self.give_up(now, connection, "a second welcome", effects);
                 }
@@ -98,14 +98,8 @@ impl Client {
                     .begin(connection, &start, Some(reason), metrics, effects);
             }
             ToClient::Refused { no, code, message } => {
-                let is_busy = code == "busy";
-                if self.subscriptions.refused(now, no, is_busy, &mut self.rng) {
-                    effects.push(Effect::Refused {
-                        no,
-                        code: code.to_owned(),
-                        message: message.to_owned(),
-                    });
-                }
+                let (why, rng) = ((code, message), &mut self.rng);
+                self.subscriptions.refused(now, no, why, rng, effects);
             }
             ToClient::Ack {
                 producer,
@@ -126,26 +120,17 @@ impl Client {
             ToClient::Nack {
                 producer,
                 n,
-                code: code @ ("out_of_order" | "busy"),
-                ..
-            } => {
-                self.publishing
-                    .send_again(now, producer, n, code == "busy", &mut self.rng);
-                self.pump(now, effects);
-            }
-            ToClient::Nack {
-                producer,
-                n,
                 code,
                 message,
             } => {
-                let outcome = Outcome::dead(code, message);
+                let (why, rng) = ((code, message), &mut self.rng);
+                let metrics = &mut self.metrics;
                 self.publishing
-                    .settle(now, producer, n, outcome, &mut self.metrics, effects);
+                    .refused(now, (producer, n), why, rng, metrics, effects);
                 self.pump(now, effects);
             }
             ToClient::Ping { t } => {
-                self.ping(connection, t, effects);
+                self.connection.pinged(connection, t, effects);
                 self.ask_stalled(effects);
             }
             ToClient::Pong { t } => {
@@ -164,25 +149,8 @@ impl Client {
 
     fn ask_stalled(&mut self, effects: &mut Vec<Effect>) {
         let mut records = String::new();
-        if self.subscriptions.ask_stalled(&mut records) {
-            self.send_greeted(&records, effects);
-        }
-    }
-
-    /// A transport that only listens has nothing to answer with, and the hub knows.
-    fn ping(&self, connection: ConnectionId, t: u64, effects: &mut Vec<Effect>) {
-        if self
-            .connection
-            .greeted()
-            .any(|greeted| greeted == connection)
-        {
-            let mut records = String::new();
-            ToHub::Pong { t }.encode(&mut records);
-            effects.push(Effect::Send {
-                connection,
-                records,
-            });
-        }
+        self.subscriptions.ask_stalled(&mut records);
+        self.tell(&records, effects);
     }
 
     fn give_up(

@@ -30,12 +30,10 @@ impl Client {
             }
             Event::Deadline => {
                 self.connection.tick(turn);
-                self.publishing.tick(now, &mut self.metrics, effects);
-                if let Some(connection) = self.connection.established()
-                    && self.publishing.is_post_overdue(now)
-                {
-                    effects.push(Effect::AbandonPosts { connection });
-                    self.publishing.post_failed(now, 0, &mut self.rng);
+                self.publishing.tick(now, turn.metrics, turn.effects);
+                if let Some(connection) = self.connection.established() {
+                    self.publishing
+                        .abandon_posts(now, connection, turn.rng, turn.effects);
                 }
             }
             Event::Opened { connection } => self.connection.opened(turn, connection),
@@ -113,9 +111,8 @@ impl Client {
     /// Subscriptions that the hub was too busy for are asked for again.
     fn ask_again(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let mut records = String::new();
-        if self.subscriptions.tick(now, &mut records) {
-            self.send_greeted(&records, effects);
-        }
+        self.subscriptions.tick(now, &mut records);
+        self.tell(&records, effects);
     }
 
     /// Publications go over the established connection, and all of them again where that is another one than before.

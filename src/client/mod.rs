@@ -9,7 +9,7 @@ mod life;
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::effect::{Effect, PublishRefusal};
-use crate::event::{Event, HubLimits, NewPublication};
+use crate::event::{Event, NewPublication};
 use crate::ids::{ConnectionId, From, TopicNo};
 use crate::metrics::Metrics;
 use crate::negotiation::Tried;
@@ -44,7 +44,6 @@ pub struct Client {
     rng: fastrand::Rng,
     connection: Connection,
     session: Option<String>,
-    hub_limits: HubLimits,
     subscriptions: Subscriptions,
     publishing: Publishing,
     tokens: Tokens,
@@ -61,7 +60,6 @@ impl Client {
             rng,
             connection: Connection::new(config),
             session: None,
-            hub_limits: HubLimits::default(),
             subscriptions: Subscriptions::default(),
             publishing,
             tokens: Tokens::new(config.has_tokens),
@@ -144,6 +142,7 @@ impl Client {
 
     /// The one door in. `now` never goes back; effects are appended in the order in which they must be done.
     pub fn handle(&mut self, now: Time, event: Event<'_>, effects: &mut Vec<Effect>) {
+        let mut records = String::new();
         match event {
             Event::Messages {
                 connection,
@@ -157,27 +156,25 @@ impl Client {
                 from,
                 is_passive,
             } => {
-                let greeted = self.connection.greeted();
                 let wanted = Wanted {
                     topic,
                     from,
                     is_passive,
                     producer: None,
                 };
-                self.subscriptions.add(no, &wanted, greeted, effects);
-                self.connection.subscriptions_changed();
+                self.subscriptions.add(no, &wanted, &mut records);
+                self.tell(&records, effects);
                 self.wish(now);
             }
             Event::Follow { no, topic } => {
-                let greeted = self.connection.greeted();
                 let wanted = Wanted {
                     topic,
                     from: From::Live,
                     is_passive: false,
                     producer: Some(self.publishing.producer(false)),
                 };
-                self.subscriptions.add(no, &wanted, greeted, effects);
-                self.connection.subscriptions_changed();
+                self.subscriptions.add(no, &wanted, &mut records);
+                self.tell(&records, effects);
                 self.wish(now);
             }
             Event::Snapshot {
@@ -195,17 +192,14 @@ impl Client {
                 }
             }
             Event::Resync { no } => {
-                let mut records = String::new();
+                let rng = &mut self.rng;
                 self.subscriptions
-                    .resync(now, no, &mut self.rng, &mut records, effects);
-                if !records.is_empty() {
-                    self.send_greeted(&records, effects);
-                }
+                    .resync(now, no, rng, &mut records, effects);
+                self.tell(&records, effects);
             }
             Event::Unsubscribe { no } => {
-                let greeted = self.connection.greeted();
-                self.subscriptions.remove(no, greeted, effects);
-                self.connection.subscriptions_changed();
+                self.subscriptions.remove(no, &mut records, effects);
+                self.tell(&records, effects);
                 self.wish(now);
             }
             Event::Passive { no, is_passive } => {
@@ -274,7 +268,10 @@ impl Client {
     }
 
     /// Tells the hub of subscriptions at once, where something can follow a hello; else the next one will.
-    fn send_greeted(&mut self, records: &str, effects: &mut Vec<Effect>) {
+    fn tell(&mut self, records: &str, effects: &mut Vec<Effect>) {
+        if records.is_empty() {
+            return;
+        }
         for connection in self.connection.greeted() {
             effects.push(Effect::Send {
                 connection,
@@ -285,23 +282,16 @@ impl Client {
     }
 
     fn pump(&mut self, now: Time, effects: &mut Vec<Effect>) {
+        let posting_at = self.connection.is_posting().then_some(now);
         let connection = self.connection.established();
-        let is_posting = !self
-            .connection
-            .greeted()
-            .any(|each| Some(each) == connection);
-        self.publishing.pump(
-            connection,
-            is_posting.then_some(now),
-            &mut self.metrics,
-            effects,
-        );
+        self.publishing
+            .pump(connection, posting_at, &mut self.metrics, effects);
     }
 
     fn repair(&mut self, no: TopicNo, effects: &mut Vec<Effect>) {
         let mut records = String::new();
         self.subscriptions.ask_one(no, &mut records);
-        self.send_greeted(&records, effects);
+        self.tell(&records, effects);
     }
 
     fn publish(&mut self, now: Time, new: &NewPublication<'_>, effects: &mut Vec<Effect>) {
@@ -312,9 +302,8 @@ impl Client {
             });
             return;
         }
-        let limits = self.hub_limits;
         self.publishing
-            .publish(now, new, limits, &mut self.metrics, effects);
+            .publish(now, new, &mut self.metrics, effects);
         self.pump(now, effects);
     }
 }

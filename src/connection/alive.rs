@@ -172,6 +172,18 @@ impl Connection {
         }
     }
 
+    /// The hub wants a sign of life. A transport that only listens has nothing to answer with, and the hub knows.
+    pub(crate) fn pinged(&self, connection: ConnectionId, t: u64, effects: &mut Vec<Effect>) {
+        if self.greeted().any(|greeted| greeted == connection) {
+            let mut records = String::new();
+            ToHub::Pong { t }.encode(&mut records);
+            effects.push(Effect::Send {
+                connection,
+                records,
+            });
+        }
+    }
+
     pub(crate) fn pong(&mut self, turn: &mut Turn<'_>, t: u64) {
         if let State::Connected { link, .. } = &mut self.state {
             let before = link.heartbeat.rtt_ms();

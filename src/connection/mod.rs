@@ -211,6 +211,11 @@ impl Connection {
         matches!(&self.state, State::Connected { link, .. } if link.transport == transport)
     }
 
+    /// Whether what is sent goes out in posts.
+    pub(crate) fn is_posting(&self) -> bool {
+        matches!(&self.state, State::Connected { link, .. } if !link.transport.is_duplex())
+    }
+
     /// The sockets over which our hello has gone out: more records may follow it there.
     pub(crate) fn greeted(&self) -> impl Iterator<Item = ConnectionId> + '_ {
         let live = match &self.state {

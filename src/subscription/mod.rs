@@ -8,7 +8,7 @@ mod stream;
 use crate::config::{BUSY_MS, BUSY_MS_MAX, WELL_MS};
 use crate::effect::Effect;
 use crate::frame::{ToHub, View};
-use crate::ids::{ConnectionId, From, TopicNo};
+use crate::ids::{From, TopicNo};
 use crate::time::Time;
 use stream::Stream;
 
@@ -73,14 +73,8 @@ impl Subscriptions {
         self.all.get_mut(at)
     }
 
-    /// Adds a subscription and asks for it over the sockets where a hello has gone out; else the next hello brings it.
-    pub(crate) fn add(
-        &mut self,
-        no: TopicNo,
-        wanted: &Wanted<'_>,
-        greeted: impl Iterator<Item = ConnectionId>,
-        effects: &mut Vec<Effect>,
-    ) {
+    /// Adds a subscription and asks for it.
+    pub(crate) fn add(&mut self, no: TopicNo, wanted: &Wanted<'_>, records: &mut String) {
         debug_assert!(
             self.all.last().is_none_or(|last| last.no < no),
             "subscription numbers grow"
@@ -98,25 +92,16 @@ impl Subscriptions {
             stream: None,
             refusal: None,
         };
-        let mut records = String::new();
-        subscription.ask(&mut records);
-        send_to(greeted, &records, effects);
+        subscription.ask(records);
         self.all.push(subscription);
     }
 
     /// Ends a subscription.
-    pub(crate) fn remove(
-        &mut self,
-        no: TopicNo,
-        greeted: impl Iterator<Item = ConnectionId>,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(crate) fn remove(&mut self, no: TopicNo, records: &mut String, effects: &mut Vec<Effect>) {
         let Some(at) = self.at(no) else { return };
         let mut gone = self.all.remove(at);
         gone.discard_held(effects);
-        let mut records = String::new();
-        ToHub::Unsubscribe { no }.encode(&mut records);
-        send_to(greeted, &records, effects);
+        ToHub::Unsubscribe { no }.encode(records);
     }
 
     /// Asks for all of them, each from where it stands. On a connection that goes on, not for those that were refused.
@@ -146,9 +131,8 @@ impl Subscriptions {
         streams.any(Stream::is_behind)
     }
 
-    /// At a heartbeat: asks again for what the hub has told of where nothing has come since the one before. True if there was one.
-    pub(crate) fn ask_stalled(&mut self, records: &mut String) -> bool {
-        let before = records.len();
+    /// At a heartbeat: asks again for what the hub has told of where nothing has come since the one before.
+    pub(crate) fn ask_stalled(&mut self, records: &mut String) {
         for subscription in &mut self.all {
             if subscription
                 .stream
@@ -158,30 +142,36 @@ impl Subscriptions {
                 subscription.ask(records);
             }
         }
-        records.len() > before
     }
 
-    /// The hub gives no stream. One that is busy is asked again, ever more rarely. True if users should know.
+    /// The hub gives no stream. One that is busy is asked again, ever more rarely, and users are told once.
     pub(crate) fn refused(
         &mut self,
         now: Time,
         no: TopicNo,
-        is_busy: bool,
+        (code, message): (&str, &str),
         rng: &mut fastrand::Rng,
-    ) -> bool {
+        effects: &mut Vec<Effect>,
+    ) {
         let Some(subscription) = self.find(no) else {
-            return false;
+            return;
         };
         let times = match subscription.refusal {
             Some(Refusal::Busy { times, .. } | Refusal::AskedAgain { times }) => times,
             Some(Refusal::Final) | None => 0,
         };
-        subscription.refusal = Some(if is_busy {
+        subscription.refusal = Some(if code == "busy" {
             Refusal::busy(now, times, rng)
         } else {
             Refusal::Final
         });
-        times == 0
+        if times == 0 {
+            effects.push(Effect::Refused {
+                no,
+                code: code.to_owned(),
+                message: message.to_owned(),
+            });
+        }
     }
 
     /// When one is to be asked for again.
@@ -193,19 +183,16 @@ impl Subscriptions {
         waits.min()
     }
 
-    /// Asks again for those whose time has come. True if there was one.
-    pub(crate) fn tick(&mut self, now: Time, records: &mut String) -> bool {
-        let mut is_any = false;
+    /// Asks again for those whose time has come.
+    pub(crate) fn tick(&mut self, now: Time, records: &mut String) {
         for subscription in &mut self.all {
             if let Some(Refusal::Busy { times, until }) = subscription.refusal
                 && now >= until
             {
                 subscription.refusal = Some(Refusal::AskedAgain { times });
                 subscription.ask(records);
-                is_any = true;
             }
         }
-        is_any
     }
 
     /// A document has diverged: it is asked for anew, at once or, where that has not helped before, after a while.
@@ -240,6 +227,7 @@ impl Subscriptions {
             Some(times) => subscription.refusal = Some(Refusal::busy(now, times, rng)),
         }
     }
+
     /// Asks for what follows the last message delivered.
     pub(crate) fn ask_one(&mut self, no: TopicNo, records: &mut String) {
         if let Some(subscription) = self.find(no) {
@@ -295,15 +283,4 @@ impl Subscription {
         }
         .encode(records);
     }
-}
-
-fn send_to(
-    connections: impl Iterator<Item = ConnectionId>,
-    records: &str,
-    effects: &mut Vec<Effect>,
-) {
-    effects.extend(connections.map(|connection| Effect::Send {
-        connection,
-        records: records.to_owned(),
-    }));
 }
