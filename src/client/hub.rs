@@ -28,12 +28,10 @@ impl Client {
         }
         self.connection.heard(now, effects);
         self.connection.news();
-        let is_hole = self
-            .subscriptions
-            .receive(connection, no, run, &mut self.metrics, effects);
-        if is_hole {
-            self.repair(no, effects);
-        }
+        let (mut records, metrics) = (String::new(), &mut self.metrics);
+        self.subscriptions
+            .receive(connection, no, run, metrics, &mut records, effects);
+        self.tell(&records, effects);
     }
 
     pub(super) fn record(
@@ -82,20 +80,16 @@ impl Client {
         record: ToClient<'_>,
         effects: &mut Vec<Effect>,
     ) {
+        let (mut records, metrics) = (String::new(), &mut self.metrics);
         match record {
             ToClient::Subscribed(start) => {
-                let metrics = &mut self.metrics;
-                let must_ask = self
-                    .subscriptions
-                    .begin(connection, &start, None, metrics, effects);
-                if must_ask {
-                    self.repair(start.no, effects);
-                }
+                self.subscriptions
+                    .begin(connection, &start, None, metrics, &mut records, effects);
             }
             ToClient::ResumeFailed { reason, start } => {
-                let metrics = &mut self.metrics;
+                let why = Some(reason);
                 self.subscriptions
-                    .begin(connection, &start, Some(reason), metrics, effects);
+                    .begin(connection, &start, why, metrics, &mut records, effects);
             }
             ToClient::Refused { no, code, message } => {
                 let (why, rng) = ((code, message), &mut self.rng);
@@ -114,7 +108,7 @@ impl Client {
                     duplicate,
                 };
                 self.publishing
-                    .settle(now, producer, n, outcome, &mut self.metrics, effects);
+                    .settle(now, producer, n, outcome, metrics, effects);
                 self.pump(now, effects);
             }
             ToClient::Nack {
@@ -124,18 +118,17 @@ impl Client {
                 message,
             } => {
                 let (why, rng) = ((code, message), &mut self.rng);
-                let metrics = &mut self.metrics;
                 self.publishing
                     .refused(now, (producer, n), why, rng, metrics, effects);
                 self.pump(now, effects);
             }
             ToClient::Ping { t } => {
                 self.connection.pinged(connection, t, effects);
-                self.ask_stalled(effects);
+                self.subscriptions.ask_stalled(&mut records);
             }
             ToClient::Pong { t } => {
                 self.connection.pong(turn!(self, now, effects), t);
-                self.ask_stalled(effects);
+                self.subscriptions.ask_stalled(&mut records);
             }
             ToClient::Spread { ms } => self.connection.spread(ms),
             // Welcome and close have been handled; messages come as their own event, without their payloads; a ticket
@@ -145,11 +138,6 @@ impl Client {
             | ToClient::Messages(_)
             | ToClient::Ticket { .. } => self.give_up(now, connection, "verb", effects),
         }
-    }
-
-    fn ask_stalled(&mut self, effects: &mut Vec<Effect>) {
-        let mut records = String::new();
-        self.subscriptions.ask_stalled(&mut records);
         self.tell(&records, effects);
     }
 

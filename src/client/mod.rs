@@ -288,12 +288,6 @@ impl Client {
             .pump(connection, posting_at, &mut self.metrics, effects);
     }
 
-    fn repair(&mut self, no: TopicNo, effects: &mut Vec<Effect>) {
-        let mut records = String::new();
-        self.subscriptions.ask_one(no, &mut records);
-        self.tell(&records, effects);
-    }
-
     fn publish(&mut self, now: Time, new: &NewPublication<'_>, effects: &mut Vec<Effect>) {
         if self.connection.is_closed_by_user() {
             effects.push(Effect::PublishRefused {

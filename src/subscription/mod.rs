@@ -227,13 +227,6 @@ impl Subscriptions {
             Some(times) => subscription.refusal = Some(Refusal::busy(now, times, rng)),
         }
     }
-
-    /// Asks for what follows the last message delivered.
-    pub(crate) fn ask_one(&mut self, no: TopicNo, records: &mut String) {
-        if let Some(subscription) = self.find(no) {
-            subscription.ask(records);
-        }
-    }
 }
 
 impl Refusal {
@@ -264,6 +257,7 @@ impl Subscription {
         self.document.as_ref().is_none_or(|it| it.has_snapshot)
     }
 
+    /// Asks for what follows the last message delivered.
     fn ask(&self, records: &mut String) {
         let from = match &self.stream {
             _ if !self.has_cursor() => From::Live,

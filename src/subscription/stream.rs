@@ -1,6 +1,7 @@
 //! Where the stream of a subscription stands: the hub's answers, what comes over it, and what of that is missing.
 //!
-//! Owns which connection it comes over, and one sequencer a subscription. Never asks: it says that something must be asked for.
+//! Owns which connection it comes over, and one sequencer a subscription. Never sends: what is missing is asked for in the
+//! records of whoever calls.
 
 use super::{Subscription, Subscriptions};
 use crate::effect::Effect;
@@ -22,24 +23,25 @@ pub(super) struct Stream {
 }
 
 impl Subscriptions {
-    /// The hub's answer to a sub, or its word that a running stream has a gap. True if it must be asked again.
+    /// The hub's answer to a sub, or its word that a running stream has a gap.
     pub(crate) fn begin(
         &mut self,
         connection: ConnectionId,
         start: &Start,
         failure: Option<ResumeFailure>,
         metrics: &mut Metrics,
+        records: &mut String,
         effects: &mut Vec<Effect>,
-    ) -> bool {
+    ) {
         let Some(subscription) = self.find(start.no) else {
-            return false;
+            return;
         };
         subscription.refusal = None;
         // Of the same log, older than what we have meanwhile: nothing of what it names is missing.
         let is_same_log = failure
             .is_none_or(|why| matches!(why, ResumeFailure::Expired | ResumeFailure::Trimmed));
         if is_same_log && subscription.goes_on(connection, start) {
-            return false;
+            return;
         }
         subscription.discard_held(effects);
         if failure.is_none()
@@ -49,7 +51,8 @@ impl Subscriptions {
         {
             // Asked before another connection had brought a cursor: what lies between would be missing without a word.
             stream.connection = None;
-            return true;
+            subscription.ask(records);
+            return;
         }
         if let Some(reason) = failure {
             metrics.resumes_failed += 1;
@@ -67,7 +70,6 @@ impl Subscriptions {
             sequencer: Sequencer::new(start.after),
             stood: Seq(0),
         });
-        false
     }
 
     /// A document's snapshot arrived: the stream goes on after it, whatever was held.
@@ -109,7 +111,8 @@ impl Subscriptions {
         run: &Run,
         metrics: &mut Metrics,
     ) -> bool {
-        let Some(stream) = self.stream_on(connection, no) else {
+        let subscription = self.find(no);
+        let Some(stream) = subscription.and_then(|it| it.stream_on(connection)) else {
             return false;
         };
         let is_next = run.first > stream.head && stream.sequencer.advance_next(run);
@@ -119,17 +122,21 @@ impl Subscriptions {
         is_next
     }
 
-    /// A run arrived. True if something before it is missing and must be asked for.
+    /// A run arrived. What is missing before it is asked for.
     pub(crate) fn receive(
         &mut self,
         connection: ConnectionId,
         no: TopicNo,
         run: Run,
         metrics: &mut Metrics,
+        records: &mut String,
         effects: &mut Vec<Effect>,
-    ) -> bool {
-        let Some(stream) = self.stream_on(connection, no) else {
-            return false;
+    ) {
+        let Some(subscription) = self.find(no) else {
+            return;
+        };
+        let Some(stream) = subscription.stream_on(connection) else {
+            return;
         };
         let head = stream.head;
         let must_repair = match stream.sequencer.accept(run) {
@@ -155,13 +162,8 @@ impl Subscriptions {
         };
         if must_repair {
             stream.is_repairing = true;
+            subscription.ask(records);
         }
-        must_repair
-    }
-
-    /// The stream of a subscription, as far as it is `connection` that brings it.
-    fn stream_on(&mut self, connection: ConnectionId, no: TopicNo) -> Option<&mut Stream> {
-        self.find(no)?.stream_on(connection)
     }
 }
 
@@ -182,6 +184,7 @@ impl Subscription {
         goes_on
     }
 
+    /// The stream, if it is `connection` that brings it.
     fn stream_on(&mut self, connection: ConnectionId) -> Option<&mut Stream> {
         let stream = self.stream.as_mut();
         stream.filter(|stream| stream.connection == Some(connection))
