@@ -30,12 +30,25 @@ const small = [
   "--low-memory-unused",
   // Has one of its own: xtask/src/order.rs.
   "--skip-pass=reorder-functions",
+  "--optimize-added-constants-propagate",
+  "-Oz",
+  // What loads and stores say of it is a hint that no engine needs.
+  "--dealign",
 ];
+
+/** LLVM shares no values by locals either, where it can be told. */
+const unshared = ["enable-pre=false", "disable-lsr", "disable-machine-cse", "disable-licm-promotion"];
 
 /** What becomes a wasm each: the client, and documents, which are loaded with the first of them. */
 const wasms = [
-  { crate: "longhaul", file: "longhaul", profile: "wasm", passes: small },
-  { crate: "longhaul-documents", file: "longhaul_documents", profile: "wasm-fast", passes: ["-O3"] },
+  { crate: "longhaul", file: "longhaul", profile: "wasm", llvm: unshared, passes: small },
+  {
+    crate: "longhaul-documents",
+    file: "longhaul_documents",
+    profile: "wasm-fast",
+    llvm: [],
+    passes: ["-O3"],
+  },
 ];
 
 /** What rustc emits for wasm32-unknown-unknown by default. */
@@ -65,7 +78,7 @@ async function wasm({ names }) {
 }
 
 /** Each is compiled by itself: together they would be compiled with the features of both. */
-async function oneWasm({ crate, file, profile, passes }, out, names) {
+async function oneWasm({ crate, file, profile, llvm, passes }, out, names) {
   const target = "wasm32-unknown-unknown";
   const linking = ["build", "-q", "-p", "xtask"];
   await step("build the linker", () => run("cargo", linking), "a minute the first time");
@@ -77,6 +90,7 @@ async function oneWasm({ crate, file, profile, passes }, out, names) {
   // Another linker links again: cargo does not look into it.
   const metadata = createHash("sha256").update(readFileSync(linker)).digest("hex").slice(0, 16);
   compile.push("--", "-C", `metadata=${metadata}`);
+  compile.push(...llvm.map((option) => `-Cllvm-args=-${option}`));
   const compiled = `target/${target}/${profile}/${file}.wasm`;
   const bind = ["run", "-q", "-p", "xtask", "--", "bindings", ...(names ? ["--names"] : []), compiled, out];
   const env = { ...process.env, [variable]: linker };
