@@ -1,9 +1,8 @@
-// What a user holds of a document. Its value is kept by documents.ts; here are listeners, promises and the copy for the page.
+// What a user holds of a document. Its value and the page's copy are made by documents.ts; here are listeners and promises.
 
 import type { Ack, Document, Gap, Operation, PublishOptions, Receipt } from "./api.js";
 import type { DocumentCore } from "./documents.js";
 import { LonghaulError } from "./errors.js";
-import { follow } from "./follow.js";
 import { type Messages, type Receiver, snapshot } from "./frame.js";
 import { checkPublish } from "./options.js";
 import type { Follower } from "./publications.js";
@@ -50,9 +49,6 @@ const diverged = 3;
 /** What a change is. */
 const patch = 1;
 const merge = 2;
-
-/** The bindings hand over text character by character, which is quicker up to about so many. Chosen: near where the two cross. */
-const charsFew = 500;
 
 const resolved = Promise.resolve();
 
@@ -154,7 +150,7 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   deliver({ first, chain, at, kind, data }: Messages): void {
     const text = data as string;
     this.#do((core) => {
-      this.#stepped(kind === snapshot ? core.snapshot(this.epoch, first, chain, at, text) : take(core, text));
+      this.#stepped(kind === snapshot ? core.snapshot(this.epoch, first, chain, at, text) : core.take(text));
     });
   }
 
@@ -327,25 +323,18 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     const isFirst = this.#isAnew;
     const seen = this.#ask((core) => ({
       places: this.#listeners.filter(({ at }) => at !== undefined && core.hasChanged(at)),
-      commands: core.look(),
+      copy: core.copy(isFirst ? null : this.#value),
     }));
     if (seen === undefined) return;
-    const { places, commands } = seen;
-    if (commands !== undefined) {
-      this.#value = follow(isFirst ? null : this.#value, JSON.parse(commands));
-    } else if (isFirst) this.#value = null;
+    const { places, copy } = seen;
+    if (copy !== undefined) this.#value = copy.value;
+    else if (isFirst) this.#value = null;
     else return;
     this.#isAnew = false;
     for (const listener of this.#listeners) {
       listener.isDue ||= isFirst || listener.at === undefined || places.includes(listener);
     }
   }
-}
-
-const encoder = new TextEncoder();
-
-function take(core: DocumentCore, records: string): number {
-  return records.length < charsFew ? core.changes(records) : core.changesUtf8(encoder.encode(records));
 }
 
 function checkPointer(pointer: string): void {
