@@ -13,8 +13,6 @@ const durationMsMax = 2 ** 31 - 1;
 /** As src/config.rs has it: hubs remember what they had for a day longer. */
 export const rowMsMax = 7 * 24 * 60 * 60 * 1000;
 
-const poisons = ["continue", "pause"] as const;
-
 const jitters = ["full", "half", "none"] as const;
 
 /** The hub's addresses, as http or https and with a slash at the end. */
@@ -62,91 +60,22 @@ export function jitterNumber(jitter: (typeof jitters)[number]): number {
 
 /** Throws unless the options of connect make sense. */
 export function checkOptions(options: Options): void {
-  only("options", options, [
-    "token",
-    "transports",
-    "backoff",
-    "heartbeat",
-    "outbox",
-    "subject",
-    "resume",
-    "wasm",
-    "documentsWasm",
-    "onError",
-  ]);
-  const { token } = options;
-  if (token !== undefined && typeof token !== "function" && (typeof token !== "string" || !isToken(token))) {
-    throw new LonghaulError("option_invalid", "token is not usable", { hint: tokenHint });
-  }
-  checkTransports(options.transports);
-  const { backoff, heartbeat, outbox, subject, resume, onError } = options;
-  if (typeof resume === "object") {
-    only("resume", resume, ["key"]);
-    if (typeof resume.key !== "string") throw invalid("resume.key", resume.key, "a string");
-  } else if (resume !== undefined && typeof resume !== "boolean") {
-    throw invalid("resume", resume, "true, false or { key }");
-  }
-  if (backoff !== undefined) {
-    only("backoff", backoff, ["baseMs", "factor", "capMs", "jitter", "attemptsMax"]);
-    number("backoff.baseMs", backoff.baseMs, 1, durationMsMax);
-    number("backoff.factor", backoff.factor, 1, 100);
-    number("backoff.capMs", backoff.capMs, 1, durationMsMax);
-    number("backoff.attemptsMax", backoff.attemptsMax, 1, 2 ** 31 - 1);
-    if (backoff.jitter !== undefined && !jitters.includes(backoff.jitter)) {
-      throw invalid("backoff.jitter", backoff.jitter, `one of ${jitters.join(", ")}`);
-    }
-    const { baseMs = 1_000, capMs = 30_000 } = backoff;
-    if (baseMs > capMs) throw invalid("backoff.baseMs", baseMs, `at most backoff.capMs, which is ${capMs}`);
-  }
-  if (heartbeat !== undefined) {
-    only("heartbeat", heartbeat, ["intervalMs", "timeoutMs"]);
-    number("heartbeat.intervalMs", heartbeat.intervalMs, 100, durationMsMax);
-    number("heartbeat.timeoutMs", heartbeat.timeoutMs, 100, durationMsMax);
-  }
-  if (outbox !== undefined && outbox !== false) {
-    only("outbox", outbox, ["name", "ttlMs", "rowsMax", "bytesMax", "tokenUrl", "poison"]);
-    if (outbox.name !== undefined && typeof outbox.name !== "string") {
-      throw invalid("outbox.name", outbox.name, "a string");
-    }
-    if (outbox.tokenUrl !== undefined && typeof outbox.tokenUrl !== "string") {
-      throw invalid("outbox.tokenUrl", outbox.tokenUrl, "a string");
-    }
-    if (outbox.poison !== undefined && !poisons.includes(outbox.poison)) {
-      throw invalid("outbox.poison", outbox.poison, `one of ${poisons.join(", ")}`);
-    }
-    number("outbox.ttlMs", outbox.ttlMs, 1, rowMsMax);
-    number("outbox.rowsMax", outbox.rowsMax, 1, 2 ** 31 - 1);
-    number("outbox.bytesMax", outbox.bytesMax, 1, Number.MAX_SAFE_INTEGER);
-  }
-  if (subject !== undefined && typeof subject !== "string") throw invalid("subject", subject, "a string");
-  if (onError !== undefined && typeof onError !== "function") throw invalid("onError", onError, "a function");
+  check("options", options, connectRules);
 }
 
 /** Throws unless the options of subscribe make sense. */
 export function checkSubscribe(options: SubscribeOptions): void {
-  only("options", options, ["from", "passive", "signal", "onGap"]);
-  const { from, passive } = options;
-  if (passive !== undefined && typeof passive !== "boolean") {
-    throw invalid("passive", passive, "true or false");
-  }
-  if (typeof from === "number") number("from", from, 1, Number.MAX_SAFE_INTEGER, true);
-  else if (from !== undefined && from !== "live" && from !== "start") {
-    throw invalid("from", from, `"live", "start" or a seq`);
-  }
+  check("options", options, subscribeRules);
 }
 
 /** Throws unless the options of publish make sense. */
 export function checkPublish(options: PublishOptions): void {
-  only("options", options, ["ttlMs", "key", "signal"]);
-  number("ttlMs", options.ttlMs, 1, Number.MAX_SAFE_INTEGER);
-  if (options.key !== undefined && typeof options.key !== "string") {
-    throw invalid("key", options.key, "a string");
-  }
+  check("options", options, publishRules);
 }
 
 /** Throws where a publication is to live longer in storage than hubs remember it. */
 export function checkLife(ttlMs: number | undefined): void {
-  number("ttlMs", ttlMs, 1, rowMsMax);
+  check("options", { ttlMs }, { ttlMs: life });
 }
 
 /** What the user wants and the browser has, by the core's numbers. */
@@ -154,32 +83,113 @@ export function transportNumbers(wanted: readonly TransportName[]): number[] {
   return wanted.filter(isSupported).map((name) => transportNames.indexOf(name));
 }
 
-function checkTransports(names: Options["transports"]): void {
-  if (names === undefined) return;
-  if (!Array.isArray(names) || names.length === 0)
-    throw invalid("transports", names, "a list of at least one name");
-  for (const name of names) {
-    if (!transportNames.includes(name)) throw invalid("transports", name, `of ${transportNames.join(", ")}`);
-  }
-  if (new Set(names).size < names.length) throw invalid("transports", names, "a list without repetitions");
+/** What an option must be, where it is not. */
+type Rule = (value: unknown, name: string) => string | undefined;
+type Rules = Readonly<Record<string, Rule>>;
+
+const anything: Rule = () => undefined;
+const text: Rule = (value) => (typeof value === "string" ? undefined : "a string");
+const life = between(1, rowMsMax);
+
+const backoffRules: Rules = {
+  baseMs: between(1, durationMsMax),
+  factor: between(1, 100),
+  capMs: between(1, durationMsMax),
+  jitter: oneOf(jitters),
+  attemptsMax: between(1, 2 ** 31 - 1),
+};
+
+const heartbeatRules: Rules = {
+  intervalMs: between(100, durationMsMax),
+  timeoutMs: between(100, durationMsMax),
+};
+
+const outboxRules: Rules = {
+  name: text,
+  ttlMs: life,
+  rowsMax: between(1, 2 ** 31 - 1),
+  bytesMax: between(1, Number.MAX_SAFE_INTEGER),
+  tokenUrl: text,
+  poison: oneOf(["continue", "pause"]),
+};
+
+const connectRules: Rules = {
+  token(value) {
+    if (typeof value === "function" || isToken(value)) return undefined;
+    // What it is stays a secret.
+    throw new LonghaulError("option_invalid", "token is not usable", { hint: tokenHint });
+  },
+  transports(value, name) {
+    if (!Array.isArray(value) || value.length === 0) return "a list of at least one name";
+    for (const each of value) {
+      if (!transportNames.includes(each)) throw invalid(name, each, `of ${transportNames.join(", ")}`);
+    }
+    return new Set(value).size < value.length ? "a list without repetitions" : undefined;
+  },
+  backoff(value, name) {
+    check(name, value, backoffRules);
+    const { baseMs = 1_000, capMs = 30_000 } = value as NonNullable<Options["backoff"]>;
+    if (baseMs > capMs) throw invalid("backoff.baseMs", baseMs, `at most backoff.capMs, which is ${capMs}`);
+    return undefined;
+  },
+  heartbeat: (value, name) => check(name, value, heartbeatRules),
+  outbox: (value, name) => (value === false ? undefined : check(name, value, outboxRules)),
+  subject: text,
+  resume(value, name) {
+    if (typeof value === "boolean") return undefined;
+    if (typeof value !== "object" || value === null) return "true, false or { key }";
+    check(name, value, { key: text });
+    if (!("key" in value) || value.key === undefined) throw invalid("resume.key", undefined, "a string");
+    return undefined;
+  },
+  wasm: anything,
+  documentsWasm: anything,
+  onError: (value) => (typeof value === "function" ? undefined : "a function"),
+};
+
+const subscribeRules: Rules = {
+  from(value) {
+    if (typeof value === "number") return between(1, Number.MAX_SAFE_INTEGER, true)(value);
+    return value === "live" || value === "start" ? undefined : `"live", "start" or a seq`;
+  },
+  passive: (value) => (typeof value === "boolean" ? undefined : "true or false"),
+  signal: anything,
+  onGap: anything,
+};
+
+const publishRules: Rules = {
+  ttlMs: between(1, Number.MAX_SAFE_INTEGER),
+  key: text,
+  signal: anything,
+};
+
+function between(min: number, max: number, isWhole = false) {
+  return (value: unknown): string | undefined => {
+    const fits =
+      typeof value === "number" && value >= min && value <= max && (!isWhole || Number.isInteger(value));
+    return fits ? undefined : `a ${isWhole ? "whole " : ""}number from ${min} to ${max}`;
+  };
 }
 
-function only(name: string, given: object, keys: readonly string[]): void {
+function oneOf(words: readonly unknown[]): Rule {
+  return (value) => (words.includes(value) ? undefined : `one of ${words.join(", ")}`);
+}
+
+/** Throws unless `given` has what its rules know, as they want it. What is in a part of the options has the part's name before its own. */
+function check(name: string, given: unknown, rules: Rules): undefined {
   if (typeof given !== "object" || given === null) throw invalid(name, given, "an object");
   for (const key of Object.keys(given)) {
-    if (!keys.includes(key)) {
-      throw new LonghaulError("option_invalid", `${name} has no ${key}`, {
-        hint: `it knows ${keys.join(", ")}`,
-      });
-    }
+    if (Object.hasOwn(rules, key)) continue;
+    throw new LonghaulError("option_invalid", `${name} has no ${key}`, {
+      hint: `it knows ${Object.keys(rules).join(", ")}`,
+    });
   }
-}
-
-function number(name: string, value: number | undefined, min: number, max: number, isWhole = false): void {
-  if (value === undefined) return;
-  const fits =
-    typeof value === "number" && value >= min && value <= max && (!isWhole || Number.isInteger(value));
-  if (!fits) throw invalid(name, value, `a ${isWhole ? "whole " : ""}number from ${min} to ${max}`);
+  for (const key in rules) {
+    const value = (given as Record<string, unknown>)[key];
+    const path = name === "options" ? key : `${name}.${key}`;
+    const wanted = value === undefined ? undefined : rules[key]?.(value, path);
+    if (wanted !== undefined) throw invalid(path, value, wanted);
+  }
 }
 
 function invalid(name: string, value: unknown, wanted: string): LonghaulError {
