@@ -19,9 +19,10 @@ import type {
 import { advise, isSupported, probe, protocolOf, withUnsupported } from "./diagnosis.js";
 import { DocumentHandle } from "./document.js";
 import type { DocumentCore } from "./documents.js";
-import { Engine, type From, wantedTransports } from "./engine.js";
+import { Engine, type From } from "./engine.js";
 import { closeReason, LonghaulError } from "./errors.js";
 import type { Receiver } from "./frame.js";
+import { wantedTransports } from "./instruct.js";
 import { load, loadFailed } from "./load.js";
 import { emptyMetrics } from "./metrics.js";
 import { baseUrls, checkLife, checkOptions, checkTopic } from "./options.js";

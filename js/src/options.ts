@@ -1,7 +1,7 @@
 // Checks what the user passes, at the call, and says exactly what is wrong with it.
 
-import type { Options, PublishOptions, SubscribeOptions, TransportName } from "./api.js";
-import { isSupported, transportNames } from "./diagnosis.js";
+import type { Options, PublishOptions, SubscribeOptions } from "./api.js";
+import { transportNames } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
 import { isToken, tokenHint } from "./token.js";
 
@@ -13,7 +13,7 @@ const durationMsMax = 2 ** 31 - 1;
 /** As src/config.rs has it: hubs remember what they had for a day longer. */
 export const rowMsMax = 7 * 24 * 60 * 60 * 1000;
 
-const jitters = ["full", "half", "none"] as const;
+export const jitters = ["full", "half", "none"] as const;
 
 /** The hub's addresses, as http or https and with a slash at the end. */
 export function baseUrls(urls: string | URL | readonly (string | URL)[]): string[] {
@@ -53,11 +53,6 @@ export function checkTopic(name: string): void {
   }
 }
 
-/** The numbers that the core wants to know of the jitter. */
-export function jitterNumber(jitter: (typeof jitters)[number]): number {
-  return jitters.indexOf(jitter);
-}
-
 /** Throws unless the options of connect make sense. */
 export function checkOptions(options: Options): void {
   check("options", options, connectRules);
@@ -76,11 +71,6 @@ export function checkPublish(options: PublishOptions): void {
 /** Throws where a publication is to live longer in storage than hubs remember it. */
 export function checkLife(ttlMs: number | undefined): void {
   check("options", { ttlMs }, { ttlMs: life });
-}
-
-/** What the user wants and the browser has, by the core's numbers. */
-export function transportNumbers(wanted: readonly TransportName[]): number[] {
-  return wanted.filter(isSupported).map((name) => transportNames.indexOf(name));
 }
 
 /** What an option must be, where it is not. */

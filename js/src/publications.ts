@@ -141,8 +141,9 @@ export class Publications {
     call.resolve(receipt);
   }
 
-  refused(request: number, error: LonghaulError): void {
-    this.#take(request)?.reject(error);
+  /** The core does not take the call. */
+  refused(request: number, why: number, bytesMax: number): void {
+    this.#take(request)?.reject(refusal(why, bytesMax));
   }
 
   /**
@@ -270,4 +271,37 @@ export class Publications {
     this.#calls.delete(request);
     return call;
   }
+}
+
+/** The numbers are of src/web/host.rs. */
+function refusal(why: number, bytesMax: number): LonghaulError {
+  if (why === 3) return new LonghaulError("closed", "the client is closed");
+  if (why === 4) {
+    return new LonghaulError(
+      "outcome_unknown",
+      "the client crashed while it saved this, and the outbox was wiped or removed before it was back",
+      { hint: "it may or may not have been sent: look at the topic before publishing it again" },
+    );
+  }
+  if (why === 0) {
+    return new LonghaulError("outbox_full", "the outbox has as many rows or bytes as it may", {
+      hint: "wait until some are acknowledged, or raise outbox.rowsMax and outbox.bytesMax",
+    });
+  }
+  if (why === 1) {
+    return new LonghaulError(
+      "storage_full",
+      "the browser's storage did not take it, twice: there is no room",
+      {
+        hint: "wait until rows are acknowledged, or free what the origin stores",
+      },
+    );
+  }
+  return new LonghaulError(
+    "payload_too_large",
+    `the payload is larger than the ${bytesMax} bytes that the hub takes`,
+    {
+      hint: "publish a smaller payload, or a link to it",
+    },
+  );
 }

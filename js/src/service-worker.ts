@@ -3,9 +3,10 @@
 
 import type { Options } from "./api.js";
 import { Endpoint } from "./endpoint.js";
-import { databaseName, Engine } from "./engine.js";
+import { Engine } from "./engine.js";
 import { LonghaulError } from "./errors.js";
 import { instantiate } from "./instance.js";
+import { databaseName } from "./instruct.js";
 import { load } from "./load.js";
 import { type Partition, partitionOptions } from "./rows.js";
 import { defaultTag, isFlushRequest } from "./sync.js";

@@ -10,7 +10,7 @@ import { letterOf, type Partition, partitionName, rowOf, type StoredRow } from "
 import { BackgroundSync, type Deferred } from "./sync.js";
 import { type Member, type Notice, Tabs } from "./tabs.js";
 import { subjectOf } from "./token.js";
-import type { Core } from "./wasm/longhaul.js";
+import type { Turns } from "./turns.js";
 
 /** How long a row waits before the service worker is asked to help, ms. Chosen: an ack takes less. */
 const entrustMs = 1_000;
@@ -18,10 +18,8 @@ const entrustMs = 1_000;
 /** What storage needs of its engine. */
 export interface Room {
   readonly publications: Publications;
-  /** One turn of the core, and then the listeners. Nothing happens between a crash and the next core, which learns from storage. */
-  turn(act: (core: Core) => void): void;
-  /** Asks the core something, if there is one. */
-  look<T>(ask: (core: Core) => T): T | undefined;
+  /** Nothing happens between a crash and the next core, which learns from storage. */
+  readonly turns: Turns;
   /** A publication of what was a dead letter in memory. */
   publish(topic: string, text: string, kind: number): Promise<unknown>;
   /** The token that the app gives, but for one that was refused: the app is not asked for it. */
@@ -84,7 +82,7 @@ export class Storage implements Member {
   }
 
   get size(): number {
-    return this.#room.look((core) => core.outboxRows()) ?? 0;
+    return this.#room.turns.look((core) => core.outboxRows()) ?? 0;
   }
 
   /** Whose rows these are: told once. Another subject later is refused, for its token would send rows that are not its own. */
@@ -143,13 +141,14 @@ export class Storage implements Member {
 
   /** Keeps what a document is while own changes of it wait, or no longer. */
   async keepDocument(topic: string, document: KeptDocument | undefined): Promise<void> {
-    if (this.#database !== undefined) await this.#room.look((core) => core.keep(topic, document?.slice()));
+    if (this.#database !== undefined)
+      await this.#room.turns.look((core) => core.keep(topic, document?.slice()));
   }
 
   /** What a document was when own changes of it began to wait. */
   async keptDocument(topic: string): Promise<KeptDocument | undefined> {
     if (this.#database === undefined) return undefined;
-    const kept: readonly [string, ...KeptDocument] | undefined = await this.#room.look((core) =>
+    const kept: readonly [string, ...KeptDocument] | undefined = await this.#room.turns.look((core) =>
       core.kept(topic),
     );
     return kept && [kept[1], kept[2], kept[3]];
@@ -177,7 +176,7 @@ export class Storage implements Member {
     const rows = [...(await this.#read(false)), ...volatile];
     const found = rows.find(([n]) => this.id(n) === id);
     if (found === undefined) throw unknown(id);
-    this.#room.turn((core) => core.giveUp(found[0]));
+    this.#room.turns.turn((core) => core.giveUp(found[0]));
   }
 
   /** Resolves when nothing waits any more. */
@@ -192,7 +191,7 @@ export class Storage implements Member {
     // Nothing is sent from now on; what is on its way may still arrive.
     this.told(["wiped"]);
     this.tell(["wiped"]);
-    if (this.#database !== undefined && !(await this.#room.look((core) => core.wipe()))) {
+    if (this.#database !== undefined && !(await this.#room.turns.look((core) => core.wipe()))) {
       throw new LonghaulError("storage_unavailable", "the outbox's storage can't be reached", {
         hint: 'let the server answer the log-out with Clear-Site-Data: "storage"',
       });
@@ -203,7 +202,7 @@ export class Storage implements Member {
 
   /** The core has finished a turn. */
   settle(): void {
-    this.#room.look((core) => {
+    this.#room.turns.look((core) => {
       if (this.#spare === "") this.#spare = core.spareProducer();
       const producer = core.producer();
       if (producer === "") return;
@@ -214,7 +213,7 @@ export class Storage implements Member {
     this.#entrust();
     if (this.#flushers.length === 0) return;
     if (this.#room.isStuck()) for (const { reject } of this.#flushers.splice(0)) reject(this.#room.stuck());
-    else if (this.#room.look((core) => core.isIdle())) {
+    else if (this.#room.turns.look((core) => core.isIdle())) {
       for (const { resolve } of this.#flushers.splice(0)) resolve();
     }
   }
@@ -307,11 +306,11 @@ export class Storage implements Member {
       );
       return;
     }
-    if (this.#room.look(() => true) === undefined) {
+    if (this.#room.turns.look(() => true) === undefined) {
       this.#missed.push(notice);
       return;
     }
-    this.#room.turn((core) => {
+    this.#room.turns.turn((core) => {
       switch (notice[0]) {
         case "added":
           return core.toldAdded(notice[1], notice[2], notice[3], notice[4]);
@@ -355,7 +354,7 @@ export class Storage implements Member {
   }
 
   sends(isSender: boolean): void {
-    this.#room.turn((core) => core.sender(isSender));
+    this.#room.turns.turn((core) => core.sender(isSender));
   }
 
   isWaiting(): boolean {
@@ -369,14 +368,14 @@ export class Storage implements Member {
 
   async #read(areLetters: boolean): Promise<readonly [n: number, row: StoredRow][]> {
     if (this.#database === undefined) return [];
-    return (await this.#room.look((core) => core.stored(areLetters))) ?? [];
+    return (await this.#room.turns.look((core) => core.stored(areLetters))) ?? [];
   }
 
   async #take(id: string, isWanted: boolean): Promise<{ row: number; bytes: number } | undefined> {
     const letters = await this.#read(true);
     const [letter] = letters.find(([n]) => this.id(n) === id) ?? [];
     if (letter === undefined) return undefined;
-    const taken = await this.#room.look((core) => core.takeLetter(letter, isWanted));
+    const taken = await this.#room.turns.look((core) => core.takeLetter(letter, isWanted));
     if (taken === undefined) return undefined;
     const notice = ["taken", this.#producer, letter] as const;
     this.told(notice);

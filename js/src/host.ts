@@ -1,0 +1,236 @@
+// What the core asks of JavaScript: src/web/host.rs is the other side. What it says of messages is in incoming.ts.
+//
+// Nothing here runs a listener of the user: what they are to hear is noted, and told when the core's turn is over.
+
+import type { Options, Status } from "./api.js";
+import { transportNames } from "./diagnosis.js";
+import type { Owner } from "./engine.js";
+import { closeReason, LonghaulError } from "./errors.js";
+import { Incoming } from "./incoming.js";
+import { remember } from "./memory.js";
+import type { Outgoing } from "./outgoing.js";
+import type { Place } from "./place.js";
+import type { Publications } from "./publications.js";
+import type { Partition, StoredRow } from "./rows.js";
+import type { Storage } from "./storage.js";
+import type { Notice } from "./tabs.js";
+import { askToken, type Loan, subjectOf } from "./token.js";
+import type { Turns } from "./turns.js";
+
+/** What a host does its work with. */
+export interface HostRoom {
+  readonly base: string;
+  readonly token: Options["token"];
+  readonly owner: Owner;
+  readonly outgoing: Outgoing;
+  readonly publications: Publications;
+  readonly storage: Storage;
+  readonly place: Place;
+  readonly loan: Loan;
+}
+
+/** What the tabs are told in a notice of this kind. */
+type Told<Kind> =
+  Extract<Notice, readonly [Kind, ...unknown[]]> extends readonly [Kind, ...infer Rest] ? Rest : never;
+
+export class Host extends Incoming {
+  readonly #room: HostRoom;
+  readonly #turns: Turns;
+  /** What the client is. */
+  state: Status["state"] = "connecting";
+
+  constructor(turns: Turns, room: HostRoom) {
+    super(turns);
+    this.#turns = turns;
+    this.#room = room;
+  }
+
+  /** What was told in a turn is done. */
+  settle(): void {
+    this.#turns.settle();
+  }
+
+  transmit(socket: WebSocket, records: string): void {
+    this.#room.outgoing.add(socket, records);
+  }
+
+  received(connection: number, frame: string): void {
+    this.#room.place.look();
+    this.receive(connection, frame);
+  }
+
+  askToken(reason: number): void {
+    const asking = this.#turns.core;
+    askToken(this.#room.token, reason).then(
+      ({ text, livesMs }) => {
+        if (asking !== this.#turns.core || this.#turns.isClosed) return;
+        try {
+          this.#room.storage.shown(subjectOf(text));
+        } catch (error) {
+          this.#noToken(error as LonghaulError);
+          return;
+        }
+        this.#room.loan.offer(text, livesMs);
+        this.#turns.turn((core) => core.token(text, livesMs));
+      },
+      (error: LonghaulError) => {
+        if (asking === this.#turns.core && !this.#turns.isClosed) this.#noToken(error);
+      },
+    );
+  }
+
+  #noToken(error: LonghaulError): void {
+    this.#turns.later(() => this.#room.owner.error(error));
+    this.#turns.turn((core) => core.noToken(error.message));
+  }
+
+  place(isWanted: boolean): void {
+    if (isWanted) this.#room.place.seek();
+    else this.#room.place.leave();
+  }
+
+  remember(transport: number): void {
+    const name = transportNames[transport];
+    if (name !== undefined) remember(this.#room.base, name);
+  }
+
+  postPublication(connection: number, head: string, row: number): void {
+    this.#room.outgoing.add(connection, head + this.#room.publications.payload(row));
+  }
+
+  transmitPublication(socket: WebSocket, head: string, row: number): void {
+    this.#room.outgoing.add(socket, head + this.#room.publications.payload(row));
+  }
+
+  statusChanged(...told: Parameters<typeof statusOf>): void {
+    const status = statusOf(...told);
+    this.state = status.state;
+    this.#turns.later(() => this.#room.owner.status(status));
+  }
+
+  refused(no: number, code: string, message: string): void {
+    const topic = this.streams.get(no)?.topic;
+    this.#turns.later(() => this.#room.owner.error(new LonghaulError(code, `${topic}: ${message}`)));
+  }
+
+  queued(request: number, row: number, isDurable: boolean): void {
+    this.#room.publications.queued(request, row, isDurable);
+  }
+
+  publishRefused(request: number, why: number, bytesMax: number): void {
+    this.#room.publications.refused(request, why, bytesMax);
+  }
+
+  row(request: number, bytes: number, createdAtMs: number, untilMs: number, isHubTime: boolean): StoredRow {
+    const { partitionName } = this.#room.storage;
+    return this.#room.publications.row(request, partitionName, bytes, createdAtMs, untilMs, isHubTime);
+  }
+
+  tagOf(row: number): string | undefined {
+    return this.#room.publications.tagOf(row);
+  }
+
+  restored(row: number, stored: StoredRow): void {
+    this.#room.publications.restored(row, stored);
+    const [, topic, kind] = stored;
+    if (kind !== 0) this.#turns.later(() => this.#room.owner.restored(topic));
+  }
+
+  forget(row: number): void {
+    this.#room.publications.forget(row);
+  }
+
+  partitionName(): Promise<string> {
+    return this.#room.storage.named();
+  }
+
+  partition(before: Partition | undefined): Partition {
+    return this.#room.storage.partition(before);
+  }
+
+  seekSender(isWanted: boolean): void {
+    this.#room.storage.seekSender(isWanted);
+  }
+
+  tellAdded(...added: Told<"added">): void {
+    this.#room.storage.tell(["added", ...added]);
+  }
+
+  tellAcked(
+    producer: string,
+    row: number,
+    attempts: number,
+    bytes: number,
+    epoch: string,
+    seq: number,
+    duplicate: boolean,
+  ): void {
+    this.#room.storage.tell(["acked", producer, epoch, [row, attempts, bytes, seq, Number(duplicate)]]);
+  }
+
+  tellDead(...dead: Told<"dead">): void {
+    this.#room.storage.tell(["dead", ...dead]);
+  }
+
+  tellNoted(...noted: Told<"noted">): void {
+    this.#room.storage.tell(["noted", ...noted]);
+  }
+
+  tellGivenUp(...givenUp: Told<"givenUp">): void {
+    this.#room.storage.tell(["givenUp", ...givenUp]);
+  }
+
+  outboxLost(rows: number): void {
+    this.#turns.later(() => this.#room.owner.outboxLost(rows));
+  }
+
+  outdated(): void {
+    if (this.#turns.isClosed) return;
+    const error = new LonghaulError(
+      "reload_required",
+      "a newer version of the app has the outbox's storage",
+      {
+        hint: "reload this page; until then it keeps publications in memory",
+      },
+    );
+    this.#turns.later(() => this.#room.owner.error(error));
+    this.#turns.settle();
+  }
+
+  acked(row: number, epoch: string, seq: number, duplicate: boolean): void {
+    this.#room.publications.acked(row, { epoch, seq, duplicate });
+  }
+
+  dead(row: number, attempts: number, code: string, message: string): void {
+    const ended = this.#room.publications.dead(row, attempts, { code, message });
+    if (ended === undefined) return;
+    this.#room.storage.keep(ended);
+    this.#turns.later(() => this.#room.owner.deadLetter(ended.letter));
+  }
+}
+
+/** The numbers are of src/web/host.rs. */
+function statusOf(
+  kind: number,
+  no: number,
+  attempt: number,
+  isExhausted: boolean,
+  ms: number,
+  rttMs: number | undefined,
+  closeCode: number,
+  detail: string,
+): Status {
+  const transport = transportNames[no] ?? "websocket";
+  if (kind === 0) return { state: "connecting", attempt, transport };
+  if (kind === 1) {
+    const connected = { state: "connected" as const, transport, sinceMs: Date.now() - ms };
+    return rttMs === undefined ? connected : { ...connected, rttMs };
+  }
+  if (kind === 3) return { state: "offline" };
+  const reason = closeReason(closeCode, detail);
+  if (kind === 2) {
+    const waiting = { state: "waiting" as const, attempt, retryAtMs: Date.now() + ms, reason };
+    return isExhausted ? { ...waiting, isExhausted } : waiting;
+  }
+  return { state: kind === 5 ? "unauthorized" : "closed", reason };
+}

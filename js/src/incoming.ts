@@ -1,0 +1,165 @@
+// The way of every frame that comes in: its records go to the core, its messages to their streams once the core has put them in order.
+//
+// Decides nothing about order: the core says of each run of messages whether it is delivered, held or dropped.
+
+import {
+  isChange,
+  isMessages,
+  isOfDocument,
+  type Messages,
+  type Receiver,
+  readChanges,
+  readCheckpoint,
+  readMessages,
+  readSnapshot,
+} from "./frame.js";
+import type { Turns } from "./turns.js";
+import type { Core } from "./wasm/longhaul.js";
+
+/** The core's answer to a messages record, where it is no number of messages to skip. */
+const toldHost = -2;
+
+export class Incoming {
+  /** Subscriptions by number. */
+  readonly streams = new Map<number, Receiver>();
+  charsReceived = 0;
+  readonly #turns: Turns;
+  /** Runs held for a hole before them, by number. */
+  readonly #held = new Map<number, Messages>();
+  #run = 0;
+  readonly #read: Messages = {
+    no: 0,
+    first: 0,
+    count: 0,
+    chain: 0,
+    at: 0,
+    isBatch: false,
+    data: undefined,
+    id: undefined,
+    chars: 0,
+    kind: 0,
+  };
+
+  constructor(turns: Turns) {
+    this.#turns = turns;
+  }
+
+  /** The core is gone, and with it what it had held. */
+  drop(): void {
+    this.#held.clear();
+  }
+
+  /** Hears the messages of a socket. */
+  receiver(connection: number): (event: MessageEvent) => void {
+    const { core } = this.#turns;
+    return ({ data }) => {
+      // A socket of one that has crashed.
+      if (core !== this.#turns.core) return;
+      if (typeof data === "string") this.receive(connection, data);
+      else this.#garbage(connection, true);
+    };
+  }
+
+  /** A frame: the way of every message. No closure stands here: what it captures would be allocated for every record. */
+  receive(connection: number, text: string): void {
+    this.charsReceived += text.length;
+    const { core } = this.#turns;
+    if (core === undefined) return;
+    try {
+      this.#frame(core, connection, text);
+    } catch (cause) {
+      this.#turns.crashed(core, cause);
+    }
+  }
+
+  // What the core says of what came.
+
+  deliver(no: number, run: number, skip: number): void {
+    const messages = run === this.#run ? { ...this.#read } : this.#held.get(run);
+    this.#held.delete(run);
+    if (messages !== undefined) this.#turns.later(() => this.streams.get(no)?.deliver(messages, skip));
+  }
+
+  hold(run: number): void {
+    this.#held.set(run, { ...this.#read });
+  }
+
+  discard(run: number): void {
+    this.#held.delete(run);
+  }
+
+  streaming(no: number, cursor: string): void {
+    this.#turns.later(() => {
+      const stream = this.streams.get(no);
+      if (stream === undefined) return;
+      const [epoch = "", seq, chain] = cursor.split("/");
+      stream.epoch = epoch;
+      stream.follows?.(Number(seq), Number(chain));
+    });
+  }
+
+  gap(no: number, epoch: string, fromSeq: number, toSeq: number | undefined, reason: string): void {
+    const gap = { epoch, fromSeq, toSeq: toSeq ?? Number.POSITIVE_INFINITY, reason };
+    this.#turns.later(() => this.streams.get(no)?.tellGap(gap));
+  }
+
+  #frame(core: Core, connection: number, text: string): void {
+    const read = this.#read;
+    // A listener may have woken a crash: then what is left comes again.
+    for (let at = 0; at < text.length && core === this.#turns.core; ) {
+      const newline = text.indexOf("\n", at);
+      let end = newline < 0 ? text.length : newline;
+      if (isMessages(text, at)) {
+        if (!readMessages(text, at, end, read)) end = 0;
+      } else if (isChange(text, at)) {
+        end = readChanges(text, at, read);
+      } else {
+        if (end > at) this.#record(core, connection, text.slice(at, end));
+        at = end + 1;
+        continue;
+      }
+      if (end === 0) {
+        this.#garbage(connection, false);
+        return;
+      }
+      const run = this.#nextRun();
+      const { no, first, count, chain, chars } = read;
+      const skip = core.messages(connection, no, run, first, count, chain, chars);
+      if (skip >= 0) this.streams.get(no)?.deliver(read, skip);
+      else if (skip === toldHost) this.#turns.settle();
+      at = end + 1;
+    }
+  }
+
+  #record(core: Core, connection: number, record: string): void {
+    if (isOfDocument(record)) this.#ofDocument(core, connection, record);
+    else core.record(connection, record);
+    this.#turns.settle();
+  }
+
+  /** A document's snapshot or checkpoint. */
+  #ofDocument(core: Core, connection: number, record: string): void {
+    const read = this.#read;
+    if (record.startsWith("checkpoint")) {
+      const hash = readCheckpoint(record, read);
+      this.streams.get(read.no)?.checkpoint?.(read.first, hash);
+      return;
+    }
+    if (!readSnapshot(record, read)) {
+      core.garbage(connection, false);
+      return;
+    }
+    const { no, first, chain } = read;
+    const skip = core.snapshot(connection, no, this.#nextRun(), first, chain);
+    if (skip === 0) this.streams.get(no)?.deliver(read, 0);
+  }
+
+  #garbage(connection: number, isBinary: boolean): void {
+    this.#turns.turn((core) => core.garbage(connection, isBinary));
+  }
+
+  #nextRun(): number {
+    this.#run = (this.#run + 1) % 2 ** 31;
+    return this.#run;
+  }
+}

@@ -1,0 +1,62 @@
+// The turns of the core: whoever tells or asks it something does it here. Listeners of the user run last, when it has finished.
+//
+// Knows no event and no listener.
+
+import type { Core } from "./wasm/longhaul.js";
+
+export class Turns {
+  /** Undefined between a crash and the next one. */
+  core: Core | undefined;
+  /** Told what the core has thrown. */
+  readonly crashed: (core: Core | undefined, cause: unknown) => void;
+  /** The client is: what was on its way is not heard. */
+  isClosed = false;
+  /** What to do when the core has finished its turn. */
+  #later: (() => void)[] = [];
+  #isSettling = false;
+  readonly #finished: () => void;
+
+  /** `finished` is told that a turn is over, before those who wait for it. */
+  constructor(crashed: (core: Core | undefined, cause: unknown) => void, finished: () => void) {
+    this.crashed = crashed;
+    this.#finished = finished;
+  }
+
+  /** One turn of the core, and then the listeners. While there is none, the next one learns what matters from what is kept elsewhere. */
+  turn(act: (core: Core) => void): void {
+    this.look(act);
+    this.settle();
+  }
+
+  /** Asks the core something, if it is there to answer. */
+  look<T>(ask: (core: Core) => T): T | undefined {
+    const { core } = this;
+    try {
+      return core && ask(core);
+    } catch (cause) {
+      this.crashed(core, cause);
+      return undefined;
+    }
+  }
+
+  /** Does something when the core has finished its turn: listeners of the user are told then. */
+  later(act: () => void): void {
+    this.#later.push(act);
+  }
+
+  settle(): void {
+    // A listener that calls the client is served here, after what was noted before.
+    if (this.#isSettling) return;
+    this.#isSettling = true;
+    this.#finished();
+    try {
+      while (this.#later.length > 0) {
+        const later = this.#later;
+        this.#later = [];
+        for (const act of later) act();
+      }
+    } finally {
+      this.#isSettling = false;
+    }
+  }
+}
