@@ -24,7 +24,7 @@ export async function makeBindings(out, file) {
       `${gathered} does not end with one list of its exports: scripts/lib/bindings.mjs counts on that`,
     );
   }
-  const body = `export function bindings() {\n${code}return {${names}}\n`;
+  const body = `export function bindings() {\n${code}return {\n${alikeTogether(names, code)}\n};\n}\n`;
   const types = `import type * as Bindings from "./${file}.js";
 export declare function bindings(): typeof Bindings & {
   __wbg_set_wasm(exports: WebAssembly.Exports): void;
@@ -32,4 +32,19 @@ export declare function bindings(): typeof Bindings & {
 `;
   writeFileSync(join(root, out, `${file}_bindings.js`), body);
   writeFileSync(join(root, out, `${file}_bindings.d.ts`), types);
+}
+
+/**
+ * The names of a clause of exports, in the order of what the functions behind them do: terser puts each function where it is named, and
+ * what is alike compresses better side by side. The code stays as it is: where a function is not found, only bytes are lost.
+ */
+function alikeTogether(names, code) {
+  const functions = code.split(/^function (?=[\w$]+\()/m).slice(1);
+  const texts = new Map(functions.map((text) => [text.split("(", 1)[0], text.slice(text.indexOf("("))]));
+  const text = (name) => texts.get(name) ?? "";
+  const byText = (a, b) => (text(a) < text(b) ? -1 : Number(text(a) > text(b)));
+  return names
+    .match(/[\w$]+/g)
+    .sort(byText)
+    .join(",\n");
 }
