@@ -4,7 +4,16 @@ import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
 import { type Hub, hubEntries } from "./support/hub.js";
 import { expect, quick, test } from "./support/network.js";
-import { dump, end, openClient, publishSome, reopen, run, whereabouts } from "./support/storage.js";
+import {
+  dump,
+  end,
+  openClient,
+  openWithFirst,
+  publishSome,
+  reopen,
+  run,
+  whereabouts,
+} from "./support/storage.js";
 
 const readable = {
   "Access-Control-Allow-Origin": "*",
@@ -170,9 +179,7 @@ test("s19: what is too large is refused before the network; what a hub takes no 
   page,
   hub,
 }) => {
-  await openClient(page, hub.url);
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub);
   const refused = await page.evaluate(() =>
     opened.client
       .topic("t")
@@ -212,9 +219,7 @@ test("a key takes the place of an unsent row, from another tab and after a reloa
   newPage,
   hub,
 }) => {
-  await openClient(page, hub.url);
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub);
   await hub.kill();
   await publishSome(page, 2, 1);
   await publishSome(page, 3, 1, { key: "k" });

@@ -1,48 +1,17 @@
 // The outbox in the browser's storage: what was accepted survives reloads, and takes effect once and in order.
 
-import type { Page } from "@playwright/test";
-import type * as api from "longhaul";
 import { expect, quick, test } from "./support/fixtures.js";
-import { type Hub, hubEntries } from "./support/hub.js";
-
-/** Opens a client and publishes n = from, from + 1, … to topic "t" without waiting for acks. */
-async function publishSome(page: Page, url: string, from: number, count: number): Promise<boolean[]> {
-  return page.evaluate(
-    async ([url, options, from, count]) => {
-      globalThis.opened ??= longhaul.open(url, options);
-      const topic = opened.client.topic("t");
-      const calls = Array.from({ length: count }, (_, i) => topic.publish({ by: "page", n: from + i }));
-      return (await Promise.all(calls)).map(({ durable }) => durable);
-    },
-    [url, quick, from, count] as const,
-  );
-}
-
-async function isEmpty(page: Page): Promise<void> {
-  await expect
-    .poll(() =>
-      page.evaluate(async () => [opened.client.outbox.size, (await opened.client.outbox.rows()).length]),
-    )
-    .toEqual([0, 0]);
-}
-
-async function reopen(page: Page, url: string, options: api.Options = quick): Promise<void> {
-  await page.reload();
-  await page.waitForFunction(() => "longhaul" in globalThis);
-  await page.evaluate(
-    ([url, options]) => {
-      globalThis.opened = longhaul.open(url, options);
-    },
-    [url, options] as const,
-  );
-}
+import { hubEntries } from "./support/hub.js";
+import { isEmpty } from "./support/rows.js";
+import { openClient, publishSome, reopen } from "./support/storage.js";
 
 test("s02: what was published while the hub was away is sent after a reload, once and in order", async ({
   page,
   hub,
 }) => {
   await hub.kill();
-  expect(await publishSome(page, hub.url, 1, 10)).toEqual(Array(10).fill(true));
+  await openClient(page, hub.url);
+  expect(await publishSome(page, 1, 10)).toEqual(Array(10).fill(true));
   expect(await page.evaluate(() => opened.client.outbox.size)).toBe(10);
   await reopen(page, hub.url);
   await page.waitForFunction(() => opened.client.outbox.size === 10);
@@ -51,13 +20,9 @@ test("s02: what was published while the hub was away is sent after a reload, onc
   );
   await hub.restart();
   await isEmpty(page);
-  expect(await numbers(hub, "t")).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+  const entries = await hubEntries<{ n: number }>(hub, "t");
+  expect(entries.map(({ data }) => data.n)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
 });
-
-/** The n of each entry of a topic. */
-async function numbers(hub: Hub, topic: string): Promise<number[]> {
-  return (await hubEntries<{ n: number }>(hub, topic)).map(({ data }) => data.n);
-}
 
 test("a publication online is durable, acknowledged and gone from storage", async ({ page, hub }) => {
   const outcome = await page.evaluate(
@@ -100,19 +65,4 @@ test("two tabs publish to one topic: one sends for both, and each learns of its 
     const own = entries.filter(({ data }) => data.by === by).map(({ data }) => data.n);
     expect(own).toEqual(Array.from({ length: 50 }, (_, i) => i + 1));
   }
-});
-
-test("without storage publications are in memory, say so, and arrive", async ({ page, hub }) => {
-  const durable = await page.evaluate(
-    async ([url, options]) => {
-      Object.defineProperty(globalThis, "indexedDB", { value: undefined });
-      globalThis.opened = longhaul.open(url, options);
-      const receipt = await opened.client.topic("t").publish({ by: "page", n: 1 });
-      await receipt.acked;
-      return receipt.durable;
-    },
-    [hub.url, quick] as const,
-  );
-  expect(durable).toBe(false);
-  expect(await numbers(hub, "t")).toEqual([1]);
 });

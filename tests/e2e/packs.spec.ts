@@ -2,37 +2,31 @@
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/network.js";
-import { dump, end, openClient, publishSome, reopen, run, whereabouts } from "./support/storage.js";
+import {
+  dump,
+  end,
+  openWithFirst,
+  publishSome,
+  records,
+  reopen,
+  run,
+  whereabouts,
+} from "./support/storage.js";
 
 /** How many records the rows of all subjects are in. */
-async function records(page: Page): Promise<number> {
-  return page.evaluate(
-    () =>
-      new Promise<number>((resolve) => {
-        indexedDB.open("longhaul").onsuccess = ({ target }) => {
-          const { result: database } = target as IDBOpenDBRequest;
-          const tx = database.transaction(["rows", "packs"]);
-          const counts = ["rows", "packs"].map((name) => tx.objectStore(name).count());
-          tx.oncomplete = () => {
-            database.close();
-            resolve(counts.reduce((sum, { result }) => sum + result, 0));
-          };
-        };
-      }),
-  );
+async function recordCount(page: Page): Promise<number> {
+  return (await records(page, "rows")).length + (await records(page, "packs")).length;
 }
 
 test("three hundred publications at once are a dozen records, are told and sent in order, and go with their verdicts", async ({
   page,
   hub,
 }) => {
-  await openClient(page, hub.url);
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub);
   await hub.kill();
   expect(await publishSome(page, 2, 300)).toEqual(Array(300).fill(true));
   expect((await dump(page)).rows).toEqual(run(2, 300));
-  expect(await records(page)).toBeLessThan(12);
+  expect(await recordCount(page)).toBeLessThan(12);
   // The browser's count goes on behind them.
   for (const n of [302, 303]) expect(await publishSome(page, n, 1)).toEqual([true]);
   await reopen(page, hub.url);
@@ -47,7 +41,7 @@ test("three hundred publications at once are a dozen records, are told and sent 
   await hub.restart();
   // The hub has lost its memory.
   await end(page, hub, { log: run(2, 302) });
-  expect(await records(page)).toBe(0);
+  expect(await recordCount(page)).toBe(0);
 });
 
 test("a line that is cut while a pack goes out leaves what has no verdict, and that alone is there after a reload", async ({
@@ -55,9 +49,7 @@ test("a line that is cut while a pack goes out leaves what has no verdict, and t
   hub,
   line,
 }) => {
-  await openClient(page, line.url);
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub, { url: line.url });
   await line.setFaults({ stop: "down" });
   expect(await publishSome(page, 2, 100)).toEqual(Array(100).fill(true));
   await expect.poll(() => whereabouts(page, hub)).toMatchObject({ log: run(1, 101) });
@@ -75,9 +67,7 @@ test("a row that is discarded in the middle of a pack, and one that expires in i
   page,
   hub,
 }) => {
-  await openClient(page, hub.url);
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub);
   await hub.kill();
   const id = await page.evaluate(async () => {
     const topic = opened.client.topic("t");
@@ -94,13 +84,11 @@ test("a row that is discarded in the middle of a pack, and one that expires in i
   await hub.restart();
   const log = run(2, 60).filter((n) => n !== 22 && n !== 42);
   await end(page, hub, { log, letters: [42] });
-  expect(await records(page)).toBe(0);
+  expect(await recordCount(page)).toBe(0);
 });
 
 test("a wipe takes the packs of its subject, and leaves those of another one", async ({ page, hub }) => {
-  await openClient(page, hub.url, { ...quick, subject: "ann" });
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub, { subject: "ann" });
   await hub.kill();
   await publishSome(page, 2, 50);
   await reopen(page, hub.url, { ...quick, subject: "ben" });
@@ -117,9 +105,7 @@ test("s12: a handle that dies when the verdicts of a pack are to be noted: they 
   page,
   hub,
 }) => {
-  await openClient(page, hub.url);
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub);
   await hub.kill();
   expect(await publishSome(page, 2, 50)).toEqual(Array(50).fill(true));
   await page.evaluate(() => {

@@ -1,17 +1,19 @@
 // The outbox when storage fails under it: killed tabs, no room, aborted transactions, dead handles, eviction, later versions.
 
 import type { Page } from "@playwright/test";
-import { expect, quick, test } from "./support/network.js";
+import { expect, test } from "./support/network.js";
 import {
   devtools,
   dump,
   end,
   errorCodes,
   openClient,
+  openWithFirst,
   publishSome,
   reopen,
   run,
   whereabouts,
+  writeVersion1,
 } from "./support/storage.js";
 
 declare global {
@@ -73,9 +75,7 @@ test("s03: what was sent into a connection that is reset before the hub reads it
   hub,
   line,
 }) => {
-  await openClient(page, line.url);
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub, { url: line.url });
   await line.setFaults({ stop: "up" });
   expect(await publishSome(page, 2, 10)).toEqual(Array(10).fill(true));
   await page.waitForFunction(() => opened.client.metrics().outboxRows === 10);
@@ -90,9 +90,7 @@ test("s04: what the hub has when the connection is reset before its ack gets the
   hub,
   line,
 }) => {
-  await openClient(page, line.url);
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub, { url: line.url });
   await line.setFaults({ stop: "down" });
   const acks = page.evaluate(() => longhaul.publishMany(opened.client, "t", 2, 10, "page"));
   await expect.poll(() => whereabouts(page, hub)).toEqual({ log: run(1, 11), rows: run(2, 10), letters: [] });
@@ -126,26 +124,27 @@ test("s08: twenty publications into a half-open socket are durable at once and s
   hub,
   line,
 }) => {
-  await openClient(page, line.url, { ...quick, heartbeat: { intervalMs: 500, timeoutMs: 500 } });
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub, { url: line.url, heartbeat: { intervalMs: 500, timeoutMs: 500 } });
   await line.strand();
   expect(await publishSome(page, 2, 20)).toEqual(Array(20).fill(true));
   await end(page, hub, { log: run(1, 21) });
 });
 
+/** How many bytes the page's origin may have in the browser; as many as others where none is told. */
+async function setQuota(page: Page, quotaSize?: number): Promise<void> {
+  const browser = await devtools(page);
+  const origin = new URL(page.url()).origin;
+  const quota = quotaSize === undefined ? {} : { quotaSize };
+  await browser.send("Storage.overrideQuotaForOrigin", { origin, ...quota });
+}
+
 test("s09: where the browser has no room, publish rejects and earlier rows stay; with room all goes on", async ({
   page,
   hub,
-  siteUrl,
 }) => {
-  const browser = await devtools(page);
-  const origin = new URL(siteUrl).origin;
   // Before storage is first used: the browser remembers for a while what room there was.
-  await browser.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 6 * 1024 * 1024 });
-  await openClient(page, hub.url);
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await setQuota(page, 6 * 1024 * 1024);
+  await openWithFirst(page, hub);
   await hub.kill();
   const outcomes = await page.evaluate(async () => {
     // What LevelDB can't compress.
@@ -175,7 +174,7 @@ test("s09: where the browser has no room, publish rejects and earlier rows stay;
   expect((await dump(page)).rows).toEqual(run(2, taken));
   expect(await errorCodes(page)).toEqual([]);
   // The hub has lost its memory, and takes what there is.
-  await browser.send("Storage.overrideQuotaForOrigin", { origin });
+  await setQuota(page);
   await hub.restart();
   expect(await publishSome(page, 1_000, 1)).toEqual([true]);
   await end(page, hub, { log: [...run(2, taken), 1_000] });
@@ -184,11 +183,8 @@ test("s09: where the browser has no room, publish rejects and earlier rows stay;
 test("s09: where there is no room from the first visit on, publications are in memory, say so, and arrive", async ({
   page,
   hub,
-  siteUrl,
 }) => {
-  const browser = await devtools(page);
-  const origin = new URL(siteUrl).origin;
-  await browser.send("Storage.overrideQuotaForOrigin", { origin, quotaSize: 1 });
+  await setQuota(page, 1);
   await openClient(page, hub.url);
   expect(await publishSome(page, 1, 3)).toEqual(Array(3).fill(false));
   await page.waitForFunction(() => opened.client.metrics().acks === 3);
@@ -218,9 +214,7 @@ test("s10: a transaction that is aborted is no success: it is tried once more, a
   page,
   hub,
 }) => {
-  await openClient(page, hub.url);
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub);
   await abortWrites(page, 2);
   expect(await publishSome(page, 2, 3)).toEqual(Array(3).fill("storage_full"));
   await abortWrites(page, 1);
@@ -238,9 +232,7 @@ test("s10: a listener that throws within the transaction aborts it, and nothing 
   const page = await context.newPage();
   await page.goto(siteUrl);
   await page.waitForFunction(() => "longhaul" in globalThis);
-  await openClient(page, hub.url);
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub);
   const codes = await page.evaluate(async () => {
     const { add } = IDBObjectStore.prototype;
     IDBObjectStore.prototype.add = function (...args) {
@@ -276,9 +268,7 @@ test("s12: a handle that dies is replaced within a second: fifty rows are there 
   hub,
 }) => {
   await watchHandles(page);
-  await openClient(page, hub.url);
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub);
   await hub.kill();
   expect(await publishSome(page, 2, 50)).toEqual(Array(50).fill(true));
   const tookMs = await page.evaluate(async () => {
@@ -299,9 +289,7 @@ test("s12: where storage can't be opened again publications are in memory and sa
   hub,
 }) => {
   await watchHandles(page);
-  await openClient(page, hub.url);
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub);
   await hub.kill();
   await publishSome(page, 2, 5);
   await page.evaluate(() => {
@@ -401,9 +389,7 @@ test("s21: a tab lets go of its thirty rows for the sake of a later version, say
   hub,
 }) => {
   const newer = await newPage();
-  await openClient(page, hub.url);
-  await publishSome(page, 1, 1);
-  await end(page, hub, { log: [1] });
+  await openWithFirst(page, hub);
   await hub.kill();
   expect(await publishSome(page, 2, 30)).toEqual(Array(30).fill(true));
   expect(await upgrade(newer)).toBeLessThan(5_000);
@@ -422,16 +408,7 @@ test("s21: a page of an earlier version than the storage's says that it is to be
   page,
   hub,
 }) => {
-  await page.evaluate(
-    () =>
-      new Promise((resolve) => {
-        const request = indexedDB.open("longhaul", 3);
-        request.onsuccess = () => {
-          request.result.close();
-          resolve(undefined);
-        };
-      }),
-  );
+  await upgrade(page);
   await openClient(page, hub.url);
   expect(await publishSome(page, 1, 3)).toEqual(Array(3).fill(false));
   expect(await errorCodes(page)).toEqual(["reload_required"]);
@@ -442,45 +419,7 @@ test("s21: rows that the schema of version 1 has unsent are sent as they were, i
   page,
   hub,
 }) => {
-  const base = `${hub.url}/`;
-  await page.evaluate(
-    (base) =>
-      new Promise<void>((resolve, reject) => {
-        const request = indexedDB.open("longhaul", 1);
-        request.onerror = () => reject(request.error);
-        request.onupgradeneeded = () => {
-          const database = request.result;
-          for (const name of ["partitions", "keys", "verdicts", "letters", "documents"])
-            database.createObjectStore(name);
-          database.createObjectStore("rows", { autoIncrement: true });
-        };
-        request.onsuccess = () => {
-          const database = request.result;
-          const tx = database.transaction(["partitions", "rows", "keys", "letters"], "readwrite");
-          const partition = `${base} `;
-          const now = Date.now();
-          const row = (n: number, key?: string, state = 0, attempts = 0) => {
-            const text = JSON.stringify({ by: "v1", n });
-            const week = now + 7 * 24 * 3_600_000;
-            return [partition, "t", 0, text, text.length, now, week, false, key, state, attempts, `tag:${n}`];
-          };
-          tx.objectStore("partitions").put(["0123456789abcdef", base, "", false, undefined], partition);
-          for (let n = 1; n <= 30; n++) {
-            if (n === 7) tx.objectStore("rows").add(row(n, "k"));
-            else if (n === 9) tx.objectStore("rows").add(row(n, undefined, 1, 3));
-            else tx.objectStore("rows").add(row(n));
-          }
-          tx.objectStore("keys").put(7, [partition, "t", "k"]);
-          tx.objectStore("letters").put([...row(99, undefined, 1, 1), "payload_invalid", "not JSON"], 31);
-          tx.oncomplete = () => {
-            database.close();
-            resolve();
-          };
-          tx.onabort = () => reject(tx.error);
-        };
-      }),
-    base,
-  );
+  await writeVersion1(page, `${hub.url}/`);
   await hub.kill();
   await openClient(page, hub.url);
   await page.waitForFunction(() => opened.client.outbox.size === 30);
@@ -501,58 +440,6 @@ test("s21: rows that the schema of version 1 has unsent are sent as they were, i
   await hub.restart();
   await end(page, hub, { log: run(1, 31).map((n) => (n === 7 ? 700 : n)), letters: [99] });
 });
-
-test("storage that never opens is given up after three seconds, and publications are in memory", async ({
-  page,
-  hub,
-}) => {
-  await page.evaluate(() => {
-    // Safari's first open after a start of the browser (WebKit 226547).
-    const { open } = IDBFactory.prototype;
-    IDBFactory.prototype.open = function (name) {
-      const request = open.call(this, `${name} of another`);
-      Object.defineProperty(request, "onsuccess", { set() {} });
-      Object.defineProperty(request, "onupgradeneeded", { set() {} });
-      return request;
-    };
-  });
-  await openClient(page, hub.url);
-  const begunMs = Date.now();
-  expect(await publishSome(page, 1, 3)).toEqual(Array(3).fill(false));
-  expect(Date.now() - begunMs).toBeLessThan(10_000);
-  await page.waitForFunction(() => opened.client.metrics().acks === 3);
-  expect(await errorCodes(page)).toEqual([]);
-});
-
-for (const [how, act] of [
-  [
-    "throws when it is opened",
-    () => {
-      IDBFactory.prototype.open = () => {
-        throw new DOMException("The operation is insecure.", "SecurityError");
-      };
-    },
-  ],
-  [
-    "fails to open",
-    () => {
-      const { open } = IDBFactory.prototype;
-      // As Firefox did in private windows: an error event.
-      IDBFactory.prototype.open = function (name) {
-        open.call(this, name, 5);
-        return open.call(this, name, 4);
-      };
-    },
-  ],
-] as const) {
-  test(`storage that ${how}, as in private windows: in memory, and it says so`, async ({ page, hub }) => {
-    await page.evaluate(act);
-    await openClient(page, hub.url);
-    expect(await publishSome(page, 1, 3)).toEqual(Array(3).fill(false));
-    await page.waitForFunction(() => opened.client.metrics().acks === 3);
-    expect(await page.evaluate(() => opened.client.outbox.size)).toBe(0);
-  });
-}
 
 test("persist asks the browser to keep the storage, and is false where there is no such thing", async ({
   page,

@@ -50,7 +50,7 @@ export async function dump(page: Page): Promise<Dump> {
 /** Every record of an object store as it is, changed before by `change` where that is given. Records are arrays. */
 export async function records(
   page: Page,
-  store: "rows" | "letters" | "partitions",
+  store: "rows" | "packs" | "letters" | "partitions",
   change?: (record: unknown[]) => void,
 ): Promise<unknown[][]> {
   const access = (puts: [number | string, unknown[]][]): Promise<[number | string, unknown[]][]> =>
@@ -79,6 +79,51 @@ export async function records(
     await access(found);
   }
   return found.map(([, record]) => record);
+}
+
+/**
+ * A database as version 1 of its schema has it, with thirty rows of the outbox `0123456789abcdef`: the seventh has the key "k", the
+ * ninth was sent three times; and n = 99, a dead letter.
+ */
+export async function writeVersion1(page: Page, base: string): Promise<void> {
+  await page.evaluate(
+    (base) =>
+      new Promise<void>((resolve, reject) => {
+        const request = indexedDB.open("longhaul", 1);
+        request.onerror = () => reject(request.error);
+        request.onupgradeneeded = () => {
+          const database = request.result;
+          for (const name of ["partitions", "keys", "verdicts", "letters", "documents"])
+            database.createObjectStore(name);
+          database.createObjectStore("rows", { autoIncrement: true });
+        };
+        request.onsuccess = () => {
+          const database = request.result;
+          const tx = database.transaction(["partitions", "rows", "keys", "letters"], "readwrite");
+          const partition = `${base} `;
+          const now = Date.now();
+          const row = (n: number, key?: string, state = 0, attempts = 0) => {
+            const text = JSON.stringify({ by: "v1", n });
+            const week = now + 7 * 24 * 3_600_000;
+            return [partition, "t", 0, text, text.length, now, week, false, key, state, attempts, `tag:${n}`];
+          };
+          tx.objectStore("partitions").put(["0123456789abcdef", base, "", false, undefined], partition);
+          for (let n = 1; n <= 30; n++) {
+            if (n === 7) tx.objectStore("rows").add(row(n, "k"));
+            else if (n === 9) tx.objectStore("rows").add(row(n, undefined, 1, 3));
+            else tx.objectStore("rows").add(row(n));
+          }
+          tx.objectStore("keys").put(7, [partition, "t", "k"]);
+          tx.objectStore("letters").put([...row(99, undefined, 1, 1), "payload_invalid", "not JSON"], 31);
+          tx.oncomplete = () => {
+            database.close();
+            resolve();
+          };
+          tx.onabort = () => reject(tx.error);
+        };
+      }),
+    base,
+  );
 }
 
 /** Where publications are, by their n: in the hub's log, among the rows, among the dead letters (I16). */
@@ -117,6 +162,17 @@ export async function openClient(page: Page, url: string, options: api.Options =
     },
     [url, options] as const,
   );
+}
+
+/** Opens a client whose first publication, n = 1, has its ack: storage is open, and so is the connection. */
+export async function openWithFirst(
+  page: Page,
+  hub: Hub,
+  { url = hub.url, ...options }: api.Options & { url?: string } = {},
+): Promise<void> {
+  await openClient(page, url, { ...quick, ...options });
+  await publishSome(page, 1, 1);
+  await end(page, hub, { log: [1] });
 }
 
 /** The page anew, as after a visit to another one, and a client in it. */
