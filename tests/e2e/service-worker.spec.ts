@@ -5,7 +5,7 @@ import { expect, quick, test } from "./support/fixtures.js";
 import { hubEntries } from "./support/hub.js";
 import { conserved, publish, verdicts } from "./support/rows.js";
 import { records } from "./support/storage.js";
-import { isMute, knowsNoWorker, mute, Worker } from "./support/worker.js";
+import { isMute, knowsNoWorker, mute, silentPage, Worker } from "./support/worker.js";
 
 const probed = "/sw-probed.js";
 
@@ -35,7 +35,7 @@ test("s24: a service worker that is stopped at any step of its flush leaves each
 }) => {
   test.setTimeout(120_000);
   const worker = await Worker.install(page, probed);
-  const writer = await knowsNoWorker(await isMute(await newPage()));
+  const writer = await silentPage(newPage);
   const steps: string[] = [];
   for (let isOver = false; !isOver; ) {
     await publish(writer, hub.url, { count: 4, topics: ["t", "u"], options: mute });
@@ -47,10 +47,8 @@ test("s24: a service worker that is stopped at any step of its flush leaves each
     if (isOver) expect(outcome).toBe("done");
     else steps.push(outcome);
     await worker.stop();
-    await worker.forget();
-    await worker.sync();
+    expect(await worker.flush()).toBe("done");
     await verdicts(writer);
-    expect(await worker.outcome("sync")).toBe("done");
   }
   await conserved(hub, writer);
   // Before a post or after it, and in and after the transaction that its answer leads to.
@@ -156,15 +154,14 @@ test("s59: a worker whose client crashes again and again ends its event, and lea
   hub,
 }) => {
   const worker = await Worker.install(page, probed);
-  const writer = await knowsNoWorker(await isMute(await newPage()));
+  const writer = await silentPage(newPage);
   await publish(writer, hub.url, { count: 2, options: mute });
   await writer.close();
   // No version of the package writes this: the hub refuses it, and the dead letter can't be made.
   await records(page, "rows", (record) => {
     record[3] = '{"n":';
   });
-  await worker.sync();
-  expect(await worker.outcome("sync")).toBe("not_flushed");
+  expect(await worker.flush()).toBe("not_flushed");
   expect(await records(page, "rows")).toHaveLength(2);
 });
 

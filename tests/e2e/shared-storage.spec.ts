@@ -3,20 +3,9 @@
 import type { Page } from "@playwright/test";
 import { watchInstances } from "./support/crash.js";
 import { expect, quick, test } from "./support/fixtures.js";
+import { publish } from "./support/rows.js";
 import { end, openClient, publishSome } from "./support/storage.js";
-
-const mute = { ...quick, transports: ["websocket"] } as const;
-
-/** Its sockets stay silent: whatever arrives was sent by somebody else. */
-async function isMute(page: Page): Promise<void> {
-  await page.evaluate(() => {
-    globalThis.WebSocket = class extends EventTarget {
-      readyState = 0;
-      send(): void {}
-      close(): void {}
-    } as unknown as typeof WebSocket;
-  });
-}
+import { isMute, mute } from "./support/worker.js";
 
 declare global {
   var databases: IDBDatabase[];
@@ -40,10 +29,8 @@ test("s13: a tab that has not noticed that storage is another one takes no word 
       return request;
     };
   });
-  await openClient(page, hub.url, mute);
+  await publish(page, hub.url, { count: 1, options: mute });
   await page.evaluate(async (url) => {
-    const { acked, id } = await opened.client.topic("t").publish({ by: "page", n: 1 });
-    globalThis.kept = [{ id, topic: "t", deferred: undefined, acked }];
     globalThis.heard = [];
     new BroadcastChannel(`longhaul:outbox:longhaul ${url}/ `).onmessage = ({ data }) => {
       for (const [kind] of data) heard.push(kind);
@@ -79,12 +66,8 @@ declare global {
 async function cutOff(page: Page, url: string): Promise<void> {
   await isMute(page);
   await watchInstances(page);
-  await openClient(page, url, mute);
+  await publish(page, url, { count: 1, options: mute });
   await page.evaluate(async () => {
-    const topic = opened.client.topic("t");
-    const { id, acked } = await topic.publish({ by: "page", n: 1 });
-    globalThis.kept = [{ id, topic: "t", deferred: undefined, acked }];
-    acked.catch(() => {});
     const { instantiate } = WebAssembly;
     const begun = new Promise<void>((resolve) => {
       globalThis.begin = resolve;
@@ -100,7 +83,8 @@ async function cutOff(page: Page, url: string): Promise<void> {
       this.transaction.addEventListener("complete", () => crash.spoil("core_start"));
       return add.apply(this, args);
     };
-    globalThis.cut = topic.publish({ by: "page", n: 2 }).then(
+    const call = opened.client.topic("t").publish({ by: "page", n: 2 });
+    globalThis.cut = call.then(
       async ({ durable, acked }) => `durable: ${durable}, seq ${(await acked).seq}`,
       ({ code }) => code,
     );
@@ -177,11 +161,8 @@ test("s24: a tab that opens between an end and its note shows no row too many wh
   await page.waitForFunction(() => "longhaul" in globalThis);
   const other = await newPage();
   await openClient(page, hub.url, { ...quick, transports: ["websocket"] });
-  await page.evaluate(async () => {
-    await longhaul.reaches(opened.client, "connected");
-    const { id, acked } = await opened.client.topic("t").publish({ by: "page", n: 1 });
-    globalThis.kept = [{ id, topic: "t", deferred: undefined, acked }];
-  });
+  await page.evaluate(() => longhaul.reaches(opened.client, "connected"));
+  await publish(page, hub.url, { count: 1 });
   await expect.poll(() => held.length).toBe(1);
   // Storage has the second one, and the tab is not told: what it hears now it can't note.
   await page.evaluate(async () => {

@@ -1,6 +1,16 @@
 // Several users of one browser: rows of one are never sent as another, whoever flushes and whenever.
 
-import { expect, ownRun, queueFive, rowsSeen, sentBy, signIn, signOut, test } from "./support/guarded.js";
+import {
+  expect,
+  ownRun,
+  pageWithFive,
+  queueFive,
+  rowsSeen,
+  sentBy,
+  signIn,
+  signOut,
+  test,
+} from "./support/guarded.js";
 import { hubEntries } from "./support/hub.js";
 import { isEmpty, publish, verdicts } from "./support/rows.js";
 import { dump } from "./support/storage.js";
@@ -16,35 +26,28 @@ for (const returns of ["a visit", "the service worker"] as const) {
     gate,
   }) => {
     const worker = await Worker.install(page, probed);
-    const tab = await knowsNoWorker(await newPage());
-    await queueFive(tab, gate);
+    const tab = await pageWithFive(newPage, gate);
     await signOut(tab);
     // Between the two.
     gate.revoke();
     gate.signIn("b");
     gate.setOutage(false);
-    await worker.forget();
-    await worker.sync();
-    expect(await worker.outcome("sync")).toBe("not_flushed");
+    expect(await worker.flush()).toBe("not_flushed");
     await signIn(tab, gate, "b");
     await publish(tab, gate.url, { count: 3, by: "b" });
     await verdicts(tab);
-    await worker.forget();
-    await worker.sync();
-    expect(await worker.outcome("sync")).toBe("not_flushed");
+    expect(await worker.flush()).toBe("not_flushed");
     expect(await rowsSeen(tab)).toEqual([0, 0]);
     expect(sentBy(gate)).toEqual([...ownRun("a", 1, 1), ...ownRun("b", 1, 3)]);
     await signOut(tab);
     gate.signIn("a");
-    await worker.forget();
     if (returns === "a visit") {
       await signIn(tab, gate, "a");
       await isEmpty(tab);
     } else {
       // One that begins anew: the last two calls were in vain.
       await worker.stop();
-      await worker.sync();
-      expect(await worker.outcome("sync")).toBe("done");
+      expect(await worker.flush()).toBe("done");
     }
     expect(sentBy(gate)).toEqual([...ownRun("a", 1, 6), ...ownRun("b", 1, 3)]);
     const entries = await hubEntries<{ by: string; n: number }>(hub, "t");
@@ -70,8 +73,7 @@ test("s55: rows of a user who signed out with a wipe are gone in every tab, and 
   gate,
 }) => {
   const worker = await Worker.install(page, probed);
-  const tab = await knowsNoWorker(await newPage());
-  await queueFive(tab, gate);
+  const tab = await pageWithFive(newPage, gate);
   const other = await knowsNoWorker(await newPage());
   await signIn(other, gate, "a");
   await expect.poll(() => rowsSeen(other)).toEqual([5, 5]);
@@ -85,9 +87,7 @@ test("s55: rows of a user who signed out with a wipe are gone in every tab, and 
   gate.signIn("b");
   gate.setOutage(false);
   await worker.outcome("sync");
-  await worker.forget();
-  await worker.sync();
-  expect(await worker.outcome("sync")).toBe("done");
+  expect(await worker.flush()).toBe("done");
   await signIn(tab, gate, "b");
   await publish(tab, gate.url, { count: 3, by: "b" });
   await verdicts(tab);
@@ -106,8 +106,7 @@ test("s55: a tab that is still open when another user signs in sends nothing wit
   gate,
 }) => {
   const worker = await Worker.install(page, probed);
-  const tab = await knowsNoWorker(await newPage());
-  await queueFive(tab, gate);
+  const tab = await pageWithFive(newPage, gate);
   gate.signIn("b");
   gate.revoke();
   gate.setOutage(false);
@@ -119,9 +118,7 @@ test("s55: a tab that is still open when another user signs in sends nothing wit
   await signIn(other, gate, "b");
   await publish(other, gate.url, { count: 3, by: "b" });
   await verdicts(other);
-  await worker.forget();
-  await worker.sync();
-  expect(await worker.outcome("sync")).toBe("not_flushed");
+  expect(await worker.flush()).toBe("not_flushed");
   expect(sentBy(gate)).toEqual([...ownRun("a", 1, 1), ...ownRun("b", 1, 3)]);
   expect(await rowsSeen(tab)).toEqual([5, 5]);
   gate.signIn("a");

@@ -2,29 +2,17 @@
 
 import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
-import { test as base, expect, quick } from "./support/fixtures.js";
-import { type Gatekeeper, gatekeeper } from "./support/gatekeeper.js";
+import { quick } from "./support/fixtures.js";
+import type { Gatekeeper } from "./support/gatekeeper.js";
+import { expect, test } from "./support/guarded.js";
 
 const transports: readonly api.TransportName[] = ["websocket", "eventsource", "longpoll"];
-
-const test = base.extend<{ gate: Gatekeeper }>({
-  gate: async ({ hub }, use) => {
-    const gate = await gatekeeper(hub.url);
-    await use(gate);
-    gate.close();
-  },
-});
 
 /** A client whose token function asks the gate, as an app's would ask its back end. */
 async function open(page: Page, gate: Gatekeeper, options: api.Options = {}): Promise<void> {
   await page.evaluate(
     ([url, tokenUrl, options]) => {
-      const token = async (): Promise<string> => {
-        const response = await fetch(tokenUrl);
-        if (!response.ok) throw new Error(`HTTP ${response.status}`);
-        return response.text();
-      };
-      globalThis.opened = longhaul.open(url, { ...options, token });
+      globalThis.opened = longhaul.open(url, { ...options, token: longhaul.tokenFrom(tokenUrl) });
       globalThis.recorded = longhaul.record(opened.client, "a", { from: "start" });
     },
     [gate.url, gate.tokenUrl, { ...quick, ...options }] as const,

@@ -2,10 +2,12 @@
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";
-import { hubEntries } from "./support/hub.js";
+import { type Hub, hubEntries } from "./support/hub.js";
 import { publish } from "./support/rows.js";
 import { dump, end, errorCodes, openClient, publishSome, records, run } from "./support/storage.js";
 import { knowsNoWorker, Worker } from "./support/worker.js";
+
+const probed = "/sw-probed.js";
 
 /** Where a later version's own places begin: after those of a dead letter, and after those of a partition. */
 const later = { row: 14, partition: 6 };
@@ -16,12 +18,22 @@ async function databaseVersion(page: Page): Promise<number | undefined> {
   );
 }
 
+/** A worker, and rows that a closed page has left while the hub is away. */
+async function leaveRows(page: Page, newPage: () => Promise<Page>, hub: Hub, count: number): Promise<Worker> {
+  const worker = await Worker.install(page, probed);
+  const writer = await knowsNoWorker(await newPage());
+  await hub.kill();
+  await publish(writer, hub.url, { count });
+  await writer.close();
+  return worker;
+}
+
 test("a worker sends the rows of a later version's page, and what that has added to them stays where they stay", async ({
   page,
   newPage,
   hub,
 }) => {
-  const worker = await Worker.install(page, "/sw-probed.js");
+  const worker = await Worker.install(page, probed);
   const writer = await knowsNoWorker(await newPage());
   await hub.kill();
   await openClient(writer, hub.url);
@@ -36,8 +48,7 @@ test("a worker sends the rows of a later version's page, and what that has added
     record[6] = "later";
   });
 
-  await worker.sync();
-  expect(await worker.outcome("sync")).toBe("not_flushed");
+  expect(await worker.flush()).toBe("not_flushed");
   const waiting = await records(page, "rows");
   expect(waiting.map((record) => record[later.row])).toEqual(Array(4).fill("later"));
   // The hub refuses this one for good, since it is too deep: it becomes a dead letter.
@@ -45,9 +56,7 @@ test("a worker sends the rows of a later version's page, and what that has added
     if (String(record[3]).includes('"n":2')) record[3] = `${"[".repeat(200)}${"]".repeat(200)}`;
   });
   await hub.restart();
-  await worker.forget();
-  await worker.sync();
-  expect(await worker.outcome("sync")).toBe("done");
+  expect(await worker.flush()).toBe("done");
   const entries = await hubEntries<{ n: number }>(hub, "t");
   expect(entries.map(({ data }) => data.n)).toEqual([1, 3, 4]);
   expect(await records(page, "rows")).toEqual([]);
@@ -75,17 +84,12 @@ test("a page that notes something else of its partition leaves what a later vers
 });
 
 test("a worker sends for an earlier version's page, which has noted less", async ({ page, newPage, hub }) => {
-  const worker = await Worker.install(page, "/sw-probed.js");
-  const writer = await knowsNoWorker(await newPage());
-  await hub.kill();
-  await publish(writer, hub.url, { count: 3 });
-  await writer.close();
+  const worker = await leaveRows(page, newPage, hub, 3);
   await records(page, "partitions", (record) => {
     record.length = 5;
   });
   await hub.restart();
-  await worker.sync();
-  expect(await worker.outcome("sync")).toBe("done");
+  expect(await worker.flush()).toBe("done");
   await end(page, hub, { log: run(1, 3) });
   expect((await records(page, "partitions")).map(({ length }) => length)).toEqual([5]);
 });
@@ -95,15 +99,10 @@ test("s21: a worker of an earlier version than the storage's says so, and leaves
   newPage,
   hub,
 }) => {
-  const worker = await Worker.install(page, "/sw-probed.js");
-  const writer = await knowsNoWorker(await newPage());
-  await hub.kill();
-  await publish(writer, hub.url, { count: 5 });
-  await writer.close();
+  const worker = await leaveRows(page, newPage, hub, 5);
   await worker.upgrade(3);
   await hub.restart();
-  await worker.sync();
-  expect(await worker.outcome("sync")).toBe("storage_unavailable");
+  expect(await worker.flush()).toBe("storage_unavailable");
   await end(page, hub, { rows: run(1, 5) });
   expect(await databaseVersion(page)).toBe(3);
 });
@@ -113,7 +112,7 @@ test("s21: a page whose worker brings a later version of the storage lets go of 
   newPage,
   hub,
 }) => {
-  const worker = await Worker.install(page, "/sw-probed.js");
+  const worker = await Worker.install(page, probed);
   const writer = await newPage();
   await hub.kill();
   await publish(writer, hub.url, { count: 5 });

@@ -5,7 +5,7 @@ import { expect, rowsSeen, signIn, test } from "./support/guarded.js";
 import { hubEntries } from "./support/hub.js";
 import { publish } from "./support/rows.js";
 import { dump } from "./support/storage.js";
-import { isMute, knowsNoWorker, mute, Worker } from "./support/worker.js";
+import { mute, silentPage, Worker } from "./support/worker.js";
 
 /** More than two windows of rule C8. */
 const count = 600;
@@ -38,7 +38,7 @@ for (const [moment, what] of [
     gate.signIn("a");
     const tabs = [];
     for (let i = 0; i < 2; i++) {
-      const tab = await knowsNoWorker(await isMute(await newPage()));
+      const tab = await silentPage(newPage);
       await signIn(tab, gate, "a", mute);
       tabs.push(tab);
     }
@@ -65,10 +65,8 @@ for (const [moment, what] of [
     expect(await worker.outcome("sync")).toBe("done");
     expect(await outcomes(writer)).toEqual(Array(count).fill("wiped"));
 
-    await worker.forget();
     await publish(writer, gate.url, { count: 1, by: "later" });
-    await worker.sync();
-    expect(await worker.outcome("sync")).toBe("done");
+    expect(await worker.flush()).toBe("done");
     for (const tab of tabs) await expect.poll(() => rowsSeen(tab)).toEqual([0, 0]);
     expect(
       gate

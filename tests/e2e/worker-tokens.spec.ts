@@ -2,10 +2,20 @@
 // wait. And what becomes of rows where tokens fail.
 
 import type { Giving } from "./support/gatekeeper.js";
-import { expect, ownRun, queueFive, rowsSeen, sentBy, signIn, signOut, test } from "./support/guarded.js";
+import {
+  expect,
+  ownRun,
+  pageWithFive,
+  queueFive,
+  rowsSeen,
+  sentBy,
+  signIn,
+  signOut,
+  test,
+} from "./support/guarded.js";
 import { isEmpty, publish, verdicts } from "./support/rows.js";
 import { dump, run } from "./support/storage.js";
-import { isMute, knowsNoWorker, mute, Worker } from "./support/worker.js";
+import { mute, silentPage, Worker } from "./support/worker.js";
 
 const probed = "/sw-probed.js?without=patience";
 
@@ -15,15 +25,13 @@ test("an open page lends the worker its token, and its app is not asked for anot
   gate,
 }) => {
   const worker = await Worker.install(page, probed);
-  const writer = await knowsNoWorker(await isMute(await newPage()));
+  const writer = await silentPage(newPage);
   gate.signIn("a");
   await signIn(writer, gate, "a", mute);
   for (let flushed = 1; flushed <= 4; flushed++) {
     await publish(writer, gate.url, { count: 1, by: "a" });
-    await worker.forget();
-    await worker.sync();
+    expect(await worker.flush()).toBe("done");
     await verdicts(writer);
-    expect(await worker.outcome("sync")).toBe("done");
   }
   expect(sentBy(gate)).toEqual(ownRun("a", 1, 4));
   expect(gate.calls()).toBe(1);
@@ -35,14 +43,13 @@ test("s56: a lent token that is refused is not lent again: the page's next one i
   gate,
 }) => {
   const worker = await Worker.install(page, probed);
-  const writer = await knowsNoWorker(await isMute(await newPage()));
+  const writer = await silentPage(newPage);
   gate.signIn("a");
   await signIn(writer, gate, "a", mute);
   await expect.poll(() => gate.calls()).toBe(1);
   gate.revoke();
   await publish(writer, gate.url, { count: 3, by: "a" });
-  await worker.sync();
-  expect(await worker.outcome("sync")).toBe("not_flushed");
+  expect(await worker.flush()).toBe("not_flushed");
   const ways = gate.shown().map(({ way }) => way);
   expect(ways).not.toEqual([]);
   expect(ways, "each way shows it once").toEqual([...new Set(ways)]);
@@ -51,9 +58,7 @@ test("s56: a lent token that is refused is not lent again: the page's next one i
   await signOut(writer);
   await signIn(writer, gate, "a", mute);
   await expect.poll(() => gate.calls()).toBe(2);
-  await worker.forget();
-  await worker.sync();
-  expect(await worker.outcome("sync")).toBe("done");
+  expect(await worker.flush()).toBe("done");
   expect(sentBy(gate)).toEqual(ownRun("a", 1, 3));
 });
 
@@ -63,13 +68,10 @@ test("where no page is open and no endpoint is known, the worker lets rows wait 
   gate,
 }) => {
   const worker = await Worker.install(page, probed);
-  const writer = await knowsNoWorker(await newPage());
-  await queueFive(writer, gate, {});
+  const writer = await pageWithFive(newPage, gate, {});
   await writer.close();
   gate.setOutage(false);
-  await worker.forget();
-  await worker.sync();
-  expect(await worker.outcome("sync")).toBe("not_flushed");
+  expect(await worker.flush()).toBe("not_flushed");
   expect(sentBy(gate)).toEqual(ownRun("a", 1, 1));
   expect((await dump(page)).rows).toEqual(run(2, 5));
   await signIn(page, gate, "a", {});
@@ -94,8 +96,7 @@ for (const [what, { give = "good", user = "a", shows }] of answers) {
     gate,
   }) => {
     const worker = await Worker.install(page, probed);
-    const writer = await knowsNoWorker(await newPage());
-    await queueFive(writer, gate);
+    const writer = await pageWithFive(newPage, gate);
     await writer.close();
     gate.revoke();
     const callsBefore = gate.calls();
@@ -104,9 +105,7 @@ for (const [what, { give = "good", user = "a", shows }] of answers) {
     gate.signIn(user);
     gate.setOutage(false);
     for (let event = 1; event <= (isGood ? 1 : 4); event++) {
-      await worker.forget();
-      await worker.sync();
-      expect(await worker.outcome("sync")).toBe(isGood ? "done" : "not_flushed");
+      expect(await worker.flush()).toBe(isGood ? "done" : "not_flushed");
     }
     expect(gate.calls() - callsBefore).toBe(isGood ? 1 : 2);
     if (!isGood) {
@@ -116,9 +115,7 @@ for (const [what, { give = "good", user = "a", shows }] of answers) {
       gate.give("good");
       gate.signIn("a");
       await worker.stop();
-      await worker.forget();
-      await worker.sync();
-      expect(await worker.outcome("sync")).toBe("done");
+      expect(await worker.flush()).toBe("done");
     }
     expect(sentBy(gate)).toEqual(ownRun("a", 1, 6));
     expect(await dump(page)).toEqual({ rows: [], letters: [] });

@@ -48,4 +48,13 @@ async function publishMany(client, topic, from, count, by) {
   return Promise.all(receipts.map(({ acked }) => acked));
 }
 
-globalThis.longhaul = { connect, LonghaulError, signed, open, record, reaches, publishMany };
+/** A token function that asks this address, as an app's asks its back end. */
+function tokenFrom(url) {
+  return async () => {
+    const response = await fetch(url);
+    if (!response.ok) throw new Error(`HTTP ${response.status}`);
+    return response.text();
+  };
+}
+
+globalThis.longhaul = { connect, LonghaulError, signed, open, record, reaches, publishMany, tokenFrom };

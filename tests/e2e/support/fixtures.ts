@@ -19,6 +19,7 @@ export interface InPage {
   ): { log: Recorded[]; stop: () => void };
   reaches(client: api.Client, state: api.Status["state"]): Promise<api.Status>;
   publishMany(client: api.Client, topic: string, from: number, count: number, by: string): Promise<api.Ack[]>;
+  tokenFrom(url: string): () => Promise<string>;
 }
 
 export interface Opened {

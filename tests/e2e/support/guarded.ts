@@ -5,6 +5,7 @@ import type * as api from "longhaul";
 import { test as base, expect, quick } from "./fixtures.js";
 import { type Gatekeeper, gatekeeper } from "./gatekeeper.js";
 import { publish, verdicts } from "./rows.js";
+import { knowsNoWorker } from "./worker.js";
 
 export const test = base.extend<{ gate: Gatekeeper }>({
   gate: async ({ hub }, use) => {
@@ -23,12 +24,7 @@ export async function signIn(
 ): Promise<void> {
   await page.evaluate(
     ([url, tokenUrl, options]) => {
-      const token = async (): Promise<string> => {
-        const response = await fetch(tokenUrl);
-        if (!response.ok) throw new Error(`HTTP ${response.status}`);
-        return response.text();
-      };
-      globalThis.opened = longhaul.open(url, { ...options, token });
+      globalThis.opened = longhaul.open(url, { ...options, token: longhaul.tokenFrom(tokenUrl) });
       globalThis.kept = [];
     },
     [gate.url, gate.tokenUrl, { ...quick, subject, ...options }] as const,
@@ -43,6 +39,17 @@ export async function queueFive(page: Page, gate: Gatekeeper, options?: api.Opti
   await verdicts(page);
   gate.setOutage(true);
   await publish(page, gate.url, { count: 5, by: "a" });
+}
+
+/** A page that leaves the service worker alone, after `queueFive`. */
+export async function pageWithFive(
+  newPage: () => Promise<Page>,
+  gate: Gatekeeper,
+  options?: api.Options,
+): Promise<Page> {
+  const page = await knowsNoWorker(await newPage());
+  await queueFive(page, gate, options);
+  return page;
 }
 
 /** What has come as far as the gate, by whom it is and as whom it came; however often. */

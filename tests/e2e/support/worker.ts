@@ -33,6 +33,11 @@ export async function knowsNoWorker(page: Page): Promise<Page> {
   return page;
 }
 
+/** A page of which nothing arrives but by the worker, when the test wakes that. */
+export async function silentPage(newPage: () => Promise<Page>): Promise<Page> {
+  return knowsNoWorker(await isMute(await newPage()));
+}
+
 /** The tag that the package registers. */
 const outboxTag = "longhaul-outbox";
 
@@ -111,6 +116,13 @@ export class Worker {
   /** How the first event of a type has ended, when it has. */
   async outcome(type: Told["type"]): Promise<string> {
     return (await this.next(type)).outcome;
+  }
+
+  /** Has it hear a sync event, and waits until that is over. Gives how it has ended. */
+  async flush(): Promise<string> {
+    await this.forget();
+    await this.sync();
+    return this.outcome("sync");
   }
 
   /** Lets it do so many more steps of its work, or all. */
