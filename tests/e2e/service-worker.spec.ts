@@ -5,7 +5,9 @@ import { expect, quick, test } from "./support/fixtures.js";
 import { hubEntries } from "./support/hub.js";
 import { conserved, publish, verdicts } from "./support/rows.js";
 import { records } from "./support/storage.js";
-import { isMute, knowsNoWorker, mute, silentPage, Worker } from "./support/worker.js";
+import { isMute, knowsNoWorker, mute, silentPage, stoppable, Worker } from "./support/worker.js";
+
+test.use(stoppable);
 
 const probed = "/sw-probed.js";
 

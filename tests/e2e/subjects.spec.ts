@@ -14,7 +14,9 @@ import {
 import { hubEntries } from "./support/hub.js";
 import { isEmpty, publish, verdicts } from "./support/rows.js";
 import { dump } from "./support/storage.js";
-import { knowsNoWorker, Worker } from "./support/worker.js";
+import { knowsNoWorker, stoppable, Worker } from "./support/worker.js";
+
+test.use(stoppable);
 
 const probed = "/sw-probed.js?without=patience";
 

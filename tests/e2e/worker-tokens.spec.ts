@@ -15,7 +15,9 @@ import {
 } from "./support/guarded.js";
 import { isEmpty, publish, verdicts } from "./support/rows.js";
 import { dump, run } from "./support/storage.js";
-import { mute, silentPage, Worker } from "./support/worker.js";
+import { mute, silentPage, stoppable, Worker } from "./support/worker.js";
+
+test.use(stoppable);
 
 const probed = "/sw-probed.js?without=patience";
 

@@ -38,6 +38,12 @@ export async function silentPage(newPage: () => Promise<Page>): Promise<Page> {
   return knowsNoWorker(await isMute(await newPage()));
 }
 
+/**
+ * What a spec uses that stops its worker. For the snapshots of a trace Playwright records the worker's requests, and Chromium 156 dies of
+ * SIGTRAP when the worker is stopped meanwhile: "Target page, context or browser has been closed".
+ */
+export const stoppable = { trace: { mode: "retain-on-failure", snapshots: false } } as const;
+
 /** The tag that the package registers. */
 const outboxTag = "longhaul-outbox";
 
@@ -143,7 +149,7 @@ export class Worker {
     await this.outcome("upgrade");
   }
 
-  /** Ends it in the middle of whatever it does. */
+  /** Ends it in the middle of whatever it does. The spec is to use `stoppable`. */
   async stop(): Promise<void> {
     const running = () => [...this.#versions].filter(([, status]) => status !== "stopped");
     for (const [versionId] of running()) await this.#cdp.send("ServiceWorker.stopWorker", { versionId });
