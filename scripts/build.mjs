@@ -4,7 +4,8 @@
 //   npm run build -- --names              keep the names of functions in the wasm, for a size profiler such as twiggy
 
 import { createHash } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { makeBindings } from "./lib/bindings.mjs";
@@ -93,7 +94,7 @@ async function oneWasm({ crate, file, profile, llvm, passes }, out, names) {
   compile.push(...llvm.map((option) => `-Cllvm-args=-${option}`));
   const compiled = `target/${target}/${profile}/${file}.wasm`;
   const bind = ["run", "-q", "-p", "xtask", "--", "bindings", ...(names ? ["--names"] : []), compiled, out];
-  const env = { ...process.env, [variable]: linker };
+  const env = { ...process.env, [variable]: linker, CARGO_ENCODED_RUSTFLAGS: placeless() };
   await step(`compile ${crate} to wasm`, () => run("cargo", compile, { env }), "half a minute");
   const makeThem = async () => {
     await run("cargo", bind);
@@ -115,6 +116,13 @@ async function oneWasm({ crate, file, profile, llvm, passes }, out, names) {
   if (names) renameSync(`${bound}.opt`, bound);
   else await run("cargo", ["run", "-q", "-p", "xtask", "--", "order", `${bound}.opt`, bound]);
   rmSync(`${bound}.opt`, { force: true });
+}
+
+/** What keeps out of the wasm where this machine has the sources of crates: the same wasm everywhere, and nobody's folders in it. */
+function placeless() {
+  const sources = join(process.env.CARGO_HOME ?? join(homedir(), ".cargo"), "registry/src");
+  const registries = readdirSync(sources).map((registry) => join(sources, registry));
+  return registries.map((registry) => `--remap-path-prefix=${registry}/=`).join("\x1f");
 }
 
 /** js/dist: the npm package. */

@@ -57,8 +57,12 @@ for (const [how, act] of [
       const { open } = IDBFactory.prototype;
       // As Firefox did in private windows: an error event.
       IDBFactory.prototype.open = function (name) {
-        open.call(this, name, 5);
-        return open.call(this, name, 4);
+        const request = open.call(this, `${name} of another`);
+        request.addEventListener("upgradeneeded", (event) => {
+          event.stopImmediatePropagation();
+          request.transaction?.abort();
+        });
+        return request;
       };
     },
   ],

@@ -1,6 +1,7 @@
 // The package as a user gets it: quiet at import, clear about misuse, strict about its content security policy.
 
 import { execFile } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, quick, test } from "./support/fixtures.js";
@@ -25,6 +26,15 @@ test("importing it in Node does nothing and leaves nothing behind", async () => 
   );
   expect(JSON.parse(stdout)).toEqual({ exports: ["LonghaulError", "connect"], globals: 0, handles: [] });
   expect(stderr).toBe("");
+});
+
+test("no file of it names a folder of the machine that it was built on", () => {
+  const dist = new URL("../../js/dist/", import.meta.url);
+  const naming = readdirSync(dist).filter((file) => {
+    const bytes = readFileSync(new URL(file, dist));
+    return bytes.includes("registry/src") || bytes.includes(root);
+  });
+  expect(naming).toEqual([]);
 });
 
 test("importing it in a page loads no wasm; the first connect does", async ({ hub, page }) => {
