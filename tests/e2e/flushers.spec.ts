@@ -5,7 +5,7 @@ import type { Page } from "@playwright/test";
 import type { Hub } from "./support/hub.js";
 import { hubEntries } from "./support/hub.js";
 import { test as base, expect, isConnected, sockets, timed } from "./support/network.js";
-import { conserved, publish, verdicts } from "./support/rows.js";
+import { conserved, isEmpty, publish, verdicts } from "./support/rows.js";
 import { type Tab, Tabs } from "./support/tabs.js";
 import { Worker } from "./support/worker.js";
 
@@ -307,6 +307,22 @@ for (const how of ["freezes unheard", "falls silent"] as const) {
   });
 }
 
+/** Leaves the page for another one, from which the browser can come back to it as it was. */
+async function leave(tab: Tab, siteUrl: string): Promise<void> {
+  await tab.evaluate(() =>
+    addEventListener("pageshow", ({ persisted }) => Object.assign(globalThis, { persisted })),
+  );
+  await tab.evaluate((url) => location.assign(`${url}sw-module.js`), siteUrl);
+  await tab.waitForFunction(() => location.pathname !== "/" && document.readyState === "complete");
+}
+
+async function comeBack(tab: Tab): Promise<void> {
+  await tab.show();
+  await tab.evaluate(() => history.back());
+  await tab.waitForFunction(() => "opened" in globalThis);
+  expect(await tab.evaluate(() => (globalThis as { persisted?: boolean }).persisted)).toBe(true);
+}
+
 test("a tab in the back-forward cache holds neither lock nor channel, and goes on when it is back", async ({
   tabs,
   siteUrl,
@@ -316,21 +332,36 @@ test("a tab in the back-forward cache holds neither lock nor channel, and goes o
   await connect(tab.page, hub.url);
   await publish(tab.page, hub.url, { count: 1, topics: ["before"] });
   await verdicts(tab.page);
-  await tab.evaluate(() =>
-    addEventListener("pageshow", ({ persisted }) => Object.assign(globalThis, { persisted })),
-  );
-  await tab.evaluate((url) => location.assign(`${url}sw-module.js`), siteUrl);
-  await tab.waitForFunction(() => location.pathname !== "/" && document.readyState === "complete");
+  await leave(tab, siteUrl);
   expect(await tab.evaluate(async () => (await navigator.locks.query()).held)).toEqual([]);
   const other = await openTab(tabs, siteUrl);
   await publish(other.page, hub.url, { count: 50, by: "other" });
   await conserved(hub, other.page);
-  await tab.show();
-  await tab.evaluate(() => history.back());
-  await tab.waitForFunction(() => "opened" in globalThis);
-  expect(await tab.evaluate(() => (globalThis as { persisted?: boolean }).persisted)).toBe(true);
+  await comeBack(tab);
   await other.evaluate(() => opened.client.close());
   await publish(tab.page, hub.url, { count: 50, topics: ["after"] });
+  await conserved(hub, tab.page);
+  await tab.evaluate(() => opened.client.close());
+});
+
+test("s23: a tab finds in storage what the hub said to its rows while it was in the back-forward cache", async ({
+  tabs,
+  siteUrl,
+  hub,
+  line,
+}) => {
+  const tab = await openTab(tabs, siteUrl);
+  await connectSender(tab.page, line.url);
+  // Its socket takes what it sends, and nothing comes of it.
+  await line.strand();
+  await publish(tab.page, line.url, { count: 50 });
+  await leave(tab, siteUrl);
+  const other = await openTab(tabs, siteUrl);
+  await connect(other.page, line.url);
+  await expect.poll(() => count(hub)).toBe(50);
+  await isEmpty(other.page);
+  await other.evaluate(() => opened.client.close());
+  await comeBack(tab);
   await conserved(hub, tab.page);
   await tab.evaluate(() => opened.client.close());
 });
