@@ -25,7 +25,9 @@ test("s01 s02 s05 s24 s25 i16: a hundred kills of a browser with two tabs and a 
     if (ledger.durable.length > before) productive++;
     if (run % runsBetween > 0 && run < kills) continue;
     const history = await trial.books();
-    console.log(`  seed ${seed}, ${run} kills: ${counted(history)}, ${productive} runs with receipts`);
+    console.log(
+      `  seed ${seed}, ${run} kills: ${counted(history)}, ${productive} runs with receipts, ${trial.torn} torn logs`,
+    );
     expect({ faults: faultsOf(history), failures: ledger.failures }).toEqual({ faults: [], failures: [] });
   }
   // What was never killed in the act proves nothing.

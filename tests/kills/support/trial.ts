@@ -9,6 +9,7 @@ import type { History } from "./conservation.js";
 import { Dice } from "./dice.js";
 import { type Engine, Killable } from "./killable.js";
 import { Ledger } from "./ledger.js";
+import { cutTorn } from "./leveldb.js";
 
 /** A run that gets nowhere is killed after this time, ms. Chosen: a start takes a second, three on a busy machine. */
 const runMs = 15_000;
@@ -31,7 +32,9 @@ export class Trial {
   readonly #hub: Hub;
   readonly #line: FaultProxy;
   readonly #dice: Dice;
-  readonly #profile = mkdtempSync(join(tmpdir(), "longhaul-kills-"));
+  readonly profile = mkdtempSync(join(tmpdir(), "longhaul-kills-"));
+  /** So many logs of the browser were torn by a kill. */
+  torn = 0;
   #run = 0;
 
   private constructor(
@@ -61,7 +64,7 @@ export class Trial {
     this.ledger.close();
     await this.#line.stop();
     await this.#hub.kill();
-    rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
   }
 
   /** Starts the browser, with a good or a bad line, and kills it at a moment. */
@@ -126,7 +129,8 @@ export class Trial {
   }
 
   #start(url: string): Killable {
-    return new Killable(this.#engine, this.#profile, url, this.#env);
+    if (this.#engine === "chromium") this.torn += cutTorn(this.profile);
+    return new Killable(this.#engine, this.profile, url, this.#env);
   }
 
   /** A service worker sends beside the tabs where the browser has Background Sync. It stays once it is there. */
