@@ -1,7 +1,7 @@
 // The outbox when storage fails under it: killed tabs, no room, aborted transactions, dead handles, eviction, later versions.
 
 import type { Page } from "@playwright/test";
-import { expect, test } from "./support/network.js";
+import { expect, quick, test } from "./support/network.js";
 import {
   devtools,
   dump,
@@ -33,40 +33,77 @@ async function watchHandles(page: Page): Promise<void> {
   });
 }
 
-for (const moment of ["at once", "after its first row", "after its first ack"] as const) {
+/** Where the tab of s01 stands still until it is killed, and what is certain then. */
+const moments = {
+  "before its rows are committed": { accepted: 0, there: 0 },
+  "when its rows are committed and it does not know": { accepted: 0, there: 20 },
+  "at its first receipt": { accepted: 1, there: 20 },
+  "at its first ack": { accepted: 20, there: 20 },
+} as const;
+
+for (const [moment, certain] of Object.entries(moments)) {
   test(`s01: a tab that is killed ${moment}: each publication is there whole or not at all, and takes effect once`, async ({
     page,
     newPage,
     hub,
   }) => {
     const next = await newPage();
-    await openClient(page, hub.url);
+    // Who blocks takes no new session.
+    const killer = await devtools(page);
     const accepted: number[] = [];
     await page.exposeFunction("accept", (n: number) => void accepted.push(n));
-    const published = page
-      .evaluate(async (moment) => {
-        const topic = opened.client.topic("t");
-        const calls = Array.from({ length: 20 }, async (_, i) => {
-          const receipt = await topic.publish({ by: "page", n: i + 1 });
-          (globalThis as unknown as { accept(n: number): void }).accept(i + 1);
-          return receipt;
-        });
-        const [first] = calls;
-        if (moment !== "at once") await first;
-        if (moment === "after its first ack") await (await first)?.acked;
-      }, moment)
+    const isStuck = new Promise<void>((resolve) => page.exposeFunction("stuck", resolve));
+    await page.waitForFunction(() => "stuck" in globalThis);
+    page
+      .evaluate(
+        ([moment, url, options]) => {
+          const told = globalThis as unknown as { accept(n: number): void; stuck(): void };
+          // Blocks the page: without that the kill comes when everything has its ack.
+          const stand = (where: string) => {
+            if (where !== moment) return;
+            told.stuck();
+            for (;;);
+          };
+          const { add } = IDBObjectStore.prototype;
+          const { commit } = IDBTransaction.prototype;
+          const writing = new WeakSet<IDBTransaction>();
+          IDBObjectStore.prototype.add = function (...args) {
+            writing.add(this.transaction);
+            return add.apply(this, args);
+          };
+          IDBTransaction.prototype.commit = function () {
+            if (writing.has(this)) stand("before its rows are committed");
+            commit.call(this);
+            if (writing.has(this)) stand("when its rows are committed and it does not know");
+          };
+          // What is published before storage is open shares a transaction.
+          globalThis.opened = longhaul.open(url, options);
+          const topic = opened.client.topic("t");
+          for (let n = 1; n <= 20; n++) {
+            topic.publish({ by: "page", n }).then(({ acked }) => {
+              told.accept(n);
+              stand("at its first receipt");
+              acked.then(
+                () => stand("at its first ack"),
+                () => {},
+              );
+            });
+          }
+        },
+        [moment, hub.url, quick] as const,
+      )
       .catch(() => {});
-    if (moment !== "at once") await published;
-    const killer = await devtools(page);
+    await isStuck;
+    const crashed = page.waitForEvent("crash");
     killer.send("Page.crash").catch(() => {});
-    await page.waitForEvent("crash");
+    await crashed;
+    expect(accepted).toEqual(run(1, certain.accepted));
     // In one transaction, or in none.
     const { log, rows } = await whereabouts(next, hub);
-    const there = new Set([...log, ...rows]);
-    for (const n of accepted) expect(there).toContain(n);
+    const there = [...new Set([...log, ...rows])].sort((a, b) => a - b);
+    expect(there).toEqual(run(1, certain.there));
     await openClient(next, hub.url);
-    const sorted = [...there].sort((a, b) => a - b);
-    await end(next, hub, { log: sorted });
+    await end(next, hub, { log: there });
   });
 }
 
