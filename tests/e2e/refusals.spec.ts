@@ -97,7 +97,7 @@ test("s18: a captive portal is named in words, nothing is lost, and when it lets
   await waits(page, 8);
   const acks = publish(page, 6, 5);
   expect(await advice(page)).toContain("captive portal");
-  expect(await page.evaluate(() => opened.client.metrics().outboxRows)).toBe(5);
+  await expect.poll(() => page.evaluate(() => opened.client.metrics().outboxRows)).toBe(5);
   await line.setFaults();
   expect((await acks).map(({ seq }) => seq)).toEqual([6, 7, 8, 9, 10]);
   await hasAll(page, 10);
