@@ -239,10 +239,22 @@ test("after twenty failed attempts the page says so, and that they go on", async
     .toBe("Connected");
 });
 
-for (const width of [1440, 390]) {
-  test(`at ${width} px nothing leaves the page and the first row stays one row`, async ({ page }) => {
+for (const width of [1440, 1300, 390]) {
+  test(`at ${width} px nothing leaves the page or its card, and the first row stays one row`, async ({
+    page,
+  }) => {
     await page.setViewportSize({ width, height: 844 });
     await visit(page);
+    await expect(page.locator(".load .figure").first()).toContainText(/\d/);
+    const leaving = await page.evaluate(() =>
+      [...document.querySelectorAll(".figure, .figure *")]
+        .filter((figure) => {
+          const card = figure.closest(".network, .load, .memory, .cpu");
+          return card && figure.getBoundingClientRect().right > card.getBoundingClientRect().right;
+        })
+        .map((figure) => figure.textContent),
+    );
+    expect(leaving).toEqual([]);
     expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
     const middles = await page.evaluate(() =>
       ["status-state", "why", "theme"].map((id) => {
