@@ -149,7 +149,7 @@ test("s16: with the policy of a pause its topic waits, over reloads and in every
   await reopen(page, hub.url, pausing);
   await publishSome(page, 6, 1, {}, "other");
   await expect.poll(async () => (await hubEntries(hub, "other")).length).toBe(6);
-  expect(await whereabouts(page, hub)).toEqual({ log: [1, 2], rows: run(4, 6), letters: [3] });
+  await expect.poll(() => whereabouts(page, hub)).toEqual({ log: [1, 2], rows: run(4, 6), letters: [3] });
   // Another tab takes the dead letter away.
   const other = await newPage();
   await openClient(other, hub.url, pausing);
