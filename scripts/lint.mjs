@@ -25,6 +25,7 @@ const checks = {
     }
   },
   ...Object.fromEntries(projects.map((name) => [`types of ${name}/`, () => run(bin("tsc"), ["-p", name])])),
+  "types of the unit tests": () => run(bin("tsc"), ["-p", "js/tsconfig.test.json"]),
   "cargo-deny": denied,
 };
 

@@ -8,10 +8,15 @@ import { root, step } from "./run.mjs";
 const stampFile = join(root, "target", "longhaul-stamps.json");
 const skipped = new Set(["node_modules", "dist", "target", "results", ".git"]);
 
+/** Unit tests stand beside what they test, and are no part of what is built. */
+function isSkipped(name) {
+  return skipped.has(name) || name.endsWith(".test.ts");
+}
+
 function* files(path) {
   if (!existsSync(path)) return;
   if (!statSync(path).isDirectory()) return yield path;
-  for (const name of readdirSync(path).sort()) if (!skipped.has(name)) yield* files(join(path, name));
+  for (const name of readdirSync(path).sort()) if (!isSkipped(name)) yield* files(join(path, name));
 }
 
 function hashOf(inputs) {
