@@ -1,0 +1,61 @@
+import { beforeEach, expect, test, vi } from "vitest";
+import { Endpoint } from "./endpoint.js";
+
+const answers: Response[] = [];
+const fetched = vi.fn(async () => answers.shift() ?? new Response("", { status: 500 }));
+let no = 0;
+/** Calls in vain are counted by address. */
+const url = (): string => `/token-${++no}`;
+const fresh = (): Endpoint => new Endpoint(url());
+
+beforeEach(() => {
+  answers.length = 0;
+  fetched.mockClear();
+  vi.stubGlobal("fetch", fetched);
+  vi.useFakeTimers();
+});
+
+test("it is asked once for all that want a token, by POST and with cookies", async () => {
+  answers.push(new Response(" abc \n"));
+  const endpoint = fresh();
+  expect(await Promise.all([endpoint.token(undefined), endpoint.token(undefined)])).toEqual(["abc", "abc"]);
+  expect(fetched).toHaveBeenCalledTimes(1);
+  expect(fetched).toHaveBeenCalledWith(
+    expect.stringMatching(/^\/token-/),
+    expect.objectContaining({ method: "POST", credentials: "include", cache: "no-store" }),
+  );
+});
+
+test("one that was refused is replaced", async () => {
+  answers.push(new Response("old"), new Response("new"));
+  const endpoint = fresh();
+  expect(await endpoint.token(undefined)).toBe("old");
+  expect(await endpoint.token("old")).toBe("new");
+});
+
+test("an answer that is not 2xx is no token", async () => {
+  answers.push(new Response("login", { status: 401 }));
+  await expect(fresh().token(undefined)).rejects.toThrow("401");
+});
+
+test("s56 it is asked in vain twice a minute at most, by however many flushes", async () => {
+  answers.push(new Response("a"), new Response("b"), new Response("c"));
+  const at = url();
+  const flush = new Endpoint(at);
+  await flush.token(undefined);
+  await flush.token("a");
+  await expect(flush.token("b")).rejects.toThrow("twice within a minute");
+  await expect(new Endpoint(at).token(undefined)).rejects.toThrow("twice within a minute");
+  vi.advanceTimersByTime(60_000);
+  expect(await new Endpoint(at).token(undefined)).toBe("c");
+});
+
+test("s56 a token that has sent something makes its calls not in vain", async () => {
+  answers.push(new Response("a"), new Response("b"), new Response("c"));
+  const at = url();
+  for (const wanted of ["a", "b", "c"]) {
+    const flush = new Endpoint(at);
+    expect(await flush.token(undefined)).toBe(wanted);
+    flush.isGood();
+  }
+});

@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import codes from "../../src/codes.json" with { type: "json" };
+import { closeReason, LonghaulError } from "./errors.js";
+
+test("an error has a code, a hint and a cause, and none that it was not given", () => {
+  const cause = new TypeError("no");
+  const error = new LonghaulError("option_invalid", "it is off", { hint: "set it right", cause });
+  expect(error).toBeInstanceOf(Error);
+  expect(error).toMatchObject({ name: "LonghaulError", code: "option_invalid", hint: "set it right", cause });
+  expect(new LonghaulError("a", "b").hint).toBeUndefined();
+});
+
+test.each(codes)(
+  "close code $closeCode is $code, in words with a hint",
+  ({ closeCode, code, message, hint }) => {
+    const reason = closeReason(closeCode, "");
+    expect(reason).toMatchObject({ code, closeCode });
+    expect(reason.message).toContain(message);
+    expect(reason.message).toContain(hint);
+  },
+);
+
+test("a hub's own words come after ours, without the code in front of them", () => {
+  const [known] = codes;
+  const reason = closeReason(known?.closeCode ?? 0, `${known?.code} because I say so`);
+  expect(reason.message).toContain(": because I say so");
+});
+
+test("r1 the time to stay away is read, and its options are not shown", () => {
+  const reason = closeReason(1013, "try_again_later 9000 connections retry=7000 spread=1000");
+  expect(reason.retryAfterMs).toBe(7_000);
+  expect(reason.message).toContain("9000 connections");
+  expect(reason.message).not.toContain("retry=");
+});
+
+test("a code that nobody knows is the peer's", () => {
+  expect(closeReason(4999, "odd")).toMatchObject({ code: "closed_by_peer", message: "odd", closeCode: 4999 });
+  expect(closeReason(4998, "").message).toContain("4998");
+});

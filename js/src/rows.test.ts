@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import { letterOf, partitionName, partitionOptions, rowOf, type StoredRow } from "./rows.js";
+
+const stored: StoredRow = ["p", "a/b", 0, '{"x":1}', 7, 1_000, 9_000, true, undefined, 0, 2, undefined];
+
+test("a row shows its data, and the most attempts that anyone has counted", () => {
+  expect(rowOf("p:1", stored, 1)).toEqual({
+    id: "p:1",
+    topic: "a/b",
+    state: "sent",
+    attempts: 2,
+    createdAtMs: 1_000,
+    expiresAtMs: 9_000,
+    data: { x: 1 },
+  });
+  expect(rowOf("p:1", stored, 5).attempts).toBe(5);
+});
+
+test("a row that nobody has tried is queued", () => {
+  const fresh = stored.with(10, 0) as unknown as StoredRow;
+  expect(rowOf("p:1", fresh, 0).state).toBe("queued");
+});
+
+test("a dead letter has its reason", () => {
+  const dead = [...stored, "payload_invalid", "no JSON"] as unknown as StoredRow;
+  expect(letterOf("p:1", dead)).toMatchObject({
+    id: "p:1",
+    data: { x: 1 },
+    reason: { code: "payload_invalid", message: "no JSON" },
+  });
+});
+
+test("rows are apart by hub and subject", () => {
+  expect(partitionName("https://a/", "u")).not.toBe(partitionName("https://a/u", ""));
+});
+
+test("a worker's client only polls, keeps the partition's policy, and has a token where the page had one", () => {
+  const token = (): string => "t";
+  const options = partitionOptions("db", ["p", "https://a/", "u", true, undefined, true], token);
+  expect(options).toEqual({
+    transports: ["longpoll"],
+    subject: "u",
+    outbox: { name: "db", poison: "pause" },
+    token,
+  });
+  expect(partitionOptions("db", ["p", "https://a/", "u", false, undefined], token)).not.toHaveProperty(
+    "token",
+  );
+});
