@@ -11,7 +11,7 @@ mod common;
 use common::{EPOCH, Rig, sent};
 use longhaul::config::WELL_MS;
 use longhaul::frame::Kind;
-use longhaul::ids::{Chain, ConnectionId, Seq, TopicNo};
+use longhaul::ids::{Chain, ConnectionId, From, Seq, TopicNo};
 use longhaul::{Effect, Event, NewPublication};
 
 const NO: TopicNo = TopicNo(1);
@@ -71,6 +71,39 @@ fn d7_a_document_is_asked_for_with_its_outbox_and_by_cursor_only_once_a_snapshot
     assert_eq!(delivered(&again), [], "the snapshot has it");
     let (_, asked) = come_back(&mut rig, connection);
     assert!(asked.contains(&format!("sub 1 d {EPOCH}/8/")), "{asked}");
+}
+
+#[test]
+fn f01_a_document_that_is_followed_after_a_topic_with_a_higher_number_hides_nothing() {
+    let (mut rig, connection) = Rig::connected();
+    let topic = TopicNo(2);
+    rig.handle(Event::Subscribe {
+        no: topic,
+        topic: "t",
+        from: From::Start,
+        is_passive: false,
+    });
+    rig.handle(Event::Follow { no: NO, topic: "d" });
+    rig.record(connection, &format!("subscribed 2 {EPOCH} 0 7 0"));
+    rig.record(connection, &format!("subscribed 1 {EPOCH} 5 9 5"));
+    let (run, effects) = rig.messages(connection, topic, 1, 2);
+    assert_eq!(delivered(&effects), [run]);
+    assert_eq!(delivered(&snapshot(&mut rig, connection, 5)), [70]);
+    let (_, asked) = come_back(&mut rig, connection);
+    assert!(asked.contains(&format!("sub 2 t {EPOCH}/2/2")), "{asked}");
+    assert!(asked.contains(&format!("sub 1 d {EPOCH}/5/5")), "{asked}");
+    let gone = rig.handle(Event::Unsubscribe { no: topic });
+    assert_eq!(sent(&gone), "unsub 2");
+}
+
+#[test]
+fn f01_a_number_that_is_in_use_keeps_its_subscription() {
+    let (mut rig, connection, _) = following();
+    rig.record(connection, &format!("subscribed 1 {EPOCH} 5 9 5"));
+    snapshot(&mut rig, connection, 5);
+    assert_eq!(rig.handle(Event::Follow { no: NO, topic: "d" }), []);
+    let (run, effects) = rig.messages(connection, NO, 6, 1);
+    assert_eq!(delivered(&effects), [run]);
 }
 
 #[test]
@@ -209,4 +242,18 @@ fn d2_a_publication_goes_out_as_what_it_is_and_again_as_the_same() {
         _ => None,
     });
     assert_eq!(heads.collect::<Vec<_>>(), ["patch", "merge", "pub"]);
+}
+
+#[test]
+fn f15_a_document_that_rests_because_it_diverged_still_tells_that_the_hub_is_busy() {
+    let (mut rig, connection, _) = following();
+    rig.record(connection, &format!("subscribed 1 {EPOCH} 5 9 5"));
+    snapshot(&mut rig, connection, 5);
+    rig.handle(Event::Resync { no: NO });
+    rig.handle(Event::Resync { no: NO });
+    let effects = rig.record(connection, "refused 1 busy why");
+    assert!(
+        matches!(effects.as_slice(), [Effect::Refused { code, .. }] if code == "busy"),
+        "{effects:?}"
+    );
 }

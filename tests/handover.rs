@@ -160,6 +160,34 @@ fn t2_a_subscription_made_while_a_better_stream_opens_is_asked_for_there_too() {
 }
 
 #[test]
+fn f15_a_replay_from_the_beginning_is_not_asked_for_again_before_a_whole_heartbeat() {
+    let (mut rig, connection) = Rig::connected();
+    let (no, _) = rig.subscribe("a", From::Start);
+    rig.record(connection, &format!("subscribed {} {EPOCH} 0 7 3", no.0));
+    assert_eq!(sent(&rig.record(connection, "ping 1")), "pong 1");
+    let again = sent(&rig.record(connection, "ping 2"));
+    assert!(again.contains("sub 1 a"), "nothing has come: {again}");
+}
+
+#[test]
+fn f15_a_replay_is_not_asked_for_again_at_the_first_heartbeat_of_another_connection() {
+    let (mut rig, connection) = Rig::connected();
+    let (no, _) = rig.subscribe("a", From::Live);
+    rig.record(connection, &format!("subscribed {} {EPOCH} 0 7 0", no.0));
+    rig.messages(connection, no, 1, 4);
+    rig.record(connection, &format!("subscribed {} {EPOCH} 0 7 9", no.0));
+    rig.record(connection, "ping 1");
+    // The cursor that the hub was shown is older than what has come.
+    rig.lose(connection, 1006);
+    rig.at_deadline();
+    let connection = connection.next();
+    rig.handle(Event::Opened { connection });
+    rig.record(connection, "welcome s1 1");
+    rig.record(connection, &format!("subscribed {} {EPOCH} 3 3 9", no.0));
+    assert_eq!(sent(&rig.record(connection, "ping 2")), "pong 2");
+}
+
+#[test]
 fn s46_what_the_hub_told_of_and_did_not_send_is_asked_for_at_a_heartbeat() {
     let (mut rig, connection) = Rig::connected();
     let (no, _) = rig.subscribe("a", From::Start);

@@ -283,6 +283,11 @@ fn the_outbox_refuses_at_its_limits_and_keeps_what_it_has() {
 
 /// A client that goes on with rows 3 to 5 of another one, of which the first was sent.
 fn inherited() -> Rig {
+    inherited_as(&[3, 4, 5])
+}
+
+/// The rows are told in this order.
+fn inherited_as(order: &[u64]) -> Rig {
     let mut rig = Rig::new(&Config {
         inherited: Some(Inherited {
             producer: "before".to_owned(),
@@ -291,11 +296,12 @@ fn inherited() -> Rig {
         }),
         ..Config::default()
     });
-    for (n, attempts, topic, key) in [
-        (3, 1, "a", Some("k")),
-        (4, 0, "b", Some("k")),
-        (5, 0, "a", None),
-    ] {
+    for &n in order {
+        let (attempts, topic, key) = match n {
+            3 => (1, "a", Some("k")),
+            4 => (0, "b", Some("k")),
+            _ => (0, "a", None),
+        };
         let effects = rig.handle(Event::Restore {
             row: RowNo(n),
             attempts,
@@ -313,6 +319,32 @@ fn inherited() -> Rig {
         assert_eq!(effects, []);
     }
     rig
+}
+
+#[test]
+fn f01_an_inherited_outbox_sends_its_rows_in_order_in_whatever_order_it_is_told_them() {
+    for order in [[5, 4, 3], [4, 5, 3], [5, 3, 4]] {
+        let mut rig = inherited_as(&order);
+        rig.handle(Event::Start);
+        let connection = ConnectionId(1);
+        rig.handle(Event::Opened { connection });
+        let effects = rig.record(connection, "welcome s1 1");
+        assert_eq!(heads(&effects), ["3 0 a", "4 0 b", "5 3 a"], "{order:?}");
+        ack(&mut rig, connection, 3);
+        assert_eq!(rig.client.outbox_rows(), 2);
+    }
+}
+
+#[test]
+fn f01_an_inherited_outbox_takes_each_row_once_and_numbers_on_after_the_last() {
+    let mut rig = inherited_as(&[9, 3, 3]);
+    assert_eq!(rig.client.outbox_rows(), 2);
+    rig.handle(Event::Start);
+    rig.handle(Event::Opened {
+        connection: ConnectionId(1),
+    });
+    rig.record(ConnectionId(1), "welcome s1 1");
+    assert_eq!(heads(&rig.publish("a")), ["10 9 a"]);
 }
 
 #[test]

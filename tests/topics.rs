@@ -392,3 +392,38 @@ proptest! {
         prop_assert_eq!(seen, (1..=total).collect::<Vec<_>>());
     }
 }
+
+/// The codes that users are told of refusals.
+fn told(effects: &[Effect]) -> Vec<&str> {
+    let codes = effects.iter().filter_map(|effect| match effect {
+        Effect::Refused { code, .. } => Some(code.as_str()),
+        _ => None,
+    });
+    codes.collect()
+}
+
+#[test]
+fn f15_a_final_word_after_busy_is_told() {
+    let (mut rig, connection) = Rig::connected();
+    let (no, _) = rig.subscribe("a", From::Live);
+    let refuse = |rig: &mut Rig, code: &str| {
+        let effects = rig.record(connection, &format!("refused {} {code} why", no.0));
+        told(&effects).join(" ")
+    };
+    assert_eq!(refuse(&mut rig, "busy"), "busy");
+    rig.at_deadline();
+    assert_eq!(refuse(&mut rig, "busy"), "", "once");
+    rig.at_deadline();
+    assert_eq!(refuse(&mut rig, "forbidden"), "forbidden");
+    assert_eq!(refuse(&mut rig, "busy"), "busy", "something else by now");
+}
+
+#[test]
+fn f15_a_stream_between_two_times_of_busy_makes_the_second_news() {
+    let (mut rig, connection) = Rig::connected();
+    let (no, _) = rig.subscribe("a", From::Live);
+    let busy = format!("refused {} busy why", no.0);
+    assert_eq!(told(&rig.record(connection, &busy)), ["busy"]);
+    rig.record(connection, &format!("subscribed {} {EPOCH} 0 7 0", no.0));
+    assert_eq!(told(&rig.record(connection, &busy)), ["busy"]);
+}

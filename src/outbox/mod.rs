@@ -157,13 +157,16 @@ impl Outbox {
         RowNo(n.0 + self.beside)
     }
 
-    /// Appends a row that is within the limits: a new one, or one of the client that had this outbox before, in order.
+    /// Takes in a row that is within the limits: a new one, or one of the client that had this outbox before.
     pub(crate) fn append(&mut self, now: Time, n: RowNo, attempts: u32, new: &NewPublication<'_>) {
-        let prev = self.rows.iter().rev().find(|row| *row.topic == *new.topic);
+        if self.has(n) {
+            return;
+        }
         let expires = new.ttl_ms.map(|ttl| now.plus(ttl));
-        self.rows.push_back(Row {
+        self.last = self.last.max(n);
+        self.place(Row {
             n,
-            prev: prev.map_or(RowNo(0), |row| row.n),
+            prev: RowNo(0),
             topic: new.topic.into(),
             kind: new.kind,
             key: new.key.map(Into::into),
@@ -174,10 +177,23 @@ impl Outbox {
             expires,
             stored: None,
         });
-        self.bytes += new.bytes;
         if attempts == 0 {
             self.next_expiry = earlier(self.next_expiry, expires);
         }
+    }
+
+    /// Puts a row where its number belongs, between those of its topic.
+    fn place(&mut self, row: Row) {
+        let at = self.rows.partition_point(|other| other.n < row.n);
+        let prev = self.rows.range(..at).rev();
+        let prev = { prev }.find(|other| other.topic == row.topic);
+        let prev = prev.map_or(RowNo(0), |prev| prev.n);
+        let mut after = self.rows.range_mut(at..);
+        if let Some(next) = after.find(|other| other.topic == row.topic) {
+            next.prev = row.n;
+        }
+        self.bytes += row.bytes;
+        self.rows.insert(at, Row { prev, ..row });
     }
 
     /// The row that a publication with this key replaces, and its size.

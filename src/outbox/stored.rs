@@ -36,31 +36,19 @@ impl Outbox {
             }
             return;
         }
-        let at = self.rows.partition_point(|other| other.n < row.n);
-        let before = self.rows.range(..at).rev();
-        let prev = { before }.find(|other| *other.topic == *row.topic);
-        let prev = prev.map_or(RowNo(0), |prev| prev.n);
-        let mut after = self.rows.range_mut(at..);
-        if let Some(next) = after.find(|other| *other.topic == *row.topic) {
-            next.prev = row.n;
-        }
-        self.bytes += row.bytes;
-        self.rows.insert(
-            at,
-            Row {
-                n: row.n,
-                prev,
-                topic: row.topic.clone(),
-                kind: row.kind,
-                key: None,
-                bytes: row.bytes,
-                attempts: row.attempts,
-                is_on_its_way: false,
-                created: now,
-                expires: None,
-                stored: Some(stored),
-            },
-        );
+        self.place(Row {
+            n: row.n,
+            prev: RowNo(0),
+            topic: row.topic.clone(),
+            kind: row.kind,
+            key: None,
+            bytes: row.bytes,
+            attempts: row.attempts,
+            is_on_its_way: false,
+            created: now,
+            expires: None,
+            stored: Some(stored),
+        });
     }
 
     pub(crate) fn is_own(&mut self, n: RowNo) -> bool {

@@ -33,6 +33,8 @@ struct Subscription {
     /// Nothing where the hub has never answered.
     stream: Option<Stream>,
     refusal: Option<Refusal>,
+    /// Users know that the hub is busy.
+    is_busy_told: bool,
 }
 
 /// What a document's subscription says besides (rule D7).
@@ -57,28 +59,27 @@ enum Refusal {
     Final,
 }
 
-/// In order of their numbers: numbers are used once and grow.
+/// In order of their numbers, in whatever order they were added.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     all: Vec<Subscription>,
 }
 
 impl Subscriptions {
-    fn at(&self, no: TopicNo) -> Option<usize> {
-        self.all.binary_search_by_key(&no, |s| s.no).ok()
+    /// Where a subscription is, or else where it belongs.
+    fn at(&self, no: TopicNo) -> Result<usize, usize> {
+        self.all.binary_search_by_key(&no, |s| s.no)
     }
 
     fn find(&mut self, no: TopicNo) -> Option<&mut Subscription> {
-        let at = self.at(no)?;
+        let at = self.at(no).ok()?;
         self.all.get_mut(at)
     }
 
-    /// Adds a subscription and asks for it.
+    /// Adds a subscription and asks for it. A document waits for its producer's name, so a higher number may come first. A
+    /// number that is in use keeps its subscription.
     pub(crate) fn add(&mut self, no: TopicNo, wanted: &Wanted<'_>, records: &mut String) {
-        debug_assert!(
-            self.all.last().is_none_or(|last| last.no < no),
-            "subscription numbers grow"
-        );
+        let Err(at) = self.at(no) else { return };
         let subscription = Subscription {
             no,
             topic: wanted.topic.into(),
@@ -91,14 +92,15 @@ impl Subscriptions {
             }),
             stream: None,
             refusal: None,
+            is_busy_told: false,
         };
         subscription.ask(records);
-        self.all.push(subscription);
+        self.all.insert(at, subscription);
     }
 
     /// Ends a subscription.
     pub(crate) fn remove(&mut self, no: TopicNo, records: &mut String, effects: &mut Vec<Effect>) {
-        let Some(at) = self.at(no) else { return };
+        let Ok(at) = self.at(no) else { return };
         let mut gone = self.all.remove(at);
         gone.discard_held(effects);
         ToHub::Unsubscribe { no }.encode(records);
@@ -144,7 +146,8 @@ impl Subscriptions {
         }
     }
 
-    /// The hub gives no stream. One that is busy is asked again, ever more rarely, and users are told once.
+    /// The hub gives no stream. One that is busy is asked again, ever more rarely, and users are told once; a final word they hear
+    /// each time.
     pub(crate) fn refused(
         &mut self,
         now: Time,
@@ -160,12 +163,14 @@ impl Subscriptions {
             Some(Refusal::Busy { times, .. } | Refusal::AskedAgain { times }) => times,
             Some(Refusal::Final) | None => 0,
         };
-        subscription.refusal = Some(if code == "busy" {
+        let is_busy = code == "busy";
+        let was_told = std::mem::replace(&mut subscription.is_busy_told, is_busy);
+        subscription.refusal = Some(if is_busy {
             Refusal::busy(now, times, rng)
         } else {
             Refusal::Final
         });
-        if times == 0 {
+        if !(is_busy && was_told) {
             effects.push(Effect::Refused {
                 no,
                 code: code.to_owned(),

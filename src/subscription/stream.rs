@@ -18,8 +18,8 @@ pub(super) struct Stream {
     head: Seq,
     is_repairing: bool,
     pub(super) sequencer: Sequencer,
-    /// Where it stood at the last heartbeat.
-    stood: Seq,
+    /// Where it stood at the last heartbeat; nothing where there was none since the hub's answer.
+    stood: Option<Seq>,
 }
 
 impl Subscriptions {
@@ -37,6 +37,7 @@ impl Subscriptions {
             return;
         };
         subscription.refusal = None;
+        subscription.is_busy_told = false;
         // Of the same log, older than what we have meanwhile: nothing of what it names is missing.
         let is_same_log = failure
             .is_none_or(|why| matches!(why, ResumeFailure::Expired | ResumeFailure::Trimmed));
@@ -68,7 +69,7 @@ impl Subscriptions {
             head: start.head,
             is_repairing: false,
             sequencer: Sequencer::new(start.after),
-            stood: Seq(0),
+            stood: None,
         });
     }
 
@@ -180,6 +181,7 @@ impl Subscription {
             stream.connection = Some(by);
             stream.head = start.head;
             stream.is_repairing = false;
+            stream.stood = None;
         }
         goes_on
     }
@@ -252,7 +254,7 @@ impl Stream {
     /// At a heartbeat: whether it is behind, and nothing has come since the one before.
     pub(super) fn has_stalled(&mut self) -> bool {
         let now = self.sequencer.cursor().seq;
-        self.is_behind() && std::mem::replace(&mut self.stood, now) == now
+        self.is_behind() && self.stood.replace(now) == Some(now)
     }
 
     fn discard_held(&mut self, effects: &mut Vec<Effect>) {
