@@ -52,6 +52,16 @@ const wasms = [
   },
 ];
 
+/** The hub's core for tests of apps (longhaul/testing). A panic of it says its words: no linker takes them away. */
+const testingWasm = {
+  crate: "longhaul-testing",
+  file: "longhaul_testing",
+  profile: "wasm",
+  llvm: [],
+  passes: ["-Oz"],
+  keepsPanics: true,
+};
+
 /** What rustc emits for wasm32-unknown-unknown by default. */
 const wasmFeatures = [
   "bulk-memory",
@@ -78,11 +88,23 @@ async function wasm({ names }) {
   });
 }
 
+/** js/testing/wasm: the hub's core compiled, bound and optimised. */
+async function hubWasm({ names }) {
+  const out = "js/testing/wasm";
+  const { file } = testingWasm;
+  const what = {
+    inputs: [...tools, ...rust, "hub/Cargo.toml", "hub/src", "testing", "xtask"],
+    outputs: [`${out}/${file}_bindings.js`, `${out}/${file}_bg.wasm`],
+    variant: `${await ask("rustc", ["--version"])}${names ? " with names" : ""}`,
+  };
+  return stepIfChanged("testing wasm", what, () => oneWasm(testingWasm, out, names));
+}
+
 /** Each is compiled by itself: together they would be compiled with the features of both. */
-async function oneWasm({ crate, file, profile, llvm, passes }, out, names) {
+async function oneWasm({ crate, file, profile, llvm, passes, keepsPanics = false }, out, names) {
   const target = "wasm32-unknown-unknown";
-  const linking = ["build", "-q", "-p", "xtask"];
-  await step("build the linker", () => run("cargo", linking), "a minute the first time");
+  const building = ["build", "-q", "-p", "xtask"];
+  await step("build the linker", () => run("cargo", building), "a minute the first time");
   const linker = join(root, `target/debug/xtask${process.platform === "win32" ? ".exe" : ""}`);
   const variable = `CARGO_TARGET_${target.toUpperCase().replaceAll("-", "_")}_LINKER`;
   const compile = ["rustc", "--profile", profile, "--target", target, "-p", crate, "--lib"];
@@ -94,7 +116,8 @@ async function oneWasm({ crate, file, profile, llvm, passes }, out, names) {
   compile.push(...llvm.map((option) => `-Cllvm-args=-${option}`));
   const compiled = `target/${target}/${profile}/${file}.wasm`;
   const bind = ["run", "-q", "-p", "xtask", "--", "bindings", ...(names ? ["--names"] : []), compiled, out];
-  const env = { ...process.env, [variable]: linker, CARGO_ENCODED_RUSTFLAGS: placeless() };
+  const linking = keepsPanics ? {} : { [variable]: linker };
+  const env = { ...process.env, ...linking, CARGO_ENCODED_RUSTFLAGS: placeless() };
   await step(`compile ${crate} to wasm`, () => run("cargo", compile, { env }), "half a minute");
   const makeThem = async () => {
     await run("cargo", bind);
@@ -128,22 +151,25 @@ function placeless() {
 /** js/dist: the npm package. */
 async function js(options) {
   await wasm(options);
+  await hubWasm(options);
   const dist = join(root, "js/dist");
   const outputs = [
     "js/dist/index.js",
     "js/dist/documents.js",
     "js/dist/signatures.js",
+    "js/dist/testing.js",
     "js/dist/index.d.ts",
     "js/dist/signatures.d.ts",
+    "js/dist/testing.d.ts",
     "js/dist/service-worker.d.ts",
     "js/dist/service-worker.js",
     "js/dist/service-worker.mjs",
-    ...wasms.map(({ file }) => `js/dist/${file}_bg.wasm`),
+    ...[...wasms, testingWasm].map(({ file }) => `js/dist/${file}_bg.wasm`),
   ];
   if (!existsSync(join(root, "js/src/index.ts"))) throw new Stop("js/src/index.ts is missing");
   await stepIfChanged(
     "package",
-    { inputs: [...tools, "js/src", "js/package.json", "src/codes.json"], outputs },
+    { inputs: [...tools, "js/src", "js/testing", "js/package.json", "src/codes.json"], outputs },
     async () => {
       rmSync(dist, { recursive: true, force: true });
       mkdirSync(dist, { recursive: true });
@@ -164,6 +190,7 @@ async function js(options) {
         "--log-level=warning",
       ]);
       await serviceWorker();
+      await testing();
       for (const name of ["index.js", "documents.js", "signatures.js", "service-worker.mjs"]) {
         await shrink(`js/dist/${name}`, ["--module"]);
       }
@@ -171,6 +198,11 @@ async function js(options) {
       for (const { file } of wasms) {
         copyFileSync(join(root, `js/src/wasm/${file}_bg.wasm`), join(dist, `${file}_bg.wasm`));
       }
+      copyFileSync(
+        join(root, `js/testing/wasm/${testingWasm.file}_bg.wasm`),
+        join(dist, `${testingWasm.file}_bg.wasm`),
+      );
+      copyFileSync(join(root, "js/testing/api.d.ts"), join(dist, "testing.d.ts"));
       copyFileSync(join(root, "js/src/api.d.ts"), join(dist, "index.d.ts"));
       copyFileSync(join(root, "js/src/signatures.api.d.ts"), join(dist, "signatures.d.ts"));
       copyFileSync(join(root, "js/src/service-worker.api.d.ts"), join(dist, "service-worker.d.ts"));
@@ -180,6 +212,8 @@ async function js(options) {
   checkSizes(["js/dist/longhaul_bg.wasm", "js/dist/index.js"]);
   checkSizes(["js/dist/longhaul_documents_bg.wasm", "js/dist/documents.js"], "documents");
   checkSizes(["js/dist/signatures.js"], "signatures");
+  // No page of users loads it, so it has no limit.
+  checkSizes(["js/dist/longhaul_testing_bg.wasm", "js/dist/testing.js"], "testing");
 }
 
 /** The service worker's part, each a file that needs no other but the wasm: a module, and a script for `importScripts`. */
@@ -200,6 +234,19 @@ async function serviceWorker() {
     // A classic script has no address of its own: the wasm lies beside the worker's.
     "--define:import.meta.url=self.location.href",
     "--outfile=js/dist/service-worker.js",
+  ]);
+}
+
+/** longhaul/testing, which no page of users loads: readable, because people step through it. */
+async function testing() {
+  await run(bin("esbuild"), [
+    "js/testing/index.ts",
+    "--bundle",
+    "--format=esm",
+    "--target=es2022",
+    "--sourcemap",
+    "--outfile=js/dist/testing.js",
+    "--log-level=warning",
   ]);
 }
 

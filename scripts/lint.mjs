@@ -19,7 +19,7 @@ const checks = {
     run("cargo", ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
   "clippy for the browser": async () => {
     // One by one: together they would have the features of both.
-    for (const crate of ["longhaul", "longhaul-documents"]) {
+    for (const crate of ["longhaul", "longhaul-documents", "longhaul-testing"]) {
       const target = ["--target", "wasm32-unknown-unknown"];
       await run("cargo", ["clippy", "-p", crate, ...target, "--", "-D", "warnings"]);
     }

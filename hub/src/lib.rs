@@ -2,19 +2,33 @@
 //!
 //! `core` decides and names no socket; the modules beside it drive it: `server` puts them together, `listener` accepts,
 //! `shell` holds the core, `ws`, `events` and `posts` are what clients come over, `http` what back ends use.
-//! docs/protocol.md has the wire.
+//! docs/protocol.md has the wire. For wasm32 there is the core alone, for `longhaul-testing`.
 
-pub mod cli;
 pub mod core;
+
+#[cfg(not(target_arch = "wasm32"))]
+pub mod cli;
+#[cfg(not(target_arch = "wasm32"))]
 mod demo;
+#[cfg(not(target_arch = "wasm32"))]
 mod documents;
+#[cfg(not(target_arch = "wasm32"))]
 mod events;
+#[cfg(not(target_arch = "wasm32"))]
 mod http;
+#[cfg(not(target_arch = "wasm32"))]
 mod listener;
+#[cfg(not(target_arch = "wasm32"))]
 mod origin;
+#[cfg(not(target_arch = "wasm32"))]
 mod posts;
+#[cfg(not(target_arch = "wasm32"))]
 mod problem;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod server;
+#[cfg(not(target_arch = "wasm32"))]
 mod shell;
+#[cfg(not(target_arch = "wasm32"))]
 mod site;
+#[cfg(not(target_arch = "wasm32"))]
 mod ws;

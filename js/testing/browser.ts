@@ -1,0 +1,71 @@
+// A device: its line, and the classes that its pages find in place of the browser's.
+
+import type { BrowserOptions, Scope, TestBrowser } from "./api.js";
+import type { Chance } from "./chance.js";
+import { put } from "./clock.js";
+import { Line } from "./line.js";
+import type { Server } from "./server.js";
+import { FakeWebSocket, type SocketRoom } from "./websocket.js";
+
+export class Browser implements TestBrowser {
+  readonly url: string;
+  readonly line: Line;
+  readonly WebSocket: typeof globalThis.WebSocket;
+  readonly #base: URL;
+  readonly #installed = new Set<() => void>();
+
+  constructor(server: Server, chance: Chance, options: Required<BrowserOptions>) {
+    this.#base = new URL(options.url);
+    this.url = options.url;
+    const line = new Line(server.clock, chance);
+    this.line = line;
+    const room: SocketRoom = { line, server, origin: options.origin, isHub: (url) => this.isHub(url) };
+    this.WebSocket = class extends FakeWebSocket {
+      constructor(url: string | URL, protocols?: string | readonly string[]) {
+        super(room, url, protocols);
+      }
+    } as unknown as typeof globalThis.WebSocket;
+  }
+
+  /** Whether an address is the hub's, by whatever scheme. */
+  isHub(url: URL): boolean {
+    return url.host === this.#base.host && /s:$/.test(url.protocol) === /s:$/.test(this.#base.protocol);
+  }
+
+  install(scope: Scope = globalThis): () => void {
+    const undo = [put(scope, "WebSocket", this.#routed(scope.WebSocket, this.WebSocket))];
+    const uninstall = (): void => {
+      if (!this.#installed.delete(uninstall)) return;
+      for (const each of undo.reverse()) each();
+    };
+    this.#installed.add(uninstall);
+    return uninstall;
+  }
+
+  uninstall(): void {
+    for (const each of this.#installed) each();
+  }
+
+  /** A class that makes instances of ours for the hub, and of the one that was there for the rest. */
+  #routed<C extends Constructor>(theirs: C | undefined, ours: C): C {
+    if (theirs === undefined) return ours;
+    return new Proxy(ours, {
+      construct: (_, args: ConstructorParameters<C>) =>
+        Reflect.construct(this.#isOurs(args[0]) ? ours : theirs, args),
+      get: (target, name) =>
+        name === Symbol.hasInstance
+          ? (value: unknown) => value instanceof ours || value instanceof theirs
+          : Reflect.get(target, name),
+    });
+  }
+
+  #isOurs(address: string | URL): boolean {
+    try {
+      return this.isHub(new URL(address, globalThis.location?.href));
+    } catch {
+      return false;
+    }
+  }
+}
+
+type Constructor = new (address: string | URL, ...rest: never[]) => object;

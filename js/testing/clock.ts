@@ -1,0 +1,213 @@
+// The clocks of a test: the system's, and one that goes on only when it is told to.
+
+import type { VirtualClock as Api, Clock, Scope, VirtualClockOptions } from "./api.js";
+
+/**
+ * The globals' clock, looked up at each call: where a test framework has put fake timers in their place, those are used.
+ */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  elapsed: () => performance.now(),
+  setTimeout: (task, ms) => globalThis.setTimeout(task, ms),
+  clearTimeout: (timer) => globalThis.clearTimeout(timer as number),
+};
+
+interface Timer {
+  readonly id: number;
+  atMs: number;
+  readonly task: () => void;
+  /** Of an interval. */
+  readonly everyMs?: number;
+}
+
+/** 2024-01-01, so that a test that names no time has always the same. */
+const startMs = 1_704_067_200_000;
+
+/** Timers that run without time going on before this is called a loop. Chosen: no program has so many. */
+const timersMax = 1_000_000;
+
+/** Real turns of the event loop after which what was ready has run: an instance of a wasm takes two. */
+const turns = 2;
+
+// The real one, from before anything is put in its place.
+const realImmediate = (globalThis as { setImmediate?: (task: () => void) => void }).setImmediate;
+
+/** Lets one real turn of the event loop pass, microtasks included. */
+function turn(): Promise<void> {
+  if (realImmediate !== undefined) return new Promise((resolve) => realImmediate(resolve));
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(0);
+  });
+}
+
+export function createVirtualClock(options: VirtualClockOptions = {}): Api {
+  return new VirtualClock(options.nowMs ?? startMs);
+}
+
+class VirtualClock implements Api {
+  #elapsedMs = 0;
+  #startMs: number;
+  #lastId = 0;
+  /** The next one last. */
+  readonly #timers: Timer[] = [];
+  #immediates: Timer[] = [];
+  #advancing: Promise<unknown> = Promise.resolve();
+
+  constructor(nowMs: number) {
+    this.#startMs = nowMs;
+  }
+
+  now(): number {
+    return this.#startMs + Math.floor(this.#elapsedMs);
+  }
+
+  elapsed(): number {
+    return this.#elapsedMs;
+  }
+
+  get timers(): number {
+    return this.#timers.length + this.#immediates.length;
+  }
+
+  get nextMs(): number | undefined {
+    const next = this.#timers.at(-1);
+    return next && Math.max(0, next.atMs - this.#elapsedMs);
+  }
+
+  setTimeout(task: () => void, ms = 0): number {
+    return this.#add({ id: ++this.#lastId, atMs: this.#elapsedMs + atLeast0(ms), task });
+  }
+
+  clearTimeout(timer: unknown): void {
+    const at = this.#timers.findIndex(({ id }) => id === timer);
+    if (at >= 0) this.#timers.splice(at, 1);
+    this.#immediates = this.#immediates.filter(({ id }) => id !== timer);
+  }
+
+  jump(ms: number): void {
+    this.#startMs += ms;
+  }
+
+  advance(ms: number): Promise<void> {
+    return this.#one(async () => {
+      const untilMs = this.#elapsedMs + atLeast0(ms);
+      await this.#settle();
+      while (this.#runNext(untilMs)) await this.#settle();
+      this.#elapsedMs = untilMs;
+    });
+  }
+
+  until(condition: () => unknown, options: { withinMs?: number } = {}): Promise<void> {
+    return this.#one(async () => {
+      const untilMs = this.#elapsedMs + (options.withinMs ?? 600_000);
+      await this.#settle();
+      while (!condition()) {
+        if (!this.#runNext(untilMs)) {
+          throw new Error(`the condition does not hold after ${Math.round(this.#elapsedMs)} ms of the clock`);
+        }
+        await this.#settle();
+      }
+    });
+  }
+
+  settle(): Promise<void> {
+    return this.#one(() => this.#settle());
+  }
+
+  install(scope: Scope = globalThis): () => void {
+    const clock = this;
+    const RealDate = scope.Date;
+    class VirtualDate extends RealDate {
+      constructor(...parts: []) {
+        // What `new Date(...)` takes beside nothing is passed on as it is.
+        super(...(parts.length === 0 ? ([clock.now()] as unknown as []) : parts));
+      }
+
+      static override now(): number {
+        return clock.now();
+      }
+    }
+    const clear = (timer?: unknown): void => this.clearTimeout(timer);
+    const fakes = {
+      Date: VirtualDate,
+      setTimeout: (task: Task, ms?: number, ...args: unknown[]) => this.setTimeout(() => task(...args), ms),
+      setInterval: (task: Task, ms?: number, ...args: unknown[]) => {
+        const everyMs = Math.max(1, atLeast0(ms));
+        const atMs = this.#elapsedMs + everyMs;
+        return this.#add({ id: ++this.#lastId, atMs, everyMs, task: () => task(...args) });
+      },
+      setImmediate: (task: Task, ...args: unknown[]) => {
+        const id = ++this.#lastId;
+        this.#immediates.push({ id, atMs: 0, task: () => task(...args) });
+        return id;
+      },
+      clearTimeout: clear,
+      clearInterval: clear,
+      clearImmediate: clear,
+    };
+    const undo = Object.entries(fakes)
+      // Browsers have no setImmediate.
+      .filter(([name]) => name in scope)
+      .map(([name, value]) => put(scope, name, value));
+    undo.push(put(scope.performance, "now", () => this.elapsed()));
+    return () => {
+      for (const each of undo.reverse()) each();
+    };
+  }
+
+  #add(timer: Timer): number {
+    const at = this.#timers.findLastIndex(({ atMs }) => atMs > timer.atMs);
+    this.#timers.splice(at + 1, 0, timer);
+    return timer.id;
+  }
+
+  /** Runs the next timer, if it is due by then. */
+  #runNext(untilMs: number): boolean {
+    const next = this.#timers.at(-1);
+    if (next === undefined || next.atMs > untilMs) return false;
+    this.#timers.pop();
+    this.#elapsedMs = Math.max(this.#elapsedMs, next.atMs);
+    if (next.everyMs !== undefined) this.#add({ ...next, atMs: next.atMs + next.everyMs });
+    next.task();
+    return true;
+  }
+
+  /** Lets run what is ready without time going on. */
+  async #settle(): Promise<void> {
+    for (let run = 0; run < timersMax; run++) {
+      for (let i = 0; i < turns; i++) await turn();
+      const next = this.#immediates.shift();
+      if (next === undefined) return;
+      next.task();
+    }
+    throw new Error("the clock stands still: setImmediate is called again and again");
+  }
+
+  /** One after the other: two at once would run timers out of order. */
+  #one<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#advancing.then(act);
+    this.#advancing = done.catch(() => {});
+    return done;
+  }
+}
+
+type Task = (...args: unknown[]) => void;
+
+function atLeast0(ms: number | undefined): number {
+  return Number.isFinite(ms) ? Math.max(0, ms as number) : 0;
+}
+
+/** Puts a property in the place of another. Returns what brings that back. */
+export function put(target: object, name: string, value: unknown): () => void {
+  const before = Object.getOwnPropertyDescriptor(target, name);
+  Object.defineProperty(target, name, { value, configurable: true, writable: true });
+  return () => {
+    if (before === undefined) Reflect.deleteProperty(target, name);
+    else Object.defineProperty(target, name, before);
+  };
+}

@@ -1,0 +1,257 @@
+// A WebSocket as browsers have it, whose other end is the hub of a test.
+
+import { closeEvent, defineHandlers } from "./events.js";
+import type { Line } from "./line.js";
+import type { Peer, Server } from "./server.js";
+import type { Wire } from "./wire.js";
+
+/** The characters of an upgrade and of its answer, about. */
+const handshakeChars = 500;
+/** Of the frame around a message, about. */
+const frameChars = 8;
+/** How long a browser waits for the answer to its close, ms. Source: browsers wait from 2 s to for ever. */
+const closingMs = 60_000;
+const reasonBytesMax = 123;
+
+/** What a page's sockets have in common. */
+export interface SocketRoom {
+  readonly line: Line;
+  readonly server: Server;
+  readonly origin: string;
+  /** Whether an address is the hub's. */
+  isHub(url: URL): boolean;
+}
+
+export class FakeWebSocket extends EventTarget {
+  static readonly CONNECTING = 0;
+  static readonly OPEN = 1;
+  static readonly CLOSING = 2;
+  static readonly CLOSED = 3;
+  readonly CONNECTING = 0;
+  readonly OPEN = 1;
+  readonly CLOSING = 2;
+  readonly CLOSED = 3;
+  readonly url: string;
+  readonly extensions = "";
+  binaryType: BinaryType = "blob";
+  #readyState = 0;
+  #protocol = "";
+  readonly #wire: Wire;
+  readonly #room: SocketRoom;
+  #closing: unknown;
+  #discarded = 0;
+
+  constructor(room: SocketRoom, address: string | URL, protocols: string | readonly string[] = []) {
+    super();
+    this.#room = room;
+    const url = checkUrl(address);
+    const offered = checkProtocols(typeof protocols === "string" ? [protocols] : [...protocols]);
+    this.url = url.href;
+    const block = room.line.blockOf("websocket");
+    this.#wire = room.line.wire("websocket", () => this.#fail());
+    if (room.line.isCut) {
+      this.#later(() => this.#wire.cut());
+    } else if (block === "csp") {
+      // Chromium fires no close event here.
+      this.#later(() => {
+        if (this.#readyState !== 0) return;
+        this.#wire.end();
+        this.#readyState = 3;
+        this.dispatchEvent(new Event("error"));
+      });
+    } else if (block !== "silent") {
+      const isServed = block === undefined && room.isHub(url) && url.pathname === "/v1/connect";
+      this.#wire.up(handshakeChars, () => {
+        if (isServed && room.server.isUp) this.#accept(offered);
+        else this.#wire.cut();
+      });
+    }
+  }
+
+  get readyState(): number {
+    return this.#readyState;
+  }
+
+  get protocol(): string {
+    return this.#protocol;
+  }
+
+  get bufferedAmount(): number {
+    return (this.#readyState === 1 ? this.#wire.charsUp : 0) + this.#discarded;
+  }
+
+  send(data: string | ArrayBufferLike | Blob | ArrayBufferView): void {
+    if (this.#readyState === 0) {
+      throw new DOMException("Still in CONNECTING state.", "InvalidStateError");
+    }
+    const chars = typeof data === "string" ? data.length : "size" in data ? data.size : data.byteLength;
+    if (this.#readyState !== 1) {
+      this.#discarded += chars;
+      return;
+    }
+    this.#wire.up(chars + frameChars, () => {
+      if (typeof data === "string") this.#end.frame(data);
+      else this.#end.notText();
+    });
+  }
+
+  close(code?: number, reason = ""): void {
+    if (code !== undefined && code !== 1_000 && !(code >= 3_000 && code <= 4_999)) {
+      throw new DOMException(`The close code must be 1000, or between 3000 and 4999.`, "InvalidAccessError");
+    }
+    if (new TextEncoder().encode(reason).length > reasonBytesMax) {
+      throw new DOMException("The close reason is over 123 bytes.", "SyntaxError");
+    }
+    if (this.#readyState > 1) return;
+    const wasOpen = this.#readyState === 1;
+    this.#readyState = 2;
+    if (!wasOpen) {
+      this.#later(() => this.#wire.cut());
+      return;
+    }
+    const { clock } = this.#room.line;
+    this.#closing = clock.setTimeout(() => this.#wire.cut(), closingMs);
+    (this.#closing as { unref?: () => void }).unref?.();
+    this.#wire.up(frameChars, () => {
+      this.#end.left();
+      this.#wire.down(frameChars, () => this.#over({ code: code ?? 1_005, reason, wasClean: true }));
+    });
+  }
+
+  #end!: HubEnd;
+
+  #accept(offered: readonly string[]): void {
+    const { server } = this.#room;
+    const wire = this.#wire;
+    const protocol = offered.find((each) => each === "longhaul.v1") ?? "";
+    wire.down(handshakeChars, () => {
+      if (this.#readyState !== 0) return;
+      this.#readyState = 1;
+      this.#protocol = protocol;
+      this.dispatchEvent(new Event("open"));
+    });
+    this.#end = new HubEnd(server, wire, {
+      frame: (text) => {
+        if (this.#readyState !== 1) return;
+        const origin = new URL(this.url).origin;
+        this.dispatchEvent(new MessageEvent("message", { data: text, origin }));
+      },
+      close: (code, reason) => this.#over({ code, reason, wasClean: true }),
+    });
+  }
+
+  /** The connection is lost. */
+  #fail(): void {
+    if (this.#readyState === 3) return;
+    const wasClosing = this.#readyState === 2;
+    this.#room.line.clock.clearTimeout(this.#closing);
+    this.#readyState = 3;
+    if (!wasClosing || this.#protocol === "") this.dispatchEvent(new Event("error"));
+    this.dispatchEvent(closeEvent({ code: 1_006, reason: "", wasClean: false }));
+  }
+
+  #over(init: CloseEventInit): void {
+    if (this.#readyState === 3) return;
+    this.#room.line.clock.clearTimeout(this.#closing);
+    this.#wire.end();
+    this.#readyState = 3;
+    this.dispatchEvent(closeEvent(init));
+  }
+
+  /** In a task of its own: a browser never fires synchronously. */
+  #later(task: () => void): void {
+    this.#room.line.clock.setTimeout(task, 0);
+  }
+}
+
+defineHandlers(FakeWebSocket.prototype, ["open", "message", "error", "close"]);
+
+/** What of the client's end the hub's end reaches over the wire. */
+interface ClientEnd {
+  frame(text: string): void;
+  close(code: number, reason: string): void;
+}
+
+/** The hub's end of a socket: hub/src/ws.rs in small. */
+class HubEnd implements Peer {
+  readonly #server: Server;
+  readonly #wire: Wire;
+  readonly #client: ClientEnd;
+  readonly #conn: number;
+  #isOver = false;
+  #stalled: unknown;
+
+  constructor(server: Server, wire: Wire, client: ClientEnd) {
+    this.#server = server;
+    this.#wire = wire;
+    this.#client = client;
+    wire.lost = () => this.left();
+    this.#conn = server.connect((core) => core.opened(), this) ?? 0;
+  }
+
+  frame(text: string): void {
+    if (!this.#isOver) this.#server.act((core) => core.frame(this.#conn, text));
+  }
+
+  notText(): void {
+    if (!this.#isOver) this.#server.act((core) => core.notText(this.#conn));
+  }
+
+  left(): void {
+    this.#finish();
+    this.#server.gone(this.#conn);
+  }
+
+  wake(): void {
+    this.#server.clock.clearTimeout(this.#stalled);
+    while (!this.#isOver) {
+      if (!this.#wire.hasRoom(() => this.wake())) {
+        const { clock, writeMs } = this.#server;
+        this.#stalled = clock.setTimeout(() => this.#server.act((core) => core.stalled(this.#conn)), writeMs);
+        (this.#stalled as { unref?: () => void }).unref?.();
+        return;
+      }
+      const frame = this.#server.act((core) => core.takeFrame(this.#conn));
+      if (frame === undefined) return;
+      this.#wire.down(frame.length + frameChars, () => this.#client.frame(frame));
+    }
+  }
+
+  closed(code: number, reason: string): void {
+    this.#finish();
+    this.#wire.down(frameChars + reason.length, () => this.#client.close(code, reason));
+  }
+
+  lost(): void {
+    this.#finish();
+    this.#wire.cut();
+  }
+
+  #finish(): void {
+    this.#isOver = true;
+    this.#server.clock.clearTimeout(this.#stalled);
+  }
+}
+
+function checkUrl(address: string | URL): URL {
+  let url: URL;
+  try {
+    url = new URL(address, globalThis.location?.href);
+  } catch {
+    throw new DOMException(`The URL '${address}' is invalid.`, "SyntaxError");
+  }
+  url.protocol = url.protocol.replace(/^http/, "ws");
+  if (url.protocol !== "ws:" && url.protocol !== "wss:") {
+    throw new DOMException(`The URL's scheme must be ws or wss, not '${url.protocol}'.`, "SyntaxError");
+  }
+  if (url.hash !== "") throw new DOMException("The URL contains a fragment.", "SyntaxError");
+  return url;
+}
+
+function checkProtocols(protocols: readonly string[]): readonly string[] {
+  const isToken = (protocol: string): boolean => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(protocol);
+  if (new Set(protocols).size < protocols.length || !protocols.every(isToken)) {
+    throw new DOMException("The subprotocols are invalid or come twice.", "SyntaxError");
+  }
+  return protocols;
+}

@@ -1,0 +1,146 @@
+// One connection over a line: two directions, each in order. Knows nothing of what it carries.
+
+import type { TransportName } from "./api.js";
+import type { Line } from "./line.js";
+
+/**
+ * What a connection takes before its sender has to wait, characters. Source: the order of a socket's send buffer in Linux, which begins
+ * with 16 to 87 KB.
+ */
+const bufferCharsMax = 65_536;
+
+interface Piece {
+  readonly atMs: number;
+  readonly chars: number;
+  readonly arrive: () => void;
+  /** The connection breaks in its place. */
+  readonly isLost: boolean;
+}
+
+interface Direction {
+  readonly pieces: Piece[];
+  chars: number;
+  lastMs: number;
+  timer: unknown;
+  /** Told when there is room again. */
+  room: (() => void) | undefined;
+}
+
+export class Wire {
+  readonly transport: TransportName | undefined;
+  readonly #line: Line;
+  readonly #cut: () => void;
+  readonly #gone: () => void;
+  readonly #up = direction();
+  readonly #down = direction();
+  /** Told the hub's end when the wire has broken. */
+  lost: () => void = () => {};
+  #isOver = false;
+  #isSwallowed = false;
+
+  constructor(line: Line, transport: TransportName | undefined, cut: () => void, gone: () => void) {
+    this.#line = line;
+    this.transport = transport;
+    this.#cut = cut;
+    this.#gone = gone;
+  }
+
+  /** Towards the hub. */
+  up(chars: number, arrive: () => void): void {
+    this.#send(this.#up, "up", chars, arrive);
+  }
+
+  /** Towards the client. */
+  down(chars: number, arrive: () => void): void {
+    this.#send(this.#down, "down", chars, arrive);
+  }
+
+  /** Whether the hub may send more now; if not, `room` is told when it may. */
+  hasRoom(room: () => void): boolean {
+    if (this.#down.chars < bufferCharsMax) return true;
+    this.#down.room = room;
+    return false;
+  }
+
+  /** Characters that have not reached the hub. */
+  get charsUp(): number {
+    return this.#up.chars;
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Breaks: both ends hear of it, what is under way is lost. */
+  cut(): void {
+    if (this.#isOver) return;
+    const { lost } = this;
+    this.end();
+    this.#cut();
+    lost();
+  }
+
+  /** From here on nothing passes, and no end hears why. */
+  swallow(): void {
+    this.#isSwallowed = true;
+    for (const each of [this.#up, this.#down]) {
+      this.#line.clock.clearTimeout(each.timer);
+      each.timer = undefined;
+    }
+  }
+
+  /** What was held goes on. */
+  resume(): void {
+    for (const each of [this.#up, this.#down]) this.#arm(each);
+  }
+
+  /** Over, in good order. */
+  end(): void {
+    if (this.#isOver) return;
+    this.swallow();
+    this.#isOver = true;
+    this.#gone();
+  }
+
+  #send(way: Direction, name: "up" | "down", chars: number, arrive: () => void): void {
+    if (this.#isOver) return;
+    const { clock, chance, freeMs, latencyMs, jitterMs, bytesPerSecond, cutRate } = this.#line;
+    freeMs[name] = Math.max(freeMs[name], clock.elapsed()) + (chars * 1_000) / bytesPerSecond;
+    const atMs = Math.max(way.lastMs, freeMs[name] + latencyMs + (jitterMs && jitterMs * chance()));
+    way.lastMs = atMs;
+    way.chars += chars;
+    way.pieces.push({ atMs, chars, arrive, isLost: cutRate > 0 && chance() < cutRate });
+    this.#arm(way);
+  }
+
+  #arm(way: Direction): void {
+    const next = way.pieces[0];
+    if (next === undefined || way.timer !== undefined || this.#isSwallowed) return;
+    const { clock } = this.#line;
+    way.timer = clock.setTimeout(() => this.#arrive(way), Math.max(0, next.atMs - clock.elapsed()));
+  }
+
+  /** One piece a task, as events come. */
+  #arrive(way: Direction): void {
+    way.timer = undefined;
+    if (this.#line.isHeld) return;
+    const next = way.pieces.shift();
+    if (next === undefined) return;
+    way.chars -= next.chars;
+    if (next.isLost) {
+      this.cut();
+      return;
+    }
+    this.#arm(way);
+    const { room } = way;
+    if (room !== undefined && way.chars < bufferCharsMax) {
+      way.room = undefined;
+      room();
+    }
+    next.arrive();
+  }
+}
+
+function direction(): Direction {
+  return { pieces: [], chars: 0, lastMs: 0, timer: undefined, room: undefined };
+}

@@ -1,0 +1,131 @@
+//! The hub's core in the page or in Node, for tests of apps: `longhaul/testing` puts a network around it.
+//!
+//! A thin shell around `longhaul_hub::core`. Every call brings both clocks; what follows from it is asked for with `effects`.
+#![cfg(target_arch = "wasm32")]
+#![expect(
+    clippy::as_conversions,
+    reason = "JavaScript's numbers are f64; float-to-integer `as` saturates, and no number here exceeds 2^53"
+)]
+
+mod limits;
+
+use longhaul_hub::core::{ConnId, Effect, Event, Hub, Now, Time};
+use serde_json::{Value, json};
+use wasm_bindgen::prelude::*;
+
+/// A hub. Times are in ms: `now` of a clock that only goes forward, `wall` since 1970.
+#[wasm_bindgen]
+pub struct HubCore {
+    hub: Hub,
+    last_conn: u64,
+    effects: Vec<Effect>,
+    now: Now,
+}
+
+#[wasm_bindgen]
+impl HubCore {
+    /// An empty hub. Epochs and sessions come from the seed; `limits` is a JSON object, see `limits.rs`.
+    ///
+    /// # Errors
+    /// The name of a limit that there is not, or that has another kind of value.
+    #[wasm_bindgen(constructor)]
+    pub fn new(seed: f64, limits: &str) -> Result<HubCore, String> {
+        std::panic::set_hook(Box::new(|info| wasm_bindgen::throw_str(&info.to_string())));
+        Ok(Self {
+            hub: Hub::new(limits::read(limits)?, seed as u64),
+            last_conn: 0,
+            effects: Vec::new(),
+            now: Now::default(),
+        })
+    }
+
+    /// What time it is from here on.
+    #[wasm_bindgen(js_name = setTime)]
+    pub fn set_time(&mut self, now: f64, wall: f64) {
+        self.now = Now {
+            time: Time(now as u64),
+            wall_ms: wall as u64,
+        };
+    }
+
+    /// A WebSocket is there: the number of its connection.
+    pub fn opened(&mut self) -> f64 {
+        self.last_conn += 1;
+        let conn = ConnId(self.last_conn);
+        self.handle(Event::Opened(conn));
+        conn.0 as f64
+    }
+
+    /// A text frame came.
+    pub fn frame(&mut self, conn: f64, text: &str) {
+        self.handle(Event::Frame(ConnId(conn as u64), text));
+    }
+
+    /// A frame came that is not text.
+    #[wasm_bindgen(js_name = notText)]
+    pub fn not_text(&mut self, conn: f64) {
+        self.handle(Event::NotText(ConnId(conn as u64)));
+    }
+
+    /// A frame for the connection was not taken in time.
+    pub fn stalled(&mut self, conn: f64) {
+        self.handle(Event::Stalled(ConnId(conn as u64)));
+    }
+
+    /// The connection is gone.
+    pub fn closed(&mut self, conn: f64) {
+        self.handle(Event::Closed(ConnId(conn as u64)));
+    }
+
+    /// The deadline is reached.
+    pub fn tick(&mut self) {
+        self.handle(Event::Tick);
+    }
+
+    /// The hub is to stop once its clients are let go.
+    pub fn drain(&mut self) {
+        self.handle(Event::Drain);
+    }
+
+    /// When `tick` is due.
+    pub fn deadline(&self) -> Option<f64> {
+        self.hub.deadline().map(|Time(ms)| ms as f64)
+    }
+
+    /// The next frame for a connection; after none an effect `wake` tells when to ask again.
+    #[wasm_bindgen(js_name = takeFrame)]
+    pub fn take_frame(&mut self, conn: f64) -> Option<String> {
+        let bytes_max = self.hub.limits().frame_bytes_aim;
+        self.hub
+            .take_frame(self.now, ConnId(conn as u64), bytes_max)
+    }
+
+    /// Connections at present.
+    pub fn connections(&self) -> u32 {
+        self.hub.connections() as u32
+    }
+
+    /// What is to be done since the last time that this was asked, in order, as JSON: `["wake", conn]`,
+    /// `["close", conn, code, reason]`, `["drained"]`. None if there is nothing.
+    pub fn effects(&mut self) -> Option<String> {
+        if self.effects.is_empty() {
+            return None;
+        }
+        let effects = self.effects.drain(..).map(|effect| match effect {
+            Effect::Wake(conn) => json!(["wake", conn.0]),
+            Effect::Close {
+                conn,
+                close,
+                reason,
+            } => json!(["close", conn.0, close.number(), reason]),
+            Effect::Drained => json!(["drained"]),
+        });
+        Some(Value::Array(effects.collect()).to_string())
+    }
+}
+
+impl HubCore {
+    fn handle(&mut self, event: Event<'_>) {
+        self.hub.handle(self.now, event, &mut self.effects);
+    }
+}
