@@ -257,3 +257,33 @@ fn f15_a_document_that_rests_because_it_diverged_still_tells_that_the_hub_is_bus
         "{effects:?}"
     );
 }
+
+#[test]
+fn f30_a_topic_that_turns_out_to_be_no_document_is_told_once_and_not_asked_for_again() {
+    let (mut rig, connection, _) = following();
+    rig.record(connection, &format!("subscribed 1 {EPOCH} 0 9 3"));
+    snapshot(&mut rig, connection, 0);
+    let effects = rig.record(
+        connection,
+        "refused 1 not_a_document the topic has messages",
+    );
+    assert!(
+        effects.contains(&Effect::Refused {
+            no: NO,
+            code: "not_a_document".into(),
+            message: "the topic has messages".into(),
+        }),
+        "{effects:?}"
+    );
+    for t in 1..=4 {
+        let effects = rig.record(connection, &format!("ping {t}"));
+        assert_eq!(sent(&effects), format!("pong {t}"));
+    }
+    let (connection, asked) = come_back(&mut rig, connection);
+    assert!(asked.contains("sub 1 d "), "another connection is asked");
+    rig.record(
+        connection,
+        "refused 1 not_a_document the topic has messages",
+    );
+    assert_eq!(sent(&rig.record(connection, "ping 9")), "pong 9");
+}

@@ -397,21 +397,16 @@ pub(crate) fn publish_fault(fault: PublishFault) -> Problem {
 }
 
 fn read_fault(fault: ReadFault) -> Problem {
-    match fault {
-        ReadFault::Gone {
-            reason,
-            epoch,
-            first,
-            head,
-        } => Problem::new(
-            StatusCode::GONE,
-            "resume_failed",
-            format!("the log reaches from {} to {}", first.0, head.0),
-        )
+    let ReadFault::Gone {
+        reason,
+        epoch,
+        first,
+        head,
+    } = fault;
+    let detail = format!("the log reaches from {} to {}", first.0, head.0);
+    Problem::new(StatusCode::GONE, "resume_failed", detail)
         .with("reason", reason.as_str())
         .with("epoch", format!("{:016x}", epoch.0))
         .with("firstSeq", first.0)
-        .with("headSeq", head.0),
-        ReadFault::Busy => Problem::busy(),
-    }
+        .with("headSeq", head.0)
 }

@@ -9,10 +9,19 @@ use axum::http::{HeaderMap, Uri, header};
 
 /// Whether the request's page, if it has one, is from a loopback host. Programs send no Origin.
 pub(crate) fn is_origin_served(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(header::ORIGIN)
-        .iter()
-        .all(|origin| origin.to_str().is_ok_and(is_loopback_origin))
+    let mut origins = headers.get_all(header::ORIGIN).iter().peekable();
+    if origins.peek().is_none() {
+        return !is_foreign_page(headers);
+    }
+    origins.all(|origin| origin.to_str().is_ok_and(is_loopback_origin))
+}
+
+/// Whether a page of another site asks without an Origin, as an image, a script or a frame in it does (Fetch Metadata). What a
+/// user opens by its address is nobody's page.
+fn is_foreign_page(headers: &HeaderMap) -> bool {
+    let says = |name: &str, word: &str| headers.get(name).is_some_and(|value| value == word);
+    let is_opened = says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document");
+    says("sec-fetch-site", "cross-site") && !is_opened
 }
 
 /// Whether an origin, as a browser writes it, is a loopback host's.
@@ -54,6 +63,42 @@ fn is_loopback_host(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn f29_what_a_foreign_page_asks_for_without_an_origin_is_refused() {
+        let is_served = |headers: &[(&'static str, &'static str)]| {
+            let pairs = headers.iter().map(|(name, value)| {
+                let name = axum::http::HeaderName::from_static(name);
+                (name, axum::http::HeaderValue::from_static(value))
+            });
+            is_origin_served(&pairs.collect())
+        };
+        let image = [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "no-cors"),
+            ("sec-fetch-dest", "image"),
+        ];
+        assert!(!is_served(&image));
+        let frame = [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "iframe"),
+        ];
+        assert!(!is_served(&frame));
+        let link = [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ];
+        assert!(is_served(&link));
+        assert!(is_served(&[("sec-fetch-site", "same-origin")]));
+        assert!(is_served(&[]), "a program");
+        let page = [
+            ("origin", "http://localhost:5173"),
+            ("sec-fetch-site", "cross-site"),
+        ];
+        assert!(is_served(&page), "its origin says who it is");
+    }
 
     #[test]
     fn pages_of_loopback_hosts_are_served_and_others_that_look_like_them_are_not() {

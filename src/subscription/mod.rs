@@ -129,25 +129,27 @@ impl Subscriptions {
 
     /// Whether the hub has told of messages that have not come yet.
     pub(crate) fn are_behind(&self) -> bool {
-        let mut streams = self.all.iter().filter_map(|each| each.stream.as_ref());
+        let asked = self.all.iter().filter(|each| each.is_askable());
+        let mut streams = asked.filter_map(|each| each.stream.as_ref());
         streams.any(Stream::is_behind)
     }
 
     /// At a heartbeat: asks again for what the hub has told of where nothing has come since the one before.
     pub(crate) fn ask_stalled(&mut self, records: &mut String) {
         for subscription in &mut self.all {
-            if subscription
-                .stream
-                .as_mut()
-                .is_some_and(Stream::has_stalled)
+            if subscription.is_askable()
+                && subscription
+                    .stream
+                    .as_mut()
+                    .is_some_and(Stream::has_stalled)
             {
                 subscription.ask(records);
             }
         }
     }
 
-    /// The hub gives no stream. One that is busy is asked again, ever more rarely, and users are told once; a final word they hear
-    /// each time.
+    /// The hub gives no stream, or no more of one. One that is busy is asked again, ever more rarely, and users are told once; a
+    /// final word they hear each time.
     pub(crate) fn refused(
         &mut self,
         now: Time,

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul::frame::Kind;
-use longhaul::ids::{Epoch, Seq};
+use longhaul::ids::{Seq, TopicNo};
 
 use super::admission::Admission;
 use super::close::{Close, Refusal};
@@ -95,10 +95,10 @@ impl Hub {
     /// An empty hub. Epochs and sessions come from the seed.
     #[must_use]
     pub fn new(limits: Limits, seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
         Self {
             limits,
-            rng: fastrand::Rng::with_seed(seed),
-            topics: Topics::default(),
+            topics: Topics::new(rng.u64(..)),
             owners: Owners::default(),
             peers: BTreeMap::new(),
             tickets: Tickets::default(),
@@ -110,6 +110,7 @@ impl Hub {
             ),
             high_water: HighWater::new(limits.expect_connections),
             phase: Phase::Serving,
+            rng,
             timers: BTreeSet::new(),
         }
     }
@@ -124,6 +125,12 @@ impl Hub {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.peers.len()
+    }
+
+    /// Topics that it keeps at present.
+    #[must_use]
+    pub fn topics(&self) -> usize {
+        self.topics.len()
     }
 
     /// When `Tick` is due, if ever.
@@ -171,6 +178,7 @@ impl Hub {
             *untaken_since = frame.is_some().then_some(now.time);
             self.set_peer_timer(conn);
         }
+        self.leave_refused(now, conn);
         frame
     }
 
@@ -182,7 +190,9 @@ impl Hub {
         }
         peer.sent(now.time);
         let bytes_max = self.limits.frame_bytes_aim;
-        Some(stream::take_answer(conn, peer, &mut self.topics, bytes_max))
+        let answer = stream::take_answer(conn, peer, &mut self.topics, bytes_max);
+        self.leave_refused(now, conn);
+        Some(answer)
     }
 
     /// A back end's publication.
@@ -243,10 +253,14 @@ impl Hub {
         count: usize,
     ) -> Result<Page, ReadFault> {
         let limits = self.limits;
-        self.with_topic(now, topic, &mut Vec::new(), |topic| {
-            topic.read(now.time, first, count, &limits)
-        })
-        .unwrap_or(Err(ReadFault::Busy))
+        let read = |topic: &mut Topic| topic.read(now.time, first, count, &limits);
+        let id = self.topics.find(topic);
+        match id.and_then(|id| self.topics.with(id, read)) {
+            Some((outcome, _)) => outcome,
+            // Reading makes no topic. One that nobody has written is an empty log.
+            None => Topic::new(now.time, topic, self.topics.next_epoch(topic))
+                .read(now.time, first, count, &limits),
+        }
     }
 
     fn opened(&mut self, now: Now, conn: ConnId, effects: &mut Vec<Effect>) {
@@ -268,33 +282,49 @@ impl Hub {
         effects: &mut Vec<Effect>,
         act: impl FnOnce(&mut Topic) -> T,
     ) -> Option<T> {
-        let id = self.topic(now, name)?;
-        let (outcome, waiting, has_sooner_deadline) = self.topics.with(id, act)?;
+        let id = match self.topics.find(name) {
+            Some(id) => id,
+            None => self.topics.add(now.time, name, &self.limits)?,
+        };
+        let (outcome, waiting) = self.topics.with(id, act)?;
         for (conn, no) in waiting {
             if let Some(peer) = self.peers.get_mut(&conn) {
                 peer.ready(no);
                 wake(conn, peer, effects);
             }
         }
-        if has_sooner_deadline {
-            self.set_topic_timer(now, id);
-        }
+        self.look_after_topic(now, id);
         Some(outcome)
     }
 
-    pub(super) fn topic(&mut self, now: Now, name: &str) -> Option<TopicId> {
-        if let Some(id) = self.topics.find(name) {
-            return Some(id);
+    /// A topic that is about to get a subscriber. `None` if there are too many.
+    pub(super) fn topic_to_follow(&mut self, now: Now, name: &str) -> Option<TopicId> {
+        self.topics
+            .find(name)
+            .or_else(|| self.topics.add_unwritten(now.time, name, &self.limits))
+    }
+
+    /// A subscription has ended.
+    pub(super) fn leave(&mut self, now: Now, conn: ConnId, no: TopicNo, id: TopicId) {
+        if let Some(topic) = self.topics.by_id(id) {
+            topic.unsubscribe(now.time, conn, no);
+            self.look_after_topic(now, id);
         }
-        let epoch = Epoch(self.rng.u64(..));
-        let id = self.topics.add(now.time, name, epoch, &self.limits)?;
-        self.set_topic_timer(now, id);
-        Some(id)
+    }
+
+    /// Those that the last frame has refused have ended.
+    fn leave_refused(&mut self, now: Now, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(&conn) else {
+            return;
+        };
+        for (no, subscription) in std::mem::take(&mut peer.refused) {
+            self.leave(now, conn, no, subscription.topic);
+        }
     }
 
     /// What more may be kept.
     pub(super) fn room(&self) -> Room {
-        self.topics.room(self.owners.bytes(), &self.limits)
+        self.topics.room(self.owners.bytes(), 0, &self.limits)
     }
 
     fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
@@ -342,9 +372,12 @@ impl Hub {
     }
 
     fn tick_topic(&mut self, now: Now, id: TopicId) {
-        if self.topics.tick(now.time, id, &self.limits) {
-            self.set_topic_timer(now, id);
-        }
+        let limits = self.limits;
+        self.topics.with(id, |topic| {
+            topic.timer = None;
+            topic.tick(now.time, &limits);
+        });
+        self.look_after_topic(now, id);
     }
 
     pub(super) fn close(
@@ -369,9 +402,7 @@ impl Hub {
         };
         self.timers.remove(&(peer.timer, Timer::Peer(conn)));
         for (no, subscription) in peer.subscriptions().into_iter().flatten() {
-            if let Some(topic) = self.topics.by_id(subscription.topic) {
-                topic.unsubscribe(now.time, conn, *no);
-            }
+            self.leave(now, conn, *no, subscription.topic);
         }
         if let Some(session) = &peer.session {
             self.sessions.leave(now.time, session, peer.told_ms);
@@ -393,11 +424,25 @@ impl Hub {
         self.timers.extend(deadline.map(|time| (time, timer)));
     }
 
-    fn set_topic_timer(&mut self, now: Now, id: TopicId) {
-        if let Some(topic) = self.topics.by_id(id) {
-            self.timers.remove(&(topic.timer, Timer::Topic(id)));
-            topic.timer = topic.deadline(now.time, &self.limits);
-            self.timers.insert((topic.timer, Timer::Topic(id)));
+    /// Something has happened to a topic: it may be over, or something may be due sooner. Its timer is never moved back,
+    /// so that a busy topic costs no more than one tick for nothing.
+    fn look_after_topic(&mut self, now: Now, id: TopicId) {
+        let Some(topic) = self.topics.by_id(id) else {
+            return;
+        };
+        let (timer, is_over) = (topic.timer, topic.is_over(now.time, &self.limits));
+        let due = topic.deadline(now.time, &self.limits).filter(|_| !is_over);
+        let is_sooner = due.is_some_and(|due| timer.is_none_or(|timer| due < timer));
+        if !is_over && !is_sooner {
+            return;
+        }
+        topic.timer = due;
+        self.timers.extend(due.map(|due| (due, Timer::Topic(id))));
+        if let Some(timer) = timer {
+            self.timers.remove(&(timer, Timer::Topic(id)));
+        }
+        if is_over {
+            self.topics.remove(id);
         }
     }
 }

@@ -166,9 +166,12 @@ impl Log {
         self.drop_lagging(now, limits);
     }
 
-    /// When the oldest message that is here arrived.
-    pub(crate) fn oldest_kept_since(&self) -> Option<Time> {
-        self.entries.front().map(|entry| entry.kept_since)
+    /// When `expire` has something to do.
+    pub(crate) fn deadline(&self, limits: &Limits) -> Option<Time> {
+        let lagging = self.lagging();
+        let due = |index: usize, ms| Some(self.entries.get(index)?.kept_since.plus(ms));
+        let lag = (lagging > 0).then(|| due(0, limits.lag_ms)).flatten();
+        lag.into_iter().chain(due(lagging, limits.retain_ms)).min()
     }
 
     /// Messages after `seq` in order, with their seqs; empty if `seq` is the head. For a stream under way, so lagging ones too.
@@ -240,8 +243,9 @@ impl Log {
         while self.lagging() > 0
             && (self.lagging_bytes > limits.lag_bytes
                 || self
-                    .oldest_kept_since()
-                    .is_some_and(|since| now.since(since) >= limits.lag_ms))
+                    .entries
+                    .front()
+                    .is_some_and(|entry| now.since(entry.kept_since) >= limits.lag_ms))
         {
             let bytes = self.entries.pop_front().map_or(0, |entry| entry.bytes());
             self.bytes -= bytes;

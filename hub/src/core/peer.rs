@@ -2,7 +2,7 @@
 //!
 //! Owns the queue of answers and the heartbeat (rule B3). Holds a cursor for each subscription and never a message.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use longhaul::frame::ToClient;
@@ -25,12 +25,13 @@ const SPREAD_MS_MIN: u64 = 1_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
 
-/// A subscription: a cursor, and whether it stands in the queue of those with messages to come.
+/// A subscription: a cursor, and its turn if it stands in the queue of those with messages to come.
 #[derive(Clone, Debug)]
 pub(crate) struct Subscription {
     pub(crate) topic: TopicId,
     pub(crate) after: Seq,
-    pub(crate) is_ready: bool,
+    /// Its key in `Peer::ready`.
+    pub(crate) turn: Option<u64>,
     /// Where the topic is wanted as a document (rule D7).
     pub(crate) document: Option<Follower>,
 }
@@ -85,8 +86,11 @@ pub(crate) struct Peer {
     pub(crate) subject: Option<Subject>,
     /// How long its next publication may take effect, ms since 1970 (rule C10).
     pub(crate) until_ms: Option<u64>,
-    /// Subscriptions with messages to come, in the order of their turns.
-    pub(crate) ready: VecDeque<TopicNo>,
+    /// Subscriptions with messages to come, by their turns.
+    ready: BTreeMap<u64, TopicNo>,
+    last_turn: u64,
+    /// Followers that the last frame has refused, because their topics turned out to be no documents.
+    pub(crate) refused: Vec<(TopicNo, Subscription)>,
     /// Of a poll or an event stream: by what it is known when it comes again.
     pub(crate) session: Option<Arc<str>>,
     /// The spread that its client was told last, ms.
@@ -111,7 +115,9 @@ impl Peer {
             mode,
             subject: None,
             until_ms: None,
-            ready: VecDeque::new(),
+            ready: BTreeMap::new(),
+            last_turn: 0,
+            refused: Vec::new(),
             session: None,
             told_ms: 0,
             is_awake: false,
@@ -175,15 +181,48 @@ impl Peer {
         }
     }
 
-    /// Puts a subscription in the queue of those with messages to come.
+    /// Puts a subscription at the end of the queue of those with messages to come, unless it stands there.
     pub(crate) fn ready(&mut self, no: TopicNo) {
         if let State::Open { subscriptions } = &mut self.state
             && let Some(subscription) = subscriptions.get_mut(&no)
-            && !subscription.is_ready
+            && subscription.turn.is_none()
         {
-            subscription.is_ready = true;
-            self.ready.push_back(no);
+            self.last_turn += 1;
+            subscription.turn = Some(self.last_turn);
+            self.ready.insert(self.last_turn, no);
         }
+    }
+
+    /// Takes the subscription whose turn it is out of the queue.
+    pub(crate) fn next_ready(&mut self) -> Option<TopicNo> {
+        let (_, no) = self.ready.pop_first()?;
+        if let Some(subscription) = self.subscriptions().and_then(|all| all.get_mut(&no)) {
+            subscription.turn = None;
+        }
+        Some(no)
+    }
+
+    /// Puts so many of the first at the end of the queue.
+    pub(crate) fn rotate_ready(&mut self, count: usize) {
+        for _ in 0..count {
+            if let Some(no) = self.next_ready() {
+                self.ready(no);
+            }
+        }
+    }
+
+    /// How many subscriptions have messages to come.
+    pub(crate) fn ready_len(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Ends a subscription.
+    pub(crate) fn unsubscribe(&mut self, no: TopicNo) -> Option<Subscription> {
+        let gone = self.subscriptions()?.remove(&no)?;
+        if let Some(turn) = gone.turn {
+            self.ready.remove(&turn);
+        }
+        Some(gone)
     }
 
     /// Whether it is to get what it is owed. A poll gets it all at once, so it may have to wait.

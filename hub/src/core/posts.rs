@@ -126,9 +126,7 @@ impl Hub {
             return Ok(());
         };
         // A poll has no second turn, so whose is first must not depend on the order that the client always keeps.
-        let turns = peer.ready.len();
-        peer.ready
-            .rotate_left(self.rng.usize(..turns.max(1)).min(turns));
+        peer.rotate_ready(self.rng.usize(..peer.ready_len().max(1)));
         peer.mode = if are_plain && has_cursors && hold_ms > 0 {
             Mode::Held {
                 until: now.time.plus(hold_ms),

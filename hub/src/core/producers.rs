@@ -198,6 +198,10 @@ impl Producers {
         self.none_due_before = oldest.unwrap_or(now).plus(limits.producers_ms);
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_name.is_empty()
+    }
+
     /// When `expire` has something to do, at the earliest. `None` if no producer is remembered.
     pub(crate) fn deadline(&self) -> Option<Time> {
         (!self.by_name.is_empty()).then_some(self.none_due_before)

@@ -157,7 +157,7 @@ impl Hub {
         effects: &mut Vec<Effect>,
     ) -> bool {
         self.unsubscribe(now, conn, no);
-        let Some(topic_id) = self.topic(now, name) else {
+        let Some(topic_id) = self.topic_to_follow(now, name) else {
             let refused = ToClient::Refused {
                 no,
                 code: "busy",
@@ -206,7 +206,7 @@ impl Hub {
                 let subscription = Subscription {
                     topic: topic_id,
                     after: after.seq,
-                    is_ready: false,
+                    turn: None,
                     document,
                 };
                 subscriptions.insert(no, subscription);
@@ -229,14 +229,8 @@ impl Hub {
         let Some(peer) = self.peers.get_mut(&conn) else {
             return;
         };
-        let Some(gone) = peer.subscriptions().and_then(|all| all.remove(&no)) else {
-            return;
-        };
-        if gone.is_ready {
-            peer.ready.retain(|ready| *ready != no);
-        }
-        if let Some(topic) = self.topics.by_id(gone.topic) {
-            topic.unsubscribe(now.time, conn, no);
+        if let Some(gone) = peer.unsubscribe(no) {
+            self.leave(now, conn, no, gone.topic);
         }
     }
 

@@ -8,9 +8,10 @@ use longhaul::frame::{Body, Messages, Start, ToClient};
 use longhaul::ids::{Chain, Seq, TopicNo};
 
 use super::changes;
+use super::document::ChangeFault;
 use super::limits::Limits;
 use super::log::{Entry, Log};
-use super::peer::{ConnId, Peer, State};
+use super::peer::{ConnId, Peer};
 use super::topics::Topics;
 
 /// The head of a messages record at most, bytes: verb, five numbers, spaces.
@@ -69,19 +70,23 @@ fn write_ready(
     topics: &mut Topics,
     bytes_max: usize,
 ) {
-    let State::Open { subscriptions } = &mut peer.state else {
-        return;
-    };
     while frame.len() < bytes_max {
-        let Some(no) = peer.ready.pop_front() else {
+        let Some(no) = peer.next_ready() else {
             break;
         };
-        let Some(subscription) = subscriptions.get_mut(&no) else {
+        let Some(subscription) = peer.subscriptions().and_then(|all| all.get_mut(&no)) else {
             continue;
         };
         let Some(topic) = topics.by_id(subscription.topic) else {
             continue;
         };
+        if subscription.document.is_some() && !topic.content.is_document() {
+            // Nobody had written the topic when it was followed as a document; it has become none (rule D7).
+            refuse(frame, no);
+            let gone = peer.unsubscribe(no).map(|gone| (no, gone));
+            peer.refused.extend(gone);
+            continue;
+        }
         let is_snapshot_due = subscription
             .document
             .as_ref()
@@ -99,28 +104,37 @@ fn write_ready(
                 follower.is_snapshot_due = true;
             }
         }
-        if let Some(follower) = &mut subscription.document {
-            let after = changes::write(frame, no, follower, subscription.after, topic, bytes_max);
-            subscription.after = after;
-            if after == topic.log.head() && !follower.is_snapshot_due {
-                subscription.is_ready = false;
-                topic.waiting.insert((conn, no));
-                continue;
+        let after = subscription.after;
+        let (after, is_end) = match &mut subscription.document {
+            Some(follower) => {
+                let after = changes::write(frame, no, follower, after, topic, bytes_max);
+                (
+                    after,
+                    after == topic.log.head() && !follower.is_snapshot_due,
+                )
             }
-            peer.ready.push_back(no);
-            break;
-        }
-        let (after, is_end) = write_messages(frame, no, &topic.log, subscription.after, bytes_max);
+            None => write_messages(frame, no, &topic.log, after, bytes_max),
+        };
         subscription.after = after;
         if is_end {
-            subscription.is_ready = false;
             topic.waiting.insert((conn, no));
         } else {
-            peer.ready.push_back(no);
             // It did not fit, so nothing much will; the others are first in the next frame.
+            peer.ready(no);
             break;
         }
     }
+}
+
+/// Rule D7: the topic is no document.
+fn refuse(frame: &mut String, no: TopicNo) {
+    let fault = ChangeFault::NotADocument;
+    let refused = ToClient::Refused {
+        no,
+        code: fault.code(),
+        message: &fault.message(),
+    };
+    refused.encode(frame);
 }
 
 /// Writes what fits after `after`, at least one message into an empty frame. Returns the last one's seq, and whether it is the head.

@@ -86,8 +86,6 @@ pub enum ReadFault {
         /// The last message, 0 for none.
         head: Seq,
     },
-    /// The hub has no room for the topic now.
-    Busy,
 }
 
 #[derive(Debug)]
@@ -98,8 +96,8 @@ pub(crate) struct Topic {
     pub(crate) subscribers: usize,
     /// Subscriptions that have every message.
     pub(crate) waiting: BTreeSet<(ConnId, TopicNo)>,
-    /// When its timer is set for.
-    pub(crate) timer: Time,
+    /// When its timer is set for, if it is.
+    pub(crate) timer: Option<Time>,
     producers: Producers,
     used: Time,
 }
@@ -112,7 +110,7 @@ impl Topic {
             content: Content::default(),
             subscribers: 0,
             waiting: BTreeSet::new(),
-            timer: Time::default(),
+            timer: None,
             producers: Producers::default(),
             used: now,
         }
@@ -343,30 +341,39 @@ impl Topic {
         self.subscribers = self.subscribers.saturating_sub(1);
     }
 
-    /// Forgets what is due. True if the topic itself may go.
-    pub(crate) fn tick(&mut self, now: Time, limits: &Limits) -> bool {
+    /// Forgets what is due.
+    pub(crate) fn tick(&mut self, now: Time, limits: &Limits) {
         self.log.expire(now, limits);
         self.producers.expire(now, limits);
+    }
+
+    /// Whether nobody has written it, so that nothing but its name would be forgotten with it.
+    pub(crate) fn is_unwritten(&self) -> bool {
+        self.log.head() == Seq(0) && self.producers.is_empty()
+    }
+
+    /// Whether the topic itself may go (rule H11).
+    pub(crate) fn is_over(&self, now: Time, limits: &Limits) -> bool {
+        self.is_unused() && (self.is_unwritten() || now.since(self.used) >= limits.topic_idle_ms)
+    }
+
+    fn is_unused(&self) -> bool {
         self.subscribers == 0
             && self.log.is_empty()
             && !self.content.is_kept()
-            && self.producers.deadline().is_none()
-            && now.since(self.used) >= limits.topic_idle_ms
+            && self.producers.is_empty()
     }
 
-    /// When `tick` has something to do, at the earliest.
-    pub(crate) fn deadline(&self, now: Time, limits: &Limits) -> Time {
-        let idle = if self.content.is_kept() {
-            now.plus(limits.topic_idle_ms)
-        } else {
-            self.used.plus(limits.topic_idle_ms)
-        };
-        let expiry = self
-            .log
-            .oldest_kept_since()
-            .map(|since| since.plus(limits.retain_ms.min(limits.lag_ms)));
-        let due = expiry.into_iter().chain(self.producers.deadline()).min();
-        due.unwrap_or(idle).max(now.plus(EXPIRY_MS))
+    /// When `tick` has something to do. `None` if only an event brings it something.
+    pub(crate) fn deadline(&self, now: Time, limits: &Limits) -> Option<Time> {
+        let idle = self
+            .is_unused()
+            .then(|| self.used.plus(limits.topic_idle_ms));
+        [self.log.deadline(limits), self.producers.deadline(), idle]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|due| due.max(now.plus(EXPIRY_MS)))
     }
 
     fn published(&self, seq: Seq, duplicate: bool) -> Published {

@@ -228,3 +228,17 @@ async fn pages_of_loopback_origins_may_use_the_api_and_others_may_not() {
     let page = body(get(&hub, "/v1/topics/t?from=1").await).await;
     assert_eq!(page["entries"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn f29_an_image_of_a_foreign_page_reads_nothing() {
+    let hub = hub().await;
+    let image = reqwest::Client::new()
+        .get(format!("{}/v1/topics/t?from=1", url(&hub)))
+        .header("sec-fetch-site", "cross-site")
+        .header("sec-fetch-mode", "no-cors")
+        .header("sec-fetch-dest", "image");
+    assert_eq!(
+        problem(send(image).await).await,
+        (403, "origin_refused".into())
+    );
+}

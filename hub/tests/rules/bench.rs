@@ -10,6 +10,8 @@ pub(crate) struct Bench {
     pub(crate) now: Now,
     pub(crate) effects: Vec<Effect>,
     last_conn: u64,
+    /// How often time alone has given the hub something to do.
+    pub(crate) ticks: u64,
 }
 
 impl Bench {
@@ -26,6 +28,7 @@ impl Bench {
             },
             effects: Vec::new(),
             last_conn: 0,
+            ticks: 0,
         }
     }
 
@@ -89,6 +92,7 @@ impl Bench {
         let end = self.now.time.plus(ms);
         while let Some(due) = self.hub.deadline().filter(|due| *due <= end) {
             self.jump(due.since(self.now.time));
+            self.ticks += 1;
             self.handle(Event::Tick);
         }
         self.jump(end.since(self.now.time));

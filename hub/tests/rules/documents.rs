@@ -290,6 +290,47 @@ fn d7_a_topic_of_messages_is_not_followed() {
 }
 
 #[test]
+fn f30_a_follower_of_an_unwritten_topic_that_gets_messages_is_refused_on_every_transport() {
+    let mut b = Bench::new();
+    let [told, untold] = [b.client(), b.client()];
+    b.send(told, "sub 1 t live as=document");
+    assert_eq!(b.records(told).len(), 2, "an answer and a snapshot");
+    b.send(untold, "sub 1 t live as=document");
+    let stream = b.welcomed("sub 1 t live as=document");
+    b.records(stream);
+    let poll = b.poll("hello 1\nsub 1 t live as=document");
+    let cursor = cursor_of(&b.answer(poll).unwrap()[1]);
+    b.handle(Event::Closed(poll));
+    let held = b.poll(&format!("hello 1\nsub 1 t {cursor} as=document"));
+    assert_eq!(b.answer(held), None);
+    let late = format!("sub 1 t {cursor} as=document");
+
+    b.publish("t", "1");
+    let refused = "refused 1 not_a_document ";
+    for conn in [told, stream] {
+        let records = b.records(conn);
+        assert_eq!(records.len(), 1, "{records:?}");
+        assert!(records[0].starts_with(refused), "{records:?}");
+    }
+    let records = b.records(untold);
+    assert!(records[0].starts_with("subscribed 1 "), "{records:?}");
+    assert!(records[1].starts_with(refused), "{records:?}");
+    let answer = b.answer(held).unwrap();
+    assert!(answer[2].starts_with(refused), "{answer:?}");
+    assert_eq!(answer.len(), 3);
+    assert!(b.ask(told, &late).starts_with(refused));
+
+    b.publish("t", "2");
+    assert!(b.records(told).is_empty(), "there is no stream");
+    assert!(b.records(untold).is_empty());
+}
+
+fn cursor_of(subscribed: &str) -> String {
+    let [epoch, seq, chain] = [2, 3, 4].map(|index| field(subscribed, index));
+    format!("{epoch}/{seq}/{chain}")
+}
+
+#[test]
 fn d7_a_large_snapshot_goes_alone_and_is_the_state_at_its_time() {
     let mut b = Bench::new();
     for n in 0..10 {

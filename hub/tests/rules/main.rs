@@ -16,6 +16,7 @@ mod drain;
 mod events;
 mod expiry;
 mod heartbeat;
+mod idle;
 mod limits;
 mod log;
 mod memory;

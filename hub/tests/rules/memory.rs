@@ -1,7 +1,7 @@
 //! H11: how long the hub remembers who published what, and what happens when that is too much.
 
 use longhaul::ids::Seq;
-use longhaul_hub::core::Limits;
+use longhaul_hub::core::{Event, Limits};
 
 use crate::bench::{Bench, field};
 
@@ -155,10 +155,11 @@ fn h9_topics_that_nobody_has_written_count_too() {
         ..Limits::default()
     };
     let mut b = Bench::with(limits);
+    let conn = b.client();
     for topic in 0..10 {
-        b.hub.read(b.now, &format!("t{topic}"), Seq(1), 1).unwrap();
+        b.ask(conn, &format!("sub {topic} t{topic} live"));
     }
     assert!(b.post_one("pub p 1 0 t 1").starts_with("nack p 1 busy "));
-    b.pass(limits.topic_idle_ms + 2_000);
+    b.handle(Event::Closed(conn));
     assert!(b.post_one("pub p 1 0 t 1").ends_with(" 1 0"));
 }

@@ -126,7 +126,8 @@ fn t3_what_a_client_must_know_at_once_is_not_held() {
     let old = "0123456789abcdef/1/1";
     b.publish("t", "2");
     let end = b.cursor("t");
-    b.cursor("u");
+    let follower = b.client();
+    b.ask(follower, "sub 1 u live");
     for (frame, expected) in [
         (
             format!("hello 1\nsub 1 t {cursor}"),
