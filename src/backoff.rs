@@ -83,8 +83,10 @@ impl Backoff {
             // A hub that always says 0 must not make a loop.
             let start = now.plus(retry_ms.max(self.policy.base_ms.min(self.policy.cap_ms)));
             let at = match hint.spread_ms {
+                // A hub that always says 0 must not make one that is always the same either.
                 Some(spread_ms) if self.policy.jitter != Jitter::None => {
-                    start.plus(rng.u64(0..=spread_ms))
+                    let own_ms = if self.failures > 1 { window_ms } else { 0 };
+                    start.plus(rng.u64(0..=spread_ms.max(own_ms)))
                 }
                 _ => start.plus(self.jittered(window_ms, rng)),
             };

@@ -45,11 +45,15 @@ pub const CROWDED_MS_MAX: u64 = 5_000;
 /// First wait before a subscription that the hub was too busy for is asked for again, ms (rule H12). Doubles with each refusal.
 pub const BUSY_MS: u64 = 2_000;
 
-/// Longest wait before it is asked for again, ms.
-pub const BUSY_MS_MAX: u64 = 60_000;
+/// First pause before anything else that repeats because of what the hub said, ms (rule R7). Doubles each time. Chosen: a user
+/// hardly notices it, and a hub in trouble has one request a second from a client instead of hundreds.
+pub const PAUSE_MS: u64 = 1_000;
 
-/// A document that has not diverged for so long is well, ms: the next time it is asked for at once (rule D8). One that is not waits as
-/// for a busy hub. Chosen: five times the longest of these waits.
+/// Longest pause of either kind, ms.
+pub const PAUSE_MS_MAX: u64 = 60_000;
+
+/// After so long without a repetition all is well, ms: the next one goes out at once (rules D8 and R7). Chosen: five times the longest
+/// pause.
 pub const WELL_MS: u64 = 300_000;
 
 /// First look for a better transport after connecting on a lesser one, ms. Doubles with each.

@@ -27,6 +27,7 @@ mod negotiation;
 mod outbox;
 mod pace;
 pub mod patch;
+mod pause;
 pub mod pointer;
 mod publishing;
 mod record;

@@ -3,11 +3,11 @@
 //! Owns the poll under way and the rest between two. Why polls are short or held is pace's.
 
 use crate::codes;
-use crate::config::{HOLD_MS, HeartbeatPolicy};
+use crate::config::{HOLD_MS, HOLD_MS_MIN, HeartbeatPolicy};
 use crate::frame::Welcome;
 use crate::heartbeat::Heartbeat;
 use crate::ids::ConnectionId;
-use crate::pace::Pace;
+use crate::pace::{Pace, Rest};
 use crate::time::Time;
 use crate::transport::Transport;
 use crate::turn::Turn;
@@ -29,10 +29,10 @@ enum Poll {
     Asked {
         at: Time,
         hold_ms: u64,
+        /// An answer at once is wanted.
+        is_probe: bool,
     },
-    Resting {
-        until: Time,
-    },
+    Resting(Rest),
 }
 
 impl Live {
@@ -74,6 +74,7 @@ impl Live {
             poll: Poll::Asked {
                 at: now,
                 hold_ms: 0,
+                is_probe: true,
             },
         }
     }
@@ -86,51 +87,71 @@ impl Live {
 
     pub(crate) fn deadline(&self) -> Time {
         match self.poll {
-            Poll::Resting { until } => until.min(self.heartbeat.deadline()),
+            Poll::Resting(Rest { until, .. }) => until.min(self.heartbeat.deadline()),
             Poll::Asked { .. } => self.heartbeat.deadline(),
+        }
+    }
+
+    /// When the next poll goes out, where it waits because of how the hub answered (rule R7).
+    pub(crate) fn repeat_at(&self) -> Option<Time> {
+        match self.poll {
+            Poll::Resting(Rest {
+                until,
+                is_repeat: true,
+            }) => Some(until),
+            _ => None,
         }
     }
 
     /// Asks the hub, in place of what is under way.
     pub(crate) fn ask(&mut self, turn: &mut Turn<'_>, pace: &Pace) {
-        self.send(turn, pace.hold_ms(self.allowed_ms));
+        self.send(turn, pace.hold_ms(self.allowed_ms), false);
         self.heartbeat.expect_from(turn.now);
     }
 
     /// Asks for an answer at once, which is the sign of life that the heartbeat waits for.
     pub(crate) fn probe(&mut self, turn: &mut Turn<'_>) {
-        self.send(turn, 0);
+        self.send(turn, 0, true);
     }
 
-    fn send(&mut self, turn: &mut Turn<'_>, hold_ms: u64) {
+    fn send(&mut self, turn: &mut Turn<'_>, hold_ms: u64, is_probe: bool) {
         turn.poll(self.id, hold_ms);
         self.poll = Poll::Asked {
             at: turn.now,
             hold_ms,
+            is_probe,
         };
     }
 
     /// The answer is complete: the next poll goes out, or waits for its time.
     pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, pace: &mut Pace) {
         self.heartbeat.heard(turn.now);
-        if let Poll::Asked { at, hold_ms } = self.poll
-            && hold_ms > 0
+        let mut is_hasty = false;
+        if let Poll::Asked {
+            at,
+            hold_ms,
+            is_probe,
+        } = self.poll
         {
-            pace.held(turn.now.since(at), hold_ms);
+            let age_ms = turn.now.since(at);
+            is_hasty = !is_probe && age_ms < HOLD_MS_MIN;
+            if hold_ms > 0 {
+                pace.held(age_ms, hold_ms);
+            }
         }
-        match pace.rest_ms(turn.subscriptions.are_behind(), turn.rng) {
+        let is_behind = turn.subscriptions.are_behind();
+        match pace.rest(turn.now, is_behind, is_hasty, turn.rng, turn.metrics) {
             None => self.ask(turn, pace),
-            Some(ms) => {
-                let until = turn.now.plus(ms);
-                self.poll = Poll::Resting { until };
-                self.heartbeat.expect_from(until);
+            Some(rest) => {
+                self.poll = Poll::Resting(rest);
+                self.heartbeat.expect_from(rest.until);
             }
         }
     }
 
     /// Asks if the rest is over.
     pub(crate) fn tick(&mut self, turn: &mut Turn<'_>, pace: &Pace) {
-        if let Poll::Resting { until } = self.poll
+        if let Poll::Resting(Rest { until, .. }) = self.poll
             && turn.now >= until
         {
             self.ask(turn, pace);
@@ -139,7 +160,7 @@ impl Live {
 
     /// It is gone. Where a poll was held and nobody said why it ended, something on the way may have cut it.
     pub(crate) fn lost(&self, now: Time, close_code: u16, pace: &mut Pace) {
-        if let (codes::CONNECTION_LOST | codes::NOT_A_HUB, Poll::Asked { at, hold_ms }) =
+        if let (codes::CONNECTION_LOST | codes::NOT_A_HUB, Poll::Asked { at, hold_ms, .. }) =
             (close_code, &self.poll)
             && *hold_ms > 0
         {

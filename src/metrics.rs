@@ -35,6 +35,8 @@ pub struct Metrics {
     pub retries: u64,
     /// Publications that never will.
     pub dead_letters: u64,
+    /// Requests that were to be made again because of what the hub said (rule R7).
+    pub repeats: u64,
     /// Connections cut for silence.
     pub missed_heartbeats: u64,
     /// Time on a transport that is not the best allowed one, ms.
@@ -198,6 +200,7 @@ impl Serialize for Metrics {
             ("acks", self.acks),
             ("retries", self.retries),
             ("deadLetters", self.dead_letters),
+            ("repeats", self.repeats),
             ("missedHeartbeats", self.missed_heartbeats),
             ("degradedMs", self.degraded_ms),
             ("disconnectedMs", self.disconnected_ms),

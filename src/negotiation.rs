@@ -172,8 +172,13 @@ impl Negotiation {
             self.worked = Some(transport);
         }
         self.probes = 0;
-        if is_move {
-            self.moved_up = Some(now);
+        if self.pace.is_short() {
+            self.moved_up = None;
+        } else if is_move {
+            // A hub that calls another transport the better one after each move is left on what there is.
+            let before = self.moved_up.replace(now);
+            let is_flap = before.is_some_and(|before| now.since(before) < PROBE_FLAP_MS);
+            self.flaps = self.flaps.saturating_add(u32::from(is_flap));
         }
         self.next_probe(now, transport)
     }

@@ -3,8 +3,10 @@
 //! Owns the three reasons for it: nothing is urgent, no connection of the browser is free, a proxy cuts long holds.
 
 use crate::cadence::{CROWDED, Cadence, QUIET};
-use crate::config::QUIET_AFTER_MS;
+use crate::config::{PAUSE_MS, QUIET_AFTER_MS};
 use crate::hold::Hold;
+use crate::metrics::Metrics;
+use crate::pause::Pause;
 use crate::time::Time;
 
 #[derive(Debug, Default)]
@@ -14,6 +16,18 @@ pub(crate) struct Pace {
     hold: Hold,
     cadence: Cadence,
     has_news: bool,
+    /// The hub could not go on from where a subscription stood: what came may have come before.
+    has_setback: bool,
+    /// Before the next poll where answers come at once and bring nothing.
+    empty: Pause,
+}
+
+/// Until when there is no poll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rest {
+    pub(crate) until: Time,
+    /// Because of how the hub answers (rule R7).
+    pub(crate) is_repeat: bool,
 }
 
 /// Whether somebody waits for messages.
@@ -119,20 +133,48 @@ impl Pace {
         }
     }
 
-    /// Messages came.
+    /// Messages came that had not come before.
     pub(crate) fn news(&mut self) {
         self.has_news = true;
     }
 
-    /// A poll was answered. Gives how long to rest before the next one, ms: none where polls are held, or where the hub
-    /// had more than fits into an answer.
-    pub(crate) fn rest_ms(&mut self, is_behind: bool, rng: &mut fastrand::Rng) -> Option<u64> {
-        let has_news = std::mem::take(&mut self.has_news);
-        if !self.is_short() || (has_news && is_behind) {
+    /// The hub could not go on from where a subscription stood.
+    pub(crate) fn setback(&mut self) {
+        self.has_setback = true;
+    }
+
+    /// A poll was answered, `is_hasty` where it was to be held and was not. Gives the rest before the next one: none where
+    /// polls are held, or where the hub had more than fits into an answer.
+    pub(crate) fn rest(
+        &mut self,
+        now: Time,
+        is_behind: bool,
+        is_hasty: bool,
+        rng: &mut fastrand::Rng,
+        metrics: &mut Metrics,
+    ) -> Option<Rest> {
+        let has_setback = std::mem::take(&mut self.has_setback);
+        let has_news = std::mem::take(&mut self.has_news) && !has_setback;
+        if !self.is_short() {
+            if has_news || !is_hasty {
+                self.empty.progressed();
+                return None;
+            }
+            metrics.repeats += 1;
+            let until = self.empty.next(now, PAUSE_MS, rng)?;
+            return Some(Rest {
+                until,
+                is_repeat: true,
+            });
+        }
+        if has_news && is_behind {
             return None;
         }
         let bounds = if self.is_quiet() { QUIET } else { CROWDED };
-        Some(self.cadence.next(bounds, has_news, rng))
+        Some(Rest {
+            until: now.plus(self.cadence.next(bounds, has_news, rng)),
+            is_repeat: false,
+        })
     }
 
     /// A held poll was answered.

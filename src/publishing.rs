@@ -100,6 +100,12 @@ impl Publishing {
         parts.into_iter().flatten().min()
     }
 
+    /// When something is sent again that the hub has not taken, or no post could bring it.
+    pub(crate) fn repeat_at(&self) -> Option<Time> {
+        let parts = [self.main.repeat_at(), self.spare.repeat_at()];
+        parts.into_iter().flatten().min()
+    }
+
     /// A new publication. It is refused at once, or has its row now or when it is in storage.
     pub(crate) fn publish(
         &mut self,
@@ -197,11 +203,12 @@ impl Publishing {
         now: Time,
         connection: ConnectionId,
         rng: &mut fastrand::Rng,
+        metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
         if self.main.is_post_overdue(now) || self.spare.is_post_overdue(now) {
             effects.push(Effect::AbandonPosts { connection });
-            self.post_failed(now, 0, rng);
+            self.post_failed(now, 0, rng, metrics);
         }
     }
 
@@ -272,7 +279,14 @@ impl Publishing {
         self.spare.connection_lost();
     }
 
-    pub(crate) fn post_failed(&mut self, now: Time, floor_ms: u64, rng: &mut fastrand::Rng) {
+    pub(crate) fn post_failed(
+        &mut self,
+        now: Time,
+        floor_ms: u64,
+        rng: &mut fastrand::Rng,
+        metrics: &mut Metrics,
+    ) {
+        metrics.repeats += 1;
         self.main.post_failed(now, floor_ms, rng);
         self.spare.post_failed(now, floor_ms, rng);
     }
@@ -288,10 +302,10 @@ impl Publishing {
         effects: &mut Vec<Effect>,
     ) {
         if producer == self.spare.producer() {
+            self.spare.heard_verdict(n);
             self.spare.end(now, n, outcome, metrics, effects);
-            self.spare.heard_verdict();
         } else if producer == self.main.producer() {
-            self.main.heard_verdict();
+            self.main.heard_verdict(n);
             let gone = self.main.end(now, n, outcome, metrics, effects);
             if let (Some(ledger), Some(gone)) = (&mut self.ledger, gone) {
                 ledger.ended(gone, producer, effects);
@@ -315,7 +329,7 @@ impl Publishing {
         }
         for outbox in [&mut self.main, &mut self.spare] {
             if outbox.producer() == producer {
-                outbox.send_again(now, n, code == "busy", rng);
+                outbox.send_again(now, n, code == "busy", rng, metrics);
             }
         }
     }

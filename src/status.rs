@@ -49,6 +49,8 @@ pub enum Status {
         since: Time,
         /// The last round trip, ms.
         rtt_ms: Option<u64>,
+        /// When something is asked for again because of what the hub said (rule R7).
+        repeat_at: Option<Time>,
     },
     /// An attempt will follow.
     Waiting {

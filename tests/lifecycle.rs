@@ -151,7 +151,9 @@ fn s53_a_sleep_that_only_the_wall_clock_saw_is_followed_by_a_probe_and_a_new_con
         };
         assert_eq!(again, transport);
         assert!(rig.now.since(woke) <= 5_000);
-        assert_eq!(rig.client.metrics(rig.now).missed_heartbeats, 1);
+        // Another stream was tried before the silence had lasted long enough.
+        let missed = u64::from(transport != EventSource);
+        assert_eq!(rig.client.metrics(rig.now).missed_heartbeats, missed);
     }
 }
 

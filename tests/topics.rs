@@ -10,7 +10,7 @@
 
 mod common;
 
-use common::{EPOCH, Rig, sent};
+use common::{EPOCH, Rig, opened, sent};
 use longhaul::config::Config;
 use longhaul::frame::ResumeFailure;
 use longhaul::ids::{Chain, ConnectionId, Cursor, Epoch, From, Seq, TopicNo};
@@ -29,7 +29,7 @@ fn streaming(from: From) -> (Rig, ConnectionId, TopicNo) {
 /// Loses the connection and comes back up to the point where the subs are sent again.
 fn come_back(rig: &mut Rig, lost: ConnectionId) -> (ConnectionId, String) {
     rig.lose(lost, 1006);
-    rig.at_deadline();
+    while opened(&rig.at_deadline()).is_empty() {}
     let connection = lost.next();
     let hello = sent(&rig.handle(Event::Opened { connection }));
     rig.record(connection, "welcome s1 1");
@@ -325,6 +325,7 @@ fn s46_a_flood_behind_a_hole_is_let_go_and_asked_for_again() {
                 Effect::Hold { .. } => held += 1,
                 Effect::Discard { .. } => discarded += 1,
                 Effect::Send { .. } => asked += 1,
+                Effect::StatusChanged => {}
                 other => panic!("{other:?}"),
             }
         }

@@ -103,7 +103,13 @@ export interface Client {
 
 export type Status =
   | { state: "connecting"; attempt: number; transport: TransportName }
-  | { state: "connected"; transport: TransportName; sinceMs: number; rttMs?: number }
+  /**
+   * `repeatAtMs` is there while the client waits before it repeats a request, because what the hub answered did not help: a message that
+   * is missing each time, `busy`, `out_of_order`, a document that diverges, polls answered at once with nothing, a failed post. The
+   * first repetition is mostly made at once; then the waits double from 1 s to 60 s, half of each by chance, until something helps. It is
+   * the earliest of them. `metrics().repeats` counts. Seldom seen; where it stays, look at the hub and the proxies before it.
+   */
+  | { state: "connected"; transport: TransportName; sinceMs: number; rttMs?: number; repeatAtMs?: number }
   /** `attempt` is the one that is waited for. `isExhausted`: over `attemptsMax` have failed; they go on all the same. */
   | { state: "waiting"; attempt: number; retryAtMs: number; reason: CloseReason; isExhausted?: true }
   /** The browser says that there is no network. Attempts go on all the same. */
@@ -301,6 +307,8 @@ export interface Metrics {
   acks: number;
   retries: number;
   deadLetters: number;
+  /** Requests, and publications, that were to be made again because of what the hub said: see `repeatAtMs` in Status. */
+  repeats: number;
   outboxRows: number;
   /** Characters of text frames, which for ASCII are bytes. */
   bytesReceived: number;

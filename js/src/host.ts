@@ -217,14 +217,21 @@ function statusOf(
   isExhausted: boolean,
   ms: number,
   rttMs: number | undefined,
+  repeatMs: number | undefined,
   closeCode: number,
   detail: string,
 ): Status {
   const transport = transportNames[no] ?? "websocket";
   if (kind === 0) return { state: "connecting", attempt, transport };
   if (kind === 1) {
-    const connected = { state: "connected" as const, transport, sinceMs: Date.now() - ms };
-    return rttMs === undefined ? connected : { ...connected, rttMs };
+    const now = Date.now();
+    return {
+      state: "connected",
+      transport,
+      sinceMs: now - ms,
+      ...(rttMs !== undefined && { rttMs }),
+      ...(repeatMs !== undefined && { repeatAtMs: now + repeatMs }),
+    };
   }
   if (kind === 3) return { state: "offline" };
   const reason = closeReason(closeCode, detail);

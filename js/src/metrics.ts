@@ -19,6 +19,7 @@ export function emptyMetrics(): Metrics {
     acks: 0,
     retries: 0,
     deadLetters: 0,
+    repeats: 0,
     outboxRows: 0,
     bytesReceived: 0,
     bytesSent: 0,

@@ -2,7 +2,7 @@
 //!
 //! Holds no rule but that of which records may come when.
 
-use super::{Client, turn};
+use super::{Client, asking, turn};
 use crate::codes;
 use crate::effect::{Effect, Outcome};
 use crate::frame::ToClient;
@@ -27,10 +27,14 @@ impl Client {
             return;
         }
         self.connection.heard(now, effects);
-        self.connection.news();
-        let (mut records, metrics) = (String::new(), &mut self.metrics);
-        self.subscriptions
-            .receive(connection, no, run, metrics, &mut records, effects);
+        let mut records = String::new();
+        let asking = asking!(self, now, records);
+        let is_news = self
+            .subscriptions
+            .receive(connection, no, run, asking, effects);
+        if is_news {
+            self.connection.news();
+        }
         self.tell(&records, effects);
     }
 
@@ -80,20 +84,23 @@ impl Client {
         record: ToClient<'_>,
         effects: &mut Vec<Effect>,
     ) {
-        let (mut records, metrics) = (String::new(), &mut self.metrics);
+        let mut records = String::new();
         match record {
             ToClient::Subscribed(start) => {
+                let asking = asking!(self, now, records);
                 self.subscriptions
-                    .begin(connection, &start, None, metrics, &mut records, effects);
+                    .begin(connection, &start, None, asking, effects);
             }
             ToClient::ResumeFailed { reason, start } => {
-                let why = Some(reason);
+                self.connection.setback();
+                let (why, asking) = (Some(reason), asking!(self, now, records));
                 self.subscriptions
-                    .begin(connection, &start, why, metrics, &mut records, effects);
+                    .begin(connection, &start, why, asking, effects);
             }
             ToClient::Refused { no, code, message } => {
-                let (why, rng) = ((code, message), &mut self.rng);
-                self.subscriptions.refused(now, no, why, rng, effects);
+                let asking = asking!(self, now, records);
+                self.subscriptions
+                    .refused(no, (code, message), asking, effects);
             }
             ToClient::Ack {
                 producer,
@@ -107,6 +114,7 @@ impl Client {
                     seq,
                     duplicate,
                 };
+                let metrics = &mut self.metrics;
                 self.publishing
                     .settle(now, producer, n, outcome, metrics, effects);
                 self.pump(now, effects);
@@ -117,18 +125,18 @@ impl Client {
                 code,
                 message,
             } => {
-                let (why, rng) = ((code, message), &mut self.rng);
+                let (why, rng, metrics) = ((code, message), &mut self.rng, &mut self.metrics);
                 self.publishing
                     .refused(now, (producer, n), why, rng, metrics, effects);
                 self.pump(now, effects);
             }
             ToClient::Ping { t } => {
                 self.connection.pinged(connection, t, effects);
-                self.subscriptions.ask_stalled(&mut records);
+                self.subscriptions.ask_stalled(asking!(self, now, records));
             }
             ToClient::Pong { t } => {
                 self.connection.pong(turn!(self, now, effects), t);
-                self.subscriptions.ask_stalled(&mut records);
+                self.subscriptions.ask_stalled(asking!(self, now, records));
             }
             ToClient::Spread { ms } => self.connection.spread(ms),
             // Welcome and close have been handled; messages come as their own event, without their payloads; a ticket

@@ -32,8 +32,13 @@ impl Client {
                 self.connection.tick(turn);
                 self.publishing.tick(now, turn.metrics, turn.effects);
                 if let Some(connection) = self.connection.established() {
-                    self.publishing
-                        .abandon_posts(now, connection, turn.rng, turn.effects);
+                    self.publishing.abandon_posts(
+                        now,
+                        connection,
+                        turn.rng,
+                        turn.metrics,
+                        turn.effects,
+                    );
                 }
             }
             Event::Opened { connection } => self.connection.opened(turn, connection),

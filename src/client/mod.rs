@@ -38,6 +38,20 @@ macro_rules! turn {
 
 use turn;
 
+/// What subscriptions ask the hub again with.
+macro_rules! asking {
+    ($client:ident, $now:ident, $records:ident) => {
+        &mut $crate::subscription::Asking {
+            now: $now,
+            rng: &mut $client.rng,
+            metrics: &mut $client.metrics,
+            records: &mut $records,
+        }
+    };
+}
+
+use asking;
+
 /// A client of one hub.
 #[derive(Debug)]
 pub struct Client {
@@ -48,6 +62,9 @@ pub struct Client {
     publishing: Publishing,
     tokens: Tokens,
     metrics: Metrics,
+    /// What users were last told of [`Self::repeat_at`].
+    repeat_at_told: Option<Time>,
+    repeats_seen: u64,
 }
 
 impl Client {
@@ -64,13 +81,29 @@ impl Client {
             publishing,
             tokens: Tokens::new(config.has_tokens),
             metrics: Metrics::default(),
+            repeat_at_told: None,
+            repeats_seen: 0,
         }
     }
 
     /// What the client is doing, for users.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.connection.status()
+        let mut status = self.connection.status();
+        if let Status::Connected { repeat_at, .. } = &mut status {
+            *repeat_at = self.repeat_at();
+        }
+        status
+    }
+
+    /// When the client next asks again for something because of what the hub said (rule R7).
+    fn repeat_at(&self) -> Option<Time> {
+        let parts = [
+            self.connection.repeat_at(),
+            self.publishing.repeat_at(),
+            self.subscriptions.deadline(),
+        ];
+        parts.into_iter().flatten().min()
     }
 
     /// The counters as of `now`.
@@ -142,6 +175,19 @@ impl Client {
 
     /// The one door in. `now` never goes back; effects are appended in the order in which they must be done.
     pub fn handle(&mut self, now: Time, event: Event<'_>, effects: &mut Vec<Effect>) {
+        self.route(now, event, effects);
+        // Most clients never wait so, and looking for it costs a look at each subscription.
+        let repeats = std::mem::replace(&mut self.repeats_seen, self.metrics.repeats);
+        if repeats != self.metrics.repeats || self.repeat_at_told.is_some() {
+            let connected = self.connection.established();
+            let repeat_at = connected.and_then(|_| self.repeat_at());
+            if std::mem::replace(&mut self.repeat_at_told, repeat_at) != repeat_at {
+                effects.push(Effect::StatusChanged);
+            }
+        }
+    }
+
+    fn route(&mut self, now: Time, event: Event<'_>, effects: &mut Vec<Effect>) {
         let mut records = String::new();
         match event {
             Event::Messages {
@@ -186,15 +232,18 @@ impl Client {
             } => {
                 if self.connection.established() == Some(connection) {
                     self.connection.heard(now, effects);
-                    self.connection.news();
-                    self.subscriptions
-                        .snapshot(connection, no, run, (seq, chain), effects);
+                    let snapshot = (seq, chain);
+                    let is_news = self
+                        .subscriptions
+                        .snapshot(connection, no, run, snapshot, effects);
+                    if is_news {
+                        self.connection.news();
+                    }
                 }
             }
             Event::Resync { no } => {
-                let rng = &mut self.rng;
-                self.subscriptions
-                    .resync(now, no, rng, &mut records, effects);
+                let asking = asking!(self, now, records);
+                self.subscriptions.resync(no, asking, effects);
                 self.tell(&records, effects);
             }
             Event::Unsubscribe { no } => {
@@ -217,7 +266,8 @@ impl Client {
                 floor_ms,
             } => {
                 if self.connection.established() == Some(connection) {
-                    self.publishing.post_failed(now, floor_ms, &mut self.rng);
+                    let (rng, metrics) = (&mut self.rng, &mut self.metrics);
+                    self.publishing.post_failed(now, floor_ms, rng, metrics);
                 }
             }
             Event::Stored { answer, machine_ms } => {

@@ -80,6 +80,8 @@ impl Connection {
             _ => false,
         };
         self.attempt = 0;
+        self.renew_at = None;
+        self.renewal.progressed();
         let next_look = self
             .negotiation
             .connected(turn.now, live.transport, is_move);
@@ -151,9 +153,22 @@ impl Connection {
         }
     }
 
-    /// Messages came.
+    /// Messages came that had not come before.
     pub(crate) fn news(&mut self) {
         self.negotiation.pace.news();
+    }
+
+    /// The hub could not go on from where a subscription stood.
+    pub(crate) fn setback(&mut self) {
+        self.negotiation.pace.setback();
+    }
+
+    /// When the hub is asked again because of how it answered (rule R7).
+    pub(crate) fn repeat_at(&self) -> Option<Time> {
+        match &self.state {
+            State::Connected { link, .. } => link.repeat_at().or(self.renew_at),
+            _ => None,
+        }
     }
 
     /// An answer to a poll is complete: the next one goes out, or waits for its time.
@@ -257,6 +272,7 @@ impl Connection {
             // One that is under way begins with the subscriptions of its time: it must have come and gone first.
             Transport::EventSource if successor.is_none() => {
                 self.is_outdated = false;
+                self.renew_at = None;
                 let successor = self.open(turn, Transport::EventSource);
                 self.succeed_by(successor);
             }

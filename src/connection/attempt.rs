@@ -2,7 +2,7 @@
 
 use super::{Connection, State, with_floor};
 use crate::codes;
-use crate::config::HEAD_START_MS;
+use crate::config::{HEAD_START_MS, PAUSE_MS};
 use crate::effect::Effect;
 use crate::frame::ToHub;
 use crate::ids::ConnectionId;
@@ -55,6 +55,7 @@ impl Connection {
         self.negotiation.lost(turn.now);
         turn.metrics.disconnected(turn.now);
         self.is_outdated = false;
+        self.renew_at = None;
         self.attempt = 1;
         let is_silent =
             |link: &Link| reason.close_code == codes::HEARTBEAT_TIMEOUT && link.is_silent_request();
@@ -100,6 +101,11 @@ impl Connection {
             } => {
                 let look = self.negotiation.next_probe(link.begun, live.transport);
                 *next_look = look.map(|at| at.max(turn.now.plus(LOOK_MS_MIN)));
+                if link.transport == live.transport {
+                    // It was to bring what the established one does not have.
+                    turn.metrics.repeats += 1;
+                    self.renew_at = Some(self.renewal.grow(turn.now, PAUSE_MS, turn.rng));
+                }
                 if is_answer(failure.close_code) {
                     live.heartbeat.heard(turn.now);
                 }

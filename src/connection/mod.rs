@@ -16,6 +16,7 @@ use crate::link::Link;
 use crate::live::Live;
 use crate::negotiation::Negotiation;
 use crate::negotiation::Tried;
+use crate::pause::Pause;
 use crate::status::Reason;
 use crate::status::Status;
 use crate::time::Time;
@@ -79,6 +80,9 @@ pub(crate) struct Connection {
     is_online: bool,
     /// The subscriptions have changed on a transport that only listens.
     is_outdated: bool,
+    /// Before another stream takes the place of the established one, where one has failed to.
+    renewal: Pause,
+    renew_at: Option<Time>,
 }
 
 impl Connection {
@@ -99,6 +103,8 @@ impl Connection {
             addresses: config.addresses.max(1),
             is_online: true,
             is_outdated: false,
+            renewal: Pause::default(),
+            renew_at: None,
         }
     }
 
@@ -118,6 +124,8 @@ impl Connection {
                 transport: link.transport,
                 since: link.since,
                 rtt_ms: link.heartbeat.rtt_ms(),
+                // Subscriptions and publications may wait, too: the client knows.
+                repeat_at: None,
             },
             State::AwaitingToken {
                 refusal: Some(reason),
@@ -182,10 +190,11 @@ impl Connection {
             } => {
                 let ends = successor.as_ref().map(Link::deadline);
                 let look = next_look.filter(|_| successor.is_none());
+                let renew = self.renew_at.filter(|_| successor.is_none());
                 // A stream is renewed once the one under way has come and gone; until then there is nothing to do.
                 let can_renew = successor.is_none() || link.transport == Transport::LongPoll;
                 let now = (self.is_outdated && can_renew).then_some(Time(0));
-                [ends, look, now, self.negotiation.pace.deadline()]
+                [ends, look, renew, now, self.negotiation.pace.deadline()]
                     .into_iter()
                     .flatten()
                     .chain([link.deadline()])
@@ -293,6 +302,7 @@ impl Connection {
                 let (id, beat) = (link.id, link.heartbeat.tick(now));
                 self.beat(turn, id, beat);
                 self.settle(turn);
+                self.is_outdated |= self.renew_at.take_if(|at| now >= *at).is_some();
                 self.renew_if_outdated(turn);
                 if let State::Connected { link, .. } = &mut self.state {
                     link.tick(turn, &self.negotiation.pace);

@@ -113,5 +113,6 @@ impl Connection {
             turn.abandon(link.id, code);
         }
         self.is_outdated = false;
+        self.renew_at = None;
     }
 }

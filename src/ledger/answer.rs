@@ -209,8 +209,7 @@ impl Ledger {
         let is_whole = self.is_doubtful();
         if is_whole {
             let is_sorted = there.is_sorted();
-            let is_there =
-                |n| there.binary_search(&n).is_ok() || !is_sorted && there.contains(&n);
+            let is_there = |n| there.binary_search(&n).is_ok() || !is_sorted && there.contains(&n);
             outbox.retain(|n, is_own| is_own || is_there(n), effects);
         }
         for row in rows {

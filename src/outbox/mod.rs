@@ -11,13 +11,15 @@ mod window;
 use std::collections::VecDeque;
 
 use crate::backoff::Backoff;
-use crate::config::{BackoffPolicy, OutboxLimits};
+use crate::config::{BackoffPolicy, OutboxLimits, WINDOW_ROWS_MAX};
 use crate::effect::{Effect, PublishRefusal};
 use crate::event::NewPublication;
 use crate::ids::RowNo;
 use crate::metrics::Metrics;
+use crate::pause::Pause;
 use crate::time::Time;
 use row::Row;
+use window::BusyTopic;
 
 pub(crate) use end::Gone;
 pub use row::StoredRow;
@@ -41,6 +43,13 @@ pub(crate) struct Outbox {
     rows_on_their_way: usize,
     bytes_on_their_way: u64,
     busy_until: Option<Time>,
+    /// Before the next row after one that the hub did not take.
+    pause: Pause,
+    /// How many rows may be on their way, as the hub's verdicts have it.
+    window_rows: usize,
+    verdicts: u64,
+    /// The topics that were refused as busy, the last one last.
+    busy_topics: Vec<BusyTopic>,
     /// Of posts that have failed.
     backoff: Backoff,
     /// When the posts under way have gone without a verdict for too long.
@@ -69,6 +78,10 @@ impl Outbox {
             rows_on_their_way: 0,
             bytes_on_their_way: 0,
             busy_until: None,
+            pause: Pause::default(),
+            window_rows: WINDOW_ROWS_MAX,
+            verdicts: 0,
+            busy_topics: Vec::new(),
             backoff: Backoff::new(backoff),
             post_until: None,
             next_expiry: None,
@@ -112,13 +125,13 @@ impl Outbox {
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let paused = earlier(self.busy_until, self.post_until);
+        let paused = earlier(self.repeat_at(), self.post_until);
         earlier(paused, self.next_expiry)
     }
 
     /// Ends the pause after `busy`, and gives up rows whose time is over before they were ever sent.
     pub(crate) fn tick(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
-        self.busy_until = self.busy_until.filter(|until| now < *until);
+        self.end_pauses(now);
         if self.next_expiry.is_some_and(|at| at <= now) {
             self.expire(now, metrics, effects);
         }
@@ -173,6 +186,7 @@ impl Outbox {
             bytes: new.bytes,
             attempts,
             is_on_its_way: false,
+            out_of_order: None,
             created: now,
             expires,
             stored: None,

@@ -18,6 +18,8 @@ pub(super) struct Row {
     pub(super) bytes: u64,
     pub(super) attempts: u32,
     pub(super) is_on_its_way: bool,
+    /// After how many verdicts the hub last refused it as `out_of_order`.
+    pub(super) out_of_order: Option<u64>,
     pub(super) created: Time,
     /// Given up by this client's own clock, as long as it was never sent.
     pub(super) expires: Option<Time>,

@@ -45,6 +45,7 @@ impl Outbox {
             bytes: row.bytes,
             attempts: row.attempts,
             is_on_its_way: false,
+            out_of_order: None,
             created: now,
             expires: None,
             stored: Some(stored),

@@ -1,20 +1,36 @@
 //! What is on its way: how much of the queue the hub gets before its verdicts, and what is sent again.
 //!
-//! Owns the window (rules C7 and C8) and how long it waits for a busy hub or after a failed post. Never takes a row out of the queue.
+//! Owns the window (rules C7 and C8), which shrinks to one row where the hub takes none (rule C12), and how long it waits then or
+//! after a failed post. Never takes a row out of the queue.
 
 use super::Outbox;
 use crate::codes;
-use crate::config::{POST_MS_MAX, WINDOW_BYTES_MAX, WINDOW_ROWS_MAX};
+use crate::config::{PAUSE_MS, POST_MS_MAX, WINDOW_BYTES_MAX, WINDOW_ROWS_MAX};
 use crate::connection::with_floor;
 use crate::effect::Effect;
 use crate::frame::{Publish, Skip, ToHub};
 use crate::ids::{ConnectionId, RowNo};
 use crate::metrics::Metrics;
+use crate::pause::Pause;
 use crate::store::Until;
 use crate::time::Time;
 
-/// After `nack busy` nothing is sent for this long, ms, half to all of it by chance. Chosen.
-const BUSY_MS: u64 = 1_000;
+/// First rest of a topic that is busy again after the pause of all, ms: four times that pause, so that other topics have their turn
+/// before it.
+const TOPIC_MS: u64 = 4 * PAUSE_MS;
+
+/// Topics that can rest at a time; the first one makes room. Chosen: a client publishes to a few.
+const BUSY_TOPICS_MAX: usize = 64;
+
+/// A topic that the hub was too busy for: others may not be, and must not wait behind it.
+#[derive(Debug)]
+pub(super) struct BusyTopic {
+    topic: Box<str>,
+    pause: Pause,
+    rests_until: Option<Time>,
+    /// The pause of all that its last refusal belongs to: a window full of them is one.
+    counted: Option<Time>,
+}
 
 impl Outbox {
     /// Sends what the window allows, in order. What goes out in posts, `posting_at`, is watched: nothing else tells that one hangs.
@@ -48,13 +64,17 @@ impl Outbox {
             if row.is_on_its_way {
                 continue;
             }
+            let is_its = |it: &BusyTopic| it.rests_until.is_some() && it.topic == row.topic;
+            if self.busy_topics.iter().any(is_its) {
+                continue;
+            }
             if let Some(pauses) = &self.pauses
                 && (row.prev > RowNo(0) || pauses.iter().any(|(_, topic)| *topic == row.topic))
             {
                 continue;
             }
             let bytes = self.bytes_on_their_way + row.bytes;
-            let has_room = self.rows_on_their_way < WINDOW_ROWS_MAX && bytes <= WINDOW_BYTES_MAX;
+            let has_room = self.rows_on_their_way < self.window_rows && bytes <= WINDOW_BYTES_MAX;
             if !has_room && self.rows_on_their_way > 0 {
                 return;
             }
@@ -122,6 +142,9 @@ impl Outbox {
         self.bytes_on_their_way = 0;
         self.busy_until = None;
         self.post_until = None;
+        for it in &mut self.busy_topics {
+            it.rests_until = None;
+        }
     }
 
     /// A post failed: what was in it is sent again after a while, as attempts to connect are, and over the hub's floor.
@@ -133,29 +156,81 @@ impl Outbox {
         self.busy_until = Some(until);
     }
 
-    /// The hub has given a verdict: posts get through.
-    pub(crate) fn heard_verdict(&mut self) {
+    /// The hub has given a verdict on a row: posts get through, and it takes rows of this topic.
+    pub(crate) fn heard_verdict(&mut self, n: RowNo) {
         self.backoff.forget();
         self.post_until = None;
+        if let Some(row) = self.position(n).and_then(|at| self.rows.get(at)) {
+            self.busy_topics.retain(|it| it.topic != row.topic);
+            self.pause.progressed();
+            self.verdicts += 1;
+            // One more for each: twice as many with each round trip.
+            self.window_rows = (self.window_rows + 1).min(WINDOW_ROWS_MAX);
+        }
     }
 
-    /// The hub has not taken the row, and it must be sent again: at once, or after a while.
+    /// The hub has not taken the row, and it must be sent again: alone and after a pause that grows. One that came out of order goes
+    /// again at once, but not twice without a verdict in between.
     pub(crate) fn send_again(
         &mut self,
         now: Time,
         n: RowNo,
         is_busy: bool,
         rng: &mut fastrand::Rng,
+        metrics: &mut Metrics,
     ) {
+        let verdicts = self.verdicts;
         let Some(row) = self.find(n).filter(|row| row.is_on_its_way) else {
             return;
         };
         row.is_on_its_way = false;
-        let bytes = row.bytes;
+        let is_first = !is_busy && row.out_of_order.replace(verdicts) != Some(verdicts);
+        let (bytes, topic) = (row.bytes, row.topic.clone());
         self.rows_on_their_way -= 1;
         self.bytes_on_their_way -= bytes;
+        metrics.repeats += 1;
+        if is_first {
+            return;
+        }
+        self.window_rows = 1;
+        if self.busy_until.is_none() {
+            self.busy_until = Some(self.pause.grow(now, PAUSE_MS, rng));
+        }
         if is_busy {
-            self.busy_until = Some(now.plus(rng.u64(BUSY_MS / 2..=BUSY_MS)));
+            self.rest(now, topic, rng);
+        }
+    }
+
+    /// A topic is busy: the second time it rests for longer than the others.
+    fn rest(&mut self, now: Time, topic: Box<str>, rng: &mut fastrand::Rng) {
+        if let Some(it) = self.busy_topics.iter_mut().find(|it| it.topic == topic) {
+            if it.counted != self.busy_until {
+                it.counted = self.busy_until;
+                it.rests_until = Some(it.pause.grow(now, TOPIC_MS, rng));
+            }
+            return;
+        }
+        if self.busy_topics.len() >= BUSY_TOPICS_MAX {
+            self.busy_topics.remove(0);
+        }
+        self.busy_topics.push(BusyTopic {
+            topic,
+            pause: Pause::default(),
+            rests_until: None,
+            counted: self.busy_until,
+        });
+    }
+
+    /// When something is sent again that the hub has not taken, or no post could bring it.
+    pub(crate) fn repeat_at(&self) -> Option<Time> {
+        let rests = self.busy_topics.iter().filter_map(|it| it.rests_until);
+        rests.chain(self.busy_until).min()
+    }
+
+    pub(super) fn end_pauses(&mut self, now: Time) {
+        self.busy_until.take_if(|until| now >= *until);
+        for it in &mut self.busy_topics {
+            it.rests_until.take_if(|until| now >= *until);
         }
     }
 }

@@ -5,12 +5,23 @@
 
 mod stream;
 
-use crate::config::{BUSY_MS, BUSY_MS_MAX, WELL_MS};
+use crate::config::{BUSY_MS, PAUSE_MS};
 use crate::effect::Effect;
 use crate::frame::{ToHub, View};
-use crate::ids::{From, TopicNo};
+use crate::ids::{From, Seq, TopicNo};
+use crate::metrics::Metrics;
+use crate::pause::Pause;
 use crate::time::Time;
 use stream::Stream;
+
+/// What the hub is asked again with.
+pub(crate) struct Asking<'a> {
+    pub(crate) now: Time,
+    pub(crate) rng: &'a mut fastrand::Rng,
+    pub(crate) metrics: &'a mut Metrics,
+    /// Where the question goes, unless it has to wait.
+    pub(crate) records: &'a mut String,
+}
 
 /// What a new subscription is to be.
 pub(crate) struct Wanted<'a> {
@@ -33,8 +44,12 @@ struct Subscription {
     /// Nothing where the hub has never answered.
     stream: Option<Stream>,
     refusal: Option<Refusal>,
-    /// Users know that the hub is busy.
+    /// Users know that the hub is too busy for it.
     is_busy_told: bool,
+    /// Before it is asked for again because of what the hub said.
+    pause: Pause,
+    /// Where it stood when it was last asked for again.
+    stood: Seq,
 }
 
 /// What a document's subscription says besides (rule D7).
@@ -44,17 +59,17 @@ struct Followed {
     producer: Box<str>,
     /// Whether there is a value that entries can be applied to. Without one a cursor is worth nothing.
     has_snapshot: bool,
-    /// When it last diverged, and how often it had before without having been well.
-    diverged: Option<(Time, u32)>,
+    /// Before it is asked for again because it has diverged: entries that came meanwhile are no progress.
+    pause: Pause,
 }
 
-/// The hub gave no stream (rule H12), or one that did not help.
+/// The hub gave no stream (rule H12), or one that did not help (rule R7).
 #[derive(Clone, Copy, Debug)]
 enum Refusal {
-    /// It was too busy, so many times: it is asked again then.
-    Busy { times: u32, until: Time },
+    /// It is asked again then.
+    Until(Time),
     /// And now it is asked again.
-    AskedAgain { times: u32 },
+    AskedAgain,
     /// It never will on this connection.
     Final,
 }
@@ -88,11 +103,13 @@ impl Subscriptions {
             document: wanted.producer.map(|producer| Followed {
                 producer: producer.into(),
                 has_snapshot: false,
-                diverged: None,
+                pause: Pause::default(),
             }),
             stream: None,
             refusal: None,
             is_busy_told: false,
+            pause: Pause::default(),
+            stood: Seq(0),
         };
         subscription.ask(records);
         self.all.insert(at, subscription);
@@ -135,7 +152,7 @@ impl Subscriptions {
     }
 
     /// At a heartbeat: asks again for what the hub has told of where nothing has come since the one before.
-    pub(crate) fn ask_stalled(&mut self, records: &mut String) {
+    pub(crate) fn ask_stalled(&mut self, asking: &mut Asking<'_>) {
         for subscription in &mut self.all {
             if subscription.is_askable()
                 && subscription
@@ -143,7 +160,7 @@ impl Subscriptions {
                     .as_mut()
                     .is_some_and(Stream::has_stalled)
             {
-                subscription.ask(records);
+                subscription.ask_again(asking);
             }
         }
     }
@@ -152,23 +169,20 @@ impl Subscriptions {
     /// final word they hear each time.
     pub(crate) fn refused(
         &mut self,
-        now: Time,
         no: TopicNo,
         (code, message): (&str, &str),
-        rng: &mut fastrand::Rng,
+        asking: &mut Asking<'_>,
         effects: &mut Vec<Effect>,
     ) {
         let Some(subscription) = self.find(no) else {
             return;
         };
-        let times = match subscription.refusal {
-            Some(Refusal::Busy { times, .. } | Refusal::AskedAgain { times }) => times,
-            Some(Refusal::Final) | None => 0,
-        };
         let is_busy = code == "busy";
         let was_told = std::mem::replace(&mut subscription.is_busy_told, is_busy);
         subscription.refusal = Some(if is_busy {
-            Refusal::busy(now, times, rng)
+            let Asking { now, rng, .. } = asking;
+            asking.metrics.repeats += 1;
+            Refusal::Until(subscription.pause.grow(*now, BUSY_MS, rng))
         } else {
             Refusal::Final
         });
@@ -184,7 +198,7 @@ impl Subscriptions {
     /// When one is to be asked for again.
     pub(crate) fn deadline(&self) -> Option<Time> {
         let waits = self.all.iter().filter_map(|each| match each.refusal {
-            Some(Refusal::Busy { until, .. }) => Some(until),
+            Some(Refusal::Until(until)) => Some(until),
             _ => None,
         });
         waits.min()
@@ -193,10 +207,10 @@ impl Subscriptions {
     /// Asks again for those whose time has come.
     pub(crate) fn tick(&mut self, now: Time, records: &mut String) {
         for subscription in &mut self.all {
-            if let Some(Refusal::Busy { times, until }) = subscription.refusal
+            if let Some(Refusal::Until(until)) = subscription.refusal
                 && now >= until
             {
-                subscription.refusal = Some(Refusal::AskedAgain { times });
+                subscription.refusal = Some(Refusal::AskedAgain);
                 subscription.ask(records);
             }
         }
@@ -205,45 +219,22 @@ impl Subscriptions {
     /// A document has diverged: it is asked for anew, at once or, where that has not helped before, after a while.
     pub(crate) fn resync(
         &mut self,
-        now: Time,
         no: TopicNo,
-        rng: &mut fastrand::Rng,
-        records: &mut String,
+        asking: &mut Asking<'_>,
         effects: &mut Vec<Effect>,
     ) {
         let Some(subscription) = self.find(no) else {
             return;
         };
+        let Some(document) = &mut subscription.document else {
+            return;
+        };
+        let at = document.pause.next(asking.now, BUSY_MS, asking.rng);
         subscription.discard_held(effects);
         subscription.stream = None;
         subscription.expect_snapshot();
-        let times = match subscription.document.as_mut().map(|it| &mut it.diverged) {
-            Some(Some((last, times))) if now.since(*last) < WELL_MS => {
-                *last = now;
-                *times = times.saturating_add(1);
-                *times
-            }
-            Some(diverged) => {
-                *diverged = Some((now, 0));
-                0
-            }
-            None => 0,
-        };
-        match times.checked_sub(1) {
-            None => subscription.ask(records),
-            Some(times) => subscription.refusal = Some(Refusal::busy(now, times, rng)),
-        }
-    }
-}
-
-impl Refusal {
-    /// One after so many others.
-    fn busy(now: Time, times: u32, rng: &mut fastrand::Rng) -> Self {
-        let window_ms = (BUSY_MS << times.min(16)).min(BUSY_MS_MAX);
-        Self::Busy {
-            times: times.saturating_add(1),
-            until: now.plus(rng.u64(window_ms / 2..=window_ms)),
-        }
+        asking.metrics.repeats += 1;
+        subscription.ask_at(at, asking.records);
     }
 }
 
@@ -256,7 +247,29 @@ impl Subscription {
     }
 
     fn is_askable(&self) -> bool {
-        matches!(self.refusal, None | Some(Refusal::AskedAgain { .. }))
+        matches!(self.refusal, None | Some(Refusal::AskedAgain))
+    }
+
+    /// Asks again for what follows the last message delivered, because of what the hub said: at once, or after a pause.
+    fn ask_again(&mut self, asking: &mut Asking<'_>) {
+        if let Some(Refusal::Until(_)) = self.refusal {
+            return;
+        }
+        let stands = self.stream.as_ref().map_or(Seq(0), Stream::stands);
+        if stands > self.stood {
+            self.stood = stands;
+            self.pause.progressed();
+        }
+        asking.metrics.repeats += 1;
+        let at = self.pause.next(asking.now, PAUSE_MS, asking.rng);
+        self.ask_at(at, asking.records);
+    }
+
+    fn ask_at(&mut self, at: Option<Time>, records: &mut String) {
+        match at {
+            None => self.ask(records),
+            Some(at) => self.refusal = Some(Refusal::Until(at)),
+        }
     }
 
     /// Whether what has come is worth continuing.

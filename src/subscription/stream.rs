@@ -3,7 +3,7 @@
 //! Owns which connection it comes over, and one sequencer a subscription. Never sends: what is missing is asked for in the
 //! records of whoever calls.
 
-use super::{Subscription, Subscriptions};
+use super::{Asking, Subscription, Subscriptions};
 use crate::effect::Effect;
 use crate::frame::{ResumeFailure, Start};
 use crate::ids::{Chain, ConnectionId, Cursor, From, Seq, TopicNo};
@@ -29,8 +29,7 @@ impl Subscriptions {
         connection: ConnectionId,
         start: &Start,
         failure: Option<ResumeFailure>,
-        metrics: &mut Metrics,
-        records: &mut String,
+        asking: &mut Asking<'_>,
         effects: &mut Vec<Effect>,
     ) {
         let Some(subscription) = self.find(start.no) else {
@@ -52,13 +51,13 @@ impl Subscriptions {
         {
             // Asked before another connection had brought a cursor: what lies between would be missing without a word.
             stream.connection = None;
-            subscription.ask(records);
+            subscription.ask_again(asking);
             return;
         }
         if let Some(reason) = failure {
-            metrics.resumes_failed += 1;
+            asking.metrics.resumes_failed += 1;
             subscription.expect_snapshot();
-            subscription.tell_gaps(start, reason, metrics, effects);
+            subscription.tell_gaps(start, reason, asking.metrics, effects);
         }
         effects.push(Effect::Streaming {
             no: start.no,
@@ -73,7 +72,7 @@ impl Subscriptions {
         });
     }
 
-    /// A document's snapshot arrived: the stream goes on after it, whatever was held.
+    /// A document's snapshot arrived: the stream goes on after it, whatever was held. False where it brought nothing new.
     pub(crate) fn snapshot(
         &mut self,
         connection: ConnectionId,
@@ -81,19 +80,19 @@ impl Subscriptions {
         run: u32,
         (seq, chain): (Seq, Chain),
         effects: &mut Vec<Effect>,
-    ) {
+    ) -> bool {
         let Some(subscription) = self.find(no) else {
-            return;
+            return false;
         };
         let has_snapshot = subscription.document.as_ref();
         let has_snapshot = has_snapshot.is_some_and(|it| it.has_snapshot);
         let Some(stream) = subscription.stream_on(connection) else {
-            return;
+            return false;
         };
         let Cursor { epoch, seq: at, .. } = stream.sequencer.cursor();
         if has_snapshot && seq <= at {
             // It came twice, and entries behind it are in the document already.
-            return;
+            return false;
         }
         stream.discard_held(effects);
         stream.sequencer = Sequencer::new(Cursor { epoch, seq, chain });
@@ -101,6 +100,7 @@ impl Subscriptions {
             followed.has_snapshot = true;
         }
         effects.push(Effect::Deliver { no, run, skip: 0 });
+        true
     }
 
     /// A run arrived, which is to be delivered whole if it is new and next in line, with nothing held behind it. Else it is
@@ -123,30 +123,29 @@ impl Subscriptions {
         is_next
     }
 
-    /// A run arrived. What is missing before it is asked for.
+    /// A run arrived. What is missing before it is asked for. False where it brought nothing that can be delivered.
     pub(crate) fn receive(
         &mut self,
         connection: ConnectionId,
         no: TopicNo,
         run: Run,
-        metrics: &mut Metrics,
-        records: &mut String,
+        asking: &mut Asking<'_>,
         effects: &mut Vec<Effect>,
-    ) {
+    ) -> bool {
         let Some(subscription) = self.find(no) else {
-            return;
+            return false;
         };
         let Some(stream) = subscription.stream_on(connection) else {
-            return;
+            return false;
         };
-        let head = stream.head;
+        let (head, metrics) = (stream.head, &mut *asking.metrics);
         let must_repair = match stream.sequencer.accept(run) {
             Verdict::Deliver { skip } => {
                 deliver(no, run, skip, head, metrics, effects);
                 while let Some((run, skip)) = stream.sequencer.release() {
                     deliver(no, run, skip, head, metrics, effects);
                 }
-                false
+                return true;
             }
             Verdict::Drop => {
                 metrics.duplicates_dropped += u64::from(run.count);
@@ -163,8 +162,9 @@ impl Subscriptions {
         };
         if must_repair {
             stream.is_repairing = true;
-            subscription.ask(records);
+            subscription.ask_again(asking);
         }
+        false
     }
 }
 
@@ -246,6 +246,11 @@ impl Subscription {
 }
 
 impl Stream {
+    /// The last message delivered.
+    pub(super) fn stands(&self) -> Seq {
+        self.sequencer.cursor().seq
+    }
+
     /// Whether the hub has told of messages that have not come yet.
     pub(super) fn is_behind(&self) -> bool {
         self.sequencer.cursor().seq < self.head

@@ -544,11 +544,13 @@ impl Driver {
                 transport,
                 since,
                 rtt_ms,
+                repeat_at,
             } => {
                 shown.kind = 1;
                 shown.transport = number_of(transport);
                 shown.ms = now.since(since) as f64;
                 shown.rtt_ms = rtt_ms.map(|ms| ms as f64);
+                shown.repeat_ms = repeat_at.map(|at| at.since(now) as f64);
             }
             Status::Waiting {
                 attempt,
@@ -579,6 +581,7 @@ impl Driver {
             shown.is_exhausted,
             shown.ms,
             shown.rtt_ms,
+            shown.repeat_ms,
             shown.close_code.into(),
             &shown.detail,
         );
@@ -594,6 +597,7 @@ struct Shown {
     is_exhausted: bool,
     ms: f64,
     rtt_ms: Option<f64>,
+    repeat_ms: Option<f64>,
     close_code: u16,
     detail: String,
 }

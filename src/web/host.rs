@@ -43,7 +43,8 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn remember(this: &Host, transport: u32);
 
-    /// The status is now this. `ms` is how far off the attempt is, or how long ago the connection began.
+    /// The status is now this. `ms` is how far off the attempt is, or how long ago the connection began; `repeat_ms` how far off
+    /// is what the client asks for again.
     #[wasm_bindgen(method, js_name = statusChanged)]
     pub(super) fn status_changed(
         this: &Host,
@@ -53,6 +54,7 @@ extern "C" {
         is_exhausted: bool,
         ms: f64,
         rtt_ms: Option<f64>,
+        repeat_ms: Option<f64>,
         close_code: u32,
         detail: &str,
     );
