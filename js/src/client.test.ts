@@ -1,0 +1,126 @@
+// What a user holds, over the real wasm and a hub in this process.
+
+import { expect, test, vi } from "vitest";
+import { trial } from "../testing/trial.js";
+import type { LonghaulError, Status } from "./api.js";
+
+test("everything asked before the wasm is there is done in order", async () => {
+  const { clock, connect } = await trial();
+  const client = connect();
+  const heard: unknown[] = [];
+  client.topic("a").subscribe(({ seq, data }) => heard.push([seq, data]), { from: "start" });
+  for (const n of [1, 2, 3]) void client.topic("a").publish(n);
+  await clock.until(() => heard.length === 3);
+  expect(heard).toEqual([
+    [1, 1],
+    [2, 2],
+    [3, 3],
+  ]);
+});
+
+test("the status is the same object until something changes, and its listeners hear each change", async () => {
+  const { clock, connect } = await trial();
+  const client = connect();
+  const states: Status["state"][] = [];
+  client.on("status", ({ state }) => states.push(state));
+  const first = client.status;
+  expect(client.status).toBe(first);
+  await clock.until(() => client.status.state === "connected");
+  const connected = client.status;
+  expect(client.status).toBe(connected);
+  await client.close();
+  expect(states[0]).toBe("connected");
+  expect(states.at(-1)).toBe("closed");
+});
+
+test("a listener that throws is reported with its code, and the others hear", async () => {
+  const { clock, connect } = await trial();
+  const onError = vi.fn<(error: LonghaulError) => void>();
+  const client = connect({ onError });
+  const heard = vi.fn();
+  client.on("status", () => {
+    throw new Error("mine");
+  });
+  client.on("status", heard);
+  await clock.until(() => client.status.state === "connected");
+  expect(heard).toHaveBeenCalled();
+  expect(onError.mock.calls[0]?.[0]).toMatchObject({ code: "listener_threw" });
+});
+
+test("an event that does not exist is refused, and so is a topic that is none", async () => {
+  const { connect } = await trial();
+  const client = connect();
+  expect(() => client.on("nonsense" as never, () => {})).toThrow(
+    expect.objectContaining({ code: "event_unknown" }),
+  );
+  expect(() => client.topic("no spaces")).toThrow(expect.objectContaining({ code: "topic_invalid" }));
+  expect(client.document("d")).toBe(client.document("d"));
+});
+
+test("after close nothing is delivered, publish rejects, subscribe throws, and closing again is nothing", async () => {
+  const { clock, connect, hub } = await trial();
+  const client = connect();
+  const heard = vi.fn();
+  client.topic("a").subscribe(heard);
+  await clock.until(() => client.status.state === "connected");
+  await client.close();
+  await client.close();
+  await expect(client.topic("a").publish(1)).rejects.toMatchObject({ code: "closed" });
+  expect(() => client.topic("a").subscribe(heard)).toThrow(expect.objectContaining({ code: "closed" }));
+  await clock.advance(1_000);
+  expect(heard).not.toHaveBeenCalled();
+  expect(hub.connections).toBe(0);
+});
+
+test("what was asked before the wasm was there rejects when the client is closed at once", async () => {
+  const { connect } = await trial();
+  const client = connect();
+  const published = client.topic("a").publish(1);
+  await client.close();
+  await expect(published).rejects.toMatchObject({ code: "closed" });
+});
+
+test("listeners of one topic share a stream, each stops for itself", async () => {
+  const { clock, connect } = await trial();
+  const client = connect();
+  const topic = client.topic<number>("a");
+  const first: number[] = [];
+  const second: number[] = [];
+  const stop = topic.subscribe(({ data }) => first.push(data));
+  topic.subscribe(({ data }) => second.push(data));
+  await clock.until(() => client.status.state === "connected");
+  await topic.publish(1);
+  await clock.until(() => second.length === 1);
+  stop();
+  await topic.publish(2);
+  await clock.until(() => second.length === 2);
+  expect(first).toEqual([1]);
+});
+
+test("an abort signal stops a subscription", async () => {
+  const { clock, connect } = await trial();
+  const client = connect();
+  const heard: unknown[] = [];
+  const aborting = new AbortController();
+  client.topic("a").subscribe(({ data }) => heard.push(data), { signal: aborting.signal });
+  await clock.until(() => client.status.state === "connected");
+  await client.topic("a").publish(1);
+  await clock.until(() => heard.length === 1);
+  aborting.abort();
+  await client.topic("a").publish(2);
+  await clock.advance(1_000);
+  expect(heard).toEqual([1]);
+});
+
+test("metrics count from nothing, and what a client does is in them", async () => {
+  const { clock, connect } = await trial();
+  const client = connect();
+  expect(client.metrics().connects).toBe(0);
+  const receipt = await new Promise<{ acked: Promise<unknown> }>((resolve) => {
+    void client.topic("a").publish(1).then(resolve);
+    void clock.until(() => client.status.state === "connected");
+  });
+  await clock.advance(1_000);
+  await receipt.acked;
+  expect(client.metrics()).toMatchObject({ connects: 1, publications: 1, acks: 1 });
+});
