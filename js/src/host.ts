@@ -95,11 +95,11 @@ export class Host extends Incoming {
   }
 
   postPublication(connection: number, head: string, row: number): void {
-    this.#room.outgoing.add(connection, head + this.#room.publications.payload(row));
+    this.#room.outgoing.addWhole(connection, head + this.#room.publications.payload(row));
   }
 
   transmitPublication(socket: WebSocket, head: string, row: number): void {
-    this.#room.outgoing.add(socket, head + this.#room.publications.payload(row));
+    this.#room.outgoing.addWhole(socket, head + this.#room.publications.payload(row));
   }
 
   statusChanged(...told: Parameters<typeof statusOf>): void {

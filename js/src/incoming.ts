@@ -63,11 +63,12 @@ export class Incoming {
   /** A frame: the way of every message. No closure stands here: what it captures would be allocated for every record. */
   receive(connection: number, text: string): void {
     this.charsReceived += text.length;
-    const { core } = this.#turns;
+    const { core, depth } = this.#turns;
     if (core === undefined) return;
     try {
       this.#frame(core, connection, text);
     } catch (cause) {
+      this.#turns.depth = depth;
       this.#turns.crashed(core, cause);
     }
   }
@@ -114,7 +115,7 @@ export class Incoming {
       } else if (isChange(text, at)) {
         end = readChanges(text, at, read);
       } else {
-        if (end > at) this.#record(core, connection, text.slice(at, end));
+        if (end > at) this.#record(connection, text.slice(at, end));
         at = end + 1;
         continue;
       }
@@ -124,21 +125,22 @@ export class Incoming {
       }
       const run = this.#nextRun();
       const { no, first, count, chain, chars } = read;
+      this.#turns.depth++;
       const skip = core.messages(connection, no, run, first, count, chain, chars);
+      this.#turns.depth--;
       if (skip >= 0) this.streams.get(no)?.deliver(read, skip);
       else if (skip === toldHost) this.#turns.settle();
       at = end + 1;
     }
   }
 
-  #record(core: Core, connection: number, record: string): void {
-    if (isOfDocument(record)) this.#ofDocument(core, connection, record);
-    else core.record(connection, record);
-    this.#turns.settle();
+  #record(connection: number, record: string): void {
+    if (isOfDocument(record)) this.#ofDocument(connection, record);
+    else this.#turns.turn((core) => core.record(connection, record));
   }
 
   /** A document's snapshot or checkpoint. */
-  #ofDocument(core: Core, connection: number, record: string): void {
+  #ofDocument(connection: number, record: string): void {
     const read = this.#read;
     if (record.startsWith("checkpoint")) {
       const hash = readCheckpoint(record, read);
@@ -146,12 +148,14 @@ export class Incoming {
       return;
     }
     if (!readSnapshot(record, read)) {
-      core.garbage(connection, false);
+      this.#garbage(connection, false);
       return;
     }
     const { no, first, chain } = read;
-    const skip = core.snapshot(connection, no, this.#nextRun(), first, chain);
+    const run = this.#nextRun();
+    const skip = this.#turns.look((core) => core.snapshot(connection, no, run, first, chain));
     if (skip === 0) this.streams.get(no)?.deliver(read, 0);
+    this.#turns.settle();
   }
 
   #garbage(connection: number, isBinary: boolean): void {

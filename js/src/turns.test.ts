@@ -52,3 +52,37 @@ test("where there is no core nothing is asked, and listeners are called all the 
   made.turn(() => expect.unreachable());
   expect(heard).toHaveBeenCalledOnce();
 });
+
+test("f09 what the core calls may begin a turn of its own: listeners run when the outermost is over", () => {
+  const { turns: made } = turns();
+  const heard: string[] = [];
+  made.turn(() => {
+    made.later(() => heard.push("listener"));
+    made.turn(() => heard.push("inner"));
+    made.settle();
+    heard.push("outer");
+  });
+  expect(heard).toEqual(["inner", "outer", "listener"]);
+});
+
+test("f09 a crash ends all turns, and its listeners run", () => {
+  const { turns: made, crashed } = turns();
+  const heard: string[] = [];
+  crashed.mockImplementation(() => {
+    made.later(() => heard.push("crash"));
+    made.settle();
+  });
+  made.turn(() => {
+    throw new Error("unreachable");
+  });
+  expect(heard).toEqual(["crash"]);
+  made.turn(() => made.later(() => heard.push("next")));
+  expect(heard).toEqual(["crash", "next"]);
+});
+
+test("a turn that a listener begins is told of as finished, too", () => {
+  const { turns: made, finished } = turns();
+  made.later(() => made.turn(() => {}));
+  made.settle();
+  expect(finished).toHaveBeenCalledTimes(2);
+});

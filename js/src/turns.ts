@@ -13,7 +13,11 @@ export class Turns {
   isClosed = false;
   /** What to do when the core has finished its turn. */
   #later: (() => void)[] = [];
+  /** How many calls into the core have not returned. Listeners wait for the outermost: it is their turn that ends. */
+  depth = 0;
   #isSettling = false;
+  /** A turn has ended that was not told of. */
+  #isDue = false;
   readonly #finished: () => void;
 
   /** `finished` is told that a turn is over, before those who wait for it. */
@@ -30,12 +34,16 @@ export class Turns {
 
   /** Asks the core something, if it is there to answer. */
   look<T>(ask: (core: Core) => T): T | undefined {
-    const { core } = this;
+    const { core, depth } = this;
+    this.depth++;
     try {
       return core && ask(core);
     } catch (cause) {
+      this.depth = depth;
       this.crashed(core, cause);
       return undefined;
+    } finally {
+      this.depth = depth;
     }
   }
 
@@ -46,11 +54,14 @@ export class Turns {
 
   settle(): void {
     // A listener that calls the client is served here, after what was noted before.
+    if (this.depth > 0) return;
+    this.#isDue = true;
     if (this.#isSettling) return;
     this.#isSettling = true;
-    this.#finished();
     try {
-      while (this.#later.length > 0) {
+      while (this.#isDue || this.#later.length > 0) {
+        this.#isDue = false;
+        this.#finished();
         const later = this.#later;
         this.#later = [];
         for (const act of later) act();

@@ -49,7 +49,7 @@ pub(super) struct Driver {
     bases: Vec<String>,
     host: Host,
     client: RefCell<Client>,
-    wires: RefCell<Vec<Wire>>,
+    wires: RefCell<Vec<Rc<Wire>>>,
     storage: Option<Rc<Store>>,
     lifecycle: RefCell<Option<Lifecycle>>,
     /// How far the wall clock is ahead of the monotonic one.
@@ -503,7 +503,7 @@ impl Driver {
         let receiver = self.host.receiver(connection.0 as f64);
         let base = self.bases.get(address).map_or("", String::as_str);
         match Wire::open(transport, base, connection, records, receiver, &self.myself) {
-            Ok(wire) => self.wires.borrow_mut().push(wire),
+            Ok(wire) => self.wires.borrow_mut().push(Rc::new(wire)),
             Err(_) => {
                 let why = "the browser refused to open a connection to this address";
                 self.refused.set(Some((connection, why)));
@@ -521,10 +521,14 @@ impl Driver {
         Some(socket)
     }
 
+    /// Acts on a connection that is still there. `act` may run JavaScript, so no borrow is held meanwhile.
     fn with_wire(&self, connection: ConnectionId, act: impl FnOnce(&Wire)) {
         let wires = self.wires.borrow();
-        if let Some(wire) = wires.iter().find(|wire| wire.connection == connection) {
-            act(wire);
+        let wire = wires.iter().find(|wire| wire.connection == connection);
+        let wire = wire.cloned();
+        drop(wires);
+        if let Some(wire) = wire {
+            act(&wire);
         }
     }
 

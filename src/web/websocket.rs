@@ -60,7 +60,7 @@ impl Socket {
     }
 
     /// Lets go of the socket now and closes it as well as the browser allows.
-    pub(super) fn abandon(self, code: u16) {
+    pub(super) fn abandon(&self, code: u16) {
         self.socket.set_onopen(None);
         self.socket.set_onclose(None);
         self.socket.set_onmessage(None);

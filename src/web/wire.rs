@@ -79,8 +79,8 @@ impl Wire {
         }
     }
 
-    pub(super) fn abandon(self, code: u16) {
-        match self.way {
+    pub(super) fn abandon(&self, code: u16) {
+        match &self.way {
             Way::Socket(socket) => socket.abandon(code),
             Way::Stream(stream, upstream) => {
                 stream.abandon();

@@ -174,3 +174,39 @@ for (const place of places) {
     }
   });
 }
+
+for (const transport of ["longpoll", "eventsource"] as const) {
+  test(`f09 over ${transport} a listener may reconnect while more waits than one post takes`, async ({
+    hub,
+    page,
+  }) => {
+    const { errors, seqs, crashes } = await page.evaluate(
+      async ([url, transport, quick]) => {
+        const { client, errors } = longhaul.open(url, { ...quick, transports: [transport], outbox: false });
+        const text = "x".repeat(1_000);
+        const acks: Promise<api.Ack>[] = [];
+        for (let i = 0; i < 100; i++) {
+          acks.push(
+            client
+              .topic("rows")
+              .publish({ i, text }, { ttlMs: 60_000 })
+              .then(({ acked }) => acked),
+          );
+        }
+        let isFirst = true;
+        client.on("status", ({ state }) => {
+          if (state !== "connected" || !isFirst) return;
+          isFirst = false;
+          client.reconnect();
+        });
+        const seqs = (await Promise.all(acks)).map(({ seq }) => seq);
+        const { crashes } = client.metrics();
+        await client.close();
+        return { errors, seqs, crashes };
+      },
+      [hub.url, transport, quick] as const,
+    );
+    expect({ errors, crashes }).toEqual({ errors: [], crashes: 0 });
+    expect(seqs).toEqual(Array.from({ length: 100 }, (_, i) => i + 1));
+  });
+}
