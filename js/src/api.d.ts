@@ -132,6 +132,8 @@ export interface ClientEvents {
   status: Status;
   /** A publication that will never be accepted, with the reason. Nothing is dropped without one of these. */
   deadletter: DeadLetter;
+  /** `outbox.size` has changed: with `client.outbox.size` as the snapshot it fits useSyncExternalStore. */
+  outbox: { size: number };
   /** The browser removed the outbox's storage; what was in it is gone. */
   outboxlost: { rows?: number };
 }
@@ -174,11 +176,15 @@ export interface SubscribeOptions {
 
 export interface Topic<T> {
   readonly name: string;
-  /** Every message once, in seq order. A listener that throws hurts nobody else. Returns how to stop. */
+  /**
+   * Every message once, in seq order. A listener that throws hurts nobody else. Returns how to stop. With `from: "live"` a listener that
+   * stops and another that starts in the same task, as effects of components do, go on where the first one was: nothing in between is lost.
+   */
   subscribe(listener: (message: Message<T>) => void, options?: SubscribeOptions): () => void;
   /**
    * The same for `for await`. A consumer may lag by 10,000 messages; past that the iteration fails with
-   * `consumer_too_slow`, and `from: lastSeq + 1` goes on where it was.
+   * `consumer_too_slow`, and `from: lastSeq + 1` goes on where it was. An iteration that begins in the task in which another was left gets
+   * first what that one had not consumed, with `from: "live"`.
    */
   messages(options?: SubscribeOptions): AsyncIterable<Message<T>>;
   /**
@@ -209,9 +215,24 @@ export interface Document<T> {
   readonly seq: number;
   /** Own changes not yet confirmed. */
   readonly pending: number;
+  /**
+   * All of this at once: the same object until one of its fields changes. With `onChange` it fits useSyncExternalStore and stores:
+   * `useSyncExternalStore(document.onChange, () => document.state)`.
+   */
+  readonly state: DocumentState<T>;
+  /**
+   * Follows the document as `subscribe` does, and calls `callback` once for all that comes together when `state` is another object: a
+   * change of the hub's, an own change, or its ack. Not called for what is there already: read `state`. Needs no `this`. Returns how to
+   * stop.
+   */
+  readonly onChange: (callback: () => void) => () => void;
   /** One place in the value by JSON Pointer, without the rest. Throws `option_invalid`. */
   at(pointer: string): unknown;
-  /** Called once for all that comes together; with `at`, a JSON Pointer, only when that place has changed. */
+  /**
+   * Called with the value, once for all that comes together; with `at`, a JSON Pointer, only when that place has changed. A listener
+   * that joins when a value is there is called with it, after the call of subscribe. For `pending` and `confirmed` see `onChange`.
+   * A listener that stops and another that starts in the same task go on without another snapshot.
+   */
   subscribe(
     listener: (value: T | undefined) => void,
     options?: { at?: string; signal?: AbortSignal },
@@ -219,11 +240,19 @@ export interface Document<T> {
   /**
    * RFC 6902: all operations or none. Shows at once where somebody listens, and then rejects with `patch_failed` if it does not
    * apply to what is shown. If it no longer applies when the hub has it, it is a dead letter. Rejects as `publish` does, too;
-   * `key` is refused.
+   * `key` is refused with `option_invalid`.
    */
   patch(operations: readonly Operation[], options?: PublishOptions): Promise<Receipt>;
   /** RFC 7396, as `patch`. */
   merge(partial: unknown, options?: PublishOptions): Promise<Receipt>;
+}
+
+/** What a document is at one moment: see the fields of Document. */
+export interface DocumentState<T> {
+  readonly value: T | undefined;
+  readonly confirmed: T | undefined;
+  readonly pending: number;
+  readonly seq: number;
 }
 
 export interface PublishOptions {
@@ -256,7 +285,7 @@ export interface Ack {
 }
 
 export interface Outbox {
-  /** Rows not yet acknowledged, of this subject, from every tab. */
+  /** Rows not yet acknowledged, of this subject, from every tab. The event `outbox` tells of its changes. */
   readonly size: number;
   rows(): Promise<readonly OutboxRow[]>;
   /** At most 1,000; the oldest go first. */

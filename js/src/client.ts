@@ -21,8 +21,8 @@ import { DocumentHandle } from "./document.js";
 import type { DocumentCore } from "./documents.js";
 import { Engine, type From } from "./engine.js";
 import { closeReason, LonghaulError } from "./errors.js";
-import type { Receiver } from "./frame.js";
 import { wantedTransports } from "./instruct.js";
+import { Lingering } from "./lingering.js";
 import { load, loadFailed } from "./load.js";
 import { emptyMetrics } from "./metrics.js";
 import { baseUrls, checkLife, checkOptions, checkTopic } from "./options.js";
@@ -50,15 +50,29 @@ class ClientHandle implements Client {
   #status: Status = { state: "connecting", attempt: 1, transport: "websocket" };
   readonly #bases: readonly string[];
   readonly #options: Options;
-  readonly #listeners: Listeners = { status: new Set(), deadletter: new Set(), outboxlost: new Set() };
+  readonly #listeners: Listeners = {
+    status: new Set(),
+    deadletter: new Set(),
+    outbox: new Set(),
+    outboxlost: new Set(),
+  };
   readonly outbox: Outbox;
   readonly #streams = new Set<Stream>();
   readonly #resume: Resume | undefined;
   /** The running live stream of each topic: later live listeners join it. */
   readonly #live = new Map<string, Stream>();
+  /** Streams that a listener has left in this task. */
+  readonly #left = new Lingering<Stream>((stream) => this.#settle(stream));
   readonly #documents = new Map<string, DocumentHandle>();
+  readonly #leftDocuments = new Lingering<DocumentHandle>((document) => {
+    if (!document.isUnused) return;
+    this.#whenReady({ run: (engine) => engine.unsubscribe(document) });
+    document.no = 0;
+  });
   /** Makes the cores of documents. */
   #making: Promise<(producer: string) => DocumentCore> | undefined;
+  /** They are about to begin again. */
+  #areDocumentsBroken = false;
   #lastNo = 0;
   /** There once the wasm is. */
   #engine: Engine | undefined;
@@ -120,7 +134,7 @@ class ClientHandle implements Client {
     if (document === undefined) {
       document = new DocumentHandle(name, {
         follow: (document) => this.#follow(document),
-        leave: (document) => this.#whenReady({ run: (engine) => engine.unsubscribe(document) }),
+        leave: (document) => this.#leftDocuments.add(document),
         resync: (document) => this.#engine?.resync(document),
         publish: (topic, text, options, kind, follower) =>
           this.#publish(topic, text, options, kind, follower),
@@ -175,6 +189,7 @@ class ClientHandle implements Client {
     const engine = new Engine(module, this.#bases, this.#options, {
       status: (status) => this.#show(status),
       deadLetter: (letter) => this.#emit("deadletter", letter),
+      outboxSize: (size) => this.#emit("outbox", { size }),
       outboxLost: (rows) => this.#emit("outboxlost", { rows }),
       restored: (topic) => this.#documents.get(topic)?.adopt(),
       error: (error) => this.#report(error),
@@ -205,6 +220,8 @@ class ClientHandle implements Client {
 
   /** Nothing happens any more. */
   #stop(error: LonghaulError, reason: CloseReason): void {
+    this.#left.flush();
+    this.#leftDocuments.flush();
     this.#end = error;
     this.#resume?.close();
     for (const stream of this.#streams) stream.end();
@@ -243,15 +260,17 @@ class ClientHandle implements Client {
       signal?.removeEventListener("abort", stop);
       if (!this.#streams.has(stream)) return;
       stream.remove(listener);
-      if (stream.isUnused) this.#leave(stream);
-      else this.#whenReady({ run: (engine) => engine.reconsider(stream) });
+      if (this.#live.get(topic) === stream) this.#left.add(stream);
+      else this.#settle(stream);
     };
     signal?.addEventListener("abort", stop);
     return stop;
   }
 
-  #follow(document: Receiver): void {
+  #follow(document: DocumentHandle): void {
     if (this.#end !== undefined) throw this.#end;
+    // It was left in this task.
+    if (document.no > 0) return;
     document.no = ++this.#lastNo;
     this.#whenReady({ run: (engine) => engine.follow(document) });
   }
@@ -275,12 +294,17 @@ class ClientHandle implements Client {
     }
   }
 
-  /** The instance with the values of all documents has crashed. */
+  /** The instance with the values of all documents has crashed, maybe within a turn of the core: that ends first. */
   #documentCrashed(cause: unknown): void {
+    if (this.#areDocumentsBroken) return;
+    this.#areDocumentsBroken = true;
     this.#making = undefined;
-    const restMs = this.#engine?.crashed(cause);
-    if (restMs === undefined) return;
-    for (const document of this.#documents.values()) document.begin(restMs);
+    queueMicrotask(() => {
+      this.#areDocumentsBroken = false;
+      const restMs = this.#engine?.crashed(cause);
+      if (restMs === undefined) return;
+      for (const document of this.#documents.values()) document.begin(restMs);
+    });
   }
 
   #stream(topic: string, from: From): Stream {
@@ -290,7 +314,14 @@ class ClientHandle implements Client {
     return stream;
   }
 
-  #leave(stream: Stream): void {
+  /** Goes on with the listeners that a stream has, or ends it. */
+  #settle(stream: Stream): void {
+    stream.settle();
+    if (!this.#streams.has(stream)) return;
+    if (!stream.isUnused) {
+      this.#whenReady({ run: (engine) => engine.reconsider(stream) });
+      return;
+    }
     this.#streams.delete(stream);
     if (this.#live.get(stream.topic) === stream) {
       this.#live.delete(stream.topic);

@@ -1,18 +1,20 @@
 // What a user holds of a document. Its value and the page's copy are made by documents.ts; here are listeners and promises.
 
-import type { Ack, Document, Gap, Operation, PublishOptions, Receipt } from "./api.js";
+import type { Ack, Document, DocumentState, Gap, Operation, PublishOptions, Receipt } from "./api.js";
 import type { DocumentCore } from "./documents.js";
 import { LonghaulError } from "./errors.js";
 import { type Messages, type Receiver, snapshot } from "./frame.js";
 import { checkPublish } from "./options.js";
 import type { Follower } from "./publications.js";
 import type { KeptDocument } from "./storage.js";
+import { jsonOf } from "./topic.js";
 
 /** What a document needs of its client. */
 export interface DocumentClient {
   /** Begins to follow; the number is for `resync` and `leave`. */
-  follow(document: Receiver): void;
-  leave(document: Receiver): void;
+  follow(document: DocumentHandle): void;
+  /** Nobody listens: it is followed to the end of the task, and longer if somebody does by then. */
+  leave(document: DocumentHandle): void;
   resync(document: Receiver): void;
   publish(
     topic: string,
@@ -40,6 +42,8 @@ interface Listener {
   readonly at: string | undefined;
   /** Something has changed for it since it was called. */
   isDue: boolean;
+  /** What it was last called for, if it is called for more than the value. */
+  seen?: DocumentState<unknown>;
 }
 
 /** What `DocumentCore` says of a record. */
@@ -58,6 +62,7 @@ const keepMs = 1_000;
 export class DocumentHandle implements Document<unknown>, Receiver {
   readonly name: string;
   readonly isPassive = false;
+  /** 0 while it is not followed. */
   no = 0;
   epoch = "";
   readonly #client: DocumentClient;
@@ -65,6 +70,10 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   /** What came before the core was there. */
   #early: ((core: DocumentCore) => void)[] | undefined;
   #value: unknown;
+  /** The same object until something changes. */
+  #state: DocumentState<unknown> = { value: undefined, confirmed: undefined, pending: 0, seq: -1 };
+  /** What is confirmed while own changes wait, read once for each entry. */
+  #confirmed: { readonly at: string; readonly value: unknown } | undefined;
   /** The core knows nothing of `#value`. */
   #isAnew = true;
   /** Own changes without a verdict, by their rows. */
@@ -84,16 +93,35 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     return this.name;
   }
 
+  get isUnused(): boolean {
+    return this.#listeners.length === 0;
+  }
+
   get value(): unknown {
     this.#look();
     return this.#value;
   }
 
   get confirmed(): unknown {
-    if (this.seq < 0) return undefined;
+    const { seq } = this;
+    if (seq < 0) return undefined;
     if (this.pending === 0) return this.value;
-    const json = this.#ask((core) => core.confirmed());
-    return json === undefined ? undefined : JSON.parse(json);
+    const at = `${this.epoch}/${seq}`;
+    if (this.#confirmed?.at !== at) {
+      const json = this.#ask((core) => core.confirmed());
+      if (json === undefined) return undefined;
+      this.#confirmed = { at, value: JSON.parse(json) };
+    }
+    return this.#confirmed.value;
+  }
+
+  get state(): DocumentState<unknown> {
+    const { value, confirmed, pending, seq } = this;
+    const last = this.#state;
+    const isSame =
+      value === last.value && confirmed === last.confirmed && pending === last.pending && seq === last.seq;
+    if (!isSame) this.#state = { value, confirmed, pending, seq };
+    return this.#state;
   }
 
   get seq(): number {
@@ -114,27 +142,36 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     listener: (value: unknown) => void,
     { at, signal }: { at?: string; signal?: AbortSignal } = {},
   ): () => void {
-    if (typeof listener !== "function") {
-      throw new LonghaulError("option_invalid", "subscribe was called without a listener", {
-        hint: "pass a function that takes the value",
-      });
-    }
+    checkListener(listener);
     if (at !== undefined) checkPointer(at);
     if (signal?.aborted) return () => {};
-    const entry: Listener = { call: listener, at, isDue: false };
+    // One that comes later hears of the value that is there.
+    const stop = this.#listen({ call: listener, at, isDue: !this.#isAnew });
+    if (!this.#isAnew) this.#note();
+    const leave = (): void => {
+      signal?.removeEventListener("abort", leave);
+      stop();
+    };
+    signal?.addEventListener("abort", leave);
+    return leave;
+  }
+
+  readonly onChange = (callback: () => void): (() => void) => {
+    checkListener(callback);
+    return this.#listen({ call: () => callback(), at: undefined, isDue: false, seen: this.state });
+  };
+
+  #listen(entry: Listener): () => void {
     if (this.#listeners.length === 0) {
       this.#client.follow(this);
       if (this.#early === undefined && this.#core === undefined) this.#load(0);
     }
     this.#listeners = [...this.#listeners, entry];
-    const stop = (): void => {
-      signal?.removeEventListener("abort", stop);
+    return () => {
       if (!this.#listeners.includes(entry)) return;
       this.#listeners = this.#listeners.filter((other) => other !== entry);
       if (this.#listeners.length === 0) this.#client.leave(this);
     };
-    signal?.addEventListener("abort", stop);
-    return stop;
   }
 
   patch(operations: readonly Operation[], options: PublishOptions = {}): Promise<Receipt> {
@@ -168,11 +205,8 @@ export class DocumentHandle implements Document<unknown>, Receiver {
         hint: "every change of a document counts: leave key out",
       });
     }
-    const text = JSON.stringify(what);
-    if (text === undefined) {
-      throw new LonghaulError("data_not_json", `a change of ${this.name} has no JSON form`);
-    }
-    if (this.#listeners.length === 0) return this.#client.publish(this.name, text, options, kind);
+    const text = jsonOf(what, `a change of ${this.name}`);
+    if (this.no === 0) return this.#client.publish(this.name, text, options, kind);
     const [code, message] = this.#ask((core) => core.check(kind, text))?.split("\n") ?? [];
     if (code !== undefined) throw new LonghaulError(code, `${this.name}: ${message}`);
     return this.#client.publish(this.name, text, options, kind, this.#follower(kind, text));
@@ -299,6 +333,11 @@ export class DocumentHandle implements Document<unknown>, Receiver {
       if (this.#isAwaited()) this.#look();
       const listeners = this.#listeners;
       for (const listener of listeners) {
+        if (listener.seen !== undefined) {
+          const { state } = this;
+          listener.isDue = listener.seen !== state;
+          listener.seen = state;
+        }
         if (!listener.isDue || !this.#listeners.includes(listener)) continue;
         listener.isDue = false;
         try {
@@ -335,6 +374,13 @@ export class DocumentHandle implements Document<unknown>, Receiver {
       listener.isDue ||= isFirst || listener.at === undefined || places.includes(listener);
     }
   }
+}
+
+function checkListener(listener: unknown): void {
+  if (typeof listener === "function") return;
+  throw new LonghaulError("option_invalid", "a document was given no listener", {
+    hint: "pass a function: subscribe calls it with the value, onChange with nothing",
+  });
 }
 
 function checkPointer(pointer: string): void {

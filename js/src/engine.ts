@@ -26,6 +26,7 @@ export interface Owner {
   status(status: Status): void;
   deadLetter(letter: DeadLetter): void;
   outboxLost(rows: number): void;
+  outboxSize(size: number): void;
   /** A change of a document was found in storage. */
   restored(topic: string): void;
   error(error: LonghaulError): void;
@@ -46,7 +47,7 @@ export class Engine {
   readonly #crashes = new Crashes();
   readonly #turns = new Turns(
     (core, cause) => this.#crashed(core, cause),
-    () => this.storage.settle(),
+    () => this.#finished(),
   );
   readonly #host: Host;
   readonly storage: Storage;
@@ -60,6 +61,8 @@ export class Engine {
   readonly #loan = new Loan();
   readonly #place: Place;
   readonly #base: string;
+  /** The outbox's, as its listeners know it. */
+  #size = 0;
 
   constructor(module: WebAssembly.Module, bases: readonly string[], options: Options, owner: Owner) {
     this.#module = module;
@@ -206,6 +209,15 @@ export class Engine {
     this.#publications.close();
     this.storage.close();
     this.#turns.settle();
+  }
+
+  /** A turn of the core is over. */
+  #finished(): void {
+    this.storage.settle();
+    const { size } = this.storage;
+    if (size === this.#size || this.#turns.core === undefined) return;
+    this.#size = size;
+    this.#turns.later(() => this.#owner.outboxSize(size));
   }
 
   #hurry(): void {

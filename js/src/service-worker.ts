@@ -108,6 +108,7 @@ async function flushOne(
     status() {},
     deadLetter() {},
     outboxLost() {},
+    outboxSize() {},
     restored() {},
     error() {},
     gaveUp() {},

@@ -130,6 +130,10 @@ class Line {
   #stop: () => void = () => {};
   #last: Promise<void> = Promise.resolve();
   #waiting = 0;
+  /** Messages among those that wait, as they came. */
+  readonly #unverified: Message<unknown>[] = [];
+  /** And those that an iteration has been handed and not consumed. */
+  readonly #handed: Message<unknown>[] = [];
   /** Where to go on once those that wait are through: more did not fit. */
   #resumeAt: number | undefined;
   #isOver = false;
@@ -161,7 +165,7 @@ class Line {
         this.#isOver = true;
         this.#inner?.end();
       },
-      isBehind: () => this.#waiting > 0 || (this.#inner?.isBehind() ?? false),
+      rest: () => this.#rest(),
     });
     return () => this.#leave();
   }
@@ -178,11 +182,28 @@ class Line {
       this.#stop();
       return;
     }
+    this.#unverified.push(message);
     this.#enqueue(
       this.#open(message.data),
-      (data) => this.#listen({ ...message, data }),
-      (why) => this.#refuse(message, why),
+      (data) => {
+        this.#unverified.shift();
+        this.#listen({ ...message, data });
+        if (this.#inner === undefined) return;
+        this.#handed.push(message);
+        this.#handed.splice(0, this.#handed.length - this.#inner.rest().length);
+      },
+      (why) => {
+        this.#unverified.shift();
+        this.#refuse(message, why);
+      },
     );
+  }
+
+  /** What has not been consumed. Once more does not fit, this line goes on with it by itself. */
+  #rest(): readonly Message<unknown>[] {
+    if (this.#resumeAt !== undefined) return [];
+    const handed = this.#inner?.rest().length ?? 0;
+    return [...this.#handed.slice(this.#handed.length - handed), ...this.#unverified];
   }
 
   /** Acts on what comes of a promise after everything before it, unless the subscription is over by then. */

@@ -6,7 +6,7 @@ import { checkPublish, checkSubscribe } from "./options.js";
 import type { Listener } from "./stream.js";
 
 /** What a client needs of an iteration. */
-export type Iteration = { [K in "end" | "isBehind"]-?: NonNullable<Listener[K]> };
+export type Iteration = { [K in "end" | "rest"]-?: NonNullable<Listener[K]> };
 
 /** What a topic needs of its client. */
 export interface TopicClient {
@@ -67,31 +67,40 @@ export class TopicHandle<T> implements Topic<T> {
   async publish(data: T, options: PublishOptions = {}): Promise<Receipt> {
     checkPublish(options);
     options.signal?.throwIfAborted();
-    let text: string | undefined;
-    let cause: unknown;
-    try {
-      text = JSON.stringify(data);
-    } catch (thrown) {
-      cause = thrown;
-    }
-    if (text === undefined) {
-      throw new LonghaulError("data_not_json", `what was published to ${this.name} has no JSON form`, {
-        hint: "publish plain data: no undefined, function, symbol, BigInt or cycle at the top",
-        cause,
-      });
-    }
-    return this.#client.publish(this.name, text, options);
+    return this.#client.publish(this.name, jsonOf(data, `what was published to ${this.name}`), options);
   }
+}
+
+/** The text of what a user publishes. Throws `data_not_json`; `what` names it for them. */
+export function jsonOf(data: unknown, what: string): string {
+  let text: string | undefined;
+  let cause: unknown;
+  try {
+    text = JSON.stringify(data);
+  } catch (thrown) {
+    cause = thrown;
+  }
+  if (text !== undefined) return text;
+  throw new LonghaulError("data_not_json", `${what} has no JSON form`, {
+    hint: "publish plain data: no BigInt, no cycle, and no undefined, function or symbol at the top",
+    cause,
+  });
+}
+
+interface Waiting<T> {
+  resolve(result: IteratorResult<Message<T>>): void;
+  reject(error: unknown): void;
 }
 
 /** One iteration over a topic: a subscription whose messages wait for the consumer. */
 class Messages<T> implements AsyncIterator<Message<T>> {
   readonly #queue: Message<T>[] = [];
   readonly #unsubscribe: () => void;
-  #waiting:
-    | { resolve: (result: IteratorResult<Message<T>>) => void; reject: (error: unknown) => void }
-    | undefined;
+  /** Calls of next that wait for a message each. */
+  #waiting: Waiting<T>[] = [];
   #isOver = false;
+  /** Its consumer wants no more. */
+  #isLeft = false;
   #failure: LonghaulError | undefined;
 
   constructor(
@@ -100,7 +109,9 @@ class Messages<T> implements AsyncIterator<Message<T>> {
   ) {
     this.#unsubscribe = subscribe((message) => this.#push(message), {
       end: () => void this.return(),
-      isBehind: () => this.#queue.length > 0,
+      // One that was aborted or has failed still hands out what it has.
+      rest: () =>
+        (this.#isOver && !this.#isLeft) || signal?.aborted ? [] : (this.#queue as Message<unknown>[]),
     });
     if (signal?.aborted) this.#end();
     else signal?.addEventListener("abort", () => this.#end(), { once: true });
@@ -116,20 +127,20 @@ class Messages<T> implements AsyncIterator<Message<T>> {
     }
     if (this.#isOver) return Promise.resolve({ done: true, value: undefined });
     return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
+      this.#waiting.push({ resolve, reject });
     });
   }
 
   return(): Promise<IteratorResult<Message<T>>> {
-    this.#queue.length = 0;
+    this.#isLeft = true;
     this.#end();
+    this.#queue.length = 0;
     return Promise.resolve({ done: true, value: undefined });
   }
 
   #push(message: Message<T>): void {
-    const waiting = this.#waiting;
+    const waiting = this.#waiting.shift();
     if (waiting !== undefined) {
-      this.#waiting = undefined;
       waiting.resolve({ done: false, value: message });
     } else if (this.#queue.length < lagMax) {
       this.#queue.push(message);
@@ -145,7 +156,6 @@ class Messages<T> implements AsyncIterator<Message<T>> {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#unsubscribe();
-    this.#waiting?.resolve({ done: true, value: undefined });
-    this.#waiting = undefined;
+    for (const { resolve } of this.#waiting.splice(0)) resolve({ done: true, value: undefined });
   }
 }

@@ -1,0 +1,314 @@
+// What components do: their effects stop and start subscriptions within one task, and show what waits.
+
+import type * as api from "longhaul";
+import { expect, quick, test } from "./support/fixtures.js";
+
+test("f01 a topic that is subscribed to after a document in the same task hears its messages", async ({
+  hub,
+  page,
+}) => {
+  const told = await page.evaluate(
+    async ([url, options]) => {
+      const told: unknown[] = [];
+      const { client: other } = longhaul.open(url, options);
+      await longhaul.publishMany(other, "b", 1, 3, "before");
+      const { client } = longhaul.open(url, options);
+      client.document("a").subscribe((value) => told.push(value));
+      await new Promise<void>((resolve) => {
+        client.topic<{ n: number }>("b").subscribe(
+          ({ data }) => {
+            told.push(data.n);
+            if (data.n === 4) resolve();
+          },
+          { from: "start" },
+        );
+        void longhaul.publishMany(other, "b", 4, 1, "after");
+      });
+      while (!told.includes(null)) await new Promise(requestAnimationFrame);
+      await Promise.all([client.close(), other.close()]);
+      return told;
+    },
+    [hub.url, quick] as const,
+  );
+  expect(told.filter((what) => what !== null)).toEqual([1, 2, 3, 4]);
+});
+
+test("f12 a listener that stops and starts again in one task, again and again, loses nothing", async ({
+  hub,
+  page,
+}) => {
+  const total = 400;
+  const { seqs, gaps } = await page.evaluate(
+    async ([url, options, total]) => {
+      const { client } = longhaul.open(url, options);
+      const { client: other } = longhaul.open(url, options);
+      const seqs: number[] = [];
+      const gaps: api.Gap[] = [];
+      const topic = client.topic("t");
+      const start = () => topic.subscribe(({ seq }) => seqs.push(seq), { onGap: (gap) => gaps.push(gap) });
+      let stop = start();
+      await longhaul.publishMany(other, "t", 1, 1, "first");
+      while (seqs.length === 0) {
+        await longhaul.publishMany(other, "t", 1, 1, "first");
+        await new Promise(requestAnimationFrame);
+      }
+      const channel = new MessageChannel();
+      channel.port1.onmessage = () => {
+        stop();
+        stop = start();
+        channel.port2.postMessage(0);
+      };
+      channel.port2.postMessage(0);
+      const acks = await longhaul.publishMany(other, "t", 2, total, "flood");
+      const last = Math.max(...acks.map(({ seq }) => seq));
+      // The last one may be among those that are lost.
+      while (seqs.at(-1) !== last) {
+        await new Promise(requestAnimationFrame);
+        if ((seqs.at(-1) ?? 0) > last) break;
+        if (seqs.at(-1) !== last) await longhaul.publishMany(other, "t", 0, 1, "end");
+      }
+      channel.port1.close();
+      return { seqs, gaps };
+    },
+    [hub.url, quick, total] as const,
+  );
+  expect(seqs.length).toBeGreaterThan(total);
+  expect(seqs).toEqual(seqs.map((_, i) => (seqs[0] ?? 0) + i));
+  expect(gaps).toEqual([]);
+});
+
+test("f12 an iteration that is left and begun again gets what the first had not consumed", async ({
+  hub,
+  page,
+}) => {
+  const seqs = await page.evaluate(
+    async ([url, options]) => {
+      const { client } = longhaul.open(url, options);
+      const { client: other } = longhaul.open(url, options);
+      const topic = client.topic("t");
+      const seqs: number[] = [];
+      const iterating = (async () => {
+        while (seqs.length < 100) {
+          for await (const { seq } of topic.messages()) {
+            seqs.push(seq);
+            break;
+          }
+        }
+      })();
+      await longhaul.reaches(client, "connected");
+      let isOver = false;
+      void iterating.then(() => {
+        isOver = true;
+      });
+      while (!isOver) {
+        await longhaul.publishMany(other, "t", 1, 50, "p");
+        await new Promise(requestAnimationFrame);
+      }
+      return seqs;
+    },
+    [hub.url, quick] as const,
+  );
+  expect(seqs).toEqual(seqs.map((_, i) => (seqs[0] ?? 0) + i));
+});
+
+test("f12 a document that is left and followed again in one task asks for nothing, and shows own changes meanwhile", async ({
+  hub,
+  page,
+}) => {
+  const records: string[] = [];
+  page.on("websocket", (socket) => {
+    socket.on("framesent", ({ payload }) => {
+      records.push(...String(payload).split("\n"));
+    });
+  });
+  const shown = await page.evaluate(
+    async ([url, options]) => {
+      const { client } = longhaul.open(url, options);
+      const document = client.document<{ n: number }>("d");
+      let stop = document.subscribe(() => {});
+      while (document.seq < 0) await new Promise(requestAnimationFrame);
+      stop();
+      const change = document.merge({ n: 1 });
+      stop = document.subscribe(() => {});
+      await (await change).acked;
+      const shown = document.value;
+      stop();
+      await new Promise((resolve) => setTimeout(resolve));
+      await (await client.topic("end").publish(1)).acked;
+      await client.close();
+      return shown;
+    },
+    [hub.url, quick] as const,
+  );
+  expect(shown).toEqual({ n: 1 });
+  const verbs = records.map((record) => record.split(" ")[0]);
+  expect(verbs.filter((verb) => verb === "sub" || verb === "unsub")).toEqual(["sub", "unsub"]);
+});
+
+test("f12 a listener that starts again as passive leaves the stream as it is", async ({ hub, page }) => {
+  const records: string[] = [];
+  page.on("websocket", (socket) => {
+    socket.on("framesent", ({ payload }) => {
+      records.push(...String(payload).split("\n"));
+    });
+  });
+  await page.evaluate(
+    async ([url, options]) => {
+      const { client } = longhaul.open(url, options);
+      const topic = client.topic("t");
+      const stop = topic.subscribe(() => {});
+      await longhaul.reaches(client, "connected");
+      stop();
+      const told = new Promise((resolve) => topic.subscribe(resolve, { passive: true }));
+      await (await topic.publish(1)).acked;
+      await told;
+      await client.close();
+    },
+    [hub.url, quick] as const,
+  );
+  expect(records.filter((record) => /^(un)?sub /.test(record))).toHaveLength(1);
+});
+
+test("f19 what is pending and confirmed can be watched, and the snapshot is the same object until something changes", async ({
+  hub,
+  page,
+}) => {
+  const { seen, isSame, isStopped } = await page.evaluate(
+    async ([url, options]) => {
+      const { client } = longhaul.open(url, options);
+      const document = client.document<{ n: number }>("d");
+      const seen: api.DocumentState<{ n: number }>[] = [document.state];
+      const { onChange } = document;
+      const isKept = (state: api.DocumentState<{ n: number }>): boolean => state === document.state;
+      let isSame = isKept(document.state);
+      const stop = onChange(() => {
+        isSame &&= document.state !== seen.at(-1) && isKept(document.state);
+        seen.push(document.state);
+      });
+      const reaches = async (isIt: (state: api.DocumentState<{ n: number }>) => boolean): Promise<void> => {
+        while (!seen.some(isIt)) await new Promise(requestAnimationFrame);
+      };
+      await reaches(({ seq }) => seq === 0);
+      const { acked } = await document.merge({ n: 1 });
+      await reaches(({ pending }) => pending === 1);
+      await acked;
+      await reaches(({ seq, pending }) => seq === 1 && pending === 0);
+      stop();
+      const before = seen.length;
+      await (await client.document("d").merge({ n: 2 })).acked;
+      await client.close();
+      return { seen, isSame, isStopped: before === seen.length };
+    },
+    [hub.url, quick] as const,
+  );
+  expect(seen[0]).toEqual({ pending: 0, seq: -1, value: undefined, confirmed: undefined });
+  expect(seen).toContainEqual({ value: null, confirmed: null, pending: 0, seq: 0 });
+  expect(seen).toContainEqual({ value: { n: 1 }, confirmed: null, pending: 1, seq: 0 });
+  expect(seen.at(-1)).toEqual({ value: { n: 1 }, confirmed: { n: 1 }, pending: 0, seq: 1 });
+  expect(isSame).toBe(true);
+  expect(isStopped).toBe(true);
+});
+
+test("f19 a listener that joins when a value is there is called with it, once", async ({ hub, page }) => {
+  const told = await page.evaluate(
+    async ([url, options]) => {
+      const { client } = longhaul.open(url, options);
+      const document = client.document<{ n: number }>("d");
+      await new Promise<void>((resolve) => document.subscribe(() => resolve()));
+      const told: unknown[] = [];
+      document.subscribe((value) => told.push(["late", value]));
+      document.subscribe((value) => told.push(["at", value]), { at: "/n" });
+      told.push("subscribed");
+      await (await document.merge({ n: 1 })).acked;
+      await client.close();
+      return told;
+    },
+    [hub.url, quick] as const,
+  );
+  const values = [
+    ["late", null],
+    ["at", null],
+    ["late", { n: 1 }],
+    ["at", { n: 1 }],
+  ];
+  expect(told).toEqual(["subscribed", ...values]);
+});
+
+test("f19 the size of the outbox is told whenever it changes", async ({ hub, page }) => {
+  const { told, sizes } = await page.evaluate(
+    async ([url, options]) => {
+      const { client } = longhaul.open(url, options);
+      const told: number[] = [];
+      const sizes: boolean[] = [];
+      client.on("outbox", ({ size }) => {
+        told.push(size);
+        sizes.push(client.outbox.size === size);
+      });
+      await longhaul.reaches(client, "connected");
+      const { acked } = await client.topic("t").publish(1);
+      await acked;
+      while (told.at(-1) !== 0) await new Promise(requestAnimationFrame);
+      await client.close();
+      return { told, sizes };
+    },
+    [hub.url, quick] as const,
+  );
+  expect(told).toEqual([1, 0]);
+  expect(sizes).toEqual([true, true]);
+});
+
+test("f15 calls of next that wait side by side each get a message, or the end", async ({ hub, page }) => {
+  const results = await page.evaluate(
+    async ([url, options]) => {
+      const { client } = longhaul.open(url, options);
+      await longhaul.publishMany(client, "t", 1, 3, "p");
+      const iterator = client.topic<{ n: number }>("t").messages({ from: "start" })[Symbol.asyncIterator]();
+      const calls = Array.from({ length: 5 }, () => iterator.next());
+      await Promise.all(calls.slice(0, 3));
+      await client.close();
+      const results = await Promise.all(calls);
+      return results.map(({ done, value }) => (done ? "end" : value.data.n));
+    },
+    [hub.url, quick] as const,
+  );
+  expect(results).toEqual([1, 2, 3, "end", "end"]);
+});
+
+test("f15 what has no JSON form is refused with its code, whichever way it is published", async ({
+  hub,
+  page,
+}) => {
+  const codes = await page.evaluate(
+    async ([url, options]) => {
+      const { client } = longhaul.open(url, options);
+      const cycle: Record<string, unknown> = {};
+      cycle["self"] = cycle;
+      const throwing = {
+        toJSON() {
+          throw new Error("mine");
+        },
+      };
+      const document = client.document("d");
+      const codes: unknown[] = [];
+      for (const data of [1n, { n: 1n }, cycle, throwing]) {
+        const value = data as unknown;
+        const calls = [
+          document.merge(value),
+          document.patch([{ op: "add", path: "/a", value }]),
+          client.topic("t").publish(value),
+        ];
+        for (const call of calls)
+          codes.push(
+            await call.then(
+              () => "taken",
+              ({ code }) => code,
+            ),
+          );
+      }
+      await client.close();
+      return codes;
+    },
+    [hub.url, quick] as const,
+  );
+  expect(codes).toEqual(Array.from({ length: 12 }, () => "data_not_json"));
+});
