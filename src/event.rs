@@ -154,6 +154,8 @@ pub enum Event<'a> {
     NoToken {
         /// Its words.
         detail: &'a str,
+        /// The app refused; else there may be no network for it to ask over.
+        is_refusal: bool,
     },
     /// Storage has answered a request.
     Stored {

@@ -61,8 +61,10 @@ pub(crate) struct Tokens {
     calls: [Option<Time>; CALLS_MAX],
     /// Since the last welcome.
     refusals: u32,
-    /// Calls in a row that gave nothing.
+    /// Calls in a row that the app refused.
     failures: u32,
+    /// The last call found no network.
+    is_cut_off: bool,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,7 @@ impl Tokens {
             calls: [None; CALLS_MAX],
             refusals: 0,
             failures: 0,
+            is_cut_off: false,
         }
     }
 
@@ -176,6 +179,7 @@ impl Tokens {
         };
         self.asked = None;
         self.failures = 0;
+        self.is_cut_off = false;
         self.token = Some(Token {
             text: text.to_owned(),
             stale: before_end(FRESH_MS),
@@ -184,10 +188,11 @@ impl Tokens {
         });
     }
 
-    /// The app gave none.
-    pub(crate) fn failed(&mut self, now: Time, rng: &mut fastrand::Rng) {
+    /// The app gave none: it refused, or could not ask.
+    pub(crate) fn failed(&mut self, now: Time, is_refusal: bool, rng: &mut fastrand::Rng) {
         self.asked = None;
-        self.failures = self.failures.saturating_add(1);
+        self.failures = self.failures.saturating_add(u32::from(is_refusal));
+        self.is_cut_off = !is_refusal;
         let at = self.retry_at(now, rng);
         if let Some(token) = &mut self.token {
             token.renew = token.stale.is_some().then_some(at);
@@ -222,8 +227,16 @@ impl Tokens {
         }
     }
 
-    /// The user wants an attempt now, however often the app has been asked.
+    /// The browser says that there is a network again: calls that found none reached nobody.
+    pub(crate) fn back_online(&mut self) {
+        if std::mem::take(&mut self.is_cut_off) {
+            self.calls = [None; CALLS_MAX];
+        }
+    }
+
+    /// The user wants an attempt now, however often the app has been asked, and whether or not it has answered.
     pub(crate) fn forget(&mut self) {
+        self.asked = None;
         self.calls = [None; CALLS_MAX];
         self.refusals = 0;
     }
@@ -316,7 +329,7 @@ mod tests {
                     0 => drop(tokens.clear(now, &mut effects)),
                     1 => tokens.renew(now, &mut effects),
                     2 => tokens.given(now, "t", Some(number), &mut rng),
-                    3 => tokens.failed(now, &mut rng),
+                    3 => tokens.failed(now, number % 2 == 0, &mut rng),
                     4 => drop(tokens.refused()),
                     5 => tokens.accepted(),
                     _ => now = now.plus(number),

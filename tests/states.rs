@@ -147,6 +147,7 @@ fn events() -> Vec<(&'static str, Act)> {
         ("no token", |rig| {
             rig.handle(Event::NoToken {
                 detail: "signed out",
+                is_refusal: true,
             })
         }),
         ("passive", |rig| {

@@ -45,6 +45,15 @@ fn give(rig: &mut Rig, text: &str, lives_ms: Option<u64>) -> Vec<Effect> {
 fn fail(rig: &mut Rig) -> Vec<Effect> {
     rig.handle(Event::NoToken {
         detail: "signed out",
+        is_refusal: true,
+    })
+}
+
+/// The app could not ask.
+fn cut_off(rig: &mut Rig) -> Vec<Effect> {
+    rig.handle(Event::NoToken {
+        detail: "Failed to fetch",
+        is_refusal: false,
     })
 }
 
@@ -310,4 +319,94 @@ fn a_ticket_that_is_refused_says_nothing_of_the_token() {
     });
     assert_eq!(asked(&effects), None);
     assert!(matches!(rig.client.status(), Status::Waiting { .. }));
+}
+
+fn is_waiting(rig: &Rig, code: u16) -> bool {
+    matches!(rig.client.status(), Status::Waiting { reason, .. } if reason.close_code == code)
+}
+
+#[test]
+fn f13_an_app_that_can_not_ask_for_a_token_is_waiting_or_offline_for_an_hour_and_never_unauthorized()
+ {
+    for is_online in [true, false] {
+        let mut rig = rig(&[]);
+        rig.handle(Event::Start);
+        rig.handle(Event::Online(is_online));
+        cut_off(&mut rig);
+        let mut calls = 1;
+        let begun = rig.now;
+        while rig.now.since(begun) < HOUR_MS {
+            if is_online {
+                assert!(is_waiting(&rig, 4012), "{:?}", rig.client.status());
+            } else {
+                assert_eq!(rig.client.status(), Status::Offline);
+            }
+            let mut effects = rig.at_deadline();
+            while asked(&effects).is_none() {
+                effects = rig.at_deadline();
+            }
+            calls += 1;
+            cut_off(&mut rig);
+        }
+        assert!((60..=120).contains(&calls), "{calls}");
+    }
+}
+
+#[test]
+fn f13_when_the_network_is_back_the_app_is_asked_at_once_however_often_it_was() {
+    let mut rig = rig(&[]);
+    rig.handle(Event::Online(false));
+    rig.handle(Event::Start);
+    cut_off(&mut rig);
+    while asked(&rig.at_deadline()).is_none() {}
+    cut_off(&mut rig);
+    let begun = rig.now;
+    let mut effects = rig.handle(Event::Online(true));
+    while asked(&effects).is_none() {
+        effects = rig.at_deadline();
+    }
+    assert!(rig.now.since(begun) <= 250, "{}", rig.now.since(begun));
+    assert!(opened(&give(&mut rig, "t1", None)).is_some());
+}
+
+#[test]
+fn f13_a_refusal_is_told_when_the_network_is_back_and_not_before() {
+    let (mut rig, connection) = connected(None);
+    rig.now = rig.now.plus(HOUR_MS);
+    rig.lose(connection, 4401);
+    cut_off(&mut rig);
+    assert!(is_waiting(&rig, 4012), "{:?}", rig.client.status());
+    while asked(&rig.at_deadline()).is_none() {}
+    fail(&mut rig);
+    assert!(is_unauthorized(&rig, 4012));
+}
+
+#[test]
+fn f13_too_many_calls_in_a_minute_are_no_refusal() {
+    let mut rig = rig(&[]);
+    rig.handle(Event::Start);
+    cut_off(&mut rig);
+    // The page wakes again and again, which ends the wait of each.
+    for _ in 0..5 {
+        rig.after(1_000, Event::Woke);
+        if asked(&rig.at_deadline()).is_some() {
+            cut_off(&mut rig);
+        }
+        assert!(is_waiting(&rig, 4012), "{:?}", rig.client.status());
+    }
+}
+
+#[test]
+fn f13_reconnect_asks_again_where_the_app_has_never_answered() {
+    let mut rig = rig(&[]);
+    assert!(asked(&rig.handle(Event::Start)).is_some());
+    rig.now = rig.now.plus(5_000);
+    assert!(asked(&rig.handle(Event::Reconnect)).is_some());
+    rig.at_deadline();
+    assert!(is_waiting(&rig, 4012));
+    assert!(asked(&rig.handle(Event::Reconnect)).is_some());
+    assert!(
+        opened(&give(&mut rig, "t1", None)).is_some(),
+        "whichever call it answers"
+    );
 }

@@ -448,3 +448,31 @@ fn s53_waking_up_probes_an_open_connection_and_hurries_a_waiting_one() {
     rig.handle(Event::Woke);
     assert!(rig.client.deadline().unwrap().since(rig.now) <= 250);
 }
+
+/// A subscription made while a look for something better hangs, as a WebSocket that a network swallows does.
+#[test]
+fn f14_another_subscription_over_a_stream_does_not_wait_for_a_look_that_hangs() {
+    let mut rig = Rig::new(&Config {
+        transports: vec![WebSocket, EventSource],
+        worked: Some(EventSource),
+        ..Config::default()
+    });
+    rig.handle(Event::Start);
+    rig.greet();
+    while opened(&rig.at_deadline()) != [(2, WebSocket)] {}
+    let begun = rig.now;
+    rig.subscribe("a", From::Live);
+    let mut effects = rig.at_deadline();
+    while opened(&effects).is_empty() {
+        effects = rig.at_deadline();
+    }
+    assert_eq!(opened(&effects), [(3, EventSource)]);
+    assert_eq!(abandoned(&effects), [2], "the look is over");
+    assert!(rig.now.since(begun) <= HEAD_START_MS);
+    rig.handle(Event::Opened {
+        connection: ConnectionId(3),
+    });
+    welcome(&mut rig, 3);
+    while opened(&rig.at_deadline()) != [(4, WebSocket)] {}
+    assert!(rig.now.since(begun) <= 30_000, "it is looked for again");
+}

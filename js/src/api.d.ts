@@ -6,7 +6,12 @@ export interface Options {
   /**
    * Bearer token (1 to 8,192 visible ASCII characters), or how to get a fresh one. Asked before the first attempt, before the
    * token's `exp` (where it is a JWT; also before a reconnect), and once after the hub has refused it; one call at a time, at most
-   * two a minute, but for `reconnect()`. What it throws is told to `onError` with the code `token_unavailable`.
+   * two a minute, but for `reconnect()` and for the first call after the browser says that the network is back.
+   * What it throws is told to `onError` with the code `token_unavailable`; where it has not answered for 30 s, `token_timeout` is told,
+   * and what it gives later is used all the same. To say that the user has to sign in, throw an error of your own. What `fetch` and
+   * AbortSignal.timeout() throw (TypeError, NetworkError, TimeoutError, AbortError, or an error with one of them for its `cause`), an
+   * error while the browser is offline or while nothing answers at the hub's address, and a time-out all mean that there is no
+   * network: the status is then `offline` or `waiting`, and never `unauthorized`.
    */
   token?: string | ((reason: "initial" | "expiring" | "rejected") => string | Promise<string>);
   /** In order of preference. Default: all three, as listed in TransportName; those that the browser lacks are left out. */
@@ -115,8 +120,9 @@ export type Status =
   /** The browser says that there is no network. Attempts go on all the same. */
   | { state: "offline" }
   /**
-   * The hub does not accept the token, or `token` has failed twice: the user may have to sign in. Nothing is lost; it is
-   * left with the next token that is accepted. `token` is asked again after 30 to 70 s, and by `reconnect()` at once.
+   * The hub does not accept the token, or `token` has refused twice (see there; having no network is no refusal): the user may have to
+   * sign in. Nothing is lost; it is left with the next token that is accepted. `token` is asked again after 30 to 70 s, and by
+   * `reconnect()` at once.
    */
   | { state: "unauthorized"; reason: CloseReason }
   | { state: "closed"; reason: CloseReason };

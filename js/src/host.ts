@@ -14,7 +14,7 @@ import type { Publications } from "./publications.js";
 import type { Partition, StoredRow } from "./rows.js";
 import type { Storage } from "./storage.js";
 import type { Notice } from "./tabs.js";
-import { askToken, type Loan, subjectOf } from "./token.js";
+import { askToken, isRefusal, type Loan, onLate, subjectOf, tokenTimeout } from "./token.js";
 import type { Turns } from "./turns.js";
 
 /** What a host does its work with. */
@@ -60,28 +60,36 @@ export class Host extends Incoming {
   }
 
   askToken(reason: number): void {
+    const { base, token } = this.#room;
     const asking = this.#turns.core;
-    askToken(this.#room.token, reason).then(
+    const isWanted = (): boolean => asking === this.#turns.core && !this.#turns.isClosed;
+    const stop = onLate(() => {
+      if (isWanted()) this.#noToken(tokenTimeout(), false);
+    });
+    askToken(token, reason).then(
       ({ text, livesMs }) => {
-        if (asking !== this.#turns.core || this.#turns.isClosed) return;
+        stop();
+        if (!isWanted()) return;
         try {
           this.#room.storage.shown(subjectOf(text));
         } catch (error) {
-          this.#noToken(error as LonghaulError);
+          this.#noToken(error as LonghaulError, true);
           return;
         }
         this.#room.loan.offer(text, livesMs);
         this.#turns.turn((core) => core.token(text, livesMs));
       },
-      (error: LonghaulError) => {
-        if (asking === this.#turns.core && !this.#turns.isClosed) this.#noToken(error);
+      async (error: LonghaulError) => {
+        stop();
+        const is = typeof token === "string" || (await isRefusal(error.cause, base));
+        if (isWanted()) this.#noToken(error, is);
       },
     );
   }
 
-  #noToken(error: LonghaulError): void {
+  #noToken(error: LonghaulError, isRefusal: boolean): void {
     this.#turns.later(() => this.#room.owner.error(error));
-    this.#turns.turn((core) => core.noToken(error.message));
+    this.#turns.turn((core) => core.noToken(error.message, isRefusal));
   }
 
   place(isWanted: boolean): void {

@@ -1,5 +1,9 @@
-import { expect, test, vi } from "vitest";
-import { isToken, Loan, subjectOf } from "./token.js";
+import { afterEach, expect, test, vi } from "vitest";
+import { isRefusal, isToken, Loan, onLate, subjectOf, tokenMsMax, tokenTimeout } from "./token.js";
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 function jwt(claims: object): string {
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString("base64url");
@@ -42,4 +46,50 @@ test("a token that was refused, or is over, is not lent: the next one is", async
   const later = loan.lend(undefined);
   loan.offer("three");
   expect(await later).toBe("three");
+});
+
+const hub = "https://hub.example.com/";
+
+test.each([
+  ["what fetch throws", new TypeError("Failed to fetch")],
+  ["a time limit", new DOMException("", "TimeoutError")],
+  ["a library's error with its cause", new Error("request failed", { cause: new TypeError("fetch failed") })],
+])("f13 %s is no refusal", async (_, cause) => {
+  const fetched = vi.fn();
+  vi.stubGlobal("fetch", fetched);
+  expect(await isRefusal(cause, hub)).toBe(false);
+  expect(fetched).not.toHaveBeenCalled();
+});
+
+test("f13 an app's own error is a refusal where the hub's address answers", async () => {
+  vi.stubGlobal("fetch", async () => new Response("no hub", { status: 404 }));
+  expect(await isRefusal(new Error("signed out"), hub)).toBe(true);
+  expect(await isRefusal(undefined, hub)).toBe(true);
+  expect(await isRefusal("signed out", hub)).toBe(true);
+});
+
+test("f13 nothing is a refusal where nothing answers, or the browser is offline", async () => {
+  vi.stubGlobal("fetch", async () => {
+    throw new TypeError("Failed to fetch");
+  });
+  expect(await isRefusal(new Error("signed out"), hub)).toBe(false);
+  vi.stubGlobal("fetch", async () => new Response(""));
+  vi.stubGlobal("navigator", { onLine: false });
+  expect(await isRefusal(new Error("signed out"), hub)).toBe(false);
+});
+
+test("f13 a token function that is late is told of after thirty seconds, and not where it was in time", () => {
+  vi.useFakeTimers();
+  const late = vi.fn();
+  const stop = onLate(late);
+  onLate(late);
+  stop();
+  vi.advanceTimersByTime(tokenMsMax - 1);
+  expect(late).not.toHaveBeenCalled();
+  vi.advanceTimersByTime(1);
+  expect(late).toHaveBeenCalledTimes(1);
+  expect(tokenTimeout()).toMatchObject({
+    code: "token_timeout",
+    hint: expect.stringContaining("reconnect()"),
+  });
 });

@@ -1,6 +1,7 @@
 // The user's token, or their function that gives one: asked, checked, and how long it is good.
 
 import type { Options } from "./api.js";
+import { probe } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
 
 const reasons = ["initial", "expiring", "rejected"] as const;
@@ -35,6 +36,36 @@ export async function askToken(
   }
   if (!isToken(text)) throw unavailable("the token function gave no token", { hint: tokenHint });
   return { text, livesMs: livesMs(text) };
+}
+
+/** How long a token function may take, ms; what it gives later is used all the same. Chosen: a slow line and a slow login together. */
+export const tokenMsMax = 30_000;
+
+/** Gives how to stop waiting. */
+export function onLate(late: () => void): () => void {
+  const timer = setTimeout(late, tokenMsMax);
+  // In Node it would keep the process alive.
+  (timer as { unref?: () => void }).unref?.();
+  return () => clearTimeout(timer);
+}
+
+export function tokenTimeout(): LonghaulError {
+  return new LonghaulError("token_timeout", `the token function has not answered for ${tokenMsMax} ms`, {
+    hint: "give its request a time limit, such as AbortSignal.timeout(10_000); client.reconnect() asks again at once",
+  });
+}
+
+/** What fetch and time limits throw where nobody was reached. */
+const cutOff = ["TypeError", "NetworkError", "TimeoutError", "AbortError"];
+
+/** Whether a token function that failed with this has refused, and not just had no network to ask over: then the hub is out of reach, too. */
+export async function isRefusal(cause: unknown, base: string): Promise<boolean> {
+  if (globalThis.navigator?.onLine === false) return false;
+  for (let error = cause, depth = 0; error instanceof Object && depth < 4; depth++) {
+    if (cutOff.includes((error as Error).name)) return false;
+    error = (error as Error).cause;
+  }
+  return (await probe(base)) !== "none";
 }
 
 /** What a page lends its service worker: its own client's token. The app is not asked for another, or two calls a minute were not the most. */

@@ -76,9 +76,9 @@ impl Client {
                 turn.tokens.given(now, text, lives_ms, turn.rng);
                 self.connection.token(turn);
             }
-            Event::NoToken { detail } => {
-                turn.tokens.failed(now, turn.rng);
-                self.connection.no_token(turn, detail);
+            Event::NoToken { detail, is_refusal } => {
+                turn.tokens.failed(now, is_refusal, turn.rng);
+                self.connection.no_token(turn, detail, is_refusal);
             }
             Event::Suspend => {
                 self.publishing.suspended();

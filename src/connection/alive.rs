@@ -2,7 +2,7 @@
 
 use super::{Connection, State};
 use crate::codes;
-use crate::config::HeartbeatPolicy;
+use crate::config::{HEAD_START_MS, HeartbeatPolicy};
 use crate::effect::Effect;
 use crate::frame::ToHub;
 use crate::frame::Welcome;
@@ -255,6 +255,7 @@ impl Connection {
 
     /// On a transport that only listens, other subscriptions need another poll or stream.
     pub(super) fn renew_if_outdated(&mut self, turn: &mut Turn<'_>) {
+        let is_look_over = self.look_ends_at().is_some_and(|at| turn.now >= at);
         let State::Connected {
             link, successor, ..
         } = &mut self.state
@@ -270,7 +271,8 @@ impl Connection {
                 self.is_outdated = false;
             }
             // One that is under way begins with the subscriptions of its time: it must have come and gone first.
-            Transport::EventSource if successor.is_none() => {
+            Transport::EventSource if successor.is_none() || is_look_over => {
+                self.end_look(turn);
                 self.is_outdated = false;
                 self.renew_at = None;
                 let successor = self.open(turn, Transport::EventSource);
@@ -296,6 +298,33 @@ impl Connection {
         if let Some(better) = self.negotiation.probe(link.transport) {
             let successor = self.open(turn, better);
             self.succeed_by(successor);
+        }
+    }
+
+    /// When a look for another transport gives way to what can't wait: it has a head start.
+    pub(super) fn look_ends_at(&self) -> Option<Time> {
+        match &self.state {
+            State::Connected {
+                link,
+                successor: Some(look),
+                ..
+            } if look.transport != link.transport => Some(look.begun.plus(HEAD_START_MS)),
+            _ => None,
+        }
+    }
+
+    fn end_look(&mut self, turn: &mut Turn<'_>) {
+        if let State::Connected {
+            link,
+            successor,
+            next_look,
+        } = &mut self.state
+            && let Some(look) = successor.take()
+        {
+            turn.abandon(look.id, codes::REPLACED);
+            let tried = look.tried(turn.now, TriedOutcome::Silent, &Reason::of(codes::REPLACED));
+            self.negotiation.note(tried);
+            *next_look = self.negotiation.next_probe(turn.now, link.transport);
         }
     }
 

@@ -8,6 +8,7 @@ use crate::frame::ToHub;
 use crate::ids::ConnectionId;
 use crate::link::Link;
 use crate::status::Reason;
+use crate::time::Time;
 use crate::token::Clearance;
 use crate::transport::Transport;
 use crate::turn::Turn;
@@ -17,6 +18,16 @@ const LOOK_MS_MIN: u64 = 1_000;
 
 /// Attempts at one address before the next address has its turn.
 const ATTEMPTS_EACH: u32 = 2;
+
+impl State {
+    fn without_token(is_stuck: bool, until: Time, reason: Reason) -> Self {
+        if is_stuck {
+            Self::Unauthorized { until, reason }
+        } else {
+            Self::Waiting { until, reason }
+        }
+    }
+}
 
 impl Connection {
     /// A connection ended by itself, or, with `is_ours`, is given up by us. The hub wants nobody back within `floor_ms`.
@@ -175,8 +186,9 @@ impl Connection {
                 refusal,
             },
             Clearance::NotBefore(until) => {
+                let is_stuck = refusal.is_some() || turn.tokens.is_stuck();
                 let reason = refusal.unwrap_or_else(|| Reason::of(codes::TOKEN_UNAVAILABLE));
-                State::Unauthorized { until, reason }
+                State::without_token(is_stuck, until, reason)
             }
         };
         turn.effects.push(Effect::StatusChanged);
@@ -223,20 +235,16 @@ impl Connection {
         }
     }
 
-    /// The app has given none.
-    pub(crate) fn no_token(&mut self, turn: &mut Turn<'_>, detail: &str) {
+    /// The app has given none. Only where it or the hub refuses has the user to do something: no login helps without a network.
+    pub(crate) fn no_token(&mut self, turn: &mut Turn<'_>, detail: &str, is_refusal: bool) {
         let State::AwaitingToken { refusal, .. } = &mut self.state else {
             return;
         };
-        let refusal = refusal.take();
+        let refusal = refusal.take().filter(|_| is_refusal);
         let until = turn.tokens.retry_at(turn.now, turn.rng);
-        let is_stuck = refusal.is_some() || turn.tokens.is_stuck();
+        let is_stuck = is_refusal && (refusal.is_some() || turn.tokens.is_stuck());
         let reason = refusal.unwrap_or_else(|| Reason::new(codes::TOKEN_UNAVAILABLE, detail));
-        self.state = if is_stuck {
-            State::Unauthorized { until, reason }
-        } else {
-            State::Waiting { until, reason }
-        };
+        self.state = State::without_token(is_stuck, until, reason);
         turn.effects.push(Effect::StatusChanged);
     }
 

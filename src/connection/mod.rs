@@ -193,7 +193,12 @@ impl Connection {
                 let renew = self.renew_at.filter(|_| successor.is_none());
                 // A stream is renewed once the one under way has come and gone; until then there is nothing to do.
                 let can_renew = successor.is_none() || link.transport == Transport::LongPoll;
-                let now = (self.is_outdated && can_renew).then_some(Time(0));
+                let now = if can_renew {
+                    Some(Time(0))
+                } else {
+                    self.look_ends_at()
+                };
+                let now = now.filter(|_| self.is_outdated);
                 [ends, look, renew, now, self.negotiation.pace.deadline()]
                     .into_iter()
                     .flatten()
@@ -291,7 +296,7 @@ impl Connection {
                 self.attempt(turn, Some(reason));
             }
             State::AwaitingToken { until, .. } if now >= *until => {
-                self.no_token(turn, "the app's token function does not answer");
+                self.no_token(turn, "the app's token function does not answer", false);
             }
             State::Racing {
                 waiting,

@@ -34,6 +34,7 @@ impl Connection {
             self.is_online = is_online;
             if is_online {
                 self.backoff.back_online();
+                turn.tokens.back_online();
             }
             self.woke(turn);
             if matches!(self.state, State::Waiting { .. }) {

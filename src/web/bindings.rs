@@ -319,10 +319,10 @@ impl Core {
         });
     }
 
-    /// There is none.
+    /// There is none: the app refused, or could not ask.
     #[wasm_bindgen(js_name = noToken)]
-    pub fn no_token(&self, detail: &str) {
-        self.driver.drive(Event::NoToken { detail });
+    pub fn no_token(&self, detail: &str, is_refusal: bool) {
+        self.driver.drive(Event::NoToken { detail, is_refusal });
     }
 
     /// An attempt now.

@@ -17,6 +17,7 @@ pub(super) struct Socket {
     pub(super) socket: WebSocket,
     _opened: Closure<dyn FnMut()>,
     _closed: Closure<dyn FnMut(CloseEvent)>,
+    _failed: Closure<dyn FnMut()>,
 }
 
 impl Socket {
@@ -33,8 +34,11 @@ impl Socket {
         url.push_str("v1/connect");
         let socket = WebSocket::new_with_str(&url, SUBPROTOCOL)?;
         socket.set_binary_type(BinaryType::Arraybuffer);
-        let for_open = driver.clone();
+        let (for_open, for_failure) = (driver.clone(), driver.clone());
+        let open = socket.clone();
         let opened = Closure::<dyn FnMut()>::new(move || {
+            // From here on the close event tells more.
+            open.set_onerror(None);
             if let Some(driver) = for_open.upgrade() {
                 driver.opened(connection);
             }
@@ -44,6 +48,13 @@ impl Socket {
                 driver.ended(connection, event.code(), &event.reason());
             }
         });
+        // Where a policy of the page forbids the address, this is all that comes: no close event follows.
+        let failed = Closure::<dyn FnMut()>::new(move || {
+            if let Some(driver) = for_failure.upgrade() {
+                driver.ended(connection, codes::CONNECTION_LOST, "");
+            }
+        });
+        socket.set_onerror(Some(failed.as_ref().unchecked_ref()));
         socket.set_onopen(Some(opened.as_ref().unchecked_ref()));
         socket.set_onclose(Some(closed.as_ref().unchecked_ref()));
         socket.set_onmessage(Some(receiver));
@@ -51,6 +62,7 @@ impl Socket {
             socket,
             _opened: opened,
             _closed: closed,
+            _failed: failed,
         })
     }
 
@@ -62,6 +74,7 @@ impl Socket {
     /// Lets go of the socket now and closes it as well as the browser allows.
     pub(super) fn abandon(&self, code: u16) {
         self.socket.set_onopen(None);
+        self.socket.set_onerror(None);
         self.socket.set_onclose(None);
         self.socket.set_onmessage(None);
         // A page may only use these codes; the call throws for others, and closing is all that matters here.

@@ -2,6 +2,7 @@
 
 import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
+import { nobody } from "./support/fake-hub.js";
 import { quick } from "./support/fixtures.js";
 import type { Gatekeeper } from "./support/gatekeeper.js";
 import { expect, test } from "./support/guarded.js";
@@ -107,6 +108,63 @@ test("s56: a token endpoint that is down is told, not hammered, and waited for",
   await page.evaluate(() => opened.client.reconnect());
   await reaches(page, "connected");
   await publish(page, 1);
+});
+
+test("f13: without a network no failure of the token function makes the client unauthorized", async ({
+  page,
+}) => {
+  const url = await nobody();
+  const seen = await page.evaluate(async (url) => {
+    const ends: Record<string, () => Promise<string>> = {
+      fetch: async () => (await fetch(`${url}/token`)).text(),
+      "an error of its own": async () => {
+        throw new Error("no session");
+      },
+      nothing: async () => "",
+    };
+    const states: Record<string, string[]> = {};
+    for (const [name, token] of Object.entries(ends)) {
+      const { client, statuses, errors } = longhaul.open(url, { token });
+      for (let calls = 1; calls <= 3; calls++) {
+        while (errors.length < calls) await new Promise(requestAnimationFrame);
+        await longhaul.reaches(client, "waiting");
+        client.reconnect();
+      }
+      states[name] = [...new Set(statuses.map(({ state }) => state))];
+      await client.close();
+    }
+    return states;
+  }, url);
+  for (const states of Object.values(seen)) expect(states).not.toContain("unauthorized");
+  expect(Object.keys(seen)).toHaveLength(3);
+});
+
+test("f13: an app that refuses twice is unauthorized where the hub is there", async ({ gate, page }) => {
+  await page.evaluate((url) => {
+    globalThis.opened = longhaul.open(url, {
+      token: () => {
+        throw new Error("no session");
+      },
+    });
+  }, gate.url);
+  await reaches(page, "waiting");
+  await page.evaluate(() => opened.client.reconnect());
+  expect(await reaches(page, "unauthorized")).toMatchObject({ reason: { code: "token_unavailable" } });
+});
+
+test("f13: a token function that hangs is asked again by reconnect()", async ({ gate, page }) => {
+  await page.evaluate(
+    ([url, tokenUrl]) => {
+      let calls = 0;
+      const give = longhaul.tokenFrom(tokenUrl);
+      globalThis.opened = longhaul.open(url, {
+        token: () => (++calls === 1 ? new Promise<string>(() => {}) : give()),
+      });
+    },
+    [gate.url, gate.tokenUrl] as const,
+  );
+  await page.evaluate(() => opened.client.reconnect());
+  await reaches(page, "connected");
 });
 
 test("a token that is a string is shown, and once refused is not shown for ever", async ({ gate, page }) => {

@@ -147,7 +147,10 @@ impl Play {
                 text: "t2",
                 lives_ms: first.parse().ok(),
             }),
-            "no_token" => self.handle(Event::NoToken { detail: rest }),
+            "no_token" => self.handle(Event::NoToken {
+                detail: rest,
+                is_refusal: rest.len() % 2 == 0,
+            }),
             "subscribe" => self.subscribe(first),
             "follow" => {
                 self.last_no += 1;
