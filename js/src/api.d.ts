@@ -393,6 +393,10 @@ export interface Diagnosis {
   online: boolean;
   /** The protocol of the last request to the hub, such as "h2", where the browser tells: not of another origin. */
   protocol?: string;
+  /**
+   * What to do, in English, for people; its words may change. Faults on this side of the network come first: a client that is closed,
+   * wasm that could not be loaded, the page's Content-Security-Policy, an insecure address on a secure page, the wrong scheme.
+   */
   advice: string;
 }
 

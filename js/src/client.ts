@@ -16,7 +16,7 @@ import type {
   SubscribeOptions,
   Topic,
 } from "./api.js";
-import { advise, isSupported, probe, protocolOf, withUnsupported } from "./diagnosis.js";
+import { advise, isSupported, look, protocolOf, withUnsupported } from "./diagnosis.js";
 import { DocumentHandle } from "./document.js";
 import type { DocumentCore } from "./documents.js";
 import { Engine, type From } from "./engine.js";
@@ -159,8 +159,8 @@ class ClientHandle implements Client {
   async diagnose(): Promise<Diagnosis> {
     const wanted = wantedTransports(this.#options);
     const [base = ""] = this.#bases;
-    const answers = await probe(base);
     const tried = withUnsupported(this.#engine?.tried() ?? [], wanted);
+    const found = await look(base, tried);
     const status = this.#status;
     const protocol = protocolOf(base);
     return {
@@ -168,7 +168,7 @@ class ClientHandle implements Client {
       tried,
       online: globalThis.navigator?.onLine ?? true,
       ...(protocol === undefined ? {} : { protocol }),
-      advice: advise(status, tried, answers, base, wanted.filter(isSupported), this.#engine?.ease),
+      advice: advise(status, tried, found, base, wanted.filter(isSupported), this.#engine?.ease),
     };
   }
 

@@ -98,6 +98,62 @@ export async function probe(base: string): Promise<Answers> {
   }
 }
 
+/** What a look at the hub's address has shown. */
+export interface Found {
+  answers: Answers;
+  /** The schemes of the address that a policy of the page forbids. */
+  forbidden: readonly string[];
+  /** The page is secure, and the address is not. */
+  isMixed: boolean;
+  /** The address under whose scheme somebody answers, where it is the other one. */
+  other?: string;
+}
+
+/** Hosts that browsers take for secure whatever the scheme. */
+const thisMachine = /^(localhost|.+\.localhost|127\.[\d.]+|\[::1\])$/;
+
+/** Looks, where the last WebSocket was blocked with another one: only that makes the browser say what it has against it. */
+export async function look(base: string, tried: readonly Tried[]): Promise<Found> {
+  const { host, hostname, protocol } = new URL(base);
+  const isSecure = globalThis.location?.protocol === "https:";
+  const isMixed = isSecure && protocol === "http:" && !thisMachine.test(hostname);
+  const forbidden = new Set<string>();
+  const note = (event: Event): void => {
+    const { blockedURI, effectiveDirective } = event as SecurityPolicyViolationEvent;
+    const [, scheme = "", blocked] = /^(\w+:)\/\/([^/]+)/.exec(blockedURI) ?? [];
+    if (effectiveDirective === "connect-src" && blocked === host) forbidden.add(scheme);
+  };
+  // A page's events bubble up to here; a worker's are here.
+  globalThis.addEventListener?.("securitypolicyviolation", note);
+  try {
+    const socket = tried.filter(({ transport }) => transport === "websocket").at(-1);
+    if (socket?.outcome === "blocked") trySocket(base);
+    const answers = await probe(base);
+    // What is forbidden is told in a task of its own.
+    await new Promise((resolve) => setTimeout(resolve));
+    const found = { answers, forbidden: [...forbidden], isMixed };
+    const other = otherScheme(base);
+    if (answers === "hub" || forbidden.size > 0 || (isSecure && other.startsWith("http:"))) return found;
+    const there = await probe(other);
+    const isThere = there === "hub" || (answers === "none" && there !== "none");
+    return isThere ? { ...found, other } : found;
+  } finally {
+    globalThis.removeEventListener?.("securitypolicyviolation", note);
+  }
+}
+
+function otherScheme(base: string): string {
+  return base.startsWith("https:") ? base.replace("https:", "http:") : base.replace("http:", "https:");
+}
+
+function trySocket(base: string): void {
+  try {
+    new WebSocket(`${base.replace("http", "ws")}v1/connect`, "longhaul.v1").close();
+  } catch {
+    // It is mixed content, which is known.
+  }
+}
+
 /** Hosts of this machine and of its own network. */
 const localHost =
   /^(localhost|127\.|10\.|192\.168\.|172\.(1[6-9]|2\d|3[01])\.|169\.254\.|\[(::1|f[cde]))|\.local$/;
@@ -111,15 +167,44 @@ function localWords(base: string): string {
 
 const strangers = "a captive portal (open any page and sign in to the network), a proxy's error page";
 
+/** What keeps the client from the hub on this side of the network, if anything does. */
+function ownWords(status: Status, found: Found, base: string): string | undefined {
+  const reason = "reason" in status ? status.reason : undefined;
+  if (reason?.code === "wasm_load_failed") {
+    return `The client's own code could not be loaded, so the hub was not asked yet: ${reason.message}. Serve the package's .wasm files where the script looks for them, or pass options.wasm. A Content-Security-Policy needs 'wasm-unsafe-eval' in script-src and their address in connect-src.`;
+  }
+  if (status.state === "closed") {
+    return reason?.code === "done"
+      ? "The client is closed, because the page called close(): connect() makes another one."
+      : `The client is closed and does not try again: ${reason?.message}. client.reconnect() tries once more after a hub's word; after a crash only connect() helps.`;
+  }
+  const isOpen = status.state === "connected" && status.transport === "websocket";
+  if (found.forbidden.length > 0 && !isOpen) {
+    const { host } = new URL(base);
+    const urls = found.forbidden.map((scheme) => `${scheme}//${host}`).join(" and ");
+    return `The page's Content-Security-Policy forbids ${urls}: add both the http(s) and the ws(s) address of the hub to its connect-src.`;
+  }
+  if (found.isMixed && status.state !== "connected") {
+    return `The page is secure (https) and the hub's address is not (${base}), so the browser lets no request through: serve the hub over https, and connect to that.`;
+  }
+  return undefined;
+}
+
 export function advise(
   status: Status,
   tried: readonly Tried[],
-  answers: Answers,
+  found: Found,
   base: string,
   wanted: readonly TransportName[],
   ease: Ease | undefined,
 ): string {
   const best = wanted[0];
+  const { answers, other } = found;
+  const own = ownWords(status, found, base);
+  if (own !== undefined) return own;
+  if (status.state === "connected" && status.repeatAtMs !== undefined) {
+    return `Connected over ${status.transport}, but what the hub answers makes the client ask again and again: metrics().repeats counts. Look at the hub's log and limits, and at proxies that change or repeat answers.`;
+  }
   if (status.state === "connected" && status.transport === "longpoll" && ease === "passive") {
     return "All is well: every subscription is passive, so short polls are enough. A subscription without `passive` moves the client to a better transport.";
   }
@@ -132,7 +217,7 @@ export function advise(
   }
   if (
     status.state === "unauthorized" ||
-    (status.state === "waiting" && status.reason.code === "token_unavailable")
+    (status.state === "waiting" && status.reason.code === "token_unavailable" && answers !== "none")
   ) {
     return `No token that the hub accepts: ${status.reason.message}. Sign in again, then client.reconnect(). If that does not help, look at what the token endpoint answers, at the clock of whoever makes the tokens, and at the hub's key.`;
   }
@@ -142,6 +227,9 @@ export function advise(
     const why = best && last(best);
     const found = why ? `${best} was ${why.outcome}: ${why.detail}.` : `${best} has not got through yet.`;
     return `Connected over ${status.transport}. ${crowded}${found} A proxy or firewall on this network probably does not let ${best} pass; ask its administrator to allow WebSocket upgrades and unbuffered responses to the hub. The client looks for a better way by itself.`;
+  }
+  if (other !== undefined) {
+    return `Nothing that the client understands answers at ${base}, but something does at ${other}: the hub's address has the wrong scheme.`;
   }
   if (answers === "hub") {
     return "The hub answers plain requests, but no transport gets through: look at what was tried. A proxy between may cut long requests and upgrades.";
