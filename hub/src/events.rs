@@ -1,6 +1,6 @@
 //! `GET /v1/events`: an event stream that takes its next frame when the client has room for it (rule T2).
 //!
-//! Owns the form of events and what keeps a stream alive. A browser can't read a refused stream, so refusals come in one.
+//! Owns what keeps a stream alive; `api::events` has its form.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,23 +9,18 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use futures_util::stream;
 use tokio::task::AbortHandle;
 
-use crate::core::{Close, Refusal, Transport};
+use crate::api::events::{
+    COMMENT, COMMENT_MS, OPENING, event, headers as stream_headers, origin, refusal, refused,
+    ticket,
+};
+use crate::api::posts::close_record;
 use crate::listener::Cut;
 use crate::origin;
-use crate::posts::{PASS_THROUGH, close_record, origin};
 use crate::shell::{Connection, Shell};
-
-/// What comes before the first frame: something at once, so that the headers are on their way; and that a browser need not
-/// come back by itself, because the client does, with another ticket.
-const OPENING: &str = ": longhaul\nretry: 3600000\n\n";
-
-/// What keeps a silent stream open, and how often, ms. Source: rule T2.
-const COMMENT: &str = ":\n\n";
-const COMMENT_MS: u64 = 15_000;
 
 /// How long a close may take to go out, ms. Chosen: as for a socket.
 const CLOSE_MS: u64 = 1_000;
@@ -51,34 +46,23 @@ pub(crate) async fn events(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let opened = if !origin::is_origin_served(&headers) {
-        let message = "pages of this origin are not served; add it to the allowed origins";
-        Err(Refusal::new(Close::OriginRefused, message))
-    } else if !shell.limits().transports.has(Transport::EventSource) {
-        let message = format!("the hub serves {}", shell.limits().transports);
-        Err(Refusal::new(Close::TransportDisabled, message))
-    } else {
-        let query = query.unwrap_or_default();
-        let ticket = query
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("ticket="))
-            .unwrap_or_default();
-        let origin = origin(&headers);
-        shell.connect(|hub, now, conn, effects| {
-            hub.open_stream(now, conn, ticket, origin.as_deref(), effects)
-        })
+    let opened = match refusal(origin::is_origin_served(&headers), shell.limits()) {
+        Some(refusal) => Err(refusal),
+        None => shell.connect(|hub, now, conn, effects| {
+            let query = query.unwrap_or_default();
+            let origin = origin(&headers);
+            hub.open_stream(now, conn, ticket(&query), origin.as_deref(), effects)
+        }),
     };
     let body = match opened {
         Ok(connection) => body(connection, cut),
         Err(refusal) => {
-            let reason = refusal.reason();
-            tracing::info!(%reason, "refused an event stream");
-            let close = close_record(refusal.close, &reason);
-            Body::from(format!("{OPENING}{}", event(&close)))
+            tracing::info!(reason = %refusal.reason(), "refused an event stream");
+            Body::from(refused(&refusal))
         }
     };
-    let content_type = [(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")];
-    let mut response = (content_type, PASS_THROUGH, body).into_response();
+    let mut response = Response::new(body);
+    response.headers_mut().extend(stream_headers());
     // Every page may read why it is refused; only those that are served get more than that.
     let readers = headers.get(header::ORIGIN).cloned();
     let response_headers = response.headers_mut();
@@ -133,16 +117,4 @@ async fn next(events: &mut Events) -> Option<String> {
             return Some(COMMENT.to_owned());
         }
     }
-}
-
-/// A frame as an event. A frame has no CR (rule W2), so the client gets it back as it was.
-fn event(frame: &str) -> String {
-    let mut event = String::with_capacity(frame.len() + 64);
-    for record in frame.split('\n') {
-        event.push_str("data: ");
-        event.push_str(record);
-        event.push('\n');
-    }
-    event.push('\n');
-    event
 }

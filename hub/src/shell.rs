@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::time::Instant;
 
+use crate::api::Access;
 use crate::core::{Close, ConnId, Effect, Event, Hub, Limits, Now, Refusal, Time};
 
 /// What the core has to say to a connection's task.
@@ -230,6 +231,16 @@ impl Shell {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic under the lock is a bug of ours that one request pays for; the others go on.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Access for Shell {
+    fn with<T>(&self, act: impl FnOnce(&mut Hub, Now, &mut Vec<Effect>) -> T) -> T {
+        self.with(act)
+    }
+
+    fn limits(&self) -> &Limits {
+        self.limits()
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -16,9 +16,10 @@ use longhaul::frame::SUBPROTOCOL;
 use tungstenite::Error;
 use tungstenite::error::ProtocolError;
 
-use crate::core::{Close, ConnId, Event, Refusal, Transport};
+use crate::api::handshake;
+use crate::api::problem::Problem;
+use crate::core::{Close, ConnId, Event, Refusal};
 use crate::origin;
-use crate::problem::Problem;
 use crate::shell::{Connection, Shell};
 
 /// How long a client may take to answer our close, ms. Chosen: a round trip and its sleepy page; the hub stops within 2 s.
@@ -43,29 +44,18 @@ pub(crate) async fn connect(
         Ok(upgrade) => upgrade,
         Err(rejection) => return not_a_websocket(&rejection),
     };
-    let Some(offered) = offered(&headers) else {
+    let Some(offered) = handshake::chosen(handshake::offers(&headers)) else {
         let detail = format!("offer the WebSocket subprotocol {SUBPROTOCOL}");
         return Problem::new(StatusCode::BAD_REQUEST, "subprotocol_missing", detail)
             .into_response();
     };
-    // A browser can't read a refused handshake, so refusals come as close codes.
-    let refusal = if !origin::is_origin_served(&headers) {
-        let message = "pages of this origin are not served; add it to the allowed origins";
-        Some(Refusal::new(Close::OriginRefused, message))
-    } else if offered != SUBPROTOCOL {
-        let message = format!("the hub speaks {SUBPROTOCOL}");
-        Some(Refusal::new(Close::VersionUnsupported, message))
-    } else if !shell.limits().transports.has(Transport::WebSocket) {
-        let message = format!("the hub serves {}", shell.limits().transports);
-        Some(Refusal::new(Close::TransportDisabled, message))
-    } else {
-        None
-    };
+    let is_served = origin::is_origin_served(&headers);
+    let refusal = handshake::refusal(offered, is_served, shell.limits());
     let frame_bytes_max = shell.limits().frame_bytes_max;
     let frame_bytes_aim = shell.limits().frame_bytes_aim;
     let payload_bytes_max = shell.limits().payload_bytes_max;
     upgrade
-        .protocols([offered])
+        .protocols([offered.to_owned()])
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_write_buffer_size(WRITE_BUFFER_BYTES + 2 * (frame_bytes_aim + payload_bytes_max))
@@ -91,23 +81,6 @@ fn not_a_websocket(rejection: &WebSocketUpgradeRejection) -> Response {
         "this address takes WebSocket connections",
     )
     .into_response()
-}
-
-/// Our subprotocol if it is offered, else another version of it.
-fn offered(headers: &HeaderMap) -> Option<String> {
-    let offers: Vec<&str> = headers
-        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|offer| offer.starts_with("longhaul."))
-        .collect();
-    offers
-        .iter()
-        .find(|offer| **offer == SUBPROTOCOL)
-        .or(offers.first())
-        .map(|offer| (*offer).to_owned())
 }
 
 async fn refuse(socket: WebSocket, refusal: &Refusal) {

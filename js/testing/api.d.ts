@@ -1,8 +1,8 @@
 // What `longhaul/testing` offers.
 
-import type { TransportName } from "./index.js";
+import type { Operation, TransportName } from "./index.js";
 
-export type { TransportName };
+export type { Operation, TransportName };
 
 /**
  * A hub in this process: the core of Longhaul's own hub, without sockets. Give it a virtual clock for tests that take no time, or none to run
@@ -38,6 +38,13 @@ export interface TestHubOptions {
   /** Default: the system's. */
   clock?: Clock;
   limits?: HubLimits;
+  /**
+   * Whether it accepts a token; clients without one show `undefined`. Default: it accepts all, as a hub without a key does. What it refuses
+   * gets close code 4401 or status 401.
+   */
+  accepts?: (token: string | undefined) => boolean;
+  /** The origins whose pages it serves, beside its own. Default: all. */
+  origins?: readonly string[];
   /** Where its wasm comes from, if not from beside the module. The first hub decides for all. */
   wasm?: WasmSource;
 }
@@ -78,6 +85,20 @@ export interface TestHub {
   readonly connections: number;
   /** How far the hub's wall clock is ahead of `clock`, ms. May be set at any time. Default: 0. */
   skewMs: number;
+  /** May be set at any time; it is asked for each token that is shown from then on. */
+  accepts: (token: string | undefined) => boolean;
+  /** What has reached it so far. A copy. */
+  readonly metrics: HubMetrics;
+  /** Publishes as a back end does. `key` is its Idempotency-Key. Throws with the hub's code where it takes no effect. */
+  publish(topic: string, data: unknown, options?: { key?: string }): Published;
+  /** Changes a document as a back end does (RFC 6902). Throws with the hub's code. */
+  patch(topic: string, operations: readonly Operation[], options?: { key?: string }): Published;
+  /** The same by RFC 7396. */
+  merge(topic: string, partial: unknown, options?: { key?: string }): Published;
+  /** What it retains of a topic, the oldest first: messages, or the changes of a document. */
+  entries(topic: string): readonly Entry[];
+  /** A document's value; undefined where nobody has written it. */
+  document(name: string): unknown;
   /** A device with a line of its own. */
   browser(options?: BrowserOptions): TestBrowser;
   /** Everything open ends without a word, as when a process is killed, and requests fail. */
@@ -90,6 +111,39 @@ export interface TestHub {
   drain(): Promise<void>;
   /** The end: stops it and takes its browsers' globals out again. Idempotent. */
   close(): void;
+}
+
+export interface HubMetrics {
+  /** WebSockets that have reached it. */
+  sockets: number;
+  /** Event streams that were asked for. */
+  streams: number;
+  polls: number;
+  /** Posts of publications. */
+  publishes: number;
+  /** Requests of every kind, but for WebSockets. */
+  requests: number;
+  /** Frames that came over WebSockets. */
+  frames: number;
+}
+
+/** Where a publication stands. */
+export interface Published {
+  topic: string;
+  epoch: string;
+  seq: number;
+  /** The hub had it before, by its key. */
+  duplicate: boolean;
+}
+
+export interface Entry {
+  seq: number;
+  data: unknown;
+  publishedAtMs: number;
+  /** Of a client's publication or a back end's key. */
+  id?: string;
+  /** What a change of a document is. */
+  change?: "patch" | "merge";
 }
 
 export interface BrowserOptions {
@@ -107,6 +161,8 @@ export interface TestBrowser {
   readonly url: string;
   readonly line: Line;
   readonly WebSocket: typeof WebSocket;
+  readonly EventSource: typeof EventSource;
+  readonly fetch: typeof fetch;
   /**
    * Puts these in the place of the scope's own. Requests to other addresses go to what was there before. Returns what undoes it; so does
    * `hub.close()`.

@@ -3,28 +3,45 @@
 import type { BrowserOptions, Scope, TestBrowser } from "./api.js";
 import type { Chance } from "./chance.js";
 import { put } from "./clock.js";
+import { FakeEventSource } from "./eventsource.js";
+import { makeFetch } from "./fetch.js";
 import { Line } from "./line.js";
+import type { Room } from "./room.js";
 import type { Server } from "./server.js";
-import { FakeWebSocket, type SocketRoom } from "./websocket.js";
+import { FakeWebSocket } from "./websocket.js";
 
 export class Browser implements TestBrowser {
   readonly url: string;
   readonly line: Line;
   readonly WebSocket: typeof globalThis.WebSocket;
+  readonly EventSource: typeof globalThis.EventSource;
+  readonly fetch: typeof globalThis.fetch;
   readonly #base: URL;
   readonly #installed = new Set<() => void>();
 
-  constructor(server: Server, chance: Chance, options: Required<BrowserOptions>) {
+  constructor(
+    server: Server,
+    chance: Chance,
+    isOriginServed: Room["isOriginServed"],
+    options: Required<BrowserOptions>,
+  ) {
     this.#base = new URL(options.url);
     this.url = options.url;
     const line = new Line(server.clock, chance);
     this.line = line;
-    const room: SocketRoom = { line, server, origin: options.origin, isHub: (url) => this.isHub(url) };
+    const { origin } = options;
+    const room: Room = { line, server, origin, isOriginServed, isHub: (url) => this.isHub(url) };
     this.WebSocket = class extends FakeWebSocket {
       constructor(url: string | URL, protocols?: string | readonly string[]) {
         super(room, url, protocols);
       }
     } as unknown as typeof globalThis.WebSocket;
+    this.EventSource = class extends FakeEventSource {
+      constructor(url: string | URL, init?: EventSourceInit) {
+        super(room, url, init);
+      }
+    } as unknown as typeof globalThis.EventSource;
+    this.fetch = makeFetch(room);
   }
 
   /** Whether an address is the hub's, by whatever scheme. */
@@ -33,7 +50,16 @@ export class Browser implements TestBrowser {
   }
 
   install(scope: Scope = globalThis): () => void {
-    const undo = [put(scope, "WebSocket", this.#routed(scope.WebSocket, this.WebSocket))];
+    const theirFetch = scope.fetch;
+    const routedFetch: typeof globalThis.fetch = (input, init) => {
+      const isOurs = this.#isOurs(input instanceof Request ? input.url : input);
+      return isOurs || theirFetch === undefined ? this.fetch(input, init) : theirFetch.call(scope, input, init);
+    };
+    const undo = [
+      put(scope, "WebSocket", this.#routed(scope.WebSocket, this.WebSocket)),
+      put(scope, "EventSource", this.#routed(scope.EventSource, this.EventSource)),
+      put(scope, "fetch", routedFetch),
+    ];
     const uninstall = (): void => {
       if (!this.#installed.delete(uninstall)) return;
       for (const each of undo.reverse()) each();

@@ -1,25 +1,33 @@
 // The hub that a test has: what the test does to it, and how it sees what is in it.
 
-import type { BrowserOptions, TestHub, TestHubOptions } from "./api.js";
+import type { Operation } from "../src/api.js";
+import type { BrowserOptions, Entry, HubMetrics, Published, TestHub, TestHubOptions } from "./api.js";
+import { Backend } from "./backend.js";
 import { Browser } from "./browser.js";
 import { type Chance, chanceOf } from "./chance.js";
 import { systemClock } from "./clock.js";
 import { Server } from "./server.js";
 
 export async function createTestHub(options: TestHubOptions = {}): Promise<TestHub> {
-  const { url = "https://hub.test", seed = 1, clock = systemClock, limits = {}, wasm } = options;
-  return new Hub(url, seed, await Server.start({ seed, clock, limits, wasm }));
+  const { url = "https://hub.test", seed = 1, clock = systemClock, limits = {}, wasm, origins } = options;
+  const server = await Server.start({ seed, clock, limits, wasm });
+  if (options.accepts !== undefined) server.accepts = options.accepts;
+  return new Hub(url, seed, origins, server);
 }
 
 class Hub implements TestHub {
   readonly url: string;
   readonly #server: Server;
+  readonly #backend: Backend;
   readonly #chance: Chance;
+  readonly #origins: readonly string[] | undefined;
   readonly #browsers: Browser[] = [];
 
-  constructor(url: string, seed: number, server: Server) {
+  constructor(url: string, seed: number, origins: readonly string[] | undefined, server: Server) {
     this.url = url;
+    this.#origins = origins;
     this.#server = server;
+    this.#backend = new Backend(server);
     this.#chance = chanceOf(seed);
   }
 
@@ -39,11 +47,48 @@ class Hub implements TestHub {
     this.#server.skewMs = ms;
   }
 
+  get metrics(): HubMetrics {
+    return { ...this.#server.metrics };
+  }
+
+  get accepts(): (token: string | undefined) => boolean {
+    return this.#server.accepts;
+  }
+
+  set accepts(judge: (token: string | undefined) => boolean) {
+    this.#server.accepts = judge;
+  }
+
+  publish(topic: string, data: unknown, options: { key?: string } = {}): Published {
+    return this.#backend.publish(topic, data, options.key);
+  }
+
+  patch(topic: string, operations: readonly Operation[], options: { key?: string } = {}): Published {
+    return this.#backend.change(topic, "json-patch", operations, options.key);
+  }
+
+  merge(topic: string, partial: unknown, options: { key?: string } = {}): Published {
+    return this.#backend.change(topic, "merge-patch", partial, options.key);
+  }
+
+  entries(topic: string): readonly Entry[] {
+    return this.#backend.entries(topic);
+  }
+
+  document(name: string): unknown {
+    return this.#backend.document(name);
+  }
+
   browser(options: BrowserOptions = {}): Browser {
     const { url = this.url, origin = new URL(url).origin } = options;
-    const browser = new Browser(this.#server, this.#chance, { url, origin });
+    const browser = new Browser(this.#server, this.#chance, (asking) => this.#isServed(asking), { url, origin });
     this.#browsers.push(browser);
     return browser;
+  }
+
+  #isServed(origin: string | null): boolean {
+    const { origin: own } = new URL(this.url);
+    return origin === null || origin === own || (this.#origins?.includes(origin) ?? true);
   }
 
   stop(): void {

@@ -25,10 +25,16 @@ export interface ServerOptions {
 
 export class Server {
   readonly clock: Clock;
-  readonly writeMs = 10_000;
+  /** How often a silent stream gets a comment, ms. */
+  readonly commentMs: number;
+  /** How long a socket may take for a frame, ms. */
+  readonly writeMs: number;
   /** How far the hub's clock is ahead. */
   skewMs = 0;
   isUp = true;
+  /** Whether it accepts a token. */
+  accepts: (token: string | undefined) => boolean = () => true;
+  readonly metrics = { sockets: 0, streams: 0, polls: 0, publishes: 0, requests: 0, frames: 0 };
   readonly #make: (seed: number, limits: string) => HubCore;
   readonly #limits: string;
   readonly #peers = new Map<number, Peer>();
@@ -50,6 +56,7 @@ export class Server {
     this.#seed = options.seed;
     this.clock = options.clock;
     this.#core = make(this.#seed, this.#limits);
+    [this.commentMs = 0, this.writeMs = 0] = this.#core.pacesMs();
   }
 
   get connections(): number {

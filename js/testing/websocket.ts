@@ -1,7 +1,7 @@
 // A WebSocket as browsers have it, whose other end is the hub of a test.
 
 import { closeEvent, defineHandlers } from "./events.js";
-import type { Line } from "./line.js";
+import type { Room } from "./room.js";
 import type { Peer, Server } from "./server.js";
 import type { Wire } from "./wire.js";
 
@@ -12,15 +12,6 @@ const frameChars = 8;
 /** How long a browser waits for the answer to its close, ms. Source: browsers wait from 2 s to for ever. */
 const closingMs = 60_000;
 const reasonBytesMax = 123;
-
-/** What a page's sockets have in common. */
-export interface SocketRoom {
-  readonly line: Line;
-  readonly server: Server;
-  readonly origin: string;
-  /** Whether an address is the hub's. */
-  isHub(url: URL): boolean;
-}
 
 export class FakeWebSocket extends EventTarget {
   static readonly CONNECTING = 0;
@@ -37,11 +28,11 @@ export class FakeWebSocket extends EventTarget {
   #readyState = 0;
   #protocol = "";
   readonly #wire: Wire;
-  readonly #room: SocketRoom;
+  readonly #room: Room;
   #closing: unknown;
   #discarded = 0;
 
-  constructor(room: SocketRoom, address: string | URL, protocols: string | readonly string[] = []) {
+  constructor(room: Room, address: string | URL, protocols: string | readonly string[] = []) {
     super();
     this.#room = room;
     const url = checkUrl(address);
@@ -121,16 +112,22 @@ export class FakeWebSocket extends EventTarget {
   #end!: HubEnd;
 
   #accept(offered: readonly string[]): void {
-    const { server } = this.#room;
+    const { server, origin, isOriginServed } = this.#room;
+    server.metrics.sockets += 1;
     const wire = this.#wire;
-    const protocol = offered.find((each) => each === "longhaul.v1") ?? "";
+    const protocol = server.act((core) => core.subprotocol(offered.join()));
+    if (protocol === undefined) {
+      wire.cut();
+      return;
+    }
     wire.down(handshakeChars, () => {
       if (this.#readyState !== 0) return;
       this.#readyState = 1;
       this.#protocol = protocol;
       this.dispatchEvent(new Event("open"));
     });
-    this.#end = new HubEnd(server, wire, {
+    const refusal = server.act((core) => core.refusal(protocol, isOriginServed(origin)));
+    this.#end = new HubEnd(server, wire, refusal && JSON.parse(refusal), {
       frame: (text) => {
         if (this.#readyState !== 1) return;
         const origin = new URL(this.url).origin;
@@ -181,16 +178,27 @@ class HubEnd implements Peer {
   #isOver = false;
   #stalled: unknown;
 
-  constructor(server: Server, wire: Wire, client: ClientEnd) {
+  /** Where it is refused, why, as code and reason. */
+  constructor(server: Server, wire: Wire, refusal: [number, string] | undefined, client: ClientEnd) {
     this.#server = server;
     this.#wire = wire;
     this.#client = client;
     wire.lost = () => this.left();
-    this.#conn = server.connect((core) => core.opened(), this) ?? 0;
+    this.#conn = refusal === undefined ? (server.connect((core) => core.opened(), this) ?? 0) : 0;
+    if (refusal !== undefined) this.closed(...refusal);
   }
 
   frame(text: string): void {
-    if (!this.#isOver) this.#server.act((core) => core.frame(this.#conn, text));
+    if (this.#isOver) return;
+    this.#server.metrics.frames += 1;
+    const shown = tokenIn(text);
+    if (shown !== undefined && !this.#server.accepts(shown || undefined)) {
+      const close = this.#server.act((core) => core.unauthorizedClose());
+      this.#server.gone(this.#conn);
+      this.closed(...(JSON.parse(close) as [number, string]));
+      return;
+    }
+    this.#server.act((core) => core.frame(this.#conn, text));
   }
 
   notText(): void {
@@ -231,6 +239,16 @@ class HubEnd implements Peer {
     this.#isOver = true;
     this.#server.clock.clearTimeout(this.#stalled);
   }
+}
+
+/** The token that a frame shows, empty for a hello without one. Undefined where it shows nothing (rule C9). */
+function tokenIn(frame: string): string | undefined {
+  for (const record of frame.split("\n")) {
+    const auth = /^auth (\S+)/.exec(record)?.[1];
+    if (auth !== undefined) return auth;
+    if (record.startsWith("hello ")) return / token=(\S+)/.exec(record)?.[1] ?? "";
+  }
+  return undefined;
 }
 
 function checkUrl(address: string | URL): URL {

@@ -8,10 +8,16 @@
 )]
 
 mod limits;
+mod requests;
 
-use longhaul_hub::core::{ConnId, Effect, Event, Hub, Now, Time};
+use std::cell::RefCell;
+
+use longhaul_hub::api::{events, handshake, posts};
+use longhaul_hub::core::{Close, ConnId, Effect, Event, Hub, Now, Refusal, Time};
 use serde_json::{Value, json};
 use wasm_bindgen::prelude::*;
+
+use crate::requests::{Request, Visit};
 
 /// A hub. Times are in ms: `now` of a clock that only goes forward, `wall` since 1970.
 #[wasm_bindgen]
@@ -20,6 +26,7 @@ pub struct HubCore {
     last_conn: u64,
     effects: Vec<Effect>,
     now: Now,
+    rng: fastrand::Rng,
 }
 
 #[wasm_bindgen]
@@ -36,6 +43,7 @@ impl HubCore {
             last_conn: 0,
             effects: Vec::new(),
             now: Now::default(),
+            rng: fastrand::Rng::with_seed(!(seed as u64)),
         })
     }
 
@@ -46,6 +54,92 @@ impl HubCore {
             time: Time(now as u64),
             wall_ms: wall as u64,
         };
+    }
+
+    /// The subprotocol that a handshake gets of those that it offers, with commas. None if the handshake is refused.
+    pub fn subprotocol(&self, offers: &str) -> Option<String> {
+        let chosen = handshake::chosen(offers.split(',').map(str::trim));
+        chosen.map(str::to_owned)
+    }
+
+    /// Why a socket with this subprotocol is closed as soon as it is open: JSON of code and reason. None if it is served.
+    pub fn refusal(&self, chosen: &str, is_origin_served: bool) -> Option<String> {
+        let refusal = handshake::refusal(chosen, is_origin_served, self.hub.limits())?;
+        Some(closing(&refusal))
+    }
+
+    /// A request of HTTP: what `requests::Outcome` tells. `headers` is a JSON array of names and values by turns.
+    pub fn request(
+        &mut self,
+        method: &str,
+        path: &str,
+        query: &str,
+        headers: &str,
+        body: &[u8],
+        is_origin_served: bool,
+    ) -> String {
+        self.last_conn += 1;
+        let visit = Visit {
+            limits: *self.hub.limits(),
+            hub: RefCell::new((&mut self.hub, &mut self.effects)),
+            now: self.now,
+            conn: ConnId(self.last_conn),
+            ticket: self.rng.u128(..),
+        };
+        let request = Request {
+            method,
+            path,
+            query,
+            headers,
+            body,
+            is_origin_served,
+        };
+        visit.answer(&request).told()
+    }
+
+    /// The answer to a post whose token is not accepted (rule C9), as `request` tells it.
+    pub fn unauthorized(&self) -> String {
+        let answer = posts::refuse(&unauthorized()).unwrap_or_else(Into::into);
+        requests::told(answer, json!({}))
+    }
+
+    /// Why a socket is closed whose token is not accepted, as JSON of code and reason.
+    #[wasm_bindgen(js_name = unauthorizedClose)]
+    pub fn unauthorized_close(&self) -> String {
+        closing(&unauthorized())
+    }
+
+    /// The answer of a poll, once it is due, as `request` tells it. The connection is over then.
+    #[wasm_bindgen(js_name = takeAnswer)]
+    pub fn take_answer(&mut self, conn: f64) -> Option<String> {
+        let frame = self.hub.take_answer(self.now, ConnId(conn as u64))?;
+        Some(requests::told(posts::answer(frame), json!({})))
+    }
+
+    /// The answer of a poll that the hub has closed.
+    #[wasm_bindgen(js_name = closedAnswer)]
+    pub fn closed_answer(&self, code: u16, reason: &str) -> String {
+        let frame = close_record(code, reason);
+        requests::told(posts::answer(frame), json!({}))
+    }
+
+    /// The next event of a stream; after none an effect `wake` tells when to ask again.
+    #[wasm_bindgen(js_name = takeEvent)]
+    pub fn take_event(&mut self, conn: f64) -> Option<String> {
+        self.take_frame(conn).map(|frame| events::event(&frame))
+    }
+
+    /// The last event of a stream that the hub has closed.
+    #[wasm_bindgen(js_name = closedEvent)]
+    pub fn closed_event(&self, code: u16, reason: &str) -> String {
+        events::event(&close_record(code, reason))
+    }
+
+    /// How often a silent stream gets a comment, ms, and how long a transport may take for a frame.
+    #[wasm_bindgen(js_name = pacesMs)]
+    pub fn paces_ms(&self) -> Vec<f64> {
+        let times = [events::COMMENT_MS, self.hub.limits().write_ms];
+        times.iter().map(|ms| *ms as f64).collect()
     }
 
     /// A WebSocket is there: the number of its connection.
@@ -122,6 +216,19 @@ impl HubCore {
         });
         Some(Value::Array(effects.collect()).to_string())
     }
+}
+
+fn unauthorized() -> Refusal {
+    Refusal::new(Close::Unauthorized, "the hub does not accept this token")
+}
+
+fn closing(refusal: &Refusal) -> String {
+    json!([refusal.close.number(), refusal.reason()]).to_string()
+}
+
+fn close_record(code: u16, reason: &str) -> String {
+    let close = Close::ALL.iter().find(|close| close.number() == code);
+    close.map_or_else(String::new, |close| posts::close_record(*close, reason))
 }
 
 impl HubCore {

@@ -77,7 +77,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn new(close: Close, message: impl Into<String>) -> Self {
+    /// A refusal that says nothing of when to come back.
+    pub fn new(close: Close, message: impl Into<String>) -> Self {
         let message = message.into();
         let hint = Hint::default();
         Self {

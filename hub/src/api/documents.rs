@@ -2,21 +2,18 @@
 //!
 //! Owns the media types, the entity tags and what each refusal is as a status.
 
-use std::sync::Arc;
-
-use axum::Json;
-use axum::body::to_bytes;
-use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH,
+};
 use longhaul::frame::Kind;
 use longhaul::ids::{Epoch, Seq};
 use longhaul::patch::Why;
 
+use super::problem::Problem;
+use super::topics::{Published, check_topic, idempotency_key, publish_fault, text};
+use super::{Access, Answer, essence};
 use crate::core::{ChangeFault, Expected, Offer};
-use crate::http::{Published, body_fault, check_topic, idempotency_key, publish_fault, text};
-use crate::problem::Problem;
-use crate::shell::Shell;
 
 /// The media types of a PATCH, as RFC 5789 tells them.
 const ACCEPT_PATCH: &str = "application/json-patch+json, application/merge-patch+json";
@@ -25,8 +22,11 @@ const ACCEPT_PATCH: &str = "application/json-patch+json, application/merge-patch
 const TAGS_MAX: usize = 64;
 
 /// Rule P8: the document with its tag.
-pub(crate) fn read(shell: &Shell, topic: &str, headers: &HeaderMap) -> Result<Response, Problem> {
-    let Some(state) = shell.with(|hub, now, _| hub.document(now, topic)) else {
+///
+/// # Errors
+/// There is none.
+pub fn read(hub: &impl Access, topic: &str, headers: &HeaderMap) -> Result<Answer, Problem> {
+    let Some(state) = hub.with(|hub, now, _| hub.document(now, topic)) else {
         return Err(Problem::new(
             StatusCode::NOT_FOUND,
             "no_document",
@@ -34,62 +34,83 @@ pub(crate) fn read(shell: &Shell, topic: &str, headers: &HeaderMap) -> Result<Re
         ));
     };
     let tag = tag(state.epoch, state.seq);
-    let cache = (header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // A tag that is weak names the same document too (RFC 9110, section 13.1.2).
-    let is_known = list(headers, &header::IF_NONE_MATCH)?
+    let is_known = list(headers, &IF_NONE_MATCH)?
         .is_some_and(|tags| tags.iter().any(|one| one.trim_start_matches("W/") == tag));
-    let tag = [(header::ETAG, tag)];
+    let mut answer = Answer::default();
     if is_known {
-        return Ok((StatusCode::NOT_MODIFIED, [cache], tag).into_response());
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+    } else {
+        // The value is a copy of its own by now, so the hub goes on while it is written.
+        *answer.body_mut() = state.value.to_json();
+        let json = HeaderValue::from_static("application/json");
+        answer.headers_mut().insert(CONTENT_TYPE, json);
     }
-    let json = (
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    // The value is a copy of its own by now, so the hub goes on while it is written.
-    Ok(([cache, json], tag, state.value.to_json()).into_response())
+    let no_cache = HeaderValue::from_static("no-cache");
+    answer.headers_mut().insert(CACHE_CONTROL, no_cache);
+    Ok(tagged(answer, &tag))
 }
 
-/// Rule P9: a patch or merge.
-pub(crate) async fn change(
-    State(shell): State<Arc<Shell>>,
-    Path(topic): Path<String>,
-    request: Request,
-) -> Response {
-    let mut response = change_by(&shell, &topic, request).await.into_response();
-    if response.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+/// A change whose head is as it must be; its body is still to come.
+#[derive(Debug)]
+pub struct Alteration<'a> {
+    topic: &'a str,
+    kind: Kind,
+    key: Option<&'a str>,
+    expected: Expected,
+}
+
+impl<'a> Alteration<'a> {
+    /// Rule P9: a patch or merge, `PATCH /v1/topics/{topic}`.
+    ///
+    /// # Errors
+    /// What is wrong with its head.
+    pub fn read(topic: &'a str, headers: &'a HeaderMap) -> Result<Self, Problem> {
+        check_topic(topic)?;
+        Ok(Self {
+            topic,
+            key: idempotency_key(headers)?,
+            kind: kind(headers)?,
+            expected: expected(headers)?,
+        })
+    }
+
+    /// Changes the document as its body says.
+    ///
+    /// # Errors
+    /// Why it has taken no effect.
+    pub fn make(&self, hub: &impl Access, body: &[u8]) -> Result<Answer, Problem> {
+        let offer = Offer {
+            kind: self.kind,
+            key: self.key,
+            payload: text(body)?,
+            expected: &self.expected,
+        };
+        let published = hub
+            .with(|hub, now, effects| hub.offer(now, self.topic, &offer, effects))
+            .map_err(publish_fault)?;
+        let tag = tag(published.epoch, published.seq);
+        Ok(tagged(
+            super::json(&Published::of(self.topic, published)),
+            &tag,
+        ))
+    }
+}
+
+/// Whatever is answered to a PATCH: where the type was wrong, it names those that are right.
+#[must_use]
+pub fn answered(outcome: Result<Answer, Problem>) -> Answer {
+    let mut answer = outcome.unwrap_or_else(Into::into);
+    if answer.status() == StatusCode::UNSUPPORTED_MEDIA_TYPE {
         let name = HeaderName::from_static("accept-patch");
         let types = HeaderValue::from_static(ACCEPT_PATCH);
-        response.headers_mut().insert(name, types);
+        answer.headers_mut().insert(name, types);
     }
-    response
-}
-
-async fn change_by(shell: &Shell, topic: &str, request: Request) -> Result<Response, Problem> {
-    check_topic(topic)?;
-    let headers = request.headers();
-    let key = idempotency_key(headers)?.map(str::to_owned);
-    let kind = kind(headers)?;
-    let expected = expected(headers)?;
-    let bytes_max = shell.limits().payload_bytes_max;
-    let body = to_bytes(request.into_body(), bytes_max)
-        .await
-        .map_err(|error| body_fault(&error, bytes_max))?;
-    let offer = Offer {
-        kind,
-        key: key.as_deref(),
-        payload: text(&body)?,
-        expected: &expected,
-    };
-    let published = shell
-        .with(|hub, now, effects| hub.offer(now, topic, &offer, effects))
-        .map_err(publish_fault)?;
-    let tag = [(header::ETAG, tag(published.epoch, published.seq))];
-    Ok((tag, Json(Published::of(topic, published))).into_response())
+    answer
 }
 
 /// What a refused change is over HTTP (rule P9).
-pub(crate) fn change_fault(fault: &ChangeFault) -> Problem {
+pub(super) fn change_fault(fault: &ChangeFault) -> Problem {
     let status = match fault {
         ChangeFault::IsDocument | ChangeFault::NotADocument => StatusCode::CONFLICT,
         ChangeFault::Patch(fault) => match fault.why {
@@ -117,13 +138,20 @@ pub(crate) fn change_fault(fault: &ChangeFault) -> Problem {
 }
 
 /// Another state than a condition asks for (rule P9).
-pub(crate) fn unexpected(epoch: Epoch, seq: Seq) -> Problem {
+pub(super) fn unexpected(epoch: Epoch, seq: Seq) -> Problem {
     Problem::new(
         StatusCode::PRECONDITION_FAILED,
         "document_changed",
         "the document is not what If-Match or If-None-Match asks for: read it again",
     )
     .with("etag", tag(epoch, seq))
+}
+
+fn tagged(mut answer: Answer, tag: &str) -> Answer {
+    // Hex digits, a number and quotes.
+    let tag = HeaderValue::from_str(tag).ok().map(|tag| (ETAG, tag));
+    answer.headers_mut().extend(tag);
+    answer
 }
 
 fn tag(epoch: Epoch, seq: Seq) -> String {
@@ -141,14 +169,7 @@ fn place(tag: &str) -> Option<(Epoch, Seq)> {
 }
 
 fn kind(headers: &HeaderMap) -> Result<Kind, Problem> {
-    let essence = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    match &*essence {
+    match &*essence(headers).to_ascii_lowercase() {
         "application/json-patch+json" => Ok(Kind::Patch),
         "application/merge-patch+json" => Ok(Kind::Merge),
         _ => Err(Problem::new(
@@ -160,8 +181,8 @@ fn kind(headers: &HeaderMap) -> Result<Kind, Problem> {
 }
 
 fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
-    let wanted = list(headers, &header::IF_MATCH)?;
-    let unwanted = list(headers, &header::IF_NONE_MATCH)?;
+    let wanted = list(headers, &IF_MATCH)?;
+    let unwanted = list(headers, &IF_NONE_MATCH)?;
     match (wanted, unwanted) {
         (None, None) => Ok(Expected::Anything),
         (Some(tags), None) if tags == ["*"] => Ok(Expected::Written),
