@@ -241,6 +241,8 @@ export interface VirtualClock extends Clock {
   advance(ms: number): Promise<void>;
   /** Goes on from timer to timer until `condition` holds. Rejects where it does not within `withinMs` (600,000) of the clock. */
   until(condition: () => unknown, options?: { withinMs?: number }): Promise<void>;
+  /** The same until a promise settles. Gives what it gives. */
+  waitFor<T>(promise: Promise<T>, options?: { withinMs?: number }): Promise<T>;
   /** Runs what is ready without going on. */
   settle(): Promise<void>;
   /** Sets the wall clock forward or back, as a user may: timers and `performance.now` do not notice. */

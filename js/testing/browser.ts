@@ -53,7 +53,9 @@ export class Browser implements TestBrowser {
     const theirFetch = scope.fetch;
     const routedFetch: typeof globalThis.fetch = (input, init) => {
       const isOurs = this.#isOurs(input instanceof Request ? input.url : input);
-      return isOurs || theirFetch === undefined ? this.fetch(input, init) : theirFetch.call(scope, input, init);
+      return isOurs || theirFetch === undefined
+        ? this.fetch(input, init)
+        : theirFetch.call(scope, input, init);
     };
     const undo = [
       put(scope, "WebSocket", this.#routed(scope.WebSocket, this.WebSocket)),
@@ -69,7 +71,7 @@ export class Browser implements TestBrowser {
   }
 
   uninstall(): void {
-    for (const each of this.#installed) each();
+    for (const each of [...this.#installed].reverse()) each();
   }
 
   /** A class that makes instances of ours for the hub, and of the one that was there for the rest. */

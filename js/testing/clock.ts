@@ -115,6 +115,16 @@ class VirtualClock implements Api {
     });
   }
 
+  async waitFor<T>(promise: Promise<T>, options: { withinMs?: number } = {}): Promise<T> {
+    let isSettled = false;
+    const settled = (): void => {
+      isSettled = true;
+    };
+    promise.then(settled, settled);
+    await this.until(() => isSettled, options);
+    return promise;
+  }
+
   settle(): Promise<void> {
     return this.#one(() => this.#settle());
   }

@@ -72,7 +72,11 @@ export class FakeEventSource extends EventTarget {
       end: () => this.#comeBack(),
       failed: () => this.#comeBack(),
     };
-    this.#exchange = new Exchange(this.#room, { method: "GET", url, headers, body: new Uint8Array() }, client);
+    this.#exchange = new Exchange(
+      this.#room,
+      { method: "GET", url, headers, body: new Uint8Array() },
+      client,
+    );
   }
 
   #comeBack(): void {

@@ -4,7 +4,8 @@ import { type Answering, Exchange } from "./exchange.js";
 import type { Room } from "./room.js";
 
 /** What a page of another origin may read of an answer. Source: the fetch standard, and what the hub exposes. */
-const readable = /^(cache-control|content-language|content-length|content-type|etag|expires|last-modified|pragma|retry-after)$/;
+const readable =
+  /^(cache-control|content-language|content-length|content-type|etag|expires|last-modified|pragma|retry-after)$/;
 
 const encoder = new TextEncoder();
 
@@ -16,7 +17,8 @@ export function makeFetch(room: Room): typeof globalThis.fetch {
     signal?.throwIfAborted();
     const method = (init.method ?? given?.method ?? "GET").toUpperCase();
     const headers = new Headers(init.headers ?? given?.headers);
-    const { body, type } = await bytesOf(init.body ?? given?.body ?? null);
+    const content = init.body ?? given?.body ?? null;
+    const { body, type } = plain(content) ?? (await bytesOf(content));
     if (type !== undefined && !headers.has("content-type")) headers.set("content-type", type);
     const isCross = url.origin !== room.origin;
     if (isCross || method !== "GET") headers.set("origin", room.origin);
@@ -88,10 +90,20 @@ function failure(): TypeError {
   return new TypeError("Failed to fetch");
 }
 
-/** A body as bytes, and the content type that it has by itself. */
-async function bytesOf(body: BodyInit | null): Promise<{ body: Uint8Array; type?: string }> {
+interface Content {
+  readonly body: Uint8Array;
+  /** The content type that it has by itself. */
+  readonly type?: string;
+}
+
+/** What needs no reading, so that the request leaves in the same turn. */
+function plain(body: BodyInit | null): Content | undefined {
   if (body === null) return { body: new Uint8Array() };
-  if (typeof body === "string") return { body: encoder.encode(body), type: "text/plain;charset=UTF-8" };
+  if (typeof body !== "string") return undefined;
+  return { body: encoder.encode(body), type: "text/plain;charset=UTF-8" };
+}
+
+async function bytesOf(body: BodyInit | null): Promise<Content> {
   const response = new Response(body);
   const type = response.headers.get("content-type");
   const bytes = new Uint8Array(await response.arrayBuffer());

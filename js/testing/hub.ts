@@ -81,7 +81,10 @@ class Hub implements TestHub {
 
   browser(options: BrowserOptions = {}): Browser {
     const { url = this.url, origin = new URL(url).origin } = options;
-    const browser = new Browser(this.#server, this.#chance, (asking) => this.#isServed(asking), { url, origin });
+    const browser = new Browser(this.#server, this.#chance, (asking) => this.#isServed(asking), {
+      url,
+      origin,
+    });
     this.#browsers.push(browser);
     return browser;
   }
@@ -110,6 +113,7 @@ class Hub implements TestHub {
 
   close(): void {
     this.stop();
-    for (const browser of this.#browsers) browser.uninstall();
+    // Each brings back what it found.
+    for (const browser of this.#browsers.reverse()) browser.uninstall();
   }
 }

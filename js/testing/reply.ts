@@ -3,8 +3,8 @@
 import type { Answering, Asked } from "./exchange.js";
 import type { Room } from "./room.js";
 import type { Peer } from "./server.js";
-import type { Wire } from "./wire.js";
 import type { HubCore } from "./wasm/longhaul_testing.js";
+import type { Wire } from "./wire.js";
 
 /** The characters of an answer's head, about. */
 const headChars = 500;
