@@ -221,6 +221,16 @@ fn s15_a_row_that_was_never_sent_in_its_time_dies_and_its_followers_close_ranks(
 }
 
 #[test]
+fn f04_a_closed_client_wants_no_timer() {
+    let mut rig = Rig::new(&Config::default());
+    rig.publish_with("a", Some(5_000), None);
+    rig.handle(Event::Start);
+    assert!(rig.client.deadline().is_some());
+    rig.handle(Event::Close);
+    assert_eq!(rig.client.deadline(), None);
+}
+
+#[test]
 fn a_row_that_was_sent_outlives_its_time_because_the_hub_may_have_it() {
     let (mut rig, connection) = Rig::connected();
     rig.publish_with("a", Some(5_000), None);

@@ -32,7 +32,8 @@ export interface Options {
   heartbeat?: { intervalMs?: number; timeoutMs?: number };
   /**
    * The queue of publications, in the IndexedDB database `name` ("longhaul"), shared by all tabs and the service worker. `false` keeps it in
-   * memory. At `rowsMax` (50,000) or `bytesMax` (16 MiB) publish is refused with `outbox_full`, and with `storage_full`
+   * memory. The name must be one that the app uses for no database of its own: one that longhaul did not make is left as it is, `onError`
+   * gets `outbox_name_taken`, and publications are kept in memory. At `rowsMax` (50,000) or `bytesMax` (16 MiB) publish is refused with `outbox_full`, and with `storage_full`
    * where the browser has no room; nothing is dropped. `ttlMs` (at most and by default seven days) is the default of `PublishOptions.ttlMs`.
    * `tokenUrl` is for the service worker while no tab is open: it is asked by POST, with cookies, and answers with a token as text.
    * See docs/offline.md.
@@ -64,12 +65,16 @@ export interface Options {
    * tab the last second may come again. Unsubscribing forgets a topic. Clients of one page to the same hub need a `key` each. Default: false.
    */
   resume?: boolean | { key: string };
-  /** Where the wasm comes from, when the default `new URL(..., import.meta.url)` does not fit. */
+  /**
+   * Where the wasm comes from, when the default `new URL(..., import.meta.url)` does not fit. An address is downloaded again, with
+   * `backoff`, until that succeeds: the status is `waiting` with the reason `wasm_load_failed` meanwhile. The third answer that is no wasm
+   * (404, a captive portal) is also reported to `onError`. Anything else is tried once.
+   */
   wasm?: URL | string | Response | BufferSource | WebAssembly.Module;
   /** The same for the wasm of documents, which is loaded with the first of them. The first client with documents decides for the page. */
   documentsWasm?: Options["wasm"];
   /**
-   * Called with every error that has no promise to reject. Default: console.error. `client_crashed` is a bug of ours, with its cause:
+   * Called with every error that has no promise to reject. Default: prints code, message and hint with console.error. `client_crashed` is a bug of ours, with its cause:
    * another instance of the wasm goes on by itself, and nothing is lost or told twice; after more than ten within a minute the client is closed.
    */
   onError?: (error: LonghaulError) => void;
@@ -96,11 +101,12 @@ export interface Client {
   metrics(): Metrics;
   /** Why the client is on the transport it is on: what was tried, what happened, and what to do. */
   diagnose(): Promise<Diagnosis>;
-  /** Forget the backoff and try now. */
+  /** Forget the backoff and try now: to connect, and to load what is not loaded yet. */
   reconnect(): void;
   /**
    * Idempotent. Nothing is delivered any more, and iterations end. Durable rows stay in the outbox, and their receipts reject with `closed`;
-   * publications that were in memory only become dead letters (`closed`).
+   * publications that were in memory only become dead letters (`closed`). The client's memory and its handles of storage are free once
+   * storage has done what it is at.
    */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
@@ -125,6 +131,7 @@ export type Status =
    * `reconnect()` at once.
    */
   | { state: "unauthorized"; reason: CloseReason }
+  /** `wasm_load_failed`: wasm is not allowed here, or `options.wasm` is none. Every other failure to load is `waiting`. */
   | { state: "closed"; reason: CloseReason };
 
 export interface CloseReason {
@@ -194,8 +201,8 @@ export interface Topic<T> {
    */
   messages(options?: SubscribeOptions): AsyncIterable<Message<T>>;
   /**
-   * Resolves when the publication is in the outbox. Rejects with `data_not_json`, `payload_too_large`, `outbox_full` or
-   * `closed`.
+   * Resolves when the publication is in the outbox. While the wasm is not loaded it stays pending, in the order of the calls: a page that
+   * is closed before it resolves loses it. Rejects with `data_not_json`, `payload_too_large`, `outbox_full` or `closed`.
    */
   publish(data: T, options?: PublishOptions): Promise<Receipt>;
 }
@@ -300,14 +307,18 @@ export interface Outbox {
   retry(id: string): Promise<void>;
   /** Forgets a dead letter, or gives up a row: its receipt rejects with `discarded`, unless the hub has it already. Rejects with `row_unknown`. */
   discard(id: string): Promise<void>;
-  /** Tries now. Resolves when nothing waits any more; rejects with `not_flushed` where rows wait and there is no connection. */
+  /** Tries now. Resolves when nothing waits any more; rejects with `not_flushed` where rows wait and there is no connection, or no wasm. */
   flush(): Promise<void>;
   /**
    * Asks the browser not to remove the origin's storage when it needs room. Some ask the user, so call it when they do something that
    * matters. Whether it is granted; false where browsers have no such thing.
    */
   persist(): Promise<boolean>;
-  /** For log-out: stops sending, then removes this subject's rows in every tab and the service worker. Their receipts reject with `wiped`. */
+  /**
+   * For log-out: stops sending, then removes this subject's rows in every tab and the service worker. Their receipts reject with `wiped`.
+   * Resolves where there is no storage, because nothing was kept. Rejects with `storage_unavailable` where there may be rows that can't be
+   * reached, or while the wasm can't be loaded.
+   */
   wipe(): Promise<void>;
 }
 

@@ -16,27 +16,24 @@ import type {
   SubscribeOptions,
   Topic,
 } from "./api.js";
+import { isOnline, nowMs } from "./browser.js";
 import { advise, isSupported, look, protocolOf, withUnsupported } from "./diagnosis.js";
 import { DocumentHandle } from "./document.js";
 import type { DocumentCore } from "./documents.js";
 import { Engine, type From } from "./engine.js";
-import { closeReason, LonghaulError } from "./errors.js";
+import { closeReason, LonghaulError, print } from "./errors.js";
 import { wantedTransports } from "./instruct.js";
 import { Lingering } from "./lingering.js";
-import { load, loadFailed } from "./load.js";
+import { documentsFailed, type LoadError, Misplaced } from "./load.js";
 import { emptyMetrics } from "./metrics.js";
 import { baseUrls, checkLife, checkOptions, checkTopic } from "./options.js";
 import { OutboxHandle } from "./outbox.js";
 import type { Follower } from "./publications.js";
 import { Resume } from "./resume.js";
+import { Retry } from "./retry.js";
+import { type Asked, Start } from "./start.js";
 import { type Listener, Stream } from "./stream.js";
 import { type Iteration, TopicHandle } from "./topic.js";
-
-interface Waiting {
-  run(engine: Engine): void;
-  /** The client ended before there was an engine. */
-  refuse?(error: LonghaulError): void;
-}
 
 type Listeners = { [K in keyof ClientEvents]: Set<(event: ClientEvents[K]) => void> };
 
@@ -76,8 +73,12 @@ class ClientHandle implements Client {
   #lastNo = 0;
   /** There once the wasm is. */
   #engine: Engine | undefined;
-  /** What was asked before that. */
-  #waiting: Waiting[] = [];
+  /** What brings it. */
+  readonly #start: Start;
+  /** The same for documents. */
+  readonly #documentRetry: Retry;
+  /** Take listeners off the signals of subscriptions. */
+  readonly #stops = new Set<() => void>();
   #end: LonghaulError | undefined;
   /** What listeners are still to be told: an event that one of them causes comes after this one, to all. */
   #events: (() => void)[] = [];
@@ -88,17 +89,28 @@ class ClientHandle implements Client {
     this.#options = options;
     this.outbox = new OutboxHandle({
       storage: () => this.#engine?.storage,
-      whenReady: () =>
+      whenReady: (impatient) =>
         new Promise((resolve, reject) => {
-          this.#whenReady({ run: (engine) => resolve(engine.storage), refuse: reject });
+          const run = (engine: Engine): void => resolve(engine.storage);
+          this.#whenReady({ run, refuse: reject, ...(impatient && { impatient }) });
         }),
+      withdraw: (error) => {
+        if (this.#engine === undefined) this.#start.withdraw(error);
+      },
     });
     if (options.resume) this.#resume = new Resume(bases[0] ?? "", options.resume);
     const [transport] = wantedTransports(options);
     if (transport !== undefined) this.#status = { state: "connecting", attempt: 1, transport };
-    load(options.wasm)
-      .then((module) => this.#begin(module))
-      .catch((error: LonghaulError) => this.#fail(error));
+    this.#documentRetry = new Retry(options.backoff);
+    this.#start = new Start(options, {
+      make: (module) => this.#make(module),
+      begin: (engine) => {
+        this.#engine = engine;
+      },
+      status: (status) => this.#show(status),
+      report: (error) => this.#report(error),
+      failed: (error) => this.#fail(error),
+    });
   }
 
   get status(): Status {
@@ -166,14 +178,16 @@ class ClientHandle implements Client {
     return {
       transport: status.state === "connected" ? status.transport : undefined,
       tried,
-      online: globalThis.navigator?.onLine ?? true,
+      online: isOnline(),
       ...(protocol === undefined ? {} : { protocol }),
       advice: advise(status, tried, found, base, wanted.filter(isSupported), this.#engine?.ease),
     };
   }
 
   reconnect(): void {
-    this.#whenReady({ run: (engine) => engine.reconnect() });
+    this.#documentRetry.hurry();
+    if (this.#engine === undefined) this.#start.hurry();
+    else this.#engine.reconnect();
   }
 
   async close(): Promise<void> {
@@ -185,7 +199,8 @@ class ClientHandle implements Client {
     return this.close();
   }
 
-  async #begin(module: WebAssembly.Module): Promise<void> {
+  /** An engine that has not started. */
+  async #make(module: WebAssembly.Module): Promise<Engine> {
     const engine = new Engine(module, this.#bases, this.#options, {
       status: (status) => this.#show(status),
       deadLetter: (letter) => this.#emit("deadletter", letter),
@@ -198,18 +213,8 @@ class ClientHandle implements Client {
         this.#stop(new LonghaulError(code, words), { code, message: words });
       },
     });
-    await engine.make().catch((cause) => {
-      throw loadFailed(cause);
-    });
-    if (this.#end !== undefined) {
-      engine.close();
-      return;
-    }
-    this.#engine = engine;
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { run } of waiting) run(engine);
-    engine.start();
+    await engine.make();
+    return engine;
   }
 
   #fail(error: LonghaulError): void {
@@ -227,17 +232,18 @@ class ClientHandle implements Client {
     for (const stream of this.#streams) stream.end();
     this.#streams.clear();
     this.#live.clear();
+    for (const stop of this.#stops) stop();
+    for (const document of this.#documents.values()) document.close();
+    this.#documentRetry.close();
     this.#engine?.close();
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    for (const { refuse } of waiting) refuse?.(error);
+    this.#start.close(error);
     this.#show({ state: "closed", reason });
   }
 
-  #whenReady(waiting: Waiting): void {
-    if (this.#end !== undefined) waiting.refuse?.(this.#end);
-    else if (this.#engine !== undefined) waiting.run(this.#engine);
-    else this.#waiting.push(waiting);
+  #whenReady(asked: Asked): void {
+    if (this.#end !== undefined) asked.refuse?.(this.#end);
+    else if (this.#engine !== undefined) asked.run(this.#engine);
+    else this.#start.ask(asked);
   }
 
   #subscribe(
@@ -258,12 +264,14 @@ class ClientHandle implements Client {
     } else this.#whenReady({ run: (engine) => engine.reconsider(stream) });
     const stop = (): void => {
       signal?.removeEventListener("abort", stop);
+      this.#stops.delete(stop);
       if (!this.#streams.has(stream)) return;
       stream.remove(listener);
       if (this.#live.get(topic) === stream) this.#left.add(stream);
       else this.#settle(stream);
     };
     signal?.addEventListener("abort", stop);
+    this.#stops.add(stop);
     return stop;
   }
 
@@ -280,18 +288,36 @@ class ClientHandle implements Client {
     const producer = new Promise<string>((resolve, reject) => {
       this.#whenReady({ run: (engine) => engine.storage.producer().then(resolve), refuse: reject });
     });
+    this.#making ??= this.#makeDocuments();
     try {
-      this.#making ??= import("./documents.js").then(({ load }) => load(this.#options.documentsWasm));
       const make = await this.#making;
       return make(await producer);
     } catch (cause) {
       this.#making = undefined;
-      if (cause instanceof LonghaulError) throw cause;
-      throw new LonghaulError("wasm_load_failed", `documents could not be loaded: ${String(cause)}`, {
-        hint: "serve documents.js and longhaul_documents_bg.wasm beside the script, or pass options.documentsWasm",
-        cause,
-      });
+      throw cause;
     }
+  }
+
+  #makeDocuments(): Promise<(producer: string) => DocumentCore> {
+    const misplaced = new Misplaced();
+    return this.#documentRetry.run(
+      async (attempt, signal) => {
+        try {
+          const { load } = await importDocuments(attempt);
+          return await load(this.#options.documentsWasm, attempt, signal);
+        } catch (cause) {
+          const fault = cause as Error;
+          // An import does not say what was there. Where the hub can be reached, it was no matter of the network.
+          const isAnother = this.#status.state === "connected";
+          throw documentsFailed({ isAnother, ...fault, message: fault.message, cause });
+        }
+      },
+      ({ cause }) => {
+        const error = cause as LoadError;
+        if (!error.isFinal && misplaced.isReported(error)) this.#report(error);
+        return !error.isFinal;
+      },
+    );
   }
 
   /** The instance with the values of all documents has crashed, maybe within a turn of the core: that ends first. */
@@ -340,10 +366,18 @@ class ClientHandle implements Client {
     const { outbox } = this.#options;
     const withTtl = outbox && outbox.ttlMs !== undefined ? { ttlMs: outbox.ttlMs, ...options } : options;
     if (outbox !== false) checkLife(withTtl.ttlMs);
+    const askedMs = nowMs();
     return new Promise((resolve, reject) => {
       this.#whenReady({
-        run: (engine) => engine.publish(topic, text, withTtl, kind, follower).then(resolve, reject),
+        run: (engine) => {
+          const { ttlMs } = withTtl;
+          // Its time began with the call.
+          const left =
+            ttlMs === undefined ? withTtl : { ...withTtl, ttlMs: Math.max(1, ttlMs - (nowMs() - askedMs)) };
+          engine.publish(topic, text, left, kind, follower).then(resolve, reject);
+        },
         refuse: reject,
+        chars: text.length,
       });
     });
   }
@@ -380,10 +414,25 @@ class ClientHandle implements Client {
 
   #report(error: LonghaulError): void {
     try {
-      (this.#options.onError ?? console.error)(error);
+      (this.#options.onError ?? print)(error);
     } catch (cause) {
-      console.error(error, cause);
+      print(error);
+      console.error("longhaul: onError threw:", cause);
     }
+  }
+}
+
+/**
+ * Some browsers remember that an import has failed for as long as the page lives; the address in their message, which a
+ * bundler may have chosen, gets another one for each attempt.
+ */
+async function importDocuments(attempt: number): Promise<typeof import("./documents.js")> {
+  try {
+    return await import("./documents.js");
+  } catch (cause) {
+    const [address] = /https?:[^\s"')]+/.exec(String(cause)) ?? [];
+    if (attempt === 1 || address === undefined) throw cause;
+    return import(/* @vite-ignore */ /* webpackIgnore: true */ `${address}?${attempt}`);
   }
 }
 

@@ -1,6 +1,7 @@
 // What was tried, and what to do about it, in words for the person who helps.
 
 import type { Diagnosis, Status, TransportName } from "./api.js";
+import { isThere, listen, place, requestsMade } from "./browser.js";
 import { closeReason } from "./errors.js";
 
 type Tried = Diagnosis["tried"][number];
@@ -62,18 +63,17 @@ export function withUnsupported(tried: readonly Tried[], wanted: readonly Transp
 export function isSupported(transport: TransportName): boolean {
   switch (transport) {
     case "websocket":
-      return typeof WebSocket === "function";
+      return isThere("WebSocket");
     case "eventsource":
-      return typeof EventSource === "function" && typeof fetch === "function";
+      return isThere("EventSource") && isThere("fetch");
     case "longpoll":
-      return typeof fetch === "function" && typeof AbortController === "function";
+      return isThere("fetch") && isThere("AbortController");
   }
 }
 
 /** The protocol of the last request to the hub, such as `h2`, where the browser tells. */
 export function protocolOf(base: string): string | undefined {
-  const entries = globalThis.performance?.getEntriesByType?.("resource") ?? [];
-  const protocols = entries
+  const protocols = requestsMade()
     .filter(({ name }) => name.startsWith(base))
     .map((entry) => (entry as PerformanceResourceTiming).nextHopProtocol);
   // An answer that does not allow its timing to be seen has an empty one.
@@ -115,7 +115,7 @@ const thisMachine = /^(localhost|.+\.localhost|127\.[\d.]+|\[::1\])$/;
 /** Looks, where the last WebSocket was blocked with another one: only that makes the browser say what it has against it. */
 export async function look(base: string, tried: readonly Tried[]): Promise<Found> {
   const { host, hostname, protocol } = new URL(base);
-  const isSecure = globalThis.location?.protocol === "https:";
+  const isSecure = place()?.protocol === "https:";
   const isMixed = isSecure && protocol === "http:" && !thisMachine.test(hostname);
   const forbidden = new Set<string>();
   const note = (event: Event): void => {
@@ -124,7 +124,7 @@ export async function look(base: string, tried: readonly Tried[]): Promise<Found
     if (effectiveDirective === "connect-src" && blocked === host) forbidden.add(scheme);
   };
   // A page's events bubble up to here; a worker's are here.
-  globalThis.addEventListener?.("securitypolicyviolation", note);
+  const mute = listen("securitypolicyviolation", note);
   try {
     const socket = tried.filter(({ transport }) => transport === "websocket").at(-1);
     if (socket?.outcome === "blocked") trySocket(base);
@@ -138,7 +138,7 @@ export async function look(base: string, tried: readonly Tried[]): Promise<Found
     const isThere = there === "hub" || (answers === "none" && there !== "none");
     return isThere ? { ...found, other } : found;
   } finally {
-    globalThis.removeEventListener?.("securitypolicyviolation", note);
+    mute();
   }
 }
 
@@ -160,7 +160,7 @@ const localHost =
 
 /** What else keeps a page of the internet from a hub on the local network. */
 function localWords(base: string): string {
-  const page = globalThis.location?.hostname ?? "localhost";
+  const page = place()?.hostname ?? "localhost";
   if (localHost.test(page) || !localHost.test(new URL(base).hostname)) return "";
   return " A page from the internet may reach the local network only where it is secure (https) and the user has allowed it: look for the browser's question or the site's settings.";
 }

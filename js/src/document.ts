@@ -59,6 +59,9 @@ const resolved = Promise.resolve();
 /** How long own changes wait for their acks before what they are laid over is kept, ms. Chosen: acks take less. */
 const keepMs = 1_000;
 
+/** What comes before the core is there is kept up to so many steps. Chosen: a download takes fewer; more is asked for anew. */
+const earlyMax = 256;
+
 export class DocumentHandle implements Document<unknown>, Receiver {
   readonly name: string;
   readonly isPassive = false;
@@ -69,6 +72,8 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   #core: DocumentCore | undefined;
   /** What came before the core was there. */
   #early: ((core: DocumentCore) => void)[] | undefined;
+  /** It was too much, and is asked for anew. */
+  #isLost = false;
   #value: unknown;
   /** The same object until something changes. */
   #state: DocumentState<unknown> = { value: undefined, confirmed: undefined, pending: 0, seq: -1 };
@@ -79,6 +84,8 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   /** Own changes without a verdict, by their rows. */
   readonly #own = new Map<number, { kind: number; text: string }>();
   #listeners: readonly Listener[] = [];
+  /** End the subscriptions. */
+  readonly #stops = new Set<() => void>();
   #isNoted = false;
   #keeping: ReturnType<typeof setTimeout> | undefined;
   /** Storage has what is confirmed. */
@@ -150,9 +157,11 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     if (!this.#isAnew) this.#note();
     const leave = (): void => {
       signal?.removeEventListener("abort", leave);
+      this.#stops.delete(leave);
       stop();
     };
     signal?.addEventListener("abort", leave);
+    this.#stops.add(leave);
     return leave;
   }
 
@@ -180,6 +189,13 @@ export class DocumentHandle implements Document<unknown>, Receiver {
 
   merge(partial: unknown, options: PublishOptions = {}): Promise<Receipt> {
     return this.#change(merge, partial, options);
+  }
+
+  /** The client is closed: nobody listens any more, not even to signals of subscriptions. */
+  close(): void {
+    this.#listeners = [];
+    for (const stop of this.#stops) stop();
+    clearTimeout(this.#keeping);
   }
 
   // What the engine calls.
@@ -261,7 +277,12 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     this.#core = undefined;
     this.#isAnew = true;
     this.#load(restMs);
-    for (const [row, { kind, text }] of this.#own) this.#do((core) => core.publish(row, kind, text));
+    this.#askAnew(this.#own);
+  }
+
+  /** What is confirmed comes from the hub, over which own changes are laid. */
+  #askAnew(own: Iterable<readonly [row: number, change: { kind: number; text: string }]>): void {
+    for (const [row, { kind, text }] of own) this.#do((core) => core.publish(row, kind, text));
     this.#client.resync(this);
   }
 
@@ -279,10 +300,13 @@ export class DocumentHandle implements Document<unknown>, Receiver {
           this.epoch ||= epoch;
           this.#happened((core) => core.snapshot(epoch, seq, 0, 0, json));
         }
+        const lost = this.#isLost ? [...this.#own] : undefined;
         this.adopt();
         const early = this.#early ?? [];
         this.#early = undefined;
         for (const act of early) this.#do(act);
+        this.#isLost = false;
+        if (lost !== undefined) this.#askAnew(lost);
       },
       (error: LonghaulError) => {
         this.#early = undefined;
@@ -293,7 +317,12 @@ export class DocumentHandle implements Document<unknown>, Receiver {
 
   #do(act: (core: DocumentCore) => void): void {
     if (this.#core !== undefined) this.#ask(act);
-    else this.#early?.push(act);
+    else if (!this.#isLost) {
+      this.#early?.push(act);
+      if ((this.#early?.length ?? 0) < earlyMax) return;
+      this.#isLost = true;
+      this.#early = [];
+    }
   }
 
   /** Asks the core something, if it is there to answer. Whatever it throws is the end of its instance. */

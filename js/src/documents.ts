@@ -5,7 +5,7 @@
 
 import type { Options } from "./api.js";
 import { follow } from "./follow.js";
-import { compile, instantiate } from "./instance.js";
+import { instantiate, Shared } from "./instance.js";
 import type { DocumentCore as Bound } from "./wasm/longhaul_documents.js";
 import { bindings } from "./wasm/longhaul_documents_bindings.js";
 
@@ -22,18 +22,16 @@ const charsFew = 500;
 
 const encoder = new TextEncoder();
 
-let loading: Promise<WebAssembly.Module> | undefined;
+const shared = new Shared();
 
-/** Makes documents in an instance of its own. A failed load is tried again at the next call. */
-export async function load(wasm?: Options["wasm"]): Promise<(producer: string) => DocumentCore> {
-  loading ??= compile(wasm ?? new URL("longhaul_documents_bg.wasm", import.meta.url));
-  let module: WebAssembly.Module;
-  try {
-    module = await loading;
-  } catch (cause) {
-    loading = undefined;
-    throw cause;
-  }
+/** Makes documents in an instance of its own. Rejects with a `LoadFault`. */
+export async function load(
+  wasm: Options["wasm"],
+  attempt = 1,
+  signal?: AbortSignal,
+): Promise<(producer: string) => DocumentCore> {
+  const source = wasm ?? new URL("longhaul_documents_bg.wasm", import.meta.url);
+  const module = await shared.load(source, attempt, signal);
   const made = bindings();
   // Whoever has made a document hears of its crashes; what remains are finalizers.
   await instantiate(module, made, () => {});

@@ -1,5 +1,7 @@
 // The app's endpoint of tokens (`outbox.tokenUrl`), for a service worker that no page lends one.
 
+import { nowMs } from "./browser.js";
+
 /** In so long, ms, it is asked at most so often in vain. Source: S56, as src/token.rs has it for pages. */
 const windowMs = 60_000;
 const callsMax = 2;
@@ -33,10 +35,10 @@ export class Endpoint {
 
   async #ask(): Promise<string> {
     const url = this.#url;
-    const nowMs = performance.now();
-    const calls = (inVain.get(url) ?? []).filter((ms) => nowMs - ms < windowMs);
+    const atMs = nowMs();
+    const calls = (inVain.get(url) ?? []).filter((ms) => atMs - ms < windowMs);
     if (calls.length >= callsMax) throw new Error(`${url} was asked in vain twice within a minute`);
-    inVain.set(url, [...calls, nowMs]);
+    inVain.set(url, [...calls, atMs]);
     const answer = await fetch(url, { method: "POST", credentials: "include", cache: "no-store" });
     if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);
     this.#token = (await answer.text()).trim();

@@ -3,6 +3,7 @@
 // What comes from the core is host.ts, what comes from the hub incoming.ts.
 
 import type { DeadLetter, Diagnosis, Metrics, Options, PublishOptions, Receipt, Status } from "./api.js";
+import { nowMs } from "./browser.js";
 import { Crashes } from "./crashes.js";
 import { type Ease, triedOf } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
@@ -63,6 +64,11 @@ export class Engine {
   readonly #base: string;
   /** The outbox's, as its listeners know it. */
   #size = 0;
+
+  /** Until the next instance, after a crash. */
+  #resting: ReturnType<typeof setTimeout> | undefined;
+  /** What is still to be known of a client that is closed. */
+  #last: { metrics: Metrics; tried: Diagnosis["tried"] } | undefined;
 
   constructor(module: WebAssembly.Module, bases: readonly string[], options: Options, owner: Owner) {
     this.#module = module;
@@ -181,7 +187,7 @@ export class Engine {
 
   metrics(): Metrics {
     return {
-      ...emptyMetrics(),
+      ...(this.#last?.metrics ?? emptyMetrics()),
       ...this.#turns.look((core) => core.metrics()),
       crashes: this.#crashes.count,
       outboxRows: this.storage.size,
@@ -191,24 +197,33 @@ export class Engine {
   }
 
   tried(): Diagnosis["tried"] {
-    return triedOf(this.#turns.look((core) => core.tried()) ?? []);
+    return this.#last?.tried ?? triedOf(this.#turns.look((core) => core.tried()) ?? []);
   }
 
   reconnect(): void {
     this.#turns.turn((core) => core.reconnect());
   }
 
+  /**
+   * The end. Nothing here leads to the instance of the wasm afterwards, so its memory is free once storage has done what
+   * it is at; a page may keep the client as long as it likes.
+   */
   close(): void {
+    if (this.#turns.isClosed) return;
     this.#turns.isClosed = true;
+    clearTimeout(this.#resting);
     this.#turns.turn((core) => core.close());
     this.#place.leave();
-    this.#host.streams.clear();
+    this.#host.close();
     for (const [row] of this.#publications.kept) {
       this.#host.dead(row, 0, "closed", "the client was closed before the hub had answered");
     }
     this.#publications.close();
+    this.#last = { metrics: this.metrics(), tried: this.tried() };
     this.storage.close();
     this.#turns.settle();
+    this.#turns.core = undefined;
+    this.#end = () => {};
   }
 
   /** A turn of the core is over. */
@@ -245,14 +260,14 @@ export class Engine {
     if (restMs === undefined) return;
     const [transport = "websocket"] = wantedTransports(this.#options);
     this.#turns.later(() => this.#owner.status({ state: "connecting", attempt: 1, transport }));
-    if (restMs > 0) setTimeout(() => this.#goOn(), restMs);
+    if (restMs > 0) this.#resting = setTimeout(() => this.#goOn(), restMs);
     else void this.#goOn();
     this.#turns.settle();
   }
 
   /** Tells of a crash. How long to wait before going on, ms; undefined: the client has given up. */
   crashed(cause: unknown): number | undefined {
-    const restMs = this.#crashes.next(performance.now());
+    const restMs = this.#crashes.next(nowMs());
     const error = new LonghaulError("client_crashed", `the client crashed: ${String(cause)}`, {
       hint: "this is a bug in longhaul: please report it with the cause",
       cause,

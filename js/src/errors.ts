@@ -16,6 +16,12 @@ export class LonghaulError extends Error {
   }
 }
 
+/** For an app that does not listen: the console. The error comes last, with its stack and cause. */
+export function print(error: LonghaulError): void {
+  const { code, message, hint } = error;
+  console.error(`longhaul: ${code}: ${message}${hint === undefined ? "" : ` (${hint})`}`, error);
+}
+
 /** A close code in words. A hub's own words come after ours. */
 export function closeReason(closeCode: number, detail: string): CloseReason {
   const row = codes.find((row) => row.closeCode === closeCode);
@@ -33,4 +39,10 @@ export function closeReason(closeCode: number, detail: string): CloseReason {
   const said = words.startsWith(row.code) ? words.slice(row.code.length).trim() : words;
   const message = said === "" ? row.message : `${row.message}: ${said}`;
   return { code: row.code, closeCode, message: `${message} (${row.hint})`, ...floor };
+}
+
+export function storageUnavailable(): LonghaulError {
+  return new LonghaulError("storage_unavailable", "the outbox's storage can't be reached", {
+    hint: 'let the server answer the log-out with Clear-Site-Data: "storage"',
+  });
 }

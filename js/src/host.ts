@@ -36,6 +36,8 @@ type Told<Kind> =
 export class Host extends Incoming {
   readonly #room: HostRoom;
   readonly #turns: Turns;
+  /** Ends the time limit of the call of the token function. */
+  #stopWaiting: () => void = () => {};
   /** What the client is. */
   state: Status["state"] = "connecting";
 
@@ -45,9 +47,19 @@ export class Host extends Incoming {
     this.#room = room;
   }
 
+  /** The client is closed: no timer of a token function that hangs is left. */
+  close(): void {
+    this.streams.clear();
+    this.#stopWaiting();
+  }
+
   /** What was told in a turn is done. */
   settle(): void {
     this.#turns.settle();
+  }
+
+  mute(socket: WebSocket): void {
+    socket.onerror = () => {};
   }
 
   transmit(socket: WebSocket, records: string): void {
@@ -66,6 +78,8 @@ export class Host extends Incoming {
     const stop = onLate(() => {
       if (isWanted()) this.#noToken(tokenTimeout(), false);
     });
+    this.#stopWaiting();
+    this.#stopWaiting = stop;
     askToken(token, reason).then(
       ({ text, livesMs }) => {
         stop();
@@ -192,15 +206,15 @@ export class Host extends Incoming {
     this.#turns.later(() => this.#room.owner.outboxLost(rows));
   }
 
-  outdated(): void {
+  barred(isForeign: boolean): void {
     if (this.#turns.isClosed) return;
-    const error = new LonghaulError(
-      "reload_required",
-      "a newer version of the app has the outbox's storage",
-      {
-        hint: "reload this page; until then it keeps publications in memory",
-      },
-    );
+    const error = isForeign
+      ? new LonghaulError("outbox_name_taken", "the outbox's database is one that longhaul did not make", {
+          hint: "pass outbox.name, a name that the app uses for no other database; until then publications are kept in memory",
+        })
+      : new LonghaulError("reload_required", "a newer version of the app has the outbox's storage", {
+          hint: "reload this page; until then it keeps publications in memory",
+        });
     this.#turns.later(() => this.#room.owner.error(error));
     this.#turns.settle();
   }

@@ -1,9 +1,10 @@
 // What a core is told before it starts: the user's options, in its numbers, and what is known from before.
 
 import type { Options, TransportName } from "./api.js";
+import { randomBytes } from "./browser.js";
 import { isSupported, transportNames } from "./diagnosis.js";
 import { recall } from "./memory.js";
-import { jitters } from "./options.js";
+import { backoffDefaults, jitters, outboxDefaults } from "./options.js";
 import type { CoreOptions } from "./wasm/longhaul.js";
 
 /** The outbox's database, where the user names none. */
@@ -24,14 +25,14 @@ export function instruct(options: CoreOptions, given: Options, base: string): vo
   if (worked !== undefined) options.worked(transportNames.indexOf(worked));
   if (token !== undefined) options.hasTokens();
   if (backoff !== undefined) {
-    const { baseMs = 1_000, factor = 2, capMs = 30_000, jitter = "full", attemptsMax = 20 } = backoff;
+    const { baseMs, factor, capMs, jitter, attemptsMax } = { ...backoffDefaults, ...backoff };
     options.backoff(baseMs, factor, capMs, jitters.indexOf(jitter), attemptsMax);
   }
   if (heartbeat !== undefined) {
     options.heartbeat(heartbeat.intervalMs ?? 25_000, heartbeat.timeoutMs ?? 10_000);
   }
   if (outbox !== false) {
-    const { name = databaseName, rowsMax = 50_000, bytesMax = 16 * 1024 * 1024, poison } = outbox ?? {};
+    const { name = databaseName, rowsMax, bytesMax, poison } = { ...outboxDefaults, ...outbox };
     options.outbox(rowsMax, bytesMax);
     options.durable(name);
     if (poison === "pause") options.pauses();
@@ -40,6 +41,6 @@ export function instruct(options: CoreOptions, given: Options, base: string): vo
 
 /** Of the generator of jitter and ids. */
 export function seed(): number {
-  const [high = 0, low = 0] = crypto.getRandomValues(new Uint32Array(2));
+  const [high = 0, low = 0] = new Uint32Array(randomBytes(8).buffer);
   return (high % 2 ** 21) * 2 ** 32 + low;
 }

@@ -1,6 +1,7 @@
 // Remembers which transport got through, so that the next load begins with it. Forgets after a day: networks change.
 
 import type { TransportName } from "./api.js";
+import { keepText, keptText } from "./browser.js";
 import { transportNames } from "./diagnosis.js";
 
 /** Source: browser facts; long enough for a working day behind one proxy. */
@@ -8,28 +9,15 @@ const keptMs = 24 * 60 * 60 * 1000;
 
 /** What worked with the hub at `base` before; undefined where nothing is known or storage is not allowed. */
 export function recall(base: string): TransportName | undefined {
-  const stored = storage()?.getItem(key(base));
-  const [name, untilMs] = stored?.split(" ") ?? [];
+  const [name, untilMs] = keptText("localStorage", key(base))?.split(" ") ?? [];
   return Number(untilMs) > Date.now() ? transportNames.find((each) => each === name) : undefined;
 }
 
 export function remember(base: string, transport: TransportName): void {
-  try {
-    storage()?.setItem(key(base), `${transport} ${Date.now() + keptMs}`);
-  } catch {
-    // A full storage: the next load races again.
-  }
+  // Where it can't be kept the next load races again.
+  keepText("localStorage", key(base), `${transport} ${Date.now() + keptMs}`);
 }
 
 function key(base: string): string {
   return `longhaul:transport:${base}`;
-}
-
-/** Workers have none, and a page may be forbidden to look. */
-function storage(): Storage | undefined {
-  try {
-    return globalThis.localStorage;
-  } catch {
-    return undefined;
-  }
 }

@@ -1,6 +1,7 @@
 // Checks what the user passes, at the call, and says exactly what is wrong with it.
 
 import type { Options, PublishOptions, SubscribeOptions } from "./api.js";
+import { found, place } from "./browser.js";
 import { transportNames } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
 import { isToken, tokenHint } from "./token.js";
@@ -12,6 +13,17 @@ const durationMsMax = 2 ** 31 - 1;
 
 /** As src/config.rs has it: hubs remember what they had for a day longer. */
 export const rowMsMax = 7 * 24 * 60 * 60 * 1000;
+
+/** As src/config.rs has them. */
+export const backoffDefaults = {
+  baseMs: 1_000,
+  factor: 2,
+  capMs: 30_000,
+  jitter: "full",
+  attemptsMax: 20,
+} as const satisfies Options["backoff"];
+
+export const outboxDefaults = { rowsMax: 50_000, bytesMax: 16 * 1024 * 1024 } as const;
 
 export const jitters = ["full", "half", "none"] as const;
 
@@ -25,13 +37,12 @@ export function baseUrls(urls: string | URL | readonly (string | URL)[]): string
 }
 
 function baseUrl(address: string | URL): string {
-  let url: URL;
-  try {
-    url = new URL(address, globalThis.location?.href);
-  } catch (cause) {
-    throw new LonghaulError("url_invalid", `not a URL: ${String(address)}`, {
+  // A URL would be made of anything: of "" the page's own, of 5 or undefined one below it.
+  const isText = typeof address === "string" && address.trim() !== "";
+  const url = isText || address instanceof URL ? found(() => new URL(address, place()?.href)) : undefined;
+  if (url === undefined) {
+    throw new LonghaulError("url_invalid", `not a URL: ${shown(address)}`, {
       hint: "pass the hub's base address, such as https://hub.example.com",
-      cause,
     });
   }
   const protocol = { "http:": "http:", "https:": "https:", "ws:": "http:", "wss:": "https:" }[url.protocol];
@@ -47,7 +58,7 @@ function baseUrl(address: string | URL): string {
 /** Throws unless `name` is a topic name. */
 export function checkTopic(name: string): void {
   if (typeof name !== "string" || name.length > topicCharsMax || !topicName.test(name)) {
-    throw new LonghaulError("topic_invalid", `not a topic name: ${JSON.stringify(name)}`, {
+    throw new LonghaulError("topic_invalid", `not a topic name: ${shown(name)}`, {
       hint: "1 to 255 characters: segments of letters, digits, - _ . ~ separated by /",
     });
   }
@@ -118,7 +129,7 @@ const connectRules: Rules = {
   },
   backoff(value, name) {
     check(name, value, backoffRules);
-    const { baseMs = 1_000, capMs = 30_000 } = value as NonNullable<Options["backoff"]>;
+    const { baseMs, capMs } = { ...backoffDefaults, ...(value as Options["backoff"]) };
     if (baseMs > capMs) throw invalid("backoff.baseMs", baseMs, `at most backoff.capMs, which is ${capMs}`);
     return undefined;
   },
@@ -183,6 +194,11 @@ function check(name: string, given: unknown, rules: Rules): undefined {
 }
 
 function invalid(name: string, value: unknown, wanted: string): LonghaulError {
-  const shown = typeof value === "function" ? "a function" : JSON.stringify(value);
-  return new LonghaulError("option_invalid", `${name} is ${shown}`, { hint: `it must be ${wanted}` });
+  return new LonghaulError("option_invalid", `${name} is ${shown(value)}`, { hint: `it must be ${wanted}` });
+}
+
+/** A value in an error's message; some have no JSON. */
+function shown(value: unknown): string {
+  if (typeof value === "function") return "a function";
+  return found(() => JSON.stringify(value)) ?? found(() => String(value)) ?? typeof value;
 }

@@ -1,12 +1,17 @@
 // What a user holds of the outbox: what waits, what never arrived, and what to do about either.
 
 import type { DeadLetter, Outbox, OutboxRow } from "./api.js";
+import { persist } from "./browser.js";
+import { LonghaulError, storageUnavailable } from "./errors.js";
 import type { Storage } from "./storage.js";
 
 /** The storage, once there is an engine. */
 export interface OutboxClient {
   storage(): Storage | undefined;
-  whenReady(): Promise<Storage>;
+  /** With `impatient` it rejects with that where an attempt to load the wasm fails. */
+  whenReady(impatient?: () => LonghaulError): Promise<Storage>;
+  /** Refuses the publications that wait for the engine. */
+  withdraw(error: LonghaulError): void;
 }
 
 export class OutboxHandle implements Outbox {
@@ -37,14 +42,21 @@ export class OutboxHandle implements Outbox {
   }
 
   async flush(): Promise<void> {
-    return (await this.#client.whenReady()).flush();
+    return (await this.#client.whenReady(notFlushed)).flush();
   }
 
   async persist(): Promise<boolean> {
-    return (await globalThis.navigator?.storage?.persist?.()) ?? false;
+    return persist();
   }
 
   async wipe(): Promise<void> {
-    return (await this.#client.whenReady()).wipe();
+    this.#client.withdraw(new LonghaulError("wiped", "the outbox was wiped"));
+    return (await this.#client.whenReady(storageUnavailable)).wipe();
   }
+}
+
+function notFlushed(): LonghaulError {
+  return new LonghaulError("not_flushed", "rows may wait, and the client's wasm is not loaded", {
+    hint: "they stay in the outbox, and go out with the next connection",
+  });
 }

@@ -5,6 +5,9 @@
 /** A frame is sent when it has this many characters, which are at most three times as many bytes: the hub takes 262,144. */
 const frameCharsMax = 64 * 1024;
 
+/** The readyState of a socket that sends. */
+const open = 1;
+
 /** What frames go to: a socket, or the number of a connection that posts. */
 export type Sink = WebSocket | number;
 
@@ -60,7 +63,7 @@ export class Outgoing {
         this.#post(sink, text);
       } else {
         // A browser discards what is sent on a closing socket without a word; the core sends it again after a reconnect.
-        if (sink.readyState !== WebSocket.OPEN) continue;
+        if (sink.readyState !== open) continue;
         sink.send(text);
       }
       this.charsSent += text.length;

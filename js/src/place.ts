@@ -1,6 +1,7 @@
 // A place among the connections that all tabs share: over HTTP/1.1 a browser has six to a host, and what is held takes one.
 // Places are Web Locks, so a tab that goes gives its own back. Decides nothing: the core says when one is wanted.
 
+import { page, withLock } from "./browser.js";
 import { protocolOf } from "./diagnosis.js";
 
 /** Chosen: three of the six are left for posts, short polls and the page, even while each of the three moves. */
@@ -29,7 +30,7 @@ export class Place {
     const wish = new AbortController();
     this.#wish = wish;
     this.#take(wish.signal).catch(() => {
-      // Locks are not allowed here.
+      // There are no locks, or they are not allowed here.
       this.#watch(wish.signal);
     });
   }
@@ -47,14 +48,9 @@ export class Place {
 
   async #take(signal: AbortSignal): Promise<void> {
     if (isMultiplexed(this.#base)) return;
-    const locks = globalThis.navigator?.locks;
-    if (locks === undefined) {
-      this.#watch(signal);
-      return;
-    }
     const names = Array.from({ length: placesMax }, (_, i) => `longhaul:place:${this.#base}:${i}`);
     for (const name of names) {
-      if (await this.#isFree(locks, name, signal)) return;
+      if (await this.#isFree(name, signal)) return;
     }
     if (signal.aborted) return;
     this.#say(false);
@@ -62,8 +58,8 @@ export class Place {
     const waiting = new AbortController();
     signal.addEventListener("abort", () => waiting.abort());
     for (const name of names) {
-      const taken = locks.request(name, { signal: waiting.signal }, () => {
-        if (waiting.signal.aborted) return undefined;
+      const taken = withLock(name, { signal: waiting.signal }, () => {
+        if (waiting.signal.aborted) return;
         waiting.abort();
         this.#say(true);
         return ended(signal);
@@ -74,11 +70,11 @@ export class Place {
   }
 
   /** Takes a place if it is free, until the wish ends. */
-  #isFree(locks: LockManager, name: string, signal: AbortSignal): Promise<boolean> {
+  #isFree(name: string, signal: AbortSignal): Promise<boolean> {
     return new Promise((resolve, reject) => {
-      const request = locks.request(name, { ifAvailable: true }, (lock) => {
+      const request = withLock(name, { ifAvailable: true }, (lock) => {
         resolve(lock !== null);
-        return lock === null || signal.aborted ? undefined : ended(signal);
+        return lock === null || signal.aborted ? Promise.resolve() : ended(signal);
       });
       request.catch(reject);
     });
@@ -86,10 +82,10 @@ export class Place {
 
   /** Without locks tabs can't agree: a page that nobody looks at goes without a place, a worker has one. */
   #watch(signal: AbortSignal): void {
-    const page = globalThis.document;
-    if (page === undefined) return;
-    const look = (): void => this.#say(page.visibilityState !== "hidden");
-    page.addEventListener("visibilitychange", look, { signal });
+    const seen = page();
+    if (seen === undefined) return;
+    const look = (): void => this.#say(seen.visibilityState !== "hidden");
+    seen.addEventListener("visibilitychange", look, { signal });
     if (!signal.aborted) queueMicrotask(look);
   }
 

@@ -1,7 +1,8 @@
 // Random names. crypto.randomUUID is for secure pages only.
 
+import { randomBytes } from "./browser.js";
+
 /** 128 random bits in hex. */
 export function randomName(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return Array.from(randomBytes(16), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

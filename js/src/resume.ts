@@ -1,6 +1,7 @@
 // Where the subscriptions of a tab stand, kept over a reload. Owns the storage and its limits; streams say what was handed over.
 
 import type { Options } from "./api.js";
+import { keepText, keptText, listen } from "./browser.js";
 import type { Stream } from "./stream.js";
 
 /** Chosen: more than a page follows, and a few KiB. The oldest go first. */
@@ -23,6 +24,7 @@ export class Resume {
   readonly #streams = new Map<string, Stream>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #write = (): void => this.write();
+  readonly #mute: () => void;
 
   constructor(base: string, resume: Options["resume"]) {
     this.#key = `longhaul:resume:${base}${typeof resume === "object" ? `:${resume.key}` : ""}`;
@@ -30,7 +32,7 @@ export class Resume {
       const [topic, cursor, atMs] = each;
       if (cursorForm.test(cursor) && atMs > Date.now() - keptMs) this.#kept.set(topic, each);
     }
-    globalThis.addEventListener?.("pagehide", this.#write);
+    this.#mute = listen("pagehide", this.#write);
   }
 
   /** Where a topic's live stream begins. From now on its place is kept. */
@@ -55,17 +57,14 @@ export class Resume {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     for (const stream of this.#streams.values()) this.#note(stream);
-    try {
-      sessionStorage.setItem(this.#key, JSON.stringify([...this.#kept.values()].slice(-topicsMax)));
-    } catch {
-      // Full or forbidden: the next load begins live.
-    }
+    // Where it can't be kept the next load begins live.
+    keepText("sessionStorage", this.#key, JSON.stringify([...this.#kept.values()].slice(-topicsMax)));
   }
 
   /** The last write. */
   close(): void {
     this.write();
-    globalThis.removeEventListener?.("pagehide", this.#write);
+    this.#mute();
   }
 
   #note({ topic, cursor }: Stream): void {
@@ -76,7 +75,7 @@ export class Resume {
 
   #read(): Kept[] {
     try {
-      const kept = JSON.parse(sessionStorage.getItem(this.#key) ?? "[]");
+      const kept = JSON.parse(keptText("sessionStorage", this.#key) ?? "[]");
       return Array.isArray(kept) ? (kept.filter(Array.isArray) as Kept[]) : [];
     } catch {
       return [];

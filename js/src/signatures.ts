@@ -4,6 +4,7 @@
 // publications are sealed before they are payloads, and messages opened after the core has put them in order.
 
 import type { Gap, Message, PublishOptions, Receipt, SubscribeOptions, Topic } from "./api.js";
+import { found } from "./browser.js";
 import { LonghaulError } from "./index.js";
 import type * as api from "./signatures.api.js";
 import type { Iteration, TopicClient, TopicHandle } from "./topic.js";
@@ -34,7 +35,7 @@ export function signed<T>(topic: Topic<T>, key: CryptoKey | BufferSource): Topic
       hint: "pass client.topic(name); documents can't be signed, because the hub applies their patches",
     });
   }
-  if (globalThis.crypto?.subtle === undefined) {
+  if (found(() => crypto.subtle) === undefined) {
     throw new LonghaulError("crypto_unavailable", "this page has no crypto.subtle", {
       hint: "serve it over https: browsers offer it to secure pages only",
     });
@@ -137,6 +138,7 @@ class Line {
   /** Where to go on once those that wait are through: more did not fit. */
   #resumeAt: number | undefined;
   #isOver = false;
+  readonly #abort = (): void => this.#leave();
 
   constructor(
     client: TopicClient,
@@ -152,7 +154,7 @@ class Line {
     this.#listen = listen;
     this.#options = options;
     this.#inner = inner;
-    options.signal?.addEventListener("abort", () => this.#leave(), { once: true });
+    options.signal?.addEventListener("abort", this.#abort);
   }
 
   /** Gives how to stop. */
@@ -162,7 +164,7 @@ class Line {
     const listen = (message: Message<unknown>) => this.#message(message);
     this.#stop = this.#client.subscribe(this.#topic, listen, options, {
       end: () => {
-        this.#isOver = true;
+        this.#end();
         this.#inner?.end();
       },
       rest: () => this.#rest(),
@@ -171,8 +173,13 @@ class Line {
   }
 
   #leave(): void {
-    this.#isOver = true;
+    this.#end();
     this.#stop();
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    this.#options.signal?.removeEventListener("abort", this.#abort);
   }
 
   #message(message: Message<unknown>): void {

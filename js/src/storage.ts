@@ -2,8 +2,9 @@
 // written and read by src/web/store.
 
 import type { DeadLetter, OutboxRow } from "./api.js";
+import { page } from "./browser.js";
 import type { Endpoint } from "./endpoint.js";
-import { LonghaulError } from "./errors.js";
+import { LonghaulError, storageUnavailable } from "./errors.js";
 import type { Ended, Publications } from "./publications.js";
 import { randomName } from "./random.js";
 import { letterOf, type Partition, partitionName, rowOf, type StoredRow } from "./rows.js";
@@ -73,6 +74,8 @@ export class Storage implements Member {
   /** What the tabs were told before there was a name for them. */
   #wantsToSend = false;
   #known: ((producer: string) => void)[] = [];
+  /** Rows that waited when the client was closed. */
+  #lastSize: number | undefined;
 
   /** Without a `database` everything is in memory. */
   constructor(database: string | undefined, base: string, room: Room) {
@@ -82,7 +85,7 @@ export class Storage implements Member {
   }
 
   get size(): number {
-    return this.#room.turns.look((core) => core.outboxRows()) ?? 0;
+    return this.#lastSize ?? this.#room.turns.look((core) => core.outboxRows()) ?? 0;
   }
 
   /** Whose rows these are: told once. Another subject later is refused, for its token would send rows that are not its own. */
@@ -192,9 +195,7 @@ export class Storage implements Member {
     this.told(["wiped"]);
     this.tell(["wiped"]);
     if (this.#database !== undefined && !(await this.#room.turns.look((core) => core.wipe()))) {
-      throw new LonghaulError("storage_unavailable", "the outbox's storage can't be reached", {
-        hint: 'let the server answer the log-out with Clear-Site-Data: "storage"',
-      });
+      throw storageUnavailable();
     }
     this.told(["wiped"]);
     this.tell(["wiped"]);
@@ -249,10 +250,12 @@ export class Storage implements Member {
   }
 
   close(): void {
+    this.#lastSize = this.size;
     if (this.size > 0) this.#sync.ask();
     clearTimeout(this.#waiting);
     this.#tabs?.close();
     this.#tabs = undefined;
+    this.#entering = undefined;
   }
 
   // What the core calls: src/web/host.rs.
@@ -260,6 +263,8 @@ export class Storage implements Member {
   /** The partition's name, once it is known whose rows these are. */
   named(): Promise<string> {
     return new Promise((resolve) => {
+      // Tabs that are opened now would never be closed.
+      if (this.#lastSize !== undefined) return;
       this.#entering = (name) => {
         this.#tabs ??= new Tabs(`${this.#database} ${name}`, this);
         if (this.#wantsToSend) this.#tabs.seek(true);
@@ -271,7 +276,7 @@ export class Storage implements Member {
 
   partition(before: Partition | undefined): Partition {
     // A service worker knows no more of these than what is there.
-    if (before !== undefined && globalThis.document === undefined) return before;
+    if (before !== undefined && page() === undefined) return before;
     const { hasToken, tokenUrl, isPausing } = this.#room;
     const [producer] = before ?? [randomName()];
     const now: Partition = [producer, this.#base, this.#subject ?? "", hasToken, tokenUrl, isPausing];
@@ -297,7 +302,7 @@ export class Storage implements Member {
   told(notice: Notice): void {
     if (notice[0] === "tokenWanted") {
       const [, call, refused] = notice;
-      if (!this.#room.hasToken || globalThis.document === undefined) return;
+      if (!this.#room.hasToken || page() === undefined) return;
       this.#room.token(refused).then(
         (token) => this.#tabs?.tell(["token", call, token]),
         () => {

@@ -1,5 +1,7 @@
 // Background Sync, from the page's side: has the service worker flush what this page may leave behind.
 
+import { isDenied, serviceWorker } from "./browser.js";
+
 /** The tag that pages register and service workers listen to. */
 export const defaultTag = "longhaul-outbox";
 
@@ -13,37 +15,42 @@ type Registration = ServiceWorkerRegistration & {
 /** What becomes of rows when the page is closed. */
 export type Deferred = "background-sync" | "next-visit";
 
+/**
+ * The page's service worker, sought once a page: a promise that may never settle would keep every client that waits for it.
+ */
+let registration: Registration | undefined;
+let isSought = false;
+/** It has Background Sync, and the user has nothing against it. */
+let isAllowed = false;
+
+async function seek(): Promise<void> {
+  if (isSought) return;
+  isSought = true;
+  const there: Registration | undefined = await serviceWorker();
+  isAllowed = there?.sync !== undefined && !(await isDenied("background-sync"));
+  registration = there;
+}
+
 export class BackgroundSync {
-  #registration: Registration | undefined;
   #isAsked = false;
-  /** There is one, and the user has nothing against it. */
-  #isAllowed = false;
 
   constructor() {
-    // Resolves once the page has an active service worker, which may be never.
-    const container = globalThis.navigator?.serviceWorker as { ready: Promise<Registration> } | undefined;
-    container?.ready.then(
-      async (registration) => {
-        this.#isAllowed = registration.sync !== undefined && (await isAllowed());
-        this.#registration = registration;
-      },
-      () => {},
-    );
+    void seek();
   }
 
   get deferred(): Deferred {
-    return this.#isAllowed ? "background-sync" : "next-visit";
+    return isAllowed ? "background-sync" : "next-visit";
   }
 
   /** Rows wait that this page may not be able to send. Once is enough until `settled`. */
   ask(): void {
-    if (this.#isAsked || this.#registration === undefined) return;
+    if (this.#isAsked || registration === undefined) return;
     this.#isAsked = true;
-    const { sync, active } = this.#registration;
-    if (!this.#isAllowed) active?.postMessage(flushRequest);
+    const { sync, active } = registration;
+    if (!isAllowed) active?.postMessage(flushRequest);
     else {
       sync?.register(defaultTag).catch(() => {
-        this.#isAllowed = false;
+        isAllowed = false;
         active?.postMessage(flushRequest);
       });
     }
@@ -57,14 +64,4 @@ export class BackgroundSync {
 
 export function isFlushRequest(data: unknown): boolean {
   return data === flushRequest;
-}
-
-async function isAllowed(): Promise<boolean> {
-  try {
-    const { state } = await navigator.permissions.query({ name: "background-sync" as PermissionName });
-    return state !== "denied";
-  } catch {
-    // A browser that can't be asked: the registration tells.
-    return true;
-  }
 }

@@ -1,6 +1,7 @@
 // What the tabs and workers of one outbox tell each other, and which of them sends. Both only save work: storage has the
 // truth, and the hub has the last word (rule H8).
 
+import { listen, nowMs, openChannel, page, withLock } from "./browser.js";
 import { randomName } from "./random.js";
 
 /** A notice: its kind, then whose rows it is about, numbers and texts as the core takes them. */
@@ -56,16 +57,14 @@ export class Tabs {
   #wish: AbortController | undefined;
   #isSender = false;
   #heardMs = 0;
-  readonly #sleep = (): void => this.#shut();
-  readonly #wake = (): void => this.#open();
+  readonly #mute: readonly (() => void)[];
 
   constructor(name: string, member: Member) {
     this.#name = `longhaul:outbox:${name}`;
     this.#member = member;
     this.#open();
     // An open channel keeps a page out of the back-forward cache.
-    globalThis.addEventListener?.("pagehide", this.#sleep);
-    globalThis.addEventListener?.("pageshow", this.#wake);
+    this.#mute = [listen("pagehide", () => this.#shut()), listen("pageshow", () => this.#open())];
   }
 
   /** Tells the others; what is told in one turn goes together. */
@@ -73,8 +72,8 @@ export class Tabs {
     this.#gather(notice);
     if (this.#isDue) return;
     // Timers of a hidden page may rest for a minute.
-    const canWait = notice[0] === "added" && globalThis.document?.visibilityState === "visible";
-    const restMs = canWait ? this.#toldMs + gatherMs - performance.now() : 0;
+    const canWait = notice[0] === "added" && page()?.visibilityState === "visible";
+    const restMs = canWait ? this.#toldMs + gatherMs - nowMs() : 0;
     if (restMs > 0) {
       this.#timer ??= setTimeout(() => this.#post(), restMs);
       return;
@@ -91,18 +90,13 @@ export class Tabs {
     if (!isWanted) return;
     const wish = new AbortController();
     this.#wish = wish;
-    const locks = globalThis.navigator?.locks;
-    if (locks === undefined) {
-      queueMicrotask(() => this.#say(true, wish.signal));
-      return;
-    }
     this.#heardMs = Date.now();
-    this.#request(locks, wish.signal, false);
+    this.#request(wish.signal, false);
     const watch = setInterval(() => {
       const isSilent = Date.now() - this.#heardMs >= silenceMsMax;
       if (this.#isSender || !isSilent || !this.#member.isWaiting()) return;
       this.#heardMs = Date.now();
-      this.#request(locks, wish.signal, true);
+      this.#request(wish.signal, true);
     }, silenceMsMax / 4);
     wish.signal.addEventListener("abort", () => clearInterval(watch));
   }
@@ -123,26 +117,25 @@ export class Tabs {
 
   close(): void {
     this.seek(false);
-    globalThis.removeEventListener?.("pagehide", this.#sleep);
-    globalThis.removeEventListener?.("pageshow", this.#wake);
+    for (const mute of this.#mute) mute();
     // The last notices are on their way.
     queueMicrotask(() => this.#shut());
   }
 
   /** `mustSteal` takes it from a holder that may be frozen: that one learns of it, and a frozen one can't send. */
-  #request(locks: LockManager, signal: AbortSignal, mustSteal: boolean): void {
+  #request(signal: AbortSignal, mustSteal: boolean): void {
     const options = mustSteal ? { steal: true } : { signal };
-    const held = locks.request(this.#name, options, () => {
-      if (signal.aborted) return undefined;
+    const held = withLock(this.#name, options, () => {
+      if (signal.aborted) return Promise.resolve();
       this.#say(true, signal);
       return new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
     });
     held.catch(() => {
       if (signal.aborted) return;
-      // Stolen: get in line again. Forbidden: everybody sends, and the hub drops what comes twice.
+      // Stolen: get in line again. Missing or forbidden: everybody sends, and the hub drops what comes twice.
       if (this.#isSender) {
         this.#say(false, signal);
-        this.#request(locks, signal, false);
+        this.#request(signal, false);
       } else if (!mustSteal) this.#say(true, signal);
     });
   }
@@ -177,19 +170,19 @@ export class Tabs {
     if (this.#notices.length === 0) return;
     this.#channel?.postMessage(this.#notices);
     this.#notices = [];
-    this.#toldMs = performance.now();
+    this.#toldMs = nowMs();
   }
 
   #open(): void {
-    if (this.#channel !== undefined || globalThis.BroadcastChannel === undefined) return;
-    this.#channel = new BroadcastChannel(this.#name);
-    this.#channel.onmessage = ({ data }: MessageEvent<Notice[]>) => {
-      this.#heardMs = Date.now();
-      for (const notice of data) {
-        if (notice[0] === "token") this.#borrowed.get(notice[1])?.(notice[2]);
-        else this.#member.told(notice);
-      }
-    };
+    this.#channel ??= openChannel(this.#name);
+    if (this.#channel !== undefined)
+      this.#channel.onmessage = ({ data }: MessageEvent<Notice[]>) => {
+        this.#heardMs = Date.now();
+        for (const notice of data) {
+          if (notice[0] === "token") this.#borrowed.get(notice[1])?.(notice[2]);
+          else this.#member.told(notice);
+        }
+      };
   }
 
   #shut(): void {

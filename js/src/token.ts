@@ -1,6 +1,7 @@
 // The user's token, or their function that gives one: asked, checked, and how long it is good.
 
 import type { Options } from "./api.js";
+import { isOnline } from "./browser.js";
 import { probe } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
 
@@ -60,7 +61,7 @@ const cutOff = ["TypeError", "NetworkError", "TimeoutError", "AbortError"];
 
 /** Whether a token function that failed with this has refused, and not just had no network to ask over: then the hub is out of reach, too. */
 export async function isRefusal(cause: unknown, base: string): Promise<boolean> {
-  if (globalThis.navigator?.onLine === false) return false;
+  if (!isOnline()) return false;
   for (let error = cause, depth = 0; error instanceof Object && depth < 4; depth++) {
     if (cutOff.includes((error as Error).name)) return false;
     error = (error as Error).cause;

@@ -102,6 +102,8 @@ class Messages<T> implements AsyncIterator<Message<T>> {
   /** Its consumer wants no more. */
   #isLeft = false;
   #failure: LonghaulError | undefined;
+  #signal: AbortSignal | undefined;
+  readonly #abort = (): void => this.#end();
 
   constructor(
     subscribe: (listener: (message: Message<T>) => void, iteration: Iteration) => () => void,
@@ -114,7 +116,8 @@ class Messages<T> implements AsyncIterator<Message<T>> {
         (this.#isOver && !this.#isLeft) || signal?.aborted ? [] : (this.#queue as Message<unknown>[]),
     });
     if (signal?.aborted) this.#end();
-    else signal?.addEventListener("abort", () => this.#end(), { once: true });
+    else signal?.addEventListener("abort", this.#abort);
+    this.#signal = signal;
   }
 
   next(): Promise<IteratorResult<Message<T>>> {
@@ -155,6 +158,7 @@ class Messages<T> implements AsyncIterator<Message<T>> {
   #end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#signal?.removeEventListener("abort", this.#abort);
     this.#unsubscribe();
     for (const { resolve } of this.#waiting.splice(0)) resolve({ done: true, value: undefined });
   }

@@ -164,6 +164,10 @@ impl Client {
     /// When [`Event::Deadline`] is wanted. Changes with every event.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
+        // A timer would keep what the client is part of: a page's memory, a process.
+        if self.connection.is_closed_by_user() {
+            return None;
+        }
         let parts = [
             self.connection.deadline(),
             self.publishing.deadline(),

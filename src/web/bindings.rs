@@ -530,7 +530,10 @@ impl Core {
 fn promise(store: Option<Rc<Store>>, task: Task) -> Promise {
     future_to_promise(async move {
         let done = match store {
-            Some(store) => store.perform(task).await.ok(),
+            Some(store) => {
+                let _work = store.begin();
+                store.perform(task).await.ok()
+            }
             None => None,
         };
         Ok(match done {

@@ -35,13 +35,17 @@ const TIMER_MS_MAX: u64 = i32::MAX.unsigned_abs() as u64;
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_namespace = performance, js_name = now)]
-    fn performance_now() -> f64;
+    #[wasm_bindgen(catch, js_namespace = performance, js_name = now)]
+    fn performance_now() -> Result<f64, JsValue>;
 }
 
-/// The browser's monotonic clock.
+/// The browser's monotonic clock, ms; the wall clock where it has none.
+fn now_ms() -> f64 {
+    performance_now().unwrap_or_else(|_| Date::now())
+}
+
 pub(super) fn now() -> Time {
-    Time(performance_now() as u64)
+    Time(now_ms() as u64)
 }
 
 pub(super) struct Driver {
@@ -77,8 +81,8 @@ impl Driver {
                 let driver = myself.clone();
                 let on_end = move |end| {
                     if let Some(driver) = driver.upgrade() {
-                        if end == End::Outdated {
-                            driver.host.outdated();
+                        if end != End::Closed {
+                            driver.host.barred(end == End::Foreign);
                         }
                         driver.tell(Event::StorageEnded);
                     }
@@ -90,7 +94,7 @@ impl Driver {
             client: RefCell::new(client),
             wires: RefCell::new(Vec::new()),
             lifecycle: RefCell::new(Lifecycle::new(myself.clone())),
-            ahead_ms: Cell::new(Date::now() - performance_now()),
+            ahead_ms: Cell::new(Date::now() - now_ms()),
             is_hidden: Cell::new(is_hidden()),
             timer: RefCell::new(None),
             armed: Cell::new(None),
@@ -174,9 +178,18 @@ impl Driver {
     pub(super) fn close(&self) {
         self.drive(Event::Close);
         drop(self.lifecycle.take());
+        if let Some(store) = &self.storage {
+            store.close();
+        }
     }
 
     pub(super) fn opened(&self, connection: ConnectionId) {
+        self.with_wire(connection, |wire| {
+            if let Some(socket) = wire.socket() {
+                // From here on the close event tells more.
+                self.host.mute(&socket.socket);
+            }
+        });
         let lacks_subprotocol = self.wires.borrow().iter().any(|wire| {
             wire.connection == connection && wire.socket().is_some_and(|s| !s.has_subprotocol())
         });
@@ -266,7 +279,7 @@ impl Driver {
 
     /// Handles an event that JavaScript did not begin, and lets it act on what it was told.
     fn tell(&self, event: Event<'_>) {
-        let ahead_ms = Date::now() - performance_now();
+        let ahead_ms = Date::now() - now_ms();
         let slept_ms = ahead_ms - self.ahead_ms.replace(ahead_ms);
         if slept_ms.abs() > JUMP_MS {
             // A clock that was set back makes no token younger: what is negative is 0 here.
@@ -284,6 +297,9 @@ impl Driver {
         drop(wires);
         if let Some(wire) = wire {
             wire.abandon(code);
+            if let Some(socket) = wire.socket() {
+                self.host.mute(&socket.socket);
+            }
         }
     }
 
@@ -431,6 +447,7 @@ impl Driver {
             StoreRequest::Commit(batch) => batch.saves.iter().map(|save| self.row(save)).collect(),
             StoreRequest::Open | StoreRequest::Load(_) => Vec::new(),
         };
+        let work = store.begin();
         spawn_local(async move {
             let answer = match store.perform(Task::Core(request, rows)).await {
                 Ok(Done::Answer(answer)) => answer,
@@ -444,6 +461,8 @@ impl Driver {
                     machine_ms: Date::now() as u64,
                 });
             }
+            // The core may have asked for more by now.
+            drop(work);
         });
     }
 

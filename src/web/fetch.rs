@@ -14,9 +14,9 @@ const CONTENT_TYPE: &str = "application/vnd.longhaul.v1";
 
 #[wasm_bindgen]
 extern "C" {
-    /// The global one, of pages and workers alike.
-    #[wasm_bindgen(js_name = fetch)]
-    fn global_fetch(url: &str, init: &RequestInit) -> Promise;
+    /// The global one, of pages and workers alike. Throws where there is none.
+    #[wasm_bindgen(catch, js_name = fetch)]
+    fn global_fetch(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
 }
 
 /// What came instead of a frame.
@@ -91,7 +91,7 @@ async fn send(
     init.set_body(frame);
     init.set_cache(RequestCache::NoStore);
     init.set_signal(Some(signal));
-    JsFuture::from(global_fetch(url, &init))
+    JsFuture::from(global_fetch(url, &init)?)
         .await
         .map(JsCast::unchecked_into)
 }

@@ -15,6 +15,10 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn receiver(this: &Host, connection: f64) -> Function;
 
+    /// A socket's error is nobody's from now on. One that Node's `ws` makes throws what nobody listens to.
+    #[wasm_bindgen(method)]
+    pub(super) fn mute(this: &Host, socket: &WebSocket);
+
     /// Sends records; those of one turn share a frame.
     #[wasm_bindgen(method)]
     pub(super) fn transmit(this: &Host, socket: &WebSocket, records: &str);
@@ -164,9 +168,10 @@ extern "C" {
     #[wasm_bindgen(method, js_name = outboxLost)]
     pub(super) fn outbox_lost(this: &Host, rows: f64);
 
-    /// Another page has, or wants, a later version of the outbox's storage.
+    /// The outbox's storage is not to be touched: another page has, or wants, a later version of it, or it is foreign, somebody
+    /// else's of the same name.
     #[wasm_bindgen(method)]
-    pub(super) fn outdated(this: &Host);
+    pub(super) fn barred(this: &Host, is_foreign: bool);
 
     /// Why: 0 the outbox is full, 1 storage is, 2 the payload is larger than `bytes_max`, 3 the client is closed.
     #[wasm_bindgen(method, js_name = publishRefused)]

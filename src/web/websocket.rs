@@ -35,10 +35,7 @@ impl Socket {
         let socket = WebSocket::new_with_str(&url, SUBPROTOCOL)?;
         socket.set_binary_type(BinaryType::Arraybuffer);
         let (for_open, for_failure) = (driver.clone(), driver.clone());
-        let open = socket.clone();
         let opened = Closure::<dyn FnMut()>::new(move || {
-            // From here on the close event tells more.
-            open.set_onerror(None);
             if let Some(driver) = for_open.upgrade() {
                 driver.opened(connection);
             }

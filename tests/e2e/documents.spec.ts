@@ -264,18 +264,24 @@ test("the wasm of documents comes from where options say, and what can't be load
     loaded.push(pathname + search);
   });
   await change(hub, board);
-  const failed = await page.evaluate(async (url) => {
-    const { client, errors } = longhaul.open(url, { documentsWasm: "/no-such.wasm" });
-    client.document("board").subscribe(() => {});
-    while (errors.length === 0) await new Promise(requestAnimationFrame);
-    return errors.map(({ code }) => code);
-  }, hub.url);
+  const failed = await page.evaluate(
+    async ([url, options]) => {
+      const { client, errors } = longhaul.open(url, { ...options, documentsWasm: "/no-such.wasm" });
+      client.document("board").subscribe(() => {});
+      while (errors.length === 0) await new Promise(requestAnimationFrame);
+      await client.close();
+      return errors.map(({ code }) => code);
+    },
+    [hub.url, quick] as const,
+  );
   expect(failed).toEqual(["wasm_load_failed"]);
   const documentsWasm = "/longhaul/longhaul_documents_bg.wasm?from=elsewhere";
   const value = await page.evaluate(follow, { url: hub.url, options: { ...quick, documentsWasm } });
   expect(value).toEqual(board);
   expect(loaded.filter((path) => path.includes(".wasm"))).toEqual([
     "/longhaul/longhaul_bg.wasm",
+    "/no-such.wasm",
+    "/no-such.wasm",
     "/no-such.wasm",
     documentsWasm,
   ]);

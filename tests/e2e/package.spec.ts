@@ -95,6 +95,11 @@ test("misuse is thrown at the call, with a code and a hint", async ({ page }) =>
     const client = connect("http://127.0.0.1:9", { onError: () => {} });
     const calls: Record<string, () => unknown> = {
       "no URL": () => connect("http://"),
+      "f15: undefined": () => connect(any(undefined)),
+      "f15: nothing": () => connect(""),
+      "f15: a number": () => connect(any(5)),
+      "f15: null": () => connect(any(null)),
+      "f15: spaces in a list": () => connect(["http://127.0.0.1:9", " "]),
       ftp: () => connect("ftp://127.0.0.1"),
       "an unknown option": () => connect("http://127.0.0.1:9", any({ hartbeat: {} })),
       "a base over the cap": () => connect("http://127.0.0.1:9", { backoff: { baseMs: 5000, capMs: 1000 } }),
@@ -124,6 +129,11 @@ test("misuse is thrown at the call, with a code and a hint", async ({ page }) =>
   const option = (name: string) => [name, "option_invalid", "hint"];
   expect(cases).toEqual([
     ["no URL", "url_invalid", "hint"],
+    ["f15: undefined", "url_invalid", "hint"],
+    ["f15: nothing", "url_invalid", "hint"],
+    ["f15: a number", "url_invalid", "hint"],
+    ["f15: null", "url_invalid", "hint"],
+    ["f15: spaces in a list", "url_invalid", "hint"],
     ["ftp", "url_invalid", "hint"],
     option("an unknown option"),
     option("a base over the cap"),
@@ -224,22 +234,41 @@ test("wasm that can't be loaded is said plainly, and the next connect tries agai
   const result = await page.evaluate(
     async ([url, options]) => {
       const { client, errors } = longhaul.open(url, { ...options, wasm: "/no-such.wasm" });
-      const publication = client
-        .topic("t")
-        .publish(1)
-        .catch(({ code }) => code);
-      const status = await longhaul.reaches(client, "closed");
+      const status = await longhaul.reaches(client, "waiting");
       const again = longhaul.open(url, options);
       await longhaul.reaches(again.client, "connected");
-      return { status, errors, publication: await publication };
+      // They share what one of them has loaded.
+      await longhaul.reaches(client, "connected");
+      return { status, errors };
     },
     [hub.url, quick] as const,
   );
   expect(result).toMatchObject({
-    status: { state: "closed", reason: { code: "wasm_load_failed" } },
-    errors: [{ code: "wasm_load_failed" }],
-    publication: "wasm_load_failed",
+    status: { reason: { code: "wasm_load_failed", message: expect.stringContaining("HTTP 404") } },
+    errors: [],
   });
+});
+
+test("f21: an error that no onError hears is printed with its code and its hint", async ({ page }) => {
+  const printed: string[] = [];
+  page.on("console", (message) => printed.push(message.text()));
+  await page.route("**/longhaul_bg.wasm", (route) => route.fulfill({ status: 404 }));
+  await page.evaluate((backoff) => void longhaul.connect("http://127.0.0.1:9", { backoff }), quick.backoff);
+  await expect.poll(() => printed.filter((text) => text.startsWith("longhaul:"))).toHaveLength(1);
+  expect(printed.join()).toMatch(/longhaul: wasm_load_failed: .*HTTP 404.* \(serve longhaul_bg\.wasm beside/);
+});
+
+test("f21: an error is printed where onError throws, with what it threw", async ({ page }) => {
+  const printed: string[] = [];
+  page.on("console", (message) => printed.push(message.text()));
+  await page.route("**/longhaul_bg.wasm", (route) => route.fulfill({ status: 404 }));
+  await page.evaluate((backoff) => {
+    const onError = () => {
+      throw new Error("out of order");
+    };
+    longhaul.connect("http://127.0.0.1:9", { backoff, onError });
+  }, quick.backoff);
+  await expect.poll(() => printed.join()).toMatch(/longhaul: wasm_load_failed: .* \(serve.*out of order/s);
 });
 
 test("an iteration ends by break, by its signal, and tells a consumer that is too slow", async ({

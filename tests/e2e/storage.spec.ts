@@ -412,6 +412,12 @@ async function upgrade(page: Page): Promise<number> {
         const begunMs = performance.now();
         const request = indexedDB.open("longhaul", 3);
         request.onerror = () => reject(request.error);
+        request.onupgradeneeded = ({ oldVersion }) => {
+          if (oldVersion > 0) return;
+          for (const name of ["partitions", "packs", "keys", "verdicts", "letters", "documents"])
+            request.result.createObjectStore(name);
+          request.result.createObjectStore("rows", { autoIncrement: true });
+        };
         request.onsuccess = () => {
           request.result.close();
           resolve(performance.now() - begunMs);

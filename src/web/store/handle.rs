@@ -1,15 +1,17 @@
-//! A database that is open. rexie makes it, with every object store of this version, and closes it again: it has no ear for the end of
-//! its own. What is left open is a handle of the crate that rexie is made of.
+//! A database that is open. It is opened as it is found and looked at first: one that this code did not make stays as it is. rexie
+//! brings an earlier version of ours up to date, and is closed again: it has no ear for the end of its own. What stays open is a
+//! handle of the crate that rexie is made of.
 
 use std::cell::Cell;
 
-use idb::{Event as _, Factory, Request as _, TransactionMode};
+use idb::event::DatabaseEvent as _;
+use idb::{Factory, ObjectStoreParams, TransactionMode};
 use js_sys::Reflect;
 use rexie::{ObjectStore, Rexie};
 use wasm_bindgen::JsValue;
 use web_sys::IdbTransaction;
 
-use super::{ROWS, TABLES, VERSION};
+use super::{PACKS, ROWS, TABLES, VERSION};
 
 /// What has become of a database.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,10 @@ pub(in crate::web) enum End {
     Closed,
     /// It has, or is to have, a later version than this code knows.
     Outdated,
+    /// It is somebody else's, who has given it the outbox's name.
+    Foreign,
+    /// There is no storage here, or the browser forbids it: nothing was ever kept.
+    Absent,
 }
 
 pub(super) struct Handle {
@@ -32,9 +38,20 @@ impl Handle {
         name: &str,
         on_end: impl Fn(End) + Clone + 'static,
     ) -> Result<Self, Option<End>> {
-        make(name).await?;
+        let mut database = find(name).await?;
+        if is_earlier(&database)? {
+            database.close();
+            upgrade(name).await?;
+            database = find(name).await?;
+            // Removed in between, and made anew: the next one brings it up to date.
+            if is_earlier(&database)? {
+                database.close();
+                return Err(Some(End::Closed));
+            }
+        }
+        listen(&mut database, on_end);
         Ok(Self {
-            database: listening(name, on_end).await?,
+            database,
             is_entered: Cell::new(false),
         })
     }
@@ -55,8 +72,47 @@ impl Drop for Handle {
     }
 }
 
-/// Makes the database, or brings it up to this version: rexie removes the object stores that are not named.
-async fn make(name: &str) -> Result<(), Option<End>> {
+/// Opens the database at the version that it has; one that was not there is made, with the stores by which it is known as ours.
+/// Nothing is ever opened at a version that it has not got: that would ask the tabs of its owner to let go of it.
+async fn find(name: &str) -> Result<idb::Database, Option<End>> {
+    let request = Factory::new().and_then(|factory| factory.open(name, None));
+    let mut request = request.map_err(|_| Some(End::Absent))?;
+    request.on_upgrade_needed(|event| {
+        let Ok(database) = event.database() else {
+            return;
+        };
+        for name in TABLES {
+            let mut params = ObjectStoreParams::new();
+            params.auto_increment(name == ROWS);
+            let _ = database.create_object_store(name, params);
+        }
+    });
+    request.await.map_err(|_| Some(End::Closed))
+}
+
+/// Whether it is ours, and of an earlier version. One without any store is nobody's; what is neither is closed.
+fn is_earlier(database: &idb::Database) -> Result<bool, Option<End>> {
+    let names = database.store_names();
+    let version = database.version().unwrap_or_default();
+    let is_ours = TABLES
+        .into_iter()
+        // Packs came with version 2.
+        .filter(|table| version >= VERSION || *table != PACKS)
+        .all(|table| names.iter().any(|name| name == table));
+    let is_free = names.is_empty() && version < VERSION;
+    if (is_ours || is_free) && version <= VERSION {
+        return Ok(version < VERSION);
+    }
+    database.close();
+    Err(Some(if is_ours {
+        End::Outdated
+    } else {
+        End::Foreign
+    }))
+}
+
+/// Brings the database up to this version: rexie removes the object stores that are not named.
+async fn upgrade(name: &str) -> Result<(), Option<End>> {
     let builder = Rexie::builder(name).version(VERSION);
     let builder = TABLES.into_iter().fold(builder, |builder, name| {
         builder.add_object_store(ObjectStore::new(name).auto_increment(name == ROWS))
@@ -76,25 +132,7 @@ async fn make(name: &str) -> Result<(), Option<End>> {
     Ok(())
 }
 
-async fn listening(
-    name: &str,
-    on_end: impl Fn(End) + Clone + 'static,
-) -> Result<idb::Database, Option<End>> {
-    let request = Factory::new().and_then(|factory| factory.open(name, None));
-    let mut request = request.map_err(|_| None)?;
-    // It was removed in between: an empty one is of no use.
-    request.on_upgrade_needed(|event| {
-        let creation = event
-            .target()
-            .ok()
-            .and_then(|request| request.transaction());
-        let _ = creation.map(idb::Transaction::abort);
-    });
-    let mut database = request.await.map_err(|_| Some(End::Closed))?;
-    if database.version() != Ok(VERSION) {
-        database.close();
-        return Err(Some(End::Outdated));
-    }
+fn listen(database: &mut idb::Database, on_end: impl Fn(End) + Clone + 'static) {
     let closed = on_end.clone();
     database.on_close(move |_| closed(End::Closed));
     database.on_version_change(move |event| {
@@ -104,5 +142,4 @@ async fn listening(
             _ => End::Closed,
         });
     });
-    Ok(database)
 }

@@ -83,8 +83,16 @@ pub(super) struct Store {
     packs: Packs,
     /// The core's last request failed, and is tried once more with another handle.
     is_again: Cell<bool>,
-    /// There is a later version of the database: this code is not to touch it.
-    is_outdated: Cell<bool>,
+    /// The database is a later version's, or not ours at all: this code is not to touch it.
+    is_barred: Cell<bool>,
+    /// It was open once: rows may be there.
+    was_open: Cell<bool>,
+    /// No storage of ours is there, and none was.
+    is_nowhere: Cell<bool>,
+    /// What is under way, with its answers to the core.
+    works: Cell<u32>,
+    /// The client is: the database is closed with the last work.
+    is_closed: Cell<bool>,
     /// The database has ended.
     on_end: Box<dyn Fn(End)>,
 }
@@ -98,13 +106,35 @@ impl Store {
             handle: RefCell::new(None),
             packs: Packs::default(),
             is_again: Cell::new(false),
-            is_outdated: Cell::new(false),
+            is_barred: Cell::new(false),
+            was_open: Cell::new(false),
+            is_nowhere: Cell::new(false),
+            works: Cell::new(0),
+            is_closed: Cell::new(false),
             on_end,
         })
     }
 
     pub(super) fn host(&self) -> &Host {
         &self.host
+    }
+
+    /// Keeps the database open for a work, until that is dropped.
+    pub(super) fn begin(self: &Rc<Self>) -> Work {
+        self.works.set(self.works.get().saturating_add(1));
+        Work(self.clone())
+    }
+
+    /// The client is closed: what is under way comes to its end. A database that stayed open would keep the wasm's memory.
+    pub(super) fn close(&self) {
+        self.is_closed.set(true);
+        self.close_idle();
+    }
+
+    fn close_idle(&self) {
+        if self.is_closed.get() && self.works.get() == 0 {
+            self.handle.take();
+        }
     }
 
     fn partition(&self) -> &JsString {
@@ -120,7 +150,11 @@ impl Store {
         let mut is_again = is_later && self.is_again.take();
         loop {
             let Some(handle) = self.open(task.is_for_all()).await else {
-                return Err(Fault::Lost);
+                // Where nothing can be kept there is nothing to remove.
+                return match task {
+                    Task::Wipe if self.is_nowhere.get() => Ok(Done::Value(JsValue::TRUE)),
+                    _ => Err(Fault::Lost),
+                };
             };
             if is_later && !handle.is_entered.get() {
                 self.is_again.set(is_again);
@@ -166,7 +200,7 @@ impl Store {
             let name = JsFuture::from(self.host.partition_name()).await.ok()?;
             let _ = self.partition.set(name.unchecked_into());
         }
-        if self.handle.borrow().is_none() && !self.is_outdated.get() {
+        if self.handle.borrow().is_none() && !self.is_barred.get() {
             let myself = self.clone();
             let opened = Promise::new(&mut |resolve, _| {
                 let myself = myself.clone();
@@ -181,15 +215,22 @@ impl Store {
                         let on_end = move |end| ended(&store, end);
                         match Handle::open(&myself.name, on_end).await {
                             Ok(handle) => {
+                                myself.was_open.set(true);
                                 myself.handle.replace(Some(Rc::new(handle)));
+                                myself.close_idle();
                             }
                             Err(Some(End::Closed)) if rest_ms < REST_MS_MAX => {
                                 rest(rest_ms).await;
                                 rest_ms *= 2;
                                 continue;
                             }
-                            Err(Some(End::Outdated)) => myself.end(End::Outdated),
-                            Err(_) => {}
+                            Err(end) => {
+                                let is_absent = matches!(end, Some(End::Absent | End::Foreign));
+                                myself.is_nowhere.set(is_absent && !myself.was_open.get());
+                                if let Some(end @ (End::Outdated | End::Foreign)) = end {
+                                    myself.end(end);
+                                }
+                            }
                         }
                         break;
                     }
@@ -202,12 +243,23 @@ impl Store {
         self.handle.borrow().clone()
     }
 
-    /// Lets the database go, for good where it is a later version's.
+    /// Lets the database go, for good where it is not this code's.
     fn end(&self, end: End) {
         self.handle.take();
-        if end == End::Closed || !self.is_outdated.replace(true) {
+        if end == End::Closed || !self.is_barred.replace(true) {
             (self.on_end)(end);
         }
+    }
+}
+
+/// Storage is at work.
+pub(super) struct Work(Rc<Store>);
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let Self(store) = self;
+        store.works.set(store.works.get().saturating_sub(1));
+        store.close_idle();
     }
 }
 
