@@ -119,7 +119,7 @@ impl<'a> DocumentRecord<'a> {
         }
         let no = TopicNo(r.small("no")?);
         let seq = r.seq("seq")?;
-        Ok(match verb {
+        let decoded = match verb {
             "snapshot" => Self::Snapshot {
                 no,
                 seq,
@@ -151,7 +151,9 @@ impl<'a> DocumentRecord<'a> {
                 },
                 payload: r.rest("payload")?,
             },
-        })
+        };
+        r.end()?;
+        Ok(decoded)
     }
 
     /// Appends the record to a frame.

@@ -14,6 +14,9 @@ pub const ID_CHARS_MAX: usize = 128;
 /// Longest producer in characters, so that with a colon and its largest row it is still an id (rules W7, H8).
 pub const PRODUCER_CHARS_MAX: usize = 100;
 
+/// Longest token in characters (rule C9).
+pub const TOKEN_CHARS_MAX: usize = 8_192;
+
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -95,6 +98,12 @@ pub fn is_topic_name(name: &str) -> bool {
 #[must_use]
 pub fn is_producer(id: &str) -> bool {
     id.len() <= PRODUCER_CHARS_MAX && is_id(id)
+}
+
+/// Whether `text` may be a token (rule C9).
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    (1..=TOKEN_CHARS_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Whether `id` may name a message (rule W7).

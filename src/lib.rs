@@ -56,7 +56,7 @@ pub use hint::{HINT_MS_MAX, Hint};
 pub use metrics::{Histogram, Metrics, Summary};
 pub use negotiation::{Tried, TriedOutcome};
 pub use outbox::{BESIDE, StoredRow};
-pub use record::{parse_epoch, push_cursor, push_epoch};
+pub use record::{parse_epoch, parse_number, push_cursor, push_epoch};
 pub use sequencer::Run;
 pub use status::{Reason, Status};
 pub use store::{

@@ -104,6 +104,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// What is left are options, each behind exactly one space (rule W3).
+    pub(crate) fn end(&self) -> Result<(), DecodeError> {
+        let is_option =
+            |option: &str| option.bytes().position(|byte| byte == b'=').unwrap_or(0) > 0;
+        match self.rest {
+            Some(rest) if !parts(rest, b' ').all(is_option) => {
+                Err(DecodeError::BadField("options"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The value of option `key`, if it is there. Options stand at the end and may come in any order.
     pub(crate) fn option(&self, key: &str) -> Option<&'a str> {
         parts(self.rest?, b' ').find_map(|option| option.strip_prefix(key)?.strip_prefix('='))
@@ -134,7 +146,8 @@ pub(crate) fn cut(text: &str, ascii: u8) -> (&str, Option<&str>) {
 }
 
 /// A number as rule W4 writes it.
-pub(crate) fn parse_number(text: &str) -> Option<u64> {
+#[must_use]
+pub fn parse_number(text: &str) -> Option<u64> {
     let digits = text.as_bytes();
     if digits.is_empty() || digits.len() > 16 || (digits.len() > 1 && digits.first() == Some(&b'0'))
     {

@@ -203,7 +203,7 @@ impl<'a> ToClient<'a> {
     /// What is wrong with it; the connection should close.
     pub fn decode(record: &'a str) -> Result<Self, DecodeError> {
         let mut r = Reader::new(record);
-        match r.field("verb")? {
+        let decoded = match r.field("verb")? {
             "m" => Ok(Self::Messages(Messages {
                 no: TopicNo(r.small("no")?),
                 first: first(&mut r)?,
@@ -298,7 +298,9 @@ impl<'a> ToClient<'a> {
                 ms: r.number("ms")?,
             }),
             _ => Err(DecodeError::UnknownVerb),
-        }
+        }?;
+        r.end()?;
+        Ok(decoded)
     }
 
     /// Appends the record to a frame.

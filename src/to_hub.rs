@@ -4,7 +4,7 @@
 
 use crate::document_record::{Kind, View};
 use crate::frame::{from, producer, row};
-use crate::ids::{From, RowNo, TopicNo, is_topic_name};
+use crate::ids::{From, RowNo, TopicNo, is_token, is_topic_name};
 use crate::record::{DecodeError, Reader, Writer};
 
 /// A record from a client to the hub.
@@ -102,16 +102,16 @@ impl<'a> ToHub<'a> {
     /// What is wrong with it; the connection should close with 4000.
     pub fn decode(record: &'a str) -> Result<Self, DecodeError> {
         let mut r = Reader::new(record);
-        match r.field("verb")? {
+        let decoded = match r.field("verb")? {
             "hello" => Ok(Self::Hello {
                 version: r.number("version")?,
                 client: r.option("client"),
                 session: r.option("session"),
-                token: r.option("token"),
+                token: r.option("token").map(token).transpose()?,
                 hold_ms: r.option_number("hold")?,
             }),
             "auth" => Ok(Self::Auth {
-                token: r.field("token")?,
+                token: token(r.field("token")?)?,
             }),
             "sub" => Ok(Self::Subscribe {
                 no: TopicNo(r.small("no")?),
@@ -146,7 +146,9 @@ impl<'a> ToHub<'a> {
             "ping" => Ok(Self::Ping { t: r.number("t")? }),
             "pong" => Ok(Self::Pong { t: r.number("t")? }),
             _ => Err(DecodeError::UnknownVerb),
-        }
+        }?;
+        r.end()?;
+        Ok(decoded)
     }
 
     /// Appends the record to a frame.
@@ -248,4 +250,10 @@ fn topic<'a>(r: &mut Reader<'a>) -> Result<&'a str, DecodeError> {
     is_topic_name(name)
         .then_some(name)
         .ok_or(DecodeError::BadField("topic"))
+}
+
+fn token(text: &str) -> Result<&str, DecodeError> {
+    is_token(text)
+        .then_some(text)
+        .ok_or(DecodeError::BadField("token"))
 }

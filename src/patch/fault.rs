@@ -21,7 +21,7 @@ pub struct Fault {
 /// What is wrong with a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    /// It is not JSON.
+    /// It is not JSON, or not the kind that documents are made of (rule D5).
     NotJson,
     /// A patch is not an array of objects with an `op` that is known.
     NotAPatch,
@@ -98,7 +98,9 @@ impl Why {
     #[must_use]
     pub fn message(self) -> &'static str {
         match self {
-            Self::NotJson => "it is not one JSON value",
+            Self::NotJson => {
+                "it is not JSON, or has a lone surrogate or an exponent of more than 9 digits"
+            }
             Self::NotAPatch => {
                 "a patch is an array of objects whose op is add, remove, replace, move, copy or test"
             }

@@ -114,11 +114,11 @@ pub(super) fn change_fault(fault: &ChangeFault) -> Problem {
     let status = match fault {
         ChangeFault::IsDocument | ChangeFault::NotADocument => StatusCode::CONFLICT,
         ChangeFault::Patch(fault) => match fault.why {
-            Why::NotJson | Why::NotAPatch | Why::MemberMissing | Why::NotAPointer => {
-                StatusCode::BAD_REQUEST
-            }
+            Why::NotAPatch | Why::MemberMissing | Why::NotAPointer => StatusCode::BAD_REQUEST,
             Why::Missing | Why::NoIndex | Why::TestFailed | Why::IntoItself => StatusCode::CONFLICT,
-            Why::KeyForbidden
+            // It is JSON by now (rule W6), so it is the kind that no document is made of (rule D5).
+            Why::NotJson
+            | Why::KeyForbidden
             | Why::TooDeep
             | Why::TooLarge
             | Why::TooManyOperations

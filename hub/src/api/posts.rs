@@ -7,6 +7,7 @@ use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
 use longhaul::frame::ToClient;
+use longhaul::ids::is_token;
 
 use super::problem::Problem;
 use super::{Access, Answer, essence, events};
@@ -73,7 +74,7 @@ pub fn too_large(bytes_max: usize) -> Problem {
 /// # Errors
 /// Why nothing of it has taken effect.
 pub fn publish(hub: &impl Access, headers: &HeaderMap, text: &str) -> Result<Answer, Problem> {
-    let token = token(headers);
+    let token = token(headers)?;
     match hub.with(|hub, now, effects| hub.post(now, token.as_deref(), text, effects)) {
         Ok(frame) => Ok(answer(frame)),
         Err(refusal) => refuse(&refusal),
@@ -99,14 +100,25 @@ pub fn session(
     }
 }
 
-/// The token that a client shows (rule C9).
-#[must_use]
-pub fn token(headers: &HeaderMap) -> Option<String> {
-    let shown = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = shown.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then(|| token.trim().to_owned())
+/// The token that a client shows (rule C9). Other schemes are none of ours.
+///
+/// # Errors
+/// It is no token.
+pub fn token(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let shown = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+    let shown = String::from_utf8_lossy(shown.unwrap_or_default());
+    let Some((scheme, token)) = shown.split_once(' ') else {
+        return Ok(None);
+    };
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(None);
+    }
+    let token = token.trim();
+    if !is_token(token) {
+        let detail = "a token is 1 to 8192 visible ASCII characters";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "bad_frame", detail));
+    }
+    Ok(Some(token.to_owned()))
 }
 
 /// Rule T4.

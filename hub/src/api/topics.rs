@@ -6,6 +6,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use longhaul::frame::Kind;
 use longhaul::ids::{Seq, is_id, is_topic_name};
+use longhaul::parse_number;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -186,14 +187,14 @@ fn number(query: &str, name: &'static str) -> Result<Option<u64>, Problem> {
     else {
         return Ok(None);
     };
-    match text.parse() {
-        Ok(number @ 1..=longhaul::ids::NUMBER_MAX) => Ok(Some(number)),
-        _ => Err(Problem::new(
+    let number = parse_number(text).filter(|number| *number > 0);
+    number.map(Some).ok_or_else(|| {
+        Problem::new(
             StatusCode::BAD_REQUEST,
             "query_invalid",
-            format!("{name} is a whole number from 1 to 2^53 - 1"),
-        )),
-    }
+            format!("{name} is a whole number from 1 to 2^53 - 1, without leading zeros"),
+        )
+    })
 }
 
 pub(super) fn publish_fault(fault: PublishFault) -> Problem {

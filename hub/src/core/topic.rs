@@ -142,10 +142,12 @@ impl Topic {
         if let Some(known) = self.known(now.time, producer, numbers, body, room, limits) {
             return known;
         }
-        let answer = if until_ms.is_some_and(|until_ms| now.wall_ms > until_ms) {
-            Err(nack("expired"))
-        } else {
-            self.append(now, publish, limits)
+        let answer = match payload::check(publish.payload, limits.payload_bytes_max) {
+            Err(fault) => Err((fault.code(), fault.to_string())),
+            Ok(_) if until_ms.is_some_and(|until_ms| now.wall_ms > until_ms) => {
+                Err(nack("expired"))
+            }
+            Ok(payload) => self.append(now, publish, &payload, limits),
         };
         let verdict = match &answer {
             Ok(published) => Verdict::Appended(published.seq),
@@ -207,19 +209,18 @@ impl Topic {
         &mut self,
         now: Now,
         publish: &Publish<'_>,
+        payload: &str,
         limits: &Limits,
     ) -> Result<Published, Nack> {
         let Publish {
             kind, producer, n, ..
         } = *publish;
-        let payload = payload::check(publish.payload, limits.payload_bytes_max)
-            .map_err(|fault| (fault.code(), fault.to_string()))?;
         self.content
-            .take(kind, &payload)
+            .take(kind, payload)
             .map_err(|fault| (fault.code(), fault.message().into_owned()))?;
         self.log.expire(now.time, limits);
         let id = format!("{producer}:{}", n.0);
-        let seq = self.log.append_as(kind, now, Some(&id), &payload, limits);
+        let seq = self.log.append_as(kind, now, Some(&id), payload, limits);
         Ok(self.published(seq, false))
     }
 

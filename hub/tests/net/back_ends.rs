@@ -150,6 +150,10 @@ async fn what_can_not_be_read_is_told_with_a_stable_code() {
     for (path, expected) in [
         ("/v1/topics/t", (404, "no_document")),
         ("/v1/topics/t?from=0", (400, "query_invalid")),
+        ("/v1/topics/t?from=01", (400, "query_invalid")),
+        ("/v1/topics/t?from=%2B1", (400, "query_invalid")),
+        ("/v1/topics/t?from=+1", (400, "query_invalid")),
+        ("/v1/topics/t?from=1&limit=01", (400, "query_invalid")),
         ("/v1/topics/t?from=x", (400, "query_invalid")),
         ("/v1/topics/t?from=4&limit=0", (400, "query_invalid")),
         ("/v1/topics/%2F?from=1", (400, "topic_invalid")),

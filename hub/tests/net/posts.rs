@@ -203,3 +203,23 @@ async fn s42_nothing_falls_between_polls_however_publications_race_with_them() {
     }
     within(writing).await.unwrap();
 }
+
+#[tokio::test]
+async fn f32_c9_a_token_that_is_none_is_a_bad_frame() {
+    let hub = hub().await;
+    for (bearer, status) in [
+        (format!("Bearer {}", "a".repeat(8_192)), 200),
+        (format!("bearer {}", "a".repeat(8_193)), 400),
+        ("Bearer \u{e4}".to_owned(), 400),
+        ("Bearer a b".to_owned(), 400),
+        ("Bearer".to_owned(), 200),
+        ("Basic \u{e4}".to_owned(), 200),
+    ] {
+        let publication = post(hub.address(), "publish", "hello 1\npub p 1 0 t 1");
+        let response = send(publication.header("authorization", bearer.as_bytes())).await;
+        assert_eq!(response.status(), status, "{bearer}");
+        if status == 400 {
+            assert_eq!(problem(response).await.1, "bad_frame");
+        }
+    }
+}

@@ -197,3 +197,15 @@ proptest! {
         prop_assert_eq!(b.entries("t"), acked);
     }
 }
+
+#[test]
+fn f32_c10_what_is_no_payload_is_called_so_and_not_expired() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    let nack = b.ask(conn, "until 1\npub p 1 0 t {");
+    assert!(nack.starts_with("nack p 1 payload_invalid "), "{nack}");
+    let large = "x".repeat(70_000);
+    let nack = b.ask(conn, &format!("until 1\npub p 2 1 t \"{large}\""));
+    assert!(nack.starts_with("nack p 2 payload_too_large "), "{nack}");
+    assert!(has_expired(&b.ask(conn, "until 1\npub p 3 2 t 1"), 3));
+}
