@@ -1,6 +1,6 @@
 // npm test: sets up (a browser and proxies included), builds what changed, runs everything, says what failed.
 //
-//   npm test -- --only rust|sim|types|unit|e2e|browsers|kills      one stage; the rest of the line goes to its program:
+//   npm test -- --only rust|sim|types|unit|apps|e2e|browsers|kills      one stage; the rest of the line goes to its program:
 //   npm test -- --only e2e -g "two pages"
 //   LONGHAUL_KILLS=1000 LONGHAUL_SEED=7 npm test -- --only kills
 
@@ -16,6 +16,13 @@ const stages = {
   types: (rest) => run(bin("tsc"), ["-p", "tests", ...rest]),
   // Those of js/src in Node, and how much of it they run.
   unit: (rest) => run(bin("vitest"), ["run", "--coverage", ...rest], { cwd: join(root, "js") }),
+  // What docs/testing-your-app.md shows, on the built package: Vitest's and Jest's ways to find it differ.
+  apps: async (rest) => {
+    const cwd = join(root, "tests/apps");
+    await run(bin("vitest"), ["run", ...rest], { cwd });
+    const env = { ...process.env, NODE_OPTIONS: "--experimental-vm-modules --no-warnings" };
+    await run(bin("jest"), rest, { cwd, env });
+  },
   e2e: async (rest) => playwright(rest, await chromium()),
   // Those that Playwright can't drive: Firefox and WebKitGTK, by WebDriver.
   browsers: async (rest) => playwright(["-c", "browsers.config.ts", ...rest], await findOtherBrowsers()),
@@ -49,7 +56,8 @@ await main(async () => {
   if (names.includes("e2e")) await findProxies();
   if (names.includes("browsers")) await findOtherBrowsers();
   if (names.includes("e2e")) await build(["js", "www"]);
-  else if (["types", "unit", "browsers", "kills"].some((name) => names.includes(name))) await build(["js"]);
+  else if (["types", "unit", "apps", "browsers", "kills"].some((name) => names.includes(name)))
+    await build(["js"]);
 
   const results = [];
   for (const name of names) {

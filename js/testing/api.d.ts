@@ -164,8 +164,8 @@ export interface TestBrowser {
   readonly EventSource: typeof EventSource;
   readonly fetch: typeof fetch;
   /**
-   * Puts these in the place of the scope's own. Requests to other addresses go to what was there before. Returns what undoes it; so does
-   * `hub.close()`.
+   * Puts these in the place of the scope's own. Requests to other addresses go to what was there before, and in Node `fetch` reads `file:`
+   * addresses as well, where the package's wasm is. Returns what undoes it, the last one first; so does `hub.close()`.
    */
   install(scope?: Scope): () => void;
 }
@@ -243,12 +243,15 @@ export interface VirtualClock extends Clock {
   until(condition: () => unknown, options?: { withinMs?: number }): Promise<void>;
   /** The same until a promise settles. Gives what it gives. */
   waitFor<T>(promise: Promise<T>, options?: { withinMs?: number }): Promise<T>;
+  /** Time does not go on until this has settled. For what is done beside the program: reading a file, another process. Gives it back. */
+  track<T>(work: Promise<T>): Promise<T>;
   /** Runs what is ready without going on. */
   settle(): Promise<void>;
   /** Sets the wall clock forward or back, as a user may: timers and `performance.now` do not notice. */
   jump(ms: number): void;
   /**
-   * Puts itself in the place of `Date`, `performance.now`, `setTimeout`, `setInterval`, `setImmediate` and what clears them. Returns what undoes it.
+   * Puts itself in the place of `Date`, `performance.now`, `setTimeout`, `setInterval`, `setImmediate` and what clears them, and tracks what
+   * WebAssembly and `crypto.subtle` do. Returns what undoes it.
    */
   install(scope?: Scope): () => void;
 }

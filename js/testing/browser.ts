@@ -5,6 +5,7 @@ import type { Chance } from "./chance.js";
 import { put } from "./clock.js";
 import { FakeEventSource } from "./eventsource.js";
 import { makeFetch } from "./fetch.js";
+import { fileAnswer } from "./files.js";
 import { Line } from "./line.js";
 import type { Room } from "./room.js";
 import type { Server } from "./server.js";
@@ -46,16 +47,15 @@ export class Browser implements TestBrowser {
 
   /** Whether an address is the hub's, by whatever scheme. */
   isHub(url: URL): boolean {
-    return url.host === this.#base.host && /s:$/.test(url.protocol) === /s:$/.test(this.#base.protocol);
+    return url.host === this.#base.host && isSecure(url) === isSecure(this.#base);
   }
 
   install(scope: Scope = globalThis): () => void {
     const theirFetch = scope.fetch;
-    const routedFetch: typeof globalThis.fetch = (input, init) => {
-      const isOurs = this.#isOurs(input instanceof Request ? input.url : input);
-      return isOurs || theirFetch === undefined
-        ? this.fetch(input, init)
-        : theirFetch.call(scope, input, init);
+    const routedFetch: typeof globalThis.fetch = async (input, init) => {
+      const address = input instanceof Request ? input.url : input;
+      if (theirFetch === undefined || this.#isOurs(address)) return this.fetch(input, init);
+      return fileAnswer(address) ?? theirFetch.call(scope, input, init);
     };
     const undo = [
       put(scope, "WebSocket", this.#routed(scope.WebSocket, this.WebSocket)),
@@ -94,6 +94,10 @@ export class Browser implements TestBrowser {
       return false;
     }
   }
+}
+
+function isSecure({ protocol }: URL): boolean {
+  return protocol === "https:" || protocol === "wss:";
 }
 
 type Constructor = new (address: string | URL, ...rest: never[]) => object;

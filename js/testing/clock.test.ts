@@ -65,3 +65,32 @@ test("what a timer throws is told by the call that ran it, and the clock goes on
   await clock.advance(20);
   expect(clock.elapsed()).toBe(30);
 });
+
+test("time waits for what is tracked, and for what the engine does beside the program", async () => {
+  const clock = createVirtualClock();
+  const undo = clock.install();
+  const order: string[] = [];
+  const { port1, port2 } = new MessageChannel();
+  const work = new Promise<void>((resolve) => {
+    port1.onmessage = () => resolve();
+  });
+  clock.track(work).then(() => order.push("work"));
+  port2.postMessage(0);
+  crypto.subtle.digest("SHA-256", new Uint8Array(1_000_000)).then(() => order.push("digest"));
+  setTimeout(() => order.push("timer"), 1);
+  await clock.advance(1);
+  expect(order.at(-1)).toBe("timer");
+  expect(order).toHaveLength(3);
+  port1.close();
+  undo();
+});
+
+test("waitFor goes on until a promise settles", async () => {
+  const clock = createVirtualClock();
+  const late = new Promise<string>((resolve) => clock.setTimeout(() => resolve("late"), 5_000));
+  expect(await clock.waitFor(late)).toBe("late");
+  expect(clock.elapsed()).toBe(5_000);
+  const bad = new Promise((_, reject) => clock.setTimeout(() => reject(new Error("bad")), 5_000));
+  await expect(clock.waitFor(bad)).rejects.toThrow("bad");
+  await expect(clock.waitFor(new Promise(() => {}), { withinMs: 1 })).rejects.toThrow("does not hold");
+});

@@ -57,6 +57,8 @@ class VirtualClock implements Api {
   readonly #timers: Timer[] = [];
   #immediates: Timer[] = [];
   #advancing: Promise<unknown> = Promise.resolve();
+  /** Real work that time waits for. */
+  readonly #work = new Set<Promise<unknown>>();
 
   constructor(nowMs: number) {
     this.#startMs = nowMs;
@@ -125,6 +127,16 @@ class VirtualClock implements Api {
     return promise;
   }
 
+  track<T>(work: Promise<T>): Promise<T> {
+    const done = work.then(
+      () => {},
+      () => {},
+    );
+    this.#work.add(done);
+    done.then(() => this.#work.delete(done));
+    return work;
+  }
+
   settle(): Promise<void> {
     return this.#one(() => this.#settle());
   }
@@ -165,9 +177,21 @@ class VirtualClock implements Api {
       .filter(([name]) => name in scope)
       .map(([name, value]) => put(scope, name, value));
     undo.push(put(scope.performance, "now", () => this.elapsed()));
+    undo.push(...this.#trackAll(scope.WebAssembly, ["compile", "compileStreaming", "instantiate"]));
+    // Only secure pages have it.
+    const { subtle } = scope.crypto;
+    if (subtle) undo.push(...this.#trackAll(subtle, ["digest", "importKey", "sign", "verify"]));
     return () => {
       for (const each of undo.reverse()) each();
     };
+  }
+
+  /** Has these functions of the engine, which work beside it, tracked. */
+  #trackAll(target: object, names: readonly string[]): (() => void)[] {
+    return names.map((name) => {
+      const real: (...args: unknown[]) => Promise<unknown> = Reflect.get(target, name);
+      return put(target, name, (...args: unknown[]) => this.track(real.apply(target, args)));
+    });
   }
 
   #add(timer: Timer): number {
@@ -190,7 +214,10 @@ class VirtualClock implements Api {
   /** Lets run what is ready without time going on. */
   async #settle(): Promise<void> {
     for (let run = 0; run < timersMax; run++) {
-      for (let i = 0; i < turns; i++) await turn();
+      do {
+        await Promise.all(this.#work);
+        for (let i = 0; i < turns; i++) await turn();
+      } while (this.#work.size > 0);
       const next = this.#immediates.shift();
       if (next === undefined) return;
       next.task();

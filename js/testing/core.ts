@@ -1,6 +1,7 @@
 // The hub's wasm: where it comes from, and an instance of it for each hub.
 
 import type { WasmSource } from "./api.js";
+import { readFile } from "./files.js";
 import type { HubCore } from "./wasm/longhaul_testing.js";
 import { bindings } from "./wasm/longhaul_testing_bindings.js";
 
@@ -32,20 +33,11 @@ async function compile(wasm: WasmSource): Promise<WebAssembly.Module> {
   return source instanceof WebAssembly.Module ? source : WebAssembly.compile(source);
 }
 
-/** Node's, for what it has and browsers do not. */
-interface Process {
-  getBuiltinModule?(name: "node:fs/promises"): { readFile(url: URL): Promise<BufferSource> };
-}
-
-/** The bytes at an address. Node's fetch knows no files. */
+/** The bytes at an address. */
 async function read(address: string | URL): Promise<BufferSource> {
   const url = new URL(address, globalThis.location?.href);
-  if (url.protocol === "file:") {
-    const { process } = globalThis as { process?: Process };
-    const files = process?.getBuiltinModule?.("node:fs/promises");
-    if (files === undefined) throw new Error(`${url} can't be read here: pass the wasm's bytes`);
-    return files.readFile(url);
-  }
+  const file = readFile(url);
+  if (file !== undefined) return file;
   const answer = await fetch(url);
   if (!answer.ok) throw new Error(`HTTP ${answer.status} for ${url}`);
   return answer.arrayBuffer();

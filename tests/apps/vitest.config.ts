@@ -1,0 +1,5 @@
+// Tests as users of the package write them, by Vitest: npm test -- --only apps
+
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({ test: { include: ["**/*.vitest.ts"] } });
