@@ -51,7 +51,7 @@ export class Exchange {
   abort(): void {
     if (this.#client === undefined) return;
     this.#client = undefined;
-    this.#wire.up(0, () => this.#wire.cut());
+    this.#wire.clientGone();
   }
 
   #arrive(room: Room, asked: Asked): void {

@@ -43,6 +43,19 @@ test.each(transports)("a black hole is noticed by its silence, over %s", async (
   await on.clock.until(() => got.length === 1);
 });
 
+test.each(transports)("who is left in a black hole is given up, by both ends, over %s", async (transport) => {
+  const on = await trial();
+  const { client } = await follower(on, transport);
+  on.browser.line.blackHole();
+  on.hub.publish("a", 1);
+  await client.close();
+  await on.clock.advance(1_000);
+  // A poll is answered, and over for the hub.
+  expect(on.hub.connections).toBe(transport === "longpoll" ? 0 : 1);
+  await on.clock.advance(120_000);
+  expect([on.hub.connections, on.browser.line.open]).toEqual([0, 0]);
+});
+
 test("what is held arrives when the line is back, and nothing was lost or opened for it", async () => {
   const on = await trial();
   const { client, got } = await follower(on, "websocket");

@@ -86,7 +86,7 @@ export class Reply implements Peer {
 
   lost(): void {
     this.#left();
-    this.#wire.cut();
+    this.#wire.hubGone();
   }
 
   /** Sends what is all, or what a stream begins with. */

@@ -101,7 +101,10 @@ export class FakeWebSocket extends EventTarget {
       return;
     }
     const { clock } = this.#room.line;
-    this.#closing = clock.setTimeout(() => this.#wire.cut(), closingMs);
+    this.#closing = clock.setTimeout(() => {
+      this.#wire.clientGone();
+      this.#fail();
+    }, closingMs);
     (this.#closing as { unref?: () => void }).unref?.();
     this.#wire.up(frameChars, () => {
       this.#end.left();
@@ -232,7 +235,7 @@ class HubEnd implements Peer {
 
   lost(): void {
     this.#finish();
-    this.#wire.cut();
+    this.#wire.hubGone();
   }
 
   #finish(): void {

@@ -9,6 +9,11 @@ import type { Line } from "./line.js";
  */
 const bufferCharsMax = 65_536;
 
+/**
+ * When the hub's system gives up a connection on which nothing is acknowledged, ms. Source: UNACKNOWLEDGED_MS in hub/src/listener.rs.
+ */
+const unacknowledgedMs = 35_000;
+
 interface Piece {
   readonly atMs: number;
   readonly chars: number;
@@ -37,6 +42,7 @@ export class Wire {
   lost: () => void = () => {};
   #isOver = false;
   #isSwallowed = false;
+  #giveUp: unknown;
 
   constructor(line: Line, transport: TransportName | undefined, cut: () => void, gone: () => void) {
     this.#line = line;
@@ -71,6 +77,18 @@ export class Wire {
     return this.#isOver;
   }
 
+  /** The hub's end is gone, which the client hears if anything gets through. */
+  hubGone(): void {
+    this.lost = () => {};
+    if (!this.#isSwallowed) this.cut();
+  }
+
+  /** The client has let go of it, which the hub hears if anything gets through. */
+  clientGone(): void {
+    if (this.#isSwallowed) this.#gone();
+    else this.up(0, () => this.cut());
+  }
+
   /** Breaks: both ends hear of it, what is under way is lost. */
   cut(): void {
     if (this.#isOver) return;
@@ -83,10 +101,8 @@ export class Wire {
   /** From here on nothing passes, and no end hears why. */
   swallow(): void {
     this.#isSwallowed = true;
-    for (const each of [this.#up, this.#down]) {
-      this.#line.clock.clearTimeout(each.timer);
-      each.timer = undefined;
-    }
+    this.#halt();
+    if (this.#down.pieces.length > 0) this.#awaitAcknowledgement();
   }
 
   /** What was held goes on. */
@@ -97,9 +113,21 @@ export class Wire {
   /** Over, in good order. */
   end(): void {
     if (this.#isOver) return;
-    this.swallow();
     this.#isOver = true;
+    this.#halt();
+    this.#line.clock.clearTimeout(this.#giveUp);
     this.#gone();
+  }
+
+  #halt(): void {
+    for (const each of [this.#up, this.#down]) {
+      this.#line.clock.clearTimeout(each.timer);
+      each.timer = undefined;
+    }
+  }
+
+  #awaitAcknowledgement(): void {
+    this.#giveUp ??= this.#line.clock.setTimeout(() => this.lost(), unacknowledgedMs);
   }
 
   #send(way: Direction, name: "up" | "down", chars: number, arrive: () => void): void {
@@ -110,12 +138,13 @@ export class Wire {
     way.lastMs = atMs;
     way.chars += chars;
     way.pieces.push({ atMs, chars, arrive, isLost: cutRate > 0 && chance() < cutRate });
+    if (this.#isSwallowed && name === "down") this.#awaitAcknowledgement();
     this.#arm(way);
   }
 
   #arm(way: Direction): void {
     const next = way.pieces[0];
-    if (next === undefined || way.timer !== undefined || this.#isSwallowed) return;
+    if (next === undefined || way.timer !== undefined || this.#isSwallowed || this.#isOver) return;
     const { clock } = this.#line;
     way.timer = clock.setTimeout(() => this.#arrive(way), Math.max(0, next.atMs - clock.elapsed()));
   }

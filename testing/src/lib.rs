@@ -100,7 +100,7 @@ impl HubCore {
     /// The answer to a post whose token is not accepted (rule C9), as `request` tells it.
     pub fn unauthorized(&self) -> String {
         let answer = posts::refuse(&unauthorized()).unwrap_or_else(Into::into);
-        requests::told(answer, json!({}))
+        requests::told(answer)
     }
 
     /// Why a socket is closed whose token is not accepted, as JSON of code and reason.
@@ -113,14 +113,14 @@ impl HubCore {
     #[wasm_bindgen(js_name = takeAnswer)]
     pub fn take_answer(&mut self, conn: f64) -> Option<String> {
         let frame = self.hub.take_answer(self.now, ConnId(conn as u64))?;
-        Some(requests::told(posts::answer(frame), json!({})))
+        Some(requests::told(posts::answer(frame)))
     }
 
     /// The answer of a poll that the hub has closed.
     #[wasm_bindgen(js_name = closedAnswer)]
     pub fn closed_answer(&self, code: u16, reason: &str) -> String {
         let frame = close_record(code, reason);
-        requests::told(posts::answer(frame), json!({}))
+        requests::told(posts::answer(frame))
     }
 
     /// The next event of a stream; after none an effect `wake` tells when to ask again.

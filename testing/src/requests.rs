@@ -9,7 +9,7 @@ use longhaul_hub::api::problem::Problem;
 use longhaul_hub::api::topics::{self, Publication};
 use longhaul_hub::api::{Access, Answer, events, posts, well_known};
 use longhaul_hub::core::{ConnId, Effect, Hub, Limits, Now, Transport};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A request, complete.
 pub(crate) struct Request<'a> {
@@ -185,25 +185,38 @@ impl Outcome {
     /// As JSON: `status`, `headers` (names and values by turns), `body`; `conn` and `kind` of what it has opened.
     pub(crate) fn told(self) -> String {
         match self {
-            Self::Answer(answer) => told(answer, json!({})),
+            Self::Answer(answer) => told(answer),
             Self::Poll(conn) => json!({ "kind": "poll", "conn": conn.0 }).to_string(),
-            Self::Stream(conn, answer) => told(answer, json!({ "kind": "stream", "conn": conn.0 })),
+            Self::Stream(conn, answer) => {
+                let mut told = members(answer);
+                told.insert("kind".to_owned(), "stream".into());
+                told.insert("conn".to_owned(), conn.0.into());
+                Value::Object(told).to_string()
+            }
         }
     }
 }
 
-/// An answer as JSON, beside what else there is to tell.
-pub(crate) fn told(answer: Answer, mut told: Value) -> String {
+/// An answer that opens nothing, as `Outcome::told`.
+pub(crate) fn told(answer: Answer) -> String {
+    Value::Object(members(answer)).to_string()
+}
+
+fn members(answer: Answer) -> Map<String, Value> {
     let (head, body) = answer.into_parts();
-    let mut headers = Vec::new();
-    for (name, value) in &head.headers {
-        headers.push(name.as_str());
-        headers.push(value.to_str().unwrap_or_default());
-    }
-    told["status"] = head.status.as_u16().into();
-    told["headers"] = headers.into();
-    told["body"] = body.into();
-    told.to_string()
+    let headers = head.headers.iter().flat_map(|(name, value)| {
+        let value = value.to_str().unwrap_or_default();
+        [name.as_str().into(), value.into()]
+    });
+    let members = [
+        ("status", head.status.as_u16().into()),
+        ("headers", Value::Array(headers.collect())),
+        ("body", body.into()),
+    ];
+    members
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 fn check_origin(request: &Request<'_>) -> Result<(), Problem> {
