@@ -132,6 +132,9 @@ pub enum Jitter {
     None,
 }
 
+/// A hub gets no pings more often than this, ms, whatever it says. Chosen: a client in trouble notices within a second.
+pub const PING_MS_MIN: u64 = 500;
+
 /// When a silent connection is given up (rule B2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeartbeatPolicy {

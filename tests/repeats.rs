@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use common::{EPOCH, Rig, polls};
 use longhaul::Transport::{EventSource, LongPoll, WebSocket};
-use longhaul::config::{Config, PAUSE_MS_MAX};
+use longhaul::config::{Config, PAUSE_MS_MAX, PING_MS_MIN};
 use longhaul::ids::{ConnectionId, From, TopicNo};
 use longhaul::{Effect, Event, Status, Time};
 
@@ -343,6 +343,25 @@ fn f22_a_hub_that_moves_its_clients_to_and_fro_is_followed_ever_more_rarely() {
         effects
     });
     assert!(at_once < 30, "{at_once} moves, {} requests", times.len());
+}
+
+#[test]
+fn f22_a_hub_that_wants_a_ping_each_millisecond_gets_two_a_second() {
+    let mut rig = Rig::new(&Config::default());
+    rig.handle(Event::Start);
+    rig.handle(Event::Opened { connection: C1 });
+    rig.record(C1, "welcome s1 1 ping=1");
+    let (begun, mut pings) = (rig.now, 0);
+    while rig.now.since(begun) < 10_000 {
+        for effect in rig.at_deadline() {
+            if let Effect::Send { records, .. } = effect {
+                let t = records.strip_prefix("ping ").unwrap();
+                rig.record(C1, &format!("pong {t}"));
+                pings += 1;
+            }
+        }
+    }
+    assert_eq!(pings, 10_000 / PING_MS_MIN);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::{Connection, State};
 use crate::codes;
-use crate::config::{HEAD_START_MS, HeartbeatPolicy};
+use crate::config::{HEAD_START_MS, HeartbeatPolicy, PING_MS_MIN};
 use crate::effect::Effect;
 use crate::frame::ToHub;
 use crate::frame::Welcome;
@@ -121,7 +121,10 @@ impl Connection {
     pub(super) fn heartbeat_policy(&self, welcome: &Welcome<'_>) -> HeartbeatPolicy {
         let default = HeartbeatPolicy::default();
         self.own_heartbeat.unwrap_or(HeartbeatPolicy {
-            interval_ms: welcome.ping_ms.unwrap_or(default.interval_ms).max(1),
+            interval_ms: welcome
+                .ping_ms
+                .unwrap_or(default.interval_ms)
+                .max(PING_MS_MIN),
             timeout_ms: welcome.wait_ms.unwrap_or(default.timeout_ms).max(1),
         })
     }
