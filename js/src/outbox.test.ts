@@ -1,0 +1,148 @@
+// The outbox as an app sees it: rows in IndexedDB, two tabs on one storage, a hub in this process.
+
+import "fake-indexeddb/auto";
+import { IDBFactory } from "fake-indexeddb";
+import { beforeEach, expect, test, vi } from "vitest";
+import { type Trial, trial } from "../testing/trial.js";
+import type { Client, DeadLetter, Options, Receipt } from "./api.js";
+
+beforeEach(() => {
+  vi.stubGlobal("indexedDB", new IDBFactory());
+});
+
+/** A tab whose line is down, with an outbox in storage. */
+async function offline(options: Options = {}): Promise<Trial & { client: Client }> {
+  const made = await trial();
+  made.browser.line.disconnect();
+  return { ...made, client: made.connect({ outbox: {}, ...options }) };
+}
+
+/** What a promise gives, while the clock goes on. */
+async function given<T>({ clock }: Trial, promise: Promise<T>): Promise<T> {
+  let outcome: { value: T } | { cause: unknown } | undefined;
+  promise.then(
+    (value) => {
+      outcome = { value };
+    },
+    (cause) => {
+      outcome = { cause };
+    },
+  );
+  await clock.until(() => outcome !== undefined);
+  if (outcome === undefined || "cause" in outcome) throw outcome?.cause;
+  return outcome.value;
+}
+
+test("what is published offline is durable, is listed, and goes out in order", async () => {
+  const tab = await offline();
+  const { client, hub, browser } = tab;
+  const receipts: Receipt[] = [];
+  for (const n of [1, 2, 3]) receipts.push(await given(tab, client.topic("a").publish({ n })));
+  expect(receipts.every(({ durable }) => durable)).toBe(true);
+  expect(client.outbox.size).toBe(3);
+  const rows = await given(tab, client.outbox.rows());
+  expect(rows.map(({ data, state, topic }) => [topic, data, state])).toEqual(
+    [1, 2, 3].map((n) => ["a", { n }, "queued"]),
+  );
+  browser.line.restore();
+  client.reconnect();
+  const acks = await given(tab, Promise.all(receipts.map(({ acked }) => acked)));
+  expect(acks.map(({ seq }) => seq)).toEqual([1, 2, 3]);
+  expect(hub.isUp).toBe(true);
+  await given(tab, client.outbox.flush());
+  expect(client.outbox.size).toBe(0);
+});
+
+test("the next visit sends what a closed page has left, and its receipts reject", async () => {
+  const tab = await offline();
+  const receipt = await given(tab, tab.client.topic("a").publish("kept"));
+  const acked = expect(receipt.acked).rejects.toMatchObject({ code: "closed" });
+  await tab.client.close();
+  await acked;
+  tab.browser.line.restore();
+  const next = tab.connect({ outbox: {} });
+  const heard: unknown[] = [];
+  next.topic("a").subscribe(({ data, id }) => heard.push([data, typeof id]), { from: "start" });
+  await tab.clock.until(() => heard.length > 0);
+  expect(heard).toEqual([["kept", "string"]]);
+  await tab.clock.until(() => next.outbox.size === 0);
+});
+
+test("a tab sees the rows of another one", async () => {
+  const tab = await offline();
+  const other = tab.connect({ outbox: {} });
+  await given(tab, tab.client.topic("a").publish(1));
+  await tab.clock.until(() => other.outbox.size === 1);
+  expect((await given(tab, other.outbox.rows()))[0]?.data).toBe(1);
+});
+
+test("a row that is discarded is not sent, and its receipt says so", async () => {
+  const tab = await offline();
+  const receipt = await given(tab, tab.client.topic("a").publish("discarded"));
+  const last = await given(tab, tab.client.topic("a").publish("sent"));
+  const acked = expect(receipt.acked).rejects.toMatchObject({ code: "discarded" });
+  await given(tab, tab.client.outbox.discard(receipt.id));
+  tab.browser.line.restore();
+  tab.client.reconnect();
+  expect(await given(tab, last.acked)).toMatchObject({ seq: 1 });
+  await acked;
+  expect(tab.client.outbox.size).toBe(0);
+  await expect(given(tab, tab.client.outbox.discard(receipt.id))).rejects.toMatchObject({
+    code: "row_unknown",
+  });
+});
+
+test("a wipe removes all rows, and their receipts reject", async () => {
+  const tab = await offline();
+  const receipt = await given(tab, tab.client.topic("a").publish(1));
+  const acked = expect(receipt.acked).rejects.toMatchObject({ code: "wiped" });
+  await given(tab, tab.client.outbox.wipe());
+  await acked;
+  expect(await given(tab, tab.client.outbox.rows())).toEqual([]);
+});
+
+test("flush rejects where rows wait and there is no connection", async () => {
+  const tab = await offline();
+  await given(tab, tab.client.topic("a").publish(1));
+  await expect(given(tab, tab.client.outbox.flush())).rejects.toMatchObject({ code: "not_flushed" });
+});
+
+test("what expires offline is a dead letter, which can be retried", async () => {
+  const tab = await offline();
+  const letters: DeadLetter[] = [];
+  tab.client.on("deadletter", (letter) => letters.push(letter));
+  const receipt = await given(tab, tab.client.topic("a").publish("late", { ttlMs: 1_000 }));
+  const acked = expect(receipt.acked).rejects.toMatchObject({ code: "expired" });
+  await tab.clock.advance(60_000);
+  tab.browser.line.restore();
+  tab.client.reconnect();
+  await tab.clock.until(() => letters.length === 1);
+  await acked;
+  expect(letters[0]).toMatchObject({ id: receipt.id, data: "late", reason: { code: "expired" } });
+  await given(tab, tab.client.outbox.retry(receipt.id));
+  const heard: unknown[] = [];
+  tab.client.topic("a").subscribe(({ data }) => heard.push(data), { from: "start" });
+  await tab.clock.until(() => heard.length === 1);
+  expect(heard).toEqual(["late"]);
+  expect(await given(tab, tab.client.outbox.deadLetters())).toEqual([]);
+});
+
+test("without an outbox in storage rows are in memory, and say so", async () => {
+  const tab = await trial();
+  const client = tab.connect();
+  const receipt = await given(tab, client.topic("a").publish(1));
+  expect(receipt.durable).toBe(false);
+  expect(receipt.deferred).toBeUndefined();
+  expect(await given(tab, receipt.acked)).toMatchObject({ seq: 1 });
+  expect(await client.outbox.persist()).toBe(false);
+});
+
+test("a key replaces an unsent row in its place", async () => {
+  const tab = await offline();
+  const { client } = tab;
+  const first = await given(tab, client.topic("a").publish("old", { key: "k" }));
+  await given(tab, client.topic("a").publish("between"));
+  const second = await given(tab, client.topic("a").publish("new", { key: "k" }));
+  expect(second.id).toBe(first.id);
+  expect((await given(tab, client.outbox.rows())).map(({ data }) => data)).toEqual(["new", "between"]);
+});
