@@ -2,7 +2,7 @@
 
 import { expect, test, vi } from "vitest";
 import { trial } from "../testing/trial.js";
-import type { LonghaulError } from "./errors.js";
+import type { LonghaulError } from "./api.js";
 
 /** The next calls of these exports crash, one for each time. */
 function crashing(name: RegExp, times: number): void {
