@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::Parser;
 
 use crate::core::{Limits, Transports};
+use crate::descriptors::Plan;
 
 /// Longhaul's hub: realtime topics over WebSocket, with HTTP for back ends.
 ///
@@ -35,6 +36,11 @@ pub struct Args {
     /// takes effect once. Below 7 days, which a client may keep a publication for, late ones may take effect twice.
     #[arg(long, env = "LONGHAUL_PRODUCERS_MS", default_value_t = 691_200_000, value_parser = clap::value_parser!(u64).range(1..))]
     pub producers_ms: u64,
+
+    /// WebSockets, event streams and polls at a time; who comes beyond it is told when to come back. Without it: 10,000, or as many
+    /// as the limit of file descriptors allows (docs/operations.md).
+    #[arg(long, env = "LONGHAUL_CONNECTIONS_MAX", value_parser = clap::value_parser!(u32).range(1..))]
+    pub connections_max: Option<u32>,
 
     /// New connections a second; whoever comes beyond it is told when to come back. Clients are told to spread their return so
     /// that it is not reached (docs/operations.md).
@@ -77,10 +83,21 @@ pub struct Args {
 }
 
 impl Args {
+    /// How many connections there may be under a limit of file descriptors.
+    ///
+    /// # Errors
+    /// For the operator: the limit is too low.
+    pub fn plan(&self, descriptors: Option<u64>) -> Result<Plan, String> {
+        let wanted = self.connections_max.map(u64::from);
+        let usual = u64::try_from(Limits::default().connections_max).unwrap_or(u64::MAX);
+        Plan::new(wanted, usual, descriptors)
+    }
+
     /// The core's limits as these options have them.
     #[must_use]
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self, plan: Plan) -> Limits {
         Limits {
+            connections_max: usize::try_from(plan.connections_max).unwrap_or(usize::MAX),
             retain_entries: usize::try_from(self.retain_entries).unwrap_or(usize::MAX),
             retain_ms: self.retain_ms,
             producers_ms: self.producers_ms,

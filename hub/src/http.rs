@@ -7,19 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use http_body_util::LengthLimitError;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::api::documents::{self, Alteration};
 use crate::api::problem::Problem;
 use crate::api::topics::{self, Publication};
 use crate::api::{Answer, well_known};
+use crate::body;
+use crate::core::Limits;
 use crate::events;
 use crate::origin;
 use crate::posts;
@@ -157,7 +158,7 @@ async fn publish(
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let publication = Publication::read(&topic, &head.headers)?;
-    let body = payload(body, shell.limits().payload_bytes_max).await?;
+    let body = payload(body, shell.limits()).await?;
     Ok(publication.publish(&*shell, &body)?.map(Body::from))
 }
 
@@ -182,16 +183,10 @@ async fn change(
 async fn change_by(shell: &Shell, topic: &str, request: Request) -> Result<Answer, Problem> {
     let (head, body) = request.into_parts();
     let alteration = Alteration::read(topic, &head.headers)?;
-    let body = payload(body, shell.limits().payload_bytes_max).await?;
+    let body = payload(body, shell.limits()).await?;
     alteration.make(shell, &body)
 }
 
-async fn payload(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    to_bytes(body, bytes_max).await.map_err(|error| {
-        if std::error::Error::source(&error).is_some_and(|source| source.is::<LengthLimitError>()) {
-            return topics::too_large(bytes_max);
-        }
-        let detail = "the body ended before its time";
-        Problem::new(StatusCode::BAD_REQUEST, "body_unreadable", detail)
-    })
+async fn payload(body: Body, limits: &Limits) -> Result<Bytes, Problem> {
+    body::read(body, limits.payload_bytes_max, limits, topics::too_large).await
 }

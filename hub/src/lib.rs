@@ -8,9 +8,13 @@ pub mod api;
 pub mod core;
 
 #[cfg(not(target_arch = "wasm32"))]
+mod body;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod cli;
 #[cfg(not(target_arch = "wasm32"))]
 mod demo;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod descriptors;
 #[cfg(not(target_arch = "wasm32"))]
 mod events;
 #[cfg(not(target_arch = "wasm32"))]

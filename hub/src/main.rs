@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use longhaul_hub::cli::Args;
+use longhaul_hub::core::Limits;
+use longhaul_hub::descriptors;
 use longhaul_hub::server::{Config, Server};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -23,9 +25,25 @@ async fn main() -> ExitCode {
         .with_writer(io::stderr)
         .with_ansi(false)
         .init();
+    let plan = match args.plan(descriptors::limit()) {
+        Ok(plan) => plan,
+        Err(message) => {
+            say(&message);
+            return ExitCode::from(MISUSE);
+        }
+    };
+    let limits = args.limits(plan);
+    if args.connections_max.is_none() && limits.connections_max < Limits::default().connections_max
+    {
+        say(&format!(
+            "the limit of file descriptors allows {} connections (ulimit -n, LimitNOFILE)",
+            plan.connections_max
+        ));
+    }
     let config = Config {
         listen: args.listen,
-        limits: args.limits(),
+        limits,
+        sockets_max: usize::try_from(plan.sockets_max).unwrap_or(usize::MAX),
         demo: args.demo,
         static_dir: args.static_dir.clone(),
     };

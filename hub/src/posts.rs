@@ -3,22 +3,18 @@
 //! Owns how a body is read. What it must be and how it is answered is in `api::posts`, and the core reads the frame.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use http_body_util::LengthLimitError;
 use tokio::sync::SemaphorePermit;
 
 use crate::api::posts;
 use crate::api::problem::Problem;
-use crate::core::{Close, Refusal, Transport};
+use crate::body;
+use crate::core::{Close, Limits, Refusal, Transport};
 use crate::shell::Shell;
-
-/// How long a body may take, ms. Chosen: as long as a hello (rule C1).
-const BODY_MS: u64 = 10_000;
 
 /// Random bytes of a ticket.
 const TICKET_BYTES: usize = 16;
@@ -29,7 +25,7 @@ pub(crate) async fn publish(
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers().clone();
-    let text = frame(request, shell.limits().frame_bytes_max).await?;
+    let text = frame(request, shell.limits().frame_bytes_max, shell.limits()).await?;
     Ok(posts::publish(&*shell, &headers, &text)?.map(Body::from))
 }
 
@@ -84,7 +80,7 @@ async fn subs(
     let limits = shell.limits();
     let bytes = length(request.headers()).filter(|bytes| *bytes > limits.frame_bytes_max);
     let Some(bytes) = bytes else {
-        return Ok((frame(request, limits.frame_bytes_max).await?, None));
+        return Ok((frame(request, limits.frame_bytes_max, limits).await?, None));
     };
     if bytes > limits.subs_bytes_max {
         return Err(posts::too_large(limits.subs_bytes_max));
@@ -96,7 +92,7 @@ async fn subs(
             message,
         )));
     };
-    Ok((frame(request, bytes).await?, Some(room)))
+    Ok((frame(request, bytes, limits).await?, Some(room)))
 }
 
 fn length(headers: &HeaderMap) -> Option<usize> {
@@ -105,25 +101,10 @@ fn length(headers: &HeaderMap) -> Option<usize> {
 }
 
 /// The body, a frame.
-async fn frame(request: Request, bytes_max: usize) -> Result<String, Problem> {
+async fn frame(request: Request, bytes_max: usize, limits: &Limits) -> Result<String, Problem> {
     posts::check_type(request.headers())?;
-    let body = to_bytes(request.into_body(), bytes_max);
-    let body = tokio::time::timeout(Duration::from_millis(BODY_MS), body)
-        .await
-        .map_err(|_| {
-            let detail = format!("the body did not end within {BODY_MS} ms");
-            Problem::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail)
-        })?
-        .map_err(|error| body_fault(&error, bytes_max))?;
+    let body = body::read(request.into_body(), bytes_max, limits, posts::too_large).await?;
     posts::text(body.into())
-}
-
-fn body_fault(error: &axum::Error, bytes_max: usize) -> Problem {
-    if std::error::Error::source(error).is_some_and(|source| source.is::<LengthLimitError>()) {
-        return posts::too_large(bytes_max);
-    }
-    let detail = "the body ended before its time";
-    Problem::new(StatusCode::BAD_REQUEST, "body_unreadable", detail)
 }
 
 /// 128 bits that nobody can guess, in hex.

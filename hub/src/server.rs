@@ -28,6 +28,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The core's limits.
     pub limits: Limits,
+    /// TCP connections at a time, at least one more than the limits' connections. Beyond it requests are answered 503.
+    pub sockets_max: usize,
     /// Whether to publish the host's figures.
     pub demo: bool,
     /// Folder with an app's files.
@@ -78,7 +80,7 @@ impl Server {
             shell,
             address,
             stop,
-            serving: tokio::spawn(listener::run(listener, app, stopped)),
+            serving: tokio::spawn(listener::run(listener, app, config.sockets_max, stopped)),
             tasks,
         })
     }

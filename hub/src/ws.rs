@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade};
@@ -19,6 +20,7 @@ use tungstenite::error::ProtocolError;
 use crate::api::handshake;
 use crate::api::problem::Problem;
 use crate::core::{Close, ConnId, Event, Refusal};
+use crate::listener::Place;
 use crate::origin;
 use crate::shell::{Connection, Shell};
 
@@ -37,6 +39,7 @@ const OVERSIZE: usize = 2;
 /// `/v1/connect`.
 pub(crate) async fn connect(
     State(shell): State<Arc<Shell>>,
+    Extension(place): Extension<Place>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
@@ -62,6 +65,7 @@ pub(crate) async fn connect(
         .max_frame_size(OVERSIZE * frame_bytes_max)
         .max_message_size(OVERSIZE * frame_bytes_max)
         .on_upgrade(move |socket| async move {
+            let _place = place;
             match refusal {
                 Some(refusal) => refuse(socket, &refusal).await,
                 None => serve(socket, &shell).await,

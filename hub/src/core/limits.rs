@@ -58,6 +58,8 @@ pub struct Limits {
     pub frame_bytes_aim: usize,
     /// How long a new connection has for its hello, ms. Source: rule C1.
     pub hello_ms: u64,
+    /// How long the body of a request may take, ms (408). Source: rule T5; as long as a hello.
+    pub body_ms: u64,
     /// How long a transport may take for one frame, ms; whoever drives the core then says `Stalled`. Source: rule H10.
     pub write_ms: u64,
     /// Heartbeat interval, ms, as told in the welcome. Source: rule B2.
@@ -108,6 +110,7 @@ impl Default for Limits {
             control_bytes_max: 2 << 20,
             frame_bytes_aim: 65_536,
             hello_ms: 10_000,
+            body_ms: 10_000,
             write_ms: 10_000,
             ping_ms: 25_000,
             wait_ms: 10_000,

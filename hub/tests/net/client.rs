@@ -25,9 +25,14 @@ pub(crate) async fn hub() -> Server {
 }
 
 pub(crate) async fn hub_with(limits: Limits) -> Server {
+    hub_of(limits, 1_000).await
+}
+
+pub(crate) async fn hub_of(limits: Limits, sockets_max: usize) -> Server {
     Server::start(Config {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         limits,
+        sockets_max,
         demo: false,
         static_dir: None,
     })

@@ -11,6 +11,7 @@
 mod back_ends;
 mod client;
 mod closes;
+mod descriptors;
 mod documents;
 mod door;
 mod downlinks;

@@ -12,9 +12,12 @@ use crate::http::{Stream, ask, post, problem, send, ticket};
 
 /// A hub as a program, and its URL.
 pub(crate) async fn program(args: &[&str]) -> (Child, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_longhaul-hub"))
-        .args(["--listen", "127.0.0.1:0"])
-        .args(args)
+    let mut command = Command::new(env!("CARGO_BIN_EXE_longhaul-hub"));
+    started(command.args(["--listen", "127.0.0.1:0"]).args(args)).await
+}
+
+async fn started(command: &mut Command) -> (Child, String) {
+    let mut child = command
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true)
@@ -29,6 +32,31 @@ pub(crate) async fn program(args: &[&str]) -> (Child, String) {
         .strip_prefix("longhaul-hub ready on ")
         .unwrap();
     (child, url.to_owned())
+}
+
+/// The same after a command of the shell.
+#[cfg(unix)]
+pub(crate) async fn program_with(before: &str, args: &[&str]) -> (Child, String) {
+    started(&mut in_shell(before, args)).await
+}
+
+/// What it says where it ends at once.
+#[cfg(unix)]
+pub(crate) async fn run_with(before: &str, args: &[&str]) -> Output {
+    within(in_shell(before, args).kill_on_drop(true).output())
+        .await
+        .unwrap()
+}
+
+#[cfg(unix)]
+fn in_shell(before: &str, args: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &format!("{before}; exec \"$0\" \"$@\"")])
+        .arg(env!("CARGO_BIN_EXE_longhaul-hub"))
+        .args(["--listen", "127.0.0.1:0"])
+        .args(args);
+    command
 }
 
 async fn run(args: &[&str]) -> Output {
@@ -132,6 +160,8 @@ async fn misuse_exits_with_2_and_help_names_every_option_and_variable() {
     for args in [
         &["--retain-entries", "0"][..],
         &["--admit-per-second", "0"],
+        &["--connections-max", "0"],
+        &["--connections-max", "4000000000"],
         &["--producers-ms", "0"],
         &["--nonsense"],
         &["--transports", "websocket,carrier-pigeon"],
@@ -150,6 +180,7 @@ async fn misuse_exits_with_2_and_help_names_every_option_and_variable() {
         "HOLD_MS",
         "TRANSPORTS",
         "ADMIT_PER_SECOND",
+        "CONNECTIONS_MAX",
         "EXPECT_CONNECTIONS",
         "DRAIN_MS",
         "DEMO",
