@@ -15,6 +15,9 @@ pub const WELCOME_MS_MAX: u64 = 10_000;
 /// longer, some even its head. Chosen: a fresh TLS connection on a slow line takes three.
 pub const STREAM_MS_MAX: u64 = 5_000;
 
+/// How long the answer to a probe may take, ms. Chosen: with the wait before the next attempt, all is well 5 s after a wake.
+pub const PROBE_MS: u64 = 3_000;
+
 /// How long a transport has the field for itself before the next one joins, ms. Chosen: a slow handshake takes a second, a user waits three.
 pub const HEAD_START_MS: u64 = 1_500;
 
@@ -144,13 +147,17 @@ pub struct HeartbeatPolicy {
     pub timeout_ms: u64,
 }
 
-impl Default for HeartbeatPolicy {
+impl HeartbeatPolicy {
     /// 25 s stays under the 30 s at which the strictest load balancers cut an idle connection.
+    pub const DEFAULT: Self = Self {
+        interval_ms: 25_000,
+        timeout_ms: 10_000,
+    };
+}
+
+impl Default for HeartbeatPolicy {
     fn default() -> Self {
-        Self {
-            interval_ms: 25_000,
-            timeout_ms: 10_000,
-        }
+        Self::DEFAULT
     }
 }
 

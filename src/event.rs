@@ -34,6 +34,13 @@ pub enum Event<'a> {
         /// Its numbers.
         run: Run,
     },
+    /// Something arrived that is no record yet: a part of one (rule W9), or bytes of an answer. A sign of life.
+    Heard {
+        /// Where.
+        connection: ConnectionId,
+        /// More of it follows at once.
+        has_more: bool,
+    },
     /// Something arrived that is no frame, or whose payloads are not JSON.
     Garbage {
         /// Where.

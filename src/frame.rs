@@ -6,6 +6,10 @@ use crate::ids::{From, RowNo, Seq, is_producer};
 use crate::record::{Reader, parse_cursor, parse_number};
 
 pub use crate::document_record::{DocumentRecord, Kind, View};
+pub use crate::parts::{
+    ANSWER_BYTES_MAX, FRAME_BYTES_MAX, PART_BYTES_MAX, Parts, RECORD_BYTES_MAX,
+    SLOW_LINE_BYTES_PER_S, slow_ms,
+};
 pub use crate::record::DecodeError;
 pub use crate::to_client::{Body, Messages, ResumeFailure, Start, ToClient, Welcome};
 pub use crate::to_hub::{Publish, Skip, ToHub};

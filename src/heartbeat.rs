@@ -2,17 +2,11 @@
 //!
 //! Judges by timestamps. A timer that fires late proves that the page slept, not that the peer is gone.
 
-use crate::config::HeartbeatPolicy;
+use crate::config::{HeartbeatPolicy, PROBE_MS};
 use crate::time::Time;
 
 /// A deadline noticed later than this, ms, means that timers were stopped. Chosen: above the 1 s to which hidden tabs are throttled.
 const LATE_MS: u64 = 2_000;
-
-/// How long the answer to a probe may take, ms. Chosen: with the wait before the next attempt, all is well 5 s after a wake.
-const PROBE_MS: u64 = 3_000;
-
-/// Data extends the wait for a pong to at most so many times as long (rule B2).
-const EXTENSION: u64 = 3;
 
 /// What to do at a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +93,9 @@ impl Heartbeat {
         self.heard = self.heard.max(now);
         match self.wait {
             Wait::NextPing { at } if now >= at => return self.ping(now, self.policy.timeout_ms),
+            Wait::Pong { sent, .. } if now >= sent.plus(self.policy.interval_ms) => {
+                return self.ping(now, self.policy.timeout_ms);
+            }
             Wait::Sign { within_ms, .. } => self.wait = Wait::Sound { within_ms },
             _ => {}
         }
@@ -156,18 +153,17 @@ impl Heartbeat {
         match self.wait {
             Wait::NextPing { .. } => self.ping(now, self.policy.timeout_ms),
             Wait::Pong { sent, .. } => {
-                let extended = self
-                    .heard
-                    .plus(self.policy.timeout_ms)
-                    .min(sent.plus(EXTENSION * self.policy.timeout_ms));
-                if self.heard > sent && now < extended {
-                    self.wait = Wait::Pong {
-                        sent,
-                        until: extended,
-                    };
-                    Beat::Rest
-                } else {
+                let extended = self.heard.plus(self.policy.timeout_ms);
+                let next = sent.plus(self.policy.interval_ms);
+                if self.heard <= sent || now >= extended {
                     Beat::Dead
+                } else if now >= next {
+                    // The pong may wait behind much else, and the hub wants to hear from us all the same (rule B3).
+                    self.ping(now, self.policy.timeout_ms)
+                } else {
+                    let until = extended.min(next);
+                    self.wait = Wait::Pong { sent, until };
+                    Beat::Rest
                 }
             }
             Wait::Sound { .. } | Wait::Sign { .. } => Beat::Dead,
@@ -215,17 +211,33 @@ mod tests {
     }
 
     #[test]
-    fn b2_data_extends_the_wait_for_a_pong_but_not_for_ever() {
+    fn f03_whatever_arrives_is_life_and_the_hub_hears_a_ping_every_interval() {
         let mut h = heartbeat();
-        let sent = T0.plus(25_000);
-        h.tick(sent);
-        let mut now = sent;
-        while now < sent.plus(30_000) {
-            assert_ne!(h.tick(now), Beat::Dead, "data arrives all the time");
-            h.heard(now);
-            now = now.plus(1_000);
+        let mut pings = Vec::new();
+        let mut now = T0;
+        // A megabyte at 8 kB/s, in frames of two seconds each: the pong is behind all of them.
+        while now < T0.plus(131_000) {
+            for beat in [h.tick(now), h.heard(now)] {
+                assert_ne!(beat, Beat::Dead, "data arrives all the time");
+                pings.extend((beat != Beat::Rest).then_some(now.since(T0)));
+            }
+            now = now.plus(2_000);
         }
-        assert_eq!(h.tick(sent.plus(30_000)), Beat::Dead, "but no pong does");
+        assert_eq!(pings.len(), 5, "{pings:?}");
+        assert!(pings.windows(2).all(|pair| pair[1] - pair[0] <= 26_000));
+        let last = T0.plus(130_000 + 10_000);
+        assert_eq!(h.tick(T0.plus(139_999)), Beat::Rest);
+        assert_eq!(h.tick(last), Beat::Dead, "nothing does any more");
+    }
+
+    #[test]
+    fn f03_what_arrives_extends_the_wait_after_a_wake_too() {
+        let mut h = heartbeat();
+        h.probe(T0);
+        h.heard(T0.plus(2_560));
+        assert_eq!(h.tick(T0.plus(PROBE_MS)), Beat::Rest);
+        assert_eq!(h.tick(T0.plus(2_560 + 9_999)), Beat::Rest);
+        assert_eq!(h.tick(T0.plus(2_560 + 10_000)), Beat::Dead);
     }
 
     #[test]

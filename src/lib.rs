@@ -26,6 +26,7 @@ mod metrics;
 mod negotiation;
 mod outbox;
 mod pace;
+mod parts;
 pub mod patch;
 mod pause;
 pub mod pointer;

@@ -5,6 +5,7 @@
 use crate::codes;
 use crate::config::{OPEN_MS_MAX, STREAM_MS_MAX, WELCOME_MS_MAX};
 use crate::effect::Effect;
+use crate::frame::slow_ms;
 use crate::ids::ConnectionId;
 use crate::negotiation::{Tried, TriedOutcome};
 use crate::status::Reason;
@@ -37,17 +38,19 @@ impl Link {
         address: usize,
     ) -> Self {
         turn.metrics.attempts += 1;
-        let until = turn.now.plus(OPEN_MS_MAX);
-        let (records, stage) = match transport {
-            Transport::WebSocket => (String::new(), Stage::Opening { until }),
-            Transport::EventSource => (turn.hello(None), Stage::Opening { until }),
-            Transport::LongPoll => {
-                let greeted = turn.now;
-                (
-                    turn.hello(Some(0)),
-                    Stage::AwaitingWelcome { greeted, until },
-                )
-            }
+        let records = match transport {
+            Transport::WebSocket => String::new(),
+            Transport::EventSource => turn.hello(None),
+            Transport::LongPoll => turn.hello(Some(0)),
+        };
+        // Of what goes up nothing is heard until it is there.
+        let until = turn.now.plus(OPEN_MS_MAX + slow_ms(records.len()));
+        let stage = match transport {
+            Transport::WebSocket | Transport::EventSource => Stage::Opening { until },
+            Transport::LongPoll => Stage::AwaitingWelcome {
+                greeted: turn.now,
+                until,
+            },
         };
         turn.effects.push(Effect::Open {
             connection: id,
@@ -88,6 +91,15 @@ impl Link {
     pub(crate) fn deadline(&self) -> Time {
         match self.stage {
             Stage::Opening { until } | Stage::AwaitingWelcome { until, .. } => until,
+        }
+    }
+
+    /// Part of the answer has come over `connection`: what arrives is waited for.
+    pub(crate) fn heard(&mut self, now: Time, connection: ConnectionId) {
+        if let Stage::AwaitingWelcome { until, .. } = &mut self.stage
+            && self.id == connection
+        {
+            *until = (*until).max(now.plus(WELCOME_MS_MAX));
         }
     }
 

@@ -18,6 +18,8 @@ pub(crate) struct Live {
     pub(crate) transport: Transport,
     pub(crate) since: Time,
     pub(crate) heartbeat: Heartbeat,
+    /// Part of something has come, and more is to follow at once.
+    pub(crate) is_arriving: bool,
     /// How long the hub holds a poll at most.
     allowed_ms: u64,
     poll: Poll,
@@ -70,6 +72,7 @@ impl Live {
             transport,
             since: now,
             heartbeat,
+            is_arriving: false,
             allowed_ms,
             poll: Poll::Asked {
                 at: now,
@@ -115,6 +118,7 @@ impl Live {
     }
 
     fn send(&mut self, turn: &mut Turn<'_>, hold_ms: u64, is_probe: bool) {
+        self.is_arriving = false;
         turn.poll(self.id, hold_ms);
         self.poll = Poll::Asked {
             at: turn.now,
@@ -126,6 +130,7 @@ impl Live {
     /// The answer is complete: the next poll goes out, or waits for its time.
     pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, pace: &mut Pace) {
         self.heartbeat.heard(turn.now);
+        self.is_arriving = false;
         let mut is_hasty = false;
         if let Poll::Asked {
             at,

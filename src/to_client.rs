@@ -137,6 +137,15 @@ pub enum ToClient<'a> {
         /// The window, ms.
         ms: u64,
     },
+    /// A part of a record that is too large for one frame (rule W9).
+    Part {
+        /// Which part of it, from 0.
+        index: u32,
+        /// How much of it is still to come, bytes.
+        left: u64,
+        /// The text.
+        text: &'a str,
+    },
 }
 
 /// What the hub tells a client first. Absent options keep the client's own values.
@@ -293,6 +302,11 @@ impl<'a> ToClient<'a> {
                     .ok_or(DecodeError::BadNumber("code"))?,
                 reason: r.rest("reason")?,
             }),
+            "part" => Ok(Self::Part {
+                index: r.small("index")?,
+                left: r.number("left")?,
+                text: r.rest("text")?,
+            }),
             "ticket" => Ok(Self::Ticket {
                 ticket: id(&mut r, "ticket")?,
                 ms: r.number("ms")?,
@@ -378,6 +392,12 @@ impl<'a> ToClient<'a> {
             }
             Self::Spread { ms } => {
                 Writer::new(frame, "spread").number(*ms);
+            }
+            Self::Part { index, left, text } => {
+                Writer::new(frame, "part")
+                    .number(*index)
+                    .number(*left)
+                    .text(text);
             }
         }
     }

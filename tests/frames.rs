@@ -8,7 +8,7 @@
 )]
 
 use longhaul::frame::{
-    Body, DecodeError, DocumentRecord, Skip, Start, ToClient, ToHub, View, records,
+    Body, DecodeError, DocumentRecord, Parts, Skip, Start, ToClient, ToHub, View, records,
 };
 use longhaul::ids::{Cursor, Epoch, From, NUMBER_MAX, RowNo};
 use longhaul::push_epoch;
@@ -79,6 +79,26 @@ fn every_bad_record_is_refused_by_the_name_of_its_fault() {
 }
 
 #[test]
+fn w9_golden_parts_make_their_records_and_bad_ones_are_refused() {
+    let whole = |row: &Value| {
+        let mut parts = Parts::default();
+        let mut whole = Vec::new();
+        for record in row["records"].as_array().unwrap() {
+            let frame = parts.frame(record.as_str().unwrap())?;
+            whole.extend((!frame.is_empty()).then_some(frame));
+        }
+        Ok::<_, DecodeError>(whole)
+    };
+    let golden = golden();
+    for row in golden["parts"].as_array().unwrap() {
+        assert_eq!(json!(whole(row).unwrap()), row["whole"], "{row}");
+    }
+    for row in golden["badParts"].as_array().unwrap() {
+        assert_eq!(whole(row).unwrap_err().field(), row["error"], "{row}");
+    }
+}
+
+#[test]
 fn w2_records_share_a_frame_and_empty_ones_are_ignored() {
     let mut frame = String::new();
     ToHub::Ping { t: 1 }.encode(&mut frame);
@@ -102,8 +122,8 @@ fn w3_unknown_options_are_ignored_and_known_ones_come_in_any_order() {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_codec_panic(text in "\\PC{0,60}", verb in 0_usize..20) {
-        let verbs = ["hello", "auth", "sub", "unsub", "pub", "ping", "m", "b", "ack", "nack", "welcome", "subscribed", "refused", "spread", "patch", "merge", "snapshot", "checkpoint", "until", "skip"];
+    fn no_text_makes_the_codec_panic(text in "\\PC{0,60}", verb in 0_usize..21) {
+        let verbs = ["hello", "auth", "sub", "unsub", "pub", "ping", "m", "b", "ack", "nack", "welcome", "subscribed", "refused", "spread", "patch", "merge", "snapshot", "checkpoint", "until", "skip", "part"];
         let record = format!("{} {text}", verbs[verb]);
         for record in [text.as_str(), &record] {
             drop(ToHub::decode(record));
@@ -264,6 +284,9 @@ fn to_client_meaning(record: &ToClient<'_>) -> Value {
         ToClient::Close { code, reason } => json!({ "close": { "code": code, "reason": reason } }),
         ToClient::Ticket { ticket, ms } => json!({ "ticket": { "ticket": ticket, "ms": ms } }),
         ToClient::Spread { ms } => json!({ "spread": { "ms": ms } }),
+        ToClient::Part { index, left, text } => {
+            json!({ "part": { "index": index, "left": left, "text": text } })
+        }
     }
 }
 

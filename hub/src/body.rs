@@ -5,6 +5,8 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::http::StatusCode;
 use http_body_util::LengthLimitError;
+use hyper::body::Body as _;
+use longhaul::frame::slow_ms;
 
 use crate::api::problem::Problem;
 use crate::core::Limits;
@@ -19,7 +21,12 @@ pub(crate) async fn read(
     limits: &Limits,
     too_large: fn(usize) -> Problem,
 ) -> Result<Bytes, Problem> {
-    let body_ms = limits.body_ms;
+    // Over a slow line what was announced takes its time.
+    let announced = body
+        .size_hint()
+        .exact()
+        .and_then(|bytes| usize::try_from(bytes).ok());
+    let body_ms = limits.body_ms + slow_ms(announced.unwrap_or(0).min(bytes_max));
     let body = tokio::time::timeout(Duration::from_millis(body_ms), to_bytes(body, bytes_max));
     let Ok(body) = body.await else {
         let detail = format!("the body did not end within {body_ms} ms");

@@ -18,6 +18,7 @@ use crate::api::events::{
     ticket,
 };
 use crate::api::posts::close_record;
+use crate::core::Close;
 use crate::listener::Cut;
 use crate::origin;
 use crate::shell::{Connection, Shell};
@@ -55,7 +56,7 @@ pub(crate) async fn events(
         }),
     };
     let body = match opened {
-        Ok(connection) => body(connection, cut),
+        Ok(connection) => body(connection, cut, shell.limits().stalled_close_ms),
         Err(refusal) => {
             tracing::info!(reason = %refusal.reason(), "refused an event stream");
             Body::from(refused(&refusal))
@@ -71,12 +72,22 @@ pub(crate) async fn events(
     response
 }
 
-fn body(connection: Connection, cut: Cut) -> Body {
+fn body(connection: Connection, cut: Cut, stalled_close_ms: u64) -> Body {
     let link = Arc::clone(connection.link());
     // A client that takes nothing does not take the close either.
     let watchdog = tokio::spawn(async move {
         link.ended.notified().await;
-        tokio::time::sleep(Duration::from_millis(CLOSE_MS)).await;
+        // It may read on, and then finds out why: the close is behind the event that it has not taken.
+        let is_stalled = link
+            .close
+            .get()
+            .is_some_and(|(close, _)| *close == Close::SlowConsumer);
+        let close_ms = if is_stalled {
+            stalled_close_ms
+        } else {
+            CLOSE_MS
+        };
+        tokio::time::sleep(Duration::from_millis(close_ms)).await;
         cut.cut();
     });
     let events = Events {

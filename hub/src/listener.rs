@@ -44,6 +44,11 @@ const RETRY_S: u64 = 5;
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MS: u64 = 35_000;
 
+/// What was written and is not sent yet waits in the system up to this, bytes: a pong overtakes only what is still in the hub.
+/// Chosen: two frames.
+#[cfg(target_os = "linux")]
+const UNSENT_BYTES: u32 = 32_768;
+
 /// How long to wait when the system has no more sockets, ms.
 const PAUSE_MS: u64 = 100;
 
@@ -132,8 +137,11 @@ async fn serve(socket: TcpStream, app: Router, place: Place, mut stop: watch::Re
     // Small frames should not wait for one another.
     let _ = socket.set_nodelay(true);
     #[cfg(target_os = "linux")]
-    let _ = socket2::SockRef::from(&socket)
-        .set_tcp_user_timeout(Some(Duration::from_millis(UNACKNOWLEDGED_MS)));
+    {
+        let options = socket2::SockRef::from(&socket);
+        let _ = options.set_tcp_user_timeout(Some(Duration::from_millis(UNACKNOWLEDGED_MS)));
+        let _ = options.set_tcp_notsent_lowat(UNSENT_BYTES);
+    }
     let cut = Cut::default();
     let begun = Notify::new();
     let service = service_fn(|request: Request<hyper::body::Incoming>| {

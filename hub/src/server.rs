@@ -50,7 +50,7 @@ impl Server {
     /// Listens and serves.
     ///
     /// # Errors
-    /// `InvalidInput` if the address is not loopback; what the system says if it can't be listened on.
+    /// `InvalidInput` if the address is not loopback or the limits do not fit together; what the system says if it can't be listened on.
     pub async fn start(config: Config) -> io::Result<Self> {
         if !config.listen.ip().is_loopback() {
             return Err(io::Error::new(
@@ -60,6 +60,9 @@ impl Server {
                     config.listen.ip()
                 ),
             ));
+        }
+        if let Some(misfit) = config.limits.misfit() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, misfit));
         }
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;

@@ -2,6 +2,7 @@
 //!
 //! Owns the handshake's rules (W1), the time a write may take (H10) and a close that really reaches the client.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use longhaul::frame::SUBPROTOCOL;
+use longhaul::frame::{FRAME_BYTES_MAX, SUBPROTOCOL};
 use tungstenite::Error;
 use tungstenite::error::ProtocolError;
 
@@ -32,6 +33,9 @@ const READ_BUFFER_BYTES: usize = 4_096;
 
 /// Written bytes gathered before they go to the socket. Chosen: the hub batches already.
 const WRITE_BUFFER_BYTES: usize = 4_096;
+
+/// Most bytes that wait to be written: a frame of the largest, and what a close or an answer to a ping takes behind it.
+const UNWRITTEN_BYTES_MAX: usize = WRITE_BUFFER_BYTES + FRAME_BYTES_MAX + 1_024;
 
 /// A frame up to so many times the limit is read to its end, so that the close reaches a client that is busy sending it.
 const OVERSIZE: usize = 2;
@@ -55,13 +59,11 @@ pub(crate) async fn connect(
     let is_served = origin::is_origin_served(&headers);
     let refusal = handshake::refusal(offered, is_served, shell.limits());
     let frame_bytes_max = shell.limits().frame_bytes_max;
-    let frame_bytes_aim = shell.limits().frame_bytes_aim;
-    let payload_bytes_max = shell.limits().payload_bytes_max;
     upgrade
         .protocols([offered.to_owned()])
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(WRITE_BUFFER_BYTES)
-        .max_write_buffer_size(WRITE_BUFFER_BYTES + 2 * (frame_bytes_aim + payload_bytes_max))
+        .max_write_buffer_size(UNWRITTEN_BYTES_MAX)
         .max_frame_size(OVERSIZE * frame_bytes_max)
         .max_message_size(OVERSIZE * frame_bytes_max)
         .on_upgrade(move |socket| async move {
@@ -124,10 +126,11 @@ async fn read(stream: &mut SplitStream<WebSocket>, conn: ConnId, shell: &Shell) 
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
             Some(Ok(Message::Close(_))) => return true,
             Some(Err(error)) => {
-                let Some(event) = fault(&error, conn) else {
-                    return false;
-                };
-                shell.handle(event);
+                match fault(&error) {
+                    Some(Fault::TooLarge) => shell.handle(Event::TooLarge(conn)),
+                    Some(Fault::Malformed(what)) => shell.handle(Event::Malformed(conn, &what)),
+                    None => return false,
+                }
                 // Reading on gathers what is too large, so only `drain` does, and not for long.
                 std::future::pending::<()>().await;
             }
@@ -136,16 +139,30 @@ async fn read(stream: &mut SplitStream<WebSocket>, conn: ConnId, shell: &Shell) 
     }
 }
 
+/// What is wrong with what came.
+enum Fault {
+    TooLarge,
+    Malformed(String),
+}
+
 /// What an error of the transport means. `None` if it has just ended.
-fn fault(error: &axum::Error, conn: ConnId) -> Option<Event<'static>> {
+fn fault(error: &axum::Error) -> Option<Fault> {
+    Some(match library_error(error)? {
+        Error::Capacity(_) => Fault::TooLarge,
+        Error::Utf8(_) => Fault::Malformed("a text frame is not UTF-8".to_owned()),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => return None,
+        Error::Protocol(error) => Fault::Malformed(error.to_string()),
+        _ => return None,
+    })
+}
+
+fn library_error(error: &axum::Error) -> Option<&Error> {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = source {
-        match error.downcast_ref::<Error>() {
-            Some(Error::Capacity(_)) => return Some(Event::TooLarge(conn)),
-            Some(Error::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => return None,
-            Some(Error::Utf8(_) | Error::Protocol(_)) => return Some(Event::NotText(conn)),
-            _ => source = error.source(),
+        if let Some(error) = error.downcast_ref::<Error>() {
+            return Some(error);
         }
+        source = error.source();
     }
     None
 }
@@ -153,18 +170,18 @@ fn fault(error: &axum::Error, conn: ConnId) -> Option<Event<'static>> {
 /// Writes what is ready, whenever something is, until the core closes the connection.
 async fn write(sink: &mut SplitSink<WebSocket, Message>, connection: &Connection, shell: &Shell) {
     let link = connection.link();
-    let write_time = Duration::from_millis(shell.limits().write_ms);
     loop {
         link.wake.notified().await;
         while link.close.get().is_none()
             && let Some(frame) = connection.take_frame()
         {
-            let sent = sink.send(Message::Text(frame.into()));
-            match tokio::time::timeout(write_time, sent).await {
-                Ok(Ok(())) => {}
-                // The reader sees the end too, and tells the core.
-                Ok(Err(_)) => return,
-                Err(_) => shell.handle(Event::Stalled(connection.id())),
+            match send(sink, frame, connection.id(), shell).await {
+                Ok(()) => {}
+                Err(error) if is_of_transport(&error) => return,
+                Err(error) => {
+                    tracing::error!(%error, "a frame could not be written");
+                    shell.handle(Event::Unwritten(connection.id()));
+                }
             }
         }
         if let Some((close, reason)) = link.close.get() {
@@ -172,6 +189,33 @@ async fn write(sink: &mut SplitSink<WebSocket, Message>, connection: &Connection
             return;
         }
     }
+}
+
+/// Sends a frame. One that is not taken in time is the connection's end, but still goes out whole: only then can a close follow.
+async fn send(
+    sink: &mut SplitSink<WebSocket, Message>,
+    frame: String,
+    conn: ConnId,
+    shell: &Shell,
+) -> Result<(), axum::Error> {
+    let mut sent = pin!(sink.send(Message::Text(frame.into())));
+    let write_time = Duration::from_millis(shell.limits().write_ms);
+    if let Ok(outcome) = tokio::time::timeout(write_time, sent.as_mut()).await {
+        return outcome;
+    }
+    shell.handle(Event::Stalled(conn));
+    let rest_time = Duration::from_millis(shell.limits().stalled_close_ms);
+    tokio::time::timeout(rest_time, sent)
+        .await
+        .unwrap_or(Ok(()))
+}
+
+/// Whether the transport has ended: then the reader sees it too, and tells the core.
+fn is_of_transport(error: &axum::Error) -> bool {
+    matches!(
+        library_error(error),
+        Some(Error::Io(_) | Error::ConnectionClosed | Error::AlreadyClosed | Error::Protocol(_))
+    )
 }
 
 async fn send_close(sink: &mut SplitSink<WebSocket, Message>, close: Close, reason: String) {

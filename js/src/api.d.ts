@@ -35,7 +35,8 @@ export interface Options {
    * memory. The name must be one that the app uses for no database of its own: one that longhaul did not make is left as it is, `onError`
    * gets `outbox_name_taken`, and publications are kept in memory. At `rowsMax` (50,000) or `bytesMax` (16 MiB) publish is refused with `outbox_full`, and with `storage_full`
    * where the browser has no room; nothing is dropped. `ttlMs` (at most and by default seven days) is the default of `PublishOptions.ttlMs`.
-   * `tokenUrl` is for the service worker while no tab is open: it is asked by POST, with cookies, and answers with a token as text.
+   * `tokenUrl` is for the service worker while no tab is open: it is asked by POST, with cookies, and answers with a token
+   * as text, without a redirect.
    * See docs/offline.md.
    */
   outbox?:

@@ -3,6 +3,7 @@
 import type { Diagnosis, Status, TransportName } from "./api.js";
 import { isThere, listen, place, requestsMade } from "./browser.js";
 import { closeReason } from "./errors.js";
+import { frameCharsMax, readAnswer } from "./parts.js";
 
 type Tried = Diagnosis["tried"][number];
 
@@ -88,8 +89,8 @@ export async function probe(base: string): Promise<Answers> {
     fetch(`${base}.well-known/longhaul`, { mode, cache: "no-store", signal: AbortSignal.timeout(5_000) });
   try {
     const response = await ask("cors");
-    const text = await response.text();
-    return response.ok && text.includes('"longhaul.v1"') ? "hub" : "other";
+    const text = await readAnswer(response, frameCharsMax);
+    return response.ok && text?.includes('"longhaul.v1"') ? "hub" : "other";
   } catch {
     return ask("no-cors").then(
       () => "unread" as const,

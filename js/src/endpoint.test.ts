@@ -59,3 +59,12 @@ test("s56 a token that has sent something makes its calls not in vain", async ()
     flush.isGood();
   }
 });
+
+test("f24: it follows no redirect, and takes no answer that is too long", async () => {
+  answers.push(new Response("x".repeat(262_145)));
+  await expect(fresh().token(undefined)).rejects.toThrow("more than 262144 bytes");
+  expect(fetched).toHaveBeenCalledWith(
+    expect.stringMatching(/^\/token-/),
+    expect.objectContaining({ redirect: "error" }),
+  );
+});

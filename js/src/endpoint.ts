@@ -1,6 +1,7 @@
 // The app's endpoint of tokens (`outbox.tokenUrl`), for a service worker that no page lends one.
 
 import { nowMs } from "./browser.js";
+import { frameCharsMax, readAnswer } from "./parts.js";
 
 /** In so long, ms, it is asked at most so often in vain. Source: S56, as src/token.rs has it for pages. */
 const windowMs = 60_000;
@@ -39,9 +40,17 @@ export class Endpoint {
     const calls = (inVain.get(url) ?? []).filter((ms) => atMs - ms < windowMs);
     if (calls.length >= callsMax) throw new Error(`${url} was asked in vain twice within a minute`);
     inVain.set(url, [...calls, atMs]);
-    const answer = await fetch(url, { method: "POST", credentials: "include", cache: "no-store" });
+    const answer = await fetch(url, {
+      method: "POST",
+      credentials: "include",
+      cache: "no-store",
+      // A log-in page is no token, and credentials are for this address alone.
+      redirect: "error",
+    });
     if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);
-    this.#token = (await answer.text()).trim();
+    const text = await readAnswer(answer, frameCharsMax);
+    if (text === undefined) throw new Error(`${url} answered with more than ${frameCharsMax} bytes`);
+    this.#token = text.trim();
     return this.#token;
   }
 }

@@ -9,6 +9,7 @@ import { closeReason, LonghaulError } from "./errors.js";
 import { Incoming } from "./incoming.js";
 import { remember } from "./memory.js";
 import type { Outgoing } from "./outgoing.js";
+import { answerBytesMax, frameCharsMax, readAnswer } from "./parts.js";
 import type { Place } from "./place.js";
 import type { Publications } from "./publications.js";
 import type { Partition, StoredRow } from "./rows.js";
@@ -69,6 +70,16 @@ export class Host extends Incoming {
   received(connection: number, frame: string): void {
     this.#room.place.look();
     this.receive(connection, frame);
+  }
+
+  /** The text of an answer to a post; `polling` is the connection whose poll it answers. Undefined if it is too long. */
+  text(response: Response, polling: number | undefined): Promise<string | undefined> {
+    const asking = this.#turns.core;
+    return readAnswer(response, polling === undefined ? frameCharsMax : answerBytesMax, () => {
+      // What arrives is a sign of life.
+      if (polling === undefined || asking !== this.#turns.core) return;
+      this.#turns.turn((core) => core.heard(polling, true));
+    });
   }
 
   askToken(reason: number): void {

@@ -13,11 +13,18 @@ import {
   readMessages,
   readSnapshot,
 } from "./frame.js";
+import { frameCharsMax, Parts } from "./parts.js";
 import type { Turns } from "./turns.js";
 import type { Core } from "./wasm/longhaul.js";
 
 /** The core's answer to a messages record, where it is no number of messages to skip. */
 const toldHost = -2;
+
+/** What is wrong with what came, by the numbers of src/web/bindings.rs. */
+const unreadable = 0;
+const binary = 1;
+const partMissing = 2;
+const tooLarge = 3;
 
 export class Incoming {
   /** Subscriptions by number. */
@@ -26,6 +33,7 @@ export class Incoming {
   readonly #turns: Turns;
   /** Runs held for a hole before them, by number. */
   readonly #held = new Map<number, Messages>();
+  readonly #parts = new Parts();
   #run = 0;
   readonly #read: Messages = {
     no: 0,
@@ -47,6 +55,7 @@ export class Incoming {
   /** The core is gone, and with it what it had held. */
   drop(): void {
     this.#held.clear();
+    this.#parts.drop();
   }
 
   /** Hears the messages of a socket. */
@@ -55,8 +64,9 @@ export class Incoming {
     return ({ data }) => {
       // A socket of one that has crashed.
       if (core !== this.#turns.core) return;
-      if (typeof data === "string") this.receive(connection, data);
-      else this.#garbage(connection, true);
+      if (typeof data !== "string") this.#garbage(connection, binary);
+      else if (data.length > frameCharsMax) this.#garbage(connection, tooLarge);
+      else this.receive(connection, data);
     };
   }
 
@@ -120,7 +130,7 @@ export class Incoming {
         continue;
       }
       if (end === 0) {
-        this.#garbage(connection, false);
+        this.#garbage(connection, unreadable);
         return;
       }
       const run = this.#nextRun();
@@ -135,8 +145,23 @@ export class Incoming {
   }
 
   #record(connection: number, record: string): void {
-    if (isOfDocument(record)) this.#ofDocument(connection, record);
+    if (record.startsWith("part ")) this.#part(connection, record);
+    else if (isOfDocument(record)) this.#ofDocument(connection, record);
     else this.#turns.turn((core) => core.record(connection, record));
+  }
+
+  /** A part of a record: a sign of life, and the last one brings the record. */
+  #part(connection: number, record: string): void {
+    const left = Parts.left(record);
+    if (Number.isNaN(left)) return this.#garbage(connection, unreadable);
+    const isEstablished = this.#turns.look((core) => core.heard(connection, left > 0));
+    this.#turns.settle();
+    // Of another connection nothing is kept.
+    if (!isEstablished) return;
+    const whole = this.#parts.add(connection, record);
+    const { core } = this.#turns;
+    if (whole === undefined) this.#garbage(connection, partMissing);
+    else if (core !== undefined) this.#frame(core, connection, whole);
   }
 
   /** A document's snapshot or checkpoint. */
@@ -148,7 +173,7 @@ export class Incoming {
       return;
     }
     if (!readSnapshot(record, read)) {
-      this.#garbage(connection, false);
+      this.#garbage(connection, unreadable);
       return;
     }
     const { no, first, chain } = read;
@@ -158,8 +183,8 @@ export class Incoming {
     this.#turns.settle();
   }
 
-  #garbage(connection: number, isBinary: boolean): void {
-    this.#turns.turn((core) => core.garbage(connection, isBinary));
+  #garbage(connection: number, what: number): void {
+    this.#turns.turn((core) => core.garbage(connection, what));
   }
 
   #nextRun(): number {

@@ -2,8 +2,11 @@
 //
 // Sends nothing within a turn of the core: what a post tells would reach listeners while the core is in the middle of it.
 
-/** A frame is sent when it has this many characters, which are at most three times as many bytes: the hub takes 262,144. */
-const frameCharsMax = 64 * 1024;
+/**
+ * A frame is sent when it has this many characters, which are at most three times as many bytes: over a line of 8 kB/s its answers
+ * are there within the time that a pong has (rule W9).
+ */
+const frameCharsMax = 16 * 1024;
 
 /** The readyState of a socket that sends. */
 const open = 1;

@@ -38,6 +38,21 @@ impl Client {
         self.tell(&records, effects);
     }
 
+    /// Part of something has come. Over a socket or a stream only the welcome may come first.
+    pub(super) fn heard(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        has_more: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.connection.may_answer(connection) {
+            self.connection.arriving(now, connection, has_more, effects);
+        } else if self.connection.is_current(connection) {
+            self.give_up(now, connection, "a part before the welcome", effects);
+        }
+    }
+
     pub(super) fn record(
         &mut self,
         now: Time,
@@ -140,10 +155,11 @@ impl Client {
             }
             ToClient::Spread { ms } => self.connection.spread(ms),
             // Welcome and close have been handled; messages come as their own event, without their payloads; a ticket
-            // is the adapter's.
+            // and parts are the adapter's.
             ToClient::Welcome(_)
             | ToClient::Close { .. }
             | ToClient::Messages(_)
+            | ToClient::Part { .. }
             | ToClient::Ticket { .. } => self.give_up(now, connection, "verb", effects),
         }
         self.tell(&records, effects);

@@ -90,6 +90,7 @@ impl Client {
             }
             // The door has led these elsewhere.
             Event::Messages { .. }
+            | Event::Heard { .. }
             | Event::Record { .. }
             | Event::Subscribe { .. }
             | Event::Follow { .. }

@@ -117,6 +117,12 @@ impl Client {
         self.connection.tried()
     }
 
+    /// Whether the hub has said welcome over this connection, and it is the one that counts.
+    #[must_use]
+    pub fn is_established(&self, connection: ConnectionId) -> bool {
+        self.connection.established() == Some(connection)
+    }
+
     /// Whether short polls are the best transport now, because every subscription is passive.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
@@ -199,6 +205,10 @@ impl Client {
                 no,
                 run,
             } => self.messages(now, connection, no, run, effects),
+            Event::Heard {
+                connection,
+                has_more,
+            } => self.heard(now, connection, has_more, effects),
             Event::Record { connection, text } => self.record(now, connection, text, effects),
             Event::Subscribe {
                 no,

@@ -142,6 +142,34 @@ impl Connection {
         }
     }
 
+    /// Whether parts of something may come here: after the welcome, or where an answer brings it.
+    pub(crate) fn may_answer(&self, connection: ConnectionId) -> bool {
+        let is_poll = |link: &Link| link.id == connection && link.transport == Transport::LongPoll;
+        self.established() == Some(connection) || self.links().any(is_poll)
+    }
+
+    /// Part of something came, and more may follow at once.
+    pub(crate) fn arriving(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        has_more: bool,
+        effects: &mut Vec<Effect>,
+    ) {
+        let opening = match &mut self.state {
+            State::Connected { link, .. } if link.id == connection => {
+                link.is_arriving = has_more;
+                return self.heard(now, effects);
+            }
+            State::Connected { successor, .. } => successor.as_mut_slice(),
+            State::Racing { links, .. } => links.as_mut_slice(),
+            _ => return,
+        };
+        for link in opening {
+            link.heard(now, connection);
+        }
+    }
+
     /// Messages came and nobody looked at the clock, which is enough where the heartbeat pings. False where it is not.
     pub(crate) fn noticed(&mut self, connection: ConnectionId) -> bool {
         match &mut self.state {
@@ -237,6 +265,8 @@ impl Connection {
             Beat::Rest => {}
             Beat::Ping(t) => turn.effects.push(ping(connection, t)),
             Beat::Renew => match &mut self.state {
+                // More of what is arriving is the sign of life; another request would begin it anew.
+                State::Connected { link, .. } if link.is_arriving => {}
                 // An answer at once is the sign of life.
                 State::Connected { link, .. } if link.transport == Transport::LongPoll => {
                     link.probe(turn);

@@ -178,14 +178,25 @@ impl Core {
         });
     }
 
-    /// A frame that could not be read; `is_binary` or not JSON.
-    pub fn garbage(&self, connection: f64, is_binary: bool) {
+    /// Part of something came, and more may follow at once. Whether the connection counts.
+    pub fn heard(&self, connection: f64, has_more: bool) -> bool {
+        let connection = ConnectionId(connection as u64);
+        self.driver.drive(Event::Heard {
+            connection,
+            has_more,
+        });
+        self.driver.look(|client| client.is_established(connection))
+    }
+
+    /// What could not be read. The numbers are of js/src/incoming.ts.
+    pub fn garbage(&self, connection: f64, what: u32) {
         self.driver.drive(Event::Garbage {
             connection: ConnectionId(connection as u64),
-            what: if is_binary {
-                "a binary frame"
-            } else {
-                "a messages record that can't be read"
+            what: match what {
+                1 => "a binary frame",
+                2 => "a part that does not follow the one before",
+                3 => "a frame over the limit of 262144 characters",
+                _ => "a record that can't be read",
             },
         });
     }

@@ -6,10 +6,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use gloo_timers::callback::Timeout;
-use js_sys::{Date, JsString};
+use js_sys::{Date, JsString, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
-use web_sys::WebSocket;
+use web_sys::{Response, WebSocket};
 
 use super::fetch::Failure;
 use super::host::Host;
@@ -232,6 +232,12 @@ impl Driver {
                 floor_ms,
             });
         }
+    }
+
+    /// The text of an answer. `polling` is the connection whose poll it answers.
+    pub(super) fn text(&self, response: &Response, polling: Option<ConnectionId>) -> Promise {
+        self.host
+            .text(response, polling.map(|connection| connection.0 as f64))
     }
 
     /// Records came as an answer.

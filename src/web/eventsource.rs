@@ -51,8 +51,7 @@ impl Stream {
         let myself = stream.clone();
         spawn_local(async move {
             let signal = myself.abort.signal();
-            let token = myself.driver.upgrade().and_then(|driver| driver.token());
-            let answer = post(&session_url, token.as_deref(), &frame, &signal).await;
+            let answer = post(&myself.driver, &session_url, &frame, &signal, None).await;
             if signal.aborted() {
                 return;
             }

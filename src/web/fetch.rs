@@ -2,12 +2,16 @@
 //!
 //! Knows the status codes of docs/protocol.md, rule T5. Nothing here waits for time: the core aborts what takes too long.
 
+use std::rc::Weak;
+
 use js_sys::{JsString, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, Headers, RequestCache, RequestInit, Response};
+use web_sys::{AbortSignal, Headers, RequestCache, RequestInit, RequestRedirect, Response};
 
+use super::driver::Driver;
 use crate::codes;
+use crate::ids::ConnectionId;
 
 /// The content type of frames over HTTP (rule T1).
 const CONTENT_TYPE: &str = "application/vnd.longhaul.v1";
@@ -39,26 +43,33 @@ impl Failure {
     }
 }
 
-/// Posts a frame and gives the frame that answers it.
+/// Posts a frame and gives the frame that answers it. What arrives of the answer to a poll is told as a sign of life of `polling`.
 pub(super) async fn post(
+    driver: &Weak<Driver>,
     url: &str,
-    token: Option<&str>,
     frame: &JsValue,
     signal: &AbortSignal,
+    polling: Option<ConnectionId>,
 ) -> Result<JsString, Failure> {
     let lost = |_| Failure::of(codes::CONNECTION_LOST, "");
-    let response = send(url, token, frame, signal).await.map_err(lost)?;
+    let token = driver.upgrade().and_then(|driver| driver.token());
+    let response = send(url, token.as_deref(), frame, signal)
+        .await
+        .map_err(lost)?;
     let headers = response.headers();
     let content_type = headers
         .get("content-type")
         .ok()
         .flatten()
         .unwrap_or_default();
-    let text = match response.text() {
-        Ok(text) => JsFuture::from(text).await.map_err(lost)?,
-        Err(error) => return Err(lost(error)),
+    let text = match driver.upgrade() {
+        Some(driver) => driver.text(&response, polling),
+        None => return Err(lost(JsValue::UNDEFINED)),
     };
-    let text: JsString = text.unchecked_into();
+    let text = JsFuture::from(text).await.map_err(lost)?;
+    let Ok(text) = text.dyn_into::<JsString>() else {
+        return Err(Failure::of(codes::BAD_FRAME, "an answer over the limit"));
+    };
     if response.ok() && content_type.starts_with(CONTENT_TYPE) {
         return Ok(text);
     }
@@ -90,6 +101,8 @@ async fn send(
     init.set_headers(&headers);
     init.set_body(frame);
     init.set_cache(RequestCache::NoStore);
+    // A redirect would replay publications and the token at another address.
+    init.set_redirect(RequestRedirect::Error);
     init.set_signal(Some(signal));
     JsFuture::from(global_fetch(url, &init)?)
         .await

@@ -4,7 +4,7 @@
 
 use js_sys::{Array, Function, JsString, Promise};
 use wasm_bindgen::prelude::*;
-use web_sys::WebSocket;
+use web_sys::{Response, WebSocket};
 
 #[wasm_bindgen]
 extern "C" {
@@ -34,6 +34,10 @@ extern "C" {
     /// Records that came as an answer.
     #[wasm_bindgen(method)]
     pub(super) fn received(this: &Host, connection: f64, frame: &JsString);
+
+    /// The text of an answer: a promise of it, or of nothing where it is too long. `polling` is the connection whose poll it answers.
+    #[wasm_bindgen(method)]
+    pub(super) fn text(this: &Host, response: &Response, polling: Option<f64>) -> Promise;
 
     /// Ask the user's function for a token; `token` or `no_token` follows, never in the same turn. 0 initial, 1 expiring, 2 rejected.
     #[wasm_bindgen(method, js_name = askToken)]

@@ -45,8 +45,8 @@ impl Poll {
         let frame = JsValue::from_str(records);
         let myself = self.clone();
         spawn_local(async move {
-            let token = myself.driver.upgrade().and_then(|driver| driver.token());
-            let answer = post(&myself.url, token.as_deref(), &frame, &signal).await;
+            let polling = Some(myself.connection);
+            let answer = post(&myself.driver, &myself.url, &frame, &signal, polling).await;
             if myself.number.get() != number || signal.aborted() {
                 return;
             }

@@ -13,10 +13,13 @@ use web_sys::AbortController;
 use super::driver::Driver;
 use super::fetch::post;
 use super::longpoll::format_url;
+use crate::config::POST_MS_MAX;
+use crate::frame::slow_ms;
 use crate::ids::ConnectionId;
 
-/// A post has about so many characters at most, as js/src/outgoing.ts has it.
-const FRAME_CHARS_MAX: u32 = 64 * 1024;
+/// A post has about so many characters at most, or one larger publication: over the slowest line all get through in time.
+const FRAME_CHARS_MAX: u32 = 32 * 1024;
+const _: () = assert!(slow_ms(3 * FRAME_CHARS_MAX as usize) < POST_MS_MAX);
 
 pub(super) struct Upstream {
     connection: ConnectionId,
@@ -75,9 +78,9 @@ impl Upstream {
             }
             frames.unshift(&JsValue::from_str(&driver.hello()));
             let frame = frames.join("\n");
-            let token = driver.token();
             drop(driver);
-            let answer = post(&self.url, token.as_deref(), &frame.into(), &abort.signal()).await;
+            let signal = abort.signal();
+            let answer = post(&self.driver, &self.url, &frame.into(), &signal, None).await;
             if abort.signal().aborted() {
                 continue;
             }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use longhaul::frame::{DocumentRecord, ToClient, ToHub, records};
+use longhaul::frame::{DocumentRecord, Parts, ToClient, ToHub, records};
 use longhaul::ids::{Seq, TopicNo, is_id, is_topic_name};
 use longhaul_hub::core::{ConnId, Effect, Event, Hub, Limits, Now, Time};
 use serde_json::value::RawValue;
@@ -41,6 +41,7 @@ struct Play {
     /// The last seq that a connection was given of a subscription.
     given: HashMap<(ConnId, TopicNo), Seq>,
     tickets: u32,
+    parts: HashMap<ConnId, Parts>,
 }
 
 fn limits() -> Limits {
@@ -78,6 +79,7 @@ impl Play {
             open: BTreeSet::new(),
             given: HashMap::new(),
             tickets: 0,
+            parts: HashMap::new(),
         }
     }
 
@@ -221,6 +223,8 @@ impl Play {
             let Some(frame) = self.hub.take_frame(self.now, conn, bytes_max) else {
                 return;
             };
+            let parts = self.parts.entry(conn).or_default();
+            let frame = parts.frame(&frame).expect("parts in order");
             self.given(conn, &frame);
         }
         panic!("frames without end");

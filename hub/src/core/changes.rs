@@ -6,12 +6,13 @@ use longhaul::frame::DocumentRecord;
 use longhaul::ids::{RowNo, Seq, TopicNo};
 use longhaul::patch::DOCUMENT_BYTES_MAX;
 
+use super::large::Large;
 use super::log::Entry;
-use super::peer::Follower;
+use super::peer::{Follower, Subscription};
 use super::topic::Topic;
 
 /// What the largest snapshot takes. Source: rule D6, every character an escape of six.
-pub(super) const SNAPSHOT_BYTES_MAX: usize = 6 * DOCUMENT_BYTES_MAX;
+pub(crate) const SNAPSHOT_BYTES_MAX: usize = 6 * DOCUMENT_BYTES_MAX;
 
 /// Changes after which a follower that has all of them gets a checkpoint. Chosen: the hash is made once for all followers, and a
 /// divergence lives no longer than a hundred changes.
@@ -19,6 +20,12 @@ const CHECKPOINT_CHANGES: usize = 100;
 
 /// The head of a record at most, bytes: verb, numbers, an id, spaces.
 const HEAD_BYTES: usize = 256;
+
+/// Whether a subscription gets a snapshot before anything else.
+pub(super) fn is_snapshot_due(subscription: &Subscription) -> bool {
+    let follower = subscription.document.as_ref();
+    follower.is_some_and(|follower| follower.is_snapshot_due)
+}
 
 /// Writes what fits, at least one record into an empty frame. Returns the place after it.
 pub(super) fn write(
@@ -30,25 +37,13 @@ pub(super) fn write(
     bytes_max: usize,
 ) -> Seq {
     if follower.is_snapshot_due {
-        let last = follower
-            .producer
-            .as_deref()
-            .map_or(RowNo(0), |producer| topic.last_of(producer));
-        let end = topic.log.end();
-        let value = topic.content.text();
-        if !fits(frame, value.len(), bytes_max) {
+        let text = topic.content.text();
+        if !fits(frame, text.len(), bytes_max) {
             return after;
         }
-        let snapshot = DocumentRecord::Snapshot {
-            no,
-            seq: end.seq,
-            chain: end.chain,
-            last,
-            value,
-        };
-        snapshot.encode(frame);
-        (follower.is_snapshot_due, follower.unchecked) = (false, 0);
-        return end.seq;
+        let seq = snapshot(frame, no, follower, topic);
+        frame.push_str(&text);
+        return seq;
     }
     let mut place = after;
     for (seq, entry) in topic.log.after(after).into_iter().flatten() {
@@ -66,6 +61,43 @@ pub(super) fn write(
         DocumentRecord::Checkpoint { no, seq, hash }.encode(frame);
     }
     place
+}
+
+/// What comes next, as a record that comes in parts. Returns the place after it.
+pub(super) fn large(
+    no: TopicNo,
+    follower: &mut Follower,
+    after: Seq,
+    topic: &mut Topic,
+) -> (Large, Seq) {
+    let mut record = String::new();
+    if follower.is_snapshot_due {
+        let seq = snapshot(&mut record, no, follower, topic);
+        return (Large::new(no, record, topic.content.text()), seq);
+    }
+    let mut place = after;
+    if let Some((seq, entry)) = topic.log.after(after).into_iter().flatten().next() {
+        change_of(no, seq, entry).encode(&mut record);
+        place = seq;
+        follower.unchecked += 1;
+    }
+    (Large::new(no, record, "".into()), place)
+}
+
+/// Writes the head of a snapshot, and expects the value right behind it. Returns the place of that.
+fn snapshot(frame: &mut String, no: TopicNo, follower: &mut Follower, topic: &Topic) -> Seq {
+    let producer = follower.producer.as_deref();
+    let end = topic.log.end();
+    let head = DocumentRecord::Snapshot {
+        no,
+        seq: end.seq,
+        chain: end.chain,
+        last: producer.map_or(RowNo(0), |producer| topic.last_of(producer)),
+        value: "",
+    };
+    head.encode(frame);
+    (follower.is_snapshot_due, follower.unchecked) = (false, 0);
+    end.seq
 }
 
 fn fits(frame: &str, bytes: usize, bytes_max: usize) -> bool {

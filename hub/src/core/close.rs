@@ -41,6 +41,8 @@ closes! {
     GoingAway = 1001 "going_away",
     /// A frame was over the limit (rule W8).
     FrameTooLarge = 1009 "frame_too_large",
+    /// The hub failed.
+    HubError = 1011 "hub_error",
     /// Too many connections.
     TryAgainLater = 1013 "try_again_later",
     /// A frame could not be read (rules W2, W3).

@@ -3,6 +3,7 @@
 //! Owns a document's value at the head of its topic, and its text and hash as long as nobody changes it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use longhaul::frame::Kind;
 use longhaul::ids::{Epoch, Seq};
@@ -95,7 +96,7 @@ pub(crate) enum Content {
 #[derive(Debug, Default)]
 pub(crate) struct Document {
     value: Value,
-    text: Option<Box<str>>,
+    text: Option<Arc<str>>,
     hash: Option<u64>,
 }
 
@@ -154,12 +155,13 @@ impl Content {
     }
 
     /// Its JSON text, written once for all who ask before the next change.
-    pub(crate) fn text(&mut self) -> &str {
+    pub(crate) fn text(&mut self) -> Arc<str> {
         match self {
             Self::Document(document) => document
                 .text
-                .get_or_insert_with(|| document.value.to_json().into()),
-            _ => "null",
+                .get_or_insert_with(|| document.value.to_json().into())
+                .clone(),
+            _ => "null".into(),
         }
     }
 

@@ -33,6 +33,10 @@ pub enum Event<'a> {
     Frame(ConnId, &'a str),
     /// A frame came that is not text.
     NotText(ConnId),
+    /// What came breaks the rules of WebSocket, in these words.
+    Malformed(ConnId, &'a str),
+    /// A frame for the connection could not be written.
+    Unwritten(ConnId),
     /// A frame came that was too large to be read.
     TooLarge(ConnId),
     /// A frame for the connection was not taken in time.
@@ -153,6 +157,11 @@ impl Hub {
             Event::NotText(conn) => {
                 self.close(now, conn, &posts::bad("a frame is not text"), effects);
             }
+            Event::Malformed(conn, what) => self.close(now, conn, &posts::bad(what), effects),
+            Event::Unwritten(conn) => {
+                let refusal = Refusal::new(Close::HubError, "a frame could not be written");
+                self.close(now, conn, &refusal, effects);
+            }
             Event::TooLarge(conn) => {
                 let refusal = posts::too_large(self.limits.frame_bytes_max);
                 self.close(now, conn, &refusal, effects);
@@ -189,7 +198,7 @@ impl Hub {
             return None;
         }
         peer.sent(now.time);
-        let bytes_max = self.limits.frame_bytes_aim;
+        let bytes_max = self.limits.answer_bytes_aim;
         let answer = stream::take_answer(conn, peer, &mut self.topics, bytes_max);
         self.leave_refused(now, conn);
         Some(answer)

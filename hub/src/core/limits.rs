@@ -1,6 +1,22 @@
 //! Every bound of the hub's core, with what happens at it.
 
+use longhaul::config::{HeartbeatPolicy, OPEN_MS_MAX, PROBE_MS, STREAM_MS_MAX, WELCOME_MS_MAX};
+use longhaul::frame::{
+    ANSWER_BYTES_MAX, FRAME_BYTES_MAX, PART_BYTES_MAX, RECORD_BYTES_MAX, slow_ms,
+};
+
+use super::changes::SNAPSHOT_BYTES_MAX;
 use super::transports::Transports;
+
+/// What a record takes besides its payload at most, bytes: verb, numbers, a topic of 255, a producer of 100; or the longest
+/// answer to a publication, with what a patch has met.
+pub(crate) const HEAD_BYTES_MAX: usize = 4_096;
+
+/// What a subscription takes in a post at most, bytes. Source: rule W8.
+const SUB_BYTES_MAX: usize = 512;
+
+/// What an answer to a subscription takes at most, bytes: a verb, a reason, an epoch, four numbers.
+const START_BYTES_MAX: usize = 128;
 
 /// What the core keeps and takes at most. All are reached by refusing or forgetting, never by failing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,14 +70,19 @@ pub struct Limits {
     pub payload_bytes_max: usize,
     /// Answers queued for a connection that takes nothing, bytes; beyond it closed with 4008. Chosen: answers to 8 full frames.
     pub control_bytes_max: usize,
-    /// Frames to a client aim at this, bytes. Source: rule W8.
+    /// Frames to a client aim at this, bytes; a larger record comes in parts. Source: rule W9.
     pub frame_bytes_aim: usize,
+    /// Messages in an answer to a poll aim at this, bytes. Source: rule T3.
+    pub answer_bytes_aim: usize,
     /// How long a new connection has for its hello, ms. Source: rule C1.
     pub hello_ms: u64,
     /// How long the body of a request may take, ms (408). Source: rule T5; as long as a hello.
     pub body_ms: u64,
     /// How long a transport may take for one frame, ms; whoever drives the core then says `Stalled`. Source: rule H10.
     pub write_ms: u64,
+    /// How long a connection that was `Stalled` may take for the rest of its frame and the close behind it, ms: in the middle of a
+    /// frame there is no room for a code. Source: rule H10; with what came before, longer than a browser freezes a busy page.
+    pub stalled_close_ms: u64,
     /// Heartbeat interval, ms, as told in the welcome. Source: rule B2.
     pub ping_ms: u64,
     /// How much longer than `ping_ms` silence may last, ms. Source: rule B3.
@@ -82,45 +103,127 @@ pub struct Limits {
     pub page_bytes_max: usize,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            retain_entries: 1_000,
-            retain_ms: 300_000,
-            retain_bytes: 16 << 20,
-            lag_bytes: 16 << 20,
-            lag_ms: 30_000,
-            memory_bytes_max: 1 << 30,
-            producers_bytes_max: 512 << 20,
-            topics_max: 500_000,
-            topic_idle_ms: 3_600_000,
-            connections_max: 10_000,
-            admit_per_s: 2_000,
-            expect_connections: 0,
-            drain_ms: None,
-            subscriptions_max: 16_384,
-            producers_max: 100_000,
-            producers_ms: 8 * 86_400_000,
-            verdicts_max: 1_024,
-            keys_max: 10_000,
-            frame_bytes_max: 262_144,
-            subs_bytes_max: 8 << 20,
-            large_posts_bytes_max: 64 << 20,
-            payload_bytes_max: 65_536,
-            control_bytes_max: 2 << 20,
-            frame_bytes_aim: 65_536,
-            hello_ms: 10_000,
-            body_ms: 10_000,
-            write_ms: 10_000,
-            ping_ms: 25_000,
-            wait_ms: 10_000,
-            hold_ms: 25_000,
-            ticket_ms: 30_000,
-            tickets_max: 10_000,
-            tickets_bytes_max: 64 << 20,
-            transports: Transports::ALL,
-            page_entries_max: 1_000,
-            page_bytes_max: 4 << 20,
+impl Limits {
+    /// What a hub has that is told nothing else.
+    pub const DEFAULT: Self = Self {
+        retain_entries: 1_000,
+        retain_ms: 300_000,
+        retain_bytes: 16 << 20,
+        lag_bytes: 16 << 20,
+        lag_ms: 30_000,
+        memory_bytes_max: 1 << 30,
+        producers_bytes_max: 512 << 20,
+        topics_max: 500_000,
+        topic_idle_ms: 3_600_000,
+        connections_max: 10_000,
+        admit_per_s: 2_000,
+        expect_connections: 0,
+        drain_ms: None,
+        subscriptions_max: 16_384,
+        producers_max: 100_000,
+        producers_ms: 8 * 86_400_000,
+        verdicts_max: 1_024,
+        keys_max: 10_000,
+        frame_bytes_max: 262_144,
+        subs_bytes_max: 8 << 20,
+        large_posts_bytes_max: 64 << 20,
+        payload_bytes_max: 65_536,
+        control_bytes_max: 2 << 20,
+        frame_bytes_aim: PART_BYTES_MAX,
+        answer_bytes_aim: 65_536,
+        hello_ms: 10_000,
+        body_ms: 10_000,
+        write_ms: 10_000,
+        stalled_close_ms: 30_000,
+        ping_ms: 25_000,
+        wait_ms: 10_000,
+        hold_ms: 25_000,
+        ticket_ms: 30_000,
+        tickets_max: 10_000,
+        tickets_bytes_max: 64 << 20,
+        transports: Transports::ALL,
+        page_entries_max: 1_000,
+        page_bytes_max: 4 << 20,
+    };
+
+    /// What does not fit together in them, if something does not: then a record could be made that can't be delivered.
+    #[must_use]
+    pub const fn misfit(&self) -> Option<&'static str> {
+        let misfits = [
+            (
+                self.payload_bytes_max + HEAD_BYTES_MAX > self.frame_bytes_max,
+                "the largest payload does not fit a frame from a client",
+            ),
+            (
+                self.frame_bytes_max > FRAME_BYTES_MAX,
+                "a frame from a client is larger than rule W8 has it",
+            ),
+            (
+                self.frame_bytes_aim + HEAD_BYTES_MAX > FRAME_BYTES_MAX,
+                "a frame to a client is larger than clients take",
+            ),
+            (
+                self.payload_bytes_max + HEAD_BYTES_MAX > RECORD_BYTES_MAX,
+                "the largest message is larger than clients take",
+            ),
+            (
+                self.control_bytes_max + RECORD_BYTES_MAX + self.answer_bytes_aim
+                    > ANSWER_BYTES_MAX,
+                "an answer to a poll is larger than clients take",
+            ),
+            (
+                self.subscriptions_max * START_BYTES_MAX > self.control_bytes_max,
+                "the answers to all subscriptions of a connection do not fit its queue",
+            ),
+            (
+                self.subscriptions_max * SUB_BYTES_MAX > self.subs_bytes_max,
+                "the subscriptions of a connection do not fit a post",
+            ),
+            (
+                self.subs_bytes_max > self.large_posts_bytes_max,
+                "the largest post of subscriptions is never read",
+            ),
+            (
+                self.subs_bytes_max > self.tickets_bytes_max,
+                "the largest post of subscriptions gets no ticket",
+            ),
+            (
+                self.payload_bytes_max > self.retain_bytes,
+                "the largest message is not retained",
+            ),
+        ];
+        let mut at = 0;
+        while at < misfits.len() {
+            #[expect(clippy::indexing_slicing, reason = "the loop ends before the end")]
+            let (is_misfit, what) = misfits[at];
+            if is_misfit {
+                return Some(what);
+            }
+            at += 1;
         }
+        None
     }
 }
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+// The time-outs of both sides let a slow line through: something arrives, or is taken, before they are over.
+const _: () = {
+    let limits = Limits::DEFAULT;
+    assert!(limits.misfit().is_none());
+    assert!(SNAPSHOT_BYTES_MAX + HEAD_BYTES_MAX <= RECORD_BYTES_MAX);
+    let frame_ms = slow_ms(limits.frame_bytes_aim + HEAD_BYTES_MAX);
+    assert!(frame_ms < PROBE_MS);
+    assert!(frame_ms < STREAM_MS_MAX);
+    assert!(frame_ms < WELCOME_MS_MAX);
+    assert!(frame_ms < limits.write_ms);
+    // What goes up is not cut into parts: a publication's frame is heard when it is complete.
+    let row_ms = slow_ms(limits.payload_bytes_max + HEAD_BYTES_MAX);
+    assert!(row_ms < limits.wait_ms);
+    assert!(row_ms < OPEN_MS_MAX);
+    assert!(row_ms < HeartbeatPolicy::DEFAULT.timeout_ms);
+};

@@ -11,6 +11,7 @@ mod door;
 mod drain;
 mod high_water;
 mod hub;
+mod large;
 mod limits;
 mod log;
 mod owners;

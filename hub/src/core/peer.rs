@@ -10,6 +10,7 @@ use longhaul::ids::{Seq, TopicNo};
 
 use super::close::{Close, Refusal};
 use super::hub::stalled;
+use super::large::Large;
 use super::limits::Limits;
 use super::subject::Subject;
 use super::time::{Now, Time};
@@ -91,6 +92,10 @@ pub(crate) struct Peer {
     last_turn: u64,
     /// Followers that the last frame has refused, because their topics turned out to be no documents.
     pub(crate) refused: Vec<(TopicNo, Subscription)>,
+    /// The record that it gets in parts. Its subscription is not in `ready` meanwhile.
+    pub(crate) large: Option<Large>,
+    /// Whether the last frame had a part in it: then others have their turn.
+    pub(crate) had_part: bool,
     /// Of a poll or an event stream: by what it is known when it comes again.
     pub(crate) session: Option<Arc<str>>,
     /// The spread that its client was told last, ms.
@@ -118,6 +123,8 @@ impl Peer {
             ready: BTreeMap::new(),
             last_turn: 0,
             refused: Vec::new(),
+            large: None,
+            had_part: false,
             session: None,
             told_ms: 0,
             is_awake: false,
@@ -222,6 +229,7 @@ impl Peer {
         if let Some(turn) = gone.turn {
             self.ready.remove(&turn);
         }
+        self.large.take_if(|large| large.no == no);
         Some(gone)
     }
 

@@ -9,11 +9,15 @@ use longhaul::ids::{Chain, Seq, TopicNo};
 
 use super::changes;
 use super::document::ChangeFault;
-use super::limits::Limits;
+use super::large::Large;
+use super::limits::{HEAD_BYTES_MAX, Limits};
 use super::log::{Entry, Log};
-use super::peer::{ConnId, Peer};
+use super::peer::{ConnId, Peer, Subscription};
+use super::topic::Topic;
 use super::topics::Topics;
 
+/// The head of a record with a payload or a value at most, bytes: verb, numbers, an id, spaces.
+const RECORD_HEAD_BYTES: usize = 256;
 /// The head of a messages record at most, bytes: verb, five numbers, spaces.
 const HEAD_BYTES: usize = 96;
 /// What stands around a payload in a batch at most, bytes: commas, an offset of time, quotes.
@@ -29,15 +33,31 @@ pub(crate) fn take_frame(
 ) -> Option<String> {
     let (mut frame, are_all) = peer.take_answers();
     if are_all {
-        write_ready(&mut frame, conn, peer, topics, bytes_max);
+        // A part and the messages of other subscriptions take turns, so that neither waits for the other.
+        let had_part = std::mem::take(&mut peer.had_part);
+        if !had_part && frame.len() < bytes_max {
+            write_part(&mut frame, peer, bytes_max);
+        }
+        write_ready(&mut frame, conn, peer, topics, (bytes_max, true));
+        if frame.is_empty() {
+            write_part(&mut frame, peer, bytes_max);
+        }
     }
-    debug_assert!(
-        frame.len()
-            <= bytes_max.max(limits.frame_bytes_aim)
-                + limits.payload_bytes_max.max(changes::SNAPSHOT_BYTES_MAX)
-                + 1024
-    );
+    debug_assert!(frame.len() <= bytes_max.max(limits.frame_bytes_aim) + HEAD_BYTES_MAX);
     (!frame.is_empty()).then_some(frame)
+}
+
+/// Writes the next part of the record that comes in parts, if there is one.
+fn write_part(frame: &mut String, peer: &mut Peer, bytes_max: usize) {
+    let Some(large) = &mut peer.large else {
+        return;
+    };
+    let (no, is_last) = (large.no, large.write(frame, bytes_max));
+    peer.had_part = true;
+    if is_last {
+        peer.large = None;
+        peer.ready(no);
+    }
 }
 
 /// All answers, and messages of at most `bytes_max` or one larger (rule T3).
@@ -48,7 +68,7 @@ pub(crate) fn take_answer(
     bytes_max: usize,
 ) -> String {
     let mut messages = String::new();
-    write_ready(&mut messages, conn, peer, topics, bytes_max);
+    write_ready(&mut messages, conn, peer, topics, (bytes_max, false));
     let mut parts = Vec::new();
     loop {
         let (frame, are_all) = peer.take_answers();
@@ -62,18 +82,22 @@ pub(crate) fn take_answer(
     parts.join("\n")
 }
 
-/// Writes the messages that fit `bytes_max`, topic by topic in turns, at least one into an empty frame.
+/// Writes the messages that fit `bytes_max`, topic by topic in turns, at least one into an empty frame; where `has_parts`, one that
+/// is larger than a frame is to come in parts.
 fn write_ready(
     frame: &mut String,
     conn: ConnId,
     peer: &mut Peer,
     topics: &mut Topics,
-    bytes_max: usize,
+    (bytes_max, has_parts): (usize, bool),
 ) {
+    // Their next record is too large for a frame, and another such record is on its way.
+    let mut waiting = Vec::new();
     while frame.len() < bytes_max {
         let Some(no) = peer.next_ready() else {
             break;
         };
+        let is_busy = peer.large.is_some();
         let Some(subscription) = peer.subscriptions().and_then(|all| all.get_mut(&no)) else {
             continue;
         };
@@ -87,11 +111,9 @@ fn write_ready(
             peer.refused.extend(gone);
             continue;
         }
-        let is_snapshot_due = subscription
-            .document
-            .as_ref()
-            .is_some_and(|follower| follower.is_snapshot_due);
-        if !is_snapshot_due && let Err(reason) = topic.log.after(subscription.after).map(drop) {
+        if !changes::is_snapshot_due(subscription)
+            && let Err(reason) = topic.log.after(subscription.after).map(drop)
+        {
             // Retention has overtaken this subscriber: it is told, and goes on with what is there.
             let start = Start {
                 no,
@@ -103,6 +125,18 @@ fn write_ready(
             if let Some(follower) = &mut subscription.document {
                 follower.is_snapshot_due = true;
             }
+        }
+        let bytes = next_bytes(subscription, topic);
+        if has_parts && bytes + RECORD_HEAD_BYTES > bytes_max {
+            if is_busy {
+                waiting.push(no);
+                continue;
+            }
+            let (large, seq) = next_large(no, subscription, topic);
+            subscription.after = seq;
+            // Its subscription stays out of the queue until the last part.
+            peer.large = Some(large);
+            continue;
         }
         let after = subscription.after;
         let (after, is_end) = match &mut subscription.document {
@@ -124,6 +158,29 @@ fn write_ready(
             break;
         }
     }
+    for no in waiting {
+        peer.ready(no);
+    }
+}
+
+/// Of the payload or the value that comes next, if there is one.
+fn next_bytes(subscription: &Subscription, topic: &mut Topic) -> usize {
+    if changes::is_snapshot_due(subscription) {
+        return topic.content.text().len();
+    }
+    let mut entries = topic.log.after(subscription.after).into_iter().flatten();
+    entries.next().map_or(0, |(_, entry)| entry.payload.len())
+}
+
+/// What comes next, as a record that comes in parts, and the place after it.
+fn next_large(no: TopicNo, subscription: &mut Subscription, topic: &mut Topic) -> (Large, Seq) {
+    let after = subscription.after;
+    if let Some(follower) = &mut subscription.document {
+        return changes::large(no, follower, after, topic);
+    }
+    let mut record = String::new();
+    let (seq, _) = write_messages(&mut record, no, &topic.log, after, 0);
+    (Large::new(no, record, "".into()), seq)
 }
 
 /// Rule D7: the topic is no document.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
+use longhaul::frame::{Parts, records};
 use longhaul_hub::core::Limits;
 use longhaul_hub::server::{Config, Server};
 use tokio::net::TcpStream;
@@ -47,6 +48,7 @@ pub(crate) fn url(hub: &Server) -> String {
 pub(crate) struct Client {
     pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     records: std::collections::VecDeque<String>,
+    parts: Parts,
 }
 
 /// The subprotocol that the hub chose, and the client.
@@ -68,6 +70,7 @@ pub(crate) async fn handshake(
     let client = Client {
         socket,
         records: std::collections::VecDeque::new(),
+        parts: Parts::default(),
     };
     Ok((chosen, client))
 }
@@ -91,7 +94,7 @@ impl Client {
         within(self.socket.send(Message::text(text))).await.unwrap();
     }
 
-    /// The next record.
+    /// The next record, whole.
     pub(crate) async fn record(&mut self) -> String {
         loop {
             if let Some(record) = self.records.pop_front() {
@@ -99,7 +102,8 @@ impl Client {
             }
             match within(self.socket.next()).await {
                 Some(Ok(Message::Text(text))) => {
-                    self.records.extend(text.split('\n').map(str::to_owned));
+                    let frame = self.parts.frame(&text).unwrap();
+                    self.records.extend(records(&frame).map(str::to_owned));
                 }
                 Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
                 other => panic!("no record but {other:?}"),
@@ -137,6 +141,19 @@ impl Client {
             }
         }
     }
+}
+
+/// A hub that takes two connections has forgotten one, and so has room for another.
+pub(crate) async fn until_forgotten(hub: &Server) {
+    within(async {
+        loop {
+            let mut third = Client::open(hub.address()).await;
+            if third.try_ask("hello 1").await.is_ok() {
+                break;
+            }
+        }
+    })
+    .await;
 }
 
 /// The hub still serves a whole round.

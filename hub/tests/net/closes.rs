@@ -6,9 +6,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use crate::client::{Client, assert_alive, hub, hub_with, within};
+use crate::client::{Client, assert_alive, hub, hub_with, until_forgotten, within};
 
 #[tokio::test]
 async fn what_can_not_be_read_is_closed_with_4000_and_the_field_that_is_wrong() {
@@ -43,15 +43,73 @@ async fn a_first_record_that_is_not_hello_and_another_version_are_told_apart() {
 async fn w2_a_binary_frame_and_text_that_is_not_utf_8_are_closed_with_4000() {
     let hub = hub().await;
     let not_utf_8 = Frame::message(vec![b'p', 0xff, 0xfe], OpCode::Data(Data::Text), true);
-    for message in [Message::binary(vec![1, 2, 3]), Message::Frame(not_utf_8)] {
+    for (message, reason) in [
+        (
+            Message::binary(vec![1, 2, 3]),
+            "bad_frame a frame is not text",
+        ),
+        (
+            Message::Frame(not_utf_8),
+            "bad_frame a text frame is not UTF-8",
+        ),
+    ] {
         let mut client = Client::hello(hub.address()).await;
         within(client.socket.send(message)).await.unwrap();
-        assert_eq!(
-            client.close().await,
-            (4000, "bad_frame a frame is not text".to_owned())
-        );
+        assert_eq!(client.close().await, (4000, reason.to_owned()));
     }
     assert_alive(&hub).await;
+}
+
+#[tokio::test]
+async fn f31_what_breaks_the_rules_of_websocket_is_told_by_its_name() {
+    let hub = hub().await;
+    let text = || Frame::message(vec![b'p'], OpCode::Data(Data::Text), true);
+    let mut goes_on = text();
+    goes_on.header_mut().opcode = OpCode::Data(Data::Continue);
+    let mut reserved = text();
+    reserved.header_mut().rsv1 = true;
+    let mut long_ping = Frame::message(vec![b'p'; 126], OpCode::Data(Data::Text), true);
+    long_ping.header_mut().opcode = OpCode::Control(Control::Ping);
+    let mut reasons = Vec::new();
+    for frame in [goes_on, reserved, long_ping] {
+        let mut client = Client::hello(hub.address()).await;
+        within(client.socket.send(Message::Frame(frame)))
+            .await
+            .unwrap();
+        let (code, reason) = client.close().await;
+        assert_eq!(code, 4000, "{reason}");
+        assert!(reason.starts_with("bad_frame "), "{reason}");
+        reasons.push(reason);
+    }
+    reasons.sort();
+    reasons.dedup();
+    assert_eq!(reasons.len(), 3, "{reasons:?}");
+    assert_alive(&hub).await;
+}
+
+#[tokio::test]
+async fn f31_a_reader_that_takes_nothing_finds_4008_when_it_reads_on() {
+    let limits = Limits {
+        write_ms: 100,
+        connections_max: 2,
+        ..Limits::default()
+    };
+    let hub = hub_with(limits).await;
+    let mut reader = Client::hello(hub.address()).await;
+    let mut writer = Client::hello(hub.address()).await;
+    assert!(
+        reader
+            .ask("sub 1 t live")
+            .await
+            .starts_with("subscribed 1 ")
+    );
+    for n in 1..=100 {
+        let publication = format!("pub w {n} 0 t \"{}\"", "x".repeat(60_000));
+        assert!(writer.ask(&publication).await.starts_with("ack w "));
+    }
+    until_forgotten(&hub).await;
+    let reason = "slow_consumer a frame was not taken in time".to_owned();
+    assert_eq!(reader.close().await, (4008, reason));
 }
 
 #[tokio::test]
@@ -200,6 +258,7 @@ async fn a_connection_that_takes_nothing_holds_up_nobody() {
 async fn h10_a_connection_that_takes_nothing_for_the_time_of_a_write_is_ended() {
     let limits = Limits {
         write_ms: 50,
+        stalled_close_ms: 50,
         ..Limits::default()
     };
     let hub = hub_with(limits).await;

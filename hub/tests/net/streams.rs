@@ -7,7 +7,7 @@ use longhaul_hub::core::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::client::{Client, hub, hub_with, url, within};
+use crate::client::{Client, hub, hub_with, until_forgotten, url, within};
 use crate::http::{FOREIGN, PAGE, Stream, ask, field, post, send, ticket, until_free};
 #[cfg(target_os = "linux")]
 use crate::program::{address, program};
@@ -93,6 +93,7 @@ async fn unread(address: SocketAddr, subs: &str) -> TcpStream {
 async fn h10_a_stream_that_takes_nothing_is_ended_and_its_connection_cut() {
     let hub = hub_with(Limits {
         write_ms: 200,
+        stalled_close_ms: 200,
         ..Limits::default()
     })
     .await;
@@ -109,6 +110,38 @@ async fn h10_a_stream_that_takes_nothing_is_ended_and_its_connection_cut() {
     })
     .await;
     drop(slow);
+}
+
+#[tokio::test]
+async fn f31_a_stream_that_takes_nothing_finds_4008_when_it_reads_on() {
+    let hub = hub_with(Limits {
+        write_ms: 200,
+        connections_max: 2,
+        ..Limits::default()
+    })
+    .await;
+    let mut slow = unread(hub.address(), "sub 1 t live").await;
+    let mut writer = Client::hello(hub.address()).await;
+    for n in 1..=100 {
+        let publication = format!("pub p {n} 0 t \"{}\"", "x".repeat(60_000));
+        assert!(writer.ask(&publication).await.starts_with("ack "));
+    }
+    until_forgotten(&hub).await;
+    let close = b"data: close 4008 slow_consumer a frame was not taken in time\n\n";
+    let mut read = Vec::new();
+    within(async {
+        while !read.windows(close.len()).any(|bytes| bytes == close) {
+            let mut bytes = vec![0; 1 << 20];
+            let count = slow.read(&mut bytes).await.unwrap();
+            assert!(count > 0, "it ended without a code");
+            read = [
+                read.split_off(read.len().saturating_sub(close.len())),
+                bytes[..count].to_vec(),
+            ]
+            .concat();
+        }
+    })
+    .await;
 }
 
 #[cfg(target_os = "linux")]

@@ -1,6 +1,6 @@
 //! A hub and clients that are nothing but their numbers, with a clock that the test moves.
 
-use longhaul::frame::{Body, Messages, ToClient, records};
+use longhaul::frame::{Body, Messages, Parts, ToClient, records};
 use longhaul_hub::core::{Close, ConnId, Effect, Event, Hub, Limits, Now, Time};
 
 pub(crate) const WALL_MS: u64 = 1_700_000_000_000;
@@ -70,13 +70,9 @@ impl Bench {
         std::iter::from_fn(|| self.take(conn)).collect()
     }
 
-    /// All records that a connection is owed.
+    /// All records that a connection is owed, whole.
     pub(crate) fn records(&mut self, conn: ConnId) -> Vec<String> {
-        self.frames(conn)
-            .iter()
-            .flat_map(|frame| records(frame))
-            .map(str::to_owned)
-            .collect()
+        whole(&self.frames(conn))
     }
 
     /// Sends a frame and returns the only record that answers it.
@@ -125,6 +121,16 @@ impl Bench {
         self.effects.clear();
         found
     }
+}
+
+/// The records of frames, those in parts put together.
+pub(crate) fn whole(frames: &[String]) -> Vec<String> {
+    let mut parts = Parts::default();
+    let mut all = Vec::new();
+    for frame in frames {
+        all.extend(records(&parts.frame(frame).unwrap()).map(str::to_owned));
+    }
+    all
 }
 
 /// The messages in records: seq and payload, in order.

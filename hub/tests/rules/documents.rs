@@ -6,7 +6,7 @@ use longhaul::value::{Value, read};
 use longhaul_hub::core::{ConnId, Event, Expected, Limits, Offer};
 use proptest::prelude::*;
 
-use crate::bench::{Bench, field, messages};
+use crate::bench::{Bench, field, messages, whole};
 
 const SET: &str = r#"[{"op":"add","path":"","value":{"n":0}}]"#;
 
@@ -331,7 +331,7 @@ fn cursor_of(subscribed: &str) -> String {
 }
 
 #[test]
-fn d7_a_large_snapshot_goes_alone_and_is_the_state_at_its_time() {
+fn d7_a_large_snapshot_comes_in_parts_and_is_the_state_at_its_time() {
     let mut b = Bench::new();
     for n in 0..10 {
         b.merge("d", &format!(r#"{{"{n}":"{}"}}"#, "\\u0001".repeat(10_000)));
@@ -339,24 +339,43 @@ fn d7_a_large_snapshot_goes_alone_and_is_the_state_at_its_time() {
     let conn = b.client();
     b.send(conn, "sub 1 d live as=document");
     b.send(conn, "sub 2 e live as=document");
-    let first = b.take(conn).unwrap();
-    assert!(
-        first
-            .lines()
-            .all(|record| record.starts_with("subscribed ")),
-        "{first:.200}"
-    );
+    let mut frames = vec![b.take(conn).unwrap()];
     b.merge("d", r#"{"late":true}"#);
-    let frames = b.frames(conn);
-    let all: Vec<&str> = frames.iter().flat_map(|frame| frame.lines()).collect();
-    let large = all
+    frames.extend(b.frames(conn));
+    assert!(frames.iter().all(|frame| frame.len() <= 16_384));
+    let all = whole(&frames);
+    let verbs: Vec<&str> = all.iter().map(|record| &record[..10]).collect();
+    let small = ["subscribed", "subscribed", "snapshot 2"];
+    assert_eq!(
+        verbs[..3],
+        small,
+        "what is small does not wait for what is large"
+    );
+    assert!(all[3].starts_with("snapshot 1 10 ") && all[3].len() > 600_000);
+    assert!(all[4].starts_with("merge 1 11 ") && all[4].ends_with(r#"{"late":true}"#));
+    assert_eq!(all.len(), 5);
+}
+
+#[test]
+fn f02_every_size_of_a_snapshot_fits_the_frames_that_clients_take() {
+    let mut b = Bench::new();
+    let mut bytes = 0;
+    for (n, more) in [1_000, 15_000, 400, 60_000, 60_000, 60_000, 60_000]
         .iter()
-        .find(|record| record.starts_with("snapshot 1 "))
-        .unwrap();
-    assert!(large.starts_with("snapshot 1 11 ") && large.ends_with(r#","late":true}"#));
-    assert!(large.len() > 600_000);
-    assert!(all.iter().any(|record| record.starts_with("snapshot 2 0 ")));
-    assert_eq!(all.len(), 2);
+        .enumerate()
+    {
+        // Escapes make six bytes of each.
+        let change = format!(r#"{{"{n}":"{}"}}"#, "\\u0001".repeat(more / 6));
+        b.merge("d", &change);
+        let conn = b.client();
+        b.send(conn, "sub 1 d live as=document");
+        let frames = b.frames(conn);
+        assert!(frames.iter().all(|frame| frame.len() <= 16_384));
+        let records = whole(&frames);
+        assert!(records[1].starts_with("snapshot 1 "), "{:.40}", records[1]);
+        assert!(records[1].len() > bytes + more);
+        bytes = records[1].len() - 100;
+    }
 }
 
 #[test]

@@ -25,4 +25,5 @@ mod polls;
 mod posts;
 mod producers;
 mod records;
+mod slow;
 mod stream;

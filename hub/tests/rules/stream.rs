@@ -3,7 +3,7 @@
 use longhaul::frame::{ToClient, records};
 use longhaul_hub::core::{Effect, Limits};
 
-use crate::bench::{Bench, field, messages};
+use crate::bench::{Bench, field, messages, whole};
 
 #[test]
 fn h10_what_is_ready_goes_into_one_frame() {
@@ -66,36 +66,75 @@ fn w8_frames_stay_within_their_aim_and_nothing_is_lost_between_them() {
     let frames = b.frames(conn);
     assert!(frames.len() > 5);
     for frame in &frames {
-        assert!(frame.len() <= 65_536, "{}", frame.len());
+        assert!(frame.len() <= 16_384, "{}", frame.len());
     }
     // Only the last may be small.
     for frame in &frames[..frames.len() - 1] {
-        assert!(frame.len() > 60_000, "{}", frame.len());
+        assert!(frame.len() > 14_000, "{}", frame.len());
     }
-    let all: Vec<String> = frames
-        .iter()
-        .flat_map(|f| records(f))
-        .map(str::to_owned)
-        .collect();
-    let seqs: Vec<u64> = messages(&all).iter().map(|(seq, _)| *seq).collect();
+    let seqs = messages(&whole(&frames));
+    let seqs: Vec<u64> = seqs.iter().map(|(seq, _)| *seq).collect();
     assert_eq!(seqs, (1..=500).collect::<Vec<_>>());
 }
 
 #[test]
-fn w8_a_message_larger_than_the_aim_goes_alone() {
-    let limits = Limits {
-        payload_bytes_max: 100_000,
-        ..Limits::default()
-    };
-    let mut b = Bench::with(limits);
+fn w9_a_message_larger_than_a_frame_comes_in_parts_and_in_its_place() {
+    let mut b = Bench::new();
     let conn = b.client();
     b.ask(conn, "sub 1 t live");
-    b.publish("t", "1");
-    b.publish("t", &format!("\"{}\"", "x".repeat(90_000)));
-    b.publish("t", "3");
-    let sizes: Vec<usize> = b.frames(conn).iter().map(String::len).collect();
-    assert_eq!(sizes.len(), 3, "{sizes:?}");
-    assert!(sizes[1] > 90_000);
+    let large = format!("\"{}\"", "xü".repeat(20_000));
+    for payload in ["1", &large, &large, "4"] {
+        b.publish("t", payload);
+    }
+    let frames = b.frames(conn);
+    assert!(frames.iter().all(|frame| frame.len() <= 16_384));
+    let expected = [(1, "1"), (2, &large), (3, &large), (4, "4")];
+    let expected = expected.map(|(seq, payload)| (seq, payload.to_owned()));
+    assert_eq!(messages(&whole(&frames)), expected);
+}
+
+#[test]
+fn w9_parts_leave_turns_to_other_subscriptions_and_a_pong_overtakes_them() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    b.send(conn, "sub 1 large live\nsub 2 small live\nsub 3 large live");
+    b.records(conn);
+    b.publish("large", &format!("\"{}\"", "x".repeat(60_000)));
+    let mut frames: Vec<String> = vec![b.take(conn).unwrap()];
+    assert!(frames[0].starts_with("part 0 "), "{:.20}", frames[0]);
+    b.publish("small", "1");
+    b.send(conn, "ping 7");
+    frames.push(b.take(conn).unwrap());
+    assert!(frames[1].contains("pong 7"), "{:.200}", frames[1]);
+    assert!(frames[1].contains("m 2 1 "), "{:.200}", frames[1]);
+    frames.extend(b.frames(conn));
+    let all = whole(&frames);
+    let large = all.iter().filter(|record| record.len() > 60_000);
+    assert_eq!(
+        large.count(),
+        2,
+        "for both subscriptions, one after the other"
+    );
+    assert_eq!(messages(&all).len(), 3);
+}
+
+#[test]
+fn w9_the_rest_of_a_record_stays_away_when_its_subscription_ends() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    b.ask(conn, "sub 1 t live");
+    b.publish("t", &format!("\"{}\"", "x".repeat(60_000)));
+    assert!(b.take(conn).unwrap().starts_with("part 0 "));
+    b.send(conn, "unsub 1");
+    assert_eq!(b.take(conn), None);
+    b.send(conn, "sub 1 t start");
+    let records = b.records(conn);
+    assert_eq!(
+        records.len(),
+        2,
+        "the answer, and the message from its beginning"
+    );
+    assert_eq!(messages(&records).len(), 1);
 }
 
 #[test]

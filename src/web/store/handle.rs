@@ -104,11 +104,7 @@ fn is_earlier(database: &idb::Database) -> Result<bool, Option<End>> {
         return Ok(version < VERSION);
     }
     database.close();
-    Err(Some(if is_ours {
-        End::Outdated
-    } else {
-        End::Foreign
-    }))
+    Err(Some(if is_ours { End::Outdated } else { End::Foreign }))
 }
 
 /// Brings the database up to this version: rexie removes the object stores that are not named.

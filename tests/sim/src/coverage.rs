@@ -60,6 +60,7 @@ pub const WANTED: &[&str] = &[
     "state: waiting",
     "state: offline",
     "state: hole held",
+    "state: record in parts",
     "state: held run discarded",
     "state: duplicate dropped",
     "state: gap trimmed",

@@ -9,6 +9,7 @@ mod outbox;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use longhaul::config::{Config, Inherited};
+use longhaul::frame::Parts;
 use longhaul::ids::{ConnectionId, Epoch, From, RowNo, TopicNo};
 use longhaul::{Client, Effect, Event, Notice, Status, Time, Transport};
 
@@ -20,7 +21,7 @@ use incoming::Held;
 use outbox::Call;
 
 /// A post has about so many characters at most. Source: src/web/upstream.rs.
-const FRAME_CHARS_MAX: usize = 64 * 1024;
+const FRAME_CHARS_MAX: usize = 32 * 1024;
 
 /// What a page wants of the network.
 #[derive(Debug)]
@@ -126,6 +127,8 @@ pub struct Page {
     /// Its documents.
     pub paper: Paper,
     runs: HashMap<u32, Held>,
+    /// Records that come in parts.
+    parts: HashMap<ConnectionId, Parts>,
     epochs: HashMap<TopicNo, Epoch>,
     /// The last run that the core wants to keep.
     kept: Option<u32>,
@@ -161,6 +164,7 @@ impl Page {
             own: BTreeMap::new(),
             paper: Paper::default(),
             runs: HashMap::new(),
+            parts: HashMap::new(),
             epochs: HashMap::new(),
             kept: None,
             last_run: 0,
@@ -198,6 +202,7 @@ impl Page {
         self.is_posting.clear();
         self.subscriptions.clear();
         self.runs.clear();
+        self.parts.clear();
         self.epochs.clear();
         self.kept = None;
         self.transport = None;

@@ -25,6 +25,34 @@ impl Page {
     ) -> Vec<Do> {
         let mut wants = Vec::new();
         for text in records(frame) {
+            if let Ok(ToClient::Part { index, left, text }) = ToClient::decode(text) {
+                let has_more = left > 0;
+                let heard = Event::Heard {
+                    connection,
+                    has_more,
+                };
+                wants.extend(self.handle(now, heard, watch));
+                if !self.client.is_established(connection) {
+                    continue;
+                }
+                watch.coverage.met("state: record in parts");
+                match self
+                    .parts
+                    .entry(connection)
+                    .or_default()
+                    .add(index, left, text)
+                {
+                    Ok(None) => {}
+                    Ok(Some(whole)) => wants.extend(self.receive(now, connection, &whole, watch)),
+                    Err(_) => {
+                        let what = "a part that does not follow the one before";
+                        let garbage = Event::Garbage { connection, what };
+                        wants.extend(self.handle(now, garbage, watch));
+                        break;
+                    }
+                }
+                continue;
+            }
             if let Ok(record) = DocumentRecord::decode(text) {
                 wants.extend(self.receive_document(now, connection, &record, watch));
                 continue;
