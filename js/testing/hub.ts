@@ -6,11 +6,13 @@ import { Backend } from "./backend.js";
 import { Browser } from "./browser.js";
 import { type Chance, chanceOf } from "./chance.js";
 import { systemClock } from "./clock.js";
+import { preload } from "./core.js";
 import { Server } from "./server.js";
 
 export async function createTestHub(options: TestHubOptions = {}): Promise<TestHub> {
   const { url = "https://hub.test", seed = 1, clock = systemClock, limits = {}, wasm, origins } = options;
   const server = await Server.start({ seed, clock, limits, wasm });
+  if (clock !== systemClock) await preload();
   if (options.accepts !== undefined) server.accepts = options.accepts;
   return new Hub(url, seed, origins, server);
 }

@@ -3,6 +3,8 @@
 import { readFileSync } from "node:fs";
 import { onTestFinished } from "vitest";
 import type { Client, Options } from "../src/api.js";
+// As `preload` does with the built files.
+import "../src/documents.js";
 import { connect } from "../src/index.js";
 import type { TestBrowser, TestHub, TestHubOptions, VirtualClock } from "./api.js";
 import { createTestHub, createVirtualClock, seedRandom } from "./index.js";
