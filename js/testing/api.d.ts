@@ -5,18 +5,23 @@ import type { Operation, TransportName } from "./index.js";
 export type { Operation, TransportName };
 
 /**
- * A hub in this process: the core of Longhaul's own hub, without sockets. Give it a virtual clock for tests that take no time, or none to run
- * by the system's clock (or by the fake timers of a test framework, which it uses where they are installed).
- * Rejects where its wasm can't be loaded, and with what is wrong with `limits`.
+ * A hub in this process: the core of Longhaul's own hub, without sockets. Give it a virtual clock
+ * for tests that take no time, or none to run by the system's clock (or by the fake timers of a
+ * test framework, which it uses where they are installed). Rejects where its wasm can't be loaded,
+ * and with what is wrong with `limits`.
  */
 export function createTestHub(options?: TestHubOptions): Promise<TestHub>;
 
-/** A clock that stands still until it is told to go on. Starts at `nowMs`, ms since 1970 (default: 2024-01-01). */
+/**
+ * A clock that stands still until it is told to go on. Starts at `nowMs`, ms since 1970 (default:
+ * 2024-01-01).
+ */
 export function createVirtualClock(options?: VirtualClockOptions): VirtualClock;
 
 /**
- * Puts seeded chance in the place of `Math.random` and `crypto.getRandomValues`, so that a failing test fails again. Ids that clients make
- * repeat as well. Not for anything but tests. Returns what undoes it.
+ * Puts seeded chance in the place of `Math.random` and `crypto.getRandomValues`, so that a failing
+ * test fails again. Ids that clients make repeat as well. Not for anything but tests. Returns what
+ * undoes it.
  */
 export function seedRandom(seed: number, scope?: Scope): () => void;
 
@@ -31,7 +36,10 @@ export type WasmSource =
 export type Scope = typeof globalThis;
 
 export interface TestHubOptions {
-  /** The address at which pages find it. Default: `https://hub.test`. No request to it leaves the process. */
+  /**
+   * The address at which pages find it. Default: `https://hub.test`. No request to it leaves the
+   * process.
+   */
   url?: string;
   /** Of all chance in it: epochs, sessions, delays and faults. A whole number. Default: 1. */
   seed?: number;
@@ -39,8 +47,8 @@ export interface TestHubOptions {
   clock?: Clock;
   limits?: HubLimits;
   /**
-   * Whether it accepts a token; clients without one show `undefined`. Default: it accepts all, as a hub without a key does. What it refuses
-   * gets close code 4401 or status 401.
+   * Whether it accepts a token; clients without one show `undefined`. Default: it accepts all, as a
+   * hub without a key does. What it refuses gets close code 4401 or status 401.
    */
   accepts?: (token: string | undefined) => boolean;
   /** The origins whose pages it serves, beside its own. Default: all. */
@@ -49,7 +57,10 @@ export interface TestHubOptions {
   wasm?: WasmSource;
 }
 
-/** Those that differ from the hub's defaults, by the names that `/.well-known/longhaul` has for them. */
+/**
+ * Those that differ from the hub's defaults, by the names that `/.well-known/longhaul` has for
+ * them.
+ */
 export interface HubLimits {
   transports?: readonly TransportName[];
   admitPerSecond?: number;
@@ -89,7 +100,10 @@ export interface TestHub {
   accepts: (token: string | undefined) => boolean;
   /** What has reached it so far. A copy. */
   readonly metrics: HubMetrics;
-  /** Publishes as a back end does. `key` is its Idempotency-Key. Throws with the hub's code where it takes no effect. */
+  /**
+   * Publishes as a back end does. `key` is its Idempotency-Key. Throws with the hub's code where it
+   * takes no effect.
+   */
   publish(topic: string, data: unknown, options?: { key?: string }): Published;
   /** Changes a document as a back end does (RFC 6902). Throws with the hub's code. */
   patch(topic: string, operations: readonly Operation[], options?: { key?: string }): Published;
@@ -103,11 +117,17 @@ export interface TestHub {
   browser(options?: BrowserOptions): TestBrowser;
   /** Everything open ends without a word, as when a process is killed, and requests fail. */
   stop(): void;
-  /** Runs again. Without `keepLog` it has forgotten everything, and its logs have new epochs. Default: false. */
+  /**
+   * Runs again. Without `keepLog` it has forgotten everything, and its logs have new epochs.
+   * Default: false.
+   */
   start(options?: { keepLog?: boolean }): void;
   /** `stop` and `start`. */
   restart(options?: { keepLog?: boolean }): void;
-  /** Sends its clients away one after the other, as a hub does before it stops. Lets nobody in; `restart` ends that. */
+  /**
+   * Sends its clients away one after the other, as a hub does before it stops. Lets nobody in;
+   * `restart` ends that.
+   */
   drain(): Promise<void>;
   /** The end: stops it and takes its browsers' globals out again. Idempotent. */
   close(): void;
@@ -148,8 +168,8 @@ export interface Entry {
 
 export interface BrowserOptions {
   /**
-   * The address at which this device finds the hub. Default: the hub's `url`. Clients with different addresses can each have their own line
-   * while all share one set of globals.
+   * The address at which this device finds the hub. Default: the hub's `url`. Clients with
+   * different addresses can each have their own line while all share one set of globals.
    */
   url?: string;
   /** The page's origin. Default: that of `url`. */
@@ -164,21 +184,30 @@ export interface TestBrowser {
   readonly EventSource: typeof EventSource;
   readonly fetch: typeof fetch;
   /**
-   * Puts these in the place of the scope's own. Requests to other addresses go to what was there before, and in Node `fetch` reads `file:`
-   * addresses as well, where the package's wasm is. Returns what undoes it, the last one first; so does `hub.close()`.
+   * Puts these in the place of the scope's own. Requests to other addresses go to what was there
+   * before, and in Node `fetch` reads `file:` addresses as well, where the package's wasm is.
+   * Returns what undoes it, the last one first; so does `hub.close()`.
    */
   install(scope?: Scope): () => void;
 }
 
-/** What can be done to the way between one device and the hub. All of it holds for both directions. */
+/**
+ * What can be done to the way between one device and the hub. All of it holds for both directions.
+ */
 export interface Line {
   /** How long everything takes one way, ms. Default: 0, which still is a task of its own. */
   latencyMs: number;
-  /** Up to so much more, ms, by chance for each piece: order holds within a connection, but not between two. Default: 0. */
+  /**
+   * Up to so much more, ms, by chance for each piece: order holds within a connection, but not
+   * between two. Default: 0.
+   */
   jitterMs: number;
   /** Shared by all connections of the line. Default: Infinity. */
   bytesPerSecond: number;
-  /** The chance, 0 to 1, that a frame, request or answer is lost and its connection with it. Default: 0. */
+  /**
+   * The chance, 0 to 1, that a frame, request or answer is lost and its connection with it.
+   * Default: 0.
+   */
   cutRate: number;
   /** The chance, 0 to 1, that a post arrives twice, as by a proxy that tries again. Default: 0. */
   duplicateRate: number;
@@ -186,13 +215,19 @@ export interface Line {
   readonly isCut: boolean;
   /** Connections and requests under way. */
   readonly open: number;
-  /** Ends what is open, of one transport or of all. What is opened next works. Both ends hear of it at once. */
+  /**
+   * Ends what is open, of one transport or of all. What is opened next works. Both ends hear of it
+   * at once.
+   */
   cut(options?: CutOptions): void;
-  /** No network: ends what is open, and what is opened fails at once. The browser's `online` and `offline` events are the test's to fire. */
+  /**
+   * No network: ends what is open, and what is opened fails at once. The browser's `online` and
+   * `offline` events are the test's to fire.
+   */
   disconnect(): void;
   /**
-   * Nothing passes any more, and nobody hears of it: what is open never ends by itself, not even after `restore`, and what is opened does
-   * not open.
+   * Nothing passes any more, and nobody hears of it: what is open never ends by itself, not even
+   * after `restore`, and what is opened does not open.
    */
   blackHole(): void;
   /** A short outage: what is under way waits for `restore` and arrives then. */
@@ -206,8 +241,8 @@ export interface Line {
 }
 
 /**
- * `refused`: fails after a round trip. `silent`: never answers. `csp`: the page's own policy forbids it, where a WebSocket fires `error`
- * and no `close`.
+ * `refused`: fails after a round trip. `silent`: never answers. `csp`: the page's own policy
+ * forbids it, where a WebSocket fires `error` and no `close`.
  */
 export type BlockKind = "refused" | "silent" | "csp";
 
@@ -235,23 +270,32 @@ export interface VirtualClock extends Clock {
   /** How long until the next of them, ms. */
   readonly nextMs: number | undefined;
   /**
-   * Goes on by so much: runs what is due in order, and whatever that makes ready (promises, `setImmediate`), before the next. Calls wait
-   * for each other. Rejects with what a timer throws.
+   * Goes on by so much: runs what is due in order, and whatever that makes ready (promises,
+   * `setImmediate`), before the next. Calls wait for each other. Rejects with what a timer throws.
    */
   advance(ms: number): Promise<void>;
-  /** Goes on from timer to timer until `condition` holds. Rejects where it does not within `withinMs` (600,000) of the clock. */
+  /**
+   * Goes on from timer to timer until `condition` holds. Rejects where it does not within
+   * `withinMs` (600,000) of the clock.
+   */
   until(condition: () => unknown, options?: { withinMs?: number }): Promise<void>;
   /** The same until a promise settles. Gives what it gives. */
   waitFor<T>(promise: Promise<T>, options?: { withinMs?: number }): Promise<T>;
-  /** Time does not go on until this has settled. For what is done beside the program: reading a file, another process. Gives it back. */
+  /**
+   * Time does not go on until this has settled. For what is done beside the program: reading a
+   * file, another process. Gives it back.
+   */
   track<T>(work: Promise<T>): Promise<T>;
   /** Runs what is ready without going on. */
   settle(): Promise<void>;
-  /** Sets the wall clock forward or back, as a user may: timers and `performance.now` do not notice. */
+  /**
+   * Sets the wall clock forward or back, as a user may: timers and `performance.now` do not notice.
+   */
   jump(ms: number): void;
   /**
-   * Puts itself in the place of `Date`, `performance.now`, `setTimeout`, `setInterval`, `setImmediate` and what clears them, and tracks what
-   * WebAssembly and `crypto.subtle` do. Returns what undoes it.
+   * Puts itself in the place of `Date`, `performance.now`, `setTimeout`, `setInterval`,
+   * `setImmediate` and what clears them, and tracks what WebAssembly and `crypto.subtle` do.
+   * Returns what undoes it.
    */
   install(scope?: Scope): () => void;
 }

@@ -74,7 +74,9 @@ export class Browser implements TestBrowser {
     for (const each of [...this.#installed].reverse()) each();
   }
 
-  /** A class that makes instances of ours for the hub, and of the one that was there for the rest. */
+  /**
+   * A class that makes instances of ours for the hub, and of the one that was there for the rest.
+   */
   #routed<C extends Constructor>(theirs: C | undefined, ours: C): C {
     if (theirs === undefined) return ours;
     return new Proxy(ours, {

@@ -14,7 +14,10 @@ export function chanceOf(seed: number): Chance {
   };
 }
 
-/** Puts seeded chance in the place of `Math.random` and `crypto.getRandomValues`. Returns what undoes it. */
+/**
+ * Puts seeded chance in the place of `Math.random` and `crypto.getRandomValues`. Returns what
+ * undoes it.
+ */
 export function seedRandom(seed: number, scope: typeof globalThis = globalThis): () => void {
   const chance = chanceOf(seed);
   const { random } = scope.Math;

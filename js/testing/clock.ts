@@ -3,7 +3,8 @@
 import type { VirtualClock as Api, Clock, Scope, VirtualClockOptions } from "./api.js";
 
 /**
- * The globals' clock, looked up at each call: where a test framework has put fake timers in their place, those are used.
+ * The globals' clock, looked up at each call: where a test framework has put fake timers in their
+ * place, those are used.
  */
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -23,10 +24,15 @@ interface Timer {
 /** 2024-01-01, so that a test that names no time has always the same. */
 const startMs = 1_704_067_200_000;
 
-/** Timers that run without time going on before this is called a loop. Chosen: no program has so many. */
+/**
+ * Timers that run without time going on before this is called a loop. Chosen: no program has so
+ * many.
+ */
 const timersMax = 1_000_000;
 
-/** Real turns of the event loop after which what was ready has run: an instance of a wasm takes two. */
+/**
+ * Real turns of the event loop after which what was ready has run: an instance of a wasm takes two.
+ */
 const turns = 2;
 
 // The real one, from before anything is put in its place.

@@ -29,8 +29,8 @@ export async function makeCore(
 }
 
 /**
- * Loads what clients load with their first document. An import that is under way can't be seen, so a virtual clock would go on meanwhile;
- * what was imported once is there at once.
+ * Loads what clients load with their first document. An import that is under way can't be seen, so
+ * a virtual clock would go on meanwhile; what was imported once is there at once.
  */
 export async function preload(): Promise<void> {
   try {

@@ -1,4 +1,5 @@
-// What browsers' event sources have that Node's EventTarget lacks: handlers as properties, and close events.
+// What browsers' event sources have that Node's EventTarget lacks: handlers as properties, and
+// close events.
 
 /** A close event, where the engine has none. */
 class OwnCloseEvent extends Event {
@@ -19,7 +20,8 @@ export function closeEvent(init: CloseEventInit): Event {
 }
 
 /**
- * Defines `onopen` and its like: a handler keeps the place in the order of listeners in which the first one was set (HTML, section 8.1.8.1).
+ * Defines `onopen` and its like: a handler keeps the place in the order of listeners in which the
+ * first one was set (HTML, section 8.1.8.1).
  */
 export function defineHandlers(prototype: EventTarget, types: readonly string[]): void {
   for (const type of types) {

@@ -77,7 +77,10 @@ export class Exchange {
   }
 }
 
-/** What a network may let through or not. Publications are posted beside two of the transports, so they are of none. */
+/**
+ * What a network may let through or not. Publications are posted beside two of the transports, so
+ * they are of none.
+ */
 function transportOf(url: URL): TransportName | undefined {
   if (url.pathname === "/v1/events") return "eventsource";
   return url.pathname === "/v1/poll" ? "longpoll" : undefined;

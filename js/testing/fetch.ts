@@ -3,7 +3,10 @@
 import { type Answering, Exchange } from "./exchange.js";
 import type { Room } from "./room.js";
 
-/** What a page of another origin may read of an answer. Source: the fetch standard, and what the hub exposes. */
+/**
+ * What a page of another origin may read of an answer. Source: the fetch standard, and what the hub
+ * exposes.
+ */
 const readable =
   /^(cache-control|content-language|content-length|content-type|etag|expires|last-modified|pragma|retry-after)$/;
 

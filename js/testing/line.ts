@@ -1,4 +1,5 @@
-// One page's way to the hub: how long it takes, and what goes wrong on it. What is open on it is a wire each.
+// One page's way to the hub: how long it takes, and what goes wrong on it. What is open on it is a
+// wire each.
 
 import type { Line as Api, BlockKind, Clock, CutOptions, TransportName } from "./api.js";
 import type { Chance } from "./chance.js";

@@ -8,7 +8,9 @@ import type { Wire } from "./wire.js";
 
 /** The characters of an answer's head, about. */
 const headChars = 500;
-/** A body arrives in pieces of so many characters. Chosen: what a socket's buffer holds at first. */
+/**
+ * A body arrives in pieces of so many characters. Chosen: what a socket's buffer holds at first.
+ */
 const pieceChars = 16_384;
 
 /** What testing/src/requests.rs tells. */

@@ -9,6 +9,8 @@ export interface Room {
   readonly origin: string;
   /** Whether an address is the hub's, by whatever scheme. */
   isHub(url: URL): boolean;
-  /** Whether the hub serves pages of this origin. No origin: a page of the hub's own, or no page. */
+  /**
+   * Whether the hub serves pages of this origin. No origin: a page of the hub's own, or no page.
+   */
   isOriginServed(origin: string | null): boolean;
 }

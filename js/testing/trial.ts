@@ -1,4 +1,5 @@
-// What the tests here begin with: a hub, a clock, a page, and clients on it, all made of the sources.
+// What the tests here begin with: a hub, a clock, a page, and clients on it, all made of the
+// sources.
 
 import { readFileSync } from "node:fs";
 import { onTestFinished } from "vitest";

@@ -9,7 +9,10 @@ import type { Wire } from "./wire.js";
 const handshakeChars = 500;
 /** Of the frame around a message, about. */
 const frameChars = 8;
-/** How long a browser waits for the answer to its close, ms. Source: browsers wait from 2 s to for ever. */
+/**
+ * How long a browser waits for the answer to its close, ms. Source: browsers wait from 2 s to for
+ * ever.
+ */
 const closingMs = 60_000;
 const reasonBytesMax = 123;
 
@@ -244,7 +247,10 @@ class HubEnd implements Peer {
   }
 }
 
-/** The token that a frame shows, empty for a hello without one. Undefined where it shows nothing (rule C9). */
+/**
+ * The token that a frame shows, empty for a hello without one. Undefined where it shows nothing
+ * (rule C9).
+ */
 function tokenIn(frame: string): string | undefined {
   for (const record of frame.split("\n")) {
     const auth = /^auth (\S+)/.exec(record)?.[1];

@@ -4,13 +4,14 @@ import type { TransportName } from "./api.js";
 import type { Line } from "./line.js";
 
 /**
- * What a connection takes before its sender has to wait, characters. Source: the order of a socket's send buffer in Linux, which begins
- * with 16 to 87 KB.
+ * What a connection takes before its sender has to wait, characters. Source: the order of a
+ * socket's send buffer in Linux, which begins with 16 to 87 KB.
  */
 const bufferCharsMax = 65_536;
 
 /**
- * When the hub's system gives up a connection on which nothing is acknowledged, ms. Source: UNACKNOWLEDGED_MS in hub/src/listener.rs.
+ * When the hub's system gives up a connection on which nothing is acknowledged, ms. Source:
+ * UNACKNOWLEDGED_MS in hub/src/listener.rs.
  */
 const unacknowledgedMs = 35_000;
 

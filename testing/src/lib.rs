@@ -1,6 +1,8 @@
-//! The hub's core in the page or in Node, for tests of apps: `longhaul/testing` puts a network around it.
+//! The hub's core in the page or in Node, for tests of apps: `longhaul/testing` puts a network
+//! around it.
 //!
-//! A thin shell around `longhaul_hub::core`. Every call brings both clocks; what follows from it is asked for with `effects`.
+//! A thin shell around `longhaul_hub::core`. `set_time` comes before other calls; what follows from
+//! them is asked for with `effects`.
 #![cfg(target_arch = "wasm32")]
 #![expect(
     clippy::as_conversions,
@@ -31,7 +33,8 @@ pub struct HubCore {
 
 #[wasm_bindgen]
 impl HubCore {
-    /// An empty hub. Epochs and sessions come from the seed; `limits` is a JSON object, see `limits.rs`.
+    /// An empty hub. Epochs and sessions come from the seed; `limits` is a JSON object, see
+    /// `limits.rs`.
     ///
     /// # Errors
     /// The name of a limit that there is not, or that has another kind of value.
@@ -56,19 +59,22 @@ impl HubCore {
         };
     }
 
-    /// The subprotocol that a handshake gets of those that it offers, with commas. None if the handshake is refused.
+    /// The subprotocol that a handshake gets of those that it offers, with commas. None if the
+    /// handshake is refused.
     pub fn subprotocol(&self, offers: &str) -> Option<String> {
         let chosen = handshake::chosen(offers.split(',').map(str::trim));
         chosen.map(str::to_owned)
     }
 
-    /// Why a socket with this subprotocol is closed as soon as it is open: JSON of code and reason. None if it is served.
+    /// Why a socket with this subprotocol is closed as soon as it is open: JSON of code and reason.
+    /// None if it is served.
     pub fn refusal(&self, chosen: &str, is_origin_served: bool) -> Option<String> {
         let refusal = handshake::refusal(chosen, is_origin_served, self.hub.limits())?;
         Some(closing(&refusal))
     }
 
-    /// A request of HTTP: what `requests::Outcome` tells. `headers` is a JSON array of names and values by turns.
+    /// A request of HTTP: what `requests::Outcome` tells. `headers` is a JSON array of names and
+    /// values by turns.
     pub fn request(
         &mut self,
         method: &str,
@@ -199,8 +205,8 @@ impl HubCore {
         self.hub.connections() as u32
     }
 
-    /// What is to be done since the last time that this was asked, in order, as JSON: `["wake", conn]`,
-    /// `["close", conn, code, reason]`, `["drained"]`. None if there is nothing.
+    /// What is to be done since the last time that this was asked, in order, as JSON: `["wake",
+    /// conn]`, `["close", conn, code, reason]`, `["drained"]`. None if there is nothing.
     pub fn effects(&mut self) -> Option<String> {
         if self.effects.is_empty() {
             return None;

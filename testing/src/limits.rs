@@ -1,4 +1,5 @@
-//! The limits of the hub by the names that `/.well-known/longhaul` has for them, and a few that it does not tell.
+//! The limits of the hub by the names that `/.well-known/longhaul` has for them, and a few that it
+//! does not tell.
 
 use longhaul_hub::core::Limits;
 use serde_json::Value;

@@ -1,4 +1,5 @@
-//! Requests as a page's fetch and EventSource make them: the routes of hub/src/http.rs, answered by `longhaul_hub::api`.
+//! Requests as a page's fetch and EventSource make them: the routes of hub/src/http.rs, answered by
+//! `longhaul_hub::api`.
 
 use std::cell::RefCell;
 
@@ -182,7 +183,8 @@ impl Visit<'_> {
 }
 
 impl Outcome {
-    /// As JSON: `status`, `headers` (names and values by turns), `body`; `conn` and `kind` of what it has opened.
+    /// As JSON: `status`, `headers` (names and values by turns), `body`; `conn` and `kind` of what
+    /// it has opened.
     pub(crate) fn told(self) -> String {
         match self {
             Self::Answer(answer) => told(answer),

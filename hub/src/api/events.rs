@@ -1,4 +1,5 @@
-//! The form of an event stream (rule T2). A browser can't read a refused stream, so refusals come in one.
+//! The form of an event stream (rule T2). A browser can't read a refused stream, so refusals come
+//! in one.
 
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 
@@ -6,8 +7,8 @@ use super::handshake::{disabled, origin_refused};
 use super::posts::{PASS_THROUGH, close_record};
 use crate::core::{Limits, Refusal, Transport};
 
-/// What comes before the first frame: something at once, so that the headers are on their way; and that a browser need not
-/// come back by itself, because the client does, with another ticket.
+/// What comes before the first frame: something at once, so that the headers are on their way; and
+/// that a browser need not come back by itself, because the client does, with another ticket.
 pub const OPENING: &str = ": longhaul\nretry: 3600000\n\n";
 
 /// What keeps a silent stream open, and how often, ms. Source: rule T2.

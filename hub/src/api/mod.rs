@@ -1,7 +1,7 @@
 //! HTTP without sockets: what a request must be, and how the hub answers it.
 //!
-//! Owns the checks, the status codes and the forms of answers. Names no runtime: `http`, `posts` and `events` read requests from
-//! sockets, `longhaul-testing` takes them from a page.
+//! Owns the checks, the status codes and the forms of answers. Names no runtime: `http`, `posts`
+//! and `events` read requests from sockets, `longhaul-testing` takes them from a page.
 
 pub mod documents;
 pub mod events;

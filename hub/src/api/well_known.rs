@@ -8,7 +8,8 @@ use super::problem::Problem;
 use super::{Access, Answer};
 use crate::core::{Readiness, Transport};
 
-/// How late the hub may be with what is due and still be called healthy, ms. Chosen: above any load that it should bear.
+/// How late the hub may be with what is due and still be called healthy, ms. Chosen: above any load
+/// that it should bear.
 const LATE_MS_MAX: u64 = 5_000;
 
 /// `GET /.well-known/longhaul`.
