@@ -58,15 +58,6 @@ test("f20: a policy that forbids the WebSocket, or all of the hub, is named", as
 });
 
 test("f20: an address with https of a hub that speaks http is named", async ({ hub, page }) => {
-  // The page's policy would be the first thing to stop it.
-  await page.route("**/*", async (route) => {
-    const response = await route.fetch();
-    const headers = { ...response.headers(), "content-security-policy": "" };
-    await route.fulfill({ response, headers });
-  });
-  await page.reload();
-  await page.unroute("**/*");
-  await page.waitForFunction(() => "longhaul" in globalThis);
   await open(page, hub.url.replace("http:", "https:"));
   await reaches(page, "waiting");
   expect(await advice(page)).toContain("wrong scheme");

@@ -155,10 +155,14 @@ test("f13: an app that refuses twice is unauthorized where the hub is there", as
 test("f13: a token function that hangs is asked again by reconnect()", async ({ gate, page }) => {
   await page.evaluate(
     ([url, tokenUrl]) => {
-      let calls = 0;
       const give = longhaul.tokenFrom(tokenUrl);
-      globalThis.opened = longhaul.open(url, {
-        token: () => (++calls === 1 ? new Promise<string>(() => {}) : give()),
+      return new Promise<void>((called) => {
+        let calls = 0;
+        const token = (): Promise<string> => {
+          called();
+          return ++calls === 1 ? new Promise(() => {}) : give();
+        };
+        globalThis.opened = longhaul.open(url, { token });
       });
     },
     [gate.url, gate.tokenUrl] as const,
