@@ -132,7 +132,7 @@ export type Status =
    * `reconnect()` at once.
    */
   | { state: "unauthorized"; reason: CloseReason }
-  /** `wasm_load_failed`: wasm is not allowed here, or `options.wasm` is none. Every other failure to load is `waiting`. */
+  /** `wasm_load_failed`: a policy forbids wasm or its address, or `options.wasm` is none. Every other failure to load is `waiting`. */
   | { state: "closed"; reason: CloseReason };
 
 export interface CloseReason {

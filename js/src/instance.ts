@@ -4,7 +4,7 @@
 // comes out of it, and what it had opened is closed. Who owns it is told, and makes another one of the same module.
 
 import type { Options } from "./api.js";
-import { found } from "./browser.js";
+import { found, listen, place } from "./browser.js";
 
 /** What scripts/lib/bindings.mjs makes of the generated code, once an instance. */
 export interface Bindings {
@@ -62,6 +62,11 @@ export async function compile(
   signal?.addEventListener("abort", stop);
   let patience = setTimeout(stop, answerMsMax);
   let status = 0;
+  let isForbidden = false;
+  const mute = listen("securitypolicyviolation", (event) => {
+    const { blockedURI, disposition } = event as SecurityPolicyViolationEvent;
+    isForbidden ||= disposition === "enforce" && absolute(wasm).startsWith(blockedURI);
+  });
   try {
     const cache = attempt > 1 ? "reload" : "default";
     const source = isAddress ? await fetch(wasm, { cache, signal: abort.signal }) : wasm;
@@ -78,16 +83,24 @@ export async function compile(
       : WebAssembly.compile(await source.arrayBuffer()));
   } catch (cause) {
     const fault = new Error(abort.signal.aborted ? "no answer in time" : String(cause), { cause });
+    // What a policy forbids is told in a task of its own.
+    if (status === 0) await new Promise((resolve) => setTimeout(resolve));
     // A hub of files that is being deployed, or asks for patience, says nothing of them.
     const isRefused = status >= 400 && status < 500 && status !== 408 && status !== 429;
     throw Object.assign(fault, {
       isAnother: isRefused || (status === 200 && !(cause instanceof TypeError)),
-      isFinal: !isAddress || !(await canCompile()),
+      isFinal: !isAddress || isForbidden || !(await canCompile()),
     }) satisfies LoadFault;
   } finally {
+    mute();
     clearTimeout(patience);
     signal?.removeEventListener("abort", stop);
   }
+}
+
+/** As events name it. */
+function absolute(address: unknown): string {
+  return found(() => new URL(String(address), place()?.href).href) ?? "";
 }
 
 interface Loading {

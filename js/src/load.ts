@@ -50,7 +50,7 @@ export class Misplaced {
 export function loadFailed(cause: Partial<LoadFault>): LoadError {
   return new LoadError(
     `the wasm could not be loaded: ${words(cause)}`,
-    "serve longhaul_bg.wasm beside the script, or pass options.wasm; a Content-Security-Policy needs 'wasm-unsafe-eval'",
+    "serve longhaul_bg.wasm beside the script, or pass options.wasm; a Content-Security-Policy needs 'wasm-unsafe-eval', and its address in connect-src",
     cause,
   );
 }

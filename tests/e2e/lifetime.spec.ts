@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { CDPSession, Page } from "@playwright/test";
 import type * as api from "longhaul";
+import { watchInstances } from "./support/crash.js";
 import { expect, quick, test } from "./support/fixtures.js";
 import { devtools } from "./support/storage.js";
 
@@ -127,6 +128,33 @@ test("f04: closed clients that the page keeps have no memory of a wasm", async (
   await expect
     .poll(async () => (await left(cdp))["WebAssembly.Memory"])
     .toBeLessThan((before["WebAssembly.Memory"] ?? 0) + 3);
+});
+
+test("f04: an instance that has crashed leaves no database open, so nobody who removes it has to wait", async ({
+  hub,
+  page,
+}) => {
+  await watchInstances(page);
+  const outcome = await page.evaluate(
+    async ([url, options]) => {
+      const { client, errors } = longhaul.open(url, options);
+      await (await client.topic("t").publish(1)).acked;
+      crash.spoil("core_start");
+      while (errors.length < 1) {
+        client.reconnect();
+        await new Promise(requestAnimationFrame);
+      }
+      await (await client.topic("t").publish(2)).acked;
+      await client.close();
+      return new Promise((resolve) => {
+        const request = indexedDB.deleteDatabase("longhaul");
+        request.onsuccess = () => resolve("removed");
+        request.onblocked = () => resolve("blocked");
+      });
+    },
+    [hub.url, quick] as const,
+  );
+  expect(outcome).toBe("removed");
 });
 
 const root = fileURLToPath(new URL("../..", import.meta.url));

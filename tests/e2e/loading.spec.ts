@@ -106,29 +106,38 @@ test("f05: a page of a captive portal in the wasm's place is reported once, and 
   expect(await page.evaluate(() => opened.errors.map(({ code }) => code))).toEqual(["wasm_load_failed"]);
 });
 
-test("f05: a policy that forbids wasm is the end at once, and says so", async ({ hub, page, siteUrl }) => {
-  await page.route(siteUrl, async (route) => {
-    const response = await route.fetch();
-    const headers = { ...response.headers(), "content-security-policy": "script-src 'self' 'unsafe-inline'" };
-    await route.fulfill({ response, headers });
+for (const [what, policy] of [
+  ["wasm", "script-src 'self' 'unsafe-inline'"],
+  ["the download", "connect-src 'none'"],
+]) {
+  test(`f05: a policy that forbids ${what} is the end at once, and says so`, async ({
+    hub,
+    page,
+    siteUrl,
+  }) => {
+    await page.route(siteUrl, async (route) => {
+      const response = await route.fetch();
+      const headers = { ...response.headers(), "content-security-policy": policy ?? "" };
+      await route.fulfill({ response, headers });
+    });
+    await page.reload();
+    await page.waitForFunction(() => "longhaul" in globalThis);
+    await openEarly(page, hub.url, quick);
+    const end = await page.evaluate(async () => {
+      const status = await longhaul.reaches(opened.client, "closed");
+      const code = await opened.client
+        .topic("t")
+        .publish(4)
+        .catch((error: api.LonghaulError) => error.code);
+      return { status, errors: opened.errors.map(({ code }) => code), code };
+    });
+    expect(end).toMatchObject({
+      status: { reason: { code: "wasm_load_failed" } },
+      errors: ["wasm_load_failed"],
+      code: "wasm_load_failed",
+    });
   });
-  await page.reload();
-  await page.waitForFunction(() => "longhaul" in globalThis);
-  await openEarly(page, hub.url, quick);
-  const end = await page.evaluate(async () => {
-    const status = await longhaul.reaches(opened.client, "closed");
-    const code = await opened.client
-      .topic("t")
-      .publish(4)
-      .catch((error: api.LonghaulError) => error.code);
-    return { status, errors: opened.errors.map(({ code }) => code), code };
-  });
-  expect(end).toMatchObject({
-    status: { reason: { code: "wasm_load_failed" } },
-    errors: ["wasm_load_failed"],
-    code: "wasm_load_failed",
-  });
-});
+}
 
 test("f05: a client that is closed while it waits for its wasm asks for nothing more", async ({
   hub,
