@@ -94,6 +94,16 @@ impl Publishing {
         self.rows() == 0 && self.ledger.as_ref().is_none_or(Ledger::is_idle)
     }
 
+    /// Whether rows wait for something that only the user can bring: a dead letter taken away, room on the disk, storage that opens.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let is_stopped = self.ledger.as_ref().map_or(self.main.is_stopped(), |ledger| {
+            let is_out_of_reach = ledger.is_broken() && ledger.rows() > 0;
+            let is_full = ledger.is_resting() && self.main.awaits_mark();
+            is_out_of_reach || is_full || ledger.has_all(&self.main) && self.main.is_stopped()
+        });
+        is_stopped && (self.spare.rows() == 0 || self.spare.is_stopped())
+    }
+
     pub(crate) fn deadline(&self) -> Option<Time> {
         let ledger = self.ledger.as_ref().and_then(Ledger::deadline);
         let parts = [self.main.deadline(), self.spare.deadline(), ledger];

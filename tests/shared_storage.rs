@@ -10,8 +10,8 @@ mod common;
 #[path = "common/tab.rs"]
 mod tab;
 
-use longhaul::ids::RowNo;
-use longhaul::{Effect, Event, Notice, Outcome, StoreRequest};
+use longhaul::ids::{ConnectionId, RowNo};
+use longhaul::{Effect, Event, Notice, Outcome, StoreAnswer, StoreFault, StoreRequest};
 use tab::{Storage, Tab, acked, queued, sent, settled};
 
 #[test]
@@ -384,4 +384,147 @@ fn s24_a_row_that_is_noted_to_have_ended_is_asked_for_by_whom_it_is_of_if_its_en
     settle_heard_by(&mut other, &mut storage, &mut tab);
     let effects = tab.settle(&mut storage);
     assert_eq!(settled(&effects), [(1, "acked".to_owned())]);
+}
+
+fn added(last: u64, rows: u64) -> Notice {
+    Notice::Added {
+        last: RowNo(last),
+        rows,
+        bytes: 8 * rows,
+    }
+}
+
+/// Lets a second pass, and storage answer.
+fn after_a_second(tab: &mut Tab, storage: &mut Storage) -> Vec<Effect> {
+    let mut effects = tab.act(|rig| rig.after(1_000, Event::Deadline));
+    effects.extend(tab.settle(storage));
+    effects
+}
+
+#[test]
+fn f08_an_end_that_is_told_before_its_row_leaves_no_row_counted() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    tab.hear("p1", acked(1));
+    assert!(!tab.rig.client.is_idle(), "one too few is not none");
+    tab.hear("p1", added(1, 1));
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+    assert!(tab.rig.client.is_idle());
+}
+
+#[test]
+fn f08_rows_whose_ends_are_never_told_are_counted_out_within_a_second() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    let before = tab.rig.client.deadline();
+    tab.hear("p1", added(2, 2));
+    assert_eq!(tab.rig.client.outbox_rows(), 2);
+    after_a_second(&mut tab, &mut storage);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+    assert!(tab.rig.client.is_idle());
+    assert_eq!(tab.rig.client.deadline(), before, "nothing more to count");
+}
+
+#[test]
+fn f08_rows_that_are_never_told_are_counted_in_within_a_second_of_another_notice() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    let mut other = Tab::new();
+    for _ in 0..2 {
+        other.publish("t", None);
+        other.settle(&mut storage);
+    }
+    tab.hear("p1", added(2, 1));
+    after_a_second(&mut tab, &mut storage);
+    assert_eq!(tab.rig.client.outbox_rows(), 2);
+}
+
+#[test]
+fn f08_notices_without_a_pause_do_not_put_the_count_off_for_more_than_ten_seconds() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    tab.hear("p1", added(1, 1));
+    for n in 2..25 {
+        tab.act(|rig| rig.after(500, Event::Deadline));
+        tab.settle(&mut storage);
+        tab.hear("p1", added(n, 1));
+        tab.hear("p1", acked(n));
+    }
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn f08_an_own_row_whose_end_is_told_by_nobody_is_asked_for_while_another_client_sends() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    tab.act(|rig| rig.handle(Event::Sender { is_granted: false }));
+    tab.settle(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    let mut other = Tab::new();
+    other.settle(&mut storage);
+    tab.hear("p1", added(2, 1));
+    let (mut other, elsewhere) = other.connected(&mut storage);
+    after_a_second(&mut tab, &mut storage);
+    other.ack(elsewhere, 1);
+    other.settle(&mut storage);
+    // What it told is lost; no other notice comes either.
+    let mut effects = Vec::new();
+    for _ in 0..2 {
+        effects.extend(after_a_second(&mut tab, &mut storage));
+    }
+    assert_eq!(settled(&effects), [(1, "acked".to_owned())]);
+    assert!(tab.rig.client.is_idle());
+}
+
+#[test]
+fn f08_an_end_that_is_told_while_a_transaction_fails_for_want_of_room_counts() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    tab.hear("p1", added(1, 1));
+    tab.publish("t", None);
+    tab.hear("p1", acked(1));
+    tab.answered(StoreAnswer::Failed(StoreFault::Full));
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn f08_a_client_that_begins_to_send_while_the_disk_is_full_finds_what_is_there() {
+    let mut storage = Storage::default();
+    let mut other = Tab::new();
+    other.publish("t", None);
+    other.settle(&mut storage);
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::GiveUp { n: RowNo(1) }));
+    tab.answered(StoreAnswer::Failed(StoreFault::Full));
+    let connection = ConnectionId(1);
+    tab.act(|rig| rig.handle(Event::Opened { connection }));
+    tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
+    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    assert_eq!(sent(&tab.settle(&mut storage)), ["skip 1 0 t"]);
+}
+
+#[test]
+fn f08_a_flush_ends_where_a_full_disk_takes_no_end_and_where_a_dead_letter_stops_the_rest() {
+    let mut storage = Storage::default();
+    let (mut tab, connection) = Tab::with(true).connected(&mut storage);
+    for _ in 0..2 {
+        tab.publish("t", None);
+        tab.settle(&mut storage);
+    }
+    tab.act(|rig| rig.record(connection, "nack p1 1 payload_invalid not JSON"));
+    tab.settle(&mut storage);
+    assert!(tab.rig.client.is_stopped());
+    tab.hear("p1", Notice::Taken { n: RowNo(1) });
+    assert!(!tab.rig.client.is_stopped());
+    tab.settle(&mut storage);
+    tab.ack(connection, 2);
+    tab.answered(StoreAnswer::Failed(StoreFault::Full));
+    assert!(tab.rig.client.is_idle(), "nothing waits but a note");
 }

@@ -461,3 +461,33 @@ fn a_client_that_is_closed_while_a_transaction_is_under_way_saves_nothing_more()
         assert_eq!(storage.rows().count(), usize::from(!has_failed));
     }
 }
+
+#[test]
+fn f15_while_the_disk_is_full_the_same_mark_is_not_asked_for_twice() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    for key in ["a", "b", "c"] {
+        tab.publish("t", Some(key));
+        tab.settle(&mut storage);
+    }
+    let connection = ConnectionId(1);
+    tab.act(|rig| rig.handle(Event::Opened { connection }));
+    tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
+    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    if let Some(look @ StoreRequest::Load(_)) = tab.asked.take() {
+        let (answer, _) = storage.answer(&look, "p1", |_| String::new());
+        tab.answered(answer);
+    }
+    for _ in 0..5 {
+        let Some(StoreRequest::Commit(batch)) = &tab.asked else {
+            panic!("{:?}", tab.asked);
+        };
+        assert_eq!(batch.marks.len(), 3);
+        tab.answered(StoreAnswer::Failed(StoreFault::Full));
+        assert!(tab.rig.client.is_stopped(), "for a flush");
+        tab.act(Rig::at_deadline);
+    }
+    let effects = tab.settle(&mut storage);
+    assert_eq!(sent(&effects), ["pub 1 0 t", "pub 2 1 t", "pub 3 2 t"]);
+}

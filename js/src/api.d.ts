@@ -308,7 +308,10 @@ export interface Outbox {
   retry(id: string): Promise<void>;
   /** Forgets a dead letter, or gives up a row: its receipt rejects with `discarded`, unless the hub has it already. Rejects with `row_unknown`. */
   discard(id: string): Promise<void>;
-  /** Tries now. Resolves when nothing waits any more; rejects with `not_flushed` where rows wait and there is no connection, or no wasm. */
+  /**
+   * Tries now. Resolves when nothing waits any more; rejects with `not_flushed` where rows wait and there is no connection, or no wasm, or
+   * where they wait for a dead letter of their topic (`poison: "pause"`), for room on the disk, or for storage that can't be reached.
+   */
   flush(): Promise<void>;
   /**
    * Asks the browser not to remove the origin's storage when it needs room. Some ask the user, so call it when they do something that

@@ -214,7 +214,9 @@ export class Storage implements Member {
     this.#entrust();
     if (this.#flushers.length === 0) return;
     if (this.#room.isStuck()) for (const { reject } of this.#flushers.splice(0)) reject(this.#room.stuck());
-    else if (this.#room.turns.look((core) => core.isIdle())) {
+    else if (this.#room.turns.look((core) => core.isStopped())) {
+      for (const { reject } of this.#flushers.splice(0)) reject(stopped());
+    } else if (this.#room.turns.look((core) => core.isIdle())) {
       for (const { resolve } of this.#flushers.splice(0)) resolve();
     }
   }
@@ -396,6 +398,12 @@ export class Storage implements Member {
     if (wasThere) this.told(["taken", producer, Number(row)]);
     return wasThere;
   }
+}
+
+function stopped(): LonghaulError {
+  return new LonghaulError("not_flushed", "rows wait for a dead letter, for room on the disk, or for storage", {
+    hint: "retry or discard the dead letters of their topics, or free what the origin stores",
+  });
 }
 
 function unknown(id: string): LonghaulError {

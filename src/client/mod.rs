@@ -155,6 +155,13 @@ impl Client {
         self.publishing.is_idle()
     }
 
+    /// Whether publications wait for something that only the user can bring: a dead letter to be taken away, room on the disk, storage
+    /// that opens.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.publishing.is_stopped()
+    }
+
     /// The identity of the outbox, empty before storage has told it. A publication's id is this, a colon, and its row.
     #[must_use]
     pub fn producer(&self) -> &str {

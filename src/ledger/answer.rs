@@ -59,11 +59,7 @@ impl Ledger {
             } => return self.opened(&producer, (rows, bytes), outbox, effects),
             StoreAnswer::Committed { saved, marked } => {
                 self.committed(now, &saved, outbox, metrics, effects);
-                for (n, end) in meanwhile {
-                    if let Some(end) = end {
-                        self.ended_elsewhere(now, n, end, outbox, metrics, effects);
-                    }
-                }
+                self.ended_elsewhere_meanwhile(now, meanwhile, outbox, metrics, effects);
                 for row in marked {
                     outbox.marked(&row);
                 }
@@ -75,11 +71,13 @@ impl Ledger {
                 ended,
                 letters,
             } => {
-                let is_over = |n| meanwhile.iter().any(|(over, _)| *over == n);
-                let is_unknown = |n: &RowNo| {
-                    let is_old = *n <= self.known && !outbox.has(*n);
-                    is_old && !is_over(*n) && !self.is_to_note(*n)
-                };
+                let to_note = self.next.ends.iter().map(|ended| ended.n);
+                let mut over: Vec<RowNo> = meanwhile.iter().map(|(n, _)| *n).collect();
+                over.extend(to_note);
+                over.sort_unstable();
+                let is_over = |n: &RowNo| over.binary_search(n).is_ok();
+                let is_unknown =
+                    |n: &RowNo| *n <= self.known && !outbox.has(*n) && !is_over(n);
                 if self.sight == Sight::Unsure && there.iter().any(is_unknown) {
                     // Somebody told of an end and was killed before it was noted; or it is another subject's.
                     self.doubt();
@@ -99,13 +97,33 @@ impl Ledger {
                     return Consequence::None;
                 }
                 // Whoever told may not have lived to note it: a sender sends again, and the hub says what it said.
-                let is_told = |n| !self.is_sender && self.told.contains(&n);
-                rows.retain(|row| !is_over(row.n) && !is_told(row.n));
+                let mut told: Vec<RowNo> = self.told.iter().copied().collect();
+                told.sort_unstable();
+                let is_told = |n: &RowNo| !self.is_sender && told.binary_search(n).is_ok();
+                rows.retain(|row| !is_over(&row.n) && !is_told(&row.n));
                 self.loaded(now, &rows, &there, last, outbox, effects);
             }
-            StoreAnswer::Failed(fault) => return self.failed(now, fault, effects),
+            StoreAnswer::Failed(fault) => {
+                self.ended_elsewhere_meanwhile(now, meanwhile, outbox, metrics, effects);
+                return self.failed(now, fault, effects);
+            }
         }
         Consequence::None
+    }
+
+    fn ended_elsewhere_meanwhile(
+        &mut self,
+        now: Time,
+        meanwhile: Vec<(RowNo, Option<(u64, Outcome)>)>,
+        outbox: &mut Outbox,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        for (n, end) in meanwhile {
+            if let Some(end) = end {
+                self.ended_elsewhere(now, n, end, outbox, metrics, effects);
+            }
+        }
     }
 
     /// Whether a row's end is among what storage is to be told next.
@@ -120,12 +138,12 @@ impl Ledger {
         outbox: &mut Outbox,
         effects: &mut Vec<Effect>,
     ) -> Consequence {
-        let rows_before = self.rows;
+        let rows_before = self.rows();
         let was_another = !outbox.producer().is_empty() && outbox.producer() != producer;
         self.access = Access::Open;
         self.sight = Sight::Doubtful;
-        self.rows = rows;
-        self.bytes = bytes;
+        (self.rows, self.bytes) = (0, 0);
+        self.count_in(rows, bytes);
         outbox.set_producer(producer);
         // What was taken before anybody knew how much is there.
         self.bytes_saving = 0;
@@ -189,8 +207,7 @@ impl Ledger {
                 is_durable: true,
             });
         }
-        self.rows += rows;
-        self.bytes += bytes;
+        self.count_in(rows, bytes);
         if rows > 0 {
             let notice = Notice::Added { last, rows, bytes };
             effects.push(tell(outbox.producer(), notice));
@@ -216,7 +233,9 @@ impl Ledger {
             outbox.insert(now, row, false);
         }
         if is_whole {
-            (self.rows, self.bytes) = (outbox.rows(), outbox.bytes());
+            self.count(outbox);
+            let are_waiting = self.rows > 0 && self.is_sender_wanted && !self.is_sender;
+            self.recount.counted(now, are_waiting);
         }
         self.known = self.known.max(last);
         self.sight = if self.is_sender {

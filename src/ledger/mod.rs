@@ -6,6 +6,7 @@
 
 mod answer;
 mod notice;
+mod recount;
 
 use std::collections::VecDeque;
 
@@ -17,6 +18,7 @@ use crate::store::{Batch, Look, Mark, Save, StoreRequest};
 use crate::time::Time;
 
 pub(crate) use answer::{Consequence, LOST};
+use recount::Recount;
 
 /// How much of what is in storage the outbox knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +66,10 @@ pub(crate) struct Ledger {
     told: VecDeque<RowNo>,
     is_sender: bool,
     is_sender_wanted: bool,
-    /// In storage, of all clients together, as far as this one has heard.
-    rows: u64,
-    bytes: u64,
+    /// In storage, of all clients together, as far as this one has heard. Below 0 while an end is known before its row is.
+    rows: i64,
+    bytes: i64,
+    recount: Recount,
 }
 
 impl Ledger {
@@ -89,29 +92,56 @@ impl Ledger {
             is_sender_wanted: false,
             rows: 0,
             bytes: 0,
+            recount: Recount::default(),
         }
     }
 
     /// Rows in storage, of all its clients.
     pub(crate) fn rows(&self) -> u64 {
-        self.rows
+        u64::try_from(self.rows).unwrap_or(0)
     }
 
-    /// Whether there is nothing to do, and nothing unknown.
+    /// Whether there is nothing to do, and nothing unknown. What a full disk does not take waits for its user.
     pub(crate) fn is_idle(&self) -> bool {
         match self.access {
             Access::Closed => false,
             Access::Broken => true,
-            Access::Open => !self.is_busy && self.next.is_empty() && !self.is_doubtful(),
+            Access::Open => {
+                let has_work = !self.next.is_empty() && self.rests_until.is_none();
+                !self.is_busy && !has_work && !self.is_doubtful() && self.rows >= 0
+            }
         }
     }
 
+    /// Whether the rows in `outbox` are all that there are.
+    pub(crate) fn has_all(&self, outbox: &Outbox) -> bool {
+        self.access == Access::Open && !self.is_doubtful() && self.rows() == outbox.rows()
+    }
+
+    /// Whether storage had no room a moment ago.
+    pub(crate) fn is_resting(&self) -> bool {
+        self.rests_until.is_some()
+    }
+
     pub(crate) fn deadline(&self) -> Option<Time> {
-        self.rests_until
+        let parts = [self.rests_until, self.recount.at];
+        parts.into_iter().flatten().min()
     }
 
     pub(crate) fn tick(&mut self, now: Time) {
         self.rests_until = self.rests_until.filter(|until| now < *until);
+        if self.recount.is_due(now) && self.sight != Sight::Full {
+            self.look_again();
+        }
+    }
+
+    /// What is known of the rows that are here is right; others may have come or gone without a word.
+    fn look_again(&mut self) {
+        if self.is_doubtful() || self.is_busy {
+            self.doubt();
+        } else {
+            self.sight = Sight::Unsure;
+        }
     }
 
     /// Whether this client sends what is in the outbox.
@@ -127,8 +157,8 @@ impl Ledger {
     /// Takes a publication, which has no row before its transaction is complete.
     pub(crate) fn save(&mut self, save: Save, limits: OutboxLimits) -> Result<(), PublishRefusal> {
         let waiting = self.next.saves.len() + self.under_way.saves.len();
-        let rows = self.rows + u64::try_from(waiting).unwrap_or(u64::MAX);
-        let bytes = self.bytes + self.bytes_saving;
+        let rows = self.rows() + u64::try_from(waiting).unwrap_or(u64::MAX);
+        let bytes = u64::try_from(self.bytes).unwrap_or(0) + self.bytes_saving;
         let is_full = rows >= u64::try_from(limits.rows_max).unwrap_or(u64::MAX)
             || bytes + save.bytes > limits.bytes_max;
         // What may have been saved before was within the limits, and may be one of the rows that count.
@@ -210,11 +240,7 @@ impl Ledger {
 
     pub(crate) fn granted(&mut self, is_granted: bool) {
         self.is_sender = is_granted && self.is_sender_wanted;
-        if self.is_doubtful() || self.is_busy {
-            self.doubt();
-        } else {
-            self.sight = Sight::Unsure;
-        }
+        self.look_again();
     }
 
     /// Makes the next request, if there is something to do and nothing under way.
@@ -224,19 +250,19 @@ impl Ledger {
             self.refuse_late(effects);
         }
         if self.sight == Sight::Full {
-            // What others tell may count a row twice; what is here does not.
-            (self.rows, self.bytes) = (outbox.rows(), outbox.bytes());
+            self.count(outbox);
         }
-        let is_resting = self.is_suspended || self.rests_until.is_some();
         let is_urgent = self.next.saves.iter().any(|save| !save.is_again);
-        if self.is_busy || is_resting && !is_urgent {
+        if self.is_busy || self.is_suspended && !is_urgent {
             return;
         }
+        // Reading takes no room.
+        let may_write = self.rests_until.is_none() || is_urgent;
         let request = if self.access == Access::Broken {
             return;
         } else if self.access == Access::Closed {
             StoreRequest::Open
-        } else if let Some(batch) = self.batch(outbox) {
+        } else if may_write && let Some(batch) = self.batch(outbox) {
             self.under_way = batch.clone();
             StoreRequest::Commit(batch)
         } else if let Some(load) = self.load(outbox) {
@@ -264,8 +290,16 @@ impl Ledger {
             is_given_up: false,
         });
         self.next.marks.extend(sent);
+        // What a full disk did not take is there already.
+        merge(&mut self.next.marks);
         let batch = std::mem::take(&mut self.next);
         (!batch.is_empty()).then_some(batch)
+    }
+
+    /// What others tell may count a row twice; what is here does not.
+    fn count(&mut self, outbox: &Outbox) {
+        self.rows = i64::try_from(outbox.rows()).unwrap_or(i64::MAX);
+        self.bytes = i64::try_from(outbox.bytes()).unwrap_or(i64::MAX);
     }
 
     fn load(&self, outbox: &Outbox) -> Option<StoreRequest> {
@@ -285,6 +319,19 @@ impl Ledger {
             with_letters: is_whole && outbox.is_pausing(),
         }))
     }
+}
+
+/// One mark a row.
+fn merge(marks: &mut Vec<Mark>) {
+    marks.sort_by_key(|mark| mark.n);
+    marks.dedup_by(|other, mark| {
+        let is_same = other.n == mark.n;
+        if is_same {
+            mark.attempts = mark.attempts.max(other.attempts);
+            mark.is_given_up |= other.is_given_up;
+        }
+        is_same
+    });
 }
 
 /// Those that may have been saved before, and the others.

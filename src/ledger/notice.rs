@@ -64,12 +64,12 @@ impl Ledger {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
+        self.recount.told(now);
         match notice {
             Notice::Added { last, rows, bytes } => {
                 // What it told late is counted.
                 if last > self.known {
-                    self.rows += rows;
-                    self.bytes += bytes;
+                    self.count_in(rows, bytes);
                 }
                 if self.sight == Sight::Full && last > self.known {
                     self.sight = Sight::Behind;
@@ -145,9 +145,14 @@ impl Ledger {
         }
     }
 
+    pub(super) fn count_in(&mut self, rows: u64, bytes: u64) {
+        self.rows = self.rows.saturating_add_unsigned(rows);
+        self.bytes = self.bytes.saturating_add_unsigned(bytes);
+    }
+
     pub(super) fn count_out(&mut self, bytes: u64) {
         self.rows = self.rows.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(bytes);
+        self.bytes = self.bytes.saturating_sub_unsigned(bytes);
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Owns what is told of an end, and which topics a dead letter stops. Whether storage is to note it is `ledger`'s.
 
+use super::row::Row;
 use super::{DISCARDED, Outbox};
 use crate::effect::{Effect, Outcome};
 use crate::ids::RowNo;
@@ -52,6 +53,15 @@ impl Outbox {
                 pauses.push((*n, topic.clone()));
             }
         }
+    }
+
+    /// Whether there are rows, and each waits for a dead letter of its topic to be taken away.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let Some(pauses) = &self.pauses else {
+            return false;
+        };
+        let is_paused = |row: &Row| pauses.iter().any(|(_, topic)| *topic == row.topic);
+        !self.rows.is_empty() && self.rows.iter().all(is_paused)
     }
 
     /// A dead letter was taken away.

@@ -116,6 +116,11 @@ impl Outbox {
         self.bytes = self.bytes - before + now.bytes;
     }
 
+    /// Whether nothing is on its way, and what is next must not go before storage has noted that it does.
+    pub(crate) fn awaits_mark(&self) -> bool {
+        self.rows_on_their_way == 0 && self.replaceable().next().is_some()
+    }
+
     /// Of the next rows those that something may still take the place of.
     pub(crate) fn replaceable(&self) -> impl Iterator<Item = RowNo> {
         let next = self.rows.iter().filter(|row| !row.is_on_its_way);

@@ -389,6 +389,12 @@ impl Core {
         self.driver.look(Client::is_idle)
     }
 
+    /// Whether rows wait for something that only the user can bring.
+    #[wasm_bindgen(js_name = isStopped)]
+    pub fn is_stopped(&self) -> bool {
+        self.driver.look(Client::is_stopped)
+    }
+
     /// Another tab has added rows of this producer, as with the next ones.
     #[wasm_bindgen(js_name = toldAdded)]
     pub fn told_added(&self, producer: &str, last: f64, rows: f64, bytes: f64) {
