@@ -63,6 +63,11 @@ pub enum Effect {
         /// Where.
         connection: ConnectionId,
     },
+    /// Forget the posts of publications that wait for one that is under way: their rows were wiped.
+    DropPosts {
+        /// Where.
+        connection: ConnectionId,
+    },
     /// Close a transport and forget it at once: its close event may never come.
     Abandon {
         /// Which.
@@ -186,6 +191,8 @@ pub enum PublishRefusal {
     },
     /// The client is closed.
     Closed,
+    /// The outbox was wiped before the publication was in storage.
+    Wiped,
     /// A client that is gone may have saved it, and storage was wiped or removed since: whether it was sent before is not known.
     OutcomeUnknown,
 }

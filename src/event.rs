@@ -186,8 +186,11 @@ pub enum Event<'a> {
         /// What.
         notice: Notice,
     },
-    /// All rows and dead letters were removed, or are about to be, whosever.
-    Wiped,
+    /// All rows and dead letters are about to be removed, or were, whosever: nothing that was published before takes effect.
+    Wiped {
+        /// They were; else it follows, and until then nothing is sent.
+        is_done: bool,
+    },
     /// The user gives a row in storage up.
     GiveUp {
         /// Its number.

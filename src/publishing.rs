@@ -7,7 +7,7 @@ use crate::effect::{Effect, Outcome};
 use crate::event::{HubLimits, NewPublication};
 use crate::frame::Welcome;
 use crate::ids::{ConnectionId, RowNo};
-use crate::ledger::{Consequence, LOST, Ledger};
+use crate::ledger::{Consequence, LOST, Ledger, WIPED};
 use crate::metrics::Metrics;
 use crate::outbox::{BESIDE, Outbox, StoredRow};
 use crate::store::{Notice, Save, StoreAnswer, Until};
@@ -201,6 +201,9 @@ impl Publishing {
             ledger.work(&mut self.main, effects);
         }
         let Some(connection) = connection else { return };
+        if self.ledger.as_ref().is_some_and(Ledger::is_wiping) {
+            return;
+        }
         if self.ledger.as_ref().is_none_or(Ledger::may_send) {
             self.main.pump(connection, posting_at, metrics, effects);
         }
@@ -435,11 +438,19 @@ impl Publishing {
         }
     }
 
-    /// All rows in storage were removed, whosever they were.
-    pub(crate) fn wiped(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+    /// All rows are about to be removed, or were, whosever they were: those in memory too.
+    pub(crate) fn wiped(
+        &mut self,
+        now: Time,
+        is_done: bool,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
         if let Some(ledger) = &mut self.ledger {
-            ledger.wiped(now, &mut self.main, metrics, effects);
+            ledger.wiped(now, is_done, &self.main, effects);
         }
+        self.main.end_all(now, WIPED, metrics, effects);
+        self.spare.end_all(now, WIPED, metrics, effects);
     }
 
     /// The user gives a row in storage up.

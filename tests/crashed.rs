@@ -137,8 +137,10 @@ fn s55_a_wipe_in_the_crash_is_of_what_was_saved_before_it() {
     tab.publish_again(1);
     tab.publish_call(2);
     storage.wipe();
-    let effects = tab.act(|rig| rig.handle(Event::Wiped));
-    assert_eq!(refused(&effects), [(1, PublishRefusal::OutcomeUnknown)]);
+    let effects = tab.act(|rig| rig.handle(Event::Wiped { is_done: true }));
+    let refusals = [PublishRefusal::OutcomeUnknown, PublishRefusal::Wiped];
+    assert_eq!(refused(&effects), [(1, refusals[0]), (2, refusals[1])]);
+    tab.publish_call(3);
     let effects = tab.settle(&mut storage);
     assert_eq!(queued(&effects), [(2, true)]);
     assert_eq!(storage.rows().count(), 1);

@@ -11,7 +11,9 @@ mod common;
 mod tab;
 
 use longhaul::ids::{ConnectionId, RowNo};
-use longhaul::{Effect, Event, Notice, Outcome, StoreAnswer, StoreFault, StoreRequest};
+use longhaul::{
+    Effect, Event, Notice, Outcome, PublishRefusal, StoreAnswer, StoreFault, StoreRequest,
+};
 use tab::{Storage, Tab, acked, queued, sent, settled};
 
 #[test]
@@ -301,7 +303,7 @@ fn a_wipe_while_storage_is_read_leaves_nothing_to_send() {
     tab.act(|rig| rig.handle(Event::Woke));
     let request = tab.asked.take().unwrap();
     let (answer, _) = storage.answer(&request, "p1", |_| String::new());
-    tab.act(|rig| rig.handle(Event::Wiped));
+    tab.act(|rig| rig.handle(Event::Wiped { is_done: true }));
     storage.wipe();
     tab.answered(answer);
     tab.settle(&mut storage);
@@ -527,4 +529,113 @@ fn f08_a_flush_ends_where_a_full_disk_takes_no_end_and_where_a_dead_letter_stops
     tab.ack(connection, 2);
     tab.answered(StoreAnswer::Failed(StoreFault::Full));
     assert!(tab.rig.client.is_idle(), "nothing waits but a note");
+}
+
+fn wiped(is_done: bool) -> Event<'static> {
+    Event::Wiped { is_done }
+}
+
+fn refused(effects: &[Effect]) -> Vec<(u32, PublishRefusal)> {
+    let refused = effects.iter().filter_map(|effect| match effect {
+        Effect::PublishRefused { request, why } => Some((*request, *why)),
+        _ => None,
+    });
+    refused.collect()
+}
+
+#[test]
+fn f11_a_publication_that_is_being_saved_while_the_outbox_is_wiped_is_wiped_too() {
+    for comes_first in ["the save", "the wipe"] {
+        let mut storage = Storage::default();
+        let (mut tab, _) = Tab::sender(&mut storage);
+        tab.publish("t", None);
+        tab.publish("t", None);
+        let save = tab.asked.take().unwrap();
+        let mut effects = tab.act(|rig| rig.handle(wiped(false)));
+        if comes_first == "the wipe" {
+            storage.wipe();
+        }
+        let (answer, _) = storage.answer(&save, "p1", |_| String::new());
+        if comes_first == "the save" {
+            storage.wipe();
+        }
+        effects.extend(tab.answered(answer));
+        effects.extend(tab.settle(&mut storage));
+        effects.extend(tab.act(|rig| rig.handle(wiped(true))));
+        effects.extend(tab.settle(&mut storage));
+        assert_eq!(sent(&effects), [""; 0], "{comes_first}");
+        assert_eq!(queued(&effects), [], "{comes_first}");
+        let why = PublishRefusal::Wiped;
+        assert_eq!(refused(&effects), [(2, why), (1, why)], "{comes_first}");
+        let left = (storage.rows().count(), storage.letters().count());
+        assert_eq!(left, (0, 0), "{comes_first}");
+        tab.publish("t", None);
+        assert_eq!(sent(&tab.settle(&mut storage)).len(), 1, "{comes_first}");
+    }
+}
+
+#[test]
+fn f11_a_save_that_fails_while_the_outbox_is_wiped_is_not_tried_again() {
+    for fault in [StoreFault::Full, StoreFault::Closed, StoreFault::Lost] {
+        let mut storage = Storage::default();
+        let (mut tab, _) = Tab::sender(&mut storage);
+        tab.publish("t", None);
+        tab.act(|rig| rig.handle(wiped(false)));
+        let mut effects = tab.answered(StoreAnswer::Failed(fault));
+        effects.extend(tab.act(|rig| rig.handle(wiped(true))));
+        effects.extend(tab.settle(&mut storage));
+        assert_eq!(refused(&effects), [(1, PublishRefusal::Wiped)], "{fault:?}");
+        assert_eq!(sent(&effects), [""; 0], "{fault:?}");
+        assert_eq!(storage.rows().count(), 0, "{fault:?}");
+    }
+}
+
+#[test]
+fn f11_what_another_tab_saves_and_finds_while_one_wipes_is_neither_sent_nor_left_behind() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    tab.act(|rig| rig.handle(wiped(false)));
+    let mut other = Tab::new();
+    other.publish("t", None);
+    other.settle(&mut storage);
+    let mut effects = tab.hear("p1", added(1, 1));
+    effects.extend(tab.settle(&mut storage));
+    assert_eq!(sent(&effects), [""; 0], "it is being wiped");
+    storage.wipe();
+    // It is saved after the others were removed, and before its tab hears of that.
+    other.publish("t", None);
+    other.settle(&mut storage);
+    effects.extend(other.act(|rig| rig.handle(wiped(true))));
+    effects.extend(other.settle(&mut storage));
+    assert_eq!(storage.rows().count(), 0);
+    effects.extend(tab.act(|rig| rig.handle(wiped(true))));
+    effects.extend(tab.settle(&mut storage));
+    assert_eq!(sent(&effects), [""; 0]);
+}
+
+#[test]
+fn f11_what_is_in_memory_beside_storage_is_wiped_too() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    tab.publish("t", None);
+    tab.answered(StoreAnswer::Failed(StoreFault::Lost));
+    let effects = tab.act(|rig| rig.handle(wiped(true)));
+    assert_eq!(settled(&effects), [(longhaul::BESIDE + 1, "wiped".to_owned())]);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}
+
+#[test]
+fn f11_a_wipe_whose_end_is_never_told_keeps_the_others_from_sending_for_ten_seconds() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    tab.act(|rig| rig.handle(wiped(false)));
+    let mut other = Tab::new();
+    other.publish("t", None);
+    other.settle(&mut storage);
+    tab.hear("p1", added(1, 1));
+    assert_eq!(sent(&tab.settle(&mut storage)), [""; 0]);
+    let mut effects = tab.act(|rig| rig.after(10_000, Event::Deadline));
+    effects.extend(tab.settle(&mut storage));
+    assert_eq!(sent(&effects), ["pub 1 0 t"]);
 }

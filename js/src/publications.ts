@@ -283,6 +283,7 @@ function refusal(why: number, bytesMax: number): LonghaulError {
       { hint: "it may or may not have been sent: look at the topic before publishing it again" },
     );
   }
+  if (why === 5) return new LonghaulError("wiped", "the outbox was wiped, as for a log-out");
   if (why === 0) {
     return new LonghaulError("outbox_full", "the outbox has as many rows or bytes as it may", {
       hint: "wait until some are acknowledged, or raise outbox.rowsMax and outbox.bytesMax",

@@ -192,8 +192,9 @@ export class Storage implements Member {
 
   async wipe(): Promise<void> {
     // Nothing is sent from now on; what is on its way may still arrive.
-    this.told(["wiped"]);
-    this.tell(["wiped"]);
+    this.told(["wiped", true]);
+    this.tell(["wiped", true]);
+    this.#letters.clear();
     if (this.#database !== undefined && !(await this.#room.turns.look((core) => core.wipe()))) {
       throw storageUnavailable();
     }
@@ -338,7 +339,7 @@ export class Storage implements Member {
         case "taken":
           return core.toldTaken(notice[1], notice[2]);
         case "wiped":
-          return core.toldWiped();
+          return core.toldWiped(notice[1] !== true);
       }
     });
   }

@@ -21,8 +21,8 @@ export type Notice =
   | readonly ["noted", producer: string, row: number]
   | readonly ["givenUp", producer: string, row: number]
   | readonly ["taken", producer: string, letter: number]
-  /** Whosever. */
-  | readonly ["wiped"]
+  /** Whosever. They are about to be removed where it `isBeginning`, else they were. */
+  | readonly ["wiped", isBeginning?: boolean]
   /** Only pages have the app's token. */
   | readonly ["tokenWanted", call: string, refused: string | undefined]
   | readonly ["token", call: string, token: string];

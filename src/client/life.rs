@@ -105,7 +105,7 @@ impl Client {
             | Event::StorageEnded
             | Event::Sender { .. }
             | Event::Told { .. }
-            | Event::Wiped
+            | Event::Wiped { .. }
             | Event::GiveUp { .. } => {}
         }
         if self.connection.established().is_some() {

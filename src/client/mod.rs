@@ -310,8 +310,12 @@ impl Client {
                     .heard(now, producer, notice, metrics, effects);
                 self.pump(now, effects);
             }
-            Event::Wiped => {
-                self.publishing.wiped(now, &mut self.metrics, effects);
+            Event::Wiped { is_done } => {
+                if let Some(connection) = self.connection.established() {
+                    effects.push(Effect::DropPosts { connection });
+                }
+                self.publishing
+                    .wiped(now, is_done, &mut self.metrics, effects);
                 self.pump(now, effects);
             }
             Event::GiveUp { n } => {

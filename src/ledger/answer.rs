@@ -2,7 +2,7 @@
 //!
 //! Owns no state beside the ledger's. What others tell while an answer is waited for is `notice`'s.
 
-use super::notice::tell;
+use super::notice::{tell, wiped};
 use super::{Access, Ledger, Sight, split};
 use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::ids::RowNo;
@@ -58,7 +58,11 @@ impl Ledger {
                 bytes,
             } => return self.opened(&producer, (rows, bytes), outbox, effects),
             StoreAnswer::Committed { saved, marked } => {
-                self.committed(now, &saved, outbox, metrics, effects);
+                if self.is_under_way_wiped {
+                    self.committed_in_vain(&saved, effects);
+                } else {
+                    self.committed(now, &saved, outbox, metrics, effects);
+                }
                 self.ended_elsewhere_meanwhile(now, meanwhile, outbox, metrics, effects);
                 for row in marked {
                     outbox.marked(&row);
@@ -214,6 +218,17 @@ impl Ledger {
         }
     }
 
+    /// The outbox was wiped meanwhile. Whether these rows were removed with the others depends on which transaction came first.
+    fn committed_in_vain(&mut self, saved: &[(RowNo, bool)], effects: &mut Vec<Effect>) {
+        let Batch { saves, .. } = std::mem::take(&mut self.under_way);
+        self.refuse_wiped(&saves, effects);
+        let ends = saved.iter().map(|(n, _)| wiped(*n));
+        self.next.ends.extend(ends);
+        if self.known < saved.last().map_or(RowNo(0), |(n, _)| *n) {
+            self.doubt();
+        }
+    }
+
     fn loaded(
         &mut self,
         now: Time,
@@ -247,6 +262,10 @@ impl Ledger {
 
     fn failed(&mut self, now: Time, fault: StoreFault, effects: &mut Vec<Effect>) -> Consequence {
         let mut batch = std::mem::take(&mut self.under_way);
+        if std::mem::take(&mut self.is_under_way_wiped) {
+            self.refuse_wiped(&batch.saves, effects);
+            batch = Batch::default();
+        }
         match fault {
             StoreFault::Closed => self.storage_ended(),
             StoreFault::Full => {

@@ -18,6 +18,7 @@ use crate::store::{Batch, Look, Mark, Save, StoreRequest};
 use crate::time::Time;
 
 pub(crate) use answer::{Consequence, LOST};
+pub(crate) use notice::WIPED;
 use recount::Recount;
 
 /// How much of what is in storage the outbox knows.
@@ -51,6 +52,10 @@ pub(crate) struct Ledger {
     is_closed: bool,
     next: Batch,
     under_way: Batch,
+    /// The outbox was wiped since the request under way was made.
+    is_under_way_wiped: bool,
+    /// The outbox is being wiped: nothing is sent. Whoever wipes may be killed.
+    wiping_until: Option<Time>,
     /// Payloads of publications that are in either.
     bytes_saving: u64,
     sight: Sight,
@@ -81,6 +86,8 @@ impl Ledger {
             is_closed: false,
             next: Batch::default(),
             under_way: Batch::default(),
+            is_under_way_wiped: false,
+            wiping_until: None,
             bytes_saving: 0,
             sight: Sight::Doubtful,
             is_look_stale: false,
@@ -124,12 +131,15 @@ impl Ledger {
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let parts = [self.rests_until, self.recount.at];
+        let parts = [self.rests_until, self.wiping_until, self.recount.at];
         parts.into_iter().flatten().min()
     }
 
     pub(crate) fn tick(&mut self, now: Time) {
         self.rests_until = self.rests_until.filter(|until| now < *until);
+        if self.wiping_until.take_if(|until| *until <= now).is_some() {
+            self.doubt();
+        }
         if self.recount.is_due(now) && self.sight != Sight::Full {
             self.look_again();
         }
@@ -147,6 +157,10 @@ impl Ledger {
     /// Whether this client sends what is in the outbox.
     pub(crate) fn may_send(&self) -> bool {
         self.access == Access::Open && self.is_sender && self.sight == Sight::Full
+    }
+
+    pub(crate) fn is_wiping(&self) -> bool {
+        self.wiping_until.is_some()
     }
 
     /// Whether publications need another place.
@@ -271,6 +285,7 @@ impl Ledger {
             return;
         };
         self.is_look_stale = false;
+        self.is_under_way_wiped = false;
         self.is_busy = true;
         effects.push(Effect::Store(request));
     }

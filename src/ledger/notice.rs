@@ -3,15 +3,18 @@
 //! Owns what to believe of it, and what this client tells. Never waits for storage: what is told may be newer than an answer
 //! that is under way.
 
-use super::{Ledger, Sight, split};
+use super::{Ledger, Sight};
 use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::ids::RowNo;
 use crate::metrics::Metrics;
 use crate::outbox::{Gone, Outbox};
-use crate::store::{Batch, Ended, Mark, Notice};
+use crate::store::{Batch, Ended, Mark, Notice, Save};
 use crate::time::Time;
 
-const WIPED: (&str, &str) = ("wiped", "the outbox was wiped, as for a log-out");
+pub(crate) const WIPED: (&str, &str) = ("wiped", "the outbox was wiped, as for a log-out");
+
+/// How long nothing is sent for the sake of a wipe whose end is not told, ms. Chosen: opening storage and a transaction take less.
+const WIPE_MS_MAX: u64 = 10_000;
 
 /// So many ends that others have told are remembered. Chosen: four of them may have a full window each on its way to storage.
 const TOLD_MAX: usize = 1_024;
@@ -109,25 +112,43 @@ impl Ledger {
         }
     }
 
-    /// All rows were removed, or are about to be.
+    /// All rows are about to be removed, or were: with them what is being saved, by this client or another one, and is told of only later.
     pub(crate) fn wiped(
         &mut self,
         now: Time,
-        outbox: &mut Outbox,
-        metrics: &mut Metrics,
+        is_done: bool,
+        outbox: &Outbox,
         effects: &mut Vec<Effect>,
     ) {
-        let (again, saves) = split(std::mem::take(&mut self.next.saves));
-        self.refuse(&again, PublishRefusal::OutcomeUnknown, effects);
+        let saves = std::mem::take(&mut self.next.saves);
+        self.refuse_wiped(&saves, effects);
+        // A row may have been saved after the others were removed.
         self.next = Batch {
-            saves,
+            ends: outbox.numbers().map(wiped).collect(),
             ..Batch::default()
         };
-        // What is being read is not there any more, or soon will not be.
-        self.is_look_stale = true;
+        self.is_under_way_wiped = true;
+        self.wiping_until = (!is_done).then(|| now.plus(WIPE_MS_MAX));
         self.rows = 0;
         self.bytes = 0;
-        outbox.end_all(now, WIPED, metrics, effects);
+        if is_done {
+            self.doubt();
+        } else {
+            // What is being read is not there any more, or soon will not be.
+            self.is_look_stale = true;
+        }
+    }
+
+    /// What may have been saved before may have been sent.
+    pub(super) fn refuse_wiped(&mut self, saves: &[Save], effects: &mut Vec<Effect>) {
+        for save in saves {
+            let why = if save.is_again {
+                PublishRefusal::OutcomeUnknown
+            } else {
+                PublishRefusal::Wiped
+            };
+            self.refuse(std::slice::from_ref(save), why, effects);
+        }
     }
 
     pub(super) fn ended_elsewhere(
@@ -160,5 +181,16 @@ pub(super) fn tell(producer: &str, notice: Notice) -> Effect {
     Effect::Tell {
         producer: producer.to_owned(),
         notice,
+    }
+}
+
+/// The end of a row that was wiped: no dead letter, and nobody asks for it.
+pub(super) fn wiped(n: RowNo) -> Ended {
+    let (code, message) = WIPED;
+    Ended {
+        n,
+        attempts: 0,
+        outcome: Outcome::dead(code, message),
+        is_foreign: false,
     }
 }

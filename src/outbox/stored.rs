@@ -56,6 +56,11 @@ impl Outbox {
         self.find(n).is_some_and(|row| row.is_own())
     }
 
+    /// The numbers of all rows.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = RowNo> {
+        self.rows.iter().map(|row| row.n)
+    }
+
     /// The numbers of this client's own rows.
     pub(crate) fn own(&self) -> Vec<RowNo> {
         let own = self.rows.iter().filter(|row| row.is_own());

@@ -481,8 +481,8 @@ impl Core {
 
     /// All rows were removed, or are about to be.
     #[wasm_bindgen(js_name = toldWiped)]
-    pub fn told_wiped(&self) {
-        self.driver.drive(Event::Wiped);
+    pub fn told_wiped(&self, is_done: bool) {
+        self.driver.drive(Event::Wiped { is_done });
     }
 
     /// The user gives a row up.

@@ -381,6 +381,7 @@ impl Driver {
                 }
             }),
             Effect::AbandonPosts { connection } => self.with_wire(connection, Wire::abandon_posts),
+            Effect::DropPosts { connection } => self.with_wire(connection, Wire::drop_posts),
             Effect::Abandon { connection, code } => self.let_go(connection, code),
             Effect::StatusChanged => self.tell_status(now),
             Effect::Deliver { no, run, skip } => host.deliver(no.0, run, skip),
@@ -417,6 +418,7 @@ impl Driver {
                     PublishRefusal::PayloadTooLarge { bytes_max } => (2, bytes_max),
                     PublishRefusal::Closed => (3, 0),
                     PublishRefusal::OutcomeUnknown => (4, 0),
+                    PublishRefusal::Wiped => (5, 0),
                 };
                 host.publish_refused(request, why, bytes_max as f64);
             }

@@ -177,7 +177,8 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn barred(this: &Host, is_foreign: bool);
 
-    /// Why: 0 the outbox is full, 1 storage is, 2 the payload is larger than `bytes_max`, 3 the client is closed.
+    /// Why: 0 the outbox is full, 1 storage is, 2 the payload is larger than `bytes_max`, 3 the client is closed, 4 nobody knows the outcome of a
+    /// call that was made before, 5 the outbox was wiped.
     #[wasm_bindgen(method, js_name = publishRefused)]
     pub(super) fn publish_refused(this: &Host, request: u32, why: u32, bytes_max: f64);
 

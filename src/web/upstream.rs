@@ -89,7 +89,7 @@ impl Upstream {
                     Ok(text) => driver.received(self.connection, &text),
                     Err(failure) => {
                         // What waits behind is sent again with what failed.
-                        self.waiting.replace(Array::new());
+                        self.drop_waiting();
                         driver.post_failed(self.connection, &failure);
                     }
                 }
@@ -98,9 +98,14 @@ impl Upstream {
         self.is_posting.set(false);
     }
 
+    /// Forgets what is not under way yet.
+    pub(super) fn drop_waiting(&self) {
+        self.waiting.replace(Array::new());
+    }
+
     /// Aborts what is under way; what comes later is posted.
     pub(super) fn give_up(&self) {
-        self.waiting.replace(Array::new());
+        self.drop_waiting();
         if let Some(abort) = self.abort.replace(AbortController::new().ok()) {
             abort.abort();
         }

@@ -79,6 +79,12 @@ impl Wire {
         }
     }
 
+    pub(super) fn drop_posts(&self) {
+        if let Way::Stream(_, upstream) | Way::Poll(_, upstream) = &self.way {
+            upstream.drop_waiting();
+        }
+    }
+
     pub(super) fn abandon(&self, code: u16) {
         match &self.way {
             Way::Socket(socket) => socket.abandon(code),

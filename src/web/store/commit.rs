@@ -12,6 +12,7 @@ use super::work::{entries, key_of, number, records, stored_rows};
 use super::{KEYS, LETTERS, LETTERS_MAX, PACKS, ROWS, Store, VERDICTS, VERDICTS_MAX};
 use crate::Outcome;
 use crate::ids::RowNo;
+use crate::ledger::WIPED;
 use crate::outbox::{DISCARDED, StoredRow};
 use crate::store::{Batch, Ended, StoreAnswer};
 
@@ -301,7 +302,8 @@ impl Store {
 
 /// It is to be a dead letter.
 fn is_letter(ended: &Ended) -> bool {
-    matches!(&ended.outcome, Outcome::Dead { code, .. } if code != DISCARDED)
+    let asked_for = [DISCARDED, WIPED.0];
+    matches!(&ended.outcome, Outcome::Dead { code, .. } if !asked_for.contains(&code.as_str()))
 }
 
 /// Rows leave in runs of consecutive numbers.

@@ -57,8 +57,11 @@ pub struct Transaction {
 pub enum Word {
     /// Something about a producer's rows.
     Told(String, Notice),
-    /// The outbox is wiped.
-    Wiped,
+    /// The outbox is being wiped, or was.
+    Wiped {
+        /// It was.
+        is_done: bool,
+    },
 }
 
 impl Browser {
@@ -402,7 +405,7 @@ impl World<'_> {
         };
         self.say(|| format!("page {id} is told {word:?}"));
         match *word {
-            Word::Wiped => self.handle(at, Event::Wiped),
+            Word::Wiped { is_done } => self.handle(at, Event::Wiped { is_done }),
             Word::Told(producer, notice) => {
                 let own = self.pages.get(at).map(|page| page.client.producer());
                 if own != Some(&*producer) {
@@ -423,8 +426,9 @@ impl World<'_> {
             return;
         };
         self.say(|| format!("page {id} wipes the outbox"));
-        self.handle(at, Event::Wiped);
-        self.tell(at, &Word::Wiped);
+        let is_done = false;
+        self.handle(at, Event::Wiped { is_done });
+        self.tell(at, &Word::Wiped { is_done });
         let done = self.now + self.rng.u64(0..=3);
         self.later(done, Item::Wipes(browser, id));
     }
@@ -438,8 +442,9 @@ impl World<'_> {
         browser.storage.wipe();
         self.oracle.archive.wiped(&browser.producer(id));
         if let Some(at) = self.place(page) {
-            self.handle(at, Event::Wiped);
-            self.tell(at, &Word::Wiped);
+            let is_done = true;
+            self.handle(at, Event::Wiped { is_done });
+            self.tell(at, &Word::Wiped { is_done });
         }
     }
 

@@ -324,6 +324,9 @@ impl Page {
                 self.let_go(connection);
                 wants.push(Do::Abandon { connection });
             }
+            Effect::DropPosts { connection } => {
+                self.posts.remove(&connection);
+            }
             Effect::AbandonPosts { connection } => {
                 self.posts.remove(&connection);
                 self.is_posting.remove(&connection);

@@ -145,7 +145,7 @@ impl Storage {
             return;
         };
         match &ended.outcome {
-            Outcome::Dead { code, .. } if code != "discarded" => {
+            Outcome::Dead { code, .. } if code != "discarded" && code != "wiped" => {
                 self.letters.insert(ended.n, (kept, ended.outcome.clone()));
             }
             outcome if ended.is_foreign => {
