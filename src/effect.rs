@@ -159,6 +159,13 @@ pub enum Effect {
         /// Rows that were in it, as far as is known.
         rows: u64,
     },
+    /// The hub does not take this outbox's rows from whom the token names: they wait.
+    OutboxRefused {
+        /// The hub's code.
+        code: String,
+        /// The hub's words.
+        message: String,
+    },
     /// A publication got no row.
     PublishRefused {
         /// The caller's number for the call.

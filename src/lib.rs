@@ -30,6 +30,7 @@ mod parts;
 pub mod patch;
 mod pause;
 pub mod pointer;
+pub mod public_id;
 mod publishing;
 mod record;
 mod sequencer;
@@ -61,7 +62,8 @@ pub use record::{parse_epoch, parse_number, push_cursor, push_epoch};
 pub use sequencer::Run;
 pub use status::{Reason, Status};
 pub use store::{
-    Batch, Ended, Letter, Look, Mark, Notice, Save, StoreAnswer, StoreFault, StoreRequest, Until,
+    Batch, Ended, Letter, Look, Mark, Notice, Save, Saved, StoreAnswer, StoreFault, StoreRequest,
+    Until,
 };
 pub use time::Time;
 pub use token::TokenReason;

@@ -96,11 +96,14 @@ impl Publishing {
 
     /// Whether rows wait for something that only the user can bring: a dead letter taken away, room on the disk, storage that opens.
     pub(crate) fn is_stopped(&self) -> bool {
-        let is_stopped = self.ledger.as_ref().map_or(self.main.is_stopped(), |ledger| {
-            let is_out_of_reach = ledger.is_broken() && ledger.rows() > 0;
-            let is_full = ledger.is_resting() && self.main.awaits_mark();
-            is_out_of_reach || is_full || ledger.has_all(&self.main) && self.main.is_stopped()
-        });
+        let is_stopped = self
+            .ledger
+            .as_ref()
+            .map_or(self.main.is_stopped(), |ledger| {
+                let is_out_of_reach = ledger.is_broken() && ledger.rows() > 0;
+                let is_full = ledger.is_resting() && self.main.awaits_mark();
+                is_out_of_reach || is_full || ledger.has_all(&self.main) && self.main.is_stopped()
+            });
         is_stopped && (self.spare.rows() == 0 || self.spare.is_stopped())
     }
 
@@ -173,7 +176,7 @@ impl Publishing {
                 let save = saved(new, self.until(now, new.machine_ms, new.ttl_ms));
                 let stored = StoredRow {
                     attempts,
-                    ..StoredRow::of(row, &save)
+                    ..StoredRow::of(row, 0, &save)
                 };
                 self.main.insert(now, &stored, true);
             }
@@ -198,7 +201,7 @@ impl Publishing {
     ) {
         if let Some(ledger) = &mut self.ledger {
             ledger.seek(connection.is_some(), effects);
-            ledger.work(&mut self.main, effects);
+            ledger.work(&mut self.main, self.spare.producer(), effects);
         }
         let Some(connection) = connection else { return };
         if self.ledger.as_ref().is_some_and(Ledger::is_wiping) {
@@ -336,6 +339,16 @@ impl Publishing {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
+        if code == "not_owner" {
+            return self.barred(now, (producer, n), (code, message), effects);
+        }
+        let is_certain = code == "id_conflict";
+        if (is_certain || code == "id_forgotten")
+            && producer == self.main.producer()
+            && self.main.conflicts(n, is_certain)
+        {
+            return;
+        }
         if !matches!(code, "out_of_order" | "busy") {
             let outcome = Outcome::dead(code, message);
             return self.settle(now, producer, n, outcome, metrics, effects);
@@ -345,6 +358,30 @@ impl Publishing {
                 outbox.send_again(now, n, code == "busy", rng, metrics);
             }
         }
+    }
+
+    /// The outbox is another subject's, as the hub has it: its rows wait for that one's token.
+    fn barred(
+        &mut self,
+        now: Time,
+        (producer, n): (&str, RowNo),
+        (code, message): (&str, &str),
+        effects: &mut Vec<Effect>,
+    ) {
+        for outbox in [&mut self.main, &mut self.spare] {
+            if outbox.producer() == producer && outbox.bar(now, n) {
+                effects.push(Effect::OutboxRefused {
+                    code: code.to_owned(),
+                    message: message.to_owned(),
+                });
+            }
+        }
+    }
+
+    /// Another token is shown from now on.
+    pub(crate) fn token_changed(&mut self) {
+        self.main.unbar();
+        self.spare.unbar();
     }
 
     /// Storage has answered.

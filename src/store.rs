@@ -16,6 +16,13 @@ pub enum StoreRequest {
     Commit(Batch),
     /// Read rows. The caller keeps their payloads.
     Load(Look),
+    /// Give the outbox another identity, unless somebody else has done so.
+    Rename {
+        /// The one that it is to have now.
+        from: String,
+        /// A name that was never used before.
+        to: String,
+    },
 }
 
 /// What is to be read.
@@ -124,16 +131,20 @@ pub enum StoreAnswer {
         rows: u64,
         /// Payload bytes in it.
         bytes: u64,
+        /// The identities that they had before, if any.
+        formers: Vec<String>,
     },
     /// The transaction is complete.
     Committed {
-        /// The number of each save, and whether it took the place of another one or was there before.
-        saved: Vec<(RowNo, bool)>,
+        /// What each save has become.
+        saved: Vec<Saved>,
         /// What each mark's row is, if it is there, now that nothing takes its place any more.
         marked: Vec<StoredRow>,
     },
     /// The rows that were asked for.
     Loaded {
+        /// Whose they are by now, where the look is whole.
+        producer: Option<String>,
         /// In order.
         rows: Vec<StoredRow>,
         /// The numbers of all rows that are there, in order; without a whole look only the later ones. Other clients' rows may be among them.
@@ -145,8 +156,24 @@ pub enum StoreAnswer {
         /// The dead letters, if they were asked for.
         letters: Vec<Letter>,
     },
+    /// The outbox has this identity.
+    Renamed {
+        /// The one that was asked for, or that somebody else has given it.
+        producer: String,
+    },
     /// Nothing of it has happened.
     Failed(StoreFault),
+}
+
+/// What a save has become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// The number of its row.
+    pub n: RowNo,
+    /// It took the place of another one, or was there before.
+    pub was_there: bool,
+    /// As in [`StoredRow`].
+    pub tag: u64,
 }
 
 /// Why storage did not do something.
@@ -192,6 +219,11 @@ pub enum Notice {
     GivenUp {
         /// Which.
         n: RowNo,
+    },
+    /// The outbox has another identity.
+    Renamed {
+        /// Which.
+        producer: String,
     },
     /// A dead letter was taken away.
     Taken {

@@ -46,10 +46,12 @@ pub enum ToHub<'a> {
     },
     /// A publication (rules C6 to C8).
     Publish(Publish<'a>),
-    /// How long the next publication may take effect (rule C10).
+    /// How long the next publication may take effect, and which call it is of (rule C10).
     Until {
         /// By the hub's clock, ms since 1970.
         ms: u64,
+        /// Tells the call from another one that got the same number in a copy of the outbox.
+        tag: Option<u64>,
     },
     /// Gives a publication up (rule C11).
     Skip(Skip<'a>),
@@ -136,6 +138,7 @@ impl<'a> ToHub<'a> {
             })),
             "until" => Ok(Self::Until {
                 ms: r.number("ms")?,
+                tag: r.option_number("tag")?,
             }),
             "skip" => Ok(Self::Skip(Skip {
                 producer: producer(&mut r)?,
@@ -194,8 +197,11 @@ impl<'a> ToHub<'a> {
                 publish.encode_head(frame);
                 frame.push_str(publish.payload);
             }
-            Self::Until { ms } => {
-                Writer::new(frame, "until").number(*ms);
+            Self::Until { ms, tag } => {
+                let w = Writer::new(frame, "until").number(*ms);
+                if let Some(tag) = tag {
+                    w.option_number("tag", *tag);
+                }
             }
             Self::Skip(skip) => skip.encode(frame),
             Self::Ping { t } => {

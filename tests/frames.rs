@@ -138,7 +138,7 @@ proptest! {
         n in 1..=NUMBER_MAX, prev in 0..=NUMBER_MAX, ms in 0..=NUMBER_MAX,
     ) {
         let skip = Skip { producer: &producer, n: RowNo(n), prev: RowNo(prev), topic: &topic };
-        let written = [ToHub::Until { ms }, ToHub::Skip(skip)];
+        let written = [ToHub::Until { ms, tag: None }, ToHub::Skip(skip)];
         let mut frame = String::new();
         for record in &written {
             record.encode(&mut frame);
@@ -223,7 +223,8 @@ fn to_hub_meaning(record: &ToHub<'_>) -> Value {
         ToHub::Publish(p) => json!({ p.kind.verb(): {
             "producer": p.producer, "n": p.n.0, "prev": p.prev.0, "topic": p.topic, "payload": p.payload,
         } }),
-        ToHub::Until { ms } => json!({ "until": { "ms": ms } }),
+        ToHub::Until { ms, tag: None } => json!({ "until": { "ms": ms } }),
+        ToHub::Until { ms, tag } => json!({ "until": { "ms": ms, "tag": tag } }),
         ToHub::Skip(s) => json!({ "skip": {
             "producer": s.producer, "n": s.n.0, "prev": s.prev.0, "topic": s.topic,
         } }),

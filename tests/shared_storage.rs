@@ -267,7 +267,7 @@ fn what_took_a_rows_place_has_a_time_of_its_own() {
     let untils: Vec<longhaul::Until> = storage.rows().map(|kept| kept.row.until).collect();
     let effects = tab.settle(&mut storage);
     let heads = effects.iter().filter_map(|effect| match effect {
-        Effect::SendPublication { head, .. } => head.lines().next(),
+        Effect::SendPublication { head, .. } => head.split_once(" tag=").map(|(until, _)| until),
         _ => None,
     });
     let wanted = match untils.as_slice() {
@@ -621,7 +621,10 @@ fn f11_what_is_in_memory_beside_storage_is_wiped_too() {
     tab.publish("t", None);
     tab.answered(StoreAnswer::Failed(StoreFault::Lost));
     let effects = tab.act(|rig| rig.handle(wiped(true)));
-    assert_eq!(settled(&effects), [(longhaul::BESIDE + 1, "wiped".to_owned())]);
+    assert_eq!(
+        settled(&effects),
+        [(longhaul::BESIDE + 1, "wiped".to_owned())]
+    );
     assert_eq!(tab.rig.client.outbox_rows(), 0);
 }
 

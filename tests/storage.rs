@@ -212,6 +212,7 @@ fn s13_where_storage_was_removed_the_loss_is_told_and_the_next_rows_have_another
         producer: "p2".to_owned(),
         rows: 0,
         bytes: 0,
+        formers: Vec::new(),
     });
     assert!(
         effects.contains(&Effect::OutboxLost { rows: 2 }),
@@ -355,7 +356,9 @@ fn s15_rows_say_until_when_they_count_by_the_hubs_clock_however_late_it_is_known
             _ => None,
         })
         .collect();
-    assert_eq!(heads, ["until 1763779204000\npub p1 1 0 t "]);
+    let tag = storage.rows().next().unwrap().row.tag;
+    let expected = format!("until 1763779204000 tag={tag}\npub p1 1 0 t ");
+    assert_eq!(heads, [&expected]);
 }
 
 #[test]

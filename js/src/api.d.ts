@@ -279,12 +279,16 @@ export interface PublishOptions {
 }
 
 export interface Receipt {
+  /**
+   * The id that readers see of the message (`Message.id`): a hash of the outbox's name, a colon, the row's number. Where the browser's profile turns
+   * out to be a copy, a row that was not sent yet gets another one.
+   */
   id: string;
   /** Whether it survives a reload. */
   durable: boolean;
   /**
-   * Who sends it if this page is closed before the ack: the service worker, or the next visit. Only where it is durable; a guess where
-   * the service worker is still being installed.
+   * Who sends it if this page is closed before the ack: the service worker, or the next visit. Only where it is durable. The service worker
+   * is named once it has confirmed that `installOutbox` flushes this outbox's database, which takes a moment after the page was loaded.
    */
   deferred?: "background-sync" | "next-visit";
   /** Settles when the outcome is final, however late; rejects when there is a dead letter. */

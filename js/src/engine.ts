@@ -116,10 +116,8 @@ export class Engine {
     const options = new made.CoreOptions(seed());
     for (const base of this.#bases) options.address(base);
     instruct(options, this.#options, this.#base);
-    const { spare } = this.storage;
-    if (spare !== "") {
-      options.inherit(spare, this.#publications.lastVolatile % 2 ** 52, this.storage.stored);
-    }
+    const { spare, stored } = this.storage;
+    options.inherit(spare, this.#publications.lastVolatile % 2 ** 52, stored);
     core = new made.Core(options, this.#host);
     this.#turns.core = core;
   }

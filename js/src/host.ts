@@ -213,6 +213,17 @@ export class Host extends Incoming {
     this.#room.storage.tell(["givenUp", ...givenUp]);
   }
 
+  tellRenamed(...renamed: Told<"renamed">): void {
+    this.#room.storage.tell(["renamed", ...renamed]);
+  }
+
+  outboxRefused(code: string, message: string): void {
+    const error = new LonghaulError(code, message, {
+      hint: "sign in as the user whose publications these are; they wait until then",
+    });
+    this.#turns.later(() => this.#room.owner.error(error));
+  }
+
   outboxLost(rows: number): void {
     this.#turns.later(() => this.#room.owner.outboxLost(rows));
   }

@@ -27,7 +27,6 @@ export interface Call {
 }
 
 export interface Row {
-  id: string;
   topic: string;
   kind: number;
   text: string;
@@ -114,12 +113,10 @@ export class Publications {
     if (call === undefined) return;
     const waiting = this.#rows.get(row)?.waiting ?? [];
     const { topic, kind, text, follower, options } = call;
-    const id = this.#id(row);
     const createdAtMs = Date.now();
     const ttlMs = options.ttlMs ?? (isDurable ? rowMsMax : undefined);
     const expiresAtMs = ttlMs === undefined ? undefined : createdAtMs + ttlMs;
     this.#rows.set(row, {
-      id,
       topic,
       kind,
       text,
@@ -136,7 +133,7 @@ export class Publications {
     // Whoever looks at it gets the rejection; whoever does not has the deadletter event.
     acked.catch(() => {});
     follower?.queued(row);
-    const receipt: Receipt = { id, durable: isDurable, acked };
+    const receipt: Receipt = { id: this.#id(row), durable: isDurable, acked };
     if (isDurable) receipt.deferred = this.#deferred();
     call.resolve(receipt);
   }
@@ -171,9 +168,7 @@ export class Publications {
   restored(row: number, stored: StoredRow): void {
     const [, topic, kind, text, , createdAtMs, expiresAtMs, , key, , , tag] = stored;
     const { waiting = [], attempts = 0, follower } = this.#rows.get(row) ?? {};
-    const id = this.#id(row);
     this.#rows.set(row, {
-      id,
       topic,
       kind,
       text,
@@ -224,9 +219,10 @@ export class Publications {
     const settled = this.#end(row);
     if (settled === undefined) return undefined;
     settled.follower?.dead(row);
-    const { id, topic, createdAtMs, expiresAtMs, text } = settled;
+    const { topic, createdAtMs, expiresAtMs, text } = settled;
     for (const { reject } of settled.waiting) reject(new LonghaulError(reason.code, reason.message));
     if (asked.includes(reason.code)) return undefined;
+    const id = this.#id(row);
     const letter: DeadLetter = { id, topic, attempts, createdAtMs, data: JSON.parse(text), reason };
     if (expiresAtMs !== undefined) letter.expiresAtMs = expiresAtMs;
     const { kind, isDurable } = settled;
@@ -247,8 +243,9 @@ export class Publications {
 
   /** Rows without an outcome, in memory only. */
   volatile(): readonly [row: number, shown: OutboxRow][] {
-    return this.kept.map(([row, { id, topic, attempts, createdAtMs, expiresAtMs, text }]) => {
+    return this.kept.map(([row, { topic, attempts, createdAtMs, expiresAtMs, text }]) => {
       const state = attempts > 0 ? "sent" : "queued";
+      const id = this.#id(row);
       const shown: OutboxRow = { id, topic, state, attempts, createdAtMs, data: JSON.parse(text) };
       if (expiresAtMs !== undefined) shown.expiresAtMs = expiresAtMs;
       return [row, shown];

@@ -27,6 +27,8 @@ export type Partition = readonly [
   hasToken: boolean,
   tokenUrl: string | undefined,
   isPausing?: boolean,
+  /** The producers before, with spaces between them: src/web/store/work.rs. */
+  formers?: string,
 ];
 
 /** What a client of a partition is told that has no app to tell it: it sends what waits, and nothing else. */

@@ -9,7 +9,7 @@ import { instantiate } from "./instance.js";
 import { databaseName } from "./instruct.js";
 import { load } from "./load.js";
 import { type Partition, partitionOptions } from "./rows.js";
-import { defaultTag, isFlushRequest } from "./sync.js";
+import { confirmDatabase, defaultTag, isFlushRequest } from "./sync.js";
 import { bindings } from "./wasm/longhaul_bindings.js";
 
 interface InstallOptions {
@@ -55,6 +55,7 @@ export function installOutbox({ name = databaseName, wasm }: InstallOptions = {}
     );
   });
   scope.addEventListener("message", (event) => {
+    confirmDatabase(event, name);
     // What is left over waits for the next occasion.
     if (isFlushRequest(event.data)) event.waitUntil(flush().catch(() => {}));
   });

@@ -55,9 +55,11 @@ export class Storage implements Member {
   readonly #base: string;
   readonly #room: Room;
   #subject: string | undefined;
-  /** The outbox's identity, and that of the one in memory beside it. */
+  /** The outbox's identity, and that of the one in memory beside it: whoever knows it may publish as this outbox. */
   #producer = "";
-  #spare = "";
+  readonly #spare = randomName();
+  /** What readers see of either, the newest last. */
+  readonly #names = new Map<string, string>();
   /** The last token of somebody else's. */
   #borrowed: string | undefined;
   /** Who waits to know whose rows these are. */
@@ -66,7 +68,7 @@ export class Storage implements Member {
   #flushers: Flusher[] = [];
   /** Of what was in memory only, by id. */
   readonly #letters = new Map<string, Ended>();
-  readonly #sync = new BackgroundSync();
+  readonly #sync: BackgroundSync;
   /** When rows began to wait that somebody else may have to send. */
   #waiting: ReturnType<typeof setTimeout> | undefined;
   /** What other tabs told between a crash and the next core. */
@@ -80,6 +82,7 @@ export class Storage implements Member {
   /** Without a `database` everything is in memory. */
   constructor(database: string | undefined, base: string, room: Room) {
     this.#database = database;
+    this.#sync = new BackgroundSync(database);
     this.#base = base;
     this.#room = room;
   }
@@ -116,7 +119,8 @@ export class Storage implements Member {
   }
 
   id(row: number): string {
-    return `${row >= beside ? this.#spare : this.#producer}:${row % beside}`;
+    const producer = row >= beside ? this.#spare : this.#producer;
+    return `${this.#names.get(producer)}:${row % beside}`;
   }
 
   async rows(): Promise<readonly OutboxRow[]> {
@@ -177,7 +181,7 @@ export class Storage implements Member {
     if ((await this.#take(id, false)) !== undefined) return;
     const volatile = this.#room.publications.volatile();
     const rows = [...(await this.#read(false)), ...volatile];
-    const found = rows.find(([n]) => this.id(n) === id);
+    const found = rows.find(([n]) => this.#isId(id, n));
     if (found === undefined) throw unknown(id);
     this.#room.turns.turn((core) => core.giveUp(found[0]));
   }
@@ -205,10 +209,12 @@ export class Storage implements Member {
   /** The core has finished a turn. */
   settle(): void {
     this.#room.turns.look((core) => {
-      if (this.#spare === "") this.#spare = core.spareProducer();
       const producer = core.producer();
+      for (const name of [this.#spare, producer]) {
+        if (!this.#names.has(name)) this.#names.set(name, core.publicName(name));
+      }
       if (producer === "") return;
-      // It changes where storage was removed.
+      // It changes where storage was removed, or copied.
       this.#producer = producer;
       if (this.#known.length > 0) for (const resolve of this.#known.splice(0)) resolve(producer);
     });
@@ -234,7 +240,7 @@ export class Storage implements Member {
 
   /** The outbox in memory, for a core that goes on with it. */
   get spare(): string {
-    return this.#spare === "" || this.#database === undefined ? this.#producer : this.#spare;
+    return this.#spare;
   }
 
   /** What becomes of a row when the page is closed. */
@@ -336,6 +342,8 @@ export class Storage implements Member {
           return core.toldNoted(notice[1], notice[2]);
         case "givenUp":
           return core.toldGivenUp(notice[1], notice[2]);
+        case "renamed":
+          return core.toldRenamed(notice[1], notice[2]);
         case "taken":
           return core.toldTaken(notice[1], notice[2]);
         case "wiped":
@@ -381,7 +389,7 @@ export class Storage implements Member {
 
   async #take(id: string, isWanted: boolean): Promise<{ row: number; bytes: number } | undefined> {
     const letters = await this.#read(true);
-    const [letter] = letters.find(([n]) => this.id(n) === id) ?? [];
+    const [letter] = letters.find(([n]) => this.#isId(id, n)) ?? [];
     if (letter === undefined) return undefined;
     const taken = await this.#room.turns.look((core) => core.takeLetter(letter, isWanted));
     if (taken === undefined) return undefined;
@@ -392,11 +400,18 @@ export class Storage implements Member {
     return { row, bytes };
   }
 
+  /** A row keeps the ids that it had before its outbox got another name. */
+  #isId(id: string, row: number): boolean {
+    if (this.id(row) === id) return true;
+    const names = row < beside ? [...this.#names.values()] : [];
+    return names.some((name) => id === `${name}:${row}`);
+  }
+
   /** Forgets what was in memory only. */
   #forget(id: string): boolean {
     const wasThere = this.#letters.delete(id);
-    const [producer = "", row] = id.split(":");
-    if (wasThere) this.told(["taken", producer, Number(row)]);
+    const [, row] = id.split(":");
+    if (wasThere) this.told(["taken", this.spare, Number(row)]);
     return wasThere;
   }
 }

@@ -8,6 +8,9 @@ export const defaultTag = "longhaul-outbox";
 /** What a page asks a service worker that has no Background Sync. */
 const flushRequest = "longhaul:flush";
 
+/** What a page asks before it promises anything: whether the worker flushes this database. */
+const databaseRequest = "longhaul:flushes";
+
 type Registration = ServiceWorkerRegistration & {
   readonly sync?: { register(tag: string): Promise<void> };
 };
@@ -22,6 +25,8 @@ let registration: Registration | undefined;
 let isSought = false;
 /** It has Background Sync, and the user has nothing against it. */
 let isAllowed = false;
+/** Databases of this page, and whether the worker has said that it flushes them. */
+const databases = new Map<string, boolean>();
 
 async function seek(): Promise<void> {
   if (isSought) return;
@@ -29,17 +34,35 @@ async function seek(): Promise<void> {
   const there: Registration | undefined = await serviceWorker();
   isAllowed = there?.sync !== undefined && !(await isDenied("background-sync"));
   registration = there;
+  for (const database of databases.keys()) confirm(database);
+}
+
+/** A worker that has no outbox says nothing. */
+function confirm(database: string): void {
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = ({ data }) => {
+    databases.set(database, data === true);
+    port1.close();
+  };
+  registration?.active?.postMessage([databaseRequest, database], [port2]);
 }
 
 export class BackgroundSync {
   #isAsked = false;
+  readonly #database: string | undefined;
 
-  constructor() {
+  /** Without a `database` there is nothing to flush. */
+  constructor(database: string | undefined) {
+    this.#database = database;
     void seek();
+    if (database === undefined || databases.has(database)) return;
+    databases.set(database, false);
+    if (registration !== undefined) confirm(database);
   }
 
   get deferred(): Deferred {
-    return isAllowed ? "background-sync" : "next-visit";
+    const isConfirmed = this.#database !== undefined && databases.get(this.#database) === true;
+    return isAllowed && isConfirmed ? "background-sync" : "next-visit";
   }
 
   /** Rows wait that this page may not be able to send. Once is enough until `settled`. */
@@ -64,4 +87,9 @@ export class BackgroundSync {
 
 export function isFlushRequest(data: unknown): boolean {
   return data === flushRequest;
+}
+
+/** Answers a page that asks whether this worker flushes its database. */
+export function confirmDatabase({ data, ports }: MessageEvent, database: string): void {
+  if (Array.isArray(data) && data[0] === databaseRequest) ports[0]?.postMessage(data[1] === database);
 }

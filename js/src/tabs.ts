@@ -20,6 +20,7 @@ export type Notice =
     ]
   | readonly ["noted", producer: string, row: number]
   | readonly ["givenUp", producer: string, row: number]
+  | readonly ["renamed", producer: string, name: string]
   | readonly ["taken", producer: string, letter: number]
   /** Whosever. They are about to be removed where it `isBeginning`, else they were. */
   | readonly ["wiped", isBeginning?: boolean]

@@ -74,6 +74,7 @@ impl Client {
             }
             Event::Token { text, lives_ms } => {
                 turn.tokens.given(now, text, lives_ms, turn.rng);
+                self.publishing.token_changed();
                 self.connection.token(turn);
             }
             Event::NoToken { detail, is_refusal } => {

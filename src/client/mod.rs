@@ -294,6 +294,8 @@ impl Client {
             Event::Stored { answer, machine_ms } => {
                 self.publishing
                     .stored(now, machine_ms, answer, &mut self.metrics, effects);
+                self.subscriptions
+                    .set_producer(self.publishing.producer(false));
                 self.pump(now, effects);
             }
             Event::StorageEnded => {

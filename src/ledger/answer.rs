@@ -8,7 +8,7 @@ use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::ids::RowNo;
 use crate::metrics::Metrics;
 use crate::outbox::{Outbox, StoredRow};
-use crate::store::{Batch, Notice, Save, StoreAnswer, StoreFault};
+use crate::store::{Batch, Notice, Save, Saved, StoreAnswer, StoreFault};
 use crate::time::Time;
 
 /// After storage had no room nothing is tried for this long, ms, but new publications. Chosen: it takes a user to make room.
@@ -56,7 +56,21 @@ impl Ledger {
                 producer,
                 rows,
                 bytes,
-            } => return self.opened(&producer, (rows, bytes), outbox, effects),
+                formers,
+            } => {
+                if formers.iter().any(|former| former == outbox.producer()) {
+                    outbox.renamed(&producer);
+                }
+                return self.opened(&producer, (rows, bytes), outbox, effects);
+            }
+            StoreAnswer::Renamed { producer } => {
+                let notice = Notice::Renamed {
+                    producer: producer.clone(),
+                };
+                effects.push(tell(outbox.producer(), notice));
+                outbox.renamed(&producer);
+                self.ended_elsewhere_meanwhile(now, meanwhile, outbox, metrics, effects);
+            }
             StoreAnswer::Committed { saved, marked } => {
                 if self.is_under_way_wiped {
                     self.committed_in_vain(&saved, effects);
@@ -69,19 +83,22 @@ impl Ledger {
                 }
             }
             StoreAnswer::Loaded {
+                producer,
                 mut rows,
                 there,
                 last,
                 ended,
                 letters,
             } => {
+                if let Some(producer) = producer.filter(|name| *name != outbox.producer()) {
+                    outbox.renamed(&producer);
+                }
                 let to_note = self.next.ends.iter().map(|ended| ended.n);
                 let mut over: Vec<RowNo> = meanwhile.iter().map(|(n, _)| *n).collect();
                 over.extend(to_note);
                 over.sort_unstable();
                 let is_over = |n: &RowNo| over.binary_search(n).is_ok();
-                let is_unknown =
-                    |n: &RowNo| *n <= self.known && !outbox.has(*n) && !is_over(n);
+                let is_unknown = |n: &RowNo| *n <= self.known && !outbox.has(*n) && !is_over(n);
                 if self.sight == Sight::Unsure && there.iter().any(is_unknown) {
                     // Somebody told of an end and was killed before it was noted; or it is another subject's.
                     self.doubt();
@@ -176,7 +193,7 @@ impl Ledger {
     fn committed(
         &mut self,
         now: Time,
-        saved: &[(RowNo, bool)],
+        saved: &[Saved],
         outbox: &mut Outbox,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
@@ -189,9 +206,10 @@ impl Ledger {
             self.doubt();
         }
         let (mut last, mut rows, mut bytes) = (RowNo(0), 0, 0);
-        for (save, (n, has_replaced)) in saves.into_iter().zip(saved.iter().copied()) {
+        for (save, saved) in saves.into_iter().zip(saved) {
+            let n = saved.n;
             self.bytes_saving -= save.bytes;
-            if !has_replaced {
+            if !saved.was_there {
                 // Whatever others have saved in between is to be sent first.
                 if self.known.next() == n {
                     self.known = n;
@@ -203,7 +221,7 @@ impl Ledger {
                 bytes += save.bytes;
             }
             metrics.publications += 1;
-            let row = StoredRow::of(n, &save);
+            let row = StoredRow::of(n, saved.tag, &save);
             outbox.insert(now, &row, true);
             effects.push(Effect::Queued {
                 request: save.request,
@@ -219,12 +237,16 @@ impl Ledger {
     }
 
     /// The outbox was wiped meanwhile. Whether these rows were removed with the others depends on which transaction came first.
-    fn committed_in_vain(&mut self, saved: &[(RowNo, bool)], effects: &mut Vec<Effect>) {
+    fn committed_in_vain(&mut self, saved: &[Saved], effects: &mut Vec<Effect>) {
         let Batch { saves, .. } = std::mem::take(&mut self.under_way);
         self.refuse_wiped(&saves, effects);
-        let ends = saved.iter().map(|(n, _)| wiped(*n));
-        self.next.ends.extend(ends);
-        if self.known < saved.last().map_or(RowNo(0), |(n, _)| *n) {
+        for Saved { n, .. } in saved {
+            // What took another row's place ends with that.
+            if !self.is_to_note(*n) {
+                self.next.ends.push(wiped(*n));
+            }
+        }
+        if self.known < saved.last().map_or(RowNo(0), |saved| saved.n) {
             self.doubt();
         }
     }

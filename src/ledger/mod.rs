@@ -14,6 +14,7 @@ use crate::config::OutboxLimits;
 use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::ids::RowNo;
 use crate::outbox::Outbox;
+use crate::public_id::public_name;
 use crate::store::{Batch, Look, Mark, Save, StoreRequest};
 use crate::time::Time;
 
@@ -258,7 +259,8 @@ impl Ledger {
     }
 
     /// Makes the next request, if there is something to do and nothing under way.
-    pub(crate) fn work(&mut self, outbox: &mut Outbox, effects: &mut Vec<Effect>) {
+    /// `spare` is a name that nobody but the hub knows.
+    pub(crate) fn work(&mut self, outbox: &mut Outbox, spare: &str, effects: &mut Vec<Effect>) {
         if self.is_closed {
             // Those of a transaction that failed.
             self.refuse_late(effects);
@@ -279,6 +281,10 @@ impl Ledger {
         } else if may_write && let Some(batch) = self.batch(outbox) {
             self.under_way = batch.clone();
             StoreRequest::Commit(batch)
+        } else if may_write && self.may_send() && outbox.awaits_name() {
+            let from = outbox.producer().to_owned();
+            let to = public_name(&format!("{spare} {from}"));
+            StoreRequest::Rename { from, to }
         } else if let Some(load) = self.load(outbox) {
             load
         } else {

@@ -107,6 +107,10 @@ impl Ledger {
                 }
             }
             Notice::GivenUp { n } => outbox.give_up(n),
+            Notice::Renamed { producer } => {
+                outbox.renamed(&producer);
+                self.look_again();
+            }
             // It is no row any more.
             Notice::Taken { .. } => {}
         }

@@ -3,9 +3,12 @@
 //! Owns identity and order (rules C6 to C8) and the limits. Payloads stay with the caller under the row's number. What is kept
 //! in the browser's storage, and whether this client is the one that sends it, is `ledger`'s.
 
+mod bar;
 mod end;
+mod fork;
 mod row;
 mod stored;
+mod topics;
 mod window;
 
 use std::collections::VecDeque;
@@ -18,7 +21,9 @@ use crate::ids::RowNo;
 use crate::metrics::Metrics;
 use crate::pause::Pause;
 use crate::time::Time;
-use row::Row;
+use bar::Bar;
+use row::{Identity, Row};
+use topics::Topics;
 use window::BusyTopic;
 
 pub(crate) use end::Gone;
@@ -39,6 +44,7 @@ pub(crate) struct Outbox {
     last: RowNo,
     /// In order of n.
     rows: VecDeque<Row>,
+    topics: Topics,
     bytes: u64,
     rows_on_their_way: usize,
     bytes_on_their_way: u64,
@@ -50,6 +56,9 @@ pub(crate) struct Outbox {
     verdicts: u64,
     /// The topics that were refused as busy, the last one last.
     busy_topics: Vec<BusyTopic>,
+    bar: Bar,
+    /// The last row when the hub was found to know other publications by our numbers.
+    forked_at: Option<RowNo>,
     /// Of posts that have failed.
     backoff: Backoff,
     /// When the posts under way have gone without a verdict for too long.
@@ -74,6 +83,7 @@ impl Outbox {
             limits,
             last,
             rows: VecDeque::new(),
+            topics: Topics::default(),
             bytes: 0,
             rows_on_their_way: 0,
             bytes_on_their_way: 0,
@@ -82,6 +92,8 @@ impl Outbox {
             window_rows: WINDOW_ROWS_MAX,
             verdicts: 0,
             busy_topics: Vec::new(),
+            bar: Bar::None,
+            forked_at: None,
             backoff: Backoff::new(backoff),
             post_until: None,
             next_expiry: None,
@@ -125,13 +137,19 @@ impl Outbox {
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let paused = earlier(self.repeat_at(), self.post_until);
-        earlier(paused, self.next_expiry)
+        let parts = [
+            self.repeat_at(),
+            self.barred_until(),
+            self.post_until,
+            self.next_expiry,
+        ];
+        parts.into_iter().flatten().min()
     }
 
     /// Ends the pause after `busy`, and gives up rows whose time is over before they were ever sent.
     pub(crate) fn tick(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
         self.end_pauses(now);
+        self.end_bar(now);
         if self.next_expiry.is_some_and(|at| at <= now) {
             self.expire(now, metrics, effects);
         }
@@ -190,6 +208,7 @@ impl Outbox {
             created: now,
             expires,
             stored: None,
+            identity: Identity::Own,
         });
         if attempts == 0 {
             self.next_expiry = earlier(self.next_expiry, expires);
@@ -199,14 +218,12 @@ impl Outbox {
     /// Puts a row where its number belongs, between those of its topic.
     fn place(&mut self, row: Row) {
         let at = self.rows.partition_point(|other| other.n < row.n);
-        let prev = self.rows.range(..at).rev();
-        let prev = { prev }.find(|other| other.topic == row.topic);
-        let prev = prev.map_or(RowNo(0), |prev| prev.n);
-        let mut after = self.rows.range_mut(at..);
-        if let Some(next) = after.find(|other| other.topic == row.topic) {
+        let (prev, next) = self.topics.add(&row.topic, row.n);
+        if let Some(next) = next.and_then(|next| self.find(next)) {
             next.prev = row.n;
         }
         self.bytes += row.bytes;
+        let prev = prev.unwrap_or_default();
         self.rows.insert(at, Row { prev, ..row });
     }
 
@@ -245,7 +262,8 @@ impl Outbox {
             self.rows_on_their_way -= 1;
             self.bytes_on_their_way -= gone.bytes;
         }
-        if let Some(next) = self.rows.iter_mut().skip(at).find(|row| row.prev == n) {
+        let next = self.topics.remove(&gone.topic, n);
+        if let Some(next) = next.and_then(|next| self.find(next)) {
             next.prev = gone.prev;
         }
         Some(gone)

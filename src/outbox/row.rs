@@ -24,6 +24,17 @@ pub(super) struct Row {
     /// Given up by this client's own clock, as long as it was never sent.
     pub(super) expires: Option<Time>,
     pub(super) stored: Option<Stored>,
+    pub(super) identity: Identity,
+}
+
+/// Whether the hub knows another publication by a row's number, because the outbox was copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    Own,
+    /// It does: the row waits for the outbox's next name.
+    Conflicting,
+    /// It did, under the name that the outbox had before.
+    Moved,
 }
 
 impl Row {
@@ -57,6 +68,8 @@ pub(super) struct Stored {
     pub(super) is_own: bool,
     /// Storage knows that it may have been sent.
     pub(super) is_marked: bool,
+    /// As in [`StoredRow`].
+    pub(super) tag: u64,
     /// It has a key: whose place it took, or who took its place, waits for it too.
     pub(super) is_keyed: bool,
 }
@@ -80,11 +93,13 @@ pub struct StoredRow {
     pub is_given_up: bool,
     /// How often it was sent, as far as storage knows.
     pub attempts: u32,
+    /// 48 bits that tell its call from one that got the same number in a copy of this outbox; 0 where there are none (rule C10).
+    pub tag: u64,
 }
 
 impl StoredRow {
     /// What a publication has become, now that it has a number.
-    pub(crate) fn of(n: RowNo, save: &Save) -> Self {
+    pub(crate) fn of(n: RowNo, tag: u64, save: &Save) -> Self {
         Self {
             n,
             topic: save.topic.clone(),
@@ -94,6 +109,7 @@ impl StoredRow {
             is_replaceable: save.key.is_some(),
             is_given_up: false,
             attempts: 0,
+            tag,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Owns how that changes a row that is here, and never asks storage itself.
 
 use super::Outbox;
-use super::row::{Row, Stored, StoredRow};
+use super::row::{Identity, Row, Stored, StoredRow};
 use crate::config::WINDOW_ROWS_MAX;
 use crate::effect::Effect;
 use crate::ids::RowNo;
@@ -19,6 +19,7 @@ impl Outbox {
             is_given_up: row.is_given_up,
             is_own,
             is_marked: row.attempts > 0,
+            tag: row.tag,
             is_keyed: row.is_replaceable,
         };
         if let Some(here) = self.find(row.n) {
@@ -49,6 +50,7 @@ impl Outbox {
             created: now,
             expires: None,
             stored: Some(stored),
+            identity: Identity::Own,
         });
     }
 
@@ -115,6 +117,7 @@ impl Outbox {
             stored.is_marked = true;
             stored.is_given_up |= now.is_given_up;
             stored.until = now.until;
+            stored.tag = now.tag;
         }
         row.kind = now.kind;
         let before = std::mem::replace(&mut row.bytes, now.bytes);

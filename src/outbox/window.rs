@@ -4,6 +4,7 @@
 //! after a failed post. Never takes a row out of the queue.
 
 use super::Outbox;
+use super::bar::Bar;
 use crate::codes;
 use crate::config::{PAUSE_MS, POST_MS_MAX, WINDOW_BYTES_MAX, WINDOW_ROWS_MAX};
 use crate::connection::with_floor;
@@ -57,11 +58,14 @@ impl Outbox {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        if self.busy_until.is_some() {
+        if self.busy_until.is_some() || self.barred_until().is_some() {
             return;
         }
         for row in &mut self.rows {
-            if row.is_on_its_way {
+            if matches!(self.bar, Bar::Probing) && self.rows_on_their_way > 0 {
+                return;
+            }
+            if row.is_on_its_way || !Self::is_sendable(row, self.forked_at) {
                 continue;
             }
             let is_its = |it: &BusyTopic| it.rests_until.is_some() && it.topic == row.topic;
@@ -104,8 +108,11 @@ impl Outbox {
                 });
                 continue;
             }
-            if let Some(Until::Hub(ms)) = row.stored.map(|stored| stored.until) {
-                ToHub::Until { ms }.encode(&mut head);
+            if let Some(stored) = row.stored
+                && let Until::Hub(ms) = stored.until
+            {
+                let tag = (stored.tag > 0).then_some(stored.tag);
+                ToHub::Until { ms, tag }.encode(&mut head);
             }
             Publish {
                 producer: &self.producer,
@@ -145,6 +152,19 @@ impl Outbox {
         for it in &mut self.busy_topics {
             it.rests_until = None;
         }
+        self.unbar();
+    }
+
+    /// A row is not on its way any more. Whether it was.
+    pub(super) fn take_back(&mut self, n: RowNo) -> bool {
+        let Some(row) = self.find(n).filter(|row| row.is_on_its_way) else {
+            return false;
+        };
+        row.is_on_its_way = false;
+        let bytes = row.bytes;
+        self.rows_on_their_way -= 1;
+        self.bytes_on_their_way -= bytes;
+        true
     }
 
     /// A post failed: what was in it is sent again after a while, as attempts to connect are, and over the hub's floor.
@@ -160,6 +180,7 @@ impl Outbox {
     pub(crate) fn heard_verdict(&mut self, n: RowNo) {
         self.backoff.forget();
         self.post_until = None;
+        self.unbar();
         if let Some(row) = self.position(n).and_then(|at| self.rows.get(at)) {
             self.busy_topics.retain(|it| it.topic != row.topic);
             self.pause.progressed();
@@ -180,14 +201,12 @@ impl Outbox {
         metrics: &mut Metrics,
     ) {
         let verdicts = self.verdicts;
-        let Some(row) = self.find(n).filter(|row| row.is_on_its_way) else {
+        if !self.take_back(n) {
             return;
-        };
-        row.is_on_its_way = false;
+        }
+        let Some(row) = self.find(n) else { return };
         let is_first = !is_busy && row.out_of_order.replace(verdicts) != Some(verdicts);
-        let (bytes, topic) = (row.bytes, row.topic.clone());
-        self.rows_on_their_way -= 1;
-        self.bytes_on_their_way -= bytes;
+        let topic = row.topic.clone();
         metrics.repeats += 1;
         if is_first {
             return;

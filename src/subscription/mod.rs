@@ -91,6 +91,14 @@ impl Subscriptions {
         self.all.get_mut(at)
     }
 
+    /// The outbox has this name, perhaps another one than before.
+    pub(crate) fn set_producer(&mut self, producer: &str) {
+        let followed = self.all.iter_mut().filter_map(|it| it.document.as_mut());
+        for followed in followed.filter(|it| *it.producer != *producer) {
+            followed.producer = producer.into();
+        }
+    }
+
     /// Adds a subscription and asks for it. A document waits for its producer's name, so a higher number may come first. A
     /// number that is in use keeps its subscription.
     pub(crate) fn add(&mut self, no: TopicNo, wanted: &Wanted<'_>, records: &mut String) {

@@ -14,6 +14,7 @@ use super::store::{Done, Store, Task};
 use crate::config::{BackoffPolicy, Config, HeartbeatPolicy, Inherited, Jitter, OutboxLimits};
 use crate::frame::{Kind, from};
 use crate::ids::{Chain, ConnectionId, From, RowNo, Seq, TopicNo};
+use crate::public_id::public_name;
 use crate::{
     Client, Event, NewPublication, Notice, Outcome, Run, Transport, TriedOutcome, parse_epoch,
 };
@@ -461,6 +462,19 @@ impl Core {
         let n = RowNo(row as u64);
         let notice = Notice::Noted { n };
         self.driver.drive(Event::Told { producer, notice });
+    }
+
+    /// Another tab has given the outbox of this name another one.
+    #[wasm_bindgen(js_name = toldRenamed)]
+    pub fn told_renamed(&self, producer: &str, name: String) {
+        let notice = Notice::Renamed { producer: name };
+        self.driver.drive(Event::Told { producer, notice });
+    }
+
+    /// What readers see of a producer.
+    #[wasm_bindgen(js_name = publicName)]
+    pub fn public_name(&self, producer: &str) -> String {
+        public_name(producer)
     }
 
     /// The user gave a row up, in another tab.

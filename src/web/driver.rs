@@ -427,6 +427,7 @@ impl Driver {
             Effect::Sender { is_wanted } => host.seek_sender(is_wanted),
             Effect::Tell { producer, notice } => self.tell_others(&producer, notice),
             Effect::OutboxLost { rows } => host.outbox_lost(rows as f64),
+            Effect::OutboxRefused { code, message } => host.outbox_refused(&code, &message),
             Effect::Settled {
                 row,
                 attempts,
@@ -453,7 +454,7 @@ impl Driver {
         // What the wrapper keeps of new rows is asked for before anything is waited for.
         let rows = match &request {
             StoreRequest::Commit(batch) => batch.saves.iter().map(|save| self.row(save)).collect(),
-            StoreRequest::Open | StoreRequest::Load(_) => Vec::new(),
+            StoreRequest::Open | StoreRequest::Load(_) | StoreRequest::Rename { .. } => Vec::new(),
         };
         let work = store.begin();
         spawn_local(async move {
@@ -521,6 +522,7 @@ impl Driver {
             }
             Notice::Noted { n } => host.tell_noted(producer, n.0 as f64),
             Notice::GivenUp { n } => host.tell_given_up(producer, n.0 as f64),
+            Notice::Renamed { producer: name } => host.tell_renamed(producer, &name),
             // The wrapper tells of this itself.
             Notice::Taken { .. } => {}
         }

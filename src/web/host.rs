@@ -168,6 +168,14 @@ extern "C" {
     #[wasm_bindgen(method, js_name = tellGivenUp)]
     pub(super) fn tell_given_up(this: &Host, producer: &str, row: f64);
 
+    /// Tell the other tabs: the outbox of this name has another one.
+    #[wasm_bindgen(method, js_name = tellRenamed)]
+    pub(super) fn tell_renamed(this: &Host, producer: &str, name: &str);
+
+    /// The hub does not take the outbox's rows from whom the token names.
+    #[wasm_bindgen(method, js_name = outboxRefused)]
+    pub(super) fn outbox_refused(this: &Host, code: &str, message: &str);
+
     /// The browser has removed the storage that the outbox was in.
     #[wasm_bindgen(method, js_name = outboxLost)]
     pub(super) fn outbox_lost(this: &Host, rows: f64);

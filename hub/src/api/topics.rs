@@ -6,6 +6,7 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use longhaul::frame::Kind;
 use longhaul::ids::{Seq, is_id, is_topic_name};
+use longhaul::public_id::is_outbox_id;
 use longhaul::parse_number;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -164,7 +165,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, Probl
     match (keys.next(), keys.next()) {
         (None, _) => Ok(None),
         (Some(key), None) => match key.to_str() {
-            Ok(key) if is_id(key) => Ok(Some(key)),
+            Ok(key) if is_id(key) && !is_outbox_id(key) => Ok(Some(key)),
             _ => Err(bad_key()),
         },
         _ => Err(bad_key()),

@@ -57,7 +57,7 @@ closes! {
     SlowConsumer = 4008 "slow_consumer",
     /// The hub does not serve this transport (rule T6).
     TransportDisabled = 4010 "transport_disabled",
-    /// The token is not that of the outbox's owner (rule H14).
+    /// The token is not accepted (rule C9). A hub without a key accepts all.
     Unauthorized = 4401 "unauthorized",
     /// A ticket that opens no stream (rule T2).
     TicketInvalid = 4401 "ticket_invalid",

@@ -4,10 +4,10 @@
 
 use std::collections::HashMap;
 
-use super::close::{Close, Refusal};
 use super::limits::Limits;
 use super::subject::Subject;
 use super::time::Time;
+use super::topic::Nack;
 
 /// What an owner costs beside the names, bytes. Chosen: both texts' heads, the map entry and its slack, rounded up.
 const OWNER_BYTES: usize = 128;
@@ -44,14 +44,14 @@ impl Owners {
         producer: &str,
         subject: Option<&Subject>,
         limits: &Limits,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), Nack> {
         let owner = self.by_producer.get(producer);
         let owner = owner.filter(|owner| !owner.is_forgotten(now, limits));
         if owner.is_none_or(|owner| Some(&owner.subject) == subject) {
             return Ok(());
         }
         let message = "the outbox is another subject's; its publications wait for that one's token";
-        Err(Refusal::new(Close::Unauthorized, message))
+        Err(("not_owner", message.to_owned()))
     }
 
     /// Rule H13: a topic remembers the producer, and has just heard it with this subject. True if the owner is a new one.

@@ -12,6 +12,7 @@ use super::close::{Close, Refusal};
 use super::hub::stalled;
 use super::large::Large;
 use super::limits::Limits;
+use super::records::Terms;
 use super::subject::Subject;
 use super::time::{Now, Time};
 use super::topics::TopicId;
@@ -85,8 +86,8 @@ pub(crate) struct Peer {
     pub(crate) mode: Mode,
     /// Who shows up here, by the last token.
     pub(crate) subject: Option<Subject>,
-    /// How long its next publication may take effect, ms since 1970 (rule C10).
-    pub(crate) until_ms: Option<u64>,
+    /// What the last `until` said of its next publication (rule C10).
+    pub(crate) terms: Terms,
     /// Subscriptions with messages to come, by their turns.
     ready: BTreeMap<u64, TopicNo>,
     last_turn: u64,
@@ -119,7 +120,7 @@ impl Peer {
             },
             mode,
             subject: None,
-            until_ms: None,
+            terms: Terms::default(),
             ready: BTreeMap::new(),
             last_turn: 0,
             refused: Vec::new(),

@@ -9,7 +9,7 @@ use super::close::{Close, Refusal};
 use super::hub::{Effect, Hub, Timer, wake};
 use super::limits::Limits;
 use super::peer::{ConnId, Mode, Peer};
-use super::records::Row;
+use super::records::{Row, Terms};
 use super::subject::Subject;
 use super::time::Now;
 
@@ -42,9 +42,6 @@ impl Hub {
         self.check_running()?;
         let rows = read_rows(text, &self.limits)?;
         let subject = token.and_then(Subject::of);
-        for row in &rows {
-            self.check_owner(now, row, subject.as_ref())?;
-        }
         let mut answer = String::new();
         for row in &rows {
             let outcome = self.settle(now, row, subject.as_ref(), effects);
@@ -191,11 +188,11 @@ fn read<'a>(
 
 fn read_rows<'a>(text: &'a str, limits: &Limits) -> Result<Vec<Row<'a>>, Refusal> {
     let (_, records) = read(text, limits.frame_bytes_max)?;
-    let (mut rows, mut until_ms) = (Vec::new(), None);
+    let (mut rows, mut terms) = (Vec::new(), Terms::default());
     for record in records {
         match record? {
-            ToHub::Until { ms } => until_ms = Some(ms),
-            ToHub::Publish(publish) => rows.push(Row::Publish(publish, until_ms.take())),
+            ToHub::Until { ms, tag } => terms = Terms::new(ms, tag),
+            ToHub::Publish(publish) => rows.push(Row::Publish(publish, std::mem::take(&mut terms))),
             ToHub::Skip(skip) => rows.push(Row::Skip(skip)),
             _ => return Err(bad("only publications may follow the hello here")),
         }

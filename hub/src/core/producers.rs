@@ -5,7 +5,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use longhaul::ids::{RowNo, Seq};
-use xxhash_rust::xxh3::xxh3_64;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::limits::Limits;
 use super::time::Time;
@@ -35,13 +35,13 @@ pub(crate) enum Step {
     Nack(&'static str),
 }
 
-/// A payload's identity. Against accidents only: a client can hurt nobody but itself with a collision.
+/// The identity of a payload and the call that it is of. Against accidents only: a client can hurt nobody but itself with a collision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BodyHash(u64);
 
 impl BodyHash {
-    pub(crate) fn of(payload: &str) -> Self {
-        Self(xxh3_64(payload.as_bytes()))
+    pub(crate) fn of(payload: &str, tag: u64) -> Self {
+        Self(xxh3_64_with_seed(payload.as_bytes(), tag))
     }
 }
 
@@ -58,6 +58,13 @@ struct Producer {
     /// In order of n. Without a body it is of a publication that was given up, so any payload is its own.
     recent: VecDeque<(RowNo, Option<BodyHash>, Verdict)>,
     heard: Time,
+}
+
+impl Producer {
+    /// The oldest publication whose verdict is kept.
+    fn first(&self) -> Option<RowNo> {
+        self.recent.front().map(|(n, ..)| *n)
+    }
 }
 
 /// The producers of one topic, and the idempotency keys of back ends.
@@ -107,6 +114,10 @@ impl Producers {
                 Step::Nack("id_conflict")
             }
             Some((_, _, verdict)) => Step::Repeat(*verdict),
+            // What came later than a verdict that is kept would have one, too: the number is another copy's of this outbox.
+            None if n <= producer.last && producer.first().is_some_and(|first| first < n) => {
+                Step::Nack("id_conflict")
+            }
             None if n <= producer.last => Step::Nack("id_forgotten"),
             None if prev <= producer.last => Step::Append,
             None => Step::Nack("out_of_order"),

@@ -17,10 +17,28 @@ use super::subject::Subject;
 use super::time::Now;
 use super::topic::{Nack, Published, Topic};
 
+/// What came before a publication in an `until` (rule C10).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Terms {
+    /// It takes no effect after this time of the hub's wall clock.
+    pub(crate) until_ms: Option<u64>,
+    /// Which call it is of; 0 where nobody says.
+    pub(crate) tag: u64,
+}
+
+impl Terms {
+    pub(crate) fn new(until_ms: u64, tag: Option<u64>) -> Self {
+        Self {
+            until_ms: Some(until_ms),
+            tag: tag.unwrap_or_default(),
+        }
+    }
+}
+
 /// What a client wants done with one row of its outbox.
 pub(super) enum Row<'a> {
-    /// It is to take effect, not after this time of the hub's wall clock if there is one.
-    Publish(Publish<'a>, Option<u64>),
+    /// It is to take effect.
+    Publish(Publish<'a>, Terms),
     /// It is given up.
     Skip(Skip<'a>),
 }
@@ -96,12 +114,12 @@ impl Hub {
                 self.subscribe(now, conn, no, (topic, from, view), effects);
             }
             (_, ToHub::Unsubscribe { no }) => self.unsubscribe(now, conn, no),
-            (_, ToHub::Until { ms }) => peer.until_ms = Some(ms),
+            (_, ToHub::Until { ms, tag }) => peer.terms = Terms::new(ms, tag),
             (_, ToHub::Publish(publish)) => {
-                let until_ms = peer.until_ms.take();
-                return self.row(now, conn, &Row::Publish(publish, until_ms), effects);
+                let terms = std::mem::take(&mut peer.terms);
+                self.row(now, conn, &Row::Publish(publish, terms), effects);
             }
-            (_, ToHub::Skip(skip)) => return self.row(now, conn, &Row::Skip(skip), effects),
+            (_, ToHub::Skip(skip)) => self.row(now, conn, &Row::Skip(skip), effects),
             (_, ToHub::Ping { t }) => self.pong(now, conn, t, effects),
             (_, ToHub::Auth { token }) => peer.subject = Subject::of(token),
             (_, ToHub::Pong { .. }) => {}
@@ -234,33 +252,14 @@ impl Hub {
         }
     }
 
-    fn row(
-        &mut self,
-        now: Now,
-        conn: ConnId,
-        row: &Row<'_>,
-        effects: &mut Vec<Effect>,
-    ) -> Result<(), Refusal> {
+    fn row(&mut self, now: Now, conn: ConnId, row: &Row<'_>, effects: &mut Vec<Effect>) {
         let peer = self.peers.get(&conn);
         let subject = peer.and_then(|peer| peer.subject.clone());
-        self.check_owner(now, row, subject.as_ref())?;
         let outcome = self.settle(now, row, subject.as_ref(), effects);
         self.answer(conn, &row.verdict(&outcome), effects);
-        Ok(())
     }
 
-    /// Rule H14: whether the row is this subject's to send.
-    pub(super) fn check_owner(
-        &self,
-        now: Now,
-        row: &Row<'_>,
-        subject: Option<&Subject>,
-    ) -> Result<(), Refusal> {
-        let (_, producer) = row.place();
-        self.owners.check(now.time, producer, subject, &self.limits)
-    }
-
-    /// What becomes of a row that is its sender's.
+    /// What becomes of a row. One that is another subject's leaves no trace (rule H14).
     pub(super) fn settle(
         &mut self,
         now: Now,
@@ -271,11 +270,10 @@ impl Hub {
         let room = self.room();
         let limits = self.limits;
         let (topic, producer) = row.place();
+        self.owners.check(now.time, producer, subject, &limits)?;
         let settled = self.with_topic(now, topic, effects, |topic| {
             let outcome = match row {
-                Row::Publish(publish, until_ms) => {
-                    topic.publish(now, publish, *until_ms, room, &limits)
-                }
+                Row::Publish(publish, terms) => topic.publish(now, publish, *terms, room, &limits),
                 Row::Skip(skip) => topic.skip(now.time, skip, room, &limits),
             };
             (outcome, topic.last_of(producer) > RowNo(0))

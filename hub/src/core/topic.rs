@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use longhaul::frame::{Kind, Publish, ResumeFailure, Skip};
 use longhaul::ids::{Cursor, Epoch, From, RowNo, Seq, TopicNo};
+use longhaul::public_id::message_id;
 
 use super::document::{ChangeFault, Content, Expected, State};
 use super::limits::Limits;
@@ -13,6 +14,7 @@ use super::log::{Entry, Log};
 use super::payload::{self, PayloadFault};
 use super::peer::ConnId;
 use super::producers::{BodyHash, Producers, Room, Step, Verdict};
+use super::records::Terms;
 use super::time::{Now, Time};
 
 /// How often at most a topic looks for messages to forget, ms. Chosen: retention needs no better than a second.
@@ -127,24 +129,24 @@ impl Topic {
         self.producers.bytes()
     }
 
-    /// Rule H8: the verdict, whether it was there before, or a nack. After `until_ms` of the wall clock it is too late (C10).
+    /// Rule H8: the verdict, whether it was there before, or a nack. `terms` say when it is too late, and what call it is of (C10).
     pub(crate) fn publish(
         &mut self,
         now: Now,
         publish: &Publish<'_>,
-        until_ms: Option<u64>,
+        terms: Terms,
         room: Room,
         limits: &Limits,
     ) -> Result<Published, Nack> {
         let Publish { producer, n, .. } = *publish;
-        let body = Some(BodyHash::of(publish.payload));
+        let body = Some(BodyHash::of(publish.payload, terms.tag));
         let numbers = (n, publish.prev);
         if let Some(known) = self.known(now.time, producer, numbers, body, room, limits) {
             return known;
         }
         let answer = match payload::check(publish.payload, limits.payload_bytes_max) {
             Err(fault) => Err((fault.code(), fault.to_string())),
-            Ok(_) if until_ms.is_some_and(|until_ms| now.wall_ms > until_ms) => {
+            Ok(_) if terms.until_ms.is_some_and(|until_ms| now.wall_ms > until_ms) => {
                 Err(nack("expired"))
             }
             Ok(payload) => self.append(now, publish, &payload, limits),
@@ -219,7 +221,7 @@ impl Topic {
             .take(kind, payload)
             .map_err(|fault| (fault.code(), fault.message().into_owned()))?;
         self.log.expire(now.time, limits);
-        let id = format!("{producer}:{}", n.0);
+        let id = message_id(producer, n);
         let seq = self.log.append_as(kind, now, Some(&id), payload, limits);
         Ok(self.published(seq, false))
     }
@@ -236,7 +238,7 @@ impl Topic {
         let Offer { kind, key, .. } = *offer;
         let payload = payload::check(offer.payload, limits.payload_bytes_max)
             .map_err(PublishFault::Payload)?;
-        let body = BodyHash::of(&payload);
+        let body = BodyHash::of(&payload, 0);
         match key.map_or(Step::Append, |key| self.producers.check_key(key, body)) {
             Step::Append if !room.for_entries => return Err(PublishFault::Busy),
             Step::Append => {}
@@ -392,7 +394,7 @@ fn nack(code: &'static str) -> Nack {
         "out_of_order" => {
             "the publication named as prev is not here; send again from the oldest without a verdict"
         }
-        "id_conflict" => "another payload had this number",
+        "id_conflict" => "another publication had this number",
         "id_forgotten" => "the number is older than the verdicts that the hub keeps",
         "busy" => "the topic has too many producers",
         "expired" => "its time was over, or its client gave it up",

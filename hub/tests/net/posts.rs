@@ -18,7 +18,12 @@ async fn t1_publications_go_up_in_a_post_and_reach_a_socket() {
     let answer = ask(hub.address(), "publish", frame).await;
     assert_eq!(answer.len(), 2);
     assert!(answer[0].starts_with("ack p 1 ") && answer[1].starts_with("nack p 2 "));
-    assert!(reader.record().await.ends_with(" p:1 {\"a\":1}"));
+    assert!(
+        reader
+            .record()
+            .await
+            .ends_with(" FI3pxaekTRnlbNmuGlVL9n:1 {\"a\":1}")
+    );
 }
 
 #[tokio::test]

@@ -23,7 +23,10 @@ async fn t2_an_event_stream_carries_frames_from_the_welcome_on() {
     let records = stream.event().await.unwrap();
     let verbs: Vec<&str> = records.iter().map(|record| field(record, 0)).collect();
     assert_eq!(verbs, ["welcome", "subscribed", "subscribed", "m"]);
-    assert!(records[3].ends_with(" p:1 \"data: \""), "{records:?}");
+    assert!(
+        records[3].ends_with(" FI3pxaekTRnlbNmuGlVL9n:1 \"data: \""),
+        "{records:?}"
+    );
     for n in 1..=3 {
         let frame = format!("hello 1\npub q {n} 0 u {n}");
         ask(hub.address(), "publish", frame).await;

@@ -187,7 +187,8 @@ fn d7_a_follower_gets_a_snapshot_and_then_change_by_change() {
     let records = b.records(conn);
     assert_eq!(records.len(), 2, "{records:?}");
     assert!(
-        records[0].starts_with("patch 1 1 ") && records[0].ends_with(&format!(" p:1 {SET}")),
+        records[0].starts_with("patch 1 1 ")
+            && records[0].ends_with(&format!(" FI3pxaekTRnlbNmuGlVL9n:1 {SET}")),
         "{records:?}"
     );
     assert!(records[1].starts_with("merge 1 2 ") && records[1].ends_with(r#" p:2 {"n":2}"#));

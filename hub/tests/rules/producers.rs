@@ -23,7 +23,10 @@ fn h8_the_first_verdict_comes_again_with_duplicate_1() {
     assert_eq!(field(&first, 3), field(&again, 3), "the same epoch");
     let page = b.hub.read(b.now, "t", Seq(1), 10).unwrap();
     assert_eq!(page.entries.len(), 1);
-    assert_eq!(page.entries[0].1.id.as_deref(), Some("p:1"));
+    assert_eq!(
+        page.entries[0].1.id.as_deref(),
+        Some("FI3pxaekTRnlbNmuGlVL9n:1")
+    );
 }
 
 #[test]
@@ -237,4 +240,47 @@ proptest! {
         let payloads: Vec<u64> = page.entries.iter().map(|(_, e)| e.payload.parse().unwrap()).collect();
         prop_assert_eq!(payloads, (1..=made).collect::<Vec<_>>());
     }
+}
+
+#[test]
+fn f33_h8_readers_see_a_name_that_is_not_the_producer() {
+    let mut b = Bench::new();
+    let reader = b.client();
+    b.ask(reader, "sub 1 t live");
+    let conn = b.client();
+    b.ask(conn, "pub secret 1 0 t 1");
+    let record = b.take(reader).unwrap();
+    assert!(!record.contains("secret"), "{record}");
+    let id = longhaul::public_id::message_id("secret", longhaul::ids::RowNo(1));
+    assert!(record.contains(&id), "{record}");
+}
+
+#[test]
+fn f17_h8_another_call_with_the_same_number_and_payload_is_no_duplicate() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    let late = u64::MAX >> 11;
+    let publish = |tag: u64| format!("until {late} tag={tag}\npub p 1 0 t 1");
+    assert!(b.ask(conn, &publish(7)).ends_with(" 1 0"));
+    assert!(b.ask(conn, &publish(7)).ends_with(" 1 1"));
+    for other in [publish(8), "pub p 1 0 t 1".to_owned()] {
+        let answer = b.ask(conn, &other);
+        assert!(answer.starts_with("nack p 1 id_conflict "), "{answer}");
+    }
+    let posted = format!("hello 1\n{}", publish(8));
+    let answer = b.hub.post(b.now, None, &posted, &mut b.effects).unwrap();
+    assert!(answer.starts_with("nack p 1 id_conflict "), "{answer}");
+}
+
+#[test]
+fn f17_h8_a_number_among_those_whose_verdicts_are_kept_that_has_none_is_a_conflict() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    for n in [2, 4] {
+        b.ask(conn, &format!("pub p {n} 0 t {n}"));
+    }
+    let answer = b.ask(conn, "pub p 3 0 t 3");
+    assert!(answer.starts_with("nack p 3 id_conflict "), "{answer}");
+    let answer = b.ask(conn, "pub p 1 0 t 1");
+    assert!(answer.starts_with("nack p 1 id_forgotten "), "{answer}");
 }

@@ -14,7 +14,7 @@ use crate::Outcome;
 use crate::ids::RowNo;
 use crate::ledger::WIPED;
 use crate::outbox::{DISCARDED, StoredRow};
-use crate::store::{Batch, Ended, StoreAnswer};
+use crate::store::{Batch, Ended, Saved, StoreAnswer};
 
 /// A save's row.
 #[derive(Clone, Copy)]
@@ -106,12 +106,13 @@ impl Store {
             self.packs.is_gone(span);
         }
         let mut numbered = Vec::with_capacity(saved.len());
-        for (place, had) in saved {
+        for ((place, was_there), row) in saved.into_iter().zip(rows) {
             let n = match place {
                 Place::Taken(n) => n,
                 Place::Fresh(at) => RowNo(first.0 + at as u64),
             };
-            numbered.push((n, had));
+            let tag = Row::from(row.clone()).tag_number();
+            numbered.push(Saved { n, was_there, tag });
         }
         Ok(StoreAnswer::Committed {
             saved: numbered,

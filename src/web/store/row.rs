@@ -2,7 +2,7 @@
 //!
 //! The wrapper reads them too (js/src/rows.ts). A later version may add places at the end, and never gives one another meaning.
 
-use js_sys::{Array, Date, JsString};
+use js_sys::{Array, Date, JsString, Math};
 use wasm_bindgen::prelude::*;
 
 use crate::config::ROW_MS_MAX;
@@ -29,6 +29,13 @@ const STATE: u32 = 9;
 const ATTEMPTS: u32 = 10;
 /// What the page knows the call by.
 const TAG: u32 = 11;
+
+/// 48 bits, so that it is exact as a JavaScript number.
+const TAG_MAX: u64 = (1 << 48) - 1;
+// Source: the FNV hash, by Fowler, Noll and Vo, 64 bits.
+const FNV_SEED: u64 = 0xcbf2_9ce4_8422_2325;
+const FNV_PRIME: u64 = 0x100_0000_01b3;
+
 /// Of a dead letter.
 const CODE: u32 = 12;
 const MESSAGE: u32 = 13;
@@ -87,6 +94,8 @@ impl Row {
         self.0.set(KEY, JsValue::UNDEFINED);
         self.0.set(STATE, 0.into());
         self.0.set(ATTEMPTS, 0.into());
+        // No page waits for it: what it is known by is for the hub alone.
+        self.0.set(TAG, Math::random().into());
     }
 
     pub(super) fn letter(&self, attempts: u32, code: &str, message: &str) -> JsValue {
@@ -116,11 +125,26 @@ impl Row {
             is_replaceable: state == 0 && self.key().is_some(),
             is_given_up: state == 2,
             attempts: self.number(ATTEMPTS) as u32,
+            tag: self.tag_number(),
         }
     }
 
     pub(super) fn tag(&self) -> JsValue {
         self.0.get(TAG)
+    }
+
+    /// What the row is known by, as a number of 48 bits: FNV-1a of a text. 0 where there is none.
+    pub(super) fn tag_number(&self) -> u64 {
+        let tag = self.tag();
+        if let Some(part) = tag.as_f64() {
+            return (part * (TAG_MAX + 1) as f64) as u64;
+        }
+        let text = tag.as_string().unwrap_or_default();
+        let seed = if text.is_empty() { 0 } else { FNV_SEED };
+        let hash = text.bytes().fold(seed, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME)
+        });
+        hash & TAG_MAX
     }
 
     /// A dead letter without what only the wrapper needs of it.

@@ -65,7 +65,11 @@ impl Task {
                 }
             }
             Self::Core(StoreRequest::Open, _) | Self::Partitions => &[PARTITIONS, ROWS, PACKS],
+            Self::Core(StoreRequest::Load(look), _) if look.is_whole => {
+                &[PARTITIONS, ROWS, PACKS, VERDICTS, LETTERS]
+            }
             Self::Core(StoreRequest::Load(_), _) => &[ROWS, PACKS, VERDICTS, LETTERS],
+            Self::Core(StoreRequest::Rename { .. }, _) => &[PARTITIONS],
             Self::Read { .. } | Self::TakeLetter { .. } => &[ROWS, PACKS, LETTERS],
             Self::Keep { .. } | Self::Kept { .. } => &[DOCUMENTS],
             Self::Wipe => &TABLES,

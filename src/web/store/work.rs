@@ -11,6 +11,9 @@ use super::{DOCUMENTS, Done, KEYS, LETTERS, PACKS, PARTITIONS, ROWS, Store, Task
 use crate::ids::{NUMBER_MAX, RowNo};
 use crate::store::{Look, StoreAnswer, StoreRequest};
 
+/// Where a partition has the producers that it had before, with spaces between them (js/src/rows.ts).
+const FORMERS: u32 = 6;
+
 impl Store {
     pub(super) async fn work(&self, tx: &IdbTransaction, task: &Task) -> Result<Done, Undone> {
         match task {
@@ -18,6 +21,9 @@ impl Store {
                 self.commit(tx, batch, rows).await.map(Done::Answer)
             }
             Task::Core(StoreRequest::Load(look), _) => self.load(tx, look).await.map(Done::Answer),
+            Task::Core(StoreRequest::Rename { from, to }, _) => {
+                self.rename(tx, from, to).await.map(Done::Answer)
+            }
             _ => {
                 let found = ask(tx, self.reads(task)).await?;
                 let (writes, done) = self.decide(task, found);
@@ -128,7 +134,9 @@ impl Store {
             let key = self.partition().into();
             writes.push(Request::Put(PARTITIONS, fresh.clone(), key));
         }
-        let producer = fresh.unchecked_ref::<Array>().get(0);
+        let partition = fresh.unchecked_ref::<Array>();
+        let producer = partition.get(0);
+        let formers = partition.get(FORMERS).as_string().unwrap_or_default();
         let (mut rows, mut bytes) = (0, 0);
         for row in values(&mut found) {
             if row.is_of(self.partition()) {
@@ -141,7 +149,33 @@ impl Store {
             producer: producer.as_string().unwrap_or_default(),
             rows,
             bytes,
+            formers: formers.split(' ').map(str::to_owned).collect(),
         }
+    }
+
+    /// Gives the partition another producer, unless it has another one already.
+    async fn rename(
+        &self,
+        tx: &IdbTransaction,
+        from: &str,
+        to: &str,
+    ) -> Result<StoreAnswer, Undone> {
+        let key: JsValue = self.partition().into();
+        let found = ask(tx, vec![Request::Values(PARTITIONS, key.clone())])
+            .await?
+            .one();
+        let partition: Array = found.ok_or(Undone)?.unchecked_into();
+        let producer = partition.get(0).as_string().unwrap_or_default();
+        if producer != from {
+            return Ok(StoreAnswer::Renamed { producer });
+        }
+        let formers = partition.get(FORMERS).as_string().unwrap_or_default();
+        partition.set(0, to.into());
+        partition.set(FORMERS, format!("{formers} {from}").into());
+        finish(tx, vec![Request::Put(PARTITIONS, partition.into(), key)]).await?;
+        Ok(StoreAnswer::Renamed {
+            producer: to.to_owned(),
+        })
     }
 
     async fn load(&self, tx: &IdbTransaction, look: &Look) -> Result<StoreAnswer, Undone> {
@@ -159,6 +193,9 @@ impl Store {
         reads.extend(entries(PACKS, &keys));
         if look.with_letters {
             reads.extend(entries(LETTERS, &JsValue::UNDEFINED));
+        }
+        if look.is_whole {
+            reads.push(Request::Values(PARTITIONS, self.partition().into()));
         }
         let mut found = ask(tx, reads).await?;
         let keys = found.next();
@@ -181,6 +218,8 @@ impl Store {
         } else {
             Vec::new()
         };
+        let partition = if look.is_whole { found.one() } else { None };
+        let producer = partition.and_then(|it| it.unchecked_into::<Array>().get(0).as_string());
         let is_there = |n: &RowNo| there.binary_search(n).is_ok();
         let gone: Vec<RowNo> = look
             .asked
@@ -218,6 +257,7 @@ impl Store {
             }
         }
         Ok(StoreAnswer::Loaded {
+            producer,
             rows,
             last: there.last().copied().unwrap_or(look.after),
             there,

@@ -232,6 +232,10 @@ impl World<'_> {
             return failed(StoreFault::Closed);
         }
         let producer = browser.producer(id);
+        if let StoreRequest::Rename { .. } = request {
+            // No browser is copied here: what a hub without a memory takes for a copy keeps its name.
+            return (StoreAnswer::Renamed { producer }, Vec::new());
+        }
         let there = |storage: &Storage, n| storage.rows().any(|kept| kept.row.n == n);
         if let StoreRequest::Commit(batch) = request {
             for ended in &batch.ends {
@@ -250,7 +254,8 @@ impl World<'_> {
         if let (StoreRequest::Commit(batch), StoreAnswer::Committed { saved, .. }) =
             (request, &answered.0)
         {
-            for (save, (n, has_replaced)) in batch.saves.iter().zip(saved.iter().copied()) {
+            for (save, saved) in batch.saves.iter().zip(saved) {
+                let (n, has_replaced) = (saved.n, saved.was_there);
                 let payload = payload(save.request);
                 let row = (producer.as_str(), n);
                 if let Some(met) = self.oracle.archive.found(row, save, &payload) {

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use longhaul::Outcome;
 use longhaul::frame::{Kind, ResumeFailure};
 use longhaul::ids::{Cursor, Epoch, From, RowNo, Seq, TopicNo};
+use longhaul::public_id::message_id;
 use serde_json::Value;
 
 use crate::archive::Archive;
@@ -372,7 +373,7 @@ impl Oracle {
             Outcome::Dead { code, .. } => code == "expired",
         };
         if is_verdict {
-            let id = format!("{producer}:{}", n.0);
+            let id = message_id(producer, n);
             self.check(page, (&topic, &payload), &id, outcome);
         }
     }
@@ -462,7 +463,7 @@ impl Oracle {
             if let Some(Outcome::Dead { code, .. }) = &row.outcome {
                 let is_refused = row.topic.starts_with("d/") && code == "patch_failed";
                 assert!(
-                    code == "expired" || is_refused,
+                    matches!(code.as_str(), "expired" | "wiped") || is_refused,
                     "I16: row {} of page {page} is dead: {code}",
                     n.0
                 );

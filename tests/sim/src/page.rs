@@ -384,7 +384,10 @@ impl Page {
                 watch.coverage.met("state: publication refused");
                 self.calls.remove(&request);
             }
-            Effect::Refused { .. } | Effect::Remember { .. } | Effect::AskToken { .. } => {}
+            Effect::Refused { .. }
+            | Effect::OutboxRefused { .. }
+            | Effect::Remember { .. }
+            | Effect::AskToken { .. } => {}
         }
     }
 

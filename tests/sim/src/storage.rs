@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use longhaul::ids::RowNo;
 use longhaul::{
-    Batch, Ended, Letter, Look, Mark, Outcome, Save, StoreAnswer, StoreRequest, StoredRow,
+    Batch, Ended, Letter, Look, Mark, Outcome, Save, Saved, StoreAnswer, StoreRequest, StoredRow,
 };
 
 /// A row and its payload.
@@ -23,6 +23,7 @@ pub struct Kept {
 #[derive(Clone, Debug, Default)]
 pub struct Storage {
     producer: Option<String>,
+    formers: Vec<String>,
     last: RowNo,
     rows: BTreeMap<RowNo, Kept>,
     verdicts: BTreeMap<RowNo, (Outcome, String)>,
@@ -63,11 +64,20 @@ impl Storage {
                     producer: producer.clone(),
                     rows: u64::try_from(self.rows.len()).unwrap_or(u64::MAX),
                     bytes: self.rows.values().map(|kept| kept.row.bytes).sum(),
+                    formers: self.formers.clone(),
                 };
                 (opened, Vec::new())
             }
             StoreRequest::Commit(batch) => self.commit(batch, payload),
             StoreRequest::Load(look) => self.load(look),
+            StoreRequest::Rename { from, to } => {
+                if self.producer.as_ref() == Some(from) {
+                    self.producer = Some(to.clone());
+                    self.formers.push(from.clone());
+                }
+                let producer = self.producer.clone().unwrap_or_default();
+                (StoreAnswer::Renamed { producer }, Vec::new())
+            }
         }
     }
 
@@ -99,11 +109,13 @@ impl Storage {
         all.find(|(_, tag)| *tag == payload).map(|(n, _)| *n)
     }
 
-    fn save(&mut self, save: &Save, payload: String) -> (RowNo, bool) {
+    fn save(&mut self, save: &Save, payload: String) -> Saved {
+        let tag = tag(&payload);
         if save.is_again
             && let Some(n) = self.before(&payload)
         {
-            return (n, true);
+            let was_there = true;
+            return Saved { n, was_there, tag };
         }
         let takes_place_of = |kept: &&Kept| {
             kept.row.is_replaceable && kept.key == save.key && kept.row.topic == save.topic
@@ -126,10 +138,12 @@ impl Storage {
             is_replaceable: save.key.is_some(),
             is_given_up: false,
             attempts: 0,
+            tag,
         };
         let key = save.key.clone();
         self.rows.insert(n, Kept { row, payload, key });
-        (n, replaced.is_some())
+        let was_there = replaced.is_some();
+        Saved { n, was_there, tag }
     }
 
     fn mark(&mut self, mark: &Mark) -> Option<&Kept> {
@@ -167,6 +181,7 @@ impl Storage {
             (*n, kept.or(dead).cloned())
         });
         let loaded = StoreAnswer::Loaded {
+            producer: self.producer.clone().filter(|_| look.is_whole),
             rows: kept.iter().map(|kept| kept.row.clone()).collect(),
             there: if look.is_whole {
                 self.rows.keys().copied().collect()
@@ -180,6 +195,16 @@ impl Storage {
         let restored = kept.iter().map(|kept| (kept.row.n, kept.payload.clone()));
         (loaded, restored.collect())
     }
+}
+
+/// A number for what a call is known by: 48 bits of FNV-1a.
+fn tag(payload: &str) -> u64 {
+    let hash = payload
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+        });
+    hash & ((1 << 48) - 1)
 }
 
 fn letter((kept, outcome): &(Kept, Outcome)) -> Letter {

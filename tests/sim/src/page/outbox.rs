@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use longhaul::frame::Kind;
 use longhaul::ids::RowNo;
+use longhaul::public_id::message_id;
 use longhaul::{BESIDE, Event, NewPublication, Outcome, StoreRequest};
 
 use super::{Do, Page, Watch};
@@ -141,7 +142,7 @@ impl Page {
     pub(super) fn transaction(&mut self, request: StoreRequest) -> Transaction {
         let saves = match &request {
             StoreRequest::Commit(batch) => batch.saves.as_slice(),
-            StoreRequest::Open | StoreRequest::Load(_) => &[],
+            StoreRequest::Open | StoreRequest::Load(_) | StoreRequest::Rename { .. } => &[],
         };
         let mut payloads = HashMap::new();
         for save in saves {
@@ -218,8 +219,8 @@ impl Page {
             return;
         }
         let id = match row.0.checked_sub(BESIDE) {
-            Some(n) => format!("{}:{n}", self.client.spare_producer()),
-            None => format!("{producer}:{}", row.0),
+            Some(n) => message_id(self.client.spare_producer(), RowNo(n)),
+            None => message_id(producer, row),
         };
         watch.oracle.settled(self.id, row, &id, outcome);
     }

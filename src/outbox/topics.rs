@@ -1,0 +1,37 @@
+//! Which rows each topic has, so that a row finds its neighbours without a look at all others.
+//!
+//! Owns that index alone; what a row is stays with the queue.
+
+use std::collections::BTreeSet;
+
+use crate::ids::RowNo;
+
+#[derive(Debug, Default)]
+pub(super) struct Topics(BTreeSet<(Box<str>, RowNo)>);
+
+impl Topics {
+    /// Notes a row. Gives the one before it in its topic, and the one after it.
+    pub(super) fn add(&mut self, topic: &str, n: RowNo) -> (Option<RowNo>, Option<RowNo>) {
+        self.0.insert((topic.into(), n));
+        self.beside(topic, n)
+    }
+
+    /// Forgets a row. Gives the one that came after it in its topic.
+    pub(super) fn remove(&mut self, topic: &str, n: RowNo) -> Option<RowNo> {
+        let (_, next) = self.beside(topic, n);
+        self.0.remove(&(topic.into(), n));
+        next
+    }
+
+    fn beside(&self, topic: &str, n: RowNo) -> (Option<RowNo>, Option<RowNo>) {
+        let here = (topic.into(), n);
+        let of_topic = |place: Option<&(Box<str>, RowNo)>| {
+            place
+                .filter(|(other, _)| **other == *topic)
+                .map(|(_, n)| *n)
+        };
+        let before = self.0.range(..&here).next_back();
+        let after = self.0.range((topic.into(), n.next())..).next();
+        (of_topic(before), of_topic(after))
+    }
+}
