@@ -168,8 +168,6 @@ pub enum Event<'a> {
     Stored {
         /// What.
         answer: StoreAnswer,
-        /// The machine's clock, ms since 1970.
-        machine_ms: u64,
     },
     /// Storage was closed by the browser, or for the sake of another page: whether it is still there shows when it is opened again.
     StorageEnded,

@@ -11,7 +11,7 @@ pub const TOPIC_BYTES_MAX: usize = 255;
 /// Longest message id in characters (rule W7).
 pub const ID_CHARS_MAX: usize = 128;
 
-/// Longest producer in characters, so that with a colon and its largest row it is still an id (rules W7, H8).
+/// Longest producer in characters (rule W7).
 pub const PRODUCER_CHARS_MAX: usize = 100;
 
 /// Longest token in characters (rule C9).

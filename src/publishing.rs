@@ -36,7 +36,6 @@ pub(crate) struct Publishing {
     limits: OutboxLimits,
     hub_limits: HubLimits,
     hub_clock: Option<Reading>,
-    machine_clock: Option<Reading>,
 }
 
 impl Publishing {
@@ -69,7 +68,6 @@ impl Publishing {
             limits: config.outbox,
             hub_limits: HubLimits::default(),
             hub_clock: None,
-            machine_clock: None,
         }
     }
 
@@ -127,12 +125,7 @@ impl Publishing {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        let machine_ms = new.machine_ms;
-        self.machine_clock = Some(Reading {
-            ms: machine_ms,
-            at: now,
-        });
-        let until = self.until(now, machine_ms, new.ttl_ms);
+        let until = self.until(now, new.ttl_ms);
         // What was taken once is not refused.
         let checked = if new.is_again {
             Ok(())
@@ -173,7 +166,7 @@ impl Publishing {
             Some(n) => self.spare.append(now, RowNo(n), attempts, new),
             None if self.ledger.is_none() => self.main.append(now, row, attempts, new),
             None => {
-                let save = saved(new, self.until(now, new.machine_ms, new.ttl_ms));
+                let save = saved(new, self.until(now, new.ttl_ms));
                 let stored = StoredRow {
                     attempts,
                     ..StoredRow::of(row, 0, &save)
@@ -183,11 +176,11 @@ impl Publishing {
         }
     }
 
-    fn until(&self, now: Time, machine_ms: u64, ttl_ms: Option<u64>) -> Until {
+    fn until(&self, now: Time, ttl_ms: Option<u64>) -> Until {
         let ttl_ms = ttl_ms.unwrap_or(ROW_MS_MAX).min(ROW_MS_MAX);
         match self.hub_clock {
             Some(clock) => Until::Hub(clock.at(now).saturating_add(ttl_ms)),
-            None => Until::Machine(machine_ms.saturating_add(ttl_ms)),
+            None => Until::Left(ttl_ms),
         }
     }
 
@@ -240,8 +233,7 @@ impl Publishing {
     pub(crate) fn slept(&mut self, ms: u64) {
         self.main.slept(ms);
         self.spare.slept(ms);
-        let clocks = [&mut self.hub_clock, &mut self.machine_clock];
-        for clock in clocks.into_iter().flatten() {
+        if let Some(clock) = &mut self.hub_clock {
             clock.ms = clock.ms.saturating_add(ms);
         }
     }
@@ -285,8 +277,8 @@ impl Publishing {
     }
 
     fn set_clock(&mut self, now: Time) {
-        if let (Some(hub), Some(machine)) = (self.hub_clock, self.machine_clock) {
-            self.main.set_clock(machine.at(now), hub.at(now));
+        if let Some(clock) = self.hub_clock {
+            self.main.set_clock(now, clock.at(now));
         }
     }
 
@@ -388,15 +380,10 @@ impl Publishing {
     pub(crate) fn stored(
         &mut self,
         now: Time,
-        machine_ms: u64,
         answer: StoreAnswer,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        self.machine_clock = Some(Reading {
-            ms: machine_ms,
-            at: now,
-        });
         let Some(ledger) = &mut self.ledger else {
             return;
         };
@@ -417,17 +404,18 @@ impl Publishing {
 
     /// What storage could not take is kept in memory.
     fn house(&mut self, now: Time, save: &Save, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
-        let clock = match save.until {
-            Until::Hub(_) => self.hub_clock,
-            Until::Machine(_) => self.machine_clock,
+        let ttl_ms = match save.until {
+            Until::Hub(until) => self
+                .hub_clock
+                .map(|clock| until.saturating_sub(clock.at(now))),
+            Until::Left(ms) => Some(ms),
         };
-        let (Until::Hub(until) | Until::Machine(until)) = save.until;
         let new = NewPublication {
             request: save.request,
             topic: &save.topic,
             kind: save.kind,
             bytes: save.bytes,
-            ttl_ms: clock.map(|clock| until.saturating_sub(clock.at(now))),
+            ttl_ms,
             machine_ms: save.created_ms,
             key: save.key.as_deref(),
             is_again: false,

@@ -76,13 +76,13 @@ pub struct Save {
     pub is_again: bool,
 }
 
-/// A point in time, ms since 1970.
+/// Until when something counts. This machine's clock has no say: it may be set, between two pages too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Until {
-    /// By the hub's clock.
+    /// By the hub's clock, ms since 1970.
     Hub(u64),
-    /// By this machine's, while nobody knew the hub's.
-    Machine(u64),
+    /// So long, ms, while nobody knew the hub's clock: from when a client knows of it.
+    Left(u64),
 }
 
 /// What storage is to know of a row.
@@ -94,6 +94,8 @@ pub struct Mark {
     pub attempts: u32,
     /// The user has given it up.
     pub is_given_up: bool,
+    /// From when its time counts by the hub's clock, where storage does not know that.
+    pub counts_from_ms: Option<u64>,
 }
 
 /// A row's end.

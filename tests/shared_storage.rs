@@ -272,9 +272,7 @@ fn what_took_a_rows_place_has_a_time_of_its_own() {
     });
     let wanted = match untils.as_slice() {
         [longhaul::Until::Hub(ms)] => format!("until {ms}"),
-        [longhaul::Until::Machine(ms)] => {
-            format!("until {}", ms + 1_763_779_200_000 - tab.rig.now.0)
-        }
+        [longhaul::Until::Left(ms)] => format!("until {}", 1_763_779_200_000 + ms),
         others => panic!("{others:?}"),
     };
     assert_eq!(heads.collect::<Vec<_>>(), [wanted]);

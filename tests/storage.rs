@@ -494,3 +494,58 @@ fn f15_while_the_disk_is_full_the_same_mark_is_not_asked_for_twice() {
     let effects = tab.settle(&mut storage);
     assert_eq!(sent(&effects), ["pub 1 0 t", "pub 2 1 t", "pub 3 2 t"]);
 }
+
+/// Of each row that goes out, until when it counts.
+fn untils(effects: &[Effect]) -> Vec<u64> {
+    let heads = effects.iter().filter_map(|effect| match effect {
+        Effect::SendPublication { head, .. } => head.strip_prefix("until "),
+        _ => None,
+    });
+    heads
+        .map(|head| head.split_whitespace().next().unwrap().parse().unwrap())
+        .collect()
+}
+
+#[test]
+fn f10_no_clock_of_the_machine_takes_time_from_a_row_that_was_saved_before_the_hub_was_heard() {
+    let hub_ms = 1_763_779_200_000;
+    let mut storage = Storage::default();
+    let mut left = Tab::new();
+    left.act(|rig| rig.publish_with("t", Some(5_000), None));
+    left.settle(&mut storage);
+    // The next page counts from when it knows of the row, whatever the machine's clock says by then.
+    let mut tab = Tab::new();
+    tab.rig.now = tab.rig.now.plus(10 * 86_400_000);
+    tab.settle(&mut storage);
+    tab.rig.now = tab.rig.now.plus(2_000);
+    let connection = ConnectionId(1);
+    tab.act(|rig| rig.handle(Event::Opened { connection }));
+    tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
+    let mut effects = tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    effects.extend(tab.settle(&mut storage));
+    assert_eq!(untils(&effects), [hub_ms + 3_000]);
+    // Storage knew it before it was sent: the next one gives it no more time.
+    let until = storage.rows().next().unwrap().row.until;
+    assert_eq!(until, longhaul::Until::Hub(hub_ms + 3_000));
+}
+
+#[test]
+fn f10_a_row_is_not_sent_before_storage_knows_its_time_but_where_that_is_full() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    let connection = ConnectionId(1);
+    tab.act(|rig| rig.handle(Event::Opened { connection }));
+    tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
+    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    let look = tab.asked.take().unwrap();
+    let (answer, _) = storage.answer(&look, "p1", |_| String::new());
+    assert_eq!(sent(&tab.answered(answer)), [""; 0]);
+    let Some(StoreRequest::Commit(batch)) = &tab.asked else {
+        panic!("{:?}", tab.asked);
+    };
+    assert!(batch.marks[0].counts_from_ms.is_some());
+    let effects = tab.answered(StoreAnswer::Failed(StoreFault::Full));
+    assert_eq!(sent(&effects), ["pub 1 0 t"]);
+}

@@ -291,9 +291,9 @@ impl Client {
                     self.publishing.post_failed(now, floor_ms, rng, metrics);
                 }
             }
-            Event::Stored { answer, machine_ms } => {
+            Event::Stored { answer } => {
                 self.publishing
-                    .stored(now, machine_ms, answer, &mut self.metrics, effects);
+                    .stored(now, answer, &mut self.metrics, effects);
                 self.subscriptions
                     .set_producer(self.publishing.producer(false));
                 self.pump(now, effects);

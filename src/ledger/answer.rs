@@ -125,6 +125,9 @@ impl Ledger {
                 self.loaded(now, &rows, &there, last, outbox, effects);
             }
             StoreAnswer::Failed(fault) => {
+                if fault == StoreFault::Full {
+                    outbox.waive_dates();
+                }
                 self.ended_elsewhere_meanwhile(now, meanwhile, outbox, metrics, effects);
                 return self.failed(now, fault, effects);
             }

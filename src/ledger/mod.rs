@@ -298,10 +298,11 @@ impl Ledger {
 
     fn batch(&mut self, outbox: &mut Outbox) -> Option<Batch> {
         if self.may_send() {
-            let marks = outbox.replaceable().map(|n| Mark {
+            let marks = outbox.to_mark().map(|(n, counts_from_ms)| Mark {
                 n,
                 attempts: 0,
                 is_given_up: false,
+                counts_from_ms,
             });
             self.next.marks.extend(marks);
         }
@@ -309,6 +310,7 @@ impl Ledger {
             n,
             attempts,
             is_given_up: false,
+            counts_from_ms: None,
         });
         self.next.marks.extend(sent);
         // What a full disk did not take is there already.
@@ -350,6 +352,7 @@ fn merge(marks: &mut Vec<Mark>) {
         if is_same {
             mark.attempts = mark.attempts.max(other.attempts);
             mark.is_given_up |= other.is_given_up;
+            mark.counts_from_ms = mark.counts_from_ms.or(other.counts_from_ms);
         }
         is_same
     });

@@ -54,6 +54,7 @@ impl Ledger {
             n,
             attempts: 0,
             is_given_up: true,
+            counts_from_ms: None,
         });
         effects.push(tell(producer, Notice::GivenUp { n }));
     }

@@ -38,8 +38,19 @@ pub(super) enum Identity {
 }
 
 impl Row {
-    pub(super) fn is_replaceable(&self) -> bool {
-        self.stored.is_some_and(|stored| stored.is_replaceable)
+    /// Storage is to note something before it is sent.
+    pub(super) fn awaits_mark(&self) -> bool {
+        self.stored
+            .is_some_and(|stored| stored.is_replaceable || stored.undated_ms.is_some())
+    }
+
+    /// From when its time counts by the hub's clock, where storage does not know that.
+    pub(super) fn counts_from_ms(&self) -> Option<u64> {
+        let stored = self.stored?;
+        match stored.until {
+            Until::Hub(ms) => Some(ms.saturating_sub(stored.undated_ms?)),
+            Until::Left(_) => None,
+        }
     }
 
     pub(super) fn is_given_up(&self) -> bool {
@@ -60,6 +71,9 @@ impl Row {
 pub(super) struct Stored {
     /// The hub takes it up to here (rule C10).
     pub(super) until: Until,
+    /// What is left of its time, where storage knows no more: that must end before it is sent, or whoever sends it again later might give it more time than the hub's
+    /// memory lasts.
+    pub(super) undated_ms: Option<u64>,
     /// Another publication may still take its place: that must end before it is sent.
     pub(super) is_replaceable: bool,
     /// The user has given it up.

@@ -15,6 +15,10 @@ impl Outbox {
     pub(crate) fn insert(&mut self, now: Time, row: &StoredRow, is_own: bool) {
         let stored = Stored {
             until: row.until,
+            undated_ms: match row.until {
+                Until::Hub(_) => None,
+                Until::Left(ms) => Some(ms),
+            },
             is_replaceable: row.is_replaceable,
             is_given_up: row.is_given_up,
             is_own,
@@ -84,13 +88,13 @@ impl Outbox {
         Some(row.bytes)
     }
 
-    /// The hub's clock is known: times that were noted by this machine's are by the hub's from now on.
-    pub(crate) fn set_clock(&mut self, machine_ms: u64, hub_ms: u64) {
+    /// The hub's clock is known: what is left of a row's time is by it from now on.
+    pub(crate) fn set_clock(&mut self, now: Time, hub_ms: u64) {
         for row in &mut self.rows {
             if let Some(stored) = &mut row.stored
-                && let Until::Machine(ms) = stored.until
+                && let Until::Left(ms) = stored.until
             {
-                stored.until = Until::Hub((ms + hub_ms).saturating_sub(machine_ms));
+                stored.until = Until::Hub(hub_ms + ms.saturating_sub(now.since(row.created)));
             }
         }
     }
@@ -114,9 +118,12 @@ impl Outbox {
         };
         if let Some(stored) = &mut row.stored {
             stored.is_replaceable = false;
+            stored.undated_ms = None;
             stored.is_marked = true;
             stored.is_given_up |= now.is_given_up;
-            stored.until = now.until;
+            if let Until::Hub(_) = now.until {
+                stored.until = now.until;
+            }
             stored.tag = now.tag;
         }
         row.kind = now.kind;
@@ -126,14 +133,21 @@ impl Outbox {
 
     /// Whether nothing is on its way, and what is next must not go before storage has noted that it does.
     pub(crate) fn awaits_mark(&self) -> bool {
-        self.rows_on_their_way == 0 && self.replaceable().next().is_some()
+        self.rows_on_their_way == 0 && self.to_mark().next().is_some()
     }
 
-    /// Of the next rows those that something may still take the place of.
-    pub(crate) fn replaceable(&self) -> impl Iterator<Item = RowNo> {
+    /// Of the next rows those that storage is to note something of first, and from when they count by the hub's clock.
+    pub(crate) fn to_mark(&self) -> impl Iterator<Item = (RowNo, Option<u64>)> {
         let next = self.rows.iter().filter(|row| !row.is_on_its_way);
         next.take(WINDOW_ROWS_MAX)
-            .filter(|row| row.is_replaceable())
-            .map(|row| row.n)
+            .filter(|row| row.awaits_mark())
+            .map(|row| (row.n, row.counts_from_ms()))
+    }
+
+    /// Storage has no room to note until when rows count: they are sent all the same, which makes room.
+    pub(crate) fn waive_dates(&mut self) {
+        for stored in self.rows.iter_mut().filter_map(|row| row.stored.as_mut()) {
+            stored.undated_ms = None;
+        }
     }
 }

@@ -82,7 +82,7 @@ impl Outbox {
             if !has_room && self.rows_on_their_way > 0 {
                 return;
             }
-            if row.is_replaceable() {
+            if row.awaits_mark() {
                 // Its followers in the topic would be refused; the others can wait that long.
                 return;
             }

@@ -465,10 +465,7 @@ impl Driver {
                 Err(Fault::Aborted) => StoreAnswer::Failed(StoreFault::Full),
             };
             if let Some(driver) = myself.upgrade() {
-                driver.tell(Event::Stored {
-                    answer,
-                    machine_ms: Date::now() as u64,
-                });
+                driver.tell(Event::Stored { answer });
             }
             // The core may have asked for more by now.
             drop(work);
@@ -479,7 +476,7 @@ impl Driver {
     fn row(&self, save: &Save) -> JsValue {
         let (until_ms, is_hub_time) = match save.until {
             Until::Hub(ms) => (ms, true),
-            Until::Machine(ms) => (ms, false),
+            Until::Left(ms) => (save.created_ms.saturating_add(ms), false),
         };
         let (bytes, created_ms) = (save.bytes as f64, save.created_ms as f64);
         let host = &self.host;

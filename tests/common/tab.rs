@@ -113,10 +113,7 @@ impl Tab {
 
     pub fn answered(&mut self, answer: StoreAnswer) -> Vec<Effect> {
         self.asked = None;
-        self.act(|rig| {
-            let machine_ms = rig.now.0;
-            rig.handle(Event::Stored { answer, machine_ms })
-        })
+        self.act(|rig| rig.handle(Event::Stored { answer }))
     }
 
     /// Storage answers until nothing is asked of it any more.

@@ -85,7 +85,7 @@ async fn a_cursor_resumes_on_another_connection() {
     assert_eq!(answer, format!("subscribed 5 {} 1 {} 2", f[2], f[4]));
     let message = reader.record().await;
     assert!(
-        message.starts_with("m 5 2 ") && message.ends_with(" p:2 \"two\""),
+        message.starts_with("m 5 2 ") && message.ends_with(" FI3pxaekTRnlbNmuGlVL9n:2 \"two\""),
         "{message}"
     );
 }

@@ -191,7 +191,10 @@ fn d7_a_follower_gets_a_snapshot_and_then_change_by_change() {
             && records[0].ends_with(&format!(" FI3pxaekTRnlbNmuGlVL9n:1 {SET}")),
         "{records:?}"
     );
-    assert!(records[1].starts_with("merge 1 2 ") && records[1].ends_with(r#" p:2 {"n":2}"#));
+    assert!(
+        records[1].starts_with("merge 1 2 ")
+            && records[1].ends_with(r#" FI3pxaekTRnlbNmuGlVL9n:2 {"n":2}"#)
+    );
 
     let late = b.client();
     b.send(late, "sub 9 d start as=document producer=p");

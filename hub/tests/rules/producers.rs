@@ -41,7 +41,8 @@ fn h8_the_longest_producer_and_number_still_make_a_message_id() {
         longhaul::frame::ToClient::decode(&record).is_ok(),
         "{record}"
     );
-    assert!(record.ends_with(&format!(" {producer}:{n} 1")), "{record}");
+    let id = longhaul::public_id::message_id(&producer, longhaul::ids::RowNo(n));
+    assert!(record.ends_with(&format!(" {id} 1")), "{record}");
 }
 
 #[test]

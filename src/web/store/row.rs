@@ -79,8 +79,21 @@ impl Row {
         let state = if mark.is_given_up { 2 } else { 1 };
         self.0
             .set(STATE, state.max(self.number(STATE) as u32).into());
+        if let Some(from_ms) = mark.counts_from_ms
+            && !self.0.get(IS_HUB_TIME).is_truthy()
+        {
+            let until_ms = from_ms + self.left_ms();
+            self.0.set(UNTIL_MS, (until_ms as f64).into());
+            self.0.set(IS_HUB_TIME, true.into());
+        }
         let attempts = u64::from(mark.attempts).max(self.number(ATTEMPTS));
         self.0.set(ATTEMPTS, (attempts as f64).into());
+    }
+
+    /// What it has of time, where its end is by the machine's clock, as its beginning is.
+    fn left_ms(&self) -> u64 {
+        self.number(UNTIL_MS)
+            .saturating_sub(self.number(CREATED_MS))
     }
 
     /// As it was before it was ever sent, and without a key: the key's newest row counts.
@@ -120,7 +133,7 @@ impl Row {
             until: if self.0.get(IS_HUB_TIME).is_truthy() {
                 Until::Hub(ms)
             } else {
-                Until::Machine(ms)
+                Until::Left(self.left_ms())
             },
             is_replaceable: state == 0 && self.key().is_some(),
             is_given_up: state == 2,

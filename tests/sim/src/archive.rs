@@ -94,7 +94,7 @@ impl Archive {
             payload,
             until_ms: match save.until {
                 Until::Hub(ms) => Some(ms),
-                Until::Machine(_) => None,
+                Until::Left(_) => None,
             },
             is_sent: false,
             // A row is given up with whatever is in it when that is noted.

@@ -285,9 +285,8 @@ impl World<'_> {
         if self.pages.get(at).map(|page| page.instance) != Some(instance) {
             return;
         }
-        let machine_ms = self.machine_ms(at);
         let answer = *answer;
-        self.handle(at, Event::Stored { answer, machine_ms });
+        self.handle(at, Event::Stored { answer });
     }
 
     /// A page wants to be the one that sends, or no longer.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use longhaul::ids::RowNo;
 use longhaul::{
     Batch, Ended, Letter, Look, Mark, Outcome, Save, Saved, StoreAnswer, StoreRequest, StoredRow,
+    Until,
 };
 
 /// A row and its payload.
@@ -150,6 +151,9 @@ impl Storage {
         let kept = self.rows.get_mut(&mark.n)?;
         kept.row.is_replaceable = false;
         kept.row.is_given_up |= mark.is_given_up;
+        if let (Until::Left(ms), Some(from)) = (kept.row.until, mark.counts_from_ms) {
+            kept.row.until = Until::Hub(from + ms);
+        }
         kept.row.attempts = kept.row.attempts.max(mark.attempts);
         Some(kept)
     }
