@@ -6,8 +6,8 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use longhaul::frame::Kind;
 use longhaul::ids::{Seq, is_id, is_topic_name};
-use longhaul::public_id::is_outbox_id;
 use longhaul::parse_number;
+use longhaul::public_id::is_outbox_id;
 use serde::Serialize;
 use serde_json::value::RawValue;
 

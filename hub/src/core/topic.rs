@@ -146,7 +146,11 @@ impl Topic {
         }
         let answer = match payload::check(publish.payload, limits.payload_bytes_max) {
             Err(fault) => Err((fault.code(), fault.to_string())),
-            Ok(_) if terms.until_ms.is_some_and(|until_ms| now.wall_ms > until_ms) => {
+            Ok(_)
+                if terms
+                    .until_ms
+                    .is_some_and(|until_ms| now.wall_ms > until_ms) =>
+            {
                 Err(nack("expired"))
             }
             Ok(payload) => self.append(now, publish, &payload, limits),
