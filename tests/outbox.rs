@@ -391,3 +391,29 @@ fn s59_of_inherited_rows_only_those_never_sent_are_replaced_or_expire() {
         .collect();
     assert_eq!(ended, [RowNo(5)]);
 }
+
+#[test]
+fn f18_fifty_thousand_rows_of_as_many_topics_are_taken_in_sent_and_acked_in_their_order() {
+    const ROWS: u32 = 50_000;
+    let mut rig = Rig::new(&Config {
+        outbox: OutboxLimits {
+            rows_max: 50_000,
+            bytes_max: 1 << 24,
+        },
+        ..Config::default()
+    });
+    rig.handle(Event::Start);
+    for topic in 0..ROWS {
+        rig.publish(&topic.to_string());
+    }
+    let connection = rig.greet();
+    let mut sent = 256;
+    for n in 1..=ROWS {
+        let next = heads(&ack(&mut rig, connection, n.into()));
+        let is_last = sent == ROWS;
+        sent += u32::from(!is_last);
+        let expected = format!("{sent} 0 {}", sent - 1);
+        assert_eq!(next, if is_last { vec![] } else { vec![expected] });
+    }
+    assert_eq!(rig.client.outbox_rows(), 0);
+}

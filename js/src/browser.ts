@@ -41,7 +41,7 @@ export function openChannel(name: string): BroadcastChannel | undefined {
   return found(() => new BroadcastChannel(name));
 }
 
-/** Random bytes: of the browser's source, or weak ones where that is missing. Ids must differ, none of them is a secret. */
+/** Random bytes: of the browser's source, or weak ones where that is missing: then an outbox's name can be guessed. */
 export function randomBytes(count: number): Uint8Array {
   const bytes = new Uint8Array(count);
   return found(() => crypto.getRandomValues(bytes)) ?? bytes.map(() => Math.floor(Math.random() * 256));

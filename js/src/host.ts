@@ -39,6 +39,8 @@ export class Host extends Incoming {
   readonly #turns: Turns;
   /** Ends the time limit of the call of the token function. */
   #stopWaiting: () => void = () => {};
+  /** Topics of changes that were found in storage, and are not told of yet. */
+  readonly #restored = new Set<string>();
   /** What the client is. */
   state: Status["state"] = "connecting";
 
@@ -166,7 +168,13 @@ export class Host extends Incoming {
   restored(row: number, stored: StoredRow): void {
     this.#room.publications.restored(row, stored);
     const [, topic, kind] = stored;
-    if (kind !== 0) this.#turns.later(() => this.#room.owner.restored(topic));
+    if (kind === 0 || this.#restored.has(topic)) return;
+    // Once for all rows of a topic that are found together: a document looks through all rows for its own.
+    this.#restored.add(topic);
+    this.#turns.later(() => {
+      this.#restored.delete(topic);
+      this.#room.owner.restored(topic);
+    });
   }
 
   forget(row: number): void {

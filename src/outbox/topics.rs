@@ -35,3 +35,22 @@ impl Topics {
         (of_topic(before), of_topic(after))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f18_a_row_knows_its_neighbours_of_the_same_topic_alone() {
+        let mut topics = Topics::default();
+        for (topic, n) in [("b", 2), ("a", 1), ("c", 3), ("b", 9)] {
+            topics.add(topic, RowNo(n));
+        }
+        let between = topics.add("b", RowNo(5));
+        assert_eq!(between, (Some(RowNo(2)), Some(RowNo(9))));
+        assert_eq!(topics.add("aa", RowNo(4)), (None, None));
+        assert_eq!(topics.remove("b", RowNo(2)), Some(RowNo(5)));
+        assert_eq!(topics.remove("b", RowNo(9)), None);
+        assert_eq!(topics.add("b", RowNo(6)), (Some(RowNo(5)), None));
+    }
+}
