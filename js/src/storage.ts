@@ -417,9 +417,13 @@ export class Storage implements Member {
 }
 
 function stopped(): LonghaulError {
-  return new LonghaulError("not_flushed", "rows wait for a dead letter, for room on the disk, or for storage", {
-    hint: "retry or discard the dead letters of their topics, or free what the origin stores",
-  });
+  return new LonghaulError(
+    "not_flushed",
+    "rows wait for a dead letter, for room on the disk, or for storage",
+    {
+      hint: "retry or discard the dead letters of their topics, or free what the origin stores",
+    },
+  );
 }
 
 function unknown(id: string): LonghaulError {

@@ -1,9 +1,9 @@
 // A browser's folder that was copied while its outbox was in use: two browsers that number on from the same row.
 
 import type { Page } from "@playwright/test";
-import { expect, openClient, quick, test } from "./support/fixtures.js";
+import { expect, quick, test } from "./support/fixtures.js";
 import { hubEntries } from "./support/hub.js";
-import { records } from "./support/storage.js";
+import { openClient, records } from "./support/storage.js";
 
 /** Publishes these numbers, and says how each was acked. */
 async function publishAll(page: Page, from: number, to: number): Promise<boolean[]> {
