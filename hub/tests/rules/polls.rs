@@ -93,8 +93,8 @@ fn t3_a_poll_with_nothing_new_is_held_until_there_is_a_message() {
 fn t3_a_poll_that_waits_in_vain_is_answered_with_welcome_and_subscribed() {
     let mut b = Bench::new();
     let cursor = b.cursor("t");
-    for (hold, ms) in [("hold=7000", 7_000), ("hold=60000", 25_000), ("", 25_000)] {
-        let poll = b.poll(&format!("hello 1 {hold}\nsub 1 t {cursor}"));
+    for (hold, ms) in [(" hold=7000", 7_000), (" hold=60000", 25_000), ("", 25_000)] {
+        let poll = b.poll(&format!("hello 1{hold}\nsub 1 t {cursor}"));
         b.pass(ms - 1);
         assert_eq!(b.answer(poll), None, "{hold}");
         b.pass(1);
