@@ -2,20 +2,24 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Options, Status } from "./api.js";
 import type { Engine } from "./engine.js";
 import { LonghaulError } from "./errors.js";
-import type { Start } from "./start.js";
+import { load, loadFailed } from "./load.js";
+import { Start } from "./start.js";
 
-/** The smallest module: magic and version. */
-const bytes = Uint8Array.from([0, 97, 115, 109, 1, 0, 0, 0]);
+vi.mock("./load.js", async (original) => ({
+  ...(await original<typeof import("./load.js")>()),
+  load: vi.fn(),
+}));
 
 let isThere: boolean;
 
 beforeEach(() => {
+  vi.mocked(load).mockReset();
   isThere = false;
-  vi.resetModules();
   vi.useFakeTimers();
-  vi.stubGlobal("fetch", async () =>
-    isThere ? new Response(bytes) : Promise.reject(new TypeError("no network")),
-  );
+  vi.mocked(load).mockImplementation(async () => {
+    if (isThere) return {} as WebAssembly.Module;
+    throw loadFailed({ message: "no network" });
+  });
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -23,17 +27,18 @@ afterEach(() => {
 
 const backoff = { baseMs: 1_000, capMs: 1_000, jitter: "none" } as const;
 
-/** A client without anything around it. Each has an address of its own: modules are shared. */
-async function begin(options: Options = {}) {
-  // Modules are loaded once a page: each test is one.
-  const { Start: Fresh } = await import("./start.js");
+/** A client without anything around it. */
+function begin(options: Options = {}) {
   const statuses: Status[] = [];
   const steps: string[] = [];
   const engine = { start: () => steps.push("start"), close: () => steps.push("close") };
-  const start: Start = new Fresh(
-    { backoff, wasm: "/a.wasm", ...options },
+  const start: Start = new Start(
+    { backoff, ...options },
     {
-      make: async () => engine as unknown as Engine,
+      make: async () => {
+        steps.push("make");
+        return engine as unknown as Engine;
+      },
       begin: () => steps.push("begin"),
       status: (status) => statuses.push(status),
       report: (error) => steps.push(`report ${error.code}`),
@@ -50,25 +55,24 @@ async function begin(options: Options = {}) {
 }
 
 test("f05_what_is_asked_is_done_in_order_once_the_wasm_is_there", async () => {
-  const { statuses, steps, ask } = await begin();
+  const { statuses, steps, ask } = begin();
   ask("one");
   ask("two", { chars: 3 });
-  // A compiler runs in time of its own.
-  await vi.waitFor(() =>
-    expect(statuses.at(-1)).toMatchObject({
-      state: "waiting",
-      attempt: 2,
-      reason: { code: "wasm_load_failed" },
-    }),
-  );
+  await vi.advanceTimersByTimeAsync(999);
+  expect(statuses.at(-1)).toMatchObject({
+    state: "waiting",
+    attempt: 2,
+    reason: { code: "wasm_load_failed" },
+  });
   ask("three");
   isThere = true;
-  await vi.waitFor(() => expect(steps).toEqual(["begin", "one", "two", "three", "start"]), 5_000);
-  expect(statuses.at(-1)).toMatchObject({ state: "connecting", transport: "websocket" });
+  await vi.advanceTimersByTimeAsync(1);
+  expect(steps).toEqual(["make", "begin", "one", "two", "three", "start"]);
+  expect(statuses.at(-1)).toEqual({ state: "connecting", attempt: 2, transport: "websocket" });
 });
 
-test("f05_publications_that_wait_are_limited_and_a_wipe_withdraws_them", async () => {
-  const { start, steps, ask } = await begin({ outbox: { rowsMax: 2, bytesMax: 10 } });
+test("f05_publications_that_wait_are_limited_and_a_wipe_withdraws_them", () => {
+  const { start, steps, ask } = begin({ outbox: { rowsMax: 2, bytesMax: 10 } });
   ask("a", { chars: 4 });
   ask("long", { chars: 7 });
   ask("b", { chars: 6 });
@@ -82,18 +86,44 @@ test("f05_publications_that_wait_are_limited_and_a_wipe_withdraws_them", async (
 });
 
 test("f05_who_is_impatient_hears_of_the_next_failure_at_once", async () => {
-  const { steps, ask } = await begin();
+  const { steps, ask } = begin();
+  await vi.advanceTimersByTimeAsync(0);
   ask("flush", { impatient: () => new LonghaulError("not_flushed", "") });
-  await vi.waitFor(() => expect(steps).toEqual(["flush not_flushed"]));
+  await vi.advanceTimersByTimeAsync(0);
+  expect(steps).toEqual(["flush not_flushed"]);
+});
+
+test("f05_what_no_attempt_can_heal_is_the_end", async () => {
+  vi.mocked(load).mockRejectedValue(loadFailed({ message: "forbidden", isFinal: true }));
+  const { steps } = begin();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(steps).toEqual(["failed wasm_load_failed"]);
+  expect(vi.mocked(load)).toHaveBeenCalledTimes(1);
+});
+
+test("f05_another_file_is_reported_once_and_attempts_go_on", async () => {
+  vi.mocked(load).mockRejectedValue(loadFailed({ message: "HTTP 404", isAnother: true }));
+  const { statuses, steps } = begin();
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(steps).toEqual(["report wasm_load_failed"]);
+  expect(statuses.at(-1)).toMatchObject({ state: "waiting", attempt: 12 });
+});
+
+test("f04_a_start_that_is_closed_while_it_loads_makes_no_instance", async () => {
+  isThere = true;
+  const { start, steps } = begin();
+  start.close(new LonghaulError("closed", ""));
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(steps).toEqual([]);
 });
 
 test("f04_a_start_that_is_closed_begins_nothing_and_keeps_no_timer", async () => {
-  const { start, statuses, steps } = await begin();
-  await vi.waitFor(() => expect(statuses.at(-1)?.state).toBe("waiting"));
+  const { start, steps } = begin();
+  await vi.advanceTimersByTimeAsync(0);
   start.close(new LonghaulError("closed", ""));
   isThere = true;
   start.hurry();
+  expect(vi.getTimerCount()).toBe(0);
   await vi.advanceTimersByTimeAsync(10_000);
   expect(steps).toEqual([]);
-  expect(vi.getTimerCount()).toBe(0);
 });

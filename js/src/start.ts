@@ -87,6 +87,8 @@ export class Start {
       async (attempt, signal) => {
         this.#room.status({ state: "connecting", attempt, transport });
         const module = await load(this.#options.wasm, attempt, signal);
+        // An instance takes memory, and nobody wants it any more.
+        signal.throwIfAborted();
         const engine = await this.#room.make(module).catch((cause: Error) => {
           throw loadFailed({ message: String(cause), isAnother: true, cause });
         });
