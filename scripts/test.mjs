@@ -1,12 +1,13 @@
 // npm test: sets up (a browser and proxies included), builds what changed, runs everything, says what failed.
 //
-//   npm test -- --only rust|sim|types|unit|apps|e2e|browsers|kills      one stage; the rest of the line goes to its program:
+//   npm test -- --only rust|sim|types|unit|apps|programs|e2e|browsers|kills      one stage; the rest of the line goes to its program:
 //   npm test -- --only e2e -g "two pages"
 //   LONGHAUL_KILLS=1000 LONGHAUL_SEED=7 npm test -- --only kills
 
 import { join } from "node:path";
 import { build, faultProxyPath, hubPath } from "./build.mjs";
 import { bin, main, root, run, Stop, seconds, step } from "./lib/run.mjs";
+import { programs } from "./programs.mjs";
 import { findBrowser, findOtherBrowsers, findProxies, setup } from "./setup.mjs";
 
 const stages = {
@@ -22,6 +23,11 @@ const stages = {
     await run(bin("vitest"), ["run", ...rest], { cwd });
     const env = { ...process.env, NODE_OPTIONS: "--experimental-vm-modules --no-warnings" };
     await run(bin("jest"), rest, { cwd, env });
+  },
+  // 1,800 random ones in Node, 200 more in Chromium against the real hub.
+  programs: async (rest) => {
+    await programs(rest);
+    await playwright(["-c", "programs.config.ts"], await chromium());
   },
   e2e: async (rest) => playwright(rest, await chromium()),
   // Those that Playwright can't drive: Firefox and WebKitGTK, by WebDriver.
@@ -52,11 +58,11 @@ await main(async () => {
   }
   const names = flag ? [only] : Object.keys(stages);
   await setup();
-  if (names.includes("e2e") || names.includes("kills")) await findBrowser();
+  if (["programs", "e2e", "kills"].some((name) => names.includes(name))) await findBrowser();
   if (names.includes("e2e")) await findProxies();
   if (names.includes("browsers")) await findOtherBrowsers();
   if (names.includes("e2e")) await build(["js", "www"]);
-  else if (["types", "unit", "apps", "browsers", "kills"].some((name) => names.includes(name)))
+  else if (["types", "unit", "apps", "programs", "browsers", "kills"].some((name) => names.includes(name)))
     await build(["js"]);
 
   const results = [];

@@ -1,0 +1,72 @@
+// Broadcast channels of one profile: what is posted reaches every other one of the name, as a task of its page.
+
+import type { Page } from "./page.js";
+
+interface Channel {
+  readonly page: Page;
+  readonly name: string;
+  hear(data: unknown, from: Page): void;
+}
+
+/** How long a notice may be on its way, ms, and how often one is that slow. Chosen: a busy tab takes as long. */
+const slowMs = 40;
+const slowRate = 0.1;
+
+export class Channels {
+  readonly #open = new Set<Channel>();
+
+  /** The constructor that a page has. */
+  of(page: Page): typeof BroadcastChannel {
+    const open = this.#open;
+    class FakeBroadcastChannel extends EventTarget {
+      onmessage: ((event: MessageEvent) => void) | null = null;
+      readonly name: string;
+      readonly #channel: Channel;
+      /** When the last one of each page arrives. */
+      readonly #lastMs = new Map<Page, number>();
+
+      constructor(name: string) {
+        super();
+        this.name = name;
+        this.#channel = {
+          page,
+          name,
+          hear: (data, from) => {
+            const { nowMs, random } = page.world;
+            const atMs = nowMs + random() * (random() < slowRate ? slowMs : 1);
+            // Order holds between two pages, not among three.
+            const inOrderMs = Math.max(atMs, this.#lastMs.get(from) ?? 0);
+            this.#lastMs.set(from, inOrderMs);
+            page.task(inOrderMs - nowMs, () => {
+              if (!open.has(this.#channel)) return;
+              const event = new MessageEvent("message", { data });
+              this.onmessage?.(event);
+              this.dispatchEvent(event);
+            });
+          },
+        };
+        open.add(this.#channel);
+      }
+
+      postMessage(data: unknown): void {
+        if (!open.has(this.#channel)) throw new DOMException("the channel is closed", "InvalidStateError");
+        for (const other of open) {
+          if (other !== this.#channel && other.name === this.name) other.hear(structuredClone(data), page);
+        }
+      }
+
+      close(): void {
+        open.delete(this.#channel);
+      }
+    }
+    return FakeBroadcastChannel as unknown as typeof BroadcastChannel;
+  }
+
+  drop(page: Page): void {
+    for (const channel of this.#open) if (channel.page === page) this.#open.delete(channel);
+  }
+
+  openOf(page: Page): number {
+    return [...this.#open].filter((channel) => channel.page === page).length;
+  }
+}

@@ -1,0 +1,45 @@
+// What the pages of a program tell its model, in the order in which it happened there.
+
+export type Note =
+  | { type: "client"; client: string; profile: string | null }
+  | { type: "status"; client: string; state: string; code: string }
+  | { type: "error"; client: string; code: string | null; message: string }
+  | { type: "letter"; client: string; id: string; code: string }
+  | { type: "closed"; client: string }
+  | {
+      type: "published";
+      no: number;
+      client: string;
+      topic: string;
+      isDocument: boolean;
+      key: string | null;
+      ttlMs: number | null;
+      isAborted: boolean;
+      /** Whether its patch applies wherever it lands. */
+      isSound: boolean;
+    }
+  | { type: "receipt"; no: number; id: string; durable: boolean }
+  | { type: "refused"; no: number; code: string }
+  | { type: "acked"; no: number; epoch: string; seq: number; duplicate: boolean }
+  | { type: "dead"; no: number; code: string }
+  | {
+      type: "subscribed";
+      id: string;
+      client: string;
+      topic: string;
+      from: "live" | "start" | number;
+      /** The subscription whose place it took in one turn. */
+      continues: string | null;
+      /** Of an iteration: so many messages were asked for. */
+      nexts?: number;
+    }
+  | { type: "message"; id: string; epoch: string; seq: number; data: unknown }
+  /** `toSeq` null: nobody knows how much is missing. */
+  | { type: "gap"; id: string; epoch: string; fromSeq: number; toSeq: number | null; reason: string }
+  | { type: "stopped"; id: string }
+  | { type: "promised"; id: string; client: string; what: string; codes: readonly string[] }
+  | { type: "settled"; id: string; code: string }
+  | { type: "wiping"; id: string; client: string }
+  | { type: "wiped"; id: string }
+  | { type: "retried"; id: string }
+  | { type: "discarded"; id: string };
