@@ -460,6 +460,7 @@ export class Model {
 /** Errors that tell of the world's faults. What should not be is not among them, least of all `client_crashed`. */
 const harmlessErrors = [
   "token_unavailable",
+  "token_timeout",
   "reload_required",
   "outbox_name_taken",
   "storage_unavailable",

@@ -32,6 +32,20 @@ export interface Network {
 
 export type Connect = (page: Page) => Network;
 
+/** Node forgets all but the last signal of a target once it has collected garbage, and then does not remove their listeners. */
+class Target extends EventTarget {
+  override addEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void {
+    const { signal, ...rest }: AddEventListenerOptions =
+      typeof options === "object" ? options : { capture: options ?? false };
+    super.addEventListener(type, listener, rest);
+    signal?.addEventListener("abort", () => this.removeEventListener(type, listener, rest));
+  }
+}
+
 export class Page {
   readonly profile: Profile;
   readonly world: World;
@@ -40,7 +54,7 @@ export class Page {
   readonly session: Map<string, string>;
   readonly globals: Globals;
   readonly window: EventTarget & Record<string, unknown>;
-  readonly #document = new EventTarget() as EventTarget & Record<string, unknown>;
+  readonly #document = new Target() as EventTarget & Record<string, unknown>;
   readonly #network: Network;
   readonly #timers = new Map<number, Task>();
   readonly #modules = new Map<string, Promise<unknown>>();
@@ -56,7 +70,7 @@ export class Page {
     this.world = profile.world;
     this.session = session;
     this.isWorker = isWorker;
-    this.window = new EventTarget() as EventTarget & Record<string, unknown>;
+    this.window = new Target() as EventTarget & Record<string, unknown>;
     this.#network = connect(this);
     this.globals = this.#makeGlobals();
     for (const [name, value] of Object.entries(this.globals)) {
@@ -165,6 +179,7 @@ export class Page {
     if (this.isDead) return;
     this.isDead = true;
     this.#parked = [];
+    for (const task of this.#timers.values()) task.cancel();
     this.#timers.clear();
     this.profile.drop(this);
     this.#network.drop();
@@ -214,9 +229,10 @@ export class Page {
     return new Response(fault === "torn" ? "torn" : name, { headers });
   }
 
-  #compile(text: string): WebAssembly.Module {
-    if (text.endsWith(".wasm")) return this.profile.shipped.module(text);
-    throw new WebAssembly.CompileError("WebAssembly.compile(): expected magic word 00 61 73 6d");
+  /** What was downloaded is the name of a file, compiled already; what the package brings itself is compiled. */
+  #compile(bytes: BufferSource): WebAssembly.Module {
+    const name = new TextDecoder().decode(bytes);
+    return name.endsWith(".wasm") ? this.profile.shipped.module(name) : new WebAssembly.Module(bytes);
   }
 
   #makeGlobals(): Globals {
@@ -236,8 +252,7 @@ export class Page {
       return no;
     };
     const clearTimer = (no: number | undefined): void => {
-      const task = this.#timers.get(no ?? 0);
-      if (task !== undefined) task.isCancelled = true;
+      this.#timers.get(no ?? 0)?.cancel();
       this.#timers.delete(no ?? 0);
     };
     class PageDate extends Date {
@@ -252,8 +267,8 @@ export class Page {
     const wasm = {
       Module: WebAssembly.Module,
       CompileError: WebAssembly.CompileError,
-      compile: async (bytes: ArrayBuffer) => this.#compile(new TextDecoder().decode(bytes)),
-      compileStreaming: async (response: Response) => this.#compile(await response.text()),
+      compile: async (bytes: BufferSource) => this.#compile(bytes),
+      compileStreaming: async (response: Response) => this.#compile(await response.arrayBuffer()),
       instantiate: async (module: WebAssembly.Module, imports: WebAssembly.Imports) => {
         const instance = new WebAssembly.Instance(module, imports);
         this.#instances.push(new WeakRef(instance));

@@ -4,12 +4,24 @@
 /** Node's own, before fake-indexeddb is given ours. */
 const nextMacrotask = setImmediate;
 
-export interface Task {
+export class Task {
   readonly atMs: number;
   readonly no: number;
-  run(): void;
-  isCancelled: boolean;
+  run: () => void;
+
+  constructor(atMs: number, no: number, run: () => void) {
+    this.atMs = atMs;
+    this.no = no;
+    this.run = run;
+  }
+
+  /** Never runs, and holds nothing that it would have needed. */
+  cancel(): void {
+    this.run = nothing;
+  }
 }
+
+function nothing(): void {}
 
 /** What one step of storage costs, ms. Chosen: some hundred steps a transaction make some ten ms. */
 const storageStepMs = 0.05;
@@ -30,7 +42,7 @@ export class World {
 
   /** Runs `run` after `delayMs`, behind what is due at the same moment. */
   after(delayMs: number, run: () => void): Task {
-    const task = { atMs: this.nowMs + Math.max(0, delayMs), no: ++this.#lastNo, run, isCancelled: false };
+    const task = new Task(this.nowMs + Math.max(0, delayMs), ++this.#lastNo, run);
     push(this.#heap, task);
     return task;
   }
@@ -50,7 +62,7 @@ export class World {
         return false;
       }
       pop(this.#heap);
-      if (next.isCancelled) continue;
+      if (next.run === nothing) continue;
       this.nowMs = Math.max(this.nowMs, next.atMs);
       this.tasksRun += 1;
       try {
