@@ -312,10 +312,21 @@ export function hubPath(profile) {
 /** Where `cargo test` leaves the fault proxy. */
 export const faultProxyPath = "target/debug/faultproxy";
 
-/** Builds the parts named, in their order: any of "js", "www", "hub". */
+/** examples/shopping-list/dist: the app of a newcomer, which the tests use as users do. */
+async function shoppingList() {
+  const folder = "examples/shopping-list";
+  await stepIfChanged(
+    "shopping list",
+    { inputs: [...tools, folder, "js/dist"], outputs: [`${folder}/dist/index.html`] },
+    () => run(bin("vite"), ["build", "--logLevel", "warn"], { cwd: join(root, folder) }),
+  );
+}
+
+/** Builds the parts named, in their order: any of "js", "www", "examples", "hub". */
 export async function build(parts, { names = false, profile = "release" } = {}) {
-  if (parts.includes("js") || parts.includes("www")) await js({ names });
+  if (["js", "www", "examples"].some((part) => parts.includes(part))) await js({ names });
   if (parts.includes("www")) await www();
+  if (parts.includes("examples")) await shoppingList();
   if (parts.includes("hub")) await hub(profile);
 }
 

@@ -61,7 +61,7 @@ await main(async () => {
   if (["programs", "e2e", "kills"].some((name) => names.includes(name))) await findBrowser();
   if (names.includes("e2e")) await findProxies();
   if (names.includes("browsers")) await findOtherBrowsers();
-  if (names.includes("e2e")) await build(["js", "www"]);
+  if (names.includes("e2e")) await build(["js", "www", "examples"]);
   else if (["types", "unit", "apps", "programs", "browsers", "kills"].some((name) => names.includes(name)))
     await build(["js"]);
 
