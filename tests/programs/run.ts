@@ -557,6 +557,8 @@ class Run {
     for (const profile of this.#profiles) profile.heal();
     for (const { line } of this.#lines) {
       line.restore();
+      // What was open in the dark would be found dead by a heartbeat only.
+      line.cut();
       line.unblock();
       line.latencyMs = this.#program.latencyMs;
     }
