@@ -651,6 +651,8 @@ class Run {
     const isCollected = this.#seed % collectEvery === 0;
     // What one collection frees lets another one free more.
     for (let i = 0; isCollected && i < collectionsMax && this.#left(true).length > 0; i++) {
+      // To look at a weak reference keeps its target for the rest of the task.
+      await this.#world.settle();
       globalThis.gc?.();
       await this.#world.settle();
     }
