@@ -153,7 +153,10 @@ export class Incoming {
   /** A part of a record: a sign of life, and the last one brings the record. */
   #part(connection: number, record: string): void {
     const left = Parts.left(record);
-    if (Number.isNaN(left)) return this.#garbage(connection, unreadable);
+    if (Number.isNaN(left)) {
+      this.#garbage(connection, unreadable);
+      return;
+    }
     const isEstablished = this.#turns.look((core) => core.heard(connection, left > 0));
     this.#turns.settle();
     // Of another connection nothing is kept.
