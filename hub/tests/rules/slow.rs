@@ -277,7 +277,7 @@ fn f03_a_document_of_a_mebibyte_arrives(transport: Transport, wakes: bool) {
         let ms = world.bench.now.time.since(begun);
         assert!(ms < 150_000, "it has not arrived");
         // The user comes back to the page time and again.
-        if wakes && ms % 7_000 == 0 {
+        if wakes && ms.is_multiple_of(7_000) {
             world.handle(Event::Woke);
         }
     }
