@@ -37,14 +37,16 @@ async function seek(): Promise<void> {
   for (const database of databases.keys()) confirm(database);
 }
 
-/** A worker that has no outbox says nothing. */
+/** A worker that has no outbox says nothing. Where there is no worker no port is opened: it would keep a process of Node alive. */
 function confirm(database: string): void {
+  const active = registration?.active;
+  if (!active) return;
   const { port1, port2 } = new MessageChannel();
   port1.onmessage = ({ data }) => {
     databases.set(database, data === true);
     port1.close();
   };
-  registration?.active?.postMessage([databaseRequest, database], [port2]);
+  active.postMessage([databaseRequest, database], [port2]);
 }
 
 export class BackgroundSync {
@@ -57,7 +59,7 @@ export class BackgroundSync {
     void seek();
     if (database === undefined || databases.has(database)) return;
     databases.set(database, false);
-    if (registration !== undefined) confirm(database);
+    confirm(database);
   }
 
   get deferred(): Deferred {
