@@ -149,6 +149,70 @@ fn i3_a_row_that_ends_while_storage_is_read_is_not_found_again() {
     assert_eq!(tab.rig.client.outbox_rows(), 0);
 }
 
+/// Rows whose payloads are let go.
+fn forgotten(effects: &[Effect]) -> Vec<u64> {
+    let forgotten = effects.iter().filter_map(|effect| match effect {
+        Effect::Forget { row } => Some(row.0),
+        _ => None,
+    });
+    forgotten.collect()
+}
+
+#[test]
+fn what_is_read_of_a_row_that_has_ended_is_forgotten_with_the_answer() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::Woke));
+    let request = tab.asked.take().unwrap();
+    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
+    let effects = tab.hear("p1", acked(1));
+    assert_eq!(settled(&effects), [(1, "acked".to_owned())]);
+    let effects = tab.answered(answer);
+    assert_eq!(forgotten(&effects), [1], "it ended while storage was read");
+    tab.settle(&mut storage);
+    // Its sender has still not noted the end.
+    tab.act(|rig| rig.handle(Event::Woke));
+    let effects = tab.settle(&mut storage);
+    assert_eq!(forgotten(&effects), [1], "it ended before storage was read");
+    assert_eq!(settled(&effects), []);
+}
+
+#[test]
+fn what_a_look_has_read_in_vain_is_forgotten_until_it_is_read_again() {
+    let mut storage = Storage::default();
+    let mut other = Tab::new();
+    other.publish("t", None);
+    other.settle(&mut storage);
+    let (mut tab, _) = Tab::sender(&mut storage);
+    other.publish("t", None);
+    other.settle(&mut storage);
+    tab.hear("p1", added(2, 1));
+    let request = tab.asked.take().unwrap();
+    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
+    tab.act(|rig| rig.handle(Event::Woke));
+    assert_eq!(forgotten(&tab.answered(answer)), [2]);
+    assert_eq!(forgotten(&tab.settle(&mut storage)), []);
+    assert_eq!(tab.rig.client.outbox_rows(), 2);
+}
+
+#[test]
+fn what_is_noted_of_a_row_that_ends_meanwhile_is_forgotten_with_the_answer() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::GiveUp { n: RowNo(1) }));
+    let request = tab.asked.take().unwrap();
+    assert!(matches!(request, StoreRequest::Commit(_)), "{request:?}");
+    let (answer, _) = storage.answer(&request, "p1", |_| String::new());
+    tab.hear("p1", acked(1));
+    assert_eq!(forgotten(&tab.answered(answer)), [1]);
+}
+
 #[test]
 fn a_look_that_began_before_the_page_slept_tells_nothing_of_what_is_there_now() {
     let mut storage = Storage::default();

@@ -290,6 +290,7 @@ export class Engine {
       return;
     }
     this.#turns.turn((core) => {
+      this.#publications.forgetOthers();
       for (const [row, { topic, kind, text, key, attempts, expiresAtMs }] of this.#publications.awaited) {
         const leftMs = expiresAtMs === undefined ? undefined : Math.max(0, expiresAtMs - Date.now());
         core.restore(row, attempts, topic, kind, utf8Bytes(text), leftMs, key);

@@ -146,3 +146,43 @@ test("a key replaces an unsent row in its place", async () => {
   expect(second.id).toBe(first.id);
   expect((await given(tab, client.outbox.rows())).map(({ data }) => data)).toEqual(["new", "between"]);
 });
+
+test("a change whose ack another tab has told is not pending again where storage still has its row", async () => {
+  const tab = await offline();
+  const { client, clock } = tab;
+  const document = client.document("d");
+  document.onChange(() => {});
+  const receipt = await given(tab, document.merge({ milk: 1 }));
+  await clock.until(() => document.pending === 1);
+  const [name, producer] = await given(tab, partition());
+  // The tab that sent it was killed before it could note the end.
+  const sender = new BroadcastChannel(`longhaul:outbox:longhaul ${name}`);
+  const [, row] = receipt.id.split(":");
+  sender.postMessage([["acked", producer, "00000000000000e1", [Number(row), 1, 10, 1, 0]]]);
+  expect(await given(tab, receipt.acked)).toMatchObject({ seq: 1 });
+  // A look into storage comes within a second of a notice.
+  await clock.advance(2_000);
+  await given(tab, client.outbox.rows());
+  await clock.advance(2_000);
+  const waiting = await given(tab, client.outbox.rows());
+  expect(waiting.map(({ id }) => id)).toEqual([receipt.id]);
+  expect(document.pending).toBe(1);
+  sender.close();
+});
+
+/** Name and producer of the one partition that is in storage. */
+async function partition(): Promise<readonly [name: string, producer: string]> {
+  const database = await answer(indexedDB.open("longhaul"));
+  const store = database.transaction("partitions").objectStore("partitions");
+  const [names, values] = [store.getAllKeys(), store.getAll()];
+  const found = [await answer(names), await answer(values)] as const;
+  database.close();
+  return [String(found[0][0]), found[1][0][0]];
+}
+
+function answer<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
+  });
+}

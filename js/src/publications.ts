@@ -183,8 +183,18 @@ export class Publications {
     });
   }
 
+  /** A row is no longer in storage, or not known to be, and nobody here hears of its verdict. */
   forget(row: number): void {
+    const { follower } = this.#rows.get(row) ?? {};
     this.#rows.delete(row);
+    follower?.dead(row);
+  }
+
+  /** The core has crashed: the next one finds the rows in storage that nobody here waits for, if they are still there. */
+  forgetOthers(): void {
+    for (const [row, { isDurable, waiting }] of this.#rows) {
+      if (isDurable && waiting.length === 0) this.forget(row);
+    }
   }
 
   /** Lets `follower` know of the changes of a document that nobody follows yet. */

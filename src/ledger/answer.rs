@@ -40,8 +40,28 @@ pub(crate) enum Consequence {
 }
 
 impl Ledger {
-    /// Storage has answered what was under way.
+    /// Storage has answered what was under way. The wrapper has all rows that were read, and is to keep those that are here.
     pub(crate) fn answered(
+        &mut self,
+        now: Time,
+        answer: StoreAnswer,
+        outbox: &mut Outbox,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) -> Consequence {
+        let read: Vec<RowNo> = match &answer {
+            StoreAnswer::Loaded { rows, .. } | StoreAnswer::Committed { marked: rows, .. } => {
+                rows.iter().map(|row| row.n).collect()
+            }
+            _ => Vec::new(),
+        };
+        let consequence = self.take(now, answer, outbox, metrics, effects);
+        let unwanted = read.into_iter().filter(|n| !outbox.has(*n));
+        effects.extend(unwanted.map(|row| Effect::Forget { row }));
+        consequence
+    }
+
+    fn take(
         &mut self,
         now: Time,
         answer: StoreAnswer,

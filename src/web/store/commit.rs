@@ -13,7 +13,7 @@ use super::{KEYS, LETTERS, LETTERS_MAX, PACKS, ROWS, Store, VERDICTS, VERDICTS_M
 use crate::Outcome;
 use crate::ids::RowNo;
 use crate::ledger::WIPED;
-use crate::outbox::{DISCARDED, StoredRow};
+use crate::outbox::DISCARDED;
 use crate::store::{Batch, Ended, Saved, StoreAnswer};
 
 /// A save's row.
@@ -105,6 +105,10 @@ impl Store {
         for span in gone {
             self.packs.is_gone(span);
         }
+        // Not before: what ends meanwhile would be known again, and for good.
+        for (n, row) in &marked {
+            self.host().restored(n.0 as f64, row.value());
+        }
         let mut numbered = Vec::with_capacity(saved.len());
         for ((place, was_there), row) in saved.into_iter().zip(rows) {
             let n = match place {
@@ -116,7 +120,7 @@ impl Store {
         }
         Ok(StoreAnswer::Committed {
             saved: numbered,
-            marked,
+            marked: marked.iter().map(|(n, row)| row.stored(*n)).collect(),
         })
     }
 
@@ -250,7 +254,12 @@ impl Store {
     }
 
     /// Notes what is done with rows, and gives what each is by now: something may have taken its place.
-    fn mark(&self, batch: &Batch, known: &mut Known, writes: &mut Vec<Request>) -> Vec<StoredRow> {
+    fn mark(
+        &self,
+        batch: &Batch,
+        known: &mut Known,
+        writes: &mut Vec<Request>,
+    ) -> Vec<(RowNo, Row)> {
         let mut marked = Vec::new();
         for mark in &batch.marks {
             let Some(row) = known.row(mark.n) else {
@@ -260,8 +269,7 @@ impl Store {
             if let Some(name) = row.key() {
                 writes.push(Request::Delete(KEYS, self.key(&row.topic(), &name)));
             }
-            self.host().restored(mark.n.0 as f64, row.value());
-            marked.push(row.stored(mark.n));
+            marked.push((mark.n, row.clone()));
             // One of a pack is written with it.
             if !known.changed.iter().any(|span| span.has(mark.n)) {
                 let value = row.value().clone();

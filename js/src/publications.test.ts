@@ -1,0 +1,56 @@
+import { expect, test } from "vitest";
+import { type Follower, Publications } from "./publications.js";
+import type { StoredRow } from "./rows.js";
+
+const made = (): Publications =>
+  new Publications(
+    (row) => `p:${row}`,
+    () => "never",
+  );
+
+const change: StoredRow = ["p", "d", 2, "{}", 2, 0, 1_000, false, undefined, 0, 0, "tag"];
+
+/** Notes what a document is told. */
+function following(told: string[]): () => Follower {
+  return () => ({
+    queued: (row) => told.push(`queued ${row}`),
+    acked: (row) => told.push(`acked ${row}`),
+    dead: (row) => told.push(`dead ${row}`),
+  });
+}
+
+test("a row of a document that is forgotten is no longer pending there", () => {
+  const told: string[] = [];
+  const publications = made();
+  publications.restored(7, change);
+  publications.adopt("d", following(told));
+  publications.forget(7);
+  publications.adopt("d", following(told));
+  expect(told).toEqual(["queued 7", "dead 7"]);
+});
+
+test("what the next core finds in storage is followed anew, and what has ended meanwhile is not", () => {
+  const told: string[] = [];
+  const publications = made();
+  publications.restored(7, change);
+  publications.restored(8, change);
+  publications.adopt("d", following(told));
+  publications.forgetOthers();
+  publications.restored(8, change);
+  publications.adopt("d", following(told));
+  expect(told).toEqual(["queued 7", "queued 8", "dead 7", "dead 8", "queued 8"]);
+  expect(publications.payload(7)).toBe("");
+});
+
+test("a row that somebody waits for outlives a crash", async () => {
+  const publications = made();
+  const receipt = new Promise<{ acked: Promise<unknown> }>((resolve, reject) => {
+    const call = { topic: "d", kind: 0, text: "1", options: {}, follower: undefined, resolve, reject };
+    publications.queued(publications.begin(call), 7, true);
+  });
+  const { acked } = await receipt;
+  publications.forgetOthers();
+  const ack = { epoch: "e", seq: 1, duplicate: false };
+  publications.acked(7, ack);
+  expect(await acked).toEqual(ack);
+});
