@@ -5,7 +5,7 @@ import type { StoredRow } from "./rows.js";
 const made = (): Publications =>
   new Publications(
     (row) => `p:${row}`,
-    () => "never",
+    () => "next-visit",
   );
 
 const change: StoredRow = ["p", "d", 2, "{}", 2, 0, 1_000, false, undefined, 0, 0, "tag"];
