@@ -144,7 +144,7 @@ export interface CloseReason {
 
 export interface ClientEvents {
   status: Status;
-  /** A publication that will never be accepted, with the reason. Nothing is dropped without one of these. */
+  /** A publication that will never be accepted, with the reason. Nothing is dropped without one of these. `outbox.deadLetters()` has it by then. */
   deadletter: DeadLetter;
   /** `outbox.size` has changed: with `client.outbox.size` as the snapshot it fits useSyncExternalStore. */
   outbox: { size: number };

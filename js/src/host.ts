@@ -256,7 +256,7 @@ export class Host extends Incoming {
   dead(row: number, attempts: number, code: string, message: string): void {
     const ended = this.#room.publications.dead(row, attempts, { code, message });
     if (ended === undefined) return;
-    this.#room.storage.keep(ended);
+    this.#room.storage.keep(row, ended);
     this.#turns.later(() => this.#room.owner.deadLetter(ended.letter));
   }
 }

@@ -127,6 +127,36 @@ test("what expires offline is a dead letter, which can be retried", async () => 
   expect(await given(tab, tab.client.outbox.deadLetters())).toEqual([]);
 });
 
+test("a dead letter can be read from its event on, and is retried once storage has it", async () => {
+  const tab = await offline();
+  const { client } = tab;
+  let found: Promise<readonly DeadLetter[]> | undefined;
+  client.on("deadletter", () => {
+    found = client.outbox.deadLetters();
+  });
+  const receipt = await given(tab, client.topic("a").publish("bad"));
+  const acked = expect(receipt.acked).rejects.toMatchObject({ code: "payload_invalid" });
+  const [name, producer] = await given(tab, partition());
+  const sender = new BroadcastChannel(`longhaul:outbox:longhaul ${name}`);
+  const row = Number(receipt.id.split(":")[1]);
+  sender.postMessage([["dead", producer, row, 1, 5, "payload_invalid", "why"]]);
+  await tab.clock.until(() => found !== undefined);
+  await acked;
+  expect(await given(tab, found ?? Promise.reject())).toMatchObject([{ id: receipt.id, data: "bad" }]);
+  let outcome: unknown;
+  client.outbox.retry(receipt.id).catch((error) => {
+    outcome = error;
+  });
+  await tab.clock.advance(100);
+  expect(outcome).toBeUndefined();
+  // Here nobody has noted it: the sender says so all the same.
+  sender.postMessage([["noted", producer, row]]);
+  await tab.clock.until(() => outcome !== undefined);
+  expect(outcome).toMatchObject({ code: "row_unknown" });
+  expect(await given(tab, client.outbox.deadLetters())).toEqual([]);
+  sender.close();
+});
+
 test("without an outbox in storage rows are in memory, and say so", async () => {
   const tab = await trial();
   const client = tab.connect();

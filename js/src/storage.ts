@@ -66,6 +66,8 @@ export class Storage implements Member {
   #entering: ((name: string) => void) | undefined;
   #tabs: Tabs | undefined;
   #flushers: Flusher[] = [];
+  /** Dead letters that were told, by their rows, until storage has them; and who waits for that. */
+  readonly #writing = new Map<number, { letter: DeadLetter; waiting: (() => void)[] }>();
   /** Of what was in memory only, by id. */
   readonly #letters = new Map<string, Ended>();
   readonly #sync: BackgroundSync;
@@ -132,14 +134,19 @@ export class Storage implements Member {
 
   async deadLetters(): Promise<readonly DeadLetter[]> {
     const stored = await this.#read(true);
-    const letters = stored.map(([n, row]) => letterOf(this.id(n), row));
-    return [...letters, ...Array.from(this.#letters.values(), ({ letter }) => letter)];
+    const letters = new Map(stored.map(([n, row]) => [n, letterOf(this.id(n), row)]));
+    for (const [n, { letter }] of this.#writing) if (!letters.has(n)) letters.set(n, letter);
+    return [...letters.values(), ...Array.from(this.#letters.values(), ({ letter }) => letter)];
   }
 
-  /** Something will never take effect; storage knows where it was there. */
-  keep(ended: Ended): void {
-    if (ended.isDurable) return;
-    this.#letters.set(ended.letter.id, ended);
+  /** Something will never take effect; storage is about to know where it was there. */
+  keep(row: number, ended: Ended): void {
+    const { letter, isDurable } = ended;
+    if (isDurable) {
+      this.#writing.set(row, { letter, waiting: [] });
+      return;
+    }
+    this.#letters.set(letter.id, ended);
     for (const id of this.#letters.keys()) {
       if (this.#letters.size <= lettersMax) return;
       this.#letters.delete(id);
@@ -159,6 +166,15 @@ export class Storage implements Member {
       core.kept(topic),
     );
     return kept && [kept[1], kept[2], kept[3]];
+  }
+
+  /** Storage has noted a row's end, or all are gone. */
+  #noted(row?: number): void {
+    for (const [n, { waiting }] of this.#writing) {
+      if (row !== undefined && n !== row) continue;
+      this.#writing.delete(n);
+      for (const go of waiting) go();
+    }
   }
 
   async retry(id: string): Promise<void> {
@@ -262,6 +278,7 @@ export class Storage implements Member {
     this.#lastSize = this.size;
     if (this.size > 0) this.#sync.ask();
     clearTimeout(this.#waiting);
+    this.#noted();
     this.#tabs?.close();
     this.#tabs = undefined;
     this.#entering = undefined;
@@ -303,6 +320,7 @@ export class Storage implements Member {
   }
 
   tell(notice: Notice): void {
+    if (notice[0] === "noted") this.#noted(notice[2]);
     this.#tabs?.tell(notice);
   }
 
@@ -320,6 +338,8 @@ export class Storage implements Member {
       );
       return;
     }
+    if (notice[0] === "noted" && notice[1] === this.#producer) this.#noted(notice[2]);
+    if (notice[0] === "wiped") this.#noted();
     if (this.#room.turns.look(() => true) === undefined) {
       this.#missed.push(notice);
       return;
@@ -388,8 +408,14 @@ export class Storage implements Member {
   }
 
   async #take(id: string, isWanted: boolean): Promise<{ row: number; bytes: number } | undefined> {
-    const letters = await this.#read(true);
-    const [letter] = letters.find(([n]) => this.#isId(id, n)) ?? [];
+    const find = async (): Promise<number | undefined> =>
+      (await this.#read(true)).find(([n]) => this.#isId(id, n))?.[0];
+    let letter = await find();
+    const [writing] = [...this.#writing.values()].filter((it) => it.letter.id === id);
+    if (letter === undefined && writing !== undefined) {
+      await new Promise<void>((resolve) => writing.waiting.push(resolve));
+      letter = await find();
+    }
     if (letter === undefined) return undefined;
     const taken = await this.#room.turns.look((core) => core.takeLetter(letter, isWanted));
     if (taken === undefined) return undefined;
