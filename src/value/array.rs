@@ -2,15 +2,13 @@
 
 use super::Value;
 use super::chunks::Chunks;
-use super::heights::Heights;
+use super::inside::{Inside, Size};
 
 /// The elements of an array.
 #[derive(Clone, Debug, Default)]
 pub struct Array {
     elements: Chunks<Value>,
-    /// Of all elements, without commas.
-    bytes: usize,
-    heights: Heights,
+    inside: Inside,
 }
 
 impl Array {
@@ -51,21 +49,19 @@ impl Array {
     /// Takes an element out.
     pub fn remove(&mut self, index: usize) -> Option<Value> {
         let gone = self.elements.remove(self.elements.at(index))?;
-        self.bytes -= gone.bytes();
-        self.heights.remove(gone.height());
+        self.inside.remove(Size::of(&gone));
         Some(gone)
     }
 
     /// Changes an element where it stands.
     pub(crate) fn edit<T>(&mut self, index: usize, act: impl FnOnce(&mut Value) -> T) -> Option<T> {
         let value = self.elements.get_mut(self.elements.at(index))?;
-        let (bytes, height) = (value.bytes(), value.height());
+        let before = Size::of(value);
         let outcome = act(value);
-        let new_height = value.height();
-        self.bytes = self.bytes - bytes + value.bytes();
-        if new_height != height {
-            self.heights.remove(height);
-            self.heights.add(new_height);
+        let after = Size::of(value);
+        if after != before {
+            self.inside.remove(before);
+            self.inside.add(after);
         }
         Some(outcome)
     }
@@ -82,16 +78,20 @@ impl Array {
 
     /// Bytes of its JSON text.
     pub(super) fn bytes(&self) -> usize {
-        2 + self.bytes + self.len().saturating_sub(1)
+        2 + self.inside.bytes + self.len().saturating_sub(1)
     }
 
     pub(super) fn height(&self) -> u8 {
-        self.heights.most().saturating_add(1)
+        self.inside.most().saturating_add(1)
+    }
+
+    /// Memory of what it points to.
+    pub(super) fn memory(&self) -> usize {
+        self.elements.memory() + self.inside.memory()
     }
 
     fn count(&mut self, value: &Value) {
-        self.bytes += value.bytes();
-        self.heights.add(value.height());
+        self.inside.add(Size::of(value));
     }
 }
 

@@ -5,11 +5,16 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
+use super::inside::{list, shared};
+
 /// Most items of a chunk. Chosen: a copied chunk of entries is 3 KB, and 10,000 items have 156 chunks to step over.
 const CHUNK_MAX: usize = 64;
 
 /// Chunks with fewer items together are joined. Chosen: half, so that joining and splitting do not alternate.
 const JOIN_MAX: usize = CHUNK_MAX / 2;
+
+/// Room that a first item makes. Chosen: as the standard library does.
+const ITEMS_MIN: usize = 4;
 
 /// A place of an item, good until the next change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +123,7 @@ impl<T: Clone> Chunks<T> {
     pub(super) fn insert(&mut self, at: At, item: T) {
         match self {
             Self::One(items) if items.len() < CHUNK_MAX => {
+                make_room(items);
                 items.insert(at.offset.min(items.len()), item);
             }
             Self::One(items) => {
@@ -133,8 +139,9 @@ impl<T: Clone> Chunks<T> {
                 };
                 *len += 1;
                 if chunk.len() < CHUNK_MAX {
-                    let offset = at.offset.min(chunk.len());
-                    Arc::make_mut(chunk).insert(offset, item);
+                    let chunk = Arc::make_mut(chunk);
+                    make_room(chunk);
+                    chunk.insert(at.offset.min(chunk.len()), item);
                 } else if is_last && at.offset >= chunk.len() {
                     // Appending leaves full chunks behind.
                     chunks.push(Arc::new(vec![item]));
@@ -177,6 +184,17 @@ impl<T: Clone> Chunks<T> {
         }
     }
 
+    /// Memory of its vectors, without what the items point to.
+    pub(super) fn memory(&self) -> usize {
+        match self {
+            Self::One(items) => list::<T>(items.capacity()),
+            Self::Many { chunks, .. } => {
+                let chunk = shared::<Vec<T>>() + list::<T>(CHUNK_MAX);
+                list::<Arc<Vec<T>>>(chunks.capacity()) + chunks.len() * chunk
+            }
+        }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         let (one, many) = match self {
             Self::One(items) => (items.as_slice(), &[][..]),
@@ -204,6 +222,15 @@ impl<T: Clone> Chunks<T> {
                 }
             }
         }
+    }
+}
+
+/// Room for one more item, and never for more than a chunk has, as a vector that doubles would.
+fn make_room<T>(items: &mut Vec<T>) {
+    let len = items.len();
+    if len == items.capacity() {
+        let capacity = (2 * len).clamp(ITEMS_MIN, CHUNK_MAX);
+        items.reserve_exact(capacity.saturating_sub(len));
     }
 }
 

@@ -4,6 +4,8 @@
 
 use std::sync::Arc;
 
+use super::inside::shared_text;
+
 /// Most digits of an exponent, zeros in front not counted. Chosen: beyond any number that means something, and sums stay exact.
 const EXPONENT_DIGITS_MAX: usize = 9;
 
@@ -67,6 +69,14 @@ impl Number {
         match &self.0 {
             Repr::Whole(whole) => act(itoa::Buffer::new().format(*whole)),
             Repr::Text(text) => act(text),
+        }
+    }
+
+    /// Memory that it takes beside itself.
+    pub(super) fn memory(&self) -> usize {
+        match &self.0 {
+            Repr::Whole(_) => 0,
+            Repr::Text(text) => shared_text(text),
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Value;
 use super::chunks::{At, Chunks};
-use super::heights::Heights;
+use super::inside::{Inside, Size};
 
 /// Stamps may leave so many unused for each key before they are given anew. Chosen: showing stays in proportion to the keys.
 const STAMPS_A_KEY: u32 = 4;
@@ -46,9 +46,7 @@ pub struct Object {
     entries: Chunks<Entry>,
     /// The first stamp that is free.
     next: u32,
-    /// Of all entries, without commas.
-    bytes: usize,
-    heights: Heights,
+    inside: Inside,
 }
 
 impl Object {
@@ -78,8 +76,8 @@ impl Object {
                 let _ = self.edit(&key, |old| *old = value);
             }
             Err(at) => {
-                self.bytes += key.len() + 3 + value.bytes();
-                self.heights.add(value.height());
+                self.inside.add_key(&key);
+                self.inside.add(Size::of(&value));
                 let stamp = self.next;
                 self.next += 1;
                 let entry = Entry {
@@ -98,8 +96,8 @@ impl Object {
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let at = self.search(key).ok()?;
         let gone = self.entries.remove(at)?;
-        self.bytes -= gone.key.len() + 3 + gone.value.bytes();
-        self.heights.remove(gone.value.height());
+        self.inside.remove_key(&gone.key);
+        self.inside.remove(Size::of(&gone.value));
         Some(gone.value)
     }
 
@@ -107,13 +105,12 @@ impl Object {
     pub(crate) fn edit<T>(&mut self, key: &str, act: impl FnOnce(&mut Value) -> T) -> Option<T> {
         let at = self.search(key).ok()?;
         let value = &mut self.entries.get_mut(at)?.value;
-        let (bytes, height) = (value.bytes(), value.height());
+        let before = Size::of(value);
         let outcome = act(value);
-        let new_height = value.height();
-        self.bytes = self.bytes - bytes + value.bytes();
-        if new_height != height {
-            self.heights.remove(height);
-            self.heights.add(new_height);
+        let after = Size::of(value);
+        if after != before {
+            self.inside.remove(before);
+            self.inside.add(after);
         }
         Some(outcome)
     }
@@ -152,11 +149,16 @@ impl Object {
 
     /// Bytes of its JSON text.
     pub(super) fn bytes(&self) -> usize {
-        2 + self.bytes + self.len().saturating_sub(1)
+        2 + self.inside.bytes + self.len().saturating_sub(1)
     }
 
     pub(super) fn height(&self) -> u8 {
-        self.heights.most().saturating_add(1)
+        self.inside.most().saturating_add(1)
+    }
+
+    /// Memory of what it points to.
+    pub(super) fn memory(&self) -> usize {
+        self.entries.memory() + self.inside.memory()
     }
 
     /// Gives stamps anew where too many are unused.

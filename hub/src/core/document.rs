@@ -10,9 +10,6 @@ use longhaul::ids::{Epoch, Seq};
 use longhaul::patch::{Change, Fault};
 use longhaul::value::Value;
 
-/// What a document takes in memory for each byte of its JSON, about. Chosen: records take 5, arrays of small numbers 12.
-const MEMORY_A_BYTE: usize = 8;
-
 /// Most characters of a pointer that a nack repeats. Chosen: longer ones are made by programs, and the index finds them.
 const POINTER_CHARS_MAX: usize = 200;
 
@@ -148,10 +145,14 @@ impl Content {
         self.value().is_some_and(|value| *value != Value::Null)
     }
 
-    /// Memory it takes, roughly.
+    /// Memory it takes.
     pub(crate) fn bytes(&self) -> usize {
-        self.value()
-            .map_or(0, |value| value.bytes() * MEMORY_A_BYTE)
+        match self {
+            Self::Document(Document { value, text, .. }) => {
+                value.memory() + text.as_ref().map_or(0, |text| text.len())
+            }
+            _ => 0,
+        }
     }
 
     /// Its JSON text, written once for all who ask before the next change.

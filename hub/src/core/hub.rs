@@ -14,7 +14,7 @@ use super::door::Phase;
 use super::high_water::HighWater;
 use super::limits::Limits;
 use super::owners::Owners;
-use super::peer::{ConnId, Mode, Peer};
+use super::peer::{ConnId, Mode, Peer, Subscription};
 use super::posts;
 use super::producers::Room;
 use super::sessions::Sessions;
@@ -92,6 +92,8 @@ pub struct Hub {
     pub(super) admission: Admission,
     pub(super) high_water: HighWater,
     pub(super) phase: Phase,
+    /// Memory that all subscriptions take.
+    pub(super) subscriptions_bytes: usize,
     timers: BTreeSet<(Time, Timer)>,
 }
 
@@ -114,6 +116,7 @@ impl Hub {
             ),
             high_water: HighWater::new(limits.expect_connections),
             phase: Phase::Serving,
+            subscriptions_bytes: 0,
             rng,
             timers: BTreeSet::new(),
         }
@@ -129,6 +132,12 @@ impl Hub {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.peers.len()
+    }
+
+    /// Memory that topics, producers and subscriptions take, as the limits count it.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.topics.bytes() + self.owners.bytes() + self.subscriptions_bytes
     }
 
     /// Topics that it keeps at present.
@@ -314,7 +323,9 @@ impl Hub {
     }
 
     /// A subscription has ended.
-    pub(super) fn leave(&mut self, now: Now, conn: ConnId, no: TopicNo, id: TopicId) {
+    pub(super) fn leave(&mut self, now: Now, conn: ConnId, no: TopicNo, gone: &Subscription) {
+        self.subscriptions_bytes = self.subscriptions_bytes.saturating_sub(gone.bytes());
+        let id = gone.topic;
         if let Some(topic) = self.topics.by_id(id) {
             topic.unsubscribe(now.time, conn, no);
             self.look_after_topic(now, id);
@@ -327,13 +338,14 @@ impl Hub {
             return;
         };
         for (no, subscription) in std::mem::take(&mut peer.refused) {
-            self.leave(now, conn, no, subscription.topic);
+            self.leave(now, conn, no, &subscription);
         }
     }
 
     /// What more may be kept.
     pub(super) fn room(&self) -> Room {
-        self.topics.room(self.owners.bytes(), 0, &self.limits)
+        let (owners, subscriptions) = (self.owners.bytes(), self.subscriptions_bytes);
+        self.topics.room(owners, subscriptions, &self.limits)
     }
 
     fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {
@@ -411,7 +423,7 @@ impl Hub {
         };
         self.timers.remove(&(peer.timer, Timer::Peer(conn)));
         for (no, subscription) in peer.subscriptions().into_iter().flatten() {
-            self.leave(now, conn, *no, subscription.topic);
+            self.leave(now, conn, *no, subscription);
         }
         if let Some(session) = &peer.session {
             self.sessions.leave(now.time, session, peer.told_ms);

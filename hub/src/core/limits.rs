@@ -31,10 +31,13 @@ pub struct Limits {
     pub lag_bytes: usize,
     /// How long after it came such a message is kept, ms. Chosen: three times what a connection may take for one frame.
     pub lag_ms: u64,
-    /// Bytes of all topics, logs and producers together. Beyond it publications are answered `busy`. Chosen: half of a small machine.
+    /// Bytes of all topics, logs, documents, producers and subscriptions together. Beyond it publications are answered `busy`. Chosen: half of a small machine.
     pub memory_bytes_max: usize,
     /// Bytes of all producers together. Beyond it a new one is answered `busy`; those that are known go on. Chosen: half of the memory.
     pub producers_bytes_max: usize,
+    /// Bytes of all subscriptions together. Beyond it a sub is answered `busy`; those that are there go on. Chosen: half of the memory,
+    /// more than a million.
+    pub subscriptions_memory_bytes_max: usize,
     /// Topics. Beyond it a sub or publication of a new one is answered `busy`. Chosen: they fit the memory, each with a producer.
     pub topics_max: usize,
     /// A topic that nobody subscribes to, that retains nothing and remembers no producer is removed after so long without use, ms.
@@ -113,6 +116,7 @@ impl Limits {
         lag_ms: 30_000,
         memory_bytes_max: 1 << 30,
         producers_bytes_max: 512 << 20,
+        subscriptions_memory_bytes_max: 512 << 20,
         topics_max: 500_000,
         topic_idle_ms: 3_600_000,
         connections_max: 10_000,

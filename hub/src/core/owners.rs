@@ -9,8 +9,8 @@ use super::subject::Subject;
 use super::time::Time;
 use super::topic::Nack;
 
-/// What an owner costs beside the names, bytes. Chosen: both texts' heads, the map entry and its slack, rounded up.
-const OWNER_BYTES: usize = 128;
+/// What an owner costs beside the names, bytes. Chosen: both texts' heads, the map entry and its slack, what the allocator adds.
+const OWNER_BYTES: usize = 176;
 
 /// How often at most all are looked through for those that are forgotten: in a hundredth of the time that they are remembered.
 /// Chosen: a million of them once in two hours.

@@ -10,10 +10,12 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::limits::Limits;
 use super::time::Time;
 
-/// What a producer costs beside its verdicts, bytes. Chosen: name, map entry and queue, rounded up.
-const PRODUCER_BYTES: usize = 256;
-/// What a verdict or key costs, bytes.
-const VERDICT_BYTES: usize = 40;
+/// What a producer costs beside its name and verdicts, bytes. Measured (hub/tests/memory.rs): map entry, queue, what the allocator adds.
+const PRODUCER_BYTES: usize = 320;
+/// What a verdict costs, bytes: twice its 48, because the queue doubles.
+const VERDICT_BYTES: usize = 96;
+/// What a key costs beside its two copies, bytes. Measured, as for a producer.
+const KEY_BYTES: usize = 176;
 
 /// What became of a publication, for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,12 +148,12 @@ impl Producers {
         };
         producer.heard = now;
         producer.last = n;
-        producer.recent.push_back((n, body, verdict));
-        self.bytes += VERDICT_BYTES;
-        if producer.recent.len() > limits.verdicts_max {
-            producer.recent.pop_front();
+        // First, so that the queue does not double for one more than it ever holds.
+        if producer.recent.len() >= limits.verdicts_max && producer.recent.pop_front().is_some() {
             self.bytes = self.bytes.saturating_sub(VERDICT_BYTES);
         }
+        producer.recent.push_back((n, body, verdict));
+        self.bytes += VERDICT_BYTES;
     }
 
     /// What a back end's idempotency key says of a publication: its first seq, or that another body had the key.
@@ -174,12 +176,12 @@ impl Producers {
     pub(crate) fn record_key(&mut self, key: &str, body: BodyHash, seq: Seq, limits: &Limits) {
         self.keys.insert(key.into(), (body, seq));
         self.key_order.push_back(key.into());
-        self.bytes += VERDICT_BYTES + 2 * key.len();
+        self.bytes += KEY_BYTES + 2 * key.len();
         if self.key_order.len() > limits.keys_max
             && let Some(oldest) = self.key_order.pop_front()
         {
             self.keys.remove(&oldest);
-            self.bytes = self.bytes.saturating_sub(VERDICT_BYTES + 2 * oldest.len());
+            self.bytes = self.bytes.saturating_sub(KEY_BYTES + 2 * oldest.len());
         }
     }
 

@@ -11,11 +11,14 @@ use longhaul::ids::{From, RowNo, TopicNo, is_id};
 use super::close::{Close, Refusal};
 use super::document::ChangeFault;
 use super::hub::{Effect, Hub, Timer, wake, wire};
-use super::peer::{ConnId, Follower, Peer, State, Subscription};
+use super::peer::{ConnId, Follower, Peer, SUBSCRIPTION_BYTES, State, Subscription};
 use super::posts;
 use super::subject::Subject;
 use super::time::Now;
 use super::topic::{Nack, Published, Topic};
+
+/// Why a topic is not made.
+const TOO_MANY_TOPICS: &str = "the hub has too many topics";
 
 /// What came before a publication in an `until` (rule C10).
 #[derive(Clone, Copy, Debug, Default)]
@@ -175,14 +178,18 @@ impl Hub {
         effects: &mut Vec<Effect>,
     ) -> bool {
         self.unsubscribe(now, conn, no);
-        let Some(topic_id) = self.topic_to_follow(now, name) else {
-            let refused = ToClient::Refused {
-                no,
-                code: "busy",
-                message: "the hub has too many topics",
-            };
-            self.answer(conn, &refused, effects);
-            return false;
+        let topic_id = if self.has_room_for_subscription() {
+            self.topic_to_follow(now, name).ok_or(TOO_MANY_TOPICS)
+        } else {
+            Err("the hub has too many subscriptions")
+        };
+        let topic_id = match topic_id {
+            Ok(id) => id,
+            Err(message) => {
+                let code = "busy";
+                self.answer(conn, &ToClient::Refused { no, code, message }, effects);
+                return false;
+            }
         };
         let limits = self.limits;
         let begin = |topic: &mut Topic| {
@@ -227,6 +234,7 @@ impl Hub {
                     turn: None,
                     document,
                 };
+                self.subscriptions_bytes += subscription.bytes();
                 subscriptions.insert(no, subscription);
             }
             if after.seq < head || is_snapshot_due {
@@ -234,6 +242,10 @@ impl Hub {
             }
         }
         failure.is_none()
+    }
+
+    fn has_room_for_subscription(&self) -> bool {
+        self.subscriptions_bytes + SUBSCRIPTION_BYTES <= self.limits.subscriptions_memory_bytes_max
     }
 
     fn subscriptions(&mut self, conn: ConnId) -> usize {
@@ -248,7 +260,7 @@ impl Hub {
             return;
         };
         if let Some(gone) = peer.unsubscribe(no) {
-            self.leave(now, conn, no, gone.topic);
+            self.leave(now, conn, no, &gone);
         }
     }
 
@@ -279,7 +291,7 @@ impl Hub {
             (outcome, topic.last_of(producer) > RowNo(0))
         });
         let Some((outcome, is_remembered)) = settled else {
-            return Err(("busy", "the hub has too many topics".to_owned()));
+            return Err(("busy", TOO_MANY_TOPICS.to_owned()));
         };
         if let Some(subject) = subject
             && is_remembered

@@ -150,9 +150,15 @@ fn write_ready(
             None => write_messages(frame, no, &topic.log, after, bytes_max),
         };
         subscription.after = after;
+        let (id, is_follower) = (subscription.topic, subscription.document.is_some());
         if is_end {
             topic.waiting.insert((conn, no));
-        } else {
+        }
+        if is_follower {
+            // A snapshot's text is kept for the next follower.
+            topics.recount(id);
+        }
+        if !is_end {
             // It did not fit, so nothing much will; the others are first in the next frame.
             peer.ready(no);
             break;

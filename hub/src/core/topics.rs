@@ -67,6 +67,11 @@ impl Topics {
         self.by_id.len()
     }
 
+    /// Memory that all take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.sum.bytes
+    }
+
     /// A topic for a change that is neither to its bytes nor to its head; otherwise see `with`.
     pub(crate) fn by_id(&mut self, id: TopicId) -> Option<&mut Topic> {
         self.by_id.get_mut(&id).map(|counted| &mut counted.topic)
@@ -118,9 +123,14 @@ impl Topics {
         self.add(now, name, limits)
     }
 
-    /// What more may be kept beside `other_bytes`, those of the owners of producers among them.
-    pub(crate) fn room(&self, owners_bytes: usize, other_bytes: usize, limits: &Limits) -> Room {
-        let bytes = self.sum.bytes + owners_bytes + other_bytes;
+    /// What more may be kept beside the owners of producers and subscriptions.
+    pub(crate) fn room(
+        &self,
+        owners_bytes: usize,
+        subscriptions_bytes: usize,
+        limits: &Limits,
+    ) -> Room {
+        let bytes = self.sum.bytes + owners_bytes + subscriptions_bytes;
         let producers_bytes = self.sum.producers_bytes + owners_bytes;
         Room {
             for_entries: bytes < limits.memory_bytes_max,

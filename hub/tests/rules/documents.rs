@@ -152,7 +152,7 @@ fn d3_a_document_outlives_its_entries_and_an_idle_hour_unless_it_is_null() {
 #[test]
 fn d3_a_document_counts_for_the_memory_of_the_hub() {
     let mut b = Bench::with(Limits {
-        memory_bytes_max: 300_000,
+        memory_bytes_max: 100_000,
         ..Limits::default()
     });
     b.merge("d", &format!(r#"{{"a":"{}"}}"#, "x".repeat(60_000)));
