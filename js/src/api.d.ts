@@ -344,6 +344,10 @@ export interface OutboxRow {
 }
 
 export interface DeadLetter extends Omit<OutboxRow, "state"> {
+  /**
+   * The hub's, or the client's own (`expired`, `outbox_lost`, `outcome_unknown`). Of a verdict that got lost on its way the hub repeats the
+   * code, with words for that: which operation of a patch failed is then not in `message`.
+   */
   reason: { code: string; message: string };
 }
 

@@ -203,10 +203,7 @@ impl Topic {
                 }
                 Step::Append => return None,
                 Step::Repeat(Verdict::Appended(seq)) => Ok(self.published(seq, true)),
-                Step::Repeat(Verdict::Nacked(code)) => {
-                    Err((code, "as the hub said before".to_owned()))
-                }
-                Step::Nack(code) => Err(nack(code)),
+                Step::Repeat(Verdict::Nacked(code)) | Step::Nack(code) => Err(nack(code)),
             },
         )
     }
@@ -393,6 +390,7 @@ impl Topic {
 }
 
 /// A nack with what its code means, for people (rule H9).
+/// In words of the code alone: of a verdict nothing more is kept.
 fn nack(code: &'static str) -> Nack {
     let message = match code {
         "out_of_order" => {
@@ -402,6 +400,16 @@ fn nack(code: &'static str) -> Nack {
         "id_forgotten" => "the number is older than the verdicts that the hub keeps",
         "busy" => "the topic has too many producers",
         "expired" => "its time was over, or its client gave it up",
+        "payload_invalid" => "the payload is no JSON text that the hub takes",
+        "payload_too_large" => "the payload is larger than the hub takes",
+        "is_document" => "the topic is a document, which takes patches and merges only",
+        "not_a_document" => "the topic has messages, and takes no patch or merge",
+        "patch_invalid" => "it is no patch",
+        "patch_failed" => "the document was not as the patch says",
+        "patch_too_long" => "the patch has more operations than one may have",
+        "key_forbidden" => "the patch has a key that no document may have",
+        "document_too_deep" => "the document would be nested too deep",
+        "document_too_large" => "the document, or what the patch copies, would be too large",
         _ => "refused",
     };
     (code, message.to_owned())
