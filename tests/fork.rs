@@ -53,7 +53,6 @@ fn f17_a_row_says_which_call_it_is_of() {
         "{until:?}"
     );
     // It is the same for whoever finds the row.
-    let mut storage = storage;
     let (mut next, connection) = Tab::sender(&mut storage);
     next.act(|rig| rig.lose(connection, 1006));
     next.settle(&mut storage);
