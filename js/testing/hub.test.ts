@@ -37,8 +37,10 @@ test("the hub's own clock may differ", async () => {
   expect(hub.entries("a")[0]?.publishedAtMs).toBe(clock.now() + 5_000);
 });
 
-test("a limit that there is not is named", async () => {
+test("limits that there are not, or that do not fit each other, are named", async () => {
   const limits = { retainMs: -1 };
   await expect(trial({ limits })).rejects.toThrow("limits.retainMs is -1");
   await expect(createTestHub({ limits: { nothing: 1 } as object })).rejects.toThrow("limits.nothing is 1");
+  const misfit = { payloadBytesMax: 300_000 };
+  await expect(createTestHub({ limits: misfit })).rejects.toThrow("the largest payload does not fit");
 });

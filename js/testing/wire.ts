@@ -4,10 +4,10 @@ import type { TransportName } from "./api.js";
 import type { Line } from "./line.js";
 
 /**
- * What a connection takes before its sender has to wait, characters. Source: the order of a
- * socket's send buffer in Linux, which begins with 16 to 87 KB.
+ * What a connection takes before the hub has to wait, characters. Source: UNSENT_BYTES in
+ * hub/src/listener.rs.
  */
-const bufferCharsMax = 65_536;
+const bufferCharsMax = 32_768;
 
 /**
  * When the hub's system gives up a connection on which nothing is acknowledged, ms. Source:

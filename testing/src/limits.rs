@@ -13,7 +13,10 @@ pub(crate) fn read(json: &str) -> Result<Limits, String> {
     for (name, value) in &given {
         set(&mut limits, name, value).ok_or_else(|| format!("limits.{name} is {value}"))?;
     }
-    Ok(limits)
+    match limits.misfit() {
+        Some(misfit) => Err(format!("limits: {misfit}")),
+        None => Ok(limits),
+    }
 }
 
 fn set(limits: &mut Limits, name: &str, value: &Value) -> Option<()> {
