@@ -95,6 +95,8 @@ pub(crate) struct Peer {
     /// Subscriptions with messages to come, by their turns.
     ready: BTreeMap<u64, TopicNo>,
     last_turn: u64,
+    /// Those that wait until `large` is taken. Some may have ended since.
+    parked: VecDeque<TopicNo>,
     /// Followers that the last frame has refused, because their topics turned out to be no documents.
     pub(crate) refused: Vec<(TopicNo, Subscription)>,
     /// The record that it gets in parts. Its subscription is not in `ready` meanwhile.
@@ -135,6 +137,7 @@ impl Peer {
             terms: Terms::default(),
             ready: BTreeMap::new(),
             last_turn: 0,
+            parked: VecDeque::new(),
             refused: Vec::new(),
             large: None,
             had_part: false,
@@ -201,8 +204,8 @@ impl Peer {
         }
     }
 
-    /// Puts a subscription at the end of the queue of those with messages to come, unless it stands there.
-    pub(crate) fn ready(&mut self, no: TopicNo) {
+    /// Puts a subscription at the end of the queue of those with messages to come. False if it stands there, or is none.
+    pub(crate) fn ready(&mut self, no: TopicNo) -> bool {
         if let State::Open { subscriptions } = &mut self.state
             && let Some(subscription) = subscriptions.get_mut(&no)
             && subscription.turn.is_none()
@@ -210,16 +213,35 @@ impl Peer {
             self.last_turn += 1;
             subscription.turn = Some(self.last_turn);
             self.ready.insert(self.last_turn, no);
+            return true;
         }
+        false
     }
 
     /// Takes the subscription whose turn it is out of the queue.
     pub(crate) fn next_ready(&mut self) -> Option<TopicNo> {
+        if self.ready.is_empty() && self.large.is_none() {
+            self.release();
+        }
         let (_, no) = self.ready.pop_first()?;
         if let Some(subscription) = self.subscriptions().and_then(|all| all.get_mut(&no)) {
             subscription.turn = None;
         }
         Some(no)
+    }
+
+    /// A subscription whose next record is too large for a frame waits for the end of another such record, and costs nothing until then.
+    pub(crate) fn park(&mut self, no: TopicNo) {
+        self.parked.push_back(no);
+    }
+
+    /// The next one that waits so may have its turn.
+    pub(crate) fn release(&mut self) {
+        while let Some(no) = self.parked.pop_front() {
+            if self.ready(no) {
+                break;
+            }
+        }
     }
 
     /// Puts so many of the first at the end of the queue.

@@ -56,6 +56,7 @@ fn write_part(frame: &mut String, peer: &mut Peer, bytes_max: usize) {
     peer.had_part = true;
     if is_last {
         peer.large = None;
+        peer.release();
         peer.ready(no);
     }
 }
@@ -91,8 +92,6 @@ fn write_ready(
     topics: &mut Topics,
     (bytes_max, has_parts): (usize, bool),
 ) {
-    // Their next record is too large for a frame, and another such record is on its way.
-    let mut waiting = Vec::new();
     while frame.len() < bytes_max {
         let Some(no) = peer.next_ready() else {
             break;
@@ -129,11 +128,13 @@ fn write_ready(
         let bytes = next_bytes(subscription, topic);
         if has_parts && bytes + RECORD_HEAD_BYTES > bytes_max {
             if is_busy {
-                waiting.push(no);
+                peer.park(no);
                 continue;
             }
             let (large, seq) = next_large(no, subscription, topic);
             subscription.after = seq;
+            let id = subscription.topic;
+            topics.recount(id);
             // Its subscription stays out of the queue until the last part.
             peer.large = Some(large);
             continue;
@@ -163,9 +164,6 @@ fn write_ready(
             peer.ready(no);
             break;
         }
-    }
-    for no in waiting {
-        peer.ready(no);
     }
 }
 

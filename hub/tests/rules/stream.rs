@@ -274,3 +274,38 @@ fn h2_answers_stand_before_messages_even_when_they_fill_frames() {
     assert!(all[2_000].starts_with("m 0 2 "), "{}", all[2_000]);
     assert!(frames.iter().all(|f| f.len() < 66_000));
 }
+
+#[test]
+fn f18_large_records_that_wait_for_one_another_all_come_and_small_ones_between_them() {
+    let mut b = Bench::new();
+    let large = format!("\"{}\"", "x".repeat(40_000));
+    for topic in 0..30 {
+        b.publish(&format!("t{topic}"), &large);
+    }
+    let conn = b.client();
+    let subs: Vec<String> = (0..30).map(|no| format!("sub {no} t{no} start")).collect();
+    b.send(conn, &format!("{}\nsub 99 small live", subs.join("\n")));
+    let mut frames = vec![b.take(conn).unwrap(), b.take(conn).unwrap()];
+    // Some that wait end, one of them comes again, and the one that is on its way ends too.
+    b.send(conn, "unsub 3\nunsub 4\nsub 4 t4 start\nunsub 0\nunsub 29");
+    b.publish("small", "1");
+    frames.extend(b.frames(conn));
+    b.publish("t4", &large);
+    frames.extend(b.frames(conn));
+    let records = whole(&frames);
+    let first = |record: &String| {
+        record
+            .starts_with("m ")
+            .then(|| field(record, 1).to_owned())
+    };
+    let mut came: Vec<u64> = records
+        .iter()
+        .filter_map(first)
+        .map(|no| no.parse().unwrap())
+        .collect();
+    came.sort_unstable();
+    let mut expected: Vec<u64> = (1..29).filter(|no| *no != 3).collect();
+    expected.extend([4, 99]);
+    expected.sort_unstable();
+    assert_eq!(came, expected);
+}
