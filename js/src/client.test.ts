@@ -4,6 +4,9 @@ import { expect, test, vi } from "vitest";
 import { trial } from "../testing/trial.js";
 import type { LonghaulError, Status } from "./api.js";
 
+/** The system's, which no virtual clock holds up. */
+const realImmediate = setImmediate;
+
 test("everything asked before the wasm is there is done in order", async () => {
   const { clock, connect } = await trial();
   const client = connect();
@@ -123,4 +126,22 @@ test("metrics count from nothing, and what a client does is in them", async () =
   await clock.advance(1_000);
   await receipt.acked;
   expect(client.metrics()).toMatchObject({ connects: 1, publications: 1, acks: 1 });
+});
+
+test("f04 closing while a followed document still loads rejects nothing that nobody hears", async () => {
+  const { connect } = await trial();
+  const unheard: unknown[] = [];
+  const hear = (cause: unknown): number => unheard.push(cause);
+  process.on("unhandledRejection", hear);
+  try {
+    const client = connect({ documentsWasm: "https://hub.test/never.wasm" });
+    const errors: unknown[] = [];
+    client.document("d").subscribe((value) => errors.push(value));
+    await client.close();
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => realImmediate(resolve));
+    expect(errors).toEqual([]);
+    expect(unheard).toEqual([]);
+  } finally {
+    process.off("unhandledRejection", hear);
+  }
 });

@@ -288,6 +288,8 @@ class ClientHandle implements Client {
     const producer = new Promise<string>((resolve, reject) => {
       this.#whenReady({ run: (engine) => engine.storage.producer().then(resolve), refuse: reject });
     });
+    // A close refuses it while the module is still awaited, which may never come: nobody would have heard of it.
+    producer.catch(() => {});
     this.#making ??= this.#makeDocuments();
     try {
       const make = await this.#making;
