@@ -6,7 +6,7 @@ import { build } from "./build.mjs";
 import { ask, bin, main, root, run, Stop, seconds, step } from "./lib/run.mjs";
 import { setup } from "./setup.mjs";
 
-const projects = ["js", "www", "tests", "bench", "examples/shopping-list"].filter((name) =>
+const projects = ["js", "www", "tests", "tests/types", "bench", "examples/shopping-list"].filter((name) =>
   existsSync(join(root, name, "tsconfig.json")),
 );
 

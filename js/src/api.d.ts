@@ -89,12 +89,19 @@ export interface Options {
  */
 export function connect(url: string | URL | readonly (string | URL)[], options?: Options): Client;
 
+declare global {
+  /** As TypeScript's `esnext.disposable` has it: apps that name an older library need not add that. */
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol;
+  }
+}
+
 export interface Client {
   /** The same object until something changes, so it fits useSyncExternalStore. */
   readonly status: Status;
   /** Returns how to stop listening. */
   on<K extends keyof ClientEvents>(type: K, listener: (event: ClientEvents[K]) => void): () => void;
-  /** Throws a LonghaulError with code `topic_invalid`. */
+  /** The same object for the same name. Throws a LonghaulError with code `topic_invalid`. */
   topic<T = unknown>(name: string): Topic<T>;
   /** The same object for the same name. Throws a LonghaulError with code `topic_invalid`. */
   document<T = unknown>(name: string): Document<T>;
@@ -221,10 +228,13 @@ export type Operation =
  */
 export interface Document<T> {
   readonly name: string;
-  /** Own pending changes included. Immutable and structurally shared between versions; undefined until the first snapshot. */
-  readonly value: T | undefined;
+  /**
+   * Own pending changes included. Immutable and structurally shared between versions. Undefined until the first snapshot, null where
+   * nobody has written.
+   */
+  readonly value: T | null | undefined;
   /** What the hub has confirmed: without pending changes. */
-  readonly confirmed: T | undefined;
+  readonly confirmed: T | null | undefined;
   /** The entry that `confirmed` stands after, -1 before the first snapshot. */
   readonly seq: number;
   /** Own changes not yet confirmed. */
@@ -248,7 +258,7 @@ export interface Document<T> {
    * A listener that stops and another that starts in the same task go on without another snapshot.
    */
   subscribe(
-    listener: (value: T | undefined) => void,
+    listener: (value: T | null | undefined) => void,
     options?: { at?: string; signal?: AbortSignal },
   ): () => void;
   /**
@@ -263,8 +273,8 @@ export interface Document<T> {
 
 /** What a document is at one moment: see the fields of Document. */
 export interface DocumentState<T> {
-  readonly value: T | undefined;
-  readonly confirmed: T | undefined;
+  readonly value: T | null | undefined;
+  readonly confirmed: T | null | undefined;
   readonly pending: number;
   readonly seq: number;
 }
@@ -334,6 +344,8 @@ export interface Outbox {
 export interface OutboxRow {
   id: string;
   topic: string;
+  /** What `data` is: what `publish` was given, the operations of a patch, or a merge. */
+  kind: "message" | "patch" | "merge";
   /** `sent`: it may have arrived; the hub has not said so yet. */
   state: "queued" | "sent";
   attempts: number;

@@ -60,6 +60,19 @@ test("an event that does not exist is refused, and so is a topic that is none", 
   expect(client.document("d")).toBe(client.document("d"));
 });
 
+test("a topic is the same object for the same name, and what apps pass around needs no this", async () => {
+  const { clock, connect } = await trial();
+  const client = connect();
+  expect(client.topic("a")).toBe(client.topic("a"));
+  const { on, reconnect, close } = client;
+  const states: Status["state"][] = [];
+  on("status", ({ state }) => states.push(state));
+  reconnect();
+  await clock.until(() => client.status.state === "connected");
+  await close();
+  expect(states.at(-1)).toBe("closed");
+});
+
 test("after close nothing is delivered, publish rejects, subscribe throws, and closing again is nothing", async () => {
   const { clock, connect, hub } = await trial();
   const client = connect();

@@ -60,6 +60,7 @@ class ClientHandle implements Client {
   readonly #live = new Map<string, Stream>();
   /** Streams that a listener has left in this task. */
   readonly #left = new Lingering<Stream>((stream) => this.#settle(stream));
+  readonly #topics = new Map<string, TopicHandle<unknown>>();
   readonly #documents = new Map<string, DocumentHandle>();
   readonly #leftDocuments = new Lingering<DocumentHandle>((document) => {
     if (!document.isUnused) return;
@@ -98,6 +99,10 @@ class ClientHandle implements Client {
         if (this.#engine === undefined) this.#start.withdraw(error);
       },
     });
+    // Apps pass these around.
+    this.on = this.on.bind(this);
+    this.reconnect = this.reconnect.bind(this);
+    this.close = this.close.bind(this);
     if (options.resume) this.#resume = new Resume(bases[0] ?? "", options.resume);
     const [transport] = wantedTransports(options);
     if (transport !== undefined) this.#status = { state: "connecting", attempt: 1, transport };
@@ -132,12 +137,17 @@ class ClientHandle implements Client {
 
   topic<T = unknown>(name: string): Topic<T> {
     checkTopic(name);
-    return new TopicHandle<T>(name, {
-      subscribe: (topic, listener, options, iteration) =>
-        this.#subscribe(topic, listener, options, iteration),
-      publish: (topic, text, options) => this.#publish(topic, text, options),
-      report: (error) => this.#report(error),
-    });
+    let topic = this.#topics.get(name);
+    if (topic === undefined) {
+      topic = new TopicHandle<unknown>(name, {
+        subscribe: (topic, listener, options, iteration) =>
+          this.#subscribe(topic, listener, options, iteration),
+        publish: (topic, text, options) => this.#publish(topic, text, options),
+        report: (error) => this.#report(error),
+      });
+      this.#topics.set(name, topic);
+    }
+    return topic as TopicHandle<T>;
   }
 
   document<T = unknown>(name: string): Document<T> {

@@ -160,9 +160,10 @@ test("a dead letter can be read from its event on, and is retried once storage h
 test("without an outbox in storage rows are in memory, and say so", async () => {
   const tab = await trial();
   const client = tab.connect();
-  const receipt = await given(tab, client.topic("a").publish(1));
+  const receipt = await given(tab, client.document("a").merge({ n: 1 }));
   expect(receipt.durable).toBe(false);
   expect(receipt.deferred).toBeUndefined();
+  expect(await given(tab, client.outbox.rows())).toMatchObject([{ kind: "merge", data: { n: 1 } }]);
   expect(await given(tab, receipt.acked)).toMatchObject({ seq: 1 });
   expect(await client.outbox.persist()).toBe(false);
 });

@@ -4,7 +4,7 @@ import type { Ack, DeadLetter, OutboxRow, PublishOptions, Receipt } from "./api.
 import { LonghaulError } from "./errors.js";
 import { rowMsMax } from "./options.js";
 import { randomName } from "./random.js";
-import type { StoredRow } from "./rows.js";
+import { kindOf, type StoredRow } from "./rows.js";
 import type { Deferred } from "./sync.js";
 
 /** Who wants to know what becomes of a row. */
@@ -229,13 +229,13 @@ export class Publications {
     const settled = this.#end(row);
     if (settled === undefined) return undefined;
     settled.follower?.dead(row);
-    const { topic, createdAtMs, expiresAtMs, text } = settled;
+    const { topic, createdAtMs, expiresAtMs, text, kind, isDurable } = settled;
     for (const { reject } of settled.waiting) reject(new LonghaulError(reason.code, reason.message));
     if (asked.includes(reason.code)) return undefined;
     const id = this.#id(row);
-    const letter: DeadLetter = { id, topic, attempts, createdAtMs, data: JSON.parse(text), reason };
+    const data: unknown = JSON.parse(text);
+    const letter: DeadLetter = { id, topic, kind: kindOf(kind), attempts, createdAtMs, data, reason };
     if (expiresAtMs !== undefined) letter.expiresAtMs = expiresAtMs;
-    const { kind, isDurable } = settled;
     return { letter, kind, text, isDurable };
   }
 
@@ -253,10 +253,11 @@ export class Publications {
 
   /** Rows without an outcome, in memory only. */
   volatile(): readonly [row: number, shown: OutboxRow][] {
-    return this.kept.map(([row, { topic, attempts, createdAtMs, expiresAtMs, text }]) => {
+    return this.kept.map(([row, { topic, kind, attempts, createdAtMs, expiresAtMs, text }]) => {
       const state = attempts > 0 ? "sent" : "queued";
       const id = this.#id(row);
-      const shown: OutboxRow = { id, topic, state, attempts, createdAtMs, data: JSON.parse(text) };
+      const data: unknown = JSON.parse(text);
+      const shown: OutboxRow = { id, topic, kind: kindOf(kind), state, attempts, createdAtMs, data };
       if (expiresAtMs !== undefined) shown.expiresAtMs = expiresAtMs;
       return [row, shown];
     });

@@ -3,10 +3,13 @@ import { letterOf, partitionName, partitionOptions, rowOf, type StoredRow } from
 
 const stored: StoredRow = ["p", "a/b", 0, '{"x":1}', 7, 1_000, 9_000, true, undefined, 0, 2, undefined];
 
+const letter = [...stored, "payload_invalid", "no JSON"] as unknown as StoredRow;
+
 test("a row shows its data, and the most attempts that anyone has counted", () => {
   expect(rowOf("p:1", stored, 1)).toEqual({
     id: "p:1",
     topic: "a/b",
+    kind: "message",
     state: "sent",
     attempts: 2,
     createdAtMs: 1_000,
@@ -21,9 +24,18 @@ test("a row that nobody has tried is queued", () => {
   expect(rowOf("p:1", fresh, 0).state).toBe("queued");
 });
 
+test.each([
+  [0, "message"],
+  [1, "patch"],
+  [2, "merge"],
+] as const)("kind %i is a %s, of a row and of a dead letter", (stored, kind) => {
+  const row = [...letter.slice(0, 2), stored, ...letter.slice(3)] as unknown as StoredRow;
+  expect(rowOf("p:1", row, 0).kind).toBe(kind);
+  expect(letterOf("p:1", row).kind).toBe(kind);
+});
+
 test("a dead letter has its reason", () => {
-  const dead = [...stored, "payload_invalid", "no JSON"] as unknown as StoredRow;
-  expect(letterOf("p:1", dead)).toMatchObject({
+  expect(letterOf("p:1", letter)).toMatchObject({
     id: "p:1",
     data: { x: 1 },
     reason: { code: "payload_invalid", message: "no JSON" },

@@ -47,13 +47,19 @@ export function partitionName(base: string, subject: string): string {
   return `${base} ${subject}`;
 }
 
+/** What the numbers of kinds mean to users: of rows and of dead letters. */
+export function kindOf(kind: number): OutboxRow["kind"] {
+  return (["message", "patch", "merge"] as const)[kind] ?? "message";
+}
+
 /** `attemptsHere` are those that storage has not heard of yet. */
 export function rowOf(id: string, row: StoredRow, attemptsHere: number): OutboxRow {
-  const [, topic, , text, , createdAtMs, expiresAtMs, , , state, attemptsBefore] = row;
+  const [, topic, kind, text, , createdAtMs, expiresAtMs, , , state, attemptsBefore] = row;
   const attempts = Math.max(attemptsBefore, attemptsHere);
   return {
     id,
     topic,
+    kind: kindOf(kind),
     state: state > 0 || attempts > 0 ? "sent" : "queued",
     attempts,
     createdAtMs,
@@ -63,6 +69,15 @@ export function rowOf(id: string, row: StoredRow, attemptsHere: number): OutboxR
 }
 
 export function letterOf(id: string, row: StoredRow): DeadLetter {
-  const [, topic, , text, , createdAtMs, expiresAtMs, , , , attempts, , code = "", message = ""] = row;
-  return { id, topic, attempts, createdAtMs, expiresAtMs, data: JSON.parse(text), reason: { code, message } };
+  const [, topic, kind, text, , createdAtMs, expiresAtMs, , , , attempts, , code = "", message = ""] = row;
+  return {
+    id,
+    topic,
+    kind: kindOf(kind),
+    attempts,
+    createdAtMs,
+    expiresAtMs,
+    data: JSON.parse(text),
+    reason: { code, message },
+  };
 }

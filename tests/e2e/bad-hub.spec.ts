@@ -184,6 +184,7 @@ test("a hub that refuses a publication for good gives a dead letter with the rea
       id: result.id,
       topic: "t",
       attempts: 1,
+      kind: "message",
       createdAtMs: expect.any(Number),
       expiresAtMs: expect.any(Number),
       data: { a: 1 },

@@ -306,14 +306,18 @@ interface Cards {
 }
 
 declare global {
-  var cards: { document: api.Document<Cards>; values: (Cards | undefined)[]; acks: Promise<api.Ack>[] };
+  var cards: {
+    document: api.Document<Cards>;
+    values: (Cards | null | undefined)[];
+    acks: Promise<api.Ack>[];
+  };
 }
 
 /** Follows `cards`, which begins with one of them. */
 async function beginCards(page: Page): Promise<void> {
   await page.evaluate(async () => {
     const document = opened.client.document<Cards>("cards");
-    const values: (Cards | undefined)[] = [];
+    const values: (Cards | null | undefined)[] = [];
     globalThis.cards = { document, values, acks: [] };
     document.subscribe((value) => values.push(value));
     const { acked } = await document.merge({ cards: { "0": "zero" } });

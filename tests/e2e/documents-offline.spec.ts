@@ -10,7 +10,7 @@ interface Plan {
 }
 
 declare global {
-  var offlinePlan: { document: api.Document<Plan>; values: (Plan | undefined)[] };
+  var offlinePlan: { document: api.Document<Plan>; values: (Plan | null | undefined)[] };
 }
 
 async function follow(page: Page, url: string): Promise<void> {

@@ -11,8 +11,8 @@ import type { Hub } from "./support/hub.js";
 /** A document as a page has it, with all that its listeners were called with. */
 interface Followed {
   document: api.Document<Board>;
-  values: (Board | undefined)[];
-  titles: (Board | undefined)[];
+  values: (Board | null | undefined)[];
+  titles: (Board | null | undefined)[];
 }
 interface Board {
   title: string;
