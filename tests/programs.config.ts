@@ -5,6 +5,6 @@ import base from "./playwright.config.js";
 export default defineConfig(base, {
   testDir: "programs",
   fullyParallel: true,
-  timeout: 120_000,
+  timeout: 300_000,
   use: { trace: "off" },
 });

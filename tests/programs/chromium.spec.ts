@@ -89,6 +89,8 @@ class InChromium {
     this.#hub = hub;
     this.#siteUrl = siteUrl;
     this.#newContext = newContext;
+    // On a busy machine storage takes longer than the package waits for it.
+    for (const profile of profiles) this.#model.unsteady.add(profile);
   }
 
   async over(): Promise<void> {
