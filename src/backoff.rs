@@ -28,7 +28,12 @@ pub(crate) struct Backoff {
     place: Option<Place>,
     /// How many failures more are put down to our own side.
     excused: u32,
+    /// How often in a row the hub has sent us away with a time.
+    sent_away: u32,
 }
+
+/// So often in a row a client believes that the hub's time is its place in a queue. Chosen: a storm sends nobody away more often.
+const SENT_AWAY_MAX: u32 = 3;
 
 #[derive(Clone, Copy, Debug)]
 struct Place {
@@ -44,6 +49,7 @@ impl Backoff {
             spread_ms: 0,
             place: None,
             excused: 0,
+            sent_away: 0,
         }
     }
 
@@ -71,6 +77,10 @@ impl Backoff {
         let excused = self.excused;
         self.excused = excused.saturating_sub(1);
         let kept = self.place.take();
+        self.sent_away = match hint.retry_ms {
+            Some(_) => self.sent_away.saturating_add(1),
+            None => 0,
+        };
 
         let period_ms = self.spread_ms.max(window_ms / 2).max(BACKOFF_FLOOR_MS);
         let drawn_ms = hint.spread_ms.unwrap_or(self.spread_ms).max(window_ms);
@@ -83,9 +93,10 @@ impl Backoff {
             // A hub that always says 0 must not make a loop.
             let start = now.plus(retry_ms.max(self.policy.base_ms.min(self.policy.cap_ms)));
             let at = match hint.spread_ms {
-                // A hub that always says 0 must not make one that is always the same either.
+                // A hub that always says the same must not make one either.
                 Some(spread_ms) if self.policy.jitter != Jitter::None => {
-                    let own_ms = if self.failures > 1 { window_ms } else { 0 };
+                    let is_queue = self.sent_away <= SENT_AWAY_MAX;
+                    let own_ms = if is_queue { 0 } else { window_ms };
                     start.plus(rng.u64(0..=spread_ms.max(own_ms)))
                 }
                 _ => start.plus(self.jittered(window_ms, rng)),
@@ -158,11 +169,13 @@ impl Backoff {
     pub(crate) fn was_useful_for(&mut self, ms: u64) {
         let halvings = u32::try_from(ms / BACKOFF_DECAY_MS).unwrap_or(u32::MAX);
         self.failures = self.failures.checked_shr(halvings).unwrap_or(0);
+        self.sent_away = self.sent_away.checked_shr(halvings).unwrap_or(0);
     }
 
     /// The user asked for an attempt now: forgets everything.
     pub(crate) fn forget(&mut self) {
         self.failures = 0;
+        self.sent_away = 0;
         self.place = None;
     }
 }
