@@ -205,6 +205,7 @@ impl Ledger {
         if was_another {
             self.known = RowNo(0);
             self.told.clear();
+            self.given_up.clear();
             // What was to be noted of its rows has nowhere to go.
             self.next.marks.clear();
             self.next.ends.clear();
@@ -267,6 +268,7 @@ impl Ledger {
             // What took another row's place ends with that.
             if !self.is_to_note(*n) {
                 self.next.ends.push(wiped(*n));
+                self.has_wiped = true;
             }
         }
         if self.known < saved.last().map_or(RowNo(0), |saved| saved.n) {
@@ -291,6 +293,10 @@ impl Ledger {
         }
         for row in rows {
             outbox.insert(now, row, false);
+        }
+        // Storage may not know it: the disk is full, or whoever was to note it was killed.
+        for n in &self.given_up {
+            outbox.give_up(*n);
         }
         if is_whole {
             self.count(outbox);

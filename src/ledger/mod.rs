@@ -55,6 +55,8 @@ pub(crate) struct Ledger {
     under_way: Batch,
     /// The outbox was wiped since the request under way was made.
     is_under_way_wiped: bool,
+    /// Rows that were wiped are among the next ends: what has their keys must not take their places before.
+    has_wiped: bool,
     /// The outbox is being wiped: nothing is sent. Whoever wipes may be killed.
     wiping_until: Option<Time>,
     /// Payloads of publications that are in either.
@@ -70,6 +72,8 @@ pub(crate) struct Ledger {
     ended_meanwhile: Vec<(RowNo, Option<(u64, Outcome)>)>,
     /// What others have told the end of last: storage may not know it yet.
     told: VecDeque<RowNo>,
+    /// What users have given up last.
+    given_up: VecDeque<RowNo>,
     is_sender: bool,
     is_sender_wanted: bool,
     /// In storage, of all clients together, as far as this one has heard. Below 0 while an end is known before its row is.
@@ -88,6 +92,7 @@ impl Ledger {
             next: Batch::default(),
             under_way: Batch::default(),
             is_under_way_wiped: false,
+            has_wiped: false,
             wiping_until: None,
             bytes_saving: 0,
             sight: Sight::Doubtful,
@@ -96,6 +101,7 @@ impl Ledger {
             rests_until: None,
             ended_meanwhile: Vec::new(),
             told: VecDeque::new(),
+            given_up: VecDeque::new(),
             is_sender: false,
             is_sender_wanted: false,
             rows: 0,
@@ -315,7 +321,10 @@ impl Ledger {
         self.next.marks.extend(sent);
         // What a full disk did not take is there already.
         merge(&mut self.next.marks);
-        let batch = std::mem::take(&mut self.next);
+        let mut batch = std::mem::take(&mut self.next);
+        if std::mem::take(&mut self.has_wiped) {
+            self.next.saves = std::mem::take(&mut batch.saves);
+        }
         (!batch.is_empty()).then_some(batch)
     }
 

@@ -3,11 +3,13 @@
 //! Owns what to believe of it, and what this client tells. Never waits for storage: what is told may be newer than an answer
 //! that is under way.
 
+use std::collections::VecDeque;
+
 use super::{Ledger, Sight};
 use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::ids::RowNo;
 use crate::metrics::Metrics;
-use crate::outbox::{Gone, Outbox};
+use crate::outbox::{DISCARDED, Gone, Outbox};
 use crate::store::{Batch, Ended, Mark, Notice, Save};
 use crate::time::Time;
 
@@ -16,7 +18,7 @@ pub(crate) const WIPED: (&str, &str) = ("wiped", "the outbox was wiped, as for a
 /// How long nothing is sent for the sake of a wipe whose end is not told, ms. Chosen: opening storage and a transaction take less.
 const WIPE_MS_MAX: u64 = 10_000;
 
-/// So many ends that others have told are remembered. Chosen: four of them may have a full window each on its way to storage.
+/// So many ends that others have told, and rows that were given up, are remembered. Chosen: four of them may have a full window each on its way to storage.
 const TOLD_MAX: usize = 1_024;
 
 impl Ledger {
@@ -50,6 +52,7 @@ impl Ledger {
 
     /// The user gives a row up.
     pub(crate) fn give_up(&mut self, n: RowNo, producer: &str, effects: &mut Vec<Effect>) {
+        self.remember_given_up(n);
         self.next.marks.push(Mark {
             n,
             attempts: 0,
@@ -82,10 +85,10 @@ impl Ledger {
             Notice::Ended {
                 n, bytes, outcome, ..
             } => {
-                if self.told.len() >= TOLD_MAX {
-                    self.told.pop_front();
+                remember(&mut self.told, n);
+                if matches!(&outcome, Outcome::Dead { code, .. } if code == DISCARDED) {
+                    self.remember_given_up(n);
                 }
-                self.told.push_back(n);
                 let end = (bytes, outcome);
                 if self.is_busy && !outbox.has(n) {
                     self.ended_meanwhile.push((n, Some(end)));
@@ -107,13 +110,23 @@ impl Ledger {
                     self.count_out(bytes);
                 }
             }
-            Notice::GivenUp { n } => outbox.give_up(n),
+            Notice::GivenUp { n } => {
+                self.remember_given_up(n);
+                outbox.give_up(n);
+            }
             Notice::Renamed { producer } => {
                 outbox.renamed(&producer);
                 self.look_again();
             }
             // It is no row any more.
             Notice::Taken { .. } => {}
+        }
+    }
+
+    /// A number that no row has had yet is of another storage, which was removed.
+    fn remember_given_up(&mut self, n: RowNo) {
+        if n <= self.known {
+            remember(&mut self.given_up, n);
         }
     }
 
@@ -132,6 +145,7 @@ impl Ledger {
             ends: outbox.numbers().map(wiped).collect(),
             ..Batch::default()
         };
+        self.has_wiped = !self.next.ends.is_empty();
         self.is_under_way_wiped = true;
         self.wiping_until = (!is_done).then(|| now.plus(WIPE_MS_MAX));
         self.rows = 0;
@@ -180,6 +194,13 @@ impl Ledger {
         self.rows = self.rows.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub_unsigned(bytes);
     }
+}
+
+fn remember(rows: &mut VecDeque<RowNo>, n: RowNo) {
+    if rows.len() >= TOLD_MAX {
+        rows.pop_front();
+    }
+    rows.push_back(n);
 }
 
 pub(super) fn tell(producer: &str, notice: Notice) -> Effect {

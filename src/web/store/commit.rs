@@ -77,6 +77,10 @@ impl Store {
         let (saved, mut fresh) = self.save(batch, rows, &before, &mut known, &mut writes);
         let marked = self.mark(batch, &mut known, &mut writes);
         end(self.host(), &batch.ends, &mut known, &mut writes);
+        if batch.ends.iter().any(is_wiped) {
+            // Which of the keys were theirs is not known; without one nothing takes another row's place.
+            writes.push(Request::Delete(KEYS, self.keys()));
+        }
         let gone = self.end_packs(batch, known.packs, &mut writes);
         let has_keys = fresh.iter().any(|(_, key)| key.is_some());
         let mut first = RowNo(0);
@@ -304,6 +308,14 @@ impl Store {
         gone
     }
 
+    /// All keys of the partition.
+    pub(super) fn keys(&self) -> JsValue {
+        let first = Array::of1(self.partition());
+        // An array is greater than any text.
+        let last = Array::of2(self.partition(), &Array::new());
+        between(&first, &last)
+    }
+
     fn key(&self, topic: &str, name: &str) -> JsValue {
         Array::of3(self.partition(), &topic.into(), &name.into()).into()
     }
@@ -313,6 +325,10 @@ impl Store {
 fn is_letter(ended: &Ended) -> bool {
     let asked_for = [DISCARDED, WIPED.0];
     matches!(&ended.outcome, Outcome::Dead { code, .. } if !asked_for.contains(&code.as_str()))
+}
+
+fn is_wiped(ended: &Ended) -> bool {
+    matches!(&ended.outcome, Outcome::Dead { code, .. } if code == WIPED.0)
 }
 
 /// Rows leave in runs of consecutive numbers.

@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::*;
 use web_sys::IdbTransaction;
 
 use super::pack::Pack;
-use super::request::{Answers, Request, Undone, after, ask, between, finish};
+use super::request::{Answers, Request, Undone, after, ask, finish};
 use super::row::{self, Row};
 use super::{DOCUMENTS, Done, KEYS, LETTERS, PACKS, PARTITIONS, ROWS, Store, Task, VERDICTS};
 use crate::ids::{NUMBER_MAX, RowNo};
@@ -285,10 +285,7 @@ impl Store {
                 writes.push(Request::Delete(PACKS, key));
             }
         }
-        let first = Array::of1(self.partition());
-        // An array is greater than any text.
-        let last = Array::of2(self.partition(), &Array::new());
-        let all = between(&first, &last);
+        let all = self.keys();
         writes.extend([KEYS, DOCUMENTS].map(|table| Request::Delete(table, all.clone())));
     }
 

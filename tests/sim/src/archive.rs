@@ -227,7 +227,7 @@ impl Archive {
             "wiped" => true,
             "outcome_unknown" => match &row.fate {
                 Fate::Evicted | Fate::Wiped => true,
-                Fate::Dead(code) => code == "discarded" || row.is_wiped,
+                Fate::Dead(code) => code == "discarded" || code == "wiped" || row.is_wiped,
                 Fate::Waiting | Fate::Acked => false,
             },
             _ => false,
@@ -244,6 +244,8 @@ impl Archive {
         assert!(
             is_repeated
                 || code == "discarded"
+                // The disk was full when it was given up, and a crash has forgotten it: the hub has it as expired.
+                || code == "expired" && row.is_given_up
                 || self.has_hub_forgotten
                 || code == "wiped"
                 || code == "outbox_lost",
