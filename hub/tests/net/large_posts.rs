@@ -110,6 +110,8 @@ async fn w8_a_post_larger_than_all_subscriptions_is_refused_before_it_is_read() 
 #[tokio::test]
 async fn large_posts_share_their_room_and_small_ones_need_none() {
     let hub = hub_with(Limits {
+        subscriptions_max: 700,
+        subs_bytes_max: 400_000,
         large_posts_bytes_max: 500_000,
         ..Limits::default()
     })

@@ -158,7 +158,7 @@ async fn t3_polls_of_1_000_messages_come_in_bounded_answers() {
     let hub = hub().await;
     let pubs = |from: u64| {
         let pubs: Vec<String> = (from..from + 500)
-            .map(|n| format!("pub p {n} 0 t \"{}\"", "x".repeat(80)))
+            .map(|n| format!("pub p {n} 0 t \"{}\"", "x".repeat(60)))
             .collect();
         format!("hello 1\n{}", pubs.join("\n"))
     };
