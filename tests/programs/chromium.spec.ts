@@ -123,7 +123,9 @@ class InChromium {
       const tab = this.#tab(call.who);
       if (turn !== undefined && turn.tab !== tab) await make();
       turn ??= { tab, calls: [] };
-      turn.calls.push({ call, no: this.#lastNo + 1 });
+      // One that is passive may hear of a message a minute later, and time is real here.
+      const made = call.do === "subscribe" ? { ...call, passive: false } : call;
+      turn.calls.push({ call: made, no: this.#lastNo + 1 });
       this.#lastNo += "count" in call ? call.count : call.do === "patch" || call.do === "inListener" ? 1 : 0;
     }
     await make();

@@ -200,8 +200,8 @@ export class Model {
   }
 
   /** Whether a subscription has heard its topic's log up to a seq. */
-  isUpTo({ client, heard, isOver, topic }: Subscription, seqs: ReadonlyMap<string, number>): boolean {
-    if (isOver || client.isClosed || client.isPageDead) return true;
+  isUpTo({ client, heard, isOver, nexts, topic }: Subscription, seqs: ReadonlyMap<string, number>): boolean {
+    if (isOver || nexts !== undefined || client.isClosed || client.isPageDead) return true;
     return heard.some((event) => event.type === "message" && event.seq === seqs.get(topic));
   }
 
