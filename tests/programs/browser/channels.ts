@@ -70,3 +70,32 @@ export class Channels {
     return [...this.#open].filter((channel) => channel.page === page).length;
   }
 }
+
+interface Port {
+  onmessage: ((event: { data: unknown }) => void) | null;
+  postMessage(data: unknown): void;
+  close(): void;
+}
+
+/** The constructor that a page has of a pair of ports: it keeps one, and what comes through the other is a task of its own. */
+export function portsOf(page: Page): new () => { port1: Port; port2: Port } {
+  return class {
+    readonly port1: Port;
+    readonly port2: Port;
+
+    constructor() {
+      let isOpen = true;
+      const close = (): void => {
+        isOpen = false;
+      };
+      const kept: Port = { onmessage: null, postMessage() {}, close };
+      const postMessage = (data: unknown): void => {
+        page.task(0, () => {
+          if (isOpen) kept.onmessage?.({ data: structuredClone(data) });
+        });
+      };
+      this.port1 = kept;
+      this.port2 = { onmessage: null, postMessage, close };
+    }
+  };
+}

@@ -8,6 +8,7 @@ import {
   IDBKeyRange as FakeKeyRange,
   IDBOpenDBRequest as FakeOpenRequest,
 } from "fake-indexeddb";
+import { portsOf } from "./channels.js";
 import type { Profile } from "./profile.js";
 import type { Globals } from "./shipped.js";
 import type { Task, World } from "./world.js";
@@ -276,7 +277,9 @@ export class Page {
       },
     };
     const registration = {
-      active: { postMessage: (data: unknown) => profile.askWorker(data) },
+      active: {
+        postMessage: (data: unknown, ports?: readonly unknown[]) => profile.askWorker(data, ports),
+      },
       sync: { register: async (tag: string) => profile.registerSync(tag) },
     };
     const math = Object.assign(Object.create(Math) as Math, { random: () => world.random() });
@@ -297,6 +300,7 @@ export class Page {
       IDBKeyRange: FakeKeyRange,
       IDBOpenDBRequest: FakeOpenRequest,
       Math: math,
+      MessageChannel: portsOf(this),
       Response,
       WebAssembly: wasm,
       WebSocket: this.#network.WebSocket,

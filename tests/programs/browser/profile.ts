@@ -109,8 +109,8 @@ export class Profile {
     if (this.isOnline) void this.sync(tag);
   }
 
-  askWorker(data: unknown): void {
-    this.world.after(0, () => void this.#wake("message", { data }));
+  askWorker(data: unknown, ports: readonly unknown[] = []): void {
+    this.world.after(0, () => void this.#wake("message", { data, ports }));
   }
 
   /** The browser wakes the worker for a sync. Whether the worker had nothing left to do. */

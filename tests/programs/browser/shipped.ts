@@ -17,6 +17,7 @@ export const globalNames = [
   "IDBKeyRange",
   "IDBOpenDBRequest",
   "Math",
+  "MessageChannel",
   "Response",
   "WebAssembly",
   "WebSocket",
