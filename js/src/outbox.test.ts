@@ -217,3 +217,43 @@ function answer<T>(request: IDBRequest<T>): Promise<T> {
     request.onerror = () => reject(request.error);
   });
 }
+
+test("f11: what is being saved when the outbox is wiped is wiped, and what comes later goes out", async () => {
+  const tab = await trial();
+  const client = tab.connect({ outbox: {} });
+  await given(tab, client.topic("a").publish(0));
+  await given(tab, client.outbox.flush());
+  const call = client.topic("a").publish("wiped");
+  const refused = expect(call).rejects.toMatchObject({ code: "wiped" });
+  await given(tab, client.outbox.wipe());
+  await refused;
+  expect(await given(tab, client.outbox.rows())).toEqual([]);
+  const receipt = await given(tab, client.topic("a").publish("later"));
+  expect(await given(tab, receipt.acked)).toMatchObject({ seq: 2, duplicate: false });
+  expect(await given(tab, client.outbox.deadLetters())).toEqual([]);
+});
+
+test("f08: tabs that are opened together agree on the size, and flush settles in each", async () => {
+  const tab = await trial();
+  const clients = Array.from({ length: 12 }, () => tab.connect({ outbox: {} }));
+  const receipts = await given(tab, Promise.all(clients.map((client, n) => client.topic("a").publish(n))));
+  await given(tab, Promise.all(receipts.map(({ acked }) => acked)));
+  await given(tab, Promise.all(clients.map(({ outbox }) => outbox.flush())));
+  await tab.clock.until(() => clients.every(({ outbox }) => outbox.size === 0));
+  for (const { outbox } of clients) expect(await given(tab, outbox.rows())).toEqual([]);
+});
+
+test("f33: readers see the receipt's id, and it does not have the outbox's name in it", async () => {
+  const tab = await trial();
+  for (const outbox of [{}, false as const]) {
+    const client = tab.connect({ outbox });
+    const heard: (string | undefined)[] = [];
+    const stop = client.topic("a").subscribe(({ id }) => heard.push(id));
+    await given(tab, client.topic("a").publish(0));
+    const receipt = await given(tab, client.topic("a").publish(1));
+    await tab.clock.until(() => heard.includes(receipt.id));
+    expect(receipt.id).toMatch(/^[\w-]{22}:\d+$/);
+    stop();
+    await client.close();
+  }
+});
