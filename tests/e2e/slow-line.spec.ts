@@ -111,7 +111,7 @@ test("f24: a frame, a part and an answer over their limits end the connection be
     },
     [hub.url, quick] as const,
   );
-  await expect.poll(() => hub.attempts()).toBe(5);
+  await expect.poll(() => hub.attempts(), { timeout: 60_000 }).toBe(5);
   const { statuses } = await page.evaluate(() => ({ statuses: opened.statuses }));
   const reasons = statuses.flatMap((status) => ("reason" in status ? [status.reason] : []));
   expect(reasons.map(({ closeCode }) => closeCode)).toEqual([4000, 4000, 4000, 4000]);

@@ -201,7 +201,9 @@ export class Model {
 
   /** Whether a subscription has heard its topic's log up to a seq. */
   isUpTo({ client, heard, isOver, nexts, topic }: Subscription, seqs: ReadonlyMap<string, number>): boolean {
-    if (isOver || nexts !== undefined || client.isClosed || client.isPageDead) return true;
+    if (isOver || client.isClosed || client.isPageDead) return true;
+    // An iteration hears no more than it asks for.
+    if (nexts !== undefined && heard.filter(({ type }) => type === "message").length >= nexts) return true;
     return heard.some((event) => event.type === "message" && event.seq === seqs.get(topic));
   }
 
@@ -408,8 +410,12 @@ export class Model {
       );
   }
 
-  #mayReject({ client, isAborted, isSound, isDocument }: Publication, code: string): boolean {
+  #mayReject(each: Publication, code: string): boolean {
+    const { client, isAborted, isSound, isDocument } = each;
     switch (code) {
+      case "wiped":
+        // What is published before a wipe has resolved is wiped too.
+        return [...this.#wipes.values()].some((wipe) => reaches(wipe, each));
       case "closed":
         return client.isClosed;
       case "AbortError":
