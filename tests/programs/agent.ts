@@ -1,7 +1,7 @@
 // The app of a page: makes the calls of a program, and tells what comes of them. Runs in a page of Node's or in a browser;
 // what it tells is plain data.
 
-import type { Client, Document, LonghaulError, Options, Receipt } from "longhaul";
+import type { Client, Document, Gap, LonghaulError, Options, Receipt } from "longhaul";
 import type { Note } from "./note.js";
 import { type Call, documents, topics, type Who } from "./program.js";
 
@@ -296,7 +296,9 @@ export class Agent {
   #iterate(held: Held, topic: string, nexts: number): void {
     const id = `${held.name}/${++this.#last}`;
     this.#tell({ type: "subscribed", id, client: held.name, topic, from: "start", continues: null, nexts });
-    const iteration = held.client.topic(topic).messages({ from: "start" })[Symbol.asyncIterator]();
+    const onGap = ({ epoch, fromSeq, toSeq, reason }: Gap): void =>
+      this.#tell({ type: "gap", id, epoch, fromSeq, toSeq: Number.isFinite(toSeq) ? toSeq : null, reason });
+    const iteration = held.client.topic(topic).messages({ from: "start", onGap })[Symbol.asyncIterator]();
     const asked = Array.from({ length: nexts }, async () => {
       const { done, value } = await iteration.next();
       if (!done) this.#tell({ type: "message", id, epoch: value.epoch, seq: value.seq, data: value.data });
