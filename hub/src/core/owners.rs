@@ -5,16 +5,13 @@
 use std::collections::HashMap;
 
 use super::limits::Limits;
+use super::producers::SWEEP_PARTS;
 use super::subject::Subject;
 use super::time::Time;
 use super::topic::Nack;
 
 /// What an owner costs beside the names, bytes. Chosen: both texts' heads, the map entry and its slack, what the allocator adds.
 const OWNER_BYTES: usize = 176;
-
-/// How often at most all are looked through for those that are forgotten: in a hundredth of the time that they are remembered.
-/// Chosen: a million of them once in two hours.
-const SWEEP_PARTS: u64 = 100;
 
 #[derive(Debug)]
 struct Owner {

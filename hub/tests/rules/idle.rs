@@ -72,6 +72,22 @@ fn f26_a_followed_topic_in_which_nothing_happens_never_ticks() {
 }
 
 #[test]
+fn f26_outboxes_of_one_topic_are_not_looked_through_for_each_that_is_forgotten() {
+    let mut b = Bench::new();
+    let conn = b.client();
+    for p in 0..200 {
+        b.ask(conn, &format!("pub p{p} 1 0 t 1"));
+        b.pass(1_000);
+    }
+    b.handle(Event::Closed(conn));
+    b.pass(7 * 86_400_000);
+    let ticks = b.ticks;
+    b.pass(2 * 86_400_000);
+    assert!(b.ticks - ticks <= 3, "{}", b.ticks - ticks);
+    assert_eq!(b.hub.topics(), 0);
+}
+
+#[test]
 fn f29_topics_that_nobody_has_written_go_with_their_last_follower() {
     let mut b = Bench::with(Limits {
         topics_max: 100,
