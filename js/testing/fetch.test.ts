@@ -49,6 +49,21 @@ test("a large answer streams, and an abort ends it for the hub as well", async (
   await expect(fetch("https://hub.test/", { signal: abort.signal })).rejects.toThrow("enough");
 });
 
+test("a slow line owes nothing to a large answer that its client has left", async () => {
+  const { clock, hub, browser } = await trial();
+  for (let i = 0; i < 5; i++) hub.publish("big", "x".repeat(60_000));
+  browser.line.bytesPerSecond = 10_000;
+  const abort = new AbortController();
+  const left = fetch("https://hub.test/v1/topics/big?from=1", { signal: abort.signal });
+  await clock.advance(3_000);
+  await left;
+  abort.abort();
+  const next = fetch("https://hub.test/healthz");
+  // What the hub's socket had taken is on its way, and not the 30 s of all.
+  await clock.advance(5_000);
+  expect((await next).status).toBe(200);
+});
+
 test("a request that is cut fails as in a browser, and one to another address goes there", async () => {
   const { clock, browser } = await trial();
   const lost = fetch("https://hub.test/healthz");

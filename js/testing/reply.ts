@@ -103,10 +103,16 @@ export class Reply implements Peer {
       if (isWhole) this.#wire.end();
       this.#client.head(told.status, headers, first, isWhole);
     });
-    for (let at = pieceChars; at < told.body.length; at += pieceChars) {
-      this.#more(told.body.slice(at, at + pieceChars));
-    }
-    if (isAll && !isWhole) this.#wire.down(0, () => this.#end());
+    let at = pieceChars;
+    // What the hub's socket does not take yet never burdens the line if the client leaves.
+    const more = (): void => {
+      for (; at < told.body.length; at += pieceChars) {
+        if (!this.#wire.hasRoom(more)) return;
+        this.#more(told.body.slice(at, at + pieceChars));
+      }
+      if (isAll) this.#wire.down(0, () => this.#end());
+    };
+    if (!isWhole) more();
   }
 
   #more(text: string): void {
