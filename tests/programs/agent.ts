@@ -220,7 +220,8 @@ export class Agent {
         client.reconnect();
         return;
       case "inListener": {
-        const stop = client.on("status", () => {
+        const stop = client.on("status", ({ state }) => {
+          if (call.state !== undefined && state !== call.state) return;
           stop();
           if (!held.isClosed) this.#does(held, inner(call.who, call.makes), no);
         });

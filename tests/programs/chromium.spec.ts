@@ -273,17 +273,26 @@ class InChromium {
       [...this.#model.subscriptions.values()].every((each) => this.#model.isUpTo(each, from));
     while (!heardAll() && Date.now() < untilMs) await pause(waitMs);
     await this.#readLogs(false);
+    let differing = await this.#differing();
+    while (differing.length > 0 && Date.now() < untilMs) {
+      await pause(waitMs);
+      differing = await this.#differing();
+    }
+    return [...faults, ...differing, ...this.#model.check()];
+  }
+
+  /** What followers have that the hub has not. */
+  async #differing(): Promise<string[]> {
+    const faults: string[] = [];
     for (const look of await this.#looks()) {
       for (const document of look.documents) {
         const response = await fetch(`${this.#hub.url}/v1/topics/${document.name}`);
         const value = JSON.stringify(response.ok ? await response.json() : null);
-        if (JSON.stringify(document.value) !== value)
-          faults.push(
-            `${look.name}: ${document.name} is ${JSON.stringify(document.value)}, the hub has ${value}`,
-          );
+        const seen = JSON.stringify(document.value);
+        if (seen !== value) faults.push(`${look.name}: ${document.name} is ${seen}, the hub has ${value}`);
       }
     }
-    return [...faults, ...this.#model.check()];
+    return faults.map((text) => text.slice(0, 1_000));
   }
 
   async #looks(): Promise<Look[]> {

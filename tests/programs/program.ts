@@ -35,8 +35,13 @@ export type Call =
   | { do: "patch"; who: Who; document: number; place: number; isSound: boolean }
   | { do: "merge"; who: Who; document: number; place: number; count: number; chars: number }
   | { do: "reconnect"; who: Who }
-  /** At the next status, within its listener. */
-  | { do: "inListener"; who: Who; makes: "reconnect" | "publish" | "close" | "follow" }
+  /** Within the listener of the next status, or of the next one that is `state`. */
+  | {
+      do: "inListener";
+      who: Who;
+      makes: "reconnect" | "publish" | "close" | "follow";
+      state?: "connected";
+    }
   | { do: "close"; who: Who }
   | { do: "connect"; who: Who }
   | { do: "wipe"; who: Who }
@@ -100,7 +105,11 @@ export interface Program {
   /** What is special of the second browser: its page is in a sandboxed frame, or its app has a database of the outbox's name. */
   second: "ordinary" | "sandboxed" | "own database";
   steps: readonly Step[];
+  /** What few programs do besides, because chance alone brings it too seldom, or because it takes long. */
+  also: "nothing" | Special;
 }
+
+export type Special = keyof typeof specials;
 
 const who = fc.constantFrom<Who>(0, 0, 0, 1, 2, 2, 3, 4);
 const topic = fc.nat(topics.length - 1);
@@ -177,7 +186,7 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   step(2, { fault: fc.constantFrom(...tokenFaults), who, forMs }),
 );
 
-export const programs: fc.Arbitrary<Program> = fc.record({
+const drawn: fc.Arbitrary<Program> = fc.record({
   transports: fc.constantFrom(
     undefined,
     undefined,
@@ -192,7 +201,59 @@ export const programs: fc.Arbitrary<Program> = fc.record({
   bytesPerSecond: fc.constantFrom(undefined, undefined, undefined, undefined, undefined, undefined, 8_000),
   second: fc.constantFrom("ordinary", "ordinary", "ordinary", "ordinary", "sandboxed", "own database"),
   steps: fc.array(steps, { minLength: 1, maxLength: 22, size: "max" }),
+  // The last: what stands before it is the same whatever this is.
+  also: fc.oneof(
+    { withCrossShrink: true },
+    { weight: 38, arbitrary: fc.constant("nothing" as const) },
+    { weight: 1, arbitrary: fc.constant("large document" as const) },
+    { weight: 1, arbitrary: fc.constant("many publications" as const) },
+  ),
 });
+
+/** Steps before and after those of a program, and what they need of its world. */
+const specials = {
+  /** Followers of a document that is larger than a frame, whose snapshot takes a minute to arrive. */
+  "large document": {
+    world: { bytesPerSecond: 6_000 },
+    before: [],
+    after: [
+      { afterMs: 0, do: "merge", who: 2, document: 1, place: 0, count: 6, chars: 55_000 },
+      { afterMs: 70_000, do: "follow", who: 0, document: 1 },
+      { afterMs: 12_000, do: "follow", who: 1, document: 1 },
+    ],
+  },
+  /** More publications than a post takes wait for a connection, whose listener reconnects. */
+  "many publications": {
+    world: { transports: ["longpoll"] },
+    before: [
+      {
+        afterMs: 0,
+        do: "publish",
+        who: 3,
+        topic: 2,
+        count: 100,
+        chars: 1_000,
+        key: false,
+        ttlMs: 3_600_000,
+        abort: false,
+      },
+      { afterMs: 0, do: "inListener", who: 3, makes: "reconnect", state: "connected" },
+    ],
+    after: [],
+  },
+} as const satisfies Record<
+  string,
+  { world: Partial<Program>; before: readonly Step[]; after: readonly Step[] }
+>;
+
+/** The program with what its `also` adds. */
+function complete(program: Program): Program {
+  if (program.also === "nothing") return program;
+  const { world, before, after } = specials[program.also];
+  return { ...program, ...world, steps: [...before, ...program.steps, ...after] };
+}
+
+export const programs: fc.Arbitrary<Program> = drawn.map(complete);
 
 /** A line of a program as people read it. */
 export function lineOf(step: Step): string {

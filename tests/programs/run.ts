@@ -43,6 +43,9 @@ const settleMs = 600_000;
 /** Between two looks at whether everything has settled, ms. */
 const lookMs = 500;
 
+/** Between two looks at whether followers have their documents, ms. A look reads all of them from the hub. */
+const documentMs = 5_000;
+
 /** As rule P3 has it. */
 interface LogPage {
   readonly epoch: string;
@@ -665,8 +668,20 @@ class Run {
     return left.filter((each) => isCollected || !each.endsWith("of a wasm"));
   }
 
-  /** Every follower has what the hub has. */
+  /** Every follower has what the hub has, once a slow line had its time. */
   async #checkDocuments(faults: string[]): Promise<void> {
+    const untilMs = this.#world.nowMs + settleMs;
+    let differing = await this.#differing();
+    while (differing.length > 0 && this.#world.nowMs < untilMs) {
+      await this.#world.pass(this.#world.nowMs + documentMs);
+      differing = await this.#differing();
+    }
+    faults.push(...differing);
+  }
+
+  /** What followers have that the hub has not. */
+  async #differing(): Promise<string[]> {
+    const faults: string[] = [];
     for (const topic of documents) {
       const response = await this.#await(this.#read(`/v1/topics/${topic}`).catch(() => undefined));
       // Rule P8: one that nobody has written is null.
@@ -677,6 +692,7 @@ class Run {
         }
       }
     }
+    return faults;
   }
 }
 
