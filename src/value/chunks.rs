@@ -169,7 +169,9 @@ impl<T: Clone> Chunks<T> {
                 let item = Arc::make_mut(chunk).remove(at.offset);
                 let left = chunk.len();
                 *len -= 1;
-                if left == 0 {
+                if left == 0 && chunks.len() == 1 {
+                    *self = Self::default();
+                } else if left == 0 {
                     chunks.remove(at.chunk);
                 } else if let Some(next) = chunks.get(at.chunk + 1)
                     && left + next.len() <= JOIN_MAX
@@ -270,6 +272,20 @@ mod tests {
             prop_assert_eq!(list(&chunks), model);
             prop_assert_eq!(list(&copy), copied);
         }
+    }
+
+    #[test]
+    fn what_was_long_and_is_empty_takes_items_again() {
+        let mut chunks = Chunks::default();
+        for n in 0..300_u32 {
+            chunks.push(n);
+        }
+        for _ in 0..300 {
+            assert!(chunks.remove(chunks.at(0)).is_some());
+        }
+        chunks.push(7);
+        assert_eq!(list(&chunks), [7]);
+        assert_eq!(chunks.len(), 1);
     }
 
     #[test]

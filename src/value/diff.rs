@@ -2,6 +2,8 @@
 //!
 //! Looks only where the two do not share memory, so it costs what has changed and not what there is.
 
+use std::cmp::Ordering;
+
 use super::object::Entry;
 use super::{Array, Commands, Object, Value};
 use crate::pointer::push_token;
@@ -44,6 +46,7 @@ impl Diff {
     fn objects(&mut self, before: &Object, now: &Object) {
         let (mut a, mut b) = (Place::new(before.runs()), Place::new(now.runs()));
         let mut added = Vec::new();
+        let mut is_in_order = true;
         loop {
             if a.is_same_run(&b) {
                 a.skip_run();
@@ -53,8 +56,8 @@ impl Diff {
             let (old, new) = (a.item(), b.item());
             let order = match (old, new) {
                 (None, None) => break,
-                (Some(_), None) => std::cmp::Ordering::Less,
-                (None, Some(_)) => std::cmp::Ordering::Greater,
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
                 (Some(old), Some(new)) => old.key.cmp(&new.key),
             };
             if order.is_le() {
@@ -68,6 +71,7 @@ impl Diff {
                     self.within(&old.key, |diff| diff.commands.gone(&diff.at));
                 }
                 (Some(old), Some(new)) if order.is_eq() => {
+                    is_in_order &= old.stamp == new.stamp;
                     // Most members of a run that is not shared are the same.
                     if !is_plainly_same(&old.value, &new.value) {
                         self.within(&new.key, |diff| diff.values(&old.value, &new.value));
@@ -78,10 +82,38 @@ impl Diff {
         }
         // Whoever keeps a copy appends what is new, so it must come in its order.
         added.sort_unstable_by_key(|entry: &&Entry| entry.stamp);
+        if let Some(first) = added.first() {
+            is_in_order &= before.is_over(first.stamp);
+        }
+        if !is_in_order {
+            self.append(before, now);
+            return;
+        }
         let kept = now.len() - added.len();
         for (entry, members) in added.into_iter().zip(kept + 1..) {
             self.within(&entry.key, |diff| {
                 diff.commands.new_member(&diff.at, &entry.value, members);
+            });
+        }
+    }
+
+    /// Appends what is new where members that were there may stand after it: the first of them that does not stand after the one
+    /// before it, as it did, and all after that are taken out and come again.
+    fn append(&mut self, before: &Object, now: &Object) {
+        let mut last = None;
+        let in_place = now.iter().take_while(|(key, _)| {
+            let stamp = before.stamp(key);
+            std::mem::replace(&mut last, stamp) < stamp
+        });
+        let in_place = in_place.count();
+        for (key, _) in now.iter().skip(in_place) {
+            if before.stamp(key).is_some() {
+                self.within(key, |diff| diff.commands.gone(&diff.at));
+            }
+        }
+        for ((key, value), members) in now.iter().zip(1..).skip(in_place) {
+            self.within(key, |diff| {
+                diff.commands.new_member(&diff.at, value, members);
             });
         }
     }

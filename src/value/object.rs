@@ -147,6 +147,16 @@ impl Object {
         self.entries.runs()
     }
 
+    /// Where a member stands.
+    pub(super) fn stamp(&self, key: &str) -> Option<u32> {
+        Some(self.entries.get(self.search(key).ok()?)?.stamp)
+    }
+
+    /// Whether all members stand before one with this stamp.
+    pub(super) fn is_over(&self, stamp: u32) -> bool {
+        self.next <= stamp
+    }
+
     /// Bytes of its JSON text.
     pub(super) fn bytes(&self) -> usize {
         2 + self.inside.bytes + self.len().saturating_sub(1)

@@ -3,6 +3,7 @@
 use longhaul::patch::Change;
 use longhaul::value::{Commands, Value, read};
 use proptest::prelude::*;
+use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 
 fn value(text: &str) -> Value {
@@ -41,6 +42,59 @@ pub(crate) fn follow(copy: &mut Json, commands: &str) {
             }
             more => panic!("{more:?}"),
         }
+    }
+}
+
+/// The same for a copy whose members keep their order.
+fn follow_in_order(copy: &mut Value, commands: &str) {
+    let commands: Vec<Vec<&RawValue>> = serde_json::from_str(commands).unwrap();
+    for command in commands {
+        let path = command[0].get().trim_matches('"');
+        let patch = |op: &str, path: &str, value: &str| {
+            format!(r#"[{{"op":"{op}","path":"{path}","value":{value}}}]"#)
+        };
+        let patches = match &command[1..] {
+            [] => vec![patch("remove", path, "null")],
+            [value] => vec![patch("replace", path, value.get())],
+            [value, _] => vec![patch("add", path, value.get())],
+            [from, gone, come] => {
+                let place = format!("{path}/{from}");
+                let gone: usize = serde_json::from_str(gone.get()).unwrap();
+                let come: Vec<&RawValue> = serde_json::from_str(come.get()).unwrap();
+                let gone = std::iter::repeat_n(patch("remove", &place, "null"), gone);
+                let come = come.iter().rev();
+                gone.chain(come.map(|value| patch("add", &place, value.get())))
+                    .collect()
+            }
+            more => panic!("{more:?}"),
+        };
+        for patch in patches {
+            *copy = patched(copy, &patch);
+        }
+    }
+}
+
+#[test]
+fn members_that_come_before_others_take_their_places() {
+    let confirmed = value(r#"{"a":0,"z":0}"#);
+    let seen = patched(
+        &confirmed,
+        r#"[{"op":"add","path":"/own","value":1},{"op":"remove","path":"/a"}]"#,
+    );
+    for (now, commands) in [
+        // Somebody else's change came before the own one.
+        (
+            r#"[{"op":"remove","path":"/a"},{"op":"add","path":"/else","value":2},{"op":"add","path":"/own","value":1}]"#,
+            r#"[["/own"],["/else",2,2],["/own",1,3]]"#,
+        ),
+        // The own changes are undone.
+        ("[]", r#"[["/own"],["/z"],["/a",0,1],["/z",0,2]]"#),
+    ] {
+        let now = patched(&confirmed, now);
+        assert_eq!(now.changes_since(&seen).as_deref(), Some(commands));
+        let mut copy = seen.clone();
+        follow_in_order(&mut copy, commands);
+        assert_eq!(copy.to_json(), now.to_json());
     }
 }
 
@@ -180,6 +234,40 @@ proptest! {
                 }
                 prop_assert_eq!(&value(&told_copy.to_string()), &now, "{}", patch);
             }
+        }
+    }
+
+    #[test]
+    fn a_copy_with_own_changes_has_its_members_in_order(
+        entries in proptest::collection::vec(any_patch(), 1..30),
+        own in proptest::collection::vec((0_usize..30, 0_usize..30, any_patch()), 0..10),
+        is_long in any::<bool>(),
+    ) {
+        let mut confirmed = value(if is_long { "[]" } else { r#"{"0":[1,2,3],"1":{"0":{}}}"# });
+        if is_long {
+            let members: Vec<String> = (0..300).map(|n| format!("\"{n}\":{{}}")).collect();
+            confirmed = value(&format!("{{{}}}", members.join(",")));
+        }
+        let (mut seen, mut copy) = (confirmed.clone(), confirmed.clone());
+        for (turn, entry) in entries.iter().enumerate() {
+            let apply = |patch: &str, to: &mut Value| {
+                let mut next = to.clone();
+                if Change::patch(patch).unwrap().apply(&mut next).is_ok() {
+                    *to = next;
+                }
+            };
+            apply(entry, &mut confirmed);
+            let mut now = confirmed.clone();
+            for (from, to, patch) in &own {
+                if (*from..*to).contains(&turn) {
+                    apply(patch, &mut now);
+                }
+            }
+            if let Some(commands) = now.changes_since(&seen) {
+                follow_in_order(&mut copy, &commands);
+            }
+            prop_assert_eq!(copy.to_json(), now.to_json());
+            seen = now;
         }
     }
 }
