@@ -274,6 +274,32 @@ fn s21_a_client_that_storage_is_closed_for_stops_sending_and_makes_way() {
 }
 
 #[test]
+fn s12_storage_that_failed_is_tried_again_after_pauses_that_grow_to_a_minute() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    tab.act(|rig| rig.handle(Event::StorageEnded));
+    for pause_ms in [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000] {
+        assert_eq!(tab.asked, Some(StoreRequest::Open));
+        tab.answered(StoreAnswer::Failed(StoreFault::Lost));
+        tab.act(|rig| rig.after(pause_ms - 1, Event::Deadline));
+        assert_eq!(tab.asked, None);
+        tab.act(|rig| rig.after(1, Event::Deadline));
+    }
+    // While storage is tried, publications are in memory.
+    let kept = queued(&tab.publish("t", None));
+    assert_eq!(kept, [(longhaul::BESIDE + 1, false)]);
+    tab.settle(&mut storage);
+    tab.publish("t", None);
+    assert_eq!(queued(&tab.settle(&mut storage)), [(1, true)]);
+    // The next failure has a first pause.
+    tab.act(|rig| rig.handle(Event::StorageEnded));
+    tab.answered(StoreAnswer::Failed(StoreFault::Lost));
+    tab.act(|rig| rig.after(1_000, Event::Deadline));
+    assert_eq!(tab.asked, Some(StoreRequest::Open));
+}
+
+#[test]
 fn s16_a_refused_row_stops_its_topic_alone_until_its_dead_letter_is_taken_away() {
     let mut storage = Storage::default();
     let (mut tab, connection) = Tab::with(true).connected(&mut storage);

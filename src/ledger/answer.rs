@@ -185,6 +185,7 @@ impl Ledger {
         let rows_before = self.rows();
         let was_another = !outbox.producer().is_empty() && outbox.producer() != producer;
         self.access = Access::Open;
+        self.mending.succeeded();
         self.sight = Sight::Doubtful;
         (self.rows, self.bytes) = (0, 0);
         self.count_in(rows, bytes);
@@ -329,6 +330,7 @@ impl Ledger {
                 // What this client knows of rows is noted when storage is back; whoever finds them before sends them once more.
                 self.access = Access::Broken;
                 self.sight = Sight::Doubtful;
+                self.mending.failed(now);
             }
         }
         batch.saves.append(&mut self.next.saves);

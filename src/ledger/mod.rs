@@ -5,6 +5,7 @@
 //! which the hub answers as such, and nothing else. Never sends a row, and never touches storage itself.
 
 mod answer;
+mod mending;
 mod notice;
 mod recount;
 
@@ -19,6 +20,7 @@ use crate::store::{Batch, Look, Mark, Save, StoreRequest};
 use crate::time::Time;
 
 pub(crate) use answer::{Consequence, LOST};
+use mending::Mending;
 pub(crate) use notice::WIPED;
 use recount::Recount;
 
@@ -39,7 +41,7 @@ enum Sight {
 enum Access {
     Closed,
     Open,
-    /// It was tried, and failed. The next occasion to try again comes from outside.
+    /// It was tried, and failed. Publications go to memory until a later try opens it.
     Broken,
 }
 
@@ -68,6 +70,7 @@ pub(crate) struct Ledger {
     known: RowNo,
     /// There is no room: what nobody waits for is not tried again before.
     rests_until: Option<Time>,
+    mending: Mending,
     /// What was ended while a request is under way, whose answer may not know that; with size and outcome, if it was not here.
     ended_meanwhile: Vec<(RowNo, Option<(u64, Outcome)>)>,
     /// What others have told the end of last: storage may not know it yet.
@@ -99,6 +102,7 @@ impl Ledger {
             is_look_stale: false,
             known: RowNo(0),
             rests_until: None,
+            mending: Mending::default(),
             ended_meanwhile: Vec::new(),
             told: VecDeque::new(),
             given_up: VecDeque::new(),
@@ -138,12 +142,18 @@ impl Ledger {
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let parts = [self.rests_until, self.wiping_until, self.recount.at];
+        let parts = [
+            self.rests_until,
+            self.wiping_until,
+            self.recount.at,
+            self.mending.at,
+        ];
         parts.into_iter().flatten().min()
     }
 
     pub(crate) fn tick(&mut self, now: Time) {
         self.rests_until = self.rests_until.filter(|until| now < *until);
+        self.mending.at = self.mending.at.filter(|at| now < *at);
         if self.wiping_until.take_if(|until| *until <= now).is_some() {
             self.doubt();
         }
@@ -280,9 +290,9 @@ impl Ledger {
         }
         // Reading takes no room.
         let may_write = self.rests_until.is_none() || is_urgent;
-        let request = if self.access == Access::Broken {
+        let request = if self.access == Access::Broken && self.mending.at.is_some() {
             return;
-        } else if self.access == Access::Closed {
+        } else if self.access != Access::Open {
             StoreRequest::Open
         } else if may_write && let Some(batch) = self.batch(outbox) {
             self.under_way = batch.clone();
