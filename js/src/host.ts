@@ -233,6 +233,7 @@ export class Host extends Incoming {
   }
 
   outboxLost(rows: number): void {
+    this.#room.storage.lost();
     this.#turns.later(() => this.#room.owner.outboxLost(rows));
   }
 

@@ -127,6 +127,18 @@ test("what expires offline is a dead letter, which can be retried", async () => 
   expect(await given(tab, tab.client.outbox.deadLetters())).toEqual([]);
 });
 
+test("what was lost with its storage is a dead letter, which can be retried", async () => {
+  const tab = await offline();
+  const receipt = await given(tab, tab.client.topic("a").publish("lost"));
+  const acked = expect(receipt.acked).rejects.toMatchObject({ code: "outbox_lost" });
+  indexedDB.deleteDatabase("longhaul");
+  await given(tab, acked);
+  expect(await given(tab, tab.client.outbox.deadLetters())).toMatchObject([{ id: receipt.id, data: "lost" }]);
+  await given(tab, tab.client.outbox.retry(receipt.id));
+  expect(await given(tab, tab.client.outbox.deadLetters())).toEqual([]);
+  expect(await given(tab, tab.client.outbox.rows())).toMatchObject([{ data: "lost", state: "queued" }]);
+});
+
 test("a dead letter can be read from its event on, and is retried once storage has it", async () => {
   const tab = await offline();
   const { client } = tab;

@@ -67,7 +67,7 @@ export class Storage implements Member {
   #tabs: Tabs | undefined;
   #flushers: Flusher[] = [];
   /** Dead letters that were told, by their rows, until storage has them; and who waits for that. */
-  readonly #writing = new Map<number, { letter: DeadLetter; waiting: (() => void)[] }>();
+  readonly #writing = new Map<number, { ended: Ended; waiting: (() => void)[] }>();
   /** Of what was in memory only, by id. */
   readonly #letters = new Map<string, Ended>();
   readonly #sync: BackgroundSync;
@@ -135,15 +135,15 @@ export class Storage implements Member {
   async deadLetters(): Promise<readonly DeadLetter[]> {
     const stored = await this.#read(true);
     const letters = new Map(stored.map(([n, row]) => [n, letterOf(this.id(n), row)]));
-    for (const [n, { letter }] of this.#writing) if (!letters.has(n)) letters.set(n, letter);
+    for (const [n, { ended }] of this.#writing) if (!letters.has(n)) letters.set(n, ended.letter);
     return [...letters.values(), ...Array.from(this.#letters.values(), ({ letter }) => letter)];
   }
 
   /** Something will never take effect; storage is about to know where it was there. */
   keep(row: number, ended: Ended): void {
     const { letter, isDurable } = ended;
-    if (isDurable) {
-      this.#writing.set(row, { letter, waiting: [] });
+    if (isDurable && letter.reason.code !== "outbox_lost") {
+      this.#writing.set(row, { ended, waiting: [] });
       return;
     }
     this.#letters.set(letter.id, ended);
@@ -168,6 +168,12 @@ export class Storage implements Member {
     return kept && [kept[1], kept[2], kept[3]];
   }
 
+  /** Storage was removed: dead letters that it was to have stay in memory. */
+  lost(): void {
+    for (const { ended } of this.#writing.values()) this.#letters.set(ended.letter.id, ended);
+    this.#noted();
+  }
+
   /** Storage has noted a row's end, or all are gone. */
   #noted(row?: number): void {
     for (const [n, { waiting }] of this.#writing) {
@@ -178,6 +184,7 @@ export class Storage implements Member {
   }
 
   async retry(id: string): Promise<void> {
+    await this.#written(id);
     const kept = this.#letters.get(id);
     if (kept !== undefined) {
       this.#forget(id);
@@ -193,6 +200,7 @@ export class Storage implements Member {
   }
 
   async discard(id: string): Promise<void> {
+    await this.#written(id);
     if (this.#forget(id)) return;
     if ((await this.#take(id, false)) !== undefined) return;
     const volatile = this.#room.publications.volatile();
@@ -407,15 +415,14 @@ export class Storage implements Member {
     return (await this.#room.turns.look((core) => core.stored(areLetters))) ?? [];
   }
 
+  /** A dead letter that was told has its place: in storage, or in memory where that was removed. */
+  async #written(id: string): Promise<void> {
+    const writing = [...this.#writing.values()].find(({ ended }) => ended.letter.id === id);
+    if (writing !== undefined) await new Promise<void>((resolve) => writing.waiting.push(resolve));
+  }
+
   async #take(id: string, isWanted: boolean): Promise<{ row: number; bytes: number } | undefined> {
-    const find = async (): Promise<number | undefined> =>
-      (await this.#read(true)).find(([n]) => this.#isId(id, n))?.[0];
-    let letter = await find();
-    const [writing] = [...this.#writing.values()].filter((it) => it.letter.id === id);
-    if (letter === undefined && writing !== undefined) {
-      await new Promise<void>((resolve) => writing.waiting.push(resolve));
-      letter = await find();
-    }
+    const [letter] = (await this.#read(true)).find(([n]) => this.#isId(id, n)) ?? [];
     if (letter === undefined) return undefined;
     const taken = await this.#room.turns.look((core) => core.takeLetter(letter, isWanted));
     if (taken === undefined) return undefined;
