@@ -4,7 +4,7 @@ import type { Ack, Document, DocumentState, Gap, Operation, PublishOptions, Rece
 import type { DocumentCore } from "./documents.js";
 import { LonghaulError } from "./errors.js";
 import { type Messages, type Receiver, snapshot } from "./frame.js";
-import { checkPublish } from "./options.js";
+import { checkPublish, checkWatch } from "./options.js";
 import type { Follower } from "./publications.js";
 import type { KeptDocument } from "./storage.js";
 import { jsonOf } from "./topic.js";
@@ -147,9 +147,11 @@ export class DocumentHandle implements Document<unknown>, Receiver {
 
   subscribe(
     listener: (value: unknown) => void,
-    { at, signal }: { at?: string; signal?: AbortSignal } = {},
+    options: { at?: string; signal?: AbortSignal } = {},
   ): () => void {
     checkListener(listener);
+    checkWatch(options);
+    const { at, signal } = options;
     if (at !== undefined) checkPointer(at);
     if (signal?.aborted) return () => {};
     // One that comes later hears of the value that is there.

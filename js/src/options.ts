@@ -74,6 +74,11 @@ export function checkSubscribe(options: SubscribeOptions): void {
   check("options", options, subscribeRules);
 }
 
+/** Throws unless the options of a document's subscribe make sense. */
+export function checkWatch(options: { at?: string; signal?: AbortSignal }): void {
+  check("options", options, watchRules);
+}
+
 /** Throws unless the options of publish make sense. */
 export function checkPublish(options: PublishOptions): void {
   check("options", options, publishRules);
@@ -90,7 +95,14 @@ type Rules = Readonly<Record<string, Rule>>;
 
 const anything: Rule = () => undefined;
 const text: Rule = (value) => (typeof value === "string" ? undefined : "a string");
+const action: Rule = (value) => (typeof value === "function" ? undefined : "a function");
 const life = between(1, rowMsMax);
+
+/** `null` is none, as for fetch. */
+const signal: Rule = (value) => {
+  const isSignal = value === null || typeof (value as AbortSignal).addEventListener === "function";
+  return isSignal ? undefined : "an AbortSignal";
+};
 
 const backoffRules: Rules = {
   baseMs: between(1, durationMsMax),
@@ -145,7 +157,7 @@ const connectRules: Rules = {
   },
   wasm: anything,
   documentsWasm: anything,
-  onError: (value) => (typeof value === "function" ? undefined : "a function"),
+  onError: action,
 };
 
 const subscribeRules: Rules = {
@@ -154,14 +166,16 @@ const subscribeRules: Rules = {
     return value === "live" || value === "start" ? undefined : `"live", "start" or a seq`;
   },
   passive: (value) => (typeof value === "boolean" ? undefined : "true or false"),
-  signal: anything,
-  onGap: anything,
+  signal,
+  onGap: action,
 };
+
+const watchRules: Rules = { at: anything, signal };
 
 const publishRules: Rules = {
   ttlMs: between(1, Number.MAX_SAFE_INTEGER),
   key: text,
-  signal: anything,
+  signal,
 };
 
 function between(min: number, max: number, isWhole = false) {
@@ -197,8 +211,9 @@ function invalid(name: string, value: unknown, wanted: string): LonghaulError {
   return new LonghaulError("option_invalid", `${name} is ${shown(value)}`, { hint: `it must be ${wanted}` });
 }
 
-/** A value in an error's message; some have no JSON. */
+/** A value in an error's message; some have no JSON, and NaN and Infinity have another's. */
 function shown(value: unknown): string {
   if (typeof value === "function") return "a function";
+  if (typeof value === "number") return String(value);
   return found(() => JSON.stringify(value)) ?? found(() => String(value)) ?? typeof value;
 }

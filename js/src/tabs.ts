@@ -28,6 +28,20 @@ export type Notice =
   | readonly ["tokenWanted", call: string, refused: string | undefined]
   | readonly ["token", call: string, token: string];
 
+/** The types of what follows a notice's kind, by their first letters; `r` is a list of rows. A later version may add places. */
+const shapes = new Map<unknown, RegExp>([
+  ["added", /^snnn/],
+  ["acked", /^ssr/],
+  ["dead", /^snnnss/],
+  ["noted", /^sn/],
+  ["givenUp", /^sn/],
+  ["renamed", /^ss/],
+  ["taken", /^sn/],
+  ["wiped", /^([bu]|$)/],
+  ["tokenWanted", /^s([su]|$)/],
+  ["token", /^ss/],
+]);
+
 /** Whoever waits for a sender that is not heard of for so long sends itself. Source: browser facts; a hidden tab's timers rest a minute. */
 const silenceMsMax = 60_000;
 
@@ -177,9 +191,10 @@ export class Tabs {
   #open(): void {
     this.#channel ??= openChannel(this.#name);
     if (this.#channel !== undefined)
-      this.#channel.onmessage = ({ data }: MessageEvent<Notice[]>) => {
+      this.#channel.onmessage = ({ data }: MessageEvent<unknown>) => {
         this.#heardMs = Date.now();
-        for (const notice of data) {
+        // What the core can't read would be its crash.
+        for (const notice of Array.isArray(data) ? data.filter(isNotice) : []) {
           if (notice[0] === "token") this.#borrowed.get(notice[1])?.(notice[2]);
           else this.#member.told(notice);
         }
@@ -191,4 +206,16 @@ export class Tabs {
     this.#channel?.close();
     this.#channel = undefined;
   }
+}
+
+/** Whether it is one that this version knows: a tab of another version may tell anything. */
+function isNotice(value: unknown): value is Notice {
+  if (!Array.isArray(value)) return false;
+  const [kind, ...places] = value;
+  return shapes.get(kind)?.test(places.map(letterOf).join("")) === true;
+}
+
+function letterOf(place: unknown): string | undefined {
+  if (!Array.isArray(place)) return (typeof place)[0];
+  return place.length % 5 === 0 && place.every((number) => typeof number === "number") ? "r" : "-";
 }

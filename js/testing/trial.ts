@@ -13,7 +13,7 @@ import { createTestHub, createVirtualClock, seedRandom } from "./index.js";
 const read = (path: string): Promise<WebAssembly.Module> =>
   WebAssembly.compile(readFileSync(new URL(path, import.meta.url)));
 
-const wasm = await read("../src/wasm/longhaul_bg.wasm");
+export const wasm = await read("../src/wasm/longhaul_bg.wasm");
 const documentsWasm = await read("../src/wasm/longhaul_documents_bg.wasm");
 const hubWasm = await read("wasm/longhaul_testing_bg.wasm");
 

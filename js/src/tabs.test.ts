@@ -1,0 +1,442 @@
+// Tabs of one outbox: what they tell each other over real channels, and which of them sends.
+
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { VirtualClock } from "../testing/api.js";
+import { createVirtualClock } from "../testing/index.js";
+import { type Member, type Notice, Tabs } from "./tabs.js";
+
+interface Held {
+  readonly name: string;
+  steal(): void;
+}
+
+/** The locks of a browser, as far as tabs use them. */
+class Locks {
+  #held: Held[] = [];
+  #queue: { name: string; grant(): void }[] = [];
+
+  async request(
+    name: string,
+    { steal = false, signal }: { steal?: boolean; signal?: AbortSignal },
+    act: () => Promise<unknown>,
+  ): Promise<unknown> {
+    signal?.throwIfAborted();
+    const holder = this.#held.find((each) => each.name === name);
+    if (steal) holder?.steal();
+    else if (holder !== undefined) {
+      await new Promise<void>((grant, reject) => {
+        const wish = { name, grant };
+        this.#queue.push(wish);
+        signal?.addEventListener("abort", () => {
+          this.#queue = this.#queue.filter((other) => other !== wish);
+          reject(signal.reason);
+        });
+      });
+    }
+    return new Promise((resolve, reject) => {
+      const held = {
+        name,
+        steal: () => {
+          this.#held = this.#held.filter((other) => other !== held);
+          reject(new DOMException("stolen", "AbortError"));
+        },
+      };
+      this.#held.push(held);
+      const release = (): void => {
+        if (!this.#held.includes(held)) return;
+        this.#held = this.#held.filter((other) => other !== held);
+        const next = this.#queue.findIndex((wish) => wish.name === name);
+        if (next >= 0) this.#queue.splice(next, 1)[0]?.grant();
+      };
+      act().then(resolve, reject).finally(release);
+    });
+  }
+}
+
+class Noting implements Member {
+  readonly heard: Notice[] = [];
+  readonly said: boolean[] = [];
+  rows = 0;
+
+  told(notice: Notice): void {
+    this.heard.push(notice);
+  }
+
+  sends(isSender: boolean): void {
+    this.said.push(isSender);
+  }
+
+  isWaiting(): boolean {
+    return this.rows > 0;
+  }
+}
+
+let clock: VirtualClock;
+let undo: () => void;
+const open: (() => void)[] = [];
+
+beforeEach(() => {
+  clock = createVirtualClock();
+  undo = clock.install();
+  vi.stubGlobal("navigator", { locks: new Locks() });
+});
+
+afterEach(async () => {
+  for (const close of open.splice(0)) close();
+  await clock.settle();
+  undo();
+});
+
+function tab(name = "longhaul p"): Noting & { tabs: Tabs } {
+  const member = new Noting();
+  const tabs = new Tabs(name, member);
+  open.push(() => tabs.close());
+  return Object.assign(member, { tabs });
+}
+
+/** A tab of another version: it posts what it likes, and hears the messages as they are. */
+function stranger(): { channel: BroadcastChannel; posted: unknown[] } {
+  const channel = new BroadcastChannel("longhaul:outbox:longhaul p");
+  const posted: unknown[] = [];
+  channel.onmessage = ({ data }: MessageEvent) => posted.push(data);
+  open.push(() => channel.close());
+  return { channel, posted };
+}
+
+/** A page, hidden or not, which the back-forward cache may take and give back. */
+function page(visibilityState: DocumentVisibilityState): EventTarget {
+  const events = new EventTarget();
+  vi.stubGlobal("document", { visibilityState });
+  vi.stubGlobal("addEventListener", events.addEventListener.bind(events));
+  vi.stubGlobal("removeEventListener", events.removeEventListener.bind(events));
+  return events;
+}
+
+const added = (last: number, rows = 1, bytes = 10): Notice => ["added", "p", last, rows, bytes];
+const acked = (row: number, producer = "p", epoch = "e"): Notice => [
+  "acked",
+  producer,
+  epoch,
+  [row, 1, 10, row, 0],
+];
+
+test("what is told in one turn goes together, in order, to the others of the same outbox", async () => {
+  const [one, two, other] = [tab(), tab(), tab("longhaul another")];
+  const { posted } = stranger();
+  one.tabs.tell(["noted", "p", 1]);
+  one.tabs.tell(["givenUp", "p", 2]);
+  await clock.settle();
+  one.tabs.tell(["noted", "p", 3]);
+  await clock.settle();
+  expect(posted).toEqual([
+    [
+      ["noted", "p", 1],
+      ["givenUp", "p", 2],
+    ],
+    [["noted", "p", 3]],
+  ]);
+  expect(two.heard).toEqual(posted.flat());
+  expect([one.heard, other.heard]).toEqual([[], []]);
+});
+
+test("rows that are added, and acks of one log, become one notice; what is between them stays between", async () => {
+  const one = tab();
+  const { posted } = stranger();
+  for (const notice of [added(4, 2, 20), added(3, 1, 5), ["noted", "p", 1], added(5)] as const) {
+    one.tabs.tell(notice);
+  }
+  one.tabs.tell(["added", "q", 9, 1, 1]);
+  for (const notice of [acked(1), acked(2), acked(3, "q"), acked(4, "q", "f")]) one.tabs.tell(notice);
+  await clock.settle();
+  expect(posted).toEqual([
+    [
+      ["added", "p", 4, 3, 25],
+      ["noted", "p", 1],
+      ["added", "p", 5, 1, 10],
+      ["added", "q", 9, 1, 1],
+      ["acked", "p", "e", [1, 1, 10, 1, 0, 2, 1, 10, 2, 0]],
+      ["acked", "q", "e", [3, 1, 10, 3, 0]],
+      ["acked", "q", "f", [4, 1, 10, 4, 0]],
+    ],
+  ]);
+});
+
+test("a shown page tells of its first row at once, and of the next ones together after 20 ms", async () => {
+  page("visible");
+  const one = tab();
+  const { posted } = stranger();
+  await clock.advance(1_000);
+  one.tabs.tell(added(1));
+  await clock.settle();
+  expect(posted).toHaveLength(1);
+  for (const n of [2, 3]) {
+    one.tabs.tell(added(n));
+    await clock.advance(9);
+  }
+  expect(posted).toHaveLength(1);
+  await clock.advance(2);
+  expect(posted.slice(1)).toEqual([[added(3, 2, 20)]]);
+  // Of all else at once, and what waited goes before it.
+  one.tabs.tell(added(4));
+  one.tabs.tell(["noted", "p", 1]);
+  await clock.settle();
+  expect(posted.slice(2)).toEqual([[added(4), ["noted", "p", 1]]]);
+  await clock.advance(1_000);
+  expect(posted).toHaveLength(3);
+});
+
+test("a hidden page, whose timers rest, tells at once", async () => {
+  page("hidden");
+  const one = tab();
+  const { posted } = stranger();
+  await clock.advance(1_000);
+  for (const n of [1, 2]) {
+    one.tabs.tell(added(n));
+    await clock.settle();
+  }
+  expect(posted).toHaveLength(2);
+});
+
+test("a page in the back-forward cache has no channel; what it had to tell is told before", async () => {
+  const events = page("visible");
+  const one = tab();
+  const two = tab();
+  const { channel, posted } = stranger();
+  await clock.advance(1_000);
+  one.tabs.tell(added(1));
+  await clock.settle();
+  one.tabs.tell(added(2));
+  events.dispatchEvent(new Event("pagehide"));
+  await clock.settle();
+  expect(posted).toEqual([[added(1)], [added(2)]]);
+  channel.postMessage([["noted", "p", 1]]);
+  await clock.settle();
+  expect(one.heard).toEqual([]);
+  events.dispatchEvent(new Event("pageshow"));
+  channel.postMessage([["noted", "p", 2]]);
+  await clock.settle();
+  expect(one.heard).toEqual([["noted", "p", 2]]);
+  expect(two.heard.at(-1)).toEqual(["noted", "p", 2]);
+});
+
+test("the last notices are told when a tab is closed, and then it hears nothing", async () => {
+  const events = page("visible");
+  const one = tab();
+  const { channel, posted } = stranger();
+  one.tabs.close();
+  one.tabs.tell(["noted", "p", 1]);
+  await clock.settle();
+  expect(posted).toEqual([[["noted", "p", 1]]]);
+  events.dispatchEvent(new Event("pageshow"));
+  channel.postMessage([["noted", "p", 2]]);
+  await clock.settle();
+  expect(one.heard).toEqual([]);
+});
+
+test("without channels nothing is told, and nothing thrown", async () => {
+  vi.stubGlobal("BroadcastChannel", undefined);
+  const one = tab();
+  one.tabs.tell(["noted", "p", 1]);
+  await clock.settle();
+  one.tabs.close();
+});
+
+const garbage: unknown[] = [
+  undefined,
+  null,
+  5,
+  "noted",
+  {},
+  { length: 1, 0: ["noted", "p", 1] },
+  [null],
+  [5],
+  ["noted"],
+  [[]],
+  [["noted"]],
+  [["noted", "p"]],
+  [["noted", 5, 5]],
+  [["noted", "p", "5"]],
+  [["noted", "p", null]],
+  [["added", "p", 1, 1]],
+  [["added", "p", {}, 1, 1]],
+  [["acked", "p", "e"]],
+  [["acked", "p", "e", 5]],
+  [["acked", "p", "e", ["1", 1, 1, 1, 0]]],
+  [["acked", "p", "e", [1, 1, 1, 1]]],
+  [["acked", "p", undefined, [1, 1, 1, 1, 0]]],
+  [["dead", "p", 1, 1, 1, "code"]],
+  [["dead", "p", 1, 1, 1, 4_400, "why"]],
+  [["givenUp", "p", undefined]],
+  [["renamed", "p"]],
+  [["renamed", "p", 5]],
+  [["taken", {}, 5]],
+  [["wiped", 1]],
+  [["tokenWanted"]],
+  [["tokenWanted", "c", 5]],
+  [["token", "c", {}]],
+  [["toString", "p", 1]],
+  [["of a later version", "p", 1]],
+];
+
+test.for(garbage.map((data) => [JSON.stringify(data), data] as const))(
+  "%s of another tab is not heard, and harms nothing",
+  async ([, data]) => {
+    const one = tab();
+    const { channel } = stranger();
+    channel.postMessage(data);
+    channel.postMessage([["noted", "p", 1]]);
+    await clock.settle();
+    expect(one.heard).toEqual([["noted", "p", 1]]);
+  },
+);
+
+test("what is good beside garbage is heard, and what a later version has added is not looked at", async () => {
+  const one = tab();
+  const { channel } = stranger();
+  const good: unknown[] = [
+    ["added", "p", 1, 1, 1],
+    ["acked", "p", "e", [1, 1, 1, 1, 0, 2, 1, 1, 2, 1]],
+    ["dead", "p", 1, 1, 1, "code", "why"],
+    ["noted", "p", 1, "and more"],
+    ["givenUp", "p", 1],
+    ["renamed", "p", "q"],
+    ["taken", "p", 1],
+    ["wiped"],
+    ["wiped", true],
+    ["tokenWanted", "c", undefined],
+    ["tokenWanted", "c", "refused"],
+  ];
+  channel.postMessage([null, ...good, ["noted"]]);
+  await clock.settle();
+  expect(one.heard).toEqual(good);
+});
+
+test("one tab sends; where it does not want to any more, or is closed, the next one does", async () => {
+  const [one, two, three] = [tab(), tab(), tab()];
+  for (const { tabs } of [one, two, three]) {
+    tabs.seek(true);
+    await clock.settle();
+  }
+  expect([one.said, two.said, three.said]).toEqual([[true], [], []]);
+  one.tabs.seek(false);
+  await clock.settle();
+  expect([one.said, two.said, three.said]).toEqual([[true], [true], []]);
+  two.tabs.close();
+  await clock.settle();
+  expect([one.said, two.said, three.said]).toEqual([[true], [true], [true]]);
+});
+
+test("a wish that is taken back in time waits for nothing", async () => {
+  const [one, two, three] = [tab(), tab(), tab()];
+  for (const { tabs } of [one, two, three]) {
+    tabs.seek(true);
+    await clock.settle();
+  }
+  two.tabs.seek(false);
+  one.tabs.seek(false);
+  await clock.settle();
+  expect([two.said, three.said]).toEqual([[], [true]]);
+});
+
+test("outboxes of other names have senders of their own", async () => {
+  const [one, two] = [tab(), tab("longhaul another")];
+  one.tabs.seek(true);
+  two.tabs.seek(true);
+  await clock.settle();
+  expect([one.said, two.said]).toEqual([[true], [true]]);
+});
+
+test.for([
+  ["missing", {}],
+  ["forbidden", { locks: { request: () => Promise.reject(new DOMException("no", "SecurityError")) } }],
+])("where locks are %s everybody sends", async ([, navigator]) => {
+  vi.stubGlobal("navigator", navigator);
+  const [one, two] = [tab(), tab()];
+  one.tabs.seek(true);
+  two.tabs.seek(true);
+  await clock.settle();
+  expect([one.said, two.said]).toEqual([[true], [true]]);
+});
+
+/** Two tabs, of which the first sends, and a stranger. */
+async function senderAndNext() {
+  const [one, two] = [tab(), tab()];
+  const strange = stranger();
+  for (const { tabs } of [one, two]) {
+    tabs.seek(true);
+    await clock.settle();
+  }
+  return { one, two, ...strange };
+}
+
+test("a sender that is silent for a minute while rows wait loses that to another tab, and gets in line", async () => {
+  const { one, two } = await senderAndNext();
+  two.rows = 1;
+  await clock.advance(59_000);
+  expect(two.said).toEqual([]);
+  await clock.advance(1_000);
+  expect([one.said, two.said]).toEqual([[true, false], [true]]);
+  two.tabs.close();
+  await clock.settle();
+  expect(one.said).toEqual([true, false, true]);
+});
+
+test("a sender that tells something is not silent, and where no rows wait nobody cares", async () => {
+  const { two, channel } = await senderAndNext();
+  await clock.advance(120_000);
+  expect(two.said).toEqual([]);
+  two.rows = 1;
+  for (let n = 0; n < 4; n++) {
+    channel.postMessage([["noted", "p", n]]);
+    await clock.advance(30_000);
+  }
+  expect(two.said).toEqual([]);
+});
+
+test("a tab that has stopped to wait takes nothing", async () => {
+  const { one, two } = await senderAndNext();
+  two.rows = 1;
+  two.tabs.seek(false);
+  await clock.advance(120_000);
+  expect([one.said, two.said]).toEqual([[true], []]);
+  expect(clock.timers).toBe(1);
+});
+
+test("a token is lent by the first tab that has one, to the call that asked", async () => {
+  const worker = tab();
+  const { channel, posted } = stranger();
+  const calls = [worker.tabs.borrow(undefined), worker.tabs.borrow("refused")];
+  await clock.settle();
+  const asked = posted.flat() as Notice[];
+  expect(asked.map(([kind, , refused]) => [kind, refused])).toEqual([
+    ["tokenWanted", undefined],
+    ["tokenWanted", "refused"],
+  ]);
+  const [first = "", second = ""] = asked.map(([, call]) => String(call));
+  channel.postMessage([["token", second, "b"]]);
+  channel.postMessage([["token", first, "a"]]);
+  channel.postMessage([["token", first, "late"]]);
+  channel.postMessage([["token", "of nobody", "c"]]);
+  await clock.settle();
+  expect(await Promise.all(calls)).toEqual(["a", "b"]);
+  expect(worker.heard).toEqual([]);
+  expect(clock.timers).toBe(0);
+});
+
+test("where no tab lends one within 5 s there is none", async () => {
+  const worker = tab();
+  const { channel, posted } = stranger();
+  let lent: unknown = "waiting";
+  const call = worker.tabs.borrow(undefined).then((token) => {
+    lent = token;
+  });
+  await clock.advance(4_999);
+  expect(lent).toBe("waiting");
+  await clock.advance(1);
+  await call;
+  expect(lent).toBeUndefined();
+  const [asked] = posted.flat() as Notice[];
+  channel.postMessage([["token", asked?.[1], "late"]]);
+  await clock.settle();
+  expect(lent).toBeUndefined();
+});
