@@ -436,8 +436,9 @@ export class Storage implements Member {
   /** A row keeps the ids that it had before its outbox got another name. */
   #isId(id: string, row: number): boolean {
     if (this.id(row) === id) return true;
-    const names = row < beside ? [...this.#names.values()] : [];
-    return names.some((name) => id === `${name}:${row}`);
+    // Rows in memory have numbers of their own: an id of one is of no row in storage.
+    const names = row < beside ? [...this.#names] : [];
+    return names.some(([producer, name]) => producer !== this.#spare && id === `${name}:${row}`);
   }
 
   /** Forgets what was in memory only. */

@@ -393,6 +393,22 @@ test("a sender that tells something is not silent, and where no rows wait nobody
   expect(two.said).toEqual([]);
 });
 
+test("silence begins with the last notice, and a sender does not take it from itself", async () => {
+  const { one, two, channel } = await senderAndNext();
+  one.rows = 1;
+  two.rows = 1;
+  await clock.advance(20_000);
+  channel.postMessage([["noted", "p", 1]]);
+  await clock.advance(59_000);
+  expect([one.said, two.said]).toEqual([[true], []]);
+  await clock.advance(16_000);
+  expect([one.said, two.said]).toEqual([[true, false], [true]]);
+  two.tabs.close();
+  await clock.settle();
+  await clock.advance(120_000);
+  expect(one.said).toEqual([true, false, true]);
+});
+
 test("a tab that has stopped to wait takes nothing", async () => {
   const { one, two } = await senderAndNext();
   two.rows = 1;
@@ -413,6 +429,10 @@ test("a token is lent by the first tab that has one, to the call that asked", as
     ["tokenWanted", "refused"],
   ]);
   const [first = "", second = ""] = asked.map(([, call]) => String(call));
+  channel.postMessage([
+    ["token", second, 5],
+    ["token", second],
+  ]);
   channel.postMessage([["token", second, "b"]]);
   channel.postMessage([["token", first, "a"]]);
   channel.postMessage([["token", first, "late"]]);

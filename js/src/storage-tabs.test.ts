@@ -1,0 +1,146 @@
+// What an outbox and the tabs and workers beside it tell each other, over a core that notes what it is told.
+
+import { expect, test, vi } from "vitest";
+import { clock, neighbour, scene } from "../testing/scene.js";
+import type { Endpoint } from "./endpoint.js";
+import { BackgroundSync } from "./sync.js";
+import type { Notice } from "./tabs.js";
+import type { Core } from "./wasm/longhaul.js";
+
+const notices: [Notice, unknown[][]][] = [
+  [["added", "p", 9, 2, 30], [["toldAdded", "p", 9, 2, 30]]],
+  [
+    ["acked", "p", "e", [1, 2, 30, 4, 0, 2, 1, 31, 5, 1]],
+    [
+      ["toldAcked", "p", 1, 2, 30, "e", 4, false],
+      ["toldAcked", "p", 2, 1, 31, "e", 5, true],
+    ],
+  ],
+  [["dead", "p", 1, 2, 3, "code", "why"], [["toldDead", "p", 1, 2, 3, "code", "why"]]],
+  [["noted", "p", 1], [["toldNoted", "p", 1]]],
+  [["givenUp", "p", 1], [["toldGivenUp", "p", 1]]],
+  [["renamed", "p", "q"], [["toldRenamed", "p", "q"]]],
+  [["taken", "p", 1], [["toldTaken", "p", 1]]],
+  [["wiped", true], [["toldWiped", false]]],
+  [["wiped"], [["toldWiped", true]]],
+];
+
+test.for(notices)("the core is told of %o", ([notice, calls]) => {
+  const { core, storage } = scene();
+  storage.told(notice);
+  expect(core.calls).toEqual(calls);
+});
+
+test("what is told between a crash and the next core is told to that one, once and in order", () => {
+  const { turns, core, storage } = scene();
+  turns.core = undefined;
+  for (const [notice] of notices) storage.told(notice);
+  expect(core.calls).toEqual([]);
+  turns.core = core as unknown as Core;
+  storage.catchUp();
+  storage.catchUp();
+  expect(core.calls).toEqual(notices.flatMap(([, calls]) => calls));
+});
+
+test("the service worker is asked when rows wait for a second, at once where nothing can be sent, or at the end", async () => {
+  const ask = vi.spyOn(BackgroundSync.prototype, "ask");
+  const settled = vi.spyOn(BackgroundSync.prototype, "settled");
+  const { core, turns, storage } = scene();
+  core.rowCount = 1;
+  turns.settle();
+  await clock.advance(999);
+  core.rowCount = 0;
+  settled.mockClear();
+  turns.settle();
+  expect(settled).toHaveBeenCalledOnce();
+  await clock.advance(2_000);
+  expect(ask).not.toHaveBeenCalled();
+  core.rowCount = 1;
+  turns.settle();
+  await clock.advance(500);
+  turns.settle();
+  await clock.advance(500);
+  expect(ask).toHaveBeenCalledTimes(1);
+  turns.settle();
+  storage.close();
+  expect(ask).toHaveBeenCalledTimes(2);
+  await clock.advance(2_000);
+  expect(ask).toHaveBeenCalledTimes(2);
+  const stuck = scene({ isStuck: () => true });
+  stuck.core.rowCount = 1;
+  stuck.turns.settle();
+  expect(ask).toHaveBeenCalledTimes(3);
+});
+
+test("a page lends its token to the call that asks; workers, and pages without one, say nothing", async () => {
+  const token = vi.fn(async (refused: string | undefined) => {
+    if (refused === "bad") throw new Error("none");
+    return "lent";
+  });
+  const { core, storage } = scene({ hasToken: true, token });
+  storage.enter("u");
+  await storage.named();
+  const { told, tell } = neighbour("db https://hub.test/ u");
+  await tell(["tokenWanted", "c1", undefined]);
+  expect(told).toEqual([]);
+  vi.stubGlobal("document", {});
+  await tell(["tokenWanted", "c2", undefined], ["tokenWanted", "c3", "bad"]);
+  expect(told).toEqual([["token", "c2", "lent"]]);
+  expect(token.mock.calls).toEqual([[undefined], ["bad"]]);
+  expect(core.calls).toEqual([]);
+  const { storage: without } = scene({ token });
+  without.told(["tokenWanted", "c4", undefined]);
+  expect(token).toHaveBeenCalledTimes(2);
+});
+
+const tokenOf = (sub: string): string => `h.${btoa(JSON.stringify({ sub }))}.s`;
+
+/** A worker's storage; what its tabs and the app's endpoint have given it. */
+async function borrower(subject: string, tokens: readonly string[]) {
+  const { storage } = scene();
+  storage.enter(subject);
+  await storage.named();
+  const refusals: unknown[] = [];
+  const left = [...tokens];
+  const endpoint = {
+    async token(refused: string | undefined) {
+      refusals.push(refused);
+      return left.shift() ?? "";
+    },
+  } as unknown as Endpoint;
+  return { storage, endpoint, refusals };
+}
+
+test("a worker without a page asks the app's endpoint, and tells it which token was refused", async () => {
+  const { storage, endpoint, refusals } = await borrower("u", [tokenOf("u"), `${tokenOf("u")}2`]);
+  expect(await clock.waitFor(storage.borrowToken(false, endpoint))).toBe(tokenOf("u"));
+  expect(await clock.waitFor(storage.borrowToken(true, endpoint))).toBe(`${tokenOf("u")}2`);
+  // Before it is refused nothing is.
+  expect(refusals[0]).toBeUndefined();
+  expect(refusals[1]).toBe(tokenOf("u"));
+});
+
+test("a page's token is taken before the endpoint's, and the page hears which was refused", async () => {
+  const { storage, endpoint, refusals } = await borrower("u", []);
+  const { told, tell } = neighbour("db https://hub.test/ u");
+  for (const [isRefused, token] of [
+    [false, "first"],
+    [true, "second"],
+  ] as const) {
+    const lent = storage.borrowToken(isRefused, endpoint);
+    await clock.settle();
+    await tell(["token", told.at(-1)?.[1], token]);
+    expect(await lent).toBe(token);
+  }
+  expect(told.map(([, , refused]) => refused)).toEqual([undefined, "first"]);
+  expect(refusals).toEqual([]);
+});
+
+test("a token of the endpoint that names nobody is not for a user's rows, and is for nobody's", async () => {
+  const theirs = await borrower("u", ["opaque"]);
+  const refused = expect(clock.waitFor(theirs.storage.borrowToken(false, theirs.endpoint)));
+  await refused.rejects.toThrow("names nobody");
+  const nobodys = await borrower("", ["opaque"]);
+  expect(await clock.waitFor(nobodys.storage.borrowToken(false, nobodys.endpoint))).toBe("opaque");
+  await expect(clock.waitFor(nobodys.storage.borrowToken(false, undefined))).rejects.toThrow("tokenUrl");
+});

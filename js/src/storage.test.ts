@@ -1,0 +1,316 @@
+// What the outbox keeps and gives back, over a core that notes what it is told.
+
+import { expect, test, vi } from "vitest";
+import { base, beside, clock, neighbour, scene } from "../testing/scene.js";
+import type { DeadLetter } from "./api.js";
+import type { Ended } from "./publications.js";
+import type { Partition, StoredRow } from "./rows.js";
+import { type Room, Storage } from "./storage.js";
+
+const row = (text: string, code?: string): StoredRow => {
+  const known = ["p", "a", 0, text, text.length, 1, 2, true, undefined, 0, 0, undefined] as const;
+  return code === undefined ? known : [...known, code, "why"];
+};
+
+function ended(id: string, data: unknown, isDurable = false): Ended {
+  const reason = { code: "closed", message: "why" };
+  const letter: DeadLetter = { id, topic: "a", kind: "message", attempts: 1, createdAtMs: 1, data, reason };
+  return { letter, kind: 0, text: JSON.stringify(data), isDurable };
+}
+
+const unknown = expect.objectContaining({ code: "row_unknown" });
+
+test("another subject is refused by name, and the one whose rows these are is not", () => {
+  const { storage } = scene();
+  storage.enter("u");
+  storage.enter("u");
+  expect(() => storage.enter("v")).toThrow(
+    expect.objectContaining({ code: "subject_mismatch", message: `the token is "v"'s, the outbox "u"'s` }),
+  );
+  expect(storage.partitionName).toBe("https://hub.test/ u");
+});
+
+test("a token tells whose rows these are; one that names nobody is anybody's", () => {
+  const { storage } = scene();
+  storage.shown("u");
+  storage.shown(undefined);
+  expect(() => storage.shown("v")).toThrow(expect.objectContaining({ code: "subject_mismatch" }));
+  const nobody = scene().storage;
+  nobody.shown(undefined);
+  expect(() => nobody.shown("u")).toThrow(expect.objectContaining({ code: "subject_mismatch" }));
+});
+
+test("the partition's name is told once it is known whose rows these are, to whoever asked before too", async () => {
+  const { storage } = scene();
+  let name: string | undefined;
+  void storage.named().then((told) => {
+    name = told;
+  });
+  await clock.settle();
+  expect(name).toBeUndefined();
+  storage.enter("u");
+  await clock.settle();
+  expect(name).toBe("https://hub.test/ u");
+  expect(await storage.named()).toBe("https://hub.test/ u");
+});
+
+test("a client that was closed before it knew names no partition, and opens no channel", async () => {
+  const { storage } = scene();
+  const named = vi.fn();
+  void storage.named().then(named);
+  storage.close();
+  storage.enter("u");
+  void storage.named().then(named);
+  await clock.settle();
+  expect(named).not.toHaveBeenCalled();
+  const { told } = neighbour("db https://hub.test/ u");
+  storage.tell(["noted", "p", 1]);
+  await clock.settle();
+  expect(told).toEqual([]);
+});
+
+test("a wish to send that is older than the partition's name counts", async () => {
+  const { core, storage } = scene();
+  storage.seekSender(true);
+  storage.enter("u");
+  await storage.named();
+  await clock.settle();
+  // There are no locks here: everybody sends.
+  expect(core.calls).toEqual([["sender", true]]);
+});
+
+test("ids show the public name of the outbox that a row is in, never the outbox's own", () => {
+  const { storage } = scene();
+  expect(storage.id(5)).toBe("public-p:5");
+  expect(storage.id(beside + 5)).toBe(`public-${storage.spare}:5`);
+  expect(storage.stored).toBe("p");
+});
+
+test("who asks for the outbox's identity gets it when there is one", async () => {
+  const { core, turns, storage } = scene();
+  expect(await storage.producer()).toBe("p");
+  const later = scene();
+  later.core.name = "";
+  const fresh = new Storage("db", base, { turns: later.turns } as unknown as Room);
+  expect(fresh.stored).toBe("");
+  core.name = "q";
+  turns.settle();
+  expect([await storage.producer(), storage.id(1)]).toEqual(["q", "public-q:1"]);
+});
+
+const whole: Partition = ["p", base, "u", true, "/token", false];
+
+test("a new partition has a name of its own, and what a worker has to know", () => {
+  const { storage } = scene({ hasToken: true, tokenUrl: "/token" });
+  storage.enter("u");
+  const [producer, ...known] = storage.partition(undefined);
+  expect(producer).toMatch(/^[0-9a-f]{32}$/);
+  expect(known).toEqual(whole.slice(1));
+  expect(storage.partition(undefined)[0]).not.toBe(producer);
+});
+
+test("a page brings a partition up to date and keeps what a later version has added; a worker leaves it as it is", () => {
+  const { storage } = scene({ hasToken: true, tokenUrl: "/token" });
+  storage.enter("u");
+  const before = ["p", base, "u", false, undefined, true, "formers", "added"] as unknown as Partition;
+  expect(storage.partition(before)).toBe(before);
+  vi.stubGlobal("document", {});
+  expect(storage.partition(before)).toEqual([...whole, "formers", "added"]);
+  const same = [...whole, "formers"] as unknown as Partition;
+  // The same one is not written again.
+  expect(storage.partition(same)).toBe(same);
+});
+
+test("dead letters in memory are kept, the newest 1,000 of them", async () => {
+  const { storage } = scene();
+  for (let n = 0; n < 1_001; n++) storage.keep(beside + n, ended(`m:${n}`, n));
+  const letters = await storage.deadLetters();
+  expect(letters).toHaveLength(1_000);
+  expect([letters[0]?.id, letters.at(-1)?.id]).toEqual(["m:1", "m:1000"]);
+});
+
+test("a dead letter in memory is published anew, once, and forgotten", async () => {
+  const { core, storage, published } = scene();
+  const id = storage.id(beside + 3);
+  storage.keep(beside + 3, ended(id, { n: 1 }));
+  await storage.retry(id);
+  expect(published).toEqual([["a", '{"n":1}', 0]]);
+  expect(core.calls).toEqual([["toldTaken", storage.spare, 3]]);
+  expect(await storage.deadLetters()).toEqual([]);
+  await expect(storage.retry(id)).rejects.toEqual(unknown);
+  expect(published).toHaveLength(1);
+});
+
+test("a dead letter in storage becomes a row again, and the other tabs are told", async () => {
+  const { core, storage } = scene();
+  storage.enter("u");
+  await storage.named();
+  const { told } = neighbour("db https://hub.test/ u");
+  core.stores.letters = [[7, row("1", "expired")]];
+  expect(await storage.deadLetters()).toMatchObject([
+    { id: "public-p:7", data: 1, reason: { code: "expired", message: "why" } },
+  ]);
+  await storage.retry("public-p:7");
+  await clock.settle();
+  expect(told).toEqual([
+    ["taken", "p", 7],
+    ["added", "p", 90, 1, 1],
+  ]);
+  expect(core.calls).toEqual([
+    ["toldTaken", "p", 7],
+    ["toldAdded", "p", 90, 1, 1],
+  ]);
+  await expect(storage.retry("public-p:7")).rejects.toEqual(unknown);
+});
+
+test("a dead letter that is discarded does not come back as a row", async () => {
+  const { core, storage } = scene();
+  core.stores.letters = [[7, row("1", "expired")]];
+  await storage.discard("public-p:7");
+  storage.keep(beside, ended("m:0", 0));
+  await storage.discard("m:0");
+  expect(core.calls).toEqual([
+    ["toldTaken", "p", 7],
+    ["toldTaken", storage.spare, 0],
+  ]);
+  expect(await storage.deadLetters()).toEqual([]);
+});
+
+test("another tab may take a dead letter first: then it is not known here", async () => {
+  const { core, storage } = scene();
+  core.stores.letters = [[7, row("1", "expired")]];
+  core.takeLetter = async () => undefined;
+  await expect(storage.retry("public-p:7")).rejects.toEqual(unknown);
+  expect(core.calls).toEqual([]);
+});
+
+test("a row is given up by its id, and never another one of the same number", async () => {
+  const volatile = [[beside + 2, { id: "shown" }]];
+  const publications = { attempts: () => 0, volatile: () => volatile } as unknown as Room["publications"];
+  const { core, turns, storage } = scene({ publications });
+  core.stores.rows = [[2, row("2")]];
+  await storage.discard("public-p:2");
+  await storage.discard(storage.id(beside + 2));
+  core.name = "q";
+  turns.settle();
+  expect((await storage.rows()).map(({ id }) => id)).toEqual(["public-q:2", "shown"]);
+  await storage.discard("public-p:2");
+  expect(core.calls).toEqual([
+    ["giveUp", 2],
+    ["giveUp", beside + 2],
+    ["giveUp", 2],
+  ]);
+  await expect(storage.discard("public-r:2")).rejects.toMatchObject({ code: "row_unknown" });
+  await expect(storage.discard("public-p:3")).rejects.toThrow("no row or dead letter public-p:3");
+});
+
+test("a retry waits until storage has the dead letter, and only its own outbox can say so", async () => {
+  const { core, storage } = scene();
+  storage.keep(7, ended("public-p:7", 1, true));
+  expect(await storage.deadLetters()).toHaveLength(1);
+  let isDone = false;
+  void storage.retry("public-p:7").then(() => {
+    isDone = true;
+  });
+  storage.told(["noted", "q", 7]);
+  storage.told(["noted", "p", 8]);
+  await clock.settle();
+  expect(isDone).toBe(false);
+  core.stores.letters = [[7, row("1", "expired")]];
+  storage.told(["noted", "p", 7]);
+  await clock.settle();
+  expect(isDone).toBe(true);
+});
+
+test.for<[string, (storage: Storage) => void]>([
+  ["this tab notes it", (storage) => storage.tell(["noted", "p", 7])],
+  ["all are wiped", (storage) => storage.told(["wiped"])],
+  ["the client is closed", (storage) => storage.close()],
+])("a retry waits no longer when %s", async ([, act]) => {
+  const { storage } = scene();
+  storage.keep(7, ended("public-p:7", 1, true));
+  const retried = expect(storage.retry("public-p:7")).rejects.toEqual(unknown);
+  await clock.settle();
+  act(storage);
+  await retried;
+});
+
+test("a flush waits until nothing waits any more, with all who asked", async () => {
+  const { core, turns, storage } = scene();
+  const done = vi.fn();
+  for (const flush of [storage.flush(), storage.flush()]) void flush.then(done);
+  await clock.settle();
+  expect(done).not.toHaveBeenCalled();
+  core.idle = true;
+  turns.settle();
+  await clock.settle();
+  expect(done).toHaveBeenCalledTimes(2);
+});
+
+test("a flush is refused where nothing can be sent, and where rows wait for something else", async () => {
+  await expect(scene({ isStuck: () => true }).storage.flush()).rejects.toMatchObject({ message: "stuck" });
+  const { core, storage } = scene();
+  core.stopped = true;
+  core.idle = true;
+  await expect(storage.flush()).rejects.toMatchObject({
+    code: "not_flushed",
+    message: "rows wait for a dead letter, for room on the disk, or for storage",
+  });
+});
+
+test("a wipe is told before and after, to the core and to other tabs, and forgets dead letters in memory", async () => {
+  const { core, storage } = scene();
+  storage.enter("u");
+  await storage.named();
+  const { told } = neighbour("db https://hub.test/ u");
+  storage.keep(beside, ended("m:0", 0));
+  await storage.wipe();
+  await clock.settle();
+  expect(core.calls).toEqual([
+    ["toldWiped", false],
+    ["toldWiped", true],
+  ]);
+  expect(told).toEqual([["wiped", true], ["wiped"]]);
+  expect(await storage.deadLetters()).toEqual([]);
+});
+
+test("a wipe of storage that can't be reached is refused, and sending has stopped all the same", async () => {
+  const { core, storage } = scene();
+  core.canWipe = false;
+  await expect(storage.wipe()).rejects.toMatchObject({ code: "storage_unavailable" });
+  expect(core.calls).toEqual([["toldWiped", false]]);
+  const memory = scene({}, "");
+  expect(memory.core.canWipe).toBe(true);
+});
+
+test("without a database nothing is asked of storage", async () => {
+  const { core, turns } = scene();
+  core.canWipe = false;
+  core.stores.rows = [[1, row("1")]];
+  const room = { turns, publications: { volatile: () => [], attempts: () => 0 }, isStuck: () => false };
+  const memory = new Storage(undefined, base, room as unknown as Room);
+  await memory.wipe();
+  expect(await memory.rows()).toEqual([]);
+  await memory.keepDocument("d", ["e", 1, "{}"]);
+  expect(core.kepts.size).toBe(0);
+  core.kepts.set("d", ["partition", "e", 1, "{}"]);
+  expect(await memory.keptDocument("d")).toBeUndefined();
+});
+
+test("what a document was is kept while own changes of it wait", async () => {
+  const { storage } = scene();
+  expect(await storage.keptDocument("d")).toBeUndefined();
+  await storage.keepDocument("d", ["e", 1, "{}"]);
+  expect(await storage.keptDocument("d")).toEqual(["e", 1, "{}"]);
+  await storage.keepDocument("d", undefined);
+  expect(await storage.keptDocument("d")).toBeUndefined();
+});
+
+test("after the end the size is what it was", () => {
+  const { core, turns, storage } = scene();
+  core.rowCount = 3;
+  expect([storage.size, storage.isWaiting()]).toEqual([3, true]);
+  storage.close();
+  turns.core = undefined;
+  expect(storage.size).toBe(3);
+});

@@ -1,0 +1,118 @@
+// The outbox of a page over a core that notes what it is told, and a neighbour that hears what other tabs are told.
+
+import { afterEach, beforeEach, onTestFinished } from "vitest";
+import { LonghaulError } from "../src/errors.js";
+import type { StoredRow } from "../src/rows.js";
+import { type Room, Storage } from "../src/storage.js";
+import type { Notice } from "../src/tabs.js";
+import { Turns } from "../src/turns.js";
+import type { Core } from "../src/wasm/longhaul.js";
+import { createVirtualClock } from "./index.js";
+
+export const base = "https://hub.test/";
+/** Where the rows of the outbox in memory begin. */
+export const beside = 2 ** 52;
+
+/** What this core is asked is answered from its fields; what it is told, it notes. */
+export class Noting {
+  calls: unknown[][] = [];
+  name = "";
+  rowCount = 0;
+  idle = false;
+  stopped = false;
+  canWipe = true;
+  stores: { rows: [number, StoredRow][]; letters: [number, StoredRow][] } = { rows: [], letters: [] };
+  kepts = new Map<string, unknown[]>();
+
+  constructor() {
+    const told = ["Added", "Acked", "Dead", "Noted", "GivenUp", "Renamed", "Taken", "Wiped"];
+    for (const name of [...told.map((kind) => `told${kind}`), "giveUp", "sender"]) {
+      Object.assign(this, { [name]: (...args: unknown[]) => void this.calls.push([name, ...args]) });
+    }
+  }
+
+  producer = (): string => this.name;
+  publicName = (name: string): string => `public-${name}`;
+  outboxRows = (): number => this.rowCount;
+  isIdle = (): boolean => this.idle;
+  isStopped = (): boolean => this.stopped;
+  stored = async (areLetters: boolean): Promise<unknown> => this.stores[areLetters ? "letters" : "rows"];
+  wipe = async (): Promise<boolean> => this.canWipe;
+  kept = async (topic: string): Promise<unknown> => this.kepts.get(topic);
+
+  keep = async (topic: string, document: unknown[] | undefined): Promise<void> => {
+    if (document === undefined) this.kepts.delete(topic);
+    else this.kepts.set(topic, ["partition", ...document]);
+  };
+
+  takeLetter = async (row: number, isWanted: boolean): Promise<unknown> => {
+    const found = this.stores.letters.find(([n]) => n === row);
+    this.stores.letters = this.stores.letters.filter((letter) => letter !== found);
+    return found && [isWanted ? 90 : 0, found[1][4]];
+  };
+}
+
+export interface Scene {
+  readonly core: Noting;
+  readonly turns: Turns;
+  readonly storage: Storage;
+  readonly published: unknown[][];
+}
+
+export function scene(room: Partial<Room> = {}, database: string | undefined = "db"): Scene {
+  const core = new Noting();
+  core.name = "p";
+  const published: unknown[][] = [];
+  const turns = new Turns(
+    (_, cause) => {
+      throw cause;
+    },
+    () => storage.settle(),
+  );
+  turns.core = core as unknown as Core;
+  const publications = { attempts: () => 0, volatile: () => [] };
+  const storage: Storage = new Storage(database, base, {
+    publications: publications as unknown as Room["publications"],
+    turns,
+    publish: async (...call) => published.push(call),
+    token: async () => "lent",
+    hasToken: false,
+    tokenUrl: undefined,
+    isPausing: false,
+    hurry: () => turns.settle(),
+    isStuck: () => false,
+    stuck: () => new LonghaulError("not_flushed", "stuck"),
+    ...room,
+  });
+  onTestFinished(() => storage.close());
+  turns.settle();
+  return { core, turns, storage, published };
+}
+
+/** Of the tests of a file that imports this: time stands still but for what they ask of it. */
+export const clock = createVirtualClock();
+let undo = (): void => {};
+
+beforeEach(() => {
+  undo = clock.install();
+});
+
+afterEach(async () => {
+  await clock.settle();
+  undo();
+});
+
+/** What the other tabs of a partition are told, and what they tell. */
+export function neighbour(name: string): { told: Notice[]; tell(...notices: unknown[]): Promise<void> } {
+  const channel = new BroadcastChannel(`longhaul:outbox:${name}`);
+  const told: Notice[] = [];
+  channel.onmessage = ({ data }: MessageEvent<Notice[]>) => told.push(...data);
+  onTestFinished(() => channel.close());
+  return {
+    told,
+    tell(...notices) {
+      channel.postMessage(notices);
+      return clock.settle();
+    },
+  };
+}
