@@ -88,14 +88,16 @@ test("ids show the public name of the outbox that a row is in, never the outbox'
 
 test("who asks for the outbox's identity gets it when there is one", async () => {
   const { core, turns, storage } = scene();
-  expect(await storage.producer()).toBe("p");
-  const later = scene();
-  later.core.name = "";
-  const fresh = new Storage("db", base, { turns: later.turns } as unknown as Room);
-  expect(fresh.stored).toBe("");
+  core.name = "";
+  const told: string[] = [];
+  for (const asked of [storage.producer(), storage.producer()]) void asked.then((name) => told.push(name));
+  await clock.settle();
+  expect(told).toEqual([]);
   core.name = "q";
   turns.settle();
-  expect([await storage.producer(), storage.id(1)]).toEqual(["q", "public-q:1"]);
+  await clock.settle();
+  expect(told).toEqual(["q", "q"]);
+  expect([storage.stored, storage.id(1)]).toEqual(["q", "public-q:1"]);
 });
 
 const whole: Partition = ["p", base, "u", true, "/token", false];
@@ -166,7 +168,9 @@ test("a dead letter in storage becomes a row again, and the other tabs are told"
 test("a dead letter that is discarded does not come back as a row", async () => {
   const { core, storage } = scene();
   core.stores.letters = [[7, row("1", "expired")]];
+  const taken = vi.spyOn(core, "takeLetter");
   await storage.discard("public-p:7");
+  expect(taken.mock.calls).toEqual([[7, false]]);
   storage.keep(beside, ended("m:0", 0));
   await storage.discard("m:0");
   expect(core.calls).toEqual([

@@ -183,6 +183,11 @@ test("a shown page tells of its first row at once, and of the next ones together
   expect(posted.slice(2)).toEqual([[added(4), ["noted", "p", 1]]]);
   await clock.advance(1_000);
   expect(posted).toHaveLength(3);
+  one.tabs.tell(added(5));
+  await clock.settle();
+  one.tabs.tell(added(6));
+  await clock.advance(20);
+  expect(posted.slice(3)).toEqual([[added(5)], [added(6)]]);
 });
 
 test("a hidden page, whose timers rest, tells at once", async () => {
