@@ -158,3 +158,21 @@ test("f04 closing while a followed document still loads rejects nothing that nob
     process.off("unhandledRejection", hear);
   }
 });
+
+test("an iteration hears messages in order, and ends with its client", async () => {
+  const { clock, connect } = await trial();
+  const client = connect();
+  const heard: unknown[] = [];
+  let isOver = false;
+  const iterate = async (): Promise<void> => {
+    for await (const { data } of client.topic("a").messages({ from: "start" })) heard.push(data);
+    isOver = true;
+  };
+  void iterate();
+  for (const n of [1, 2]) void client.topic("a").publish(n);
+  await clock.until(() => heard.length === 2);
+  expect(heard).toEqual([1, 2]);
+  await client[Symbol.asyncDispose]();
+  await clock.settle();
+  expect(isOver).toBe(true);
+});

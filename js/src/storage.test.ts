@@ -318,3 +318,19 @@ test("after the end the size is what it was", () => {
   turns.core = undefined;
   expect(storage.size).toBe(3);
 });
+
+test("after the end nothing is heard of other tabs, and no timer is left", async () => {
+  const before = clock.timers;
+  const { core, turns, storage } = scene();
+  storage.enter("u");
+  await storage.named();
+  const { tell } = neighbour("db https://hub.test/ u");
+  core.rowCount = 1;
+  turns.settle();
+  expect(clock.timers).toBe(before + 1);
+  storage.close();
+  await clock.settle();
+  expect(clock.timers).toBe(before);
+  await tell(["noted", "p", 1]);
+  expect(core.calls).toEqual([]);
+});
