@@ -185,6 +185,8 @@ pub enum StoreFault {
     Full,
     /// It is to be opened again, and may be another one then.
     Closed,
+    /// The same, and what was asked for may have been done.
+    Unknown,
     /// It can't be reached, even after it was opened again.
     Lost,
 }

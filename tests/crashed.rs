@@ -147,6 +147,24 @@ fn s55_a_wipe_in_the_crash_is_of_what_was_saved_before_it() {
 }
 
 #[test]
+fn a_save_whose_end_storage_did_not_tell_is_looked_for_before_it_is_saved_again() {
+    for is_done in [true, false] {
+        let mut storage = Storage::default();
+        let (mut tab, _) = Tab::sender(&mut storage);
+        tab.publish_call(1);
+        let request = tab.asked.take().unwrap();
+        if is_done {
+            let _ = storage.answer(&request, "p1", |call| call.to_string());
+        }
+        let mut effects = tab.answered(StoreAnswer::Failed(StoreFault::Unknown));
+        assert_eq!(tab.asked, Some(StoreRequest::Open));
+        effects.extend(tab.settle(&mut storage));
+        assert_eq!(queued(&effects), [(1, true)]);
+        assert_eq!(storage.rows().count(), 1);
+    }
+}
+
+#[test]
 fn s12_a_call_that_may_be_saved_waits_for_storage_and_takes_no_effect_beside_it() {
     for fault in [StoreFault::Lost, StoreFault::Full, StoreFault::Closed] {
         let mut storage = saved();

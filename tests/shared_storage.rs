@@ -637,6 +637,32 @@ fn f11_a_publication_that_is_being_saved_while_the_outbox_is_wiped_is_wiped_too(
 }
 
 #[test]
+fn f11_nothing_is_saved_while_the_outbox_is_wiped() {
+    let mut storage = Storage::default();
+    let (mut tab, _) = Tab::sender(&mut storage);
+    tab.act(|rig| rig.handle(wiped(false)));
+    tab.publish("t", None);
+    tab.settle(&mut storage);
+    assert_eq!(storage.rows().count(), 0);
+    let effects = tab.act(|rig| rig.handle(wiped(true)));
+    assert_eq!(refused(&effects), [(1, PublishRefusal::Wiped)]);
+    tab.publish("t", None);
+    assert_eq!(queued(&tab.settle(&mut storage)), [(1, true)]);
+}
+
+#[test]
+fn f11_a_wipe_whose_end_is_never_told_keeps_publications_from_storage_for_ten_seconds() {
+    let mut storage = Storage::default();
+    let mut tab = Tab::new();
+    tab.settle(&mut storage);
+    tab.act(|rig| rig.handle(wiped(false)));
+    tab.publish("t", None);
+    assert_eq!(queued(&tab.settle(&mut storage)), []);
+    tab.act(|rig| rig.after(10_000, Event::Deadline));
+    assert_eq!(queued(&tab.settle(&mut storage)), [(1, true)]);
+}
+
+#[test]
 fn f11_a_save_that_fails_while_the_outbox_is_wiped_is_not_tried_again() {
     for fault in [StoreFault::Full, StoreFault::Closed, StoreFault::Lost] {
         let mut storage = Storage::default();

@@ -287,7 +287,7 @@ function refusal(why: number, bytesMax: number): LonghaulError {
   if (why === 4) {
     return new LonghaulError(
       "outcome_unknown",
-      "the client crashed while it saved this, and the outbox was wiped or removed before it was back",
+      "the outbox was wiped or removed while this was being saved",
       { hint: "it may or may not have been sent: look at the topic before publishing it again" },
     );
   }

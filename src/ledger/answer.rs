@@ -320,6 +320,13 @@ impl Ledger {
         }
         match fault {
             StoreFault::Closed => self.storage_ended(),
+            StoreFault::Unknown => {
+                // By its tag storage finds what it has.
+                for save in &mut batch.saves {
+                    save.is_again = true;
+                }
+                self.storage_ended();
+            }
             StoreFault::Full => {
                 self.rests_until = Some(now.plus(REST_MS));
                 let (again, fresh) = split(batch.saves);

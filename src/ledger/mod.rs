@@ -332,7 +332,8 @@ impl Ledger {
         // What a full disk did not take is there already.
         merge(&mut self.next.marks);
         let mut batch = std::mem::take(&mut self.next);
-        if std::mem::take(&mut self.has_wiped) {
+        // What is saved while the outbox is wiped might be there after it, and be sent before its own wipe.
+        if std::mem::take(&mut self.has_wiped) || self.is_wiping() {
             self.next.saves = std::mem::take(&mut batch.saves);
         }
         (!batch.is_empty()).then_some(batch)

@@ -462,6 +462,7 @@ impl Driver {
                 Ok(Done::Answer(answer)) => answer,
                 Ok(Done::Value(_)) | Err(Fault::Lost) => StoreAnswer::Failed(StoreFault::Lost),
                 Err(Fault::Closed) => StoreAnswer::Failed(StoreFault::Closed),
+                Err(Fault::Unknown) => StoreAnswer::Failed(StoreFault::Unknown),
                 Err(Fault::Aborted) => StoreAnswer::Failed(StoreFault::Full),
             };
             if let Some(driver) = myself.upgrade() {

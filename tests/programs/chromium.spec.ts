@@ -44,10 +44,14 @@ const agent = buildSync({
   write: false,
 }).outputFiles[0]?.text;
 
-for (let first = 1; first <= programsCount; first += perTest) {
-  const transport = transports[((first / perTest) % transports.length) | 0];
-  test(`programs ${first} to ${first + perTest - 1} over ${transport}`, async ({ browser, siteUrl }) => {
-    for (let seed = first; seed < first + perTest; seed++) {
+/** One program again: LONGHAUL_PROGRAM=95 npm test -- --only programs-chromium */
+const only = Number(process.env["LONGHAUL_PROGRAM"] ?? 0);
+
+for (let first = only || 1; first <= (only || programsCount); first += perTest) {
+  const transport = transports[(((first - 1) / perTest) % transports.length) | 0];
+  const last = only || first + perTest - 1;
+  test(`programs ${first} to ${last} over ${transport}`, async ({ browser, siteUrl }) => {
+    for (let seed = first; seed <= last; seed++) {
       const [program] = fc.sample(programs, { seed, numRuns: 1 });
       const hub = await Hub.start();
       const run = new InChromium(

@@ -425,7 +425,7 @@ export class Model {
       case "storage_full":
         return client.profile !== undefined && this.unsteady.has(client.profile);
       case "outcome_unknown":
-        return false;
+        return this.#deletions.some((deletion) => reaches(deletion, each));
       default:
         return false;
     }

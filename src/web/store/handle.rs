@@ -2,7 +2,8 @@
 //! brings an earlier version of ours up to date, and is closed again: it has no ear for the end of its own. What stays open is a
 //! handle of the crate that rexie is made of.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
 
 use idb::event::DatabaseEvent as _;
 use idb::{Factory, ObjectStoreParams, TransactionMode};
@@ -30,6 +31,26 @@ pub(super) struct Handle {
     database: idb::Database,
     /// The partition's producer is known to be the one that the core knows.
     pub(super) is_entered: Cell<bool>,
+    cut: Rc<Cut>,
+}
+
+/// The browser may close a database under a transaction. Chromium says nothing of one that was about to be complete then: neither
+/// that it is, nor that it was aborted. So its end is told here.
+#[derive(Default)]
+struct Cut {
+    running: RefCell<Vec<IdbTransaction>>,
+    has_come: Cell<bool>,
+}
+
+impl Cut {
+    fn come(&self) {
+        self.has_come.set(true);
+        for transaction in self.running.take() {
+            if let Some(aborted) = transaction.onabort() {
+                let _ = aborted.call0(&JsValue::UNDEFINED);
+            }
+        }
+    }
 }
 
 impl Handle {
@@ -49,11 +70,31 @@ impl Handle {
                 return Err(Some(End::Closed));
             }
         }
-        listen(&mut database, on_end);
+        let cut = Rc::new(Cut::default());
+        listen(&mut database, cut.clone(), on_end);
         Ok(Self {
             database,
             is_entered: Cell::new(false),
+            cut,
         })
+    }
+
+    /// The browser has closed it: what became of transactions under way is not known.
+    pub(super) fn was_cut(&self) -> bool {
+        self.cut.has_come.get()
+    }
+
+    /// Does what is to be done in a transaction, which ends in any case.
+    pub(super) async fn watch<T>(
+        &self,
+        transaction: &IdbTransaction,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let running = &self.cut.running;
+        running.borrow_mut().push(transaction.clone());
+        let done = work.await;
+        running.borrow_mut().retain(|other| other != transaction);
+        done
     }
 
     pub(super) fn transaction(
@@ -128,9 +169,12 @@ async fn upgrade(name: &str) -> Result<(), Option<End>> {
     Ok(())
 }
 
-fn listen(database: &mut idb::Database, on_end: impl Fn(End) + Clone + 'static) {
+fn listen(database: &mut idb::Database, cut: Rc<Cut>, on_end: impl Fn(End) + Clone + 'static) {
     let closed = on_end.clone();
-    database.on_close(move |_| closed(End::Closed));
+    database.on_close(move |_| {
+        cut.come();
+        closed(End::Closed);
+    });
     database.on_version_change(move |event| {
         let version = Reflect::get(&event, &JsValue::from_str("newVersion"));
         on_end(match version {

@@ -70,6 +70,8 @@ pub(super) enum Fault {
     Lost,
     /// It is to be opened again, and may be another database then.
     Closed,
+    /// The same, and what was asked for may have been done.
+    Unknown,
     /// The transaction was aborted: for want of room, if it happens again with a fresh handle. Browsers do not tell.
     Aborted,
 }
@@ -174,6 +176,9 @@ impl Store {
             if is_again {
                 return Err(if is_opening { Fault::Lost } else { fault });
             }
+            if is_later && matches!(fault, Fault::Unknown) {
+                return Err(fault);
+            }
             if is_later {
                 self.is_again.set(true);
                 return Err(Fault::Closed);
@@ -190,8 +195,14 @@ impl Store {
         };
         let transaction = handle.transaction(task.tables(), mode);
         let transaction = transaction.ok_or(Fault::Lost)?;
-        let worked = self.work(&transaction, task).await;
-        worked.map_err(|Undone| Fault::Aborted)
+        let worked = handle.watch(&transaction, self.work(&transaction, task));
+        worked.await.map_err(|Undone| {
+            if handle.was_cut() {
+                Fault::Unknown
+            } else {
+                Fault::Aborted
+            }
+        })
     }
 
     /// The database, opened where it is not. It may come too late for this call and in time for the next.

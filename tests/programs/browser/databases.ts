@@ -224,8 +224,10 @@ export class Databases {
   clear(): void {
     for (const connection of this.#connections) {
       for (const transaction of [...connection._rawDatabase.transactions]) {
-        if (transaction.db === connection && transaction._state !== "finished")
-          transaction._abort("AbortError");
+        if (transaction.db !== connection || transaction._state === "finished") continue;
+        // As Chromium does it: nobody hears of one that was about to be complete.
+        if (transaction._state === "committing") Object.assign(transaction, { dispatchEvent: () => true });
+        else transaction._abort("AbortError");
       }
       Object.getPrototypeOf(connection).close.call(connection);
       const target = connection as unknown as EventTarget;

@@ -215,7 +215,21 @@ impl World<'_> {
             self.coverage.met("fault: storage full");
             return failed(StoreFault::Full);
         }
-        if let StoreRequest::Commit(_) = request
+        let is_cut = matches!(request, StoreRequest::Commit(_))
+            && browser.aborts > 0
+            && at.is_some()
+            && self.rng.u8(0..4) == 0;
+        if is_cut {
+            // The browser closes the database, and says nothing of a transaction that may be complete.
+            self.coverage.met("fault: storage closed in a transaction");
+            browser.aborts -= 1;
+            if let Some(page) = at.and_then(|at| self.pages.get_mut(at)) {
+                page.opened = None;
+            }
+            if self.rng.bool() {
+                return failed(StoreFault::Unknown);
+            }
+        } else if let StoreRequest::Commit(_) = request
             && browser.aborts > 0
         {
             self.coverage.met("fault: transaction aborted");
@@ -267,6 +281,9 @@ impl World<'_> {
                     self.coverage.met("state: stored row replaced");
                 }
             }
+        }
+        if is_cut {
+            return failed(StoreFault::Unknown);
         }
         answered
     }

@@ -42,6 +42,7 @@ pub const WANTED: &[&str] = &[
     "fault: instance crashed before its transaction",
     "fault: instance crashed after its transaction",
     "fault: transaction torn by a crash",
+    "fault: storage closed in a transaction",
     "fault: transaction aborted",
     "fault: handle lost",
     "fault: no locks",
