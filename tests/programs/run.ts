@@ -40,6 +40,9 @@ const collectionsMax = 10;
 /** How long everything may take to settle once all faults are over, ms. Chosen: the longest waits of the package are a minute. */
 const settleMs = 600_000;
 
+/** How long the hub's wasm may take to load, ms of real time. */
+const hubMs = 60_000;
+
 /** Between two looks at whether everything has settled, ms. */
 const lookMs = 500;
 
@@ -183,7 +186,9 @@ class Run {
     void made.then((hub) => {
       this.#hub = hub;
     });
-    for (let i = 0; this.#hub === undefined && i < 10_000; i++) await world.settle();
+    // It reads and compiles its wasm in real time, which takes seconds on a busy machine.
+    const untilMs = performance.now() + hubMs;
+    while (this.#hub === undefined && performance.now() < untilMs) await world.settle();
     const observer = this.#hub.browser();
     this.#read = (path, init) => globalsOf(observer).fetch(`${this.#hub.url}${path}`, init);
   }
