@@ -189,7 +189,7 @@ pub enum Event<'a> {
         /// They were; else it follows, and until then nothing is sent.
         is_done: bool,
     },
-    /// The user gives a row in storage up.
+    /// The user gives a row up.
     GiveUp {
         /// Its number.
         n: RowNo,

@@ -478,11 +478,21 @@ impl Publishing {
         self.spare.end_all(now, WIPED, metrics, effects);
     }
 
-    /// The user gives a row in storage up.
-    pub(crate) fn give_up(&mut self, n: RowNo, effects: &mut Vec<Effect>) {
-        if let Some(ledger) = &mut self.ledger {
-            self.main.give_up(n);
-            ledger.give_up(n, self.main.producer(), effects);
+    /// The user gives a row up.
+    pub(crate) fn give_up(
+        &mut self,
+        now: Time,
+        row: RowNo,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        match (row.0.checked_sub(BESIDE), &mut self.ledger) {
+            (Some(n), _) => self.spare.give_up_here(now, RowNo(n), metrics, effects),
+            (None, None) => self.main.give_up_here(now, row, metrics, effects),
+            (None, Some(ledger)) => {
+                self.main.give_up(row);
+                ledger.give_up(row, self.main.producer(), effects);
+            }
         }
     }
 }

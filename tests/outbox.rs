@@ -201,6 +201,31 @@ fn a_verdict_for_another_producer_or_an_unknown_row_changes_nothing() {
 }
 
 #[test]
+fn a_row_in_memory_that_is_given_up_ends_at_once_or_with_the_hubs_word_where_it_was_sent() {
+    let mut rig = Rig::new(&Config::default());
+    rig.publish("a");
+    rig.publish("a");
+    let effects = rig.handle(Event::GiveUp { n: RowNo(1) });
+    assert!(
+        matches!(effects.as_slice(), [Effect::Settled { row: RowNo(1), outcome: Outcome::Dead { code, .. }, .. }] if code == "discarded"),
+        "{effects:?}"
+    );
+    rig.handle(Event::Start);
+    let connection = rig.greet();
+    rig.lose(connection, 1006);
+    // The hub may have it: only the hub can say.
+    assert_eq!(rig.handle(Event::GiveUp { n: RowNo(2) }), []);
+    rig.at_deadline();
+    let connection = rig.greet();
+    let effects = nack(&mut rig, connection, 2, "expired");
+    assert!(
+        effects.iter().any(|effect| matches!(effect, Effect::Settled { row: RowNo(2), outcome: Outcome::Dead { code, .. }, .. } if code == "discarded")),
+        "{effects:?}"
+    );
+    assert_eq!(rig.client.outbox_rows(), 0);
+}
+
+#[test]
 fn s15_a_row_that_was_never_sent_in_its_time_dies_and_its_followers_close_ranks() {
     let mut rig = Rig::new(&Config::default());
     rig.publish("a");

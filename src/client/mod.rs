@@ -321,7 +321,7 @@ impl Client {
                 self.pump(now, effects);
             }
             Event::GiveUp { n } => {
-                self.publishing.give_up(n, effects);
+                self.publishing.give_up(now, n, &mut self.metrics, effects);
                 self.pump(now, effects);
             }
             event => self.connection_event(now, event, effects),

@@ -89,7 +89,7 @@ impl Outbox {
             }
             Outcome::Dead { code, .. } => {
                 metrics.dead_letters += 1;
-                if row.is_given_up() && code == "expired" {
+                if row.is_given_up && code == "expired" {
                     DISCARDED.clone_into(code);
                 }
                 if let Some(pauses) = &mut self.pauses
@@ -112,6 +112,22 @@ impl Outbox {
             is_own,
             outcome,
         })
+    }
+
+    /// The user gives a row in memory up: at once, but where the hub may have it.
+    pub(crate) fn give_up_here(
+        &mut self,
+        now: Time,
+        n: RowNo,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.find(n).is_some_and(|row| row.attempts > 0) {
+            self.give_up(n);
+        } else {
+            let outcome = Outcome::dead(DISCARDED, "it was given up before it was sent");
+            self.end(now, n, outcome, metrics, effects);
+        }
     }
 
     /// All rows are gone, for this reason.

@@ -204,6 +204,7 @@ impl Outbox {
             bytes: new.bytes,
             attempts,
             is_on_its_way: false,
+            is_given_up: false,
             out_of_order: None,
             created: now,
             expires,

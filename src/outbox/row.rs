@@ -18,6 +18,8 @@ pub(super) struct Row {
     pub(super) bytes: u64,
     pub(super) attempts: u32,
     pub(super) is_on_its_way: bool,
+    /// The user has given it up.
+    pub(super) is_given_up: bool,
     /// After how many verdicts the hub last refused it as `out_of_order`.
     pub(super) out_of_order: Option<u64>,
     pub(super) created: Time,
@@ -53,10 +55,6 @@ impl Row {
         }
     }
 
-    pub(super) fn is_given_up(&self) -> bool {
-        self.stored.is_some_and(|stored| stored.is_given_up)
-    }
-
     pub(super) fn is_keyed(&self) -> bool {
         self.stored.is_some_and(|stored| stored.is_keyed)
     }
@@ -76,8 +74,6 @@ pub(super) struct Stored {
     pub(super) undated_ms: Option<u64>,
     /// Another publication may still take its place: that must end before it is sent.
     pub(super) is_replaceable: bool,
-    /// The user has given it up.
-    pub(super) is_given_up: bool,
     /// This client's own publication.
     pub(super) is_own: bool,
     /// Storage knows that it may have been sent.

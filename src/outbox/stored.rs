@@ -20,7 +20,6 @@ impl Outbox {
                 Until::Left(ms) => Some(ms),
             },
             is_replaceable: row.is_replaceable,
-            is_given_up: row.is_given_up,
             is_own,
             is_marked: row.attempts > 0,
             tag: row.tag,
@@ -35,6 +34,7 @@ impl Outbox {
                 is_keyed,
                 ..stored
             });
+            here.is_given_up = row.is_given_up;
             if !here.is_on_its_way {
                 here.bytes = row.bytes;
                 self.bytes = self.bytes - before + row.bytes;
@@ -50,6 +50,7 @@ impl Outbox {
             bytes: row.bytes,
             attempts: row.attempts,
             is_on_its_way: false,
+            is_given_up: row.is_given_up,
             out_of_order: None,
             created: now,
             expires: None,
@@ -101,8 +102,8 @@ impl Outbox {
 
     /// The user gives a row up: the hub is told, because it may have it already.
     pub(crate) fn give_up(&mut self, n: RowNo) {
-        if let Some(stored) = self.find(n).and_then(|row| row.stored.as_mut()) {
-            stored.is_given_up = true;
+        if let Some(row) = self.find(n) {
+            row.is_given_up = true;
         }
     }
 
@@ -116,11 +117,11 @@ impl Outbox {
         let Some(row) = self.find(now.n).filter(|row| !row.is_on_its_way) else {
             return;
         };
+        row.is_given_up |= now.is_given_up;
         if let Some(stored) = &mut row.stored {
             stored.is_replaceable = false;
             stored.undated_ms = None;
             stored.is_marked = true;
-            stored.is_given_up |= now.is_given_up;
             if let Until::Hub(_) = now.until {
                 stored.until = now.until;
             }

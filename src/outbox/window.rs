@@ -92,7 +92,7 @@ impl Outbox {
             self.rows_on_their_way += 1;
             self.bytes_on_their_way = bytes;
             let mut head = String::new();
-            if row.is_given_up() {
+            if row.is_given_up {
                 let skip = Skip {
                     producer: &self.producer,
                     n: row.n,
