@@ -144,7 +144,9 @@ class InChromium {
     let context = this.#contexts.get(profile);
     if (context === undefined) {
       context = await this.#newContext();
-      await context.exposeBinding("tellModel", ({ page }, note: Note) => this.#note(page, note));
+      await context.exposeBinding("tellModel", ({ page }, notes: Note[]) => {
+        for (const note of notes) this.#note(page, note);
+      });
       await context.addInitScript({ content: agent as string });
       this.#contexts.set(profile, context);
     }
@@ -313,10 +315,18 @@ class InChromium {
     if (this.#program.poison === "pause") {
       for (const { page } of this.#tabs) await page?.evaluate(() => inPage.agent.discardLetters());
     }
-    for (const { name, state, size, documents } of await this.#looks()) {
-      if (state !== "connected") return `${name} is ${state}`;
-      if (size !== 0) return `${name} has outbox.size ${size}`;
-      if (documents.some(({ pending }) => pending !== 0)) return `${name} has changes pending`;
+    for (const { page } of this.#tabs) {
+      // Without the documents themselves, which may be large.
+      const clients = await page?.evaluate(() =>
+        inPage.agent.look().map(({ name, state, size, documents }) => {
+          return { name, state, size, isPending: documents.some(({ pending }) => pending !== 0) };
+        }),
+      );
+      for (const { name, state, size, isPending } of clients ?? []) {
+        if (state !== "connected") return `${name} is ${state}`;
+        if (size !== 0) return `${name} has outbox.size ${size}`;
+        if (isPending) return `${name} has changes pending`;
+      }
     }
     return this.#model.unsettled();
   }

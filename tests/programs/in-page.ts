@@ -13,16 +13,29 @@ export interface InPage {
 
 declare global {
   /** Playwright's binding. */
-  var tellModel: (note: Note) => Promise<void>;
+  var tellModel: (notes: readonly Note[]) => Promise<void>;
   var inPage: InPage;
+}
+
+/** A call of the binding costs as much as a page's turn, so notes go together. */
+let notes: Note[] = [];
+
+function flush(): void {
+  if (notes.length > 0) void tellModel(notes);
+  notes = [];
 }
 
 globalThis.inPage = {
   begin(options) {
     const { connect } = globalThis.longhaul as unknown as { connect: typeof api.connect };
-    this.agent = new Agent(connect, { ...options, token: undefined }, (note) => void tellModel(note));
+    this.agent = new Agent(connect, { ...options, token: undefined }, (note) => {
+      if (notes.length === 0) setTimeout(flush);
+      notes.push(note);
+    });
   },
   turn(calls) {
     for (const { call, no } of calls) this.agent.call(call, no);
+    // A page that is killed next has told what it was asked for.
+    flush();
   },
 } as InPage;
