@@ -224,7 +224,7 @@ export type Operation =
 /**
  * A topic whose messages are patches: JSON of at most 1 MiB, nested at most 127 deep. One that nobody has written is null.
  * It is followed while somebody listens; the code for that is loaded with the first listener. Keys `__proto__`,
- * `constructor` and `prototype` are refused.
+ * `constructor` and `prototype` are refused. It can be read as it was after its client is closed.
  */
 export interface Document<T> {
   readonly name: string;

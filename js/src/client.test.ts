@@ -141,6 +141,34 @@ test("metrics count from nothing, and what a client does is in them", async () =
   expect(client.metrics()).toMatchObject({ connects: 1, publications: 1, acks: 1 });
 });
 
+test("f04 a closed client's document can be read as it was, and has no core any more", async () => {
+  const { connect, clock, browser } = await trial();
+  const client = connect();
+  const document = client.document<{ list: string[]; "a/b"?: number }>("d");
+  const heard: unknown[] = [];
+  document.subscribe((value) => heard.push(value));
+  await clock.until(() => heard.length === 1);
+  const receipt = await clock.waitFor(document.merge({ list: ["x"] }));
+  await clock.waitFor(receipt.acked);
+  browser.line.disconnect();
+  const waiting = await clock.waitFor(document.merge({ "a/b": 1 }));
+  const ended = expect(waiting.acked).rejects.toMatchObject({ code: "closed" });
+  await client.close();
+  await ended;
+  const { value, confirmed, pending, seq, state } = document;
+  expect({ value, confirmed, pending, seq }).toEqual({
+    value: { list: ["x"] },
+    confirmed: { list: ["x"] },
+    pending: 0,
+    seq: 1,
+  });
+  expect(document.state).toBe(state);
+  expect(document.at("/list/0")).toBe("x");
+  for (const nowhere of ["/list/length", "/list/1", "/list/0/0", "/a~1b", "/toString"])
+    expect(document.at(nowhere)).toBeUndefined();
+  expect(document.at("")).toBe(value);
+});
+
 test("f04 closing while a followed document still loads rejects nothing that nobody hears", async () => {
   const { connect } = await trial();
   const unheard: unknown[] = [];

@@ -246,6 +246,8 @@ class ClientHandle implements Client {
     for (const document of this.#documents.values()) document.close();
     this.#documentRetry.close();
     this.#engine?.close();
+    for (const document of this.#documents.values()) document.rest();
+    this.#making = undefined;
     this.#start.close(error);
     this.#show({ state: "closed", reason });
   }

@@ -70,6 +70,8 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   epoch = "";
   readonly #client: DocumentClient;
   #core: DocumentCore | undefined;
+  /** What it was when its client was closed. */
+  #last: DocumentState<unknown> | undefined;
   /** What came before the core was there. */
   #early: ((core: DocumentCore) => void)[] | undefined;
   /** It was too much, and is asked for anew. */
@@ -110,6 +112,7 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   }
 
   get confirmed(): unknown {
+    if (this.#last !== undefined) return this.#last.confirmed;
     const { seq } = this;
     if (seq < 0) return undefined;
     if (this.pending === 0) return this.value;
@@ -123,6 +126,7 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   }
 
   get state(): DocumentState<unknown> {
+    if (this.#last !== undefined) return this.#last;
     const { value, confirmed, pending, seq } = this;
     const last = this.#state;
     const isSame =
@@ -132,15 +136,16 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   }
 
   get seq(): number {
-    return this.#ask((core) => core.seq()) ?? -1;
+    return this.#last?.seq ?? this.#ask((core) => core.seq()) ?? -1;
   }
 
   get pending(): number {
-    return this.#ask((core) => core.pending()) ?? 0;
+    return this.#last?.pending ?? this.#ask((core) => core.pending()) ?? 0;
   }
 
   at(pointer: string): unknown {
     checkPointer(pointer);
+    if (this.#last !== undefined) return placeIn(this.#last.value, pointer);
     const json = this.seq < 0 ? undefined : this.#ask((core) => core.at(pointer));
     return json === undefined ? undefined : JSON.parse(json);
   }
@@ -198,6 +203,13 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     this.#listeners = [];
     for (const stop of this.#stops) stop();
     clearTimeout(this.#keeping);
+  }
+
+  /** The same, once its own changes have their ends. What it was can still be read; the core's memory is free. */
+  rest(): void {
+    this.#last = this.state;
+    this.#core = undefined;
+    this.#early = undefined;
   }
 
   // What the engine calls.
@@ -295,6 +307,7 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     loaded.then(
       async (core) => {
         const kept = await this.#client.kept().catch(() => undefined);
+        if (this.#last !== undefined) return;
         this.#core = core;
         if (kept !== undefined) {
           const [epoch, seq, json] = kept;
@@ -412,6 +425,16 @@ function checkListener(listener: unknown): void {
   throw new LonghaulError("option_invalid", "a document was given no listener", {
     hint: "pass a function: subscribe calls it with the value, onChange with nothing",
   });
+}
+
+function placeIn(value: unknown, pointer: string): unknown {
+  let place = value;
+  for (const token of pointer.split("/").slice(1)) {
+    const key = token.replaceAll("~1", "/").replaceAll("~0", "~");
+    if (typeof place !== "object" || place === null || !Object.keys(place).includes(key)) return undefined;
+    place = (place as Record<string, unknown>)[key];
+  }
+  return place;
 }
 
 function checkPointer(pointer: string): void {

@@ -116,6 +116,9 @@ test("f04: closed clients that the page keeps have no memory of a wasm", async (
       Object.assign(globalThis, { kept });
       for (let round = 0; round < 20; round++) {
         const { client } = longhaul.open(url, options);
+        client.topic("t").subscribe(() => {});
+        const document = client.document("d");
+        await new Promise<void>((heard) => document.subscribe(() => heard()));
         await (await client.topic("t").publish(round)).acked;
         await client.close();
         kept.push(client);
