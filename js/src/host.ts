@@ -39,6 +39,8 @@ export class Host extends Incoming {
   readonly #turns: Turns;
   /** Ends the time limit of the call of the token function. */
   #stopWaiting: () => void = () => {};
+  /** Another one for each core: what a core was told to wait for is not the next one's. To hold the core would keep its memory. */
+  #era = {};
   /** Topics of changes that were found in storage, and are not told of yet. */
   readonly #restored = new Set<string>();
   /** What the client is. */
@@ -54,6 +56,13 @@ export class Host extends Incoming {
   close(): void {
     this.streams.clear();
     this.#stopWaiting();
+    this.#stopWaiting = () => {};
+    this.#era = {};
+  }
+
+  override drop(): void {
+    super.drop();
+    this.#era = {};
   }
 
   /** What was told in a turn is done. */
@@ -76,18 +85,18 @@ export class Host extends Incoming {
 
   /** The text of an answer to a post; `polling` is the connection whose poll it answers. Undefined if it is too long. */
   text(response: Response, polling: number | undefined): Promise<string | undefined> {
-    const asking = this.#turns.core;
+    const era = this.#era;
     return readAnswer(response, polling === undefined ? frameCharsMax : answerBytesMax, () => {
       // What arrives is a sign of life.
-      if (polling === undefined || asking !== this.#turns.core) return;
+      if (polling === undefined || era !== this.#era) return;
       this.#turns.turn((core) => core.heard(polling, true));
     });
   }
 
   askToken(reason: number): void {
     const { base, token } = this.#room;
-    const asking = this.#turns.core;
-    const isWanted = (): boolean => asking === this.#turns.core && !this.#turns.isClosed;
+    const era = this.#era;
+    const isWanted = (): boolean => era === this.#era;
     const stop = onLate(() => {
       if (isWanted()) this.#noToken(tokenTimeout(), false);
     });

@@ -115,7 +115,8 @@ test("f04: closed clients that the page keeps have no memory of a wasm", async (
       const kept: api.Client[] = [];
       Object.assign(globalThis, { kept });
       for (let round = 0; round < 20; round++) {
-        const { client } = longhaul.open(url, options);
+        const token = async (): Promise<string> => "e30.eyJzdWIiOiJhbm4ifQ.x";
+        const { client } = longhaul.open(url, { ...options, subject: "ann", token });
         client.topic("t").subscribe(() => {});
         const document = client.document("d");
         await new Promise<void>((heard) => document.subscribe(() => heard()));

@@ -46,6 +46,8 @@ export class Agent {
   readonly #options: AgentOptions;
   readonly #tell: (note: Note) => void;
   readonly #clients = new Map<Who, Held>();
+  /** An app may keep closed clients as long as it likes. */
+  readonly #made: Client[] = [];
   #last = 0;
 
   constructor(
@@ -148,6 +150,7 @@ export class Agent {
       tell({ type: "status", client: name, state: status.state, code });
     });
     client.on("deadletter", ({ id, reason: { code } }) => tell({ type: "letter", client: name, id, code }));
+    this.#made.push(client);
     return { name, client, isClosed: false, running: [], follows: [] };
   }
 
