@@ -112,7 +112,7 @@ pub struct BackoffPolicy {
 }
 
 impl Default for BackoffPolicy {
-    /// 1 s, doubling, at most 30 s, 20 attempts: the numbers of most of the field (docs/decisions.md).
+    /// 1 s, doubling, at most 30 s, 20 attempts: the numbers of most of the field (docs/decisions/connections.md).
     fn default() -> Self {
         Self {
             base_ms: 1_000,

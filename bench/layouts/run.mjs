@@ -1,4 +1,4 @@
-// Frame layouts, on the client's receive path. docs/decisions.md says what came of it.
+// Frame layouts, on the client's receive path. docs/decisions/wire.md says what came of it.
 
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";

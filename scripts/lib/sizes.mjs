@@ -38,7 +38,7 @@ export function checkSizes(paths, total = "total") {
   }
   if (over.length > 0) {
     throw new Stop(
-      `${over.join("\n  ")}\n  Make it smaller (npm run build:wasm -- --names keeps names for a size profiler), or raise js/size-budget.json and say why in docs/decisions.md.`,
+      `${over.join("\n  ")}\n  Make it smaller (npm run build:wasm -- --names keeps names for a size profiler), or raise js/size-budget.json and say why in docs/decisions/build-and-size.md.`,
     );
   }
 }

@@ -286,7 +286,7 @@ for (const how of ["freezes unheard", "falls silent"] as const) {
     await connect(other.page, line.url);
     await publish(holder.page, line.url, { count: 300 });
     await holder.waitForFunction(() => seen.sent === 256);
-    // What is frozen in the middle of a transaction holds up everybody's: docs/decisions.md.
+    // What is frozen in the middle of a transaction holds up everybody's: docs/decisions/outbox.md.
     await holder.waitForFunction(() => seen.transactions === 0);
     if (how === "freezes unheard") {
       await holder.freeze("frozen");

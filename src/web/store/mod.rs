@@ -27,7 +27,7 @@ use self::request::Undone;
 pub(super) use self::task::{Done, Task};
 use super::host::Host;
 
-/// Of the schema. A later one must keep the stores of this one: docs/decisions.md.
+/// Of the schema. A later one must keep the stores of this one: docs/decisions/outbox.md.
 const VERSION: u32 = 2;
 
 /// Partition → what is known of it, as the wrapper has it; first its producer.
