@@ -124,6 +124,6 @@ await main(() => {
     return [...checkColumns(document), ...checkLinks(document), ...checkWords(document, replaced)];
   });
   if (faults.length > 0)
-    throw new Stop(`the documentation has ${faults.length} faults:\n  ${faults.join("\n  ")}`);
+    throw new Stop(`faults in the documentation: ${faults.length}\n  ${faults.join("\n  ")}`);
   console.log("✓ the documentation has short lines, links that lead somewhere, and the glossary's words");
 });
