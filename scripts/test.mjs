@@ -1,6 +1,6 @@
 // npm test: sets up (a browser and proxies included), builds what changed, runs everything, says what failed.
 //
-//   npm test -- --only rust|sim|types|unit|apps|programs|programs-chromium|e2e|browsers|kills      one stage; the rest of the line goes to its program:
+//   npm test -- --only rust|sim|types|unit|protocol|apps|programs|programs-chromium|e2e|browsers|kills      one stage; the rest of the line goes to its program:
 //   npm test -- --only e2e -g "two pages"
 //   LONGHAUL_KILLS=1000 LONGHAUL_SEED=7 npm test -- --only kills
 
@@ -20,6 +20,11 @@ const stages = {
   types: (rest) => run(bin("tsc"), ["-p", "tests", ...rest]),
   // Those of js/src in Node, and how much of it they run.
   unit: (rest) => run(bin("vitest"), ["run", "--coverage", ...rest], { cwd: join(root, "js") }),
+  // A client written from docs/protocol.md alone, against the hub: whether the page is enough, and right.
+  protocol: async (rest) => {
+    const env = { ...process.env, LONGHAUL_HUB: await hub() };
+    await run("node", ["--test", ...rest, "tests/protocol/protocol.test.mjs"], { env });
+  },
   // What docs/testing-your-app.md shows, on the built package: Vitest's and Jest's ways to find it differ.
   apps: async (rest) => {
     const cwd = join(root, "tests/apps");
@@ -41,11 +46,16 @@ async function chromium() {
   return { LONGHAUL_CHROMIUM: (await findBrowser()) ?? "" };
 }
 
-async function playwright(args, browsers) {
+/** Builds the hub of the tests, and says where it is. */
+async function hub() {
   await build(["hub"], { profile: "dev" });
+  return join(root, hubPath("dev"));
+}
+
+async function playwright(args, browsers) {
   const env = {
     ...process.env,
-    LONGHAUL_HUB: join(root, hubPath("dev")),
+    LONGHAUL_HUB: await hub(),
     LONGHAUL_FAULTPROXY: join(root, faultProxyPath),
     ...browsers,
   };
