@@ -15,6 +15,7 @@ const checks = {
   biome: () => run(bin("biome"), ["check", "--error-on-warnings"]),
   "docs/protocol.md has src/codes.json": () => run("node", ["scripts/codes.mjs", "--check"]),
   "docs/requirements.md names what is there": () => run("node", ["scripts/requirements.mjs", "--check"]),
+  "prose of README and docs": () => run("node", ["scripts/prose.mjs"]),
   "clippy for the host": () =>
     run("cargo", ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
   "clippy for the browser": async () => {
