@@ -87,7 +87,7 @@ pub enum From {
 pub fn is_topic_name(name: &str) -> bool {
     (1..=TOPIC_BYTES_MAX).contains(&name.len())
         && name.split('/').all(|segment| {
-            !segment.is_empty()
+            !matches!(segment, "" | "." | "..")
                 && segment
                     .bytes()
                     .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~'))
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn w5_topic_names() {
-        for good in ["a", "demo/host", "A-Z_0.9~/x", &"a".repeat(255)] {
+        for good in ["a", "demo/host", "A-Z_0.9~/x", "a/.b/...", &"a".repeat(255)] {
             assert!(is_topic_name(good), "{good}");
         }
         for bad in [
@@ -132,6 +132,11 @@ mod tests {
             "a/",
             "/a",
             "a//b",
+            ".",
+            "..",
+            "../a",
+            "a/./b",
+            "a/..",
             "a b",
             "ä",
             "a\n",

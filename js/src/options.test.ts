@@ -204,19 +204,34 @@ test("publish takes any time to live, and storage at most seven days of it", () 
   expect(refusal(() => checkLife(rowMsMax + 1))).toMatchObject({ code: "option_invalid", hint });
 });
 
-test.for(["a", "a/b", "A-z_0.9~/x"])("%s is a topic", (name) => {
+test.for(["a", "a/b", "A-z_0.9~/x", "a/.b/..."])("%s is a topic", (name) => {
   expect(() => checkTopic(name)).not.toThrow();
 });
 
-test.for(["", "/", "a/", "/a", "a//b", "a b", "ä", "a?b", "a\n", 5, undefined, ["a"]])(
-  "%o is no topic",
-  (name) => {
-    expect(refusal(() => checkTopic(name as string))).toMatchObject({
-      code: "topic_invalid",
-      hint: "1 to 255 characters: segments of letters, digits, - _ . ~ separated by /",
-    });
-  },
-);
+test.for([
+  "",
+  "/",
+  "a/",
+  "/a",
+  "a//b",
+  ".",
+  "..",
+  "a/..",
+  "../a",
+  "a/./b",
+  "a b",
+  "ä",
+  "a?b",
+  "a\n",
+  5,
+  undefined,
+  ["a"],
+])("%o is no topic", (name) => {
+  expect(refusal(() => checkTopic(name as string))).toMatchObject({
+    code: "topic_invalid",
+    hint: "1 to 255 characters: segments of letters, digits, - _ . ~ separated by /",
+  });
+});
 
 test.for([
   ["https://hub.test", "https://hub.test/"],

@@ -6,7 +6,8 @@ import { transportNames } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
 import { isToken, tokenHint } from "./token.js";
 
-const topicName = /^[A-Za-z0-9\-_.~]+(?:\/[A-Za-z0-9\-_.~]+)*$/;
+/** Segments; what URLs resolve away is none. */
+const topicName = /^(?!\/)(?:(?:^|\/)(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/;
 const topicCharsMax = 255;
 
 const durationMsMax = 2 ** 31 - 1;
