@@ -3,12 +3,14 @@
 //! Owns the routes, who may ask and how a body is read; `api` has what is asked and answered. Every error is a Problem Details answer
 //! with a stable code.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{FromRequestParts, Path, RawQuery, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -151,9 +153,21 @@ async fn allow_timing(request: Request, next: Next) -> Response {
     response
 }
 
+/// A topic's name from a path. What can't be read is none, which is refused as such.
+struct Topic(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Topic {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(head: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let topic = Path::<String>::from_request_parts(head, state).await;
+        Ok(Self(topic.map(|Path(topic)| topic).unwrap_or_default()))
+    }
+}
+
 async fn publish(
     State(shell): State<Arc<Shell>>,
-    Path(topic): Path<String>,
+    Topic(topic): Topic,
     request: Request,
 ) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
@@ -164,7 +178,7 @@ async fn publish(
 
 async fn read(
     State(shell): State<Arc<Shell>>,
-    Path(topic): Path<String>,
+    Topic(topic): Topic,
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
@@ -174,7 +188,7 @@ async fn read(
 
 async fn change(
     State(shell): State<Arc<Shell>>,
-    Path(topic): Path<String>,
+    Topic(topic): Topic,
     request: Request,
 ) -> Response {
     documents::answered(change_by(&shell, &topic, request).await).map(Body::from)

@@ -168,6 +168,7 @@ async fn what_can_not_be_read_is_told_with_a_stable_code() {
         ("/v1/topics/t?from=x", (400, "query_invalid")),
         ("/v1/topics/t?from=4&limit=0", (400, "query_invalid")),
         ("/v1/topics/%2F?from=1", (400, "topic_invalid")),
+        ("/v1/topics/%ff?from=1", (400, "topic_invalid")),
         ("/v1/topics", (404, "not_found")),
         ("/v1/nothing", (404, "not_found")),
         ("/nothing", (404, "not_found")),
