@@ -1,5 +1,6 @@
 //! Attempts: their token, their race, how they fail, and what comes after.
 
+use super::quiet::NO_PLACE;
 use super::{Connection, State, with_floor};
 use crate::codes;
 use crate::config::{HEAD_START_MS, PAUSE_MS};
@@ -123,6 +124,14 @@ impl Connection {
                 if failure.is_unauthorized() {
                     turn.tokens.refused();
                     turn.tokens.clear(turn.now, turn.effects);
+                }
+                // Streams of tabs without a place may have all connections that the browser makes, so that no poll gets through.
+                let is_kept_out =
+                    link.transport == Transport::LongPoll && !is_answer(failure.close_code);
+                if is_kept_out && self.negotiation.is_set_aside(live.transport) {
+                    turn.abandon(live.id, codes::REPLACED);
+                    let reason = Reason::new(codes::TOO_MANY_CONNECTIONS, NO_PLACE);
+                    self.lost(turn, &reason, 0);
                 }
             }
             // Another transport would show the same token.

@@ -10,7 +10,7 @@ use crate::transport::Transport;
 use crate::turn::Turn;
 
 /// Why a stream was not opened, in words for people.
-const NO_PLACE: &str = "other tabs have this browser's connections to the hub";
+pub(super) const NO_PLACE: &str = "other tabs have this browser's connections to the hub";
 
 impl Connection {
     /// Whether every subscription is passive: then the client lives by short polls, after a while.

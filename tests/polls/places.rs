@@ -70,6 +70,21 @@ fn t7_a_stream_whose_place_is_taken_away_is_left_for_short_polls() {
 }
 
 #[test]
+fn t7_a_stream_that_keeps_its_polls_from_the_last_connection_is_closed_before_them() {
+    let mut rig = Rig::new(&config(Some(EventSource)));
+    rig.handle(Event::Start);
+    rig.handle(Event::Opened { connection: C1 });
+    rig.record(C1, "welcome s1 1");
+    rig.handle(Event::Place { is_granted: false });
+    assert_eq!(opened(&rig.handle(Event::Deadline)), [(2, LongPoll)]);
+    // Six tabs hold streams: the poll waits in the browser, and is given up.
+    let effects = until(&mut rig, |effects| !abandoned(effects).is_empty());
+    assert_eq!(abandoned(&effects), [2, 1]);
+    let effects = until(&mut rig, |effects| !opened(effects).is_empty());
+    assert_eq!(opened(&effects), [(3, LongPoll)]);
+}
+
+#[test]
 fn t7_a_stream_that_opens_beside_a_socket_gives_way_too() {
     let mut rig = Rig::new(&Config {
         transports: vec![EventSource, LongPoll, WebSocket],
