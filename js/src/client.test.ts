@@ -169,6 +169,16 @@ test("f04 a closed client's document can be read as it was, and has no core any 
   expect(document.at("")).toBe(value);
 });
 
+test("what is published before the wasm is there has the id that rows() shows", async () => {
+  const { connect, clock } = await trial();
+  const client = connect();
+  const publishing = client.topic("t").publish(1);
+  const listing = client.outbox.rows();
+  const { id } = await clock.waitFor(publishing);
+  expect(id).toMatch(/^[\w-]{22}:1$/);
+  expect((await listing).map((row) => row.id)).toEqual([id]);
+});
+
 test("f04 closing while a followed document still loads rejects nothing that nobody hears", async () => {
   const { connect } = await trial();
   const unheard: unknown[] = [];

@@ -119,6 +119,7 @@ export class Engine {
     const { spare, stored } = this.storage;
     options.inherit(spare, this.#publications.lastVolatile % 2 ** 52, stored);
     core = new made.Core(options, this.#host);
+    this.storage.learn(core);
     this.#turns.core = core;
   }
 

@@ -12,6 +12,7 @@ import { BackgroundSync, type Deferred } from "./sync.js";
 import { type Member, type Notice, Tabs } from "./tabs.js";
 import { subjectOf } from "./token.js";
 import type { Turns } from "./turns.js";
+import type { Core } from "./wasm/longhaul.js";
 
 /** How long a row waits before the service worker is asked to help, ms. Chosen: an ack takes less. */
 const entrustMs = 1_000;
@@ -230,16 +231,22 @@ export class Storage implements Member {
     this.tell(["wiped"]);
   }
 
+  /** What readers will see of its rows is known before the first of them has its id. */
+  learn(core: Core): string {
+    const producer = core.producer();
+    for (const name of [this.#spare, producer]) {
+      if (!this.#names.has(name)) this.#names.set(name, core.publicName(name));
+    }
+    // It changes where storage was removed, or copied.
+    if (producer !== "") this.#producer = producer;
+    return producer;
+  }
+
   /** The core has finished a turn. */
   settle(): void {
     this.#room.turns.look((core) => {
-      const producer = core.producer();
-      for (const name of [this.#spare, producer]) {
-        if (!this.#names.has(name)) this.#names.set(name, core.publicName(name));
-      }
+      const producer = this.learn(core);
       if (producer === "") return;
-      // It changes where storage was removed, or copied.
-      this.#producer = producer;
       if (this.#known.length > 0) for (const resolve of this.#known.splice(0)) resolve(producer);
     });
     this.#entrust();
