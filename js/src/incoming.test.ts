@@ -162,7 +162,7 @@ test("runs that are delivered at the end of an outer turn are the ones that came
   ]);
 });
 
-test("what the host was told of a run is done within its turn, and before the next record", () => {
+test("effects of a run take place within its turn, before the next record is read", () => {
   const { told, turns, incoming } = setup();
   const order: string[] = [];
   told.answer = (_, __, first) => {

@@ -97,7 +97,7 @@ test("rows that a closed page has left go out in order, under their ids, and the
   expect(await made.clock.waitFor(visit.outbox.rows())).toEqual([]);
 });
 
-test("it polls, holds nothing once it is done, and leaves the database to whoever removes it", async () => {
+test("the worker polls, and once it is done it closes its database, so that a page can delete it", async () => {
   const made = await trial();
   await left(made, [1]);
   const { sync } = await worker();

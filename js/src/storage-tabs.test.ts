@@ -25,7 +25,7 @@ const notices: [Notice, unknown[][]][] = [
   [["wiped"], [["toldWiped", true]]],
 ];
 
-test.for(notices)("the core is told of %o", ([notice, calls]) => {
+test.for(notices)("the core receives the notice %o", ([notice, calls]) => {
   const { core, storage } = scene();
   storage.told(notice);
   expect(core.calls).toEqual(calls);

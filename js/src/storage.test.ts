@@ -40,7 +40,7 @@ test("a token tells whose rows these are; one that names nobody is anybody's", (
   expect(() => nobody.shown("u")).toThrow(expect.objectContaining({ code: "subject_mismatch" }));
 });
 
-test("the partition's name is told once it is known whose rows these are, to whoever asked before too", async () => {
+test("the partition's name resolves once the subject is known, for earlier calls too", async () => {
   const { storage } = scene();
   let name: string | undefined;
   void storage.named().then((told) => {
@@ -319,7 +319,7 @@ test("after the end the size is what it was", () => {
   expect(storage.size).toBe(3);
 });
 
-test("after the end nothing is heard of other tabs, and no timer is left", async () => {
+test("after close no message of another tab is handled, and no timer is left", async () => {
   const before = clock.timers;
   const { core, turns, storage } = scene();
   storage.enter("u");

@@ -295,7 +295,7 @@ impl Ledger {
         for row in rows {
             outbox.insert(now, row, false);
         }
-        // Storage may not know it: the disk is full, or whoever was to note it was killed.
+        // Storage may not know it: the disk is full, or the tab that would have noted it was killed.
         for n in &self.given_up {
             outbox.give_up(*n);
         }
