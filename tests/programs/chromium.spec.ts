@@ -9,7 +9,7 @@ import { expect, test } from "../e2e/support/fixtures.js";
 import { Hub } from "../e2e/support/hub.js";
 import type { Look, PageCall } from "./agent.js";
 import type {} from "./in-page.js";
-import { type Log, Model } from "./model.js";
+import { type End, type Log, Model } from "./model.js";
 import type { Note } from "./note.js";
 import {
   type Call,
@@ -277,11 +277,11 @@ class InChromium {
       const page = await this.#page(this.#tab(4));
       await page.evaluate(() => inPage.turn([{ call: { do: "follow", who: 4, document: 1 }, no: 0 }]));
     }
-    const from = new Map(
+    const ends = new Map(
       await Promise.all(topics.map(async (topic) => [topic, await this.#post(topic)] as const)),
     );
     const heardAll = (): boolean =>
-      [...this.#model.subscriptions.values()].every((each) => this.#model.isUpTo(each, from));
+      [...this.#model.subscriptions.values()].every((each) => this.#model.isUpTo(each, ends));
     while (!heardAll() && Date.now() < untilMs) await pause(waitMs);
     await this.#readLogs(false);
     let differing = await this.#differing();
@@ -331,11 +331,11 @@ class InChromium {
     return this.#model.unsettled();
   }
 
-  async #post(topic: string): Promise<number> {
+  async #post(topic: string): Promise<End> {
     const body = JSON.stringify({ no: ++this.#lastNo });
     const headers = { "content-type": "application/json" };
     const answer = await fetch(`${this.#hub.url}/v1/topics/${topic}`, { method: "POST", headers, body });
-    return ((await answer.json()) as { seq: number }).seq;
+    return (await answer.json()) as End;
   }
 
   async #readLogs(isCut: boolean): Promise<void> {

@@ -14,6 +14,12 @@ export interface Log {
   isCut?: boolean;
 }
 
+/** The last message of a log. */
+export interface End {
+  readonly epoch: string;
+  readonly seq: number;
+}
+
 export interface ClientNote {
   readonly name: string;
   /** Whose storage it shares; undefined: it keeps all in memory. */
@@ -199,20 +205,24 @@ export class Model {
     return undefined;
   }
 
-  /** Whether a subscription has heard its topic's log up to a seq. */
-  isUpTo({ client, heard, isOver, nexts, topic }: Subscription, seqs: ReadonlyMap<string, number>): boolean {
+  /** Whether a subscription has heard the end of its topic's log: a seq of an earlier log says nothing of it. */
+  isUpTo({ client, heard, isOver, nexts, topic }: Subscription, ends: ReadonlyMap<string, End>): boolean {
     if (isOver || client.isClosed || client.isPageDead) return true;
     // An iteration hears no more than it asks for.
     if (nexts !== undefined && heard.filter(({ type }) => type === "message").length >= nexts) return true;
-    return heard.some((event) => event.type === "message" && event.seq === seqs.get(topic));
+    const end = ends.get(topic);
+    return heard.some(
+      (event) => event.type === "message" && event.epoch === end?.epoch && event.seq === end.seq,
+    );
   }
 
   /** Whether every subscription has heard the end of its log. */
   areUpToDate(): boolean {
-    const ends = new Map<string, number>();
+    const ends = new Map<string, End>();
     for (const [topic, logs] of this.logs) {
       const log = logs.at(-1);
-      if (log !== undefined) ends.set(topic, log.firstSeq + log.entries.length - 1);
+      if (log !== undefined)
+        ends.set(topic, { epoch: log.epoch, seq: log.firstSeq + log.entries.length - 1 });
     }
     return [...this.subscriptions.values()].every((each) => this.isUpTo(each, ends));
   }
