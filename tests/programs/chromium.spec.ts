@@ -230,6 +230,7 @@ class InChromium {
         await (step.fault === "drain" ? this.#hub.stop() : this.#hub.kill());
         await pause(Math.min(step.forMs, waitMs));
         await this.#hub.restart();
+        this.#model.forgotten();
         return;
       case "loading": {
         await context.route(

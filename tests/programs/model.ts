@@ -12,6 +12,8 @@ export interface Log {
   entries: readonly unknown[];
   /** It was read before its hub ended: there may have been more. */
   isCut?: boolean;
+  /** When a hub came that knew nothing of it, nor of the verdicts of the hub before. */
+  lostAt?: number;
 }
 
 /** The last message of a log. */
@@ -46,6 +48,7 @@ export interface Publication {
   refused?: string;
   ack?: { epoch: string; seq: number; duplicate: boolean };
   dead?: string;
+  deadAt?: number;
 }
 
 type Heard = Extract<Note, { type: "message" | "gap" }>;
@@ -88,6 +91,8 @@ export class Model {
   readonly #deletions: Removal[] = [];
   readonly #discarded = new Set<string>();
   readonly #retried = new Set<string>();
+  /** When somebody first heard of each dead letter. */
+  readonly #letters = new Map<string, number>();
   /** Profiles whose storage could not be had at some time. */
   readonly unsteady = new Set<string>();
   /** All logs of each topic; the last one is the hub's at the end. */
@@ -103,6 +108,12 @@ export class Model {
 
   isRemoved(profile: string): boolean {
     return this.#deletions.some((removal) => removal.profile === profile);
+  }
+
+  /** A hub has come that knows nothing of the logs of the one before. */
+  forgotten(): void {
+    this.#now += 1;
+    for (const logs of this.logs.values()) for (const log of logs) log.lostAt ??= this.#now;
   }
 
   note(note: Note): void {
@@ -126,6 +137,7 @@ export class Model {
         this.#noteError(this.#client(note.client), note);
         return;
       case "letter":
+        if (!this.#letters.has(note.id)) this.#letters.set(note.id, this.#now);
         return;
       case "closed":
         this.#client(note.client).isClosed = true;
@@ -145,7 +157,7 @@ export class Model {
         this.#publication(note.no).ack = note;
         return;
       case "dead":
-        this.#publication(note.no).dead = note.code;
+        Object.assign(this.#publication(note.no), { dead: note.code, deadAt: this.#now });
         return;
       case "subscribed": {
         const continues = note.continues === null ? undefined : this.subscriptions.get(note.continues);
@@ -313,7 +325,7 @@ export class Model {
     }
     if (dead !== undefined) {
       if (!this.#mayDie(each, dead)) fault(`dead: ${dead}`);
-      if (dead === "expired" && where !== undefined && !this.#retried.has(receipt.id))
+      if (dead === "expired" && this.#isAccepted(each, where) && !this.#retried.has(receipt.id))
         fault("expired, and it is there");
       if (dead !== "closed" || !receipt.durable) return;
     }
@@ -326,6 +338,13 @@ export class Model {
     const isLost = where === undefined && !each.isDocument && !mayBeBeyond;
     if (isLost && receipt.durable && !this.#mayBeGone(each))
       fault("has disappeared: durable, and not in the log");
+  }
+
+  /** Whether a log has it whose hub can have said no. The ack of an earlier hub may have been lost with that hub. */
+  #isAccepted({ topic, receipt, deadAt }: Publication, where: Map<string, number> | undefined): boolean {
+    const saidAt = Math.min(deadAt ?? never, this.#letters.get(receipt?.id ?? "") ?? never);
+    const logs = this.logs.get(topic) ?? [];
+    return logs.some(({ epoch, lostAt }) => where?.has(epoch) && (lostAt ?? never) > saidAt);
   }
 
   #checkAck({ no, ack, topic, key, isDocument, client }: Publication, fault: (text: string) => void): void {

@@ -430,7 +430,10 @@ class Run {
         if (isForgetful) await this.#readLast();
         this.#hub.stop();
         this.#release();
-        over(() => this.#hub.start({ keepLog: !isForgetful }));
+        over(() => {
+          this.#hub.start({ keepLog: !isForgetful });
+          if (isForgetful) this.#model.forgotten();
+        });
         return;
       }
       case "drain":
@@ -520,6 +523,7 @@ class Run {
   async #afterDrain(): Promise<void> {
     await this.#readLast();
     this.#hub.restart();
+    this.#model.forgotten();
     this.#isDraining = false;
     this.#release();
   }

@@ -42,6 +42,8 @@ class Target extends EventTarget {
   ): void {
     const { signal, ...rest }: AddEventListenerOptions =
       typeof options === "object" ? options : { capture: options ?? false };
+    // As the DOM has it: with a signal that is over nothing is added.
+    if (signal?.aborted) return;
     super.addEventListener(type, listener, rest);
     signal?.addEventListener("abort", () => this.removeEventListener(type, listener, rest));
   }
