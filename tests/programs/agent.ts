@@ -48,6 +48,8 @@ export class Agent {
   readonly #clients = new Map<Who, Held>();
   /** An app may keep closed clients as long as it likes. */
   readonly #made: Client[] = [];
+  /** Those of calls within a listener that are still to come. */
+  readonly #listeners = new Set<() => void>();
   #last = 0;
 
   constructor(
@@ -99,6 +101,12 @@ export class Agent {
         last: values.at(-1) ?? null,
       })),
     }));
+  }
+
+  /** Calls that wait for a status are not made any more. */
+  stopListening(): void {
+    for (const stop of this.#listeners) stop();
+    this.#listeners.clear();
   }
 
   /** Dead letters stop a topic where `poison` is "pause". */
@@ -226,8 +234,10 @@ export class Agent {
         const stop = client.on("status", ({ state }) => {
           if (call.state !== undefined && state !== call.state) return;
           stop();
+          this.#listeners.delete(stop);
           if (!held.isClosed) this.#does(held, inner(call.who, call.makes), no);
         });
+        this.#listeners.add(stop);
         return;
       }
       case "connect":

@@ -261,17 +261,16 @@ class InChromium {
       await context.unrouteAll();
       await context.setOffline(false);
     }
-    for (const who of [0, 2] as const) {
-      const page = await this.#page(this.#tab(who));
-      await page.evaluate((who) => inPage.turn([{ call: { do: "connect", who }, no: 0 }]), who);
-    }
+    await this.#visit();
     const faults: string[] = [];
     const untilMs = Date.now() + settleMs;
     let why: string | undefined;
     do {
       await pause(waitMs);
+      await this.#visit();
       why = await this.#unsettled();
     } while (why !== undefined && Date.now() < untilMs);
+    for (const { page } of this.#tabs) await page?.evaluate(() => inPage.agent.stopListening());
     if (why !== undefined) faults.push(`does not settle: ${why}`);
     // All of it is at the hub by now: the snapshot of one who comes late is larger than a frame.
     if (this.#program.also === "large document") {
@@ -291,6 +290,14 @@ class InChromium {
       differing = await this.#differing();
     }
     return [...faults, ...differing, ...this.#model.check()];
+  }
+
+  /** A client of every profile is there, to send what the profile has stored: a listener may close the last one. */
+  async #visit(): Promise<void> {
+    for (const who of [0, 2] as const) {
+      const page = await this.#page(this.#tab(who));
+      await page.evaluate((who) => inPage.turn([{ call: { do: "connect", who }, no: 0 }]), who);
+    }
   }
 
   /** What followers have that the hub has not. */

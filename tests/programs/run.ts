@@ -578,17 +578,18 @@ class Run {
     else if (this.#hub.isUp) this.#hub.restart({ keepLog: true });
     else this.#hub.start({ keepLog: true });
     this.#healTokens();
-    for (const who of [0, 2] as const) {
-      this.#inPage(this.#tab(who), (agent) => agent.call({ do: "connect", who }, 0));
-    }
+    this.#visit();
     await this.#world.pass(this.#world.nowMs + 5_000);
+    this.#visit();
     const faults: string[] = [];
     const isSettled = (): string | undefined => this.#unsettled();
     const untilMs = this.#world.nowMs + settleMs;
     while (isSettled() !== undefined && this.#world.nowMs < untilMs) {
       await this.#world.pass(this.#world.nowMs + lookMs);
       if (this.#program.poison === "pause") for (const agent of this.#agents()) void agent.discardLetters();
+      this.#visit();
     }
+    for (const agent of this.#agents()) agent.stopListening();
     const why = isSettled();
     if (why !== undefined) faults.push(`does not settle: ${why}`);
     await this.#readLogs();
@@ -606,6 +607,13 @@ class Run {
     for (const error of this.#world.uncaught) faults.push(`nobody caught: ${String(error)}`);
     this.#say("the end");
     return { faults, trace: this.#trace, tasks: this.#world.tasksRun, nowMs: this.#world.nowMs };
+  }
+
+  /** A client of every profile is there, to send what the profile has stored: a listener may close the last one. */
+  #visit(): void {
+    for (const who of [0, 2] as const) {
+      this.#inPage(this.#tab(who), (agent) => agent.call({ do: "connect", who }, 0));
+    }
   }
 
   #post(topic: string): void {
