@@ -81,6 +81,42 @@ test("a slow line takes its time for what is large, and holds up what is behind"
   expect(got).toHaveLength(2);
 });
 
+test("a slow line is shared: what one connection has to send holds up no other", async () => {
+  const on = await trial();
+  const first = await follower(on, "websocket");
+  const second = on.connect({ transports: ["websocket"] });
+  const got: unknown[] = [];
+  second.topic("b").subscribe(({ data }) => got.push(data));
+  await on.clock.until(() => state(second) === "connected");
+  await on.clock.advance(1_000);
+  on.browser.line.bytesPerSecond = 6_000;
+  on.hub.publish("a", "x".repeat(50_000));
+  on.hub.publish("b", "small");
+  await on.clock.advance(1_000);
+  expect([first.got.length, got]).toEqual([0, ["small"]]);
+  await on.clock.advance(7_000);
+  expect(first.got).toEqual([]);
+  await on.clock.advance(1_000);
+  expect(first.got).toHaveLength(1);
+});
+
+test("a connection that ends gives up what it has not sent", async () => {
+  const on = await trial();
+  const first = await follower(on, "websocket");
+  const second = on.connect({ transports: ["websocket"] });
+  const got: unknown[] = [];
+  second.topic("b").subscribe(({ data }) => got.push(data));
+  await on.clock.until(() => state(second) === "connected");
+  await on.clock.advance(1_000);
+  on.browser.line.bytesPerSecond = 10_000;
+  on.hub.publish("a", "x".repeat(50_000));
+  on.browser.line.cut();
+  await first.client.close();
+  on.hub.publish("b", "small");
+  await on.clock.advance(4_000);
+  expect(got).toEqual(["small"]);
+});
+
 test("posts that arrive twice take effect once", async () => {
   const on = await trial({ seed: 3 });
   const { client, got } = await follower(on, "longpoll");

@@ -2,6 +2,7 @@
 // wire each.
 
 import type { Line as Api, BlockKind, Clock, CutOptions, TransportName } from "./api.js";
+import { Bandwidth } from "./bandwidth.js";
 import type { Chance } from "./chance.js";
 import { Wire } from "./wire.js";
 
@@ -18,12 +19,15 @@ export class Line implements Api {
   readonly #wires = new Set<Wire>();
   readonly #blocked = new Map<TransportName, BlockKind>();
   #state: State = "up";
-  /** When each direction has sent all that it was given. */
-  readonly freeMs = { up: 0, down: 0 };
+  readonly up: Bandwidth;
+  readonly down: Bandwidth;
 
   constructor(clock: Clock, chance: Chance) {
     this.clock = clock;
     this.chance = chance;
+    const bytesPerSecond = (): number => this.bytesPerSecond;
+    this.up = new Bandwidth(clock, bytesPerSecond);
+    this.down = new Bandwidth(clock, bytesPerSecond);
   }
 
   get isCut(): boolean {

@@ -16,11 +16,12 @@ const bufferCharsMax = 32_768;
 const unacknowledgedMs = 35_000;
 
 interface Piece {
-  readonly atMs: number;
   readonly chars: number;
   readonly arrive: () => void;
+  /** When it arrives; undefined as long as the line has not sent it. */
+  atMs: number | undefined;
   /** The connection breaks in its place. */
-  readonly isLost: boolean;
+  isLost: boolean;
 }
 
 interface Direction {
@@ -121,6 +122,7 @@ export class Wire {
   }
 
   #halt(): void {
+    for (const each of [this.#line.up, this.#line.down]) each.withdraw(this);
     for (const each of [this.#up, this.#down]) {
       this.#line.clock.clearTimeout(each.timer);
       each.timer = undefined;
@@ -133,19 +135,28 @@ export class Wire {
 
   #send(way: Direction, name: "up" | "down", chars: number, arrive: () => void): void {
     if (this.#isOver) return;
-    const { clock, chance, freeMs, latencyMs, jitterMs, bytesPerSecond, cutRate } = this.#line;
-    freeMs[name] = Math.max(freeMs[name], clock.elapsed()) + (chars * 1_000) / bytesPerSecond;
-    const atMs = Math.max(way.lastMs, freeMs[name] + latencyMs + (jitterMs && jitterMs * chance()));
-    way.lastMs = atMs;
+    const piece: Piece = { chars, arrive, atMs: undefined, isLost: false };
     way.chars += chars;
-    way.pieces.push({ atMs, chars, arrive, isLost: cutRate > 0 && chance() < cutRate });
-    if (this.#isSwallowed && name === "down") this.#awaitAcknowledgement();
+    way.pieces.push(piece);
+    if (this.#isSwallowed) {
+      if (name === "down") this.#awaitAcknowledgement();
+      this.#sent(way, piece);
+    } else {
+      this.#line[name].send(this, chars, () => this.#sent(way, piece));
+    }
+  }
+
+  #sent(way: Direction, piece: Piece): void {
+    const { clock, chance, latencyMs, jitterMs, cutRate } = this.#line;
+    const atMs = clock.elapsed() + latencyMs + (jitterMs && jitterMs * chance());
+    piece.atMs = way.lastMs = Math.max(way.lastMs, atMs);
+    piece.isLost = cutRate > 0 && chance() < cutRate;
     this.#arm(way);
   }
 
   #arm(way: Direction): void {
     const next = way.pieces[0];
-    if (next === undefined || way.timer !== undefined || this.#isSwallowed || this.#isOver) return;
+    if (next?.atMs === undefined || way.timer !== undefined || this.#isSwallowed || this.#isOver) return;
     const { clock } = this.#line;
     way.timer = clock.setTimeout(() => this.#arrive(way), Math.max(0, next.atMs - clock.elapsed()));
   }
