@@ -202,7 +202,7 @@ export interface Line {
    * between two. Default: 0.
    */
   jitterMs: number;
-  /** Shared by all connections of the line. Default: Infinity. */
+  /** Shared fairly by all connections of the line. Default: Infinity. */
   bytesPerSecond: number;
   /**
    * The chance, 0 to 1, that a frame, request or answer is lost and its connection with it.
