@@ -48,6 +48,7 @@ export class Bandwidth {
     this.#queues.delete(sender);
     if (this.#sender !== sender) return;
     this.#clock.clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#sender = undefined;
     this.#next();
   }
@@ -69,6 +70,7 @@ export class Bandwidth {
   #sent(sender: object, load: Load, chars: number): void {
     load.chars -= chars;
     this.#sender = undefined;
+    this.#timer = undefined;
     const queue = this.#queues.get(sender) ?? [];
     this.#queues.delete(sender);
     if (load.chars === 0) queue.shift();

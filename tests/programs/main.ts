@@ -23,6 +23,12 @@ const shrinkMs = 40_000;
 /** In one `npm test`, with 200 more in Chromium: so many must see every call meet every fault. */
 const completeCount = 2_000;
 
+/**
+ * A background thread of V8's that compiles hot functions holds them, and with them the wasm of their page, until it gets to
+ * them: on a busy machine for longer than any wait for the collector. Without it one collection frees all that nothing holds.
+ */
+const workerFlags = ["--expose-gc", "--enable-source-maps", "--no-concurrent-recompilation"];
+
 interface Report {
   programs: number;
   tasks: number;
@@ -141,7 +147,7 @@ async function main(): Promise<void> {
 function inProcess(seeds: readonly number[], folder: string, keepGoing: boolean): Promise<Report> {
   return new Promise((resolve, reject) => {
     const child = fork(process.argv[1] ?? "", ["--worker"], {
-      execArgv: ["--expose-gc", "--enable-source-maps", ...process.execArgv],
+      execArgv: [...workerFlags, ...process.execArgv],
     });
     child.on("message", (report: Report) => resolve(report));
     child.on("exit", (code) => reject(new Error(`a worker ended with ${code}`)));

@@ -76,6 +76,7 @@ export interface Promised {
 interface Removal {
   readonly profile: string | undefined;
   readonly client: ClientNote | undefined;
+  readonly from: number;
   to: number;
 }
 
@@ -102,7 +103,7 @@ export class Model {
   removed(profile: string): void {
     this.#now += 1;
     // What was being saved at that moment may go with it.
-    const removal: Removal = { profile, client: undefined, to: never };
+    const removal: Removal = { profile, client: undefined, from: this.#now, to: never };
     this.#deletions.push(removal);
   }
 
@@ -188,7 +189,7 @@ export class Model {
         return;
       case "wiping": {
         const client = this.#client(note.client);
-        this.#wipes.set(note.id, { profile: client.profile, client, to: never });
+        this.#wipes.set(note.id, { profile: client.profile, client, from: this.#now, to: never });
         return;
       }
       case "wiped":
@@ -377,7 +378,7 @@ export class Model {
       lane.forEach((later, i) => {
         for (const earlier of lane.slice(0, i)) {
           const isBefore = (earlier.resolvedAt ?? never) < later.calledAt || earlier.client === later.client;
-          if (!isBefore) continue;
+          if (!isBefore || this.#isRemovedBetween(earlier, later)) continue;
           for (const [epoch, seq] of places.get(earlier.no) ?? []) {
             const behind = places.get(later.no)?.get(epoch);
             if (behind !== undefined && behind < seq)
@@ -388,6 +389,16 @@ export class Model {
         }
       });
     }
+  }
+
+  /** Whether the later one went to another outbox: its storage was removed after the earlier one was called. */
+  #isRemovedBetween(earlier: Publication, later: Publication): boolean {
+    return this.#deletions.some(
+      (deletion) =>
+        deletion.from > earlier.calledAt &&
+        deletion.from < (later.resolvedAt ?? never) &&
+        reaches(deletion, earlier),
+    );
   }
 
   #checkSubscription(each: Subscription, faults: string[]): void {
