@@ -24,8 +24,8 @@ const shrinkMs = 40_000;
 const completeCount = 2_000;
 
 /**
- * A background thread of V8's that compiles hot functions holds them, and with them the wasm of their page, until it gets to
- * them: on a busy machine for longer than any wait for the collector. Without it one collection frees all that nothing holds.
+ * Functions that wait for the thread of V8's that compiles them are held, and with them the wasm of their page. In 2,000 programs
+ * 14 of 62 checks took more than one collection with that thread, and none of 65 without.
  */
 const workerFlags = ["--expose-gc", "--enable-source-maps", "--no-concurrent-recompilation"];
 
