@@ -42,6 +42,9 @@ export interface StorageFaults {
   failsOpening: boolean;
 }
 
+/** Events of an opening that has a connection. */
+const opened = ["upgradeneeded", "success"];
+
 const owners = new WeakMap<object, Page>();
 const faultsOf = new WeakMap<object, StorageFaults>();
 
@@ -63,6 +66,11 @@ function patch(): void {
       (this as { oncomplete: unknown }).oncomplete = null;
       (this as { onabort: unknown }).onabort = null;
     } else if ("listeners" in this) this.listeners = [];
+    if (this instanceof FakeOpenRequest && opened.includes(event.type)) {
+      // The browser closes what nobody is there to take, and undoes what it would have made.
+      (this as unknown as { result?: Connection }).result?.close();
+      if (event.type === "upgradeneeded") throw new DOMException("the page is gone", "AbortError");
+    }
     return dispatchEvent.call(this, event);
   };
   const transactions = FakeTransaction.prototype as unknown as Transaction & {
@@ -162,7 +170,6 @@ export class Databases {
         this.#connections.delete(connection);
         close.call(connection);
       };
-      if (page.isDead) connection.close();
     };
     request.addEventListener("upgradeneeded", own);
     request.addEventListener("success", own);
