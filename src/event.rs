@@ -184,10 +184,18 @@ pub enum Event<'a> {
         /// What.
         notice: Notice,
     },
-    /// All rows and dead letters are about to be removed, or were, whosever: nothing that was published before takes effect.
+    /// A client of this storage has removed all rows and dead letters, or is about to: nothing is sent until it has, or ten seconds are
+    /// over. What was published later stays.
     Wiped {
-        /// They were; else it follows, and until then nothing is sent.
+        /// It has.
         is_done: bool,
+        /// No row that was removed had a higher number.
+        last: RowNo,
+        /// When that was, by the machine's clock, ms since 1970: what is not in storage was published before it, or later. 0 while
+        /// that is not known. A client that wipes itself reaches everything that it has, and gives the highest number of either.
+        at_ms: u64,
+        /// What the machine's clock says now.
+        machine_ms: u64,
     },
     /// The user gives a row up.
     GiveUp {

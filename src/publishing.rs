@@ -7,7 +7,7 @@ use crate::effect::{Effect, Outcome};
 use crate::event::{HubLimits, NewPublication};
 use crate::frame::Welcome;
 use crate::ids::{ConnectionId, RowNo};
-use crate::ledger::{Consequence, LOST, Ledger, WIPED};
+use crate::ledger::{Consequence, LOST, Ledger, Reach, WIPED};
 use crate::metrics::Metrics;
 use crate::outbox::{BESIDE, Outbox, StoredRow};
 use crate::store::{Notice, Save, StoreAnswer, Until};
@@ -391,7 +391,8 @@ impl Publishing {
             Consequence::None => {}
             Consequence::Evicted { rows } => {
                 effects.push(Effect::OutboxLost { rows });
-                self.main.end_all(now, LOST, metrics, effects);
+                self.main
+                    .end_all(now, Reach::ALL.rows(), LOST, metrics, effects);
             }
             Consequence::Homeless(saves) => {
                 for save in saves {
@@ -463,19 +464,31 @@ impl Publishing {
         }
     }
 
-    /// All rows are about to be removed, or were, whosever they were: those in memory too.
+    /// All rows are about to be removed, or were: those in memory too, as far as the wipe reaches. What it leaves may have been in a
+    /// post that was dropped.
     pub(crate) fn wiped(
         &mut self,
         now: Time,
+        reach: Reach,
         is_done: bool,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
+        let mut rows = reach.volatile();
         if let Some(ledger) = &mut self.ledger {
-            ledger.wiped(now, is_done, &self.main, effects);
+            ledger.wiped(now, reach, is_done, &self.main, effects);
+            rows = reach.rows();
         }
-        self.main.end_all(now, WIPED, metrics, effects);
-        self.spare.end_all(now, WIPED, metrics, effects);
+        if reach.is_any() {
+            self.main.end_all(now, rows, WIPED, metrics, effects);
+            let rows = reach.volatile();
+            self.spare.end_all(now, rows, WIPED, metrics, effects);
+            if let Some(ledger) = &mut self.ledger {
+                ledger.count(&self.main);
+            }
+        }
+        self.main.take_all_back();
+        self.spare.take_all_back();
     }
 
     /// The user gives a row up.

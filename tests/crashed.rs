@@ -136,8 +136,8 @@ fn s55_a_wipe_in_the_crash_is_of_what_was_saved_before_it() {
     let mut tab = Tab::after_crash(&[]);
     tab.publish_again(1);
     tab.publish_call(2);
-    storage.wipe();
-    let effects = tab.act(|rig| rig.handle(Event::Wiped { is_done: true }));
+    let last = storage.wipe();
+    let effects = tab.wiped(last);
     let refusals = [PublishRefusal::OutcomeUnknown, PublishRefusal::Wiped];
     assert_eq!(refused(&effects), [(1, refusals[0]), (2, refusals[1])]);
     tab.publish_call(3);

@@ -335,7 +335,7 @@ export interface Outbox {
   /**
    * For log-out: stops sending, then removes this subject's rows in every tab and the service worker, in memory too. Their receipts reject
    * with `wiped`, and so do calls of `publish` that have no receipt yet. When it has resolved nothing of them is sent any more; what was on
-   * its way may still take effect. Resolves where there is no storage, because nothing was kept. Rejects with `storage_unavailable` where
+   * its way may still take effect, and what any tab publishes from then on stays. Resolves where there is no storage, because nothing was kept. Rejects with `storage_unavailable` where
    * there may be rows that can't be reached, or while the wasm can't be loaded.
    */
   wipe(): Promise<void>;

@@ -21,8 +21,10 @@ const notices: [Notice, unknown[][]][] = [
   [["givenUp", "p", 1], [["toldGivenUp", "p", 1]]],
   [["renamed", "p", "q"], [["toldRenamed", "p", "q"]]],
   [["taken", "p", 1], [["toldTaken", "p", 1]]],
-  [["wiped", true], [["toldWiped", false]]],
-  [["wiped"], [["toldWiped", true]]],
+  [["wiped", true], [["toldWiped", false, 0, 0]]],
+  [["wiped", undefined, 7, 100], [["toldWiped", true, 7, 100]]],
+  // Of an earlier version.
+  [["wiped"], [["toldWiped", true, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]]],
 ];
 
 test.for(notices)("the core receives the notice %o", ([notice, calls]) => {

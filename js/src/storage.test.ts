@@ -18,6 +18,7 @@ function ended(id: string, data: unknown, isDurable = false): Ended {
   return { letter, kind: 0, text: JSON.stringify(data), isDurable };
 }
 
+const all = Number.POSITIVE_INFINITY;
 const unknown = expect.objectContaining({ code: "row_unknown" });
 
 test("another subject is refused by name, and the one whose rows these are is not", () => {
@@ -268,28 +269,51 @@ test("a wipe is told before and after, to the core and to other tabs, and forget
   await storage.named();
   const { told } = neighbour("db https://hub.test/ u");
   storage.keep(beside, ended("m:0", 0));
+  core.wiped = 7;
   await storage.wipe();
   await clock.settle();
   expect(core.calls).toEqual([
-    ["toldWiped", false],
-    ["toldWiped", true],
+    ["toldWiped", false, all, all],
+    ["toldWiped", true, all, all],
   ]);
-  expect(told).toEqual([["wiped", true], ["wiped"]]);
+  expect(told).toEqual([
+    ["wiped", true],
+    ["wiped", undefined, 7, Date.now()],
+  ]);
   expect(await storage.deadLetters()).toEqual([]);
+});
+
+test("f11: another tab's wipe forgets dead letters in memory, but for those of what was published later", async () => {
+  const { storage } = scene();
+  for (const createdAtMs of [99, 100]) {
+    const { letter, ...rest } = ended(`m:${createdAtMs}`, 0);
+    storage.keep(beside, { ...rest, letter: { ...letter, createdAtMs } });
+  }
+  const kept = async (): Promise<string[]> => (await storage.deadLetters()).map(({ id }) => id);
+  storage.told(["wiped", true]);
+  expect(await kept()).toEqual(["m:99", "m:100"]);
+  storage.told(["wiped", undefined, 0, 100]);
+  expect(await kept()).toEqual(["m:100"]);
+  storage.told(["wiped"]);
+  expect(await kept()).toEqual([]);
 });
 
 test("a wipe of storage that can't be reached is refused, and sending has stopped all the same", async () => {
   const { core, storage } = scene();
-  core.canWipe = false;
+  storage.enter("u");
+  await storage.named();
+  const { told } = neighbour("db https://hub.test/ u");
+  core.wiped = undefined;
   await expect(storage.wipe()).rejects.toMatchObject({ code: "storage_unavailable" });
-  expect(core.calls).toEqual([["toldWiped", false]]);
-  const memory = scene({}, "");
-  expect(memory.core.canWipe).toBe(true);
+  await clock.settle();
+  expect(core.calls).toEqual([["toldWiped", false, all, all]]);
+  // What is in their memory goes all the same.
+  expect(told.at(-1)).toEqual(["wiped", undefined, 0, Date.now()]);
 });
 
 test("without a database nothing is asked of storage", async () => {
   const { core, turns } = scene();
-  core.canWipe = false;
+  core.wiped = undefined;
   core.stores.rows = [[1, row("1")]];
   const room = { turns, publications: { volatile: () => [], attempts: () => 0 }, isStuck: () => false };
   const memory = new Storage(undefined, base, room as unknown as Room);

@@ -74,8 +74,8 @@ export class Storage implements Member {
   readonly #sync: BackgroundSync;
   /** When rows began to wait that somebody else may have to send. */
   #waiting: ReturnType<typeof setTimeout> | undefined;
-  /** What other tabs told between a crash and the next core. */
-  #missed: Notice[] = [];
+  /** What was told between a crash and the next core. */
+  #missed: (() => void)[] = [];
   /** What the tabs were told before there was a name for them. */
   #wantsToSend = false;
   #known: ((producer: string) => void)[] = [];
@@ -221,14 +221,14 @@ export class Storage implements Member {
 
   async wipe(): Promise<void> {
     // Nothing is sent from now on; what is on its way may still arrive.
-    this.told(["wiped", true]);
+    this.told(["wiped", true], true);
     this.tell(["wiped", true]);
     this.#letters.clear();
-    if (this.#database !== undefined && !(await this.#room.turns.look((core) => core.wipe()))) {
-      throw storageUnavailable();
-    }
+    const last = this.#database === undefined ? 0 : await this.#room.turns.look((core) => core.wipe());
+    // Others may have published since, before they hear of it. Of a wipe that failed they keep what is in storage.
+    this.tell(["wiped", undefined, last ?? 0, Date.now()]);
+    if (last === undefined) throw storageUnavailable();
     this.told(["wiped"]);
-    this.tell(["wiped"]);
   }
 
   /** What readers will see of its rows is known before the first of them has its id. */
@@ -261,7 +261,7 @@ export class Storage implements Member {
 
   /** Another core begins: it hears what there was nobody to hear. */
   catchUp(): void {
-    for (const notice of this.#missed.splice(0)) this.told(notice);
+    for (const tell of this.#missed.splice(0)) tell();
   }
 
   /** The outbox in storage, for a core that goes on with it; empty where it is not known. */
@@ -341,7 +341,7 @@ export class Storage implements Member {
 
   // What the tabs call.
 
-  told(notice: Notice): void {
+  told(notice: Notice, isOwn = false): void {
     if (notice[0] === "tokenWanted") {
       const [, call, refused] = notice;
       if (!this.#room.hasToken || page() === undefined) return;
@@ -354,9 +354,14 @@ export class Storage implements Member {
       return;
     }
     if (notice[0] === "noted" && notice[1] === this.#producer) this.#noted(notice[2]);
-    if (notice[0] === "wiped") this.#noted();
+    if (notice[0] === "wiped") {
+      this.#noted();
+      const [, isBeginning, , atMs = Number.POSITIVE_INFINITY] = notice;
+      for (const [id, { letter }] of this.#letters)
+        if (!isBeginning && letter.createdAtMs < atMs) this.#letters.delete(id);
+    }
     if (this.#room.turns.look(() => true) === undefined) {
-      this.#missed.push(notice);
+      this.#missed.push(() => this.told(notice, isOwn));
       return;
     }
     this.#room.turns.turn((core) => {
@@ -381,8 +386,12 @@ export class Storage implements Member {
           return core.toldRenamed(notice[1], notice[2]);
         case "taken":
           return core.toldTaken(notice[1], notice[2]);
-        case "wiped":
-          return core.toldWiped(notice[1] !== true);
+        case "wiped": {
+          // A tab of an earlier version tells no more, and what is told of this tab's own wipe is of everything.
+          const [, isBeginning, ...reach] = notice;
+          const all = isBeginning && !isOwn ? 0 : Number.POSITIVE_INFINITY;
+          return core.toldWiped(!isBeginning, reach[0] ?? all, reach[1] ?? all);
+        }
       }
     });
   }

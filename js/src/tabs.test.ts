@@ -276,6 +276,8 @@ const garbage: unknown[] = [
   [["renamed", "p", 5]],
   [["taken", {}, 5]],
   [["wiped", 1]],
+  [["wiped", undefined, 1]],
+  [["wiped", undefined, 1, "now"]],
   [["tokenWanted"]],
   [["tokenWanted", "c", 5]],
   [["token", "c", {}]],
@@ -308,6 +310,7 @@ test("what is good beside garbage is heard, and what a later version has added i
     ["taken", "p", 1],
     ["wiped"],
     ["wiped", true],
+    ["wiped", undefined, 1, 2, "and more"],
     ["tokenWanted", "c", undefined],
     ["tokenWanted", "c", "refused"],
   ];

@@ -22,8 +22,8 @@ export type Notice =
   | readonly ["givenUp", producer: string, row: number]
   | readonly ["renamed", producer: string, name: string]
   | readonly ["taken", producer: string, letter: number]
-  /** Whosever. They are about to be removed where it `isBeginning`, else they were. */
-  | readonly ["wiped", isBeginning?: boolean]
+  /** Whosever. They are about to be removed where it `isBeginning`, else they were: up to the row `last`, and what was published before. */
+  | readonly ["wiped", isBeginning?: boolean | undefined, last?: number, atMs?: number]
   /** Only pages have the app's token. */
   | readonly ["tokenWanted", call: string, refused: string | undefined]
   | readonly ["token", call: string, token: string];
@@ -37,7 +37,7 @@ const shapes = new Map<unknown, RegExp>([
   ["givenUp", /^sn/],
   ["renamed", /^ss/],
   ["taken", /^sn/],
-  ["wiped", /^([bu]|$)/],
+  ["wiped", /^(b|u?$|unn)/],
   ["tokenWanted", /^s([su]|$)/],
   ["token", /^ss/],
 ]);

@@ -20,7 +20,8 @@ export class Noting {
   rowCount = 0;
   idle = false;
   stopped = false;
-  canWipe = true;
+  /** The last row that a wipe removes; undefined: it fails. */
+  wiped: number | undefined = 0;
   stores: { rows: [number, StoredRow][]; letters: [number, StoredRow][] } = { rows: [], letters: [] };
   kepts = new Map<string, unknown[]>();
 
@@ -37,7 +38,7 @@ export class Noting {
   isIdle = (): boolean => this.idle;
   isStopped = (): boolean => this.stopped;
   stored = async (areLetters: boolean): Promise<unknown> => this.stores[areLetters ? "letters" : "rows"];
-  wipe = async (): Promise<boolean> => this.canWipe;
+  wipe = async (): Promise<number | undefined> => this.wiped;
   kept = async (topic: string): Promise<unknown> => this.kepts.get(topic);
 
   keep = async (topic: string, document: unknown[] | undefined): Promise<void> => {

@@ -11,6 +11,7 @@ use crate::connection::Connection;
 use crate::effect::{Effect, PublishRefusal};
 use crate::event::{Event, NewPublication};
 use crate::ids::{ConnectionId, From, TopicNo};
+use crate::ledger::Reach;
 use crate::metrics::Metrics;
 use crate::negotiation::Tried;
 use crate::publishing::Publishing;
@@ -312,12 +313,18 @@ impl Client {
                     .heard(now, producer, notice, metrics, effects);
                 self.pump(now, effects);
             }
-            Event::Wiped { is_done } => {
+            Event::Wiped {
+                is_done,
+                last,
+                at_ms,
+                machine_ms,
+            } => {
                 if let Some(connection) = self.connection.established() {
                     effects.push(Effect::DropPosts { connection });
                 }
+                let reach = Reach::new(now, last, at_ms, machine_ms);
                 self.publishing
-                    .wiped(now, is_done, &mut self.metrics, effects);
+                    .wiped(now, reach, is_done, &mut self.metrics, effects);
                 self.pump(now, effects);
             }
             Event::GiveUp { n } => {

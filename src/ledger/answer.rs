@@ -2,8 +2,8 @@
 //!
 //! Owns no state beside the ledger's. What others tell while an answer is waited for is `notice`'s.
 
-use super::notice::{tell, wiped};
-use super::{Access, Ledger, Sight, split};
+use super::notice::tell;
+use super::{Access, Ledger, Sight, is_again, split};
 use crate::effect::{Effect, Outcome, PublishRefusal};
 use crate::ids::RowNo;
 use crate::metrics::Metrics;
@@ -92,11 +92,7 @@ impl Ledger {
                 self.ended_elsewhere_meanwhile(now, meanwhile, outbox, metrics, effects);
             }
             StoreAnswer::Committed { saved, marked } => {
-                if self.is_under_way_wiped {
-                    self.committed_in_vain(&saved, effects);
-                } else {
-                    self.committed(now, &saved, outbox, metrics, effects);
-                }
+                self.committed(now, &saved, outbox, metrics, effects);
                 self.ended_elsewhere_meanwhile(now, meanwhile, outbox, metrics, effects);
                 for row in marked {
                     outbox.marked(&row);
@@ -171,7 +167,7 @@ impl Ledger {
     }
 
     /// Whether a row's end is among what storage is to be told next.
-    fn is_to_note(&self, n: RowNo) -> bool {
+    pub(super) fn is_to_note(&self, n: RowNo) -> bool {
         self.next.ends.iter().any(|ended| ended.n == n)
     }
 
@@ -231,8 +227,13 @@ impl Ledger {
             self.doubt();
         }
         let (mut last, mut rows, mut bytes) = (RowNo(0), 0, 0);
+        let wiped = self.under_way_wiped.take();
         for (save, saved) in saves.into_iter().zip(saved) {
             let n = saved.n;
+            if let Some(reach) = wiped.filter(|reach| reach.has_row(n)) {
+                self.saved_in_vain(reach, &save, n, effects);
+                continue;
+            }
             self.bytes_saving -= save.bytes;
             if !saved.was_there {
                 // Whatever others have saved in between is to be sent first.
@@ -258,22 +259,6 @@ impl Ledger {
         if rows > 0 {
             let notice = Notice::Added { last, rows, bytes };
             effects.push(tell(outbox.producer(), notice));
-        }
-    }
-
-    /// The outbox was wiped meanwhile. Whether these rows were removed with the others depends on which transaction came first.
-    fn committed_in_vain(&mut self, saved: &[Saved], effects: &mut Vec<Effect>) {
-        let Batch { saves, .. } = std::mem::take(&mut self.under_way);
-        self.refuse_wiped(&saves, effects);
-        for Saved { n, .. } in saved {
-            // What took another row's place ends with that.
-            if !self.is_to_note(*n) {
-                self.next.ends.push(wiped(*n));
-                self.has_wiped = true;
-            }
-        }
-        if self.known < saved.last().map_or(RowNo(0), |saved| saved.n) {
-            self.doubt();
         }
     }
 
@@ -314,9 +299,8 @@ impl Ledger {
 
     fn failed(&mut self, now: Time, fault: StoreFault, effects: &mut Vec<Effect>) -> Consequence {
         let mut batch = std::mem::take(&mut self.under_way);
-        if std::mem::take(&mut self.is_under_way_wiped) {
-            self.refuse_wiped(&batch.saves, effects);
-            batch = Batch::default();
+        if let Some(reach) = self.under_way_wiped.take() {
+            batch = self.left_by(reach, batch, effects);
         }
         match fault {
             StoreFault::Closed => self.storage_ended(),
@@ -329,7 +313,7 @@ impl Ledger {
             }
             StoreFault::Full => {
                 self.rests_until = Some(now.plus(REST_MS));
-                let (again, fresh) = split(batch.saves);
+                let (again, fresh) = split(batch.saves, &is_again);
                 self.refuse(&fresh, PublishRefusal::StorageFull, effects);
                 batch.saves = again;
             }
@@ -348,7 +332,7 @@ impl Ledger {
             return Consequence::None;
         }
         // In memory it might take effect beside a row of its own: it waits for storage.
-        let (again, fresh) = split(std::mem::take(&mut self.next.saves));
+        let (again, fresh) = split(std::mem::take(&mut self.next.saves), &is_again);
         self.bytes_saving = again.iter().map(|save| save.bytes).sum();
         self.next.saves = again;
         Consequence::Homeless(fresh)

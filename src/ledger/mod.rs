@@ -8,6 +8,7 @@ mod answer;
 mod mending;
 mod notice;
 mod recount;
+mod wipe;
 
 use std::collections::VecDeque;
 
@@ -21,8 +22,8 @@ use crate::time::Time;
 
 pub(crate) use answer::{Consequence, LOST};
 use mending::Mending;
-pub(crate) use notice::WIPED;
 use recount::Recount;
+pub(crate) use wipe::{Reach, WIPED};
 
 /// How much of what is in storage the outbox knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,8 +56,8 @@ pub(crate) struct Ledger {
     is_closed: bool,
     next: Batch,
     under_way: Batch,
-    /// The outbox was wiped since the request under way was made.
-    is_under_way_wiped: bool,
+    /// The outbox was wiped since the request under way was made, or before that was done.
+    under_way_wiped: Option<Reach>,
     /// Rows that were wiped are among the next ends: what has their keys must not take their places before.
     has_wiped: bool,
     /// The outbox is being wiped: nothing is sent. Whoever wipes may be killed.
@@ -94,7 +95,7 @@ impl Ledger {
             is_closed: false,
             next: Batch::default(),
             under_way: Batch::default(),
-            is_under_way_wiped: false,
+            under_way_wiped: None,
             has_wiped: false,
             wiping_until: None,
             bytes_saving: 0,
@@ -307,7 +308,7 @@ impl Ledger {
             return;
         };
         self.is_look_stale = false;
-        self.is_under_way_wiped = false;
+        self.under_way_wiped = None;
         self.is_busy = true;
         effects.push(Effect::Store(request));
     }
@@ -340,7 +341,7 @@ impl Ledger {
     }
 
     /// What others tell may count a row twice; what is here does not.
-    fn count(&mut self, outbox: &Outbox) {
+    pub(crate) fn count(&mut self, outbox: &Outbox) {
         self.rows = i64::try_from(outbox.rows()).unwrap_or(i64::MAX);
         self.bytes = i64::try_from(outbox.bytes()).unwrap_or(i64::MAX);
     }
@@ -378,7 +379,12 @@ fn merge(marks: &mut Vec<Mark>) {
     });
 }
 
-/// Those that may have been saved before, and the others.
-fn split(saves: Vec<Save>) -> (Vec<Save>, Vec<Save>) {
-    saves.into_iter().partition(|save| save.is_again)
+/// Those that are such, and the others.
+fn split(saves: Vec<Save>, is_such: &dyn Fn(&Save) -> bool) -> (Vec<Save>, Vec<Save>) {
+    saves.into_iter().partition(is_such)
+}
+
+/// Whether it may have been saved before.
+fn is_again(save: &Save) -> bool {
+    save.is_again
 }

@@ -1,4 +1,4 @@
-//! What the clients of one storage tell each other: that rows were added, ended, noted, given up or wiped.
+//! What the clients of one storage tell each other: that rows were added, ended, noted or given up.
 //!
 //! Owns what to believe of it, and what this client tells. Never waits for storage: what is told may be newer than an answer
 //! that is under way.
@@ -6,17 +6,12 @@
 use std::collections::VecDeque;
 
 use super::{Ledger, Sight};
-use crate::effect::{Effect, Outcome, PublishRefusal};
+use crate::effect::{Effect, Outcome};
 use crate::ids::RowNo;
 use crate::metrics::Metrics;
 use crate::outbox::{DISCARDED, Gone, Outbox};
-use crate::store::{Batch, Ended, Mark, Notice, Save};
+use crate::store::{Ended, Mark, Notice};
 use crate::time::Time;
-
-pub(crate) const WIPED: (&str, &str) = ("wiped", "the outbox was wiped, as for a log-out");
-
-/// How long nothing is sent for the sake of a wipe whose end is not told, ms. Chosen: opening storage and a transaction take less.
-const WIPE_MS_MAX: u64 = 10_000;
 
 /// So many ends that others have told, and rows that were given up, are remembered. Chosen: four of them may have a full window each on its way to storage.
 const TOLD_MAX: usize = 1_024;
@@ -130,46 +125,6 @@ impl Ledger {
         }
     }
 
-    /// All rows are about to be removed, or were: with them what is being saved, by this client or another one, and is told of only later.
-    pub(crate) fn wiped(
-        &mut self,
-        now: Time,
-        is_done: bool,
-        outbox: &Outbox,
-        effects: &mut Vec<Effect>,
-    ) {
-        let saves = std::mem::take(&mut self.next.saves);
-        self.refuse_wiped(&saves, effects);
-        // A row may have been saved after the others were removed.
-        self.next = Batch {
-            ends: outbox.numbers().map(wiped).collect(),
-            ..Batch::default()
-        };
-        self.has_wiped = !self.next.ends.is_empty();
-        self.is_under_way_wiped = true;
-        self.wiping_until = (!is_done).then(|| now.plus(WIPE_MS_MAX));
-        self.rows = 0;
-        self.bytes = 0;
-        if is_done {
-            self.doubt();
-        } else {
-            // What is being read is not there any more, or soon will not be.
-            self.is_look_stale = true;
-        }
-    }
-
-    /// What may have been saved before may have been sent.
-    pub(super) fn refuse_wiped(&mut self, saves: &[Save], effects: &mut Vec<Effect>) {
-        for save in saves {
-            let why = if save.is_again {
-                PublishRefusal::OutcomeUnknown
-            } else {
-                PublishRefusal::Wiped
-            };
-            self.refuse(std::slice::from_ref(save), why, effects);
-        }
-    }
-
     pub(super) fn ended_elsewhere(
         &mut self,
         now: Time,
@@ -207,16 +162,5 @@ pub(super) fn tell(producer: &str, notice: Notice) -> Effect {
     Effect::Tell {
         producer: producer.to_owned(),
         notice,
-    }
-}
-
-/// The end of a row that was wiped: no dead letter, and nobody asks for it.
-pub(super) fn wiped(n: RowNo) -> Ended {
-    let (code, message) = WIPED;
-    Ended {
-        n,
-        attempts: 0,
-        outcome: Outcome::dead(code, message),
-        is_foreign: false,
     }
 }

@@ -130,15 +130,18 @@ impl Outbox {
         }
     }
 
-    /// All rows are gone, for this reason.
+    /// All rows up to `last` that came here before this moment are gone, for this reason, and all dead letters.
     pub(crate) fn end_all(
         &mut self,
         now: Time,
+        (last, before): (RowNo, Time),
         (code, message): (&str, &str),
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        let rows: Vec<RowNo> = self.rows.iter().map(|row| row.n).collect();
+        let is_gone = |row: &&Row| row.n <= last && row.created < before;
+        let rows = self.rows.iter().filter(is_gone);
+        let rows: Vec<RowNo> = rows.map(|row| row.n).collect();
         for n in rows {
             self.end(now, n, Outcome::dead(code, message), metrics, effects);
         }

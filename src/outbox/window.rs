@@ -133,6 +133,17 @@ impl Outbox {
 
     /// The connection is gone, and with it what was on its way.
     pub(crate) fn connection_lost(&mut self) {
+        self.take_all_back();
+        self.busy_until = None;
+        self.post_until = None;
+        for it in &mut self.busy_topics {
+            it.rests_until = None;
+        }
+        self.unbar();
+    }
+
+    /// What is on its way may not arrive, and is sent again.
+    pub(crate) fn take_all_back(&mut self) {
         for row in &mut self.rows {
             if !row.is_on_its_way {
                 continue;
@@ -147,12 +158,6 @@ impl Outbox {
         }
         self.rows_on_their_way = 0;
         self.bytes_on_their_way = 0;
-        self.busy_until = None;
-        self.post_until = None;
-        for it in &mut self.busy_topics {
-            it.rests_until = None;
-        }
-        self.unbar();
     }
 
     /// A row is not on its way any more. Whether it was.

@@ -493,10 +493,16 @@ impl Core {
         self.driver.drive(Event::Told { producer, notice });
     }
 
-    /// All rows were removed, or are about to be.
+    /// All rows were removed, or are about to be: up to this one, and what was published before this moment of the machine's clock. Both
+    /// are infinite where it is everything that there is, and 0 where that is still to be told.
     #[wasm_bindgen(js_name = toldWiped)]
-    pub fn told_wiped(&self, is_done: bool) {
-        self.driver.drive(Event::Wiped { is_done });
+    pub fn told_wiped(&self, is_done: bool, last: f64, at_ms: f64) {
+        self.driver.drive(Event::Wiped {
+            is_done,
+            last: RowNo(last as u64),
+            at_ms: at_ms as u64,
+            machine_ms: Date::now() as u64,
+        });
     }
 
     /// The user gives a row up.
@@ -528,7 +534,7 @@ impl Core {
         self.task(Task::Kept { topic })
     }
 
-    /// Removes all rows and dead letters; whether that was done.
+    /// Removes all rows and dead letters: the highest number of a row that it removed, or nothing where that could not be done.
     pub fn wipe(&self) -> Promise {
         self.task(Task::Wipe)
     }

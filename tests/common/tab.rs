@@ -131,6 +131,33 @@ impl Tab {
         self.act(|rig| rig.handle(Event::Told { producer, notice }))
     }
 
+    /// It wipes the outbox itself, or another client of its storage does.
+    pub fn wiping(&mut self, is_here: bool) -> Vec<Effect> {
+        let all = if is_here { u64::MAX } else { 0 };
+        self.hear_of_wipe(false, RowNo(all), all)
+    }
+
+    /// The outbox was wiped just now, with all that is not in storage.
+    pub fn wiped(&mut self, last: RowNo) -> Vec<Effect> {
+        self.hear_of_wipe(true, last, u64::MAX)
+    }
+
+    /// The outbox was wiped so long ago, ms.
+    pub fn wiped_ago(&mut self, last: RowNo, ago_ms: u64) -> Vec<Effect> {
+        self.hear_of_wipe(true, last, self.rig.now.0 - ago_ms)
+    }
+
+    fn hear_of_wipe(&mut self, is_done: bool, last: RowNo, at_ms: u64) -> Vec<Effect> {
+        self.act(|rig| {
+            rig.handle(Event::Wiped {
+                is_done,
+                last,
+                at_ms,
+                machine_ms: rig.now.0,
+            })
+        })
+    }
+
     pub fn publish(&mut self, topic: &str, key: Option<&str>) -> Vec<Effect> {
         self.act(|rig| rig.publish_with(topic, None, key))
     }

@@ -154,7 +154,7 @@ impl Store {
             let Some(handle) = self.open(task.is_for_all()).await else {
                 // Where nothing can be kept there is nothing to remove.
                 return match task {
-                    Task::Wipe if self.is_nowhere.get() => Ok(Done::Value(JsValue::TRUE)),
+                    Task::Wipe if self.is_nowhere.get() => Ok(Done::Value(0.into())),
                     _ => Err(Fault::Lost),
                 };
             };

@@ -105,8 +105,8 @@ impl Store {
                 }
             },
             Task::Wipe => {
-                self.wipe(found, &mut writes);
-                JsValue::TRUE
+                let last = self.wipe(found, &mut writes);
+                key_of(last)
             }
             Task::Keep { topic, document } => {
                 let key = self.document(topic);
@@ -266,12 +266,15 @@ impl Store {
         })
     }
 
-    fn wipe(&self, mut found: Answers, writes: &mut Vec<Request>) {
+    /// Gives the last row that goes.
+    fn wipe(&self, mut found: Answers, writes: &mut Vec<Request>) -> RowNo {
+        let mut last = RowNo(0);
         let rows = records(&mut found);
         let (keys, packs) = (found.next(), found.next());
         for (table, rows) in [(ROWS, rows), (LETTERS, records(&mut found))] {
             for (n, row) in rows {
                 if row.is_some_and(|row| row.is_of(self.partition())) {
+                    last = last.max(n);
                     writes.push(Request::Delete(table, key_of(n)));
                 }
             }
@@ -282,11 +285,13 @@ impl Store {
                 .next()
                 .is_some_and(|(_, row)| row.is_of(self.partition()))
             {
+                last = last.max(number(&key));
                 writes.push(Request::Delete(PACKS, key));
             }
         }
         let all = self.keys();
         writes.extend([KEYS, DOCUMENTS].map(|table| Request::Delete(table, all.clone())));
+        last
     }
 
     /// Rows in the order of their numbers, of the answers to `stored_rows`.

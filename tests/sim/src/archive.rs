@@ -51,6 +51,10 @@ pub struct Archive {
     pub has_hub_forgotten: bool,
     /// What pages were told: the code of a dead letter, or nothing.
     told: BTreeMap<(PageId, Id), String>,
+    /// Pages that have begun to wipe.
+    wipers: BTreeSet<PageId>,
+    /// Storage was removed: the next one has the same numbers.
+    was_evicted: bool,
 }
 
 impl Archive {
@@ -163,8 +167,14 @@ impl Archive {
         }
     }
 
+    /// A page begins to wipe its outbox.
+    pub fn wiping(&mut self, page: PageId) {
+        self.wipers.insert(page);
+    }
+
     /// Storage was removed.
     pub fn evicted(&mut self, producer: &str) {
+        self.was_evicted = true;
         self.lose(producer, &Fate::Evicted);
     }
 
@@ -223,8 +233,9 @@ impl Archive {
             // A hub that has forgotten everything may have had a later one first.
             "id_forgotten" => row.is_sent,
             "outbox_lost" => row.fate != Fate::Waiting,
-            // What is on its way may still arrive, and a wipe that failed has told everybody all the same.
-            "wiped" => true,
+            // What is on its way may still arrive, and who wipes begins before storage does, which may fail. What is saved
+            // after a wipe stays. Only a storage that was removed since has the same numbers.
+            "wiped" => row.is_wiped || self.wipers.contains(&page) || self.was_evicted,
             "outcome_unknown" => match &row.fate {
                 Fate::Evicted | Fate::Wiped => true,
                 Fate::Dead(code) => code == "discarded" || code == "wiped" || row.is_wiped,

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use longhaul::ids::RowNo;
 use longhaul::{Event, Notice, StoreAnswer, StoreFault, StoreRequest};
 
 use crate::oracle::PageId;
@@ -57,10 +58,14 @@ pub struct Transaction {
 pub enum Word {
     /// Something about a producer's rows.
     Told(String, Notice),
-    /// The outbox is being wiped, or was.
+    /// The outbox is being wiped.
+    Wiping,
+    /// It was.
     Wiped {
-        /// It was.
-        is_done: bool,
+        /// The last row that it had.
+        last: RowNo,
+        /// When, by the machine's clock.
+        at_ms: u64,
     },
 }
 
@@ -426,7 +431,8 @@ impl World<'_> {
         };
         self.say(|| format!("page {id} is told {word:?}"));
         match *word {
-            Word::Wiped { is_done } => self.handle(at, Event::Wiped { is_done }),
+            Word::Wiping => self.hear_of_wipe(at, false, RowNo(0), 0),
+            Word::Wiped { last, at_ms } => self.hear_of_wipe(at, true, last, at_ms),
             Word::Told(producer, notice) => {
                 let own = self.pages.get(at).map(|page| page.client.producer());
                 if own != Some(&*producer) {
@@ -447,26 +453,42 @@ impl World<'_> {
             return;
         };
         self.say(|| format!("page {id} wipes the outbox"));
-        let is_done = false;
-        self.handle(at, Event::Wiped { is_done });
-        self.tell(at, &Word::Wiped { is_done });
+        self.oracle.archive.wiping(id);
+        self.hear_of_wipe(at, false, RowNo(u64::MAX), u64::MAX);
+        self.tell(at, &Word::Wiping);
         let done = self.now + self.rng.u64(0..=3);
         self.later(done, Item::Wipes(browser, id));
     }
 
     pub(crate) fn wiped(&mut self, id: BrowserId, page: PageId) {
         let now = self.now;
-        let Some(browser) = self.browsers.get_mut(id).filter(|it| it.lost_until <= now) else {
+        let Some(browser) = self.browsers.get_mut(id) else {
             return;
         };
-        self.coverage.met("state: outbox wiped");
-        browser.storage.wipe();
-        self.oracle.archive.wiped(&browser.producer(id));
-        if let Some(at) = self.place(page) {
-            let is_done = true;
-            self.handle(at, Event::Wiped { is_done });
-            self.tell(at, &Word::Wiped { is_done });
+        let can_wipe = browser.lost_until <= now;
+        let mut last = RowNo(0);
+        if can_wipe {
+            self.coverage.met("state: outbox wiped");
+            last = browser.storage.wipe();
+            self.oracle.archive.wiped(&browser.producer(id));
         }
+        let Some(at) = self.place(page) else { return };
+        if can_wipe {
+            self.hear_of_wipe(at, true, RowNo(u64::MAX), u64::MAX);
+        }
+        let at_ms = self.machine_ms(at);
+        self.tell(at, &Word::Wiped { last, at_ms });
+    }
+
+    fn hear_of_wipe(&mut self, at: usize, is_done: bool, last: RowNo, at_ms: u64) {
+        let machine_ms = self.machine_ms(at);
+        let event = Event::Wiped {
+            is_done,
+            last,
+            at_ms,
+            machine_ms,
+        };
+        self.handle(at, event);
     }
 
     /// The browser, or its user, removes storage.

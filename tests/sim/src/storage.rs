@@ -45,10 +45,11 @@ impl Storage {
         self.letters.values().map(|(kept, outcome)| (kept, outcome))
     }
 
-    /// Removes all rows and dead letters.
-    pub fn wipe(&mut self) {
-        self.rows.clear();
-        self.letters.clear();
+    /// Removes all rows and dead letters. The last of them.
+    pub fn wipe(&mut self) -> RowNo {
+        let rows = std::mem::take(&mut self.rows).into_keys();
+        let letters = std::mem::take(&mut self.letters).into_keys();
+        rows.chain(letters).max().unwrap_or_default()
     }
 
     /// Does what is asked. `producer` is the name of a partition that is new, `payload` gives a call's.
