@@ -60,6 +60,47 @@ test("an event that does not exist is refused, and so is a topic that is none", 
   expect(client.document("d")).toBe(client.document("d"));
 });
 
+const thrower = {
+  toString(): string {
+    throw new Error("mine");
+  },
+};
+
+test.for<[string, unknown]>([
+  ["undefined", undefined],
+  ["a number", 7],
+  ["an object", {}],
+  ["a symbol", Symbol("s")],
+  ["an object without a prototype", Object.create(null)],
+  ["what has no text", thrower],
+  ["an EventTarget", new EventTarget()],
+])("what is no event, listener, place, id or signal is refused with a code: %s", async ([, value]) => {
+  const { clock, connect } = await trial();
+  const client = connect({ outbox: false });
+  await clock.until(() => client.status.state === "connected");
+  const wrong = value as never;
+  const topic = client.topic("t");
+  const document = client.document("d");
+  const coded = (code: string) => expect.objectContaining({ name: "LonghaulError", code });
+  expect(() => client.on(wrong, () => {})).toThrow(coded("event_unknown"));
+  expect(() => client.on("status", wrong)).toThrow(coded("option_invalid"));
+  expect(() => topic.subscribe(wrong)).toThrow(coded("option_invalid"));
+  expect(() => document.onChange(wrong)).toThrow(coded("option_invalid"));
+  await expect(client.outbox.retry(wrong)).rejects.toEqual(coded("row_unknown"));
+  await expect(client.outbox.discard(wrong)).rejects.toEqual(coded("row_unknown"));
+  if (value === undefined) return;
+  expect(() => document.subscribe(() => {}, { at: wrong })).toThrow(coded("option_invalid"));
+  expect(() => topic.subscribe(() => {}, { signal: wrong })).toThrow(coded("option_invalid"));
+  await expect(topic.publish(1, { signal: wrong })).rejects.toEqual(coded("option_invalid"));
+});
+
+test("the name of what every object has is no event", async () => {
+  const { connect } = await trial();
+  expect(() => connect().on("toString" as never, () => {})).toThrow(
+    expect.objectContaining({ code: "event_unknown" }),
+  );
+});
+
 test("a topic is the same object for the same name, and what apps pass around needs no this", async () => {
   const { clock, connect } = await trial();
   const client = connect();

@@ -26,7 +26,7 @@ import { wantedTransports } from "./instruct.js";
 import { Lingering } from "./lingering.js";
 import { documentsFailed, type LoadError, Misplaced } from "./load.js";
 import { emptyMetrics } from "./metrics.js";
-import { baseUrls, checkLife, checkOptions, checkTopic } from "./options.js";
+import { baseUrls, checkLife, checkListener, checkOptions, checkTopic, shown } from "./options.js";
 import { OutboxHandle } from "./outbox.js";
 import type { Follower } from "./publications.js";
 import { Resume } from "./resume.js";
@@ -123,12 +123,13 @@ class ClientHandle implements Client {
   }
 
   on<K extends keyof ClientEvents>(type: K, listener: (event: ClientEvents[K]) => void): () => void {
-    const listeners = this.#listeners[type];
+    const listeners = typeof type === "string" && Object.hasOwn(this.#listeners, type) ? this.#listeners[type] : undefined;
     if (listeners === undefined) {
-      throw new LonghaulError("event_unknown", `there is no event ${String(type)}`, {
+      throw new LonghaulError("event_unknown", `there is no event ${shown(type)}`, {
         hint: `listen to ${Object.keys(this.#listeners).join(" or ")}`,
       });
     }
+    checkListener(listener, "on", "pass a function that takes the event");
     // An object of its own, so that the same function can listen twice and stop once.
     const entry = (event: ClientEvents[K]) => listener(event);
     listeners.add(entry);

@@ -4,10 +4,12 @@ import type { Ack, Document, DocumentState, Gap, Operation, PublishOptions, Rece
 import type { DocumentCore } from "./documents.js";
 import { LonghaulError } from "./errors.js";
 import { type Messages, type Receiver, snapshot } from "./frame.js";
-import { checkPublish, checkWatch } from "./options.js";
+import { checkListener, checkPublish, checkWatch, shown } from "./options.js";
 import type { Follower } from "./publications.js";
 import type { KeptDocument } from "./storage.js";
 import { jsonOf } from "./topic.js";
+
+const listenerHint = "pass a function: subscribe calls it with the value, onChange with nothing";
 
 /** What a document needs of its client. */
 export interface DocumentClient {
@@ -154,7 +156,7 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     listener: (value: unknown) => void,
     options: { at?: string; signal?: AbortSignal } = {},
   ): () => void {
-    checkListener(listener);
+    checkListener(listener, "a document", listenerHint);
     checkWatch(options);
     const { at, signal } = options;
     if (at !== undefined) checkPointer(at);
@@ -173,7 +175,7 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   }
 
   readonly onChange = (callback: () => void): (() => void) => {
-    checkListener(callback);
+    checkListener(callback, "a document", listenerHint);
     return this.#listen({ call: () => callback(), at: undefined, isDue: false, seen: this.state });
   };
 
@@ -420,13 +422,6 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   }
 }
 
-function checkListener(listener: unknown): void {
-  if (typeof listener === "function") return;
-  throw new LonghaulError("option_invalid", "a document was given no listener", {
-    hint: "pass a function: subscribe calls it with the value, onChange with nothing",
-  });
-}
-
 function placeIn(value: unknown, pointer: string): unknown {
   let place = value;
   for (const token of pointer.split("/").slice(1)) {
@@ -439,7 +434,7 @@ function placeIn(value: unknown, pointer: string): unknown {
 
 function checkPointer(pointer: string): void {
   if (typeof pointer === "string" && /^(\/([^~]|~[01])*)?$/s.test(pointer)) return;
-  throw new LonghaulError("option_invalid", `${String(pointer)} is no JSON Pointer`, {
+  throw new LonghaulError("option_invalid", `${shown(pointer)} is no JSON Pointer`, {
     hint: 'write "" for the whole, or "/" before each key: "/cards/7"; ~ is ~0 and / is ~1 in a key',
   });
 }

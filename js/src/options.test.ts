@@ -254,7 +254,8 @@ test("addresses keep their order, and are relative to the page", () => {
 });
 
 test.for<[unknown, string]>([
-  [[], "the list of addresses is empty"],
+  [[], "the list of addresses has 0"],
+  [Array(4_000_000_000), "the list of addresses has 4000000000"],
   ["", 'not a URL: ""'],
   [" ", 'not a URL: " "'],
   [5, "not a URL: 5"],

@@ -10,6 +10,11 @@ import { isToken, tokenHint } from "./token.js";
 const topicName = /^(?!\/)(?:(?:^|\/)(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/;
 const topicCharsMax = 255;
 
+/** Of a value in an error's message. */
+const shownCharsMax = 300;
+
+const addressesMax = 100;
+
 const durationMsMax = 2 ** 31 - 1;
 
 /** As src/config.rs has it: hubs remember what they had for a day longer. */
@@ -31,8 +36,10 @@ export const jitters = ["full", "half", "none"] as const;
 /** The hub's addresses, as http or https and with a slash at the end. */
 export function baseUrls(urls: string | URL | readonly (string | URL)[]): string[] {
   const list = Array.isArray(urls) ? urls : [urls];
-  if (list.length === 0) {
-    throw new LonghaulError("url_invalid", "the list of addresses is empty", { hint: "pass at least one" });
+  if (list.length === 0 || list.length > addressesMax) {
+    throw new LonghaulError("url_invalid", `the list of addresses has ${list.length}`, {
+      hint: `pass 1 to ${addressesMax}`,
+    });
   }
   return list.map(baseUrl);
 }
@@ -63,6 +70,12 @@ export function checkTopic(name: string): void {
       hint: "1 to 255 characters: segments of letters, digits, - _ . ~ separated by /",
     });
   }
+}
+
+/** Throws unless `listener` can be called; `hint` says with what. */
+export function checkListener(listener: unknown, whose: string, hint: string): void {
+  if (typeof listener === "function") return;
+  throw new LonghaulError("option_invalid", `${whose} was given no listener`, { hint });
 }
 
 /** Throws unless the options of connect make sense. */
@@ -101,8 +114,9 @@ const life = between(1, rowMsMax);
 
 /** `null` is none, as for fetch. */
 const signal: Rule = (value) => {
-  const isSignal = value === null || typeof (value as AbortSignal).addEventListener === "function";
-  return isSignal ? undefined : "an AbortSignal";
+  const { addEventListener, throwIfAborted } = (value ?? {}) as Partial<AbortSignal>;
+  const isSignal = typeof addEventListener === "function" && typeof throwIfAborted === "function";
+  return value === null || isSignal ? undefined : "an AbortSignal";
 };
 
 const backoffRules: Rules = {
@@ -213,8 +227,9 @@ function invalid(name: string, value: unknown, wanted: string): LonghaulError {
 }
 
 /** A value in an error's message; some have no JSON, and NaN and Infinity have another's. */
-function shown(value: unknown): string {
+export function shown(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (typeof value === "number") return String(value);
-  return found(() => JSON.stringify(value)) ?? found(() => String(value)) ?? typeof value;
+  const text = found(() => JSON.stringify(value)) ?? found(() => String(value)) ?? typeof value;
+  return text.length > shownCharsMax ? `${text.slice(0, shownCharsMax)}…` : text;
 }

@@ -3,7 +3,8 @@
 import type { DeadLetter, Outbox, OutboxRow } from "./api.js";
 import { persist } from "./browser.js";
 import { LonghaulError, storageUnavailable } from "./errors.js";
-import type { Storage } from "./storage.js";
+import { shown } from "./options.js";
+import { rowUnknown, type Storage } from "./storage.js";
 
 /** The storage, once there is an engine. */
 export interface OutboxClient {
@@ -34,10 +35,12 @@ export class OutboxHandle implements Outbox {
   }
 
   async retry(id: string): Promise<void> {
+    checkId(id);
     return (await this.#client.whenReady()).retry(id);
   }
 
   async discard(id: string): Promise<void> {
+    checkId(id);
     return (await this.#client.whenReady()).discard(id);
   }
 
@@ -53,6 +56,10 @@ export class OutboxHandle implements Outbox {
     this.#client.withdraw(new LonghaulError("wiped", "the outbox was wiped"));
     return (await this.#client.whenReady(storageUnavailable)).wipe();
   }
+}
+
+function checkId(id: unknown): void {
+  if (typeof id !== "string") throw rowUnknown(shown(id));
 }
 
 function notFlushed(): LonghaulError {

@@ -193,7 +193,7 @@ export class Storage implements Member {
       return;
     }
     const taken = await this.#take(id, true);
-    if (taken === undefined) throw unknown(id);
+    if (taken === undefined) throw rowUnknown(id);
     const { row, bytes } = taken;
     const notice = ["added", this.#producer, row, 1, bytes] as const;
     this.told(notice);
@@ -207,7 +207,7 @@ export class Storage implements Member {
     const volatile = this.#room.publications.volatile();
     const rows = [...(await this.#read(false)), ...volatile];
     const found = rows.find(([n]) => this.#isId(id, n));
-    if (found === undefined) throw unknown(id);
+    if (found === undefined) throw rowUnknown(id);
     this.#room.turns.turn((core) => core.giveUp(found[0]));
   }
 
@@ -476,7 +476,7 @@ function stopped(): LonghaulError {
   );
 }
 
-function unknown(id: string): LonghaulError {
+export function rowUnknown(id: string): LonghaulError {
   return new LonghaulError("row_unknown", `there is no row or dead letter ${id}`, {
     hint: "take ids from rows() and deadLetters(); another tab may have been faster",
   });

@@ -2,7 +2,7 @@
 
 import type { Message, PublishOptions, Receipt, SubscribeOptions, Topic } from "./api.js";
 import { LonghaulError } from "./errors.js";
-import { checkPublish, checkSubscribe } from "./options.js";
+import { checkListener, checkPublish, checkSubscribe } from "./options.js";
 import type { Listener } from "./stream.js";
 
 /** What a client needs of an iteration. */
@@ -38,11 +38,7 @@ export class TopicHandle<T> implements Topic<T> {
   }
 
   subscribe(listener: (message: Message<T>) => void, options: SubscribeOptions = {}): () => void {
-    if (typeof listener !== "function") {
-      throw new LonghaulError("option_invalid", "subscribe was called without a listener", {
-        hint: "pass a function that takes a message",
-      });
-    }
+    checkListener(listener, "subscribe", "pass a function that takes a message");
     checkSubscribe(options);
     return this.#client.subscribe(this.name, listener as (message: Message<unknown>) => void, options);
   }
