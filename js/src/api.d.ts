@@ -200,6 +200,7 @@ export interface Topic<T> {
   /**
    * Every message once, in seq order. A listener that throws hurts nobody else. Returns how to stop. With `from: "live"` a listener that
    * stops and another that starts in the same task, as effects of components do, go on where the first one was: nothing in between is lost.
+   * Throws `option_invalid`. On a closed client nothing comes: `onError` is told `closed`. The same goes for documents.
    */
   subscribe(listener: (message: Message<T>) => void, options?: SubscribeOptions): () => void;
   /**

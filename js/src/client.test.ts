@@ -114,16 +114,25 @@ test("a topic is the same object for the same name, and what apps pass around ne
   expect(states.at(-1)).toBe("closed");
 });
 
-test("after close nothing is delivered, publish rejects, subscribe throws, and closing again is nothing", async () => {
+test("after close nothing is delivered, publish rejects, subscribe is told to onError, and closing again is nothing", async () => {
   const { clock, connect, hub } = await trial();
-  const client = connect();
+  const onError = vi.fn<(error: LonghaulError) => void>();
+  const client = connect({ onError });
   const heard = vi.fn();
   client.topic("a").subscribe(heard);
   await clock.until(() => client.status.state === "connected");
   await client.close();
   await client.close();
   await expect(client.topic("a").publish(1)).rejects.toMatchObject({ code: "closed" });
-  expect(() => client.topic("a").subscribe(heard)).toThrow(expect.objectContaining({ code: "closed" }));
+  const stops = [
+    client.topic("a").subscribe(heard),
+    client.document("followed").subscribe(heard),
+    client.document("followed").onChange(heard),
+  ];
+  for (const stop of stops) stop();
+  expect(onError.mock.calls.map(([{ code }]) => code)).toEqual(["closed", "closed", "closed"]);
+  const closed = expect.objectContaining({ code: "closed" });
+  expect(() => client.topic("a").messages()[Symbol.asyncIterator]()).toThrow(closed);
   await clock.advance(1_000);
   expect(heard).not.toHaveBeenCalled();
   expect(hub.connections).toBe(0);

@@ -123,7 +123,8 @@ class ClientHandle implements Client {
   }
 
   on<K extends keyof ClientEvents>(type: K, listener: (event: ClientEvents[K]) => void): () => void {
-    const listeners = typeof type === "string" && Object.hasOwn(this.#listeners, type) ? this.#listeners[type] : undefined;
+    const listeners =
+      typeof type === "string" && Object.hasOwn(this.#listeners, type) ? this.#listeners[type] : undefined;
     if (listeners === undefined) {
       throw new LonghaulError("event_unknown", `there is no event ${shown(type)}`, {
         hint: `listen to ${Object.keys(this.#listeners).join(" or ")}`,
@@ -265,7 +266,12 @@ class ClientHandle implements Client {
     { from = "live", passive = false, onGap, signal }: SubscribeOptions,
     iteration: Iteration | undefined,
   ): () => void {
-    if (this.#end !== undefined) throw this.#end;
+    if (this.#end !== undefined) {
+      if (iteration !== undefined) throw this.#end;
+      // Not thrown: it would take down the component whose effect this is.
+      this.#report(this.#end);
+      return () => {};
+    }
     if (signal?.aborted) return () => {};
     const listener: Listener = { message, gap: onGap, isPassive: passive, ...iteration };
     const running = from === "live" ? this.#live.get(topic) : undefined;
@@ -288,12 +294,17 @@ class ClientHandle implements Client {
     return stop;
   }
 
-  #follow(document: DocumentHandle): void {
-    if (this.#end !== undefined) throw this.#end;
-    // It was left in this task.
-    if (document.no > 0) return;
-    document.no = ++this.#lastNo;
-    this.#whenReady({ run: (engine) => engine.follow(document) });
+  #follow(document: DocumentHandle): boolean {
+    if (this.#end !== undefined) {
+      this.#report(this.#end);
+      return false;
+    }
+    // It may have been left in this task.
+    if (document.no === 0) {
+      document.no = ++this.#lastNo;
+      this.#whenReady({ run: (engine) => engine.follow(document) });
+    }
+    return true;
   }
 
   /** The rest of the package: a page without documents does not load it. One instance serves all documents of a client. */

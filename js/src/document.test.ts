@@ -66,6 +66,7 @@ beforeEach(() => {
   const client: DocumentClient = {
     follow: (it) => {
       calls.push("follow");
+      return true;
       it.no ||= 1;
     },
     leave: () => calls.push("leave"),

@@ -13,8 +13,8 @@ const listenerHint = "pass a function: subscribe calls it with the value, onChan
 
 /** What a document needs of its client. */
 export interface DocumentClient {
-  /** Begins to follow; the number is for `resync` and `leave`. */
-  follow(document: DocumentHandle): void;
+  /** Begins to follow; the number is for `resync` and `leave`. False where the client is closed. */
+  follow(document: DocumentHandle): boolean;
   /** Nobody listens: it is followed to the end of the task, and longer if somebody does by then. */
   leave(document: DocumentHandle): void;
   resync(document: Receiver): void;
@@ -181,7 +181,7 @@ export class DocumentHandle implements Document<unknown>, Receiver {
 
   #listen(entry: Listener): () => void {
     if (this.#listeners.length === 0) {
-      this.#client.follow(this);
+      if (!this.#client.follow(this)) return () => {};
       if (this.#early === undefined && this.#core === undefined) this.#load(0);
     }
     this.#listeners = [...this.#listeners, entry];
