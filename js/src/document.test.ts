@@ -66,8 +66,8 @@ beforeEach(() => {
   const client: DocumentClient = {
     follow: (it) => {
       calls.push("follow");
-      return true;
       it.no ||= 1;
+      return true;
     },
     leave: () => calls.push("leave"),
     resync: () => calls.push("resync"),

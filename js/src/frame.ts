@@ -17,6 +17,7 @@ export interface Receiver {
   readonly place?: string;
   deliver(messages: Messages, skip: number): void;
   tellGap(gap: Gap): void;
+  /** What tells a document from a topic of messages: only one of a document gets snapshots, changes and checkpoints. */
   checkpoint?(seq: number, hash: number): void;
 }
 

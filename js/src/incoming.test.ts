@@ -43,7 +43,7 @@ class Told {
 /** What the numbers of garbage mean: src/web/bindings.rs. */
 const [unreadable, binary, partMissing, tooLarge] = [0, 1, 2, 3];
 
-/** The side of JavaScript, with stream 7 of "a" and stream 8 of "d", which note what they get. */
+/** The side of JavaScript, with streams 7 and 9 of messages and 8 of a document, which note what they get. */
 function setup() {
   const told = new Told();
   // What a test expects within a turn fails the test.
@@ -55,7 +55,7 @@ function setup() {
   turns.core = told as unknown as Core;
   const incoming = new Incoming(turns);
   const heard: unknown[][] = [];
-  const add = (no: number, topic: string): Receiver => {
+  const add = (no: number, topic: string, isDocument = false): Receiver => {
     const stream: Receiver = {
       no,
       topic,
@@ -64,12 +64,12 @@ function setup() {
       deliver: ({ first, count, data }: Messages, skip) => void heard.push([no, first, count, data, skip]),
       tellGap: (gap: Gap) => void heard.push([no, gap]),
       follows: (seq, chain) => void heard.push([no, "follows", seq, chain]),
-      checkpoint: (seq, hash) => void heard.push([no, "checkpoint", seq, hash]),
+      ...(isDocument && { checkpoint: (seq, hash) => void heard.push([no, "checkpoint", seq, hash]) }),
     };
     incoming.streams.set(no, stream);
     return stream;
   };
-  const streams = [add(7, "a"), add(8, "d")] as const;
+  const streams = [add(7, "a"), add(8, "d", true), add(9, "b")] as const;
   return { told, turns, incoming, heard, streams, crashed, finished };
 }
 
@@ -78,17 +78,17 @@ const message = (seq: number, data: unknown, no = 7): string =>
 
 test("a frame's records are taken in their order: messages by their streams, the rest by the core", () => {
   const { told, incoming, heard } = setup();
-  const frame = ["ping 1", message(1, "x"), "", 'b 8 5 2 9 1000 ["y",0,0,"z",1,0]', "pong 2", ""].join("\n");
+  const frame = ["ping 1", message(1, "x"), "", 'b 9 5 2 9 1000 ["y",0,0,"z",1,0]', "pong 2", ""].join("\n");
   incoming.receive(3, frame);
   expect(told.calls).toEqual([
     ["record", 3, "ping 1"],
     ["messages", 3, 7, 1, 1, 0],
-    ["messages", 3, 8, 5, 2, 9],
+    ["messages", 3, 9, 5, 2, 9],
     ["record", 3, "pong 2"],
   ]);
   expect(heard).toEqual([
     [7, 1, 1, "x", 0],
-    [8, 5, 2, ["y", 0, 0, "z", 1, 0], 0],
+    [9, 5, 2, ["y", 0, 0, "z", 1, 0], 0],
   ]);
   expect(incoming.charsReceived).toBe(frame.length);
 });
@@ -96,7 +96,7 @@ test("a frame's records are taken in their order: messages by their streams, the
 test("messages that were there before are skipped, and dropped runs are not delivered", () => {
   const { told, incoming, heard } = setup();
   told.answer = (_, no) => (no === 7 ? 1 : -1);
-  incoming.receive(1, 'b 7 5 2 0 1000 ["y",0,0,"z",1,0]\nm 8 1 0 1000 - 1');
+  incoming.receive(1, 'b 7 5 2 0 1000 ["y",0,0,"z",1,0]\nm 9 1 0 1000 - 1');
   expect(heard).toEqual([[7, 5, 2, ["y", 0, 0, "z", 1, 0], 1]]);
 });
 
@@ -300,11 +300,21 @@ test("a snapshot does not take the number of a run that is held", () => {
 
 test("a checkpoint reaches its document, and one for nobody does no harm", () => {
   const { told, incoming, heard } = setup();
-  const { streams } = incoming;
-  Reflect.deleteProperty(streams.get(7) ?? {}, "checkpoint");
-  incoming.receive(1, "checkpoint 8 4 77\ncheckpoint 7 4 77\ncheckpoint 9 4 77\ncheckpoint");
+  incoming.receive(1, "checkpoint 8 4 77\ncheckpoint 5 4 77\ncheckpoint");
   expect(heard).toEqual([[8, "checkpoint", 4, 77]]);
   expect(told.calls).toEqual([["record", 1, "checkpoint"]]);
+});
+
+test.for([
+  ["a snapshot for a topic of messages", 'snapshot 7 4 9 1000 0 {"x":1}'],
+  ["a change for a topic of messages", "merge 7 5 2 1000 - - {}"],
+  ["a checkpoint for a topic of messages", "checkpoint 7 4 77"],
+  ["a message for a document", message(1, "x", 8)],
+])("h4 d7 what a subscription did not ask for is a bad frame: %s", ([, record]) => {
+  const { told, incoming, heard } = setup();
+  incoming.receive(1, `${record}\n`);
+  expect(told.calls).toEqual([["garbage", 1, unreadable]]);
+  expect(heard).toEqual([]);
 });
 
 test("w9: a record in parts is read when the last one is there, and each is a sign of life", () => {
@@ -364,7 +374,7 @@ test("where a stream begins is told after the turn, with its log", () => {
   const { turns, incoming, heard, streams } = setup();
   turns.turn(() => {
     incoming.streaming(7, "e1/41/99");
-    incoming.streaming(9, "e1/41/99");
+    incoming.streaming(5, "e1/41/99");
     expect(streams[0].epoch).toBe("");
   });
   expect(streams[0].epoch).toBe("e1");
@@ -376,7 +386,7 @@ test("a gap is told after the turn, and has no end where nobody knows one", () =
   turns.turn(() => {
     incoming.gap(7, "e", 2, 5, "expired");
     incoming.gap(7, "e", 6, undefined, "epoch");
-    incoming.gap(9, "e", 2, 5, "expired");
+    incoming.gap(5, "e", 2, 5, "expired");
     expect(heard).toEqual([]);
   });
   expect(heard).toEqual([

@@ -120,7 +120,8 @@ export class Incoming {
     for (let at = 0; at < text.length && core === this.#turns.core; ) {
       const newline = text.indexOf("\n", at);
       let end = newline < 0 ? text.length : newline;
-      if (isMessages(text, at)) {
+      const areMessages = isMessages(text, at);
+      if (areMessages) {
         if (!readMessages(text, at, end, read)) end = 0;
       } else if (isChange(text, at)) {
         end = readChanges(text, at, read);
@@ -129,7 +130,7 @@ export class Incoming {
         at = end + 1;
         continue;
       }
-      if (end === 0) {
+      if (end === 0 || !this.#hears(read.no, !areMessages)) {
         this.#garbage(connection, unreadable);
         return;
       }
@@ -172,10 +173,11 @@ export class Incoming {
     const read = this.#read;
     if (record.startsWith("checkpoint")) {
       const hash = readCheckpoint(record, read);
-      this.streams.get(read.no)?.checkpoint?.(read.first, hash);
+      if (this.#hears(read.no, true)) this.streams.get(read.no)?.checkpoint?.(read.first, hash);
+      else this.#garbage(connection, unreadable);
       return;
     }
-    if (!readSnapshot(record, read)) {
+    if (!readSnapshot(record, read) || !this.#hears(read.no, true)) {
       this.#garbage(connection, unreadable);
       return;
     }
@@ -184,6 +186,12 @@ export class Incoming {
     const skip = this.#turns.look((core) => core.snapshot(connection, no, run, first, chain));
     if (skip === 0) this.streams.get(no)?.deliver(read, 0);
     this.#turns.settle();
+  }
+
+  /** Whether a record is of the kind that its subscription asked for; one that is left hears nothing anyway. */
+  #hears(no: number, isOfDocument: boolean): boolean {
+    const stream = this.streams.get(no);
+    return stream === undefined || (stream.checkpoint !== undefined) === isOfDocument;
   }
 
   #garbage(connection: number, what: number): void {
