@@ -1,4 +1,5 @@
 // The public surface of the package. Durations are milliseconds. Nothing here runs at import time.
+// docs/errors.md lists every error code: when it comes, where it is told, what to do.
 
 export type TransportName = "websocket" | "eventsource" | "longpoll";
 
@@ -131,7 +132,10 @@ export type Status =
   | { state: "connected"; transport: TransportName; sinceMs: number; rttMs?: number; repeatAtMs?: number }
   /** `attempt` is the one that is waited for. `isExhausted`: over `attemptsMax` have failed; they go on all the same. */
   | { state: "waiting"; attempt: number; retryAtMs: number; reason: CloseReason; isExhausted?: true }
-  /** The browser says that there is no network. Attempts go on all the same. */
+  /**
+   * The browser has said that there is no network, and there is no connection. Attempts go on all the same. A connection that was open then
+   * is probed first, for up to 3 s. A page that starts without a network is `waiting`, unless the wasm can't be loaded either.
+   */
   | { state: "offline" }
   /**
    * The hub does not accept the token, or `token` has refused twice (see there; having no network is no refusal): the user may have to
@@ -151,7 +155,7 @@ export interface CloseReason {
 
 export interface ClientEvents {
   status: Status;
-  /** A publication that will never be accepted, with the reason. Nothing is dropped without one of these. `outbox.deadLetters()` has it by then. */
+  /** A publication that will never be accepted, with the reason. Nothing is dropped without one of these. `outbox.deadLetters()` already lists it then. */
   deadletter: DeadLetter;
   /** `outbox.size` has changed: with `client.outbox.size` as the snapshot it fits useSyncExternalStore. */
   outbox: { size: number };
@@ -211,7 +215,8 @@ export interface Topic<T> {
   messages(options?: SubscribeOptions): AsyncIterable<Message<T>>;
   /**
    * Resolves when the publication is in the outbox. While the wasm is not loaded it stays pending, in the order of the calls: a page that
-   * is closed before it resolves loses it. Rejects with `data_not_json`, `payload_too_large`, `outbox_full` or `closed`.
+   * is closed before it resolves loses it. Rejects with `data_not_json`, `option_invalid`, `payload_too_large`, `outbox_full`,
+   * `storage_full`, `wiped`, `outcome_unknown` or `closed`.
    */
   publish(data: T, options?: PublishOptions): Promise<Receipt>;
 }
@@ -231,14 +236,15 @@ export interface Document<T> {
   readonly name: string;
   /**
    * Own pending changes included. Immutable and structurally shared between versions. Undefined until the first snapshot, null where
-   * nobody has written.
+   * nobody has written. A page that starts without a network has a value only if own changes were waiting: see docs/offline.md. If the hub
+   * has lost the document, the value becomes null, or what own waiting changes make; no gap is told, and `metrics().resumesFailed` counts it.
    */
   readonly value: T | null | undefined;
   /** What the hub has confirmed: without pending changes. */
   readonly confirmed: T | null | undefined;
   /** The entry that `confirmed` stands after, -1 before the first snapshot. */
   readonly seq: number;
-  /** Own changes not yet confirmed. */
+  /** Own changes not yet confirmed, once their promise has resolved. */
   readonly pending: number;
   /**
    * All of this at once: the same object until one of its fields changes. With `onChange` it fits useSyncExternalStore and stores:
@@ -264,7 +270,8 @@ export interface Document<T> {
   ): () => void;
   /**
    * RFC 6902: all operations or none. Shows at once where somebody listens, and then rejects with `patch_failed` if it does not
-   * apply to what is shown. If it no longer applies when the hub has it, it is a dead letter. Rejects as `publish` does, too;
+   * apply to what is shown. If it no longer applies when the hub has it, it is a dead letter. While nobody has written the document, every
+   * path but the root fails: begin with `merge`. Rejects as `publish` does, too;
    * `key` is refused with `option_invalid`.
    */
   patch(operations: readonly Operation[], options?: PublishOptions): Promise<Receipt>;
@@ -281,9 +288,15 @@ export interface DocumentState<T> {
 }
 
 export interface PublishOptions {
-  /** Give up if the hub has not had it within this time; at most seven days where it is durable. */
+  /**
+   * Give up if the hub has not had it within this time; at most seven days where it is durable. A durable row expires by the hub's time: not
+   * while the device is offline, but with the next connection.
+   */
   ttlMs?: number;
-  /** Replaces an unsent publication of the same topic with the same key, in its place in the queue. */
+  /**
+   * Replaces an unsent publication of the same topic with the same key, in its place in the queue. Both receipts then have the same id and
+   * settle with the same ack.
+   */
   key?: string;
   /** Withdraws the call before it is made; what is in the outbox stays there. */
   signal?: AbortSignal;
@@ -298,8 +311,9 @@ export interface Receipt {
   /** Whether it survives a reload. */
   durable: boolean;
   /**
-   * Who sends it if this page is closed before the ack: the service worker, or the next visit. Only where it is durable. The service worker
-   * is named once it has confirmed that `installOutbox` flushes this outbox's database, which takes a moment after the page was loaded.
+   * Who sends it if this page is closed before the ack: the service worker, or the page of the next visit. Only where it is durable.
+   * `background-sync` only after the service worker has confirmed that its `installOutbox` flushes this outbox's database. That takes a
+   * moment after the page has loaded.
    */
   deferred?: "background-sync" | "next-visit";
   /** Settles when the outcome is final, however late; rejects when there is a dead letter. */
@@ -314,7 +328,10 @@ export interface Ack {
 }
 
 export interface Outbox {
-  /** Rows not yet acknowledged, of this subject, from every tab. The event `outbox` tells of its changes. */
+  /**
+   * Rows not yet acknowledged, of this subject, from every tab. The event `outbox` tells of its changes. Calls whose `publish` has not
+   * resolved are no rows yet, as while the wasm is not loaded.
+   */
   readonly size: number;
   rows(): Promise<readonly OutboxRow[]>;
   /** At most 1,000; the oldest go first. */
@@ -437,6 +454,7 @@ export interface Diagnosis {
   advice: string;
 }
 
+/** `code` is stable: docs/errors.md has all of them. */
 export class LonghaulError extends Error {
   readonly code: string;
   readonly hint?: string;

@@ -111,7 +111,7 @@ export interface TestHub {
   merge(topic: string, partial: unknown, options?: { key?: string }): Published;
   /** What it retains of a topic, the oldest first: messages, or the changes of a document. */
   entries(topic: string): readonly Entry[];
-  /** A document's value; undefined where nobody has written it. */
+  /** A document's value; undefined where nobody has written it. A client's `document.value` is null then. */
   document(name: string): unknown;
   /** A device with a line of its own. */
   browser(options?: BrowserOptions): TestBrowser;
