@@ -399,7 +399,7 @@ fn nack(code: &'static str) -> Nack {
         "id_conflict" => "another publication had this number",
         "id_forgotten" => "the number is older than the verdicts that the hub keeps",
         "busy" => "the topic has too many producers",
-        "expired" => "its time was over, or its client gave it up",
+        "expired" => "its time to live had ended, or its client had cancelled it",
         "payload_invalid" => "the payload is no JSON text that the hub takes",
         "payload_too_large" => "the payload is larger than the hub takes",
         "is_document" => "the topic is a document, which takes patches and merges only",
