@@ -233,9 +233,16 @@ impl Document {
         }
     }
 
-    /// Own changes that what is confirmed does not have yet.
+    /// Own changes that the hub is not known to have.
     #[must_use]
     pub fn pending(&self) -> usize {
+        let waiting = self.pending.iter().filter(|own| own.acked.is_none());
+        waiting.count()
+    }
+
+    /// Own changes that what is confirmed does not have yet: those that wait, and those that the hub has acked.
+    #[must_use]
+    pub fn laid(&self) -> usize {
         self.pending.len()
     }
 

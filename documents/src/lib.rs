@@ -119,9 +119,14 @@ impl DocumentCore {
         cursor.map_or(-1.0, |cursor| cursor.seq.0 as f64)
     }
 
-    /// Own changes without their entries.
+    /// Own changes that wait for an ack.
     pub fn pending(&self) -> u32 {
         self.document.borrow().pending() as u32
+    }
+
+    /// Own changes without their entries, those that were acked included.
+    pub fn laid(&self) -> u32 {
+        self.document.borrow().laid() as u32
     }
 }
 

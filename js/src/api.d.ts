@@ -244,7 +244,10 @@ export interface Document<T> {
   readonly confirmed: T | null | undefined;
   /** The entry that `confirmed` stands after, -1 before the first snapshot. */
   readonly seq: number;
-  /** Own changes not yet confirmed, once their promise has resolved. */
+  /**
+   * Own changes that wait for the hub, once their promise has resolved, also while nobody listens. What the hub has acked is not
+   * pending, nor what was discarded, wiped or refused.
+   */
   readonly pending: number;
   /**
    * All of this at once: the same object until one of its fields changes. With `onChange` it fits useSyncExternalStore and stores:
@@ -285,6 +288,8 @@ export interface DocumentState<T> {
   readonly confirmed: T | null | undefined;
   readonly pending: number;
   readonly seq: number;
+  /** The log that `confirmed` belongs to, "" before the first snapshot. Another one: the hub lost the document, and it began anew. */
+  readonly epoch: string;
 }
 
 export interface PublishOptions {

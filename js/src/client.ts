@@ -172,6 +172,7 @@ class ClientHandle implements Client {
         threw: (cause) => this.#threw(`a listener of ${name}`, cause),
       });
       this.#documents.set(name, document);
+      document.adopt();
     }
     return document as Document<unknown> as Document<T>;
   }

@@ -14,10 +14,14 @@ class Counter {
   at = -1;
   isTouched = false;
   readonly own = new Map<number, number>();
+  /** Those of them that the hub has acked, and whose entries are not here. */
+  readonly ackedOnly = new Set<number>();
 
   snapshot(_epoch: string, seq: number, _chain: number, _last: number, json: string): number {
     this.base = JSON.parse(json);
     this.at = seq;
+    for (const row of this.ackedOnly) this.own.delete(row);
+    this.ackedOnly.clear();
     this.isTouched = true;
     return 1;
   }
@@ -27,8 +31,12 @@ class Counter {
     this.isTouched = true;
   }
 
-  /** The entry that is ours came, and shows what is shown already. */
+  /** The entry that is ours came, and shows what is shown already; or it did not, for nobody follows. */
   acked(row: number, _epoch: string, seq: number): void {
+    if (document.no === 0) {
+      this.ackedOnly.add(row);
+      return;
+    }
     this.base += this.own.get(row) ?? 0;
     this.own.delete(row);
     this.at = seq;
@@ -40,7 +48,8 @@ class Counter {
   }
 
   seq = (): number => this.at;
-  pending = (): number => this.own.size;
+  pending = (): number => this.own.size - this.ackedOnly.size;
+  laid = (): number => this.own.size;
   check = (): undefined => undefined;
   confirmed = (): string => JSON.stringify({ n: this.base });
   hasChanged = (): boolean => this.isTouched;
@@ -105,7 +114,13 @@ test("f19 the state is one object until something changes, and onChange tells of
   const { onChange } = document;
   const stop = onChange(() => seen.push(document.state));
   expect(document.state).toBe(document.state);
-  expect(document.state).toEqual({ value: undefined, confirmed: undefined, pending: 0, seq: -1 });
+  expect(document.state).toEqual({
+    value: undefined,
+    confirmed: undefined,
+    pending: 0,
+    seq: -1,
+    epoch: "",
+  });
   await told();
   await arrive(1);
   void document.merge(5);
@@ -114,9 +129,9 @@ test("f19 the state is one object until something changes, and onChange tells of
   follower?.acked(7, { epoch: "e", seq: 1, duplicate: false });
   await told();
   expect(seen).toEqual([
-    { value: { n: 1 }, confirmed: { n: 1 }, pending: 0, seq: 0 },
-    { value: { n: 6 }, confirmed: { n: 1 }, pending: 1, seq: 0 },
-    { value: { n: 6 }, confirmed: { n: 6 }, pending: 0, seq: 1 },
+    { value: { n: 1 }, confirmed: { n: 1 }, pending: 0, seq: 0, epoch: "e" },
+    { value: { n: 6 }, confirmed: { n: 1 }, pending: 1, seq: 0, epoch: "e" },
+    { value: { n: 6 }, confirmed: { n: 6 }, pending: 0, seq: 1, epoch: "e" },
   ]);
   stop();
   expect(calls).toEqual(["follow", "publish 5", "leave"]);

@@ -27,7 +27,7 @@ export interface DocumentClient {
   ): Promise<Receipt>;
   /** Loads what documents need, for this client's outbox. */
   load(): Promise<DocumentCore>;
-  /** Has own changes that wait in storage followed. */
+  /** Has own changes that were found in storage followed. */
   adopt(follower: (kind: number, text: string) => Follower): void;
   isConnected(): boolean;
   /** Keeps what is confirmed, or no longer. */
@@ -64,6 +64,9 @@ const keepMs = 1_000;
 /** What comes before the core is there is kept up to so many steps. Chosen: a download takes fewer; more is asked for anew. */
 const earlyMax = 256;
 
+/** Nobody follows, and so many own changes were acked: their entries are not here. Chosen: more than a page makes out of sight. */
+const unseenMax = 256;
+
 export class DocumentHandle implements Document<unknown>, Receiver {
   readonly name: string;
   readonly isPassive = false;
@@ -80,12 +83,20 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   #isLost = false;
   #value: unknown;
   /** The same object until something changes. */
-  #state: DocumentState<unknown> = { value: undefined, confirmed: undefined, pending: 0, seq: -1 };
+  #state: DocumentState<unknown> = {
+    value: undefined,
+    confirmed: undefined,
+    pending: 0,
+    seq: -1,
+    epoch: "",
+  };
+  /** The log that what is confirmed belongs to: `epoch` is ahead of it until the snapshot. */
+  #epoch = "";
   /** What is confirmed while own changes wait, read once for each entry. */
   #confirmed: { readonly at: string; readonly value: unknown } | undefined;
   /** The core knows nothing of `#value`. */
   #isAnew = true;
-  /** Own changes without a verdict, by their rows. */
+  /** Own changes without a verdict, by their rows, whether anybody follows or not. */
   readonly #own = new Map<number, { kind: number; text: string }>();
   #listeners: readonly Listener[] = [];
   /** End the subscriptions. */
@@ -117,8 +128,8 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     if (this.#last !== undefined) return this.#last.confirmed;
     const { seq } = this;
     if (seq < 0) return undefined;
-    if (this.pending === 0) return this.value;
-    const at = `${this.epoch}/${seq}`;
+    if (this.#ask((core) => core.laid()) === 0) return this.value;
+    const at = `${this.#epoch}/${seq}`;
     if (this.#confirmed?.at !== at) {
       const json = this.#ask((core) => core.confirmed());
       if (json === undefined) return undefined;
@@ -131,9 +142,14 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     if (this.#last !== undefined) return this.#last;
     const { value, confirmed, pending, seq } = this;
     const last = this.#state;
+    const epoch = seq < 0 ? "" : this.#epoch;
     const isSame =
-      value === last.value && confirmed === last.confirmed && pending === last.pending && seq === last.seq;
-    if (!isSame) this.#state = { value, confirmed, pending, seq };
+      value === last.value &&
+      confirmed === last.confirmed &&
+      pending === last.pending &&
+      seq === last.seq &&
+      epoch === last.epoch;
+    if (!isSame) this.#state = { value, confirmed, pending, seq, epoch };
     return this.#state;
   }
 
@@ -142,7 +158,7 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   }
 
   get pending(): number {
-    return this.#last?.pending ?? this.#ask((core) => core.pending()) ?? 0;
+    return this.#last?.pending ?? this.#ask((core) => core.pending()) ?? this.#own.size;
   }
 
   at(pointer: string): unknown {
@@ -218,8 +234,10 @@ export class DocumentHandle implements Document<unknown>, Receiver {
 
   deliver({ first, chain, at, kind, data }: Messages): void {
     const text = data as string;
+    const { epoch } = this;
     this.#do((core) => {
-      this.#stepped(kind === snapshot ? core.snapshot(this.epoch, first, chain, at, text) : core.take(text));
+      if (kind === snapshot) this.#epoch = epoch;
+      this.#stepped(kind === snapshot ? core.snapshot(epoch, first, chain, at, text) : core.take(text));
     });
   }
 
@@ -238,15 +256,19 @@ export class DocumentHandle implements Document<unknown>, Receiver {
       });
     }
     const text = jsonOf(what, `a change of ${this.name}`);
-    if (this.no === 0) return this.#client.publish(this.name, text, options, kind);
-    const [code, message] = this.#ask((core) => core.check(kind, text))?.split("\n") ?? [];
-    if (code !== undefined) throw new LonghaulError(code, `${this.name}: ${message}`);
+    // What nobody follows may have become something else.
+    const fault = this.no > 0 && this.#ask((core) => core.check(kind, text));
+    if (fault) {
+      const [code = "", message] = fault.split("\n");
+      throw new LonghaulError(code, `${this.name}: ${message}`);
+    }
     return this.#client.publish(this.name, text, options, kind, this.#follower(kind, text));
   }
 
   #follower(kind: number, text: string): Follower {
     return {
       queued: (row) => {
+        if (this.#own.has(row)) return;
         this.#own.set(row, { kind, text });
         this.#happened((core) => core.publish(row, kind, text));
         this.#keepSoon();
@@ -254,6 +276,7 @@ export class DocumentHandle implements Document<unknown>, Receiver {
       acked: (row: number, { epoch, seq }: Ack) => {
         this.#own.delete(row);
         this.#happened((core) => core.acked(row, epoch, seq));
+        if (this.no === 0) this.#forgetUnseen();
         this.#keepSoon();
       },
       dead: (row) => {
@@ -266,7 +289,16 @@ export class DocumentHandle implements Document<unknown>, Receiver {
 
   /** Shows own changes that were found in storage. */
   adopt(): void {
-    if (this.#core !== undefined) this.#client.adopt((kind, text) => this.#follower(kind, text));
+    this.#client.adopt((kind, text) => this.#follower(kind, text));
+  }
+
+  /** Changes that were acked are kept for their entries, which do not come where nobody follows. The next who does begins anew. */
+  #forgetUnseen(): void {
+    const unseen = this.#ask((core) => core.laid() - core.pending()) ?? 0;
+    if (unseen <= unseenMax) return;
+    this.#core = undefined;
+    this.#isAnew = true;
+    this.#value = undefined;
   }
 
   /** What own changes are laid over is kept as long as they wait: a page that is opened without a network shows both. */
@@ -284,7 +316,7 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     const isWanted = this.#own.size > 0 && json !== undefined;
     if (!isWanted && !this.#isKept) return;
     this.#isKept = isWanted;
-    this.#client.keep(isWanted ? [this.epoch, this.seq, json] : undefined);
+    this.#client.keep(isWanted ? [this.#epoch, this.seq, json] : undefined);
   }
 
   /** Begins again with another core, in so many ms: what is confirmed comes from the hub, and what is not is kept here. */
@@ -293,17 +325,16 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     this.#core = undefined;
     this.#isAnew = true;
     this.#load(restMs);
-    this.#askAnew(this.#own);
+    this.#client.resync(this);
   }
 
-  /** What is confirmed comes from the hub, over which own changes are laid. */
-  #askAnew(own: Iterable<readonly [row: number, change: { kind: number; text: string }]>): void {
+  #lay(own: Iterable<readonly [row: number, change: { kind: number; text: string }]>): void {
     for (const [row, { kind, text }] of own) this.#do((core) => core.publish(row, kind, text));
-    this.#client.resync(this);
   }
 
   #load(restMs: number): void {
     this.#early = [];
+    this.#lay(this.#own);
     const rested = new Promise<void>((resolve) => setTimeout(resolve, restMs));
     const loaded = restMs > 0 ? rested.then(() => this.#client.load()) : this.#client.load();
     loaded.then(
@@ -314,16 +345,17 @@ export class DocumentHandle implements Document<unknown>, Receiver {
         if (kept !== undefined) {
           const [epoch, seq, json] = kept;
           this.#isKept = true;
-          this.epoch ||= epoch;
+          this.#epoch = epoch;
           this.#happened((core) => core.snapshot(epoch, seq, 0, 0, json));
         }
-        const lost = this.#isLost ? [...this.#own] : undefined;
-        this.adopt();
         const early = this.#early ?? [];
         this.#early = undefined;
         for (const act of early) this.#do(act);
+        if (!this.#isLost) return;
         this.#isLost = false;
-        if (lost !== undefined) this.#askAnew(lost);
+        // What is confirmed comes from the hub, over which own changes are laid.
+        this.#lay(this.#own);
+        this.#client.resync(this);
       },
       (error: LonghaulError) => {
         this.#early = undefined;
@@ -352,12 +384,10 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     }
   }
 
-  /** Something of our own has happened. */
+  /** Something of our own has happened. It counts before the core is there to show it. */
   #happened(act: (core: DocumentCore) => void): void {
-    this.#do((core) => {
-      act(core);
-      this.#note();
-    });
+    this.#do(act);
+    this.#note();
   }
 
   #stepped(step: number): void {

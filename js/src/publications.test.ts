@@ -29,6 +29,22 @@ test("a row of a document that is forgotten is no longer pending there", () => {
   expect(told).toEqual(["queued 7", "dead 7"]);
 });
 
+test("what the user discards leaves its document at once, and is not found again", () => {
+  const told: string[] = [];
+  const publications = made();
+  publications.restored(7, change);
+  publications.adopt("d", following(told));
+  publications.discard(7);
+  publications.discard(7);
+  publications.restored(7, change);
+  publications.adopt("d", following(told));
+  expect(told).toEqual(["queued 7", "dead 7"]);
+  // Another page has noted it in storage.
+  publications.restored(8, [...change.slice(0, 9), 2, ...change.slice(10)] as unknown as StoredRow);
+  publications.adopt("d", following(told));
+  expect(told).toEqual(["queued 7", "dead 7"]);
+});
+
 test("what the next core finds in storage is followed anew, and what has ended meanwhile is not", () => {
   const told: string[] = [];
   const publications = made();

@@ -39,6 +39,8 @@ export interface Row {
   /** What its call is known by to the page that published it. */
   tag: string | undefined;
   follower: Follower | undefined;
+  /** The user has discarded it, and it is not shown: the hub may have it all the same. */
+  isDiscarded: boolean;
   waiting: { resolve: (ack: Ack) => void; reject: (error: LonghaulError) => void }[];
 }
 
@@ -52,6 +54,9 @@ export interface Ended {
 
 /** As many tags as storage keeps verdicts. */
 const tagsMax = 10_000;
+
+/** A row's state in storage: src/web/store/row.rs. */
+const discarded = 2;
 
 /** Reasons that are no dead letters: the user asked for it. */
 const asked = ["discarded", "wiped"];
@@ -127,6 +132,7 @@ export class Publications {
       attempts: 0,
       tag: undefined,
       follower,
+      isDiscarded: false,
       waiting,
     });
     const acked = new Promise<Ack>((resolve, reject) => waiting.push({ resolve, reject }));
@@ -166,8 +172,8 @@ export class Publications {
 
   /** A row of storage, whoever published it; one that is known may have another payload by now. */
   restored(row: number, stored: StoredRow): void {
-    const [, topic, kind, text, , createdAtMs, expiresAtMs, , key, , , tag] = stored;
-    const { waiting = [], attempts = 0, follower } = this.#rows.get(row) ?? {};
+    const [, topic, kind, text, , createdAtMs, expiresAtMs, , key, state, , tag] = stored;
+    const { waiting = [], attempts = 0, follower, isDiscarded = false } = this.#rows.get(row) ?? {};
     this.#rows.set(row, {
       topic,
       kind,
@@ -179,8 +185,17 @@ export class Publications {
       attempts,
       tag,
       follower,
+      isDiscarded: isDiscarded || state === discarded,
       waiting,
     });
+  }
+
+  /** The user discards a row. A document does not show it any more, whatever the hub will say of it. */
+  discard(row: number): void {
+    const known = this.#rows.get(row);
+    if (known === undefined || known.isDiscarded) return;
+    known.isDiscarded = true;
+    known.follower?.dead(row);
   }
 
   /** A row is no longer in storage, or not known to be, and nobody here hears of its verdict. */
@@ -197,10 +212,11 @@ export class Publications {
     }
   }
 
-  /** Lets `follower` know of the changes of a document that nobody follows yet. */
+  /** Lets `follower` know of the changes of a document that were found in storage. */
   adopt(topic: string, follower: (kind: number, text: string) => Follower): void {
     for (const [no, row] of this.#rows) {
-      if (row.topic !== topic || row.kind === 0 || row.follower !== undefined) continue;
+      const isNew = row.topic === topic && row.kind !== 0 && row.follower === undefined;
+      if (!isNew || row.isDiscarded) continue;
       row.follower = follower(row.kind, row.text);
       row.follower.queued(no);
     }

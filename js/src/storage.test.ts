@@ -191,7 +191,9 @@ test("another tab may take a dead letter first: then it is not known here", asyn
 
 test("a row is given up by its id, and never another one of the same number", async () => {
   const volatile = [[beside + 2, { id: "shown" }]];
-  const publications = { attempts: () => 0, volatile: () => volatile } as unknown as Room["publications"];
+  const discard = vi.fn();
+  const known = { attempts: () => 0, volatile: () => volatile, discard };
+  const publications = known as unknown as Room["publications"];
   const { core, turns, storage } = scene({ publications });
   core.stores.rows = [[2, row("2")]];
   await storage.discard("public-p:2");
@@ -205,6 +207,7 @@ test("a row is given up by its id, and never another one of the same number", as
     ["giveUp", beside + 2],
     ["giveUp", 2],
   ]);
+  expect(discard.mock.calls).toEqual([[2], [beside + 2], [2]]);
   await expect(storage.discard("public-r:2")).rejects.toMatchObject({ code: "row_unknown" });
   await expect(storage.discard("public-p:3")).rejects.toThrow("no row or dead letter public-p:3");
 });

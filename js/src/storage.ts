@@ -208,6 +208,7 @@ export class Storage implements Member {
     const rows = [...(await this.#read(false)), ...volatile];
     const found = rows.find(([n]) => this.#isId(id, n));
     if (found === undefined) throw rowUnknown(id);
+    this.#room.publications.discard(found[0]);
     this.#room.turns.turn((core) => core.giveUp(found[0]));
   }
 
@@ -354,6 +355,7 @@ export class Storage implements Member {
       return;
     }
     if (notice[0] === "noted" && notice[1] === this.#producer) this.#noted(notice[2]);
+    if (notice[0] === "givenUp" && notice[1] === this.#producer) this.#room.publications.discard(notice[2]);
     if (notice[0] === "wiped") {
       this.#noted();
       const [, isBeginning, , atMs = Number.POSITIVE_INFINITY] = notice;

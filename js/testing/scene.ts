@@ -71,7 +71,7 @@ export function scene(room: Partial<Room> = {}, database: string | undefined = "
     () => storage.settle(),
   );
   turns.core = core as unknown as Core;
-  const publications = { attempts: () => 0, volatile: () => [] };
+  const publications = { attempts: () => 0, volatile: () => [], discard: () => {} };
   const storage: Storage = new Storage(database, base, {
     publications: publications as unknown as Room["publications"],
     turns,

@@ -203,16 +203,16 @@ impl World {
         if !is_one_log {
             return;
         }
-        let (mut expected, mut pending) = (confirmed.clone(), 0);
+        let (mut expected, mut laid) = (confirmed.clone(), 0);
         for (row, kind, text) in &self.published {
             let is_in =
                 matches!(self.log.verdicts.get(row), Some(Some(seq)) if *seq <= cursor.seq.0);
             if !is_in && !self.dead.contains(row) && *row > self.last {
-                pending += 1;
+                laid += 1;
                 let _ = change(*kind, text).apply(&mut expected);
             }
         }
-        assert_eq!(self.document.pending(), pending);
+        assert_eq!(self.document.laid(), laid);
         assert_eq!(self.document.value(), &expected);
     }
 
@@ -236,7 +236,7 @@ impl World {
             }
         }
         let head = self.log.states.last().unwrap();
-        assert_eq!(self.document.pending(), 0);
+        assert_eq!((self.document.pending(), self.document.laid()), (0, 0));
         assert_eq!(self.document.value(), head);
         assert_eq!(self.document.confirmed(), head);
         assert!(self.rows.is_empty());

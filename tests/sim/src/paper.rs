@@ -234,7 +234,7 @@ impl Paper {
     pub fn is_settled(&mut self) -> bool {
         self.sheets.values_mut().all(|sheet| {
             sheet.document.is_known()
-                && sheet.document.pending() == 0
+                && sheet.document.laid() == 0
                 && sheet.document.value().to_json() == sheet.document.confirmed().to_json()
         })
     }
