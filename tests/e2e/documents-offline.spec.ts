@@ -72,3 +72,45 @@ test("own changes survive a reload without a network, are shown over what was co
   await follow(other, line.url);
   await expect.poll(() => other.evaluate(() => offlinePlan.document.value)).toEqual(value);
 });
+
+test("a change that is made while nobody follows shows to a listener that joins offline, and leaves when it is discarded", async ({
+  page,
+  line,
+}) => {
+  await page.evaluate(
+    async ([url, options]) => {
+      globalThis.opened = longhaul.open(url, options);
+      const document = opened.client.document<Plan>("plan");
+      globalThis.offlinePlan = { document, values: [] };
+      const stop = document.onChange(() => {});
+      await (await document.merge({ title: "Plan" })).acked;
+      while (document.confirmed?.title !== "Plan") await new Promise(requestAnimationFrame);
+      stop();
+    },
+    [line.url, { ...quick, transports: ["websocket"] } satisfies api.Options] as const,
+  );
+  await line.setFaults({ accept: "reset" });
+  await line.cut();
+  await expect.poll(() => page.evaluate(() => opened.client.status.state)).not.toBe("connected");
+  const shown = await page.evaluate(async () => {
+    const { document } = offlinePlan;
+    const receipt = await document.merge({ cards: { "1": "one" } });
+    document.subscribe((value) => offlinePlan.values.push(value));
+    const joined = document.state;
+    await opened.client.outbox.discard(receipt.id);
+    return [joined, document.state];
+  });
+  const confirmed = { title: "Plan" };
+  expect(shown).toMatchObject([
+    { value: { title: "Plan", cards: { "1": "one" } }, confirmed, pending: 1 },
+    { value: confirmed, confirmed, pending: 0 },
+  ]);
+  await line.setFaults({});
+  await isConnected(page);
+  await expect.poll(() => page.evaluate(() => opened.client.outbox.size)).toBe(0);
+  expect(await page.evaluate(() => offlinePlan.document.state)).toMatchObject({
+    value: confirmed,
+    pending: 0,
+  });
+  expect(await page.evaluate(() => opened.errors)).toEqual([]);
+});

@@ -201,10 +201,12 @@ test("f19 what is pending and confirmed can be watched, and the snapshot is the 
     },
     [hub.url, quick] as const,
   );
-  expect(seen[0]).toEqual({ pending: 0, seq: -1, value: undefined, confirmed: undefined });
-  expect(seen).toContainEqual({ value: null, confirmed: null, pending: 0, seq: 0 });
-  expect(seen).toContainEqual({ value: { n: 1 }, confirmed: null, pending: 1, seq: 0 });
-  expect(seen.at(-1)).toEqual({ value: { n: 1 }, confirmed: { n: 1 }, pending: 0, seq: 1 });
+  expect(seen[0]).toEqual({ pending: 0, seq: -1, value: undefined, confirmed: undefined, epoch: "" });
+  const epoch = seen.at(-1)?.epoch;
+  expect(epoch).toMatch(/^[0-9a-f]{16}$/);
+  expect(seen).toContainEqual({ value: null, confirmed: null, pending: 0, seq: 0, epoch });
+  expect(seen).toContainEqual({ value: { n: 1 }, confirmed: null, pending: 1, seq: 0, epoch });
+  expect(seen.at(-1)).toEqual({ value: { n: 1 }, confirmed: { n: 1 }, pending: 0, seq: 1, epoch });
   expect(isSame).toBe(true);
   expect(isStopped).toBe(true);
 });

@@ -24,9 +24,10 @@ export interface Look {
   readonly name: string;
   readonly state: string;
   readonly size: number;
+  /** Own changes that wait, of all documents: those that nobody follows too. */
+  readonly pending: number;
   readonly documents: readonly {
     name: string;
-    pending: number;
     value: unknown;
     confirmed: unknown;
     last: unknown;
@@ -93,9 +94,9 @@ export class Agent {
       name,
       state: client.status.state,
       size: client.outbox.size,
+      pending: documents.reduce((sum, name) => sum + client.document(name).pending, 0),
       documents: follows.map(({ document, values }) => ({
         name: document.name,
-        pending: document.pending,
         value: document.value ?? null,
         confirmed: document.confirmed ?? null,
         last: values.at(-1) ?? null,

@@ -326,14 +326,12 @@ class InChromium {
     for (const { page } of this.#tabs) {
       // Without the documents themselves, which may be large.
       const clients = await page?.evaluate(() =>
-        inPage.agent.look().map(({ name, state, size, documents }) => {
-          return { name, state, size, isPending: documents.some(({ pending }) => pending !== 0) };
-        }),
+        inPage.agent.look().map(({ name, state, size, pending }) => ({ name, state, size, pending })),
       );
-      for (const { name, state, size, isPending } of clients ?? []) {
+      for (const { name, state, size, pending } of clients ?? []) {
         if (state !== "connected") return `${name} is ${state}`;
         if (size !== 0) return `${name} has outbox.size ${size}`;
-        if (isPending) return `${name} has changes pending`;
+        if (pending !== 0) return `${name} has ${pending} changes pending`;
       }
     }
     return this.#model.unsettled();

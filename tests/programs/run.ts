@@ -721,11 +721,10 @@ class Run {
   }
 }
 
-function unsettled({ name, state, size, documents }: Look): string | undefined {
+function unsettled({ name, state, size, pending }: Look): string | undefined {
   if (state !== "connected") return `${name} is ${state}`;
   if (size !== 0) return `${name} has outbox.size ${size}`;
-  const document = documents.find(({ pending }) => pending !== 0);
-  return document && `${name}: ${document.name} has ${document.pending} pending`;
+  return pending === 0 ? undefined : `${name} has ${pending} changes pending`;
 }
 
 function differences(client: string, seen: Look["documents"][number], value: unknown): string[] {
