@@ -237,10 +237,10 @@ export interface Document<T> {
   /**
    * Own pending changes included. Immutable and structurally shared between versions. Undefined until the first snapshot, null where
    * nobody has written. A page that starts without a network has a value only if own changes were waiting: see docs/offline.md. If the hub
-   * has lost the document, the value becomes null, or what own waiting changes make; no gap is told, and `metrics().resumesFailed` counts it.
+   * has lost the document, the value becomes null, or what own waiting changes make; no gap is told, but `state.epoch` changes.
    */
   readonly value: T | null | undefined;
-  /** What the hub has confirmed: without pending changes. */
+  /** What the hub has confirmed, after entry `seq`: without own changes whose entries are not here. */
   readonly confirmed: T | null | undefined;
   /** The entry that `confirmed` stands after, -1 before the first snapshot. */
   readonly seq: number;
@@ -272,8 +272,8 @@ export interface Document<T> {
     options?: { at?: string; signal?: AbortSignal },
   ): () => void;
   /**
-   * RFC 6902: all operations or none. Shows at once where somebody listens, and then rejects with `patch_failed` if it does not
-   * apply to what is shown. If it no longer applies when the hub has it, it is a dead letter. While nobody has written the document, every
+   * RFC 6902: all operations or none. Shows at once. Where somebody listens it rejects with `patch_failed` if it does not apply to
+   * what is shown. If it no longer applies when the hub has it, it is a dead letter. While nobody has written the document, every
    * path but the root fails: begin with `merge`. Rejects as `publish` does, too;
    * `key` is refused with `option_invalid`.
    */
