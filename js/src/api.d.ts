@@ -49,9 +49,9 @@ export interface Options {
         bytesMax?: number;
         tokenUrl?: string;
         /**
-         * What a publication that the hub refuses for good means for its topic. `continue` (default): the next one goes on. `pause`: the next
-         * ones wait until its dead letter is retried or discarded, in every tab and after reloads; a topic's publications then go one at a
-         * time. One that expires or is discarded stops nothing. All tabs should say the same.
+         * What a topic does after the hub has refused one of its publications for good. `continue` (default): it sends the next one. `pause`:
+         * it waits until the dead letter is retried or discarded, in every tab and after reloads, and it sends its publications one at a
+         * time. A publication that expired or was discarded pauses nothing. All tabs should pass the same value.
          */
         poison?: "continue" | "pause";
       };
@@ -147,6 +147,7 @@ export type Status =
   | { state: "closed"; reason: CloseReason };
 
 export interface CloseReason {
+  /** See docs/errors.md. */
   code: string;
   closeCode?: number;
   message: string;
@@ -303,7 +304,7 @@ export interface PublishOptions {
    * settle with the same ack.
    */
   key?: string;
-  /** Withdraws the call before it is made; what is in the outbox stays there. */
+  /** If it is aborted already, the call rejects with its reason and publishes nothing. A later abort changes nothing: see `outbox.discard`. */
   signal?: AbortSignal;
 }
 
@@ -380,8 +381,8 @@ export interface OutboxRow {
 
 export interface DeadLetter extends Omit<OutboxRow, "state"> {
   /**
-   * The hub's, or the client's own (`expired`, `outbox_lost`, `outcome_unknown`). Of a verdict that got lost on its way the hub repeats the
-   * code, with words for that: which operation of a patch failed is then not in `message`.
+   * The hub's, or the client's own (`expired`, `outbox_lost`, `outcome_unknown`). If the hub's first answer was lost, the hub repeats only the
+   * code: `message` then says what the code means, and not which operation of a patch failed.
    */
   reason: { code: string; message: string };
 }
