@@ -37,6 +37,13 @@ const notAnObject = "it must be an object";
 const numbers = (min: number, max: number) => `it must be a number from ${min} to ${max}`;
 const names = "it must be of websocket, eventsource, longpoll";
 const notEmpty = "it must be a list of at least one name";
+/** What a text must be. */
+function upTo(charsMax: number): string {
+  return `it must be a string of at most ${charsMax} characters`;
+}
+/** A text, and how an error shows one that is long. */
+const long = (chars: number): string => "x".repeat(chars);
+const cut = `"${long(299)}…`;
 const token = /^a token is a string of 1 to 8192 visible ASCII characters/;
 
 const refusedOfConnect: Refused[] = [
@@ -70,20 +77,24 @@ const refusedOfConnect: Refused[] = [
   ["heartbeat.timeoutMs", msMax + 1, `heartbeat.timeoutMs is ${msMax + 1}`, numbers(100, msMax)],
   ["heartbeat.pongMs", 99, "heartbeat has no pongMs", /^it knows intervalMs, timeoutMs$/],
   ["outbox", true, "outbox is true", notAnObject],
-  ["outbox.name", 5, "outbox.name is 5", "it must be a string"],
+  ["outbox.name", 5, "outbox.name is 5", upTo(255)],
+  ["outbox.name", long(256), `outbox.name is "${long(256)}"`, upTo(255)],
   ["outbox.ttlMs", rowMsMax + 1, `outbox.ttlMs is ${rowMsMax + 1}`, numbers(1, rowMsMax)],
   ["outbox.ttlMs", 0, "outbox.ttlMs is 0", numbers(1, rowMsMax)],
   ["outbox.rowsMax", 0, "outbox.rowsMax is 0", numbers(1, msMax)],
   ["outbox.bytesMax", Number.NaN, "outbox.bytesMax is NaN", numbers(1, Number.MAX_SAFE_INTEGER)],
-  ["outbox.tokenUrl", new URL("https://a/"), 'outbox.tokenUrl is "https://a/"', "it must be a string"],
+  ["outbox.tokenUrl", new URL("https://a/"), 'outbox.tokenUrl is "https://a/"', upTo(2_048)],
+  ["outbox.tokenUrl", long(2_049), `outbox.tokenUrl is ${cut}`, upTo(2_048)],
   ["outbox.poison", "stop", 'outbox.poison is "stop"', "it must be one of continue, pause"],
   ["outbox.ttl", 5, "outbox has no ttl", /^it knows name, ttlMs, .*poison$/],
-  ["subject", 5n, "subject is 5", "it must be a string"],
+  ["subject", 5n, "subject is 5", upTo(8_192)],
+  ["subject", long(8_193), `subject is ${cut}`, upTo(8_192)],
   ["resume", "yes", 'resume is "yes"', "it must be true, false or { key }"],
   ["resume", null, "resume is null", "it must be true, false or { key }"],
-  ["resume", {}, "resume.key is undefined", "it must be a string"],
-  ["resume", { key: undefined }, "resume.key is undefined", "it must be a string"],
-  ["resume.key", 5, "resume.key is 5", "it must be a string"],
+  ["resume", {}, "resume.key is undefined", upTo(255)],
+  ["resume", { key: undefined }, "resume.key is undefined", upTo(255)],
+  ["resume.key", 5, "resume.key is 5", upTo(255)],
+  ["resume.key", long(256), `resume.key is "${long(256)}"`, upTo(255)],
   ["resume.keys", "a", "resume has no keys", "it knows key"],
   ["onError", {}, "onError is {}", "it must be a function"],
   ["onError", circle, "onError is [object Object]", "it must be a function"],
@@ -109,6 +120,12 @@ test("a token has at most 8192 characters, and a topic 255", () => {
   expect(refusal(() => checkOptions({ token: `${long}x` }))).toMatchObject({ code: "option_invalid" });
   expect(() => checkTopic(long.slice(0, 255))).not.toThrow();
   expect(refusal(() => checkTopic(long.slice(0, 256)))).toMatchObject({ code: "topic_invalid" });
+});
+
+test("an address has at most 2048 characters", () => {
+  const address = "https://hub.test/".padEnd(2_047, "x");
+  expect(baseUrls(address)[0]).toHaveLength(2_048);
+  expect(refusal(() => baseUrls(`${address}xx`))).toMatchObject({ code: "url_invalid" });
 });
 
 test("a token that is refused is not shown", () => {
@@ -137,6 +154,9 @@ test.for<[string, unknown]>([
   ["outbox.tokenUrl", "/token"],
   ["outbox.poison", "pause"],
   ["subject", ""],
+  ["subject", long(8_192)],
+  ["outbox.name", long(255)],
+  ["outbox.tokenUrl", long(2_048)],
   ["resume", true],
   ["resume", false],
   ["resume.key", "a"],
@@ -177,7 +197,8 @@ test.for<Refused>([
   ["ttlMs", 0, "ttlMs is 0", numbers(1, Number.MAX_SAFE_INTEGER)],
   ["ttlMs", Number.POSITIVE_INFINITY, "ttlMs is Infinity", numbers(1, Number.MAX_SAFE_INTEGER)],
   ["ttlMs", "1 h", 'ttlMs is "1 h"', numbers(1, Number.MAX_SAFE_INTEGER)],
-  ["key", 5, "key is 5", "it must be a string"],
+  ["key", 5, "key is 5", upTo(255)],
+  ["key", long(256), `key is "${long(256)}"`, upTo(255)],
   ["signal", "abort", 'signal is "abort"', "it must be an AbortSignal"],
   ["ttl", 5, "options has no ttl", "it knows ttlMs, key, signal"],
 ])("publish refuses %s: %o, and says why", ([path, value, message, hint]) => {
@@ -197,7 +218,7 @@ test("a document's subscribe refuses what is no signal, and options that it does
 
 test("publish takes any time to live, and storage at most seven days of it", () => {
   const { signal } = new AbortController();
-  expect(() => checkPublish({ ttlMs: rowMsMax + 1, key: "", signal })).not.toThrow();
+  expect(() => checkPublish({ ttlMs: rowMsMax + 1, key: long(255), signal })).not.toThrow();
   expect(() => checkLife(rowMsMax)).not.toThrow();
   expect(() => checkLife(undefined)).not.toThrow();
   const hint = numbers(1, 7 * 24 * 60 * 60 * 1_000);

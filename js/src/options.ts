@@ -10,6 +10,15 @@ import { isToken, tokenHint } from "./token.js";
 const topicName = /^(?!\/)(?:(?:^|\/)(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/;
 const topicCharsMax = 255;
 
+/** Of names that the client keeps: of a publication's key, which storage keeps with each row, among others. As a topic's. */
+export const nameCharsMax = 255;
+
+/** Chosen: what proxies and servers take. */
+const urlCharsMax = 2_048;
+
+/** As long as a token, which may name the subject. */
+const subjectCharsMax = 8_192;
+
 /** Of a value in an error's message. */
 const shownCharsMax = 300;
 
@@ -60,7 +69,13 @@ function baseUrl(address: string | URL): string {
     });
   }
   const path = url.pathname.endsWith("/") ? url.pathname : `${url.pathname}/`;
-  return `${protocol}//${url.host}${path}`;
+  const base = `${protocol}//${url.host}${path}`;
+  if (base.length > urlCharsMax) {
+    throw new LonghaulError("url_invalid", `the address ${shown(base)} has ${base.length} characters`, {
+      hint: `it may have ${urlCharsMax}`,
+    });
+  }
+  return base;
 }
 
 /** Throws unless `name` is a topic name. */
@@ -108,7 +123,6 @@ type Rule = (value: unknown, name: string) => string | undefined;
 type Rules = Readonly<Record<string, Rule>>;
 
 const anything: Rule = () => undefined;
-const text: Rule = (value) => (typeof value === "string" ? undefined : "a string");
 const action: Rule = (value) => (typeof value === "function" ? undefined : "a function");
 const life = between(1, rowMsMax);
 
@@ -133,11 +147,11 @@ const heartbeatRules: Rules = {
 };
 
 const outboxRules: Rules = {
-  name: text,
+  name: text(nameCharsMax),
   ttlMs: life,
   rowsMax: between(1, 2 ** 31 - 1),
   bytesMax: between(1, Number.MAX_SAFE_INTEGER),
-  tokenUrl: text,
+  tokenUrl: text(urlCharsMax),
   poison: oneOf(["continue", "pause"]),
 };
 
@@ -162,12 +176,15 @@ const connectRules: Rules = {
   },
   heartbeat: (value, name) => check(name, value, heartbeatRules),
   outbox: (value, name) => (value === false ? undefined : check(name, value, outboxRules)),
-  subject: text,
+  subject: text(subjectCharsMax),
   resume(value, name) {
     if (typeof value === "boolean") return undefined;
     if (typeof value !== "object" || value === null) return "true, false or { key }";
-    check(name, value, { key: text });
-    if (!("key" in value) || value.key === undefined) throw invalid("resume.key", undefined, "a string");
+    const key = text(nameCharsMax);
+    check(name, value, { key });
+    const { key: given } = value as { key?: unknown };
+    const wanted = key(given, name);
+    if (wanted !== undefined) throw invalid("resume.key", given, wanted);
     return undefined;
   },
   wasm: anything,
@@ -189,9 +206,16 @@ const watchRules: Rules = { at: anything, signal };
 
 const publishRules: Rules = {
   ttlMs: between(1, Number.MAX_SAFE_INTEGER),
-  key: text,
+  key: text(nameCharsMax),
   signal,
 };
+
+function text(charsMax: number): Rule {
+  return (value) =>
+    typeof value === "string" && value.length <= charsMax
+      ? undefined
+      : `a string of at most ${charsMax} characters`;
+}
 
 function between(min: number, max: number, isWhole = false) {
   return (value: unknown): string | undefined => {
