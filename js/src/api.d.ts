@@ -35,7 +35,7 @@ export interface Options {
    * The queue of publications, in the IndexedDB database `name` ("longhaul"), shared by all tabs and the service worker. `false` keeps it in
    * memory. The name must be one that the app uses for no database of its own: one that longhaul did not make is left as it is, `onError`
    * gets `outbox_name_taken`, and publications are kept in memory. At `rowsMax` (50,000) or `bytesMax` (16 MiB) publish is refused with `outbox_full`, and with `storage_full`
-   * where the browser has no room; nothing is dropped. `ttlMs` (at most and by default seven days) is the default of `PublishOptions.ttlMs`.
+   * where the browser has no room; nothing is dropped. The name has at most 255 characters, `tokenUrl` 2,048. `ttlMs` (at most and by default seven days) is the default of `PublishOptions.ttlMs`.
    * `tokenUrl` is for the service worker while no tab is open: it is asked by POST, with cookies, and answers with a token
    * as text, without a redirect.
    * See docs/offline.md.
@@ -56,7 +56,7 @@ export interface Options {
         poison?: "continue" | "pause";
       };
   /**
-   * Whose rows these are: rows of one subject are never sent as another. Default: the token's `sub`. Where `token` is a function, the
+   * Whose rows these are (at most 8,192 characters): rows of one subject are never sent as another. Default: the token's `sub`. Where `token` is a function, the
    * outbox opens with the first token unless this says whose it is, so an app that is to publish offline from its start passes it.
    */
   subject?: string;
@@ -64,7 +64,7 @@ export interface Options {
    * A reload goes on where the page was: a subscription with `from: "live"` to a topic that this client followed before the reload
    * gets what was missed first, and gaps are told. The tab's sessionStorage keeps the last 256 topics for 24 h, without payloads;
    * written once a second at most, at `close()` and when the page goes, and never ahead of what listeners were handed, so after a crash of the
-   * tab the last second may come again. Unsubscribing forgets a topic. Clients of one page to the same hub need a `key` each. Default: false.
+   * tab the last second may come again. Unsubscribing forgets a topic. Clients of one page to the same hub need a `key` each, of at most 255 characters. Default: false.
    */
   resume?: boolean | { key: string };
   /**
@@ -85,7 +85,7 @@ export interface Options {
 /**
  * Returns at once; wasm and network start in the background. Importing the module is safe on a server.
  * A list names the hub's addresses in order of preference (a fallback domain): after two failed attempts the next one has its
- * turn. `url` is the hub's base address, `https://hub.example.com`; ws and wss are understood too.
+ * turn. `url` is the hub's base address, `https://hub.example.com`, of at most 2,048 characters; ws and wss are understood too.
  * Throws a LonghaulError with code `url_invalid` or `option_invalid`.
  */
 export function connect(url: string | URL | readonly (string | URL)[], options?: Options): Client;
@@ -156,9 +156,17 @@ export interface CloseReason {
 
 export interface ClientEvents {
   status: Status;
-  /** A publication that will never be accepted, with the reason. Nothing is dropped without one of these. `outbox.deadLetters()` already lists it then. */
+  /**
+   * A publication that will never be accepted, with the reason. Nothing is dropped without one of these. Fires once in every open tab of the
+   * subject, whichever published it; for what was in memory only, in the tab that had it. `outbox.deadLetters()` has it by then. For a list of
+   * them use the event `outbox`, which tells of their going too.
+   */
   deadletter: DeadLetter;
-  /** `outbox.size` has changed: with `client.outbox.size` as the snapshot it fits useSyncExternalStore. */
+  /**
+   * Read again: `outbox.size` has changed, a row is being discarded, or a dead letter has come or gone, in whichever tab. `outbox.rows()` and
+   * `outbox.deadLetters()` that are read now, or at the last of several events, are up to date. With `client.outbox.size` as the snapshot it
+   * fits useSyncExternalStore. It does not fire when a row's `attempts` change.
+   */
   outbox: { size: number };
   /** The browser removed the outbox's storage; what was in it is gone. */
   outboxlost: { rows?: number };
@@ -301,7 +309,7 @@ export interface PublishOptions {
   ttlMs?: number;
   /**
    * Replaces an unsent publication of the same topic with the same key, in its place in the queue. Both receipts then have the same id and
-   * settle with the same ack.
+   * settle with the same ack. At most 255 characters, which do not count for `bytesMax`; a longer one is refused with `option_invalid`.
    */
   key?: string;
   /** If it is aborted already, the call rejects with its reason and publishes nothing. A later abort changes nothing: see `outbox.discard`. */
@@ -339,12 +347,20 @@ export interface Outbox {
    * resolved are no rows yet, as while the wasm is not loaded.
    */
   readonly size: number;
+  /** As many as `size`: none whose outcome this tab has heard of. Read them again at the event `outbox`. */
   rows(): Promise<readonly OutboxRow[]>;
-  /** At most 1,000; the oldest go first. */
+  /** At most 1,000; the oldest go first. Read them again at the event `outbox`. */
   deadLetters(): Promise<readonly DeadLetter[]>;
-  /** Publishes a dead letter once more, as a new row. Rejects with `row_unknown`. */
+  /**
+   * Publishes a dead letter once more, as a new row. One whose reason is `outbox_lost` or `outcome_unknown` may have arrived: it may then take
+   * effect twice. Rejects with `row_unknown`.
+   */
   retry(id: string): Promise<void>;
-  /** Forgets a dead letter, or gives up a row: its receipt rejects with `discarded`, unless the hub has it already. Rejects with `row_unknown`. */
+  /**
+   * Forgets a dead letter, or gives up a row: its receipt rejects with `discarded`, unless the hub has it already. A row in storage may have
+   * been sent by another tab, so it stays, with the state `discarding`, until the hub has said so; its payload is not sent any more. Rejects
+   * with `row_unknown`.
+   */
   discard(id: string): Promise<void>;
   /**
    * Tries now. Resolves when nothing waits any more; rejects with `not_flushed` where rows wait and there is no connection, or no wasm, or
@@ -370,8 +386,11 @@ export interface OutboxRow {
   topic: string;
   /** What `data` is: what `publish` was given, the operations of a patch, or a merge. */
   kind: "message" | "patch" | "merge";
-  /** `sent`: it may have arrived; the hub has not said so yet. */
-  state: "queued" | "sent";
+  /**
+   * `sent`: it may have arrived; the hub has not said so yet. `discarding`: it was discarded, and waits for the hub's word on whether it had
+   * arrived before.
+   */
+  state: "queued" | "sent" | "discarding";
   attempts: number;
   createdAtMs: number;
   /** By the hub's clock, once that is known. */
@@ -381,8 +400,9 @@ export interface OutboxRow {
 
 export interface DeadLetter extends Omit<OutboxRow, "state"> {
   /**
-   * The hub's, or the client's own (`expired`, `outbox_lost`, `outcome_unknown`). If the hub's first answer was lost, the hub repeats only the
-   * code: `message` then says what the code means, and not which operation of a patch failed.
+   * The hub's, or the client's own (`expired`, `outbox_lost`, `outcome_unknown`; with the last two it may or may not have arrived). If the
+   * hub's first answer was lost, the hub repeats only the code: `message` then says what the code means, and not which operation of a patch
+   * failed.
    */
   reason: { code: string; message: string };
 }

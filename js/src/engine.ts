@@ -62,8 +62,9 @@ export class Engine {
   readonly #loan = new Loan();
   readonly #place: Place;
   readonly #base: string;
-  /** The outbox's, as its listeners know it. */
+  /** The outbox's, as its listeners know it; and whether something else of it is not what they know. */
   #size = 0;
+  #isChanged = false;
 
   /** Until the next instance, after a crash. */
   #resting: ReturnType<typeof setTimeout> | undefined;
@@ -89,6 +90,10 @@ export class Engine {
       hurry: () => this.#hurry(),
       isStuck: () => this.#host.state !== "connecting" && this.#host.state !== "connected",
       stuck: () => this.#stuck(),
+      changed: () => {
+        this.#isChanged = true;
+      },
+      deadLetter: (letter) => this.#turns.later(() => this.#owner.deadLetter(letter)),
     });
     this.#host = new Host(this.#turns, {
       base: this.#base,
@@ -229,8 +234,9 @@ export class Engine {
   #finished(): void {
     this.storage.settle();
     const { size } = this.storage;
-    if (size === this.#size || this.#turns.core === undefined) return;
+    if ((size === this.#size && !this.#isChanged) || this.#turns.core === undefined) return;
     this.#size = size;
+    this.#isChanged = false;
     this.#turns.later(() => this.#owner.outboxSize(size));
   }
 
@@ -251,6 +257,8 @@ export class Engine {
     this.#turns.core = undefined;
     this.#end();
     if (this.#turns.isClosed) return;
+    // Who asked that core for the rows may never get them.
+    this.#isChanged = true;
     this.#outgoing.drop();
     this.#place.leave();
     this.storage.seekSender(false);

@@ -260,10 +260,13 @@ export class Host extends Incoming {
   }
 
   acked(row: number, epoch: string, seq: number, duplicate: boolean): void {
+    this.#room.storage.settled(row);
     this.#room.publications.acked(row, { epoch, seq, duplicate });
   }
 
   dead(row: number, attempts: number, code: string, message: string): void {
+    // Another storage numbers its rows anew.
+    if (code !== "outbox_lost") this.#room.storage.settled(row);
     const ended = this.#room.publications.dead(row, attempts, { code, message });
     if (ended === undefined) return;
     this.#room.storage.keep(row, ended);

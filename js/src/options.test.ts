@@ -276,7 +276,7 @@ test("addresses keep their order, and are relative to the page", () => {
 
 test.for<[unknown, string]>([
   [[], "the list of addresses has 0"],
-  [Array(4_000_000_000), "the list of addresses has 4000000000"],
+  [Array(101), "the list of addresses has 101"],
   ["", 'not a URL: ""'],
   [" ", 'not a URL: " "'],
   [5, "not a URL: 5"],

@@ -4,7 +4,7 @@ import "fake-indexeddb/auto";
 import { IDBFactory } from "fake-indexeddb";
 import { beforeEach, expect, test, vi } from "vitest";
 import { type Trial, trial } from "../testing/trial.js";
-import type { Client, DeadLetter, Options, Receipt } from "./api.js";
+import type { Client, DeadLetter, Options, OutboxRow, Receipt } from "./api.js";
 
 beforeEach(() => {
   vi.stubGlobal("indexedDB", new IDBFactory());
@@ -207,11 +207,148 @@ test("a change whose ack another tab has told is not pending again where storage
   await clock.advance(2_000);
   await given(tab, client.outbox.rows());
   await clock.advance(2_000);
-  const waiting = await given(tab, client.outbox.rows());
-  expect(waiting.map(({ id }) => id)).toEqual([receipt.id]);
+  expect(await given(tab, storedKeys())).toEqual([Number(row)]);
+  expect(await given(tab, client.outbox.rows())).toEqual([]);
   expect(document.pending).toBe(0);
   sender.close();
 });
+
+/** Lists that are read again with each event, as an app does, and whether the rows of each answer were as many as the size. */
+function watched({ outbox, on }: Client) {
+  const seen = {
+    rows: [] as readonly OutboxRow[],
+    letters: [] as readonly DeadLetter[],
+    told: [] as string[],
+    odd: 0,
+  };
+  let last = 0;
+  on("deadletter", ({ data }) => seen.told.push(String(data)));
+  on("outbox", async () => {
+    const no = ++last;
+    const rows = await outbox.rows();
+    if (rows.length !== outbox.size) seen.odd++;
+    const letters = await outbox.deadLetters();
+    if (no === last) Object.assign(seen, { rows, letters });
+  });
+  return seen;
+}
+
+test.for([1, 2, 5])(
+  "lists that are read again with each event have none of %o rows that have ended",
+  async (count) => {
+    for (const options of [{ outbox: {} }, {}]) {
+      const tab = await trial();
+      const client = tab.connect(options);
+      const other = tab.connect(options);
+      await tab.clock.until(() => client.status.state === "connected" && other.status.state === "connected");
+      const lists = [watched(client), watched(other)];
+      const calls = Array.from({ length: count }, (_, n) => client.topic("a").publish(n));
+      const receipts = await given(tab, Promise.all(calls));
+      await given(tab, Promise.all(receipts.map(({ acked }) => acked)));
+      await tab.clock.advance(2_000);
+      for (const { rows, odd } of lists) expect([rows, odd]).toEqual([[], 0]);
+      await tab.end();
+      vi.stubGlobal("indexedDB", new IDBFactory());
+    }
+  },
+);
+
+test.for(["the same tab", "another tab"])(
+  "a row that %s discards offline shows as that until the hub is there",
+  async (who) => {
+    const tab = await offline();
+    const other = tab.connect({ outbox: {} });
+    const receipt = await given(tab, tab.client.topic("a").publish("x"));
+    const acked = expect(receipt.acked).rejects.toMatchObject({ code: "discarded" });
+    await tab.clock.until(() => other.outbox.size === 1);
+    const clients = [tab.client, other];
+    const lists = clients.map(watched);
+    const discarding = (who === "another tab" ? other : tab.client).outbox.discard(receipt.id);
+    await given(tab, discarding);
+    await tab.clock.until(() => lists.every(({ rows }) => rows.length === 1));
+    for (const { rows } of lists) expect(rows).toMatchObject([{ state: "discarding", attempts: 0 }]);
+    await tab.clock.advance(2_000);
+    for (const { outbox } of clients)
+      expect(await given(tab, outbox.rows())).toMatchObject([{ state: "discarding", attempts: 0 }]);
+    const heard: unknown[] = [];
+    tab.client.topic("a").subscribe(({ data }) => heard.push(data), { from: "start" });
+    tab.browser.line.restore();
+    for (const client of clients) client.reconnect();
+    await given(tab, acked);
+    await tab.clock.until(() => clients.every(({ outbox }) => outbox.size === 0));
+    await tab.clock.advance(2_000);
+    for (const { rows, letters } of lists) expect([rows, letters]).toEqual([[], []]);
+    expect(heard).toEqual([]);
+  },
+);
+
+test("what is in memory only and may have arrived shows as being discarded", async () => {
+  const tab = await trial();
+  const client = tab.connect();
+  await tab.clock.until(() => client.status.state === "connected");
+  const { id } = await given(tab, client.topic("a").publish("x"));
+  tab.browser.line.disconnect();
+  await tab.clock.advance(10);
+  await given(tab, client.outbox.discard(id));
+  const rows = await given(tab, client.outbox.rows());
+  expect(rows).toMatchObject([{ state: "discarding", attempts: 1 }]);
+});
+
+test("each tab hears of a dead letter once, and keeps its list of them by events", async () => {
+  const tab = await trial();
+  const clients = [1, 2, 3].map(() => tab.connect({ outbox: {} }));
+  await tab.clock.until(() => clients.every(({ status }) => status.state === "connected"));
+  const lists = clients.map(watched);
+  for (const [n, client] of clients.entries()) {
+    const receipt = await given(tab, client.document("d").patch([{ op: "remove", path: `/${n}` }]));
+    const acked = expect(receipt.acked).rejects.toMatchObject({ code: "patch_failed" });
+    await tab.clock.advance(3_000);
+    await acked;
+    for (const { told, letters } of lists) {
+      expect(letters.map(({ id }) => id)).toEqual([receipt.id]);
+      expect(told).toHaveLength(n + 1);
+    }
+    await given(tab, (clients[(n + 1) % 3] ?? client).outbox.discard(receipt.id));
+    await tab.clock.advance(1_000);
+    for (const { letters } of lists) expect(letters).toEqual([]);
+  }
+  const receipt = await given(
+    tab,
+    (clients[0] as Client).document("d").patch([{ op: "remove", path: "/x" }]),
+  );
+  const acked = expect(receipt.acked).rejects.toMatchObject({ code: "patch_failed" });
+  await tab.clock.advance(3_000);
+  await acked;
+  await given(tab, (clients[2] as Client).outbox.retry(receipt.id));
+  await tab.clock.advance(3_000);
+  for (const { letters, rows } of lists) {
+    expect(letters).toHaveLength(1);
+    expect(letters[0]?.id).not.toBe(receipt.id);
+    expect(rows).toEqual([]);
+  }
+});
+
+test("dead letters in memory tell of their coming and going too", async () => {
+  const tab = await trial();
+  const client = tab.connect();
+  await tab.clock.until(() => client.status.state === "connected");
+  const list = watched(client);
+  const receipt = await given(tab, client.document("d").patch([{ op: "remove", path: "/x" }]));
+  const acked = expect(receipt.acked).rejects.toMatchObject({ code: "patch_failed" });
+  await tab.clock.advance(1_000);
+  await acked;
+  expect(list.letters.map(({ id }) => id)).toEqual([receipt.id]);
+  await given(tab, client.outbox.discard(receipt.id));
+  await tab.clock.advance(100);
+  expect(list.letters).toEqual([]);
+});
+
+async function storedKeys(): Promise<IDBValidKey[]> {
+  const database = await answer(indexedDB.open("longhaul"));
+  const keys = await answer(database.transaction("rows").objectStore("rows").getAllKeys());
+  database.close();
+  return keys;
+}
 
 /** Name and producer of the one partition that is in storage. */
 async function partition(): Promise<readonly [name: string, producer: string]> {

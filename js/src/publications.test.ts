@@ -58,6 +58,20 @@ test("what the next core finds in storage is followed anew, and what has ended m
   expect(publications.payload(7)).toBe("");
 });
 
+test("a key of storage's that is longer than keys may be is not kept", () => {
+  const publications = made();
+  for (const [row, chars] of [
+    [7, 255],
+    [8, 256],
+  ] as const) {
+    const settle = { resolve: () => {}, reject: () => {} };
+    const call = { topic: "d", kind: 0, text: "1", options: {}, follower: undefined, ...settle };
+    publications.queued(publications.begin(call), row, true);
+    publications.restored(row, change.with(8, "k".repeat(chars)) as unknown as StoredRow);
+  }
+  expect(publications.awaited.map(([, { key }]) => key?.length)).toEqual([255, undefined]);
+});
+
 test("a row that somebody waits for outlives a crash", async () => {
   const publications = made();
   const receipt = new Promise<{ acked: Promise<unknown> }>((resolve, reject) => {

@@ -2,7 +2,7 @@
 
 import type { Ack, DeadLetter, OutboxRow, PublishOptions, Receipt } from "./api.js";
 import { LonghaulError } from "./errors.js";
-import { rowMsMax } from "./options.js";
+import { nameCharsMax, rowMsMax } from "./options.js";
 import { randomName } from "./random.js";
 import { kindOf, type StoredRow } from "./rows.js";
 import type { Deferred } from "./sync.js";
@@ -59,7 +59,7 @@ const tagsMax = 10_000;
 const discarded = 2;
 
 /** Reasons that are no dead letters: the user asked for it. */
-const asked = ["discarded", "wiped"];
+export const asked = ["discarded", "wiped"];
 
 export class Publications {
   readonly #calls = new Map<number, Call>();
@@ -180,7 +180,8 @@ export class Publications {
       text,
       createdAtMs,
       expiresAtMs,
-      key,
+      // An earlier version took any.
+      key: key !== undefined && key.length > nameCharsMax ? undefined : key,
       isDurable: true,
       attempts,
       tag,
@@ -230,6 +231,11 @@ export class Publications {
     return publication.text;
   }
 
+  /** Whether it is known here, and has no outcome. */
+  has(row: number): boolean {
+    return this.#rows.has(row);
+  }
+
   attempts(row: number): number {
     return this.#rows.get(row)?.attempts ?? 0;
   }
@@ -269,8 +275,8 @@ export class Publications {
 
   /** Rows without an outcome, in memory only. */
   volatile(): readonly [row: number, shown: OutboxRow][] {
-    return this.kept.map(([row, { topic, kind, attempts, createdAtMs, expiresAtMs, text }]) => {
-      const state = attempts > 0 ? "sent" : "queued";
+    return this.kept.map(([row, { topic, kind, attempts, createdAtMs, expiresAtMs, text, isDiscarded }]) => {
+      const state = isDiscarded ? "discarding" : attempts > 0 ? "sent" : "queued";
       const id = this.#id(row);
       const data: unknown = JSON.parse(text);
       const shown: OutboxRow = { id, topic, kind: kindOf(kind), state, attempts, createdAtMs, data };

@@ -24,6 +24,12 @@ test("a row that nobody has tried is queued", () => {
   expect(rowOf("p:1", fresh, 0).state).toBe("queued");
 });
 
+test("a row that was given up is being discarded, whoever knows of it", () => {
+  const fresh = stored.with(10, 0) as unknown as StoredRow;
+  expect(rowOf("p:1", fresh.with(9, 2) as unknown as StoredRow, 0).state).toBe("discarding");
+  expect(rowOf("p:1", fresh, 0, true)).toMatchObject({ state: "discarding", attempts: 0 });
+});
+
 test.each([
   [0, "message"],
   [1, "patch"],

@@ -53,14 +53,14 @@ export function kindOf(kind: number): OutboxRow["kind"] {
 }
 
 /** `attemptsHere` are those that storage has not heard of yet. */
-export function rowOf(id: string, row: StoredRow, attemptsHere: number): OutboxRow {
+export function rowOf(id: string, row: StoredRow, attemptsHere: number, isDiscarding = false): OutboxRow {
   const [, topic, kind, text, , createdAtMs, expiresAtMs, , , state, attemptsBefore] = row;
   const attempts = Math.max(attemptsBefore, attemptsHere);
   return {
     id,
     topic,
     kind: kindOf(kind),
-    state: state > 0 || attempts > 0 ? "sent" : "queued",
+    state: isDiscarding || state === 2 ? "discarding" : state > 0 || attempts > 0 ? "sent" : "queued",
     attempts,
     createdAtMs,
     expiresAtMs,

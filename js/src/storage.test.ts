@@ -192,7 +192,7 @@ test("another tab may take a dead letter first: then it is not known here", asyn
 test("a row is given up by its id, and never another one of the same number", async () => {
   const volatile = [[beside + 2, { id: "shown" }]];
   const discard = vi.fn();
-  const known = { attempts: () => 0, volatile: () => volatile, discard };
+  const known = { attempts: () => 0, has: () => false, volatile: () => volatile, discard };
   const publications = known as unknown as Room["publications"];
   const { core, turns, storage } = scene({ publications });
   core.stores.rows = [[2, row("2")]];
@@ -210,6 +210,77 @@ test("a row is given up by its id, and never another one of the same number", as
   expect(discard.mock.calls).toEqual([[2], [beside + 2], [2]]);
   await expect(storage.discard("public-r:2")).rejects.toMatchObject({ code: "row_unknown" });
   await expect(storage.discard("public-p:3")).rejects.toThrow("no row or dead letter public-p:3");
+});
+
+test("a row whose end is heard of is not shown, though an answer of storage's that is older has it", async () => {
+  const { core, storage } = scene();
+  core.stores.rows = [1, 2, 3, 4].map((n) => [n, row(String(n))]);
+  const shown = async () => (await storage.rows()).map(({ data }) => data);
+  storage.told(["acked", "p", "e", [1, 1, 1, 1, 0]]);
+  storage.told(["acked", "another outbox", "e", [2, 1, 1, 1, 0]]);
+  storage.told(["dead", "p", 3, 1, 1, "expired", "why"]);
+  expect(await shown()).toEqual([2, 4]);
+  const asked = shown();
+  storage.tell(["noted", "p", 1]);
+  storage.told(["noted", "p", 3]);
+  expect(await asked).toEqual([2, 4]);
+  // By now storage has no such rows, and another one may.
+  expect(await shown()).toEqual([1, 2, 3, 4]);
+});
+
+test("rows that this tab wipes are not shown, unless the wipe is never done or fails", async () => {
+  const { core, storage } = scene();
+  core.stores.rows = [[1, row("1")]];
+  // Those that another one wipes are counted until it has.
+  storage.told(["wiped", true]);
+  expect(await storage.rows()).toHaveLength(1);
+  storage.told(["wiped", true], true);
+  await clock.advance(9_999);
+  expect(await storage.rows()).toEqual([]);
+  await clock.advance(1);
+  expect(await storage.rows()).toHaveLength(1);
+  let done = (_last: number): void => {};
+  core.wipe = () => new Promise((resolve) => (done = resolve));
+  const wiping = storage.wipe();
+  expect(await storage.rows()).toEqual([]);
+  done(1);
+  await wiping;
+  expect(await storage.rows()).toHaveLength(1);
+  core.wipe = async () => undefined;
+  await expect(storage.wipe()).rejects.toMatchObject({ code: "storage_unavailable" });
+  expect(await storage.rows()).toHaveLength(1);
+});
+
+test("a dead letter of a row that only others had is told once storage has it, and once", async () => {
+  const letters: string[] = [];
+  const changed = vi.fn();
+  const { core, storage } = scene({ changed, deadLetter: ({ id }) => letters.push(id) });
+  for (const n of [7, 8, 9]) storage.told(["dead", "p", n, 1, 1, n === 8 ? "discarded" : "expired", "why"]);
+  // The core had this one.
+  storage.keep(9, ended("public-p:9", 9, true));
+  core.stores.letters = [7, 9].map((n) => [n, row(String(n), "expired")]);
+  changed.mockClear();
+  for (const n of [7, 8, 9, 7]) storage.told(["noted", "p", n]);
+  await clock.settle();
+  expect(letters).toEqual(["public-p:7"]);
+  expect(changed).toHaveBeenCalled();
+});
+
+test("dead letters that a look has found can be retried, and are listed no longer than they are there", async () => {
+  const { core, storage, published } = scene();
+  storage.keep(7, ended("public-p:7", 1, true));
+  core.stores.letters = [[7, row("1", "expired")]];
+  await storage.retry("public-p:7");
+  expect(await storage.deadLetters()).toEqual([]);
+  storage.keep(8, ended("public-p:8", 1, true));
+  storage.told(["taken", "p", 8]);
+  expect(await storage.deadLetters()).toEqual([]);
+  // What nobody knows the outcome of is in no storage.
+  const { letter } = ended("public-p:9", 9);
+  const reason = { code: "outcome_unknown", message: "why" };
+  storage.keep(9, { letter: { ...letter, reason }, kind: 0, text: "9", isDurable: true });
+  await storage.retry("public-p:9");
+  expect(published).toEqual([["a", "9", 0]]);
 });
 
 test("a retry waits until storage has the dead letter, and only its own outbox can say so", async () => {
@@ -318,7 +389,8 @@ test("without a database nothing is asked of storage", async () => {
   const { core, turns } = scene();
   core.wiped = undefined;
   core.stores.rows = [[1, row("1")]];
-  const room = { turns, publications: { volatile: () => [], attempts: () => 0 }, isStuck: () => false };
+  const publications = { volatile: () => [], attempts: () => 0 };
+  const room = { turns, publications, isStuck: () => false, changed: () => {} };
   const memory = new Storage(undefined, base, room as unknown as Room);
   await memory.wipe();
   expect(await memory.rows()).toEqual([]);

@@ -3,9 +3,10 @@
 
 import type { DeadLetter, OutboxRow } from "./api.js";
 import { page } from "./browser.js";
+import { Endings } from "./endings.js";
 import type { Endpoint } from "./endpoint.js";
 import { LonghaulError, storageUnavailable } from "./errors.js";
-import type { Ended, Publications } from "./publications.js";
+import { asked, type Ended, type Publications } from "./publications.js";
 import { randomName } from "./random.js";
 import { letterOf, type Partition, partitionName, rowOf, type StoredRow } from "./rows.js";
 import { BackgroundSync, type Deferred } from "./sync.js";
@@ -35,10 +36,17 @@ export interface Room {
   isStuck(): boolean;
   /** Says so. */
   stuck(): LonghaulError;
+  /** Rows, or dead letters, are not what they were when their size was told last. */
+  changed(): void;
+  /** A row that only other tabs had is a dead letter. */
+  deadLetter(letter: DeadLetter): void;
 }
 
 /** What the hub had confirmed of a document. */
 export type KeptDocument = readonly [epoch: string, seq: number, json: string];
+
+/** Dead letters of rows that are not in storage any more, and that it never gets. */
+const unwritten = ["outbox_lost", "outcome_unknown"];
 
 /** As many dead letters as storage keeps. */
 const lettersMax = 1_000;
@@ -69,11 +77,16 @@ export class Storage implements Member {
   #flushers: Flusher[] = [];
   /** Dead letters that were told, by their rows, until storage has them; and who waits for that. */
   readonly #writing = new Map<number, { ended: Ended; waiting: (() => void)[] }>();
+  readonly #endings = new Endings();
+  /** Rows that only other tabs had, and that are dead letters once storage has noted it; and those that are to be looked up. */
+  readonly #unheard = new Set<number>();
+  readonly #announced = new Set<number>();
+  #isAnnouncing = false;
   /** Of what was in memory only, by id. */
   readonly #letters = new Map<string, Ended>();
   readonly #sync: BackgroundSync;
   /** When rows began to wait that somebody else may have to send. */
-  #waiting: ReturnType<typeof setTimeout> | undefined;
+  #entrusting: ReturnType<typeof setTimeout> | undefined;
   /** What was told between a crash and the next core. */
   #missed: (() => void)[] = [];
   /** What the tabs were told before there was a name for them. */
@@ -128,13 +141,17 @@ export class Storage implements Member {
 
   async rows(): Promise<readonly OutboxRow[]> {
     const { publications } = this.#room;
-    const stored = await this.#read(false);
-    const rows = stored.map(([n, row]) => rowOf(this.id(n), row, publications.attempts(n)));
+    const stored = await this.#waiting();
+    const rows = stored.map(([n, row]) =>
+      rowOf(this.id(n), row, publications.attempts(n), this.#endings.isDiscarded(n)),
+    );
     return [...rows, ...publications.volatile().map(([, shown]) => shown)];
   }
 
   async deadLetters(): Promise<readonly DeadLetter[]> {
     const stored = await this.#read(true);
+    // Those that were found there by a look are never told to be noted.
+    for (const [n] of stored) this.#noted(n);
     const letters = new Map(stored.map(([n, row]) => [n, letterOf(this.id(n), row)]));
     for (const [n, { ended }] of this.#writing) if (!letters.has(n)) letters.set(n, ended.letter);
     return [...letters.values(), ...Array.from(this.#letters.values(), ({ letter }) => letter)];
@@ -143,7 +160,9 @@ export class Storage implements Member {
   /** Something will never take effect; storage is about to know where it was there. */
   keep(row: number, ended: Ended): void {
     const { letter, isDurable } = ended;
-    if (isDurable && letter.reason.code !== "outbox_lost") {
+    this.#unheard.delete(row);
+    this.#room.changed();
+    if (isDurable && !unwritten.includes(letter.reason.code)) {
       this.#writing.set(row, { ended, waiting: [] });
       return;
     }
@@ -152,6 +171,11 @@ export class Storage implements Member {
       if (this.#letters.size <= lettersMax) return;
       this.#letters.delete(id);
     }
+  }
+
+  /** A row that was known here has an outcome. */
+  settled(row: number): void {
+    if (this.#database !== undefined && row < beside) this.#endings.ended(row);
   }
 
   /** Keeps what a document is while own changes of it wait, or no longer. */
@@ -173,6 +197,9 @@ export class Storage implements Member {
   lost(): void {
     for (const { ended } of this.#writing.values()) this.#letters.set(ended.letter.id, ended);
     this.#noted();
+    this.#endings.clear();
+    this.#unheard.clear();
+    this.#room.changed();
   }
 
   /** Storage has noted a row's end, or all are gone. */
@@ -204,12 +231,14 @@ export class Storage implements Member {
     await this.#written(id);
     if (this.#forget(id)) return;
     if ((await this.#take(id, false)) !== undefined) return;
-    const volatile = this.#room.publications.volatile();
-    const rows = [...(await this.#read(false)), ...volatile];
-    const found = rows.find(([n]) => this.#isId(id, n));
-    if (found === undefined) throw rowUnknown(id);
-    this.#room.publications.discard(found[0]);
-    this.#room.turns.turn((core) => core.giveUp(found[0]));
+    const { publications, turns } = this.#room;
+    const rows = [...(await this.#waiting()), ...publications.volatile()];
+    const [row] = rows.find(([n]) => this.#isId(id, n)) ?? [];
+    if (row === undefined) throw rowUnknown(id);
+    publications.discard(row);
+    turns.look((core) => core.giveUp(row));
+    this.#room.changed();
+    turns.settle();
   }
 
   /** Resolves when nothing waits any more. */
@@ -228,7 +257,10 @@ export class Storage implements Member {
     const last = this.#database === undefined ? 0 : await this.#room.turns.look((core) => core.wipe());
     // Others may have published since, before they hear of it. Of a wipe that failed they keep what is in storage.
     this.tell(["wiped", undefined, last ?? 0, Date.now()]);
-    if (last === undefined) throw storageUnavailable();
+    if (last === undefined) {
+      this.#endings.wiping(false);
+      throw storageUnavailable();
+    }
     this.told(["wiped"]);
   }
 
@@ -283,17 +315,17 @@ export class Storage implements Member {
   /** Rows that wait for long are the service worker's too: this page may be closed. */
   #entrust(): void {
     if (this.size === 0) {
-      clearTimeout(this.#waiting);
-      this.#waiting = undefined;
+      clearTimeout(this.#entrusting);
+      this.#entrusting = undefined;
       this.#sync.settled();
     } else if (this.#room.isStuck()) this.#sync.ask();
-    else this.#waiting ??= setTimeout(() => this.#sync.ask(), entrustMs);
+    else this.#entrusting ??= setTimeout(() => this.#sync.ask(), entrustMs);
   }
 
   close(): void {
     this.#lastSize = this.size;
     if (this.size > 0) this.#sync.ask();
-    clearTimeout(this.#waiting);
+    clearTimeout(this.#entrusting);
     this.#noted();
     this.#tabs?.close();
     this.#tabs = undefined;
@@ -336,7 +368,10 @@ export class Storage implements Member {
   }
 
   tell(notice: Notice): void {
-    if (notice[0] === "noted") this.#noted(notice[2]);
+    if (notice[0] === "noted") {
+      this.#noted(notice[2]);
+      this.#endings.noted(notice[2]);
+    } else if (notice[0] === "givenUp") this.#endings.discarded(notice[2]);
     this.#tabs?.tell(notice);
   }
 
@@ -366,6 +401,7 @@ export class Storage implements Member {
       this.#missed.push(() => this.told(notice, isOwn));
       return;
     }
+    this.#hear(notice, isOwn);
     this.#room.turns.turn((core) => {
       switch (notice[0]) {
         case "added":
@@ -396,6 +432,67 @@ export class Storage implements Member {
         }
       }
     });
+  }
+
+  /** Notices may have been missed. */
+  returned(): void {
+    this.#room.changed();
+    this.#room.turns.settle();
+  }
+
+  /** What a notice says of what is shown. */
+  #hear(notice: Notice, isOwn: boolean): void {
+    if (notice[0] === "taken") {
+      // Who took it may have seen it in storage before this one heard that it is there.
+      this.#noted(notice[2]);
+      this.#unheard.delete(notice[2]);
+      this.#room.changed();
+    } else if (notice[0] === "wiped") {
+      const [, isBeginning = false, last = Number.POSITIVE_INFINITY] = notice;
+      for (const row of this.#unheard) if (!isBeginning && row <= last) this.#unheard.delete(row);
+      // What is there is still counted while another tab wipes.
+      if (isOwn || !isBeginning) this.#endings.wiping(isBeginning);
+      this.#room.changed();
+    }
+    if (notice[1] !== this.#producer) return;
+    switch (notice[0]) {
+      case "acked":
+        for (let i = 0; i < notice[3].length; i += 5) this.#endings.ended(notice[3][i] ?? 0);
+        return;
+      case "dead":
+        if (!this.#endings.isOver(notice[2]) && !asked.includes(notice[5])) {
+          const [oldest = 0] = this.#unheard.add(notice[2]);
+          if (this.#unheard.size > lettersMax) this.#unheard.delete(oldest);
+        }
+        this.#endings.ended(notice[2]);
+        return;
+      case "givenUp":
+        this.#endings.discarded(notice[2]);
+        this.#room.changed();
+        return;
+      case "noted":
+        if (this.#unheard.delete(notice[2])) {
+          this.#announced.add(notice[2]);
+          void this.#announce();
+        } else if (!this.#endings.isOver(notice[2])) this.#room.changed();
+        this.#endings.noted(notice[2]);
+    }
+  }
+
+  /** Tells of dead letters of other tabs, which storage has. */
+  async #announce(): Promise<void> {
+    if (this.#isAnnouncing) return;
+    this.#isAnnouncing = true;
+    while (this.#announced.size > 0) {
+      const rows = new Set(this.#announced);
+      this.#announced.clear();
+      const stored = await this.#read(true).catch(() => []);
+      for (const [n, row] of stored) {
+        if (rows.has(n)) this.#room.deadLetter(letterOf(this.id(n), row));
+      }
+      this.returned();
+    }
+    this.#isAnnouncing = false;
   }
 
   /** For a worker, which has no app to ask: an open tab's token, or what the app's endpoint gives. */
@@ -433,8 +530,18 @@ export class Storage implements Member {
     return (await this.#room.turns.look((core) => core.stored(areLetters))) ?? [];
   }
 
+  /** Rows in storage without an outcome, as far as this tab has heard. */
+  #waiting(): Promise<readonly [n: number, row: StoredRow][]> {
+    const { publications } = this.#room;
+    return this.#endings.read(this.#read(false), (stored) =>
+      // A row whose end nobody has noted is sent again.
+      stored.filter(([n]) => publications.has(n) || !this.#endings.isOver(n)),
+    );
+  }
+
   /** A dead letter that was told has its place: in storage, or in memory where that was removed. */
   async #written(id: string): Promise<void> {
+    if (this.#writing.size > 0) await this.deadLetters();
     const writing = [...this.#writing.values()].find(({ ended }) => ended.letter.id === id);
     if (writing !== undefined) await new Promise<void>((resolve) => writing.waiting.push(resolve));
   }

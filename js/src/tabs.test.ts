@@ -54,6 +54,7 @@ class Locks {
 }
 
 class Noting implements Member {
+  #returns = 0;
   readonly heard: Notice[] = [];
   readonly said: boolean[] = [];
   rows = 0;
@@ -64,6 +65,15 @@ class Noting implements Member {
 
   sends(isSender: boolean): void {
     this.said.push(isSender);
+  }
+
+  returned(): void {
+    this.#returns++;
+  }
+
+  /** How often it came back from the back-forward cache. */
+  returns(): number {
+    return this.#returns;
   }
 
   isWaiting(): boolean {
@@ -221,6 +231,9 @@ test("a page in the back-forward cache has no channel; what it had to tell is to
   channel.postMessage([["noted", "p", 2]]);
   await clock.settle();
   expect(one.heard).toEqual([["noted", "p", 2]]);
+  expect([one.returns(), two.returns()]).toEqual([1, 1]);
+  events.dispatchEvent(new Event("pageshow"));
+  expect(one.returns()).toBe(1);
   expect(two.heard.at(-1)).toEqual(["noted", "p", 2]);
 });
 

@@ -57,6 +57,8 @@ export interface Member {
   sends(isSender: boolean): void;
   /** Whether rows wait that somebody else is to send. */
   isWaiting(): boolean;
+  /** The page was in the back-forward cache: what the others told meanwhile was not heard. */
+  returned(): void;
 }
 
 export class Tabs {
@@ -79,7 +81,7 @@ export class Tabs {
     this.#member = member;
     this.#open();
     // An open channel keeps a page out of the back-forward cache.
-    this.#mute = [listen("pagehide", () => this.#shut()), listen("pageshow", () => this.#open())];
+    this.#mute = [listen("pagehide", () => this.#shut()), listen("pageshow", () => this.#reopen())];
   }
 
   /** Tells the others; what is told in one turn goes together. */
@@ -199,6 +201,12 @@ export class Tabs {
           else this.#member.told(notice);
         }
       };
+  }
+
+  #reopen(): void {
+    if (this.#channel !== undefined) return;
+    this.#open();
+    this.#member.returned();
   }
 
   #shut(): void {

@@ -71,7 +71,7 @@ export function scene(room: Partial<Room> = {}, database: string | undefined = "
     () => storage.settle(),
   );
   turns.core = core as unknown as Core;
-  const publications = { attempts: () => 0, volatile: () => [], discard: () => {} };
+  const publications = { attempts: () => 0, volatile: () => [], has: () => false, discard: () => {} };
   const storage: Storage = new Storage(database, base, {
     publications: publications as unknown as Room["publications"],
     turns,
@@ -83,6 +83,8 @@ export function scene(room: Partial<Room> = {}, database: string | undefined = "
     hurry: () => turns.settle(),
     isStuck: () => false,
     stuck: () => new LonghaulError("not_flushed", "stuck"),
+    changed: () => {},
+    deadLetter: () => {},
     ...room,
   });
   onTestFinished(() => storage.close());

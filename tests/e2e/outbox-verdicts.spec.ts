@@ -352,3 +352,77 @@ test("the outbox's limits hold over reloads and tabs, refuse what is new, and dr
   await hub.restart();
   await end(page, hub, { log: [8] });
 });
+
+declare global {
+  /** What an app shows that reads its lists again with each event of the outbox, and the dead letters that it was told. */
+  var shown: { rows: string[]; letters: number[]; told: number[] };
+}
+
+/** Keeps lists as an app does. */
+async function watchLists(page: Page): Promise<void> {
+  await page.evaluate(() => {
+    const { client } = opened;
+    globalThis.shown = { rows: [], letters: [], told: [] };
+    let last = 0;
+    client.on("deadletter", ({ data }) => shown.told.push((data as { n: number }).n));
+    client.on("outbox", async () => {
+      const no = ++last;
+      const rows = await client.outbox.rows();
+      const letters = await client.outbox.deadLetters();
+      if (no !== last) return;
+      shown.rows = rows.map(({ state, attempts }) => `${state} ${attempts}`);
+      shown.letters = letters.map(({ data }) => (data as { n: number }).n);
+    });
+  });
+}
+
+test("lists that are read again with each event of the outbox are right in three tabs", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const pages = [page, await newPage(), await newPage()];
+  for (const each of pages) {
+    await openClient(each, hub.url);
+    await each.evaluate(() => longhaul.reaches(opened.client, "connected"));
+    await watchLists(each);
+  }
+  const [, other, third] = pages as [Page, Page, Page];
+  const show = async (what: { rows?: string[]; letters?: number[]; told?: number[] }): Promise<void> => {
+    for (const each of pages)
+      await expect.poll(() => each.evaluate(() => shown)).toMatchObject({ rows: [], letters: [], ...what });
+  };
+  let told: number[] = [];
+  for (const [round, each] of [...pages, ...pages].entries()) {
+    const from = round * 10;
+    await publishPoisoned(each, from, 5, from + 2);
+    told = [...told, from + 2];
+    await show({ letters: [from + 2], told });
+    const taker = pages[(round + 1) % 3] ?? page;
+    await taker.evaluate(async () => {
+      const { outbox } = opened.client;
+      for (const { id } of await outbox.deadLetters()) await outbox.discard(id);
+    });
+    await show({ told });
+  }
+  // Rows that wait are given up by another tab than the one that published them.
+  await hub.kill();
+  await publishSome(page, 100, 2);
+  await show({ rows: ["queued 0", "queued 0"] });
+  await other.evaluate(async () => {
+    const { outbox } = opened.client;
+    for (const { id } of await outbox.rows()) await outbox.discard(id);
+  });
+  await show({ rows: ["discarding 0", "discarding 0"] });
+  await reopen(third, hub.url);
+  expect(
+    await third.evaluate(async () => (await opened.client.outbox.rows()).map(({ state }) => state)),
+  ).toEqual(["discarding", "discarding"]);
+  await watchLists(third);
+  await hub.restart();
+  for (const each of pages) {
+    await expect.poll(() => each.evaluate(() => opened.client.outbox.size)).toBe(0);
+    await expect.poll(() => each.evaluate(() => shown)).toMatchObject({ rows: [], letters: [] });
+  }
+  expect((await entriesNumbered(hub)).filter((n) => n >= 100)).toEqual([]);
+});

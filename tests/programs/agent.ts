@@ -38,6 +38,8 @@ interface Held {
   readonly name: string;
   readonly client: Client;
   isClosed: boolean;
+  /** As many rows, and dead letters, as were there when they were read with the last event of the outbox. */
+  listed: readonly [rows: number, letters: number];
   readonly running: { id: string; topic: string; from: "live" | "start" | number; stop(): void }[];
   readonly follows: { stop(): void; document: Document<unknown>; values: unknown[] }[];
 }
@@ -118,13 +120,20 @@ export class Agent {
   }
 
   /** How many rows each client lists, and what a flush comes to. */
-  quiet(): Promise<{ name: string; rows: number | string; flushed: string }[]> {
+  quiet(): Promise<
+    { name: string; rows: number | string; letters: number; listed: Held["listed"]; flushed: string }[]
+  > {
     return Promise.all(
-      this.#alive().map(async ({ name, client }) => ({
-        name,
-        rows: await client.outbox.rows().then(({ length }) => length, codeOf),
-        flushed: await client.outbox.flush().then(() => "", codeOf),
-      })),
+      this.#alive().map(async (held) => {
+        const { outbox } = held.client;
+        const rows = await outbox.rows().then(({ length }) => length, codeOf);
+        const letters = await outbox.deadLetters().then(
+          ({ length }) => length,
+          () => 0,
+        );
+        const flushed = await outbox.flush().then(() => "", codeOf);
+        return { name: held.name, rows, letters, listed: held.listed, flushed };
+      }),
     );
   }
 
@@ -160,7 +169,16 @@ export class Agent {
     });
     client.on("deadletter", ({ id, reason: { code } }) => tell({ type: "letter", client: name, id, code }));
     this.#made.push(client);
-    return { name, client, isClosed: false, running: [], follows: [] };
+    const held: Held = { name, client, isClosed: false, listed: [0, 0], running: [], follows: [] };
+    let last = 0;
+    const list = async (): Promise<void> => {
+      const no = ++last;
+      const [rows, letters] = await Promise.all([client.outbox.rows(), client.outbox.deadLetters()]);
+      if (no === last) held.listed = [rows.length, letters.length];
+    };
+    client.on("outbox", () => void list().catch(() => {}));
+    list().catch(() => {});
+    return held;
   }
 
   #promise(held: Held, what: string, codes: readonly string[], promise: Promise<unknown>): void {

@@ -643,7 +643,11 @@ class Run {
     for (const agent of this.#agents()) {
       const clients = await this.#await(agent.quiet(), 60_000);
       if (clients === undefined) faults.push("rows() or flush() does not settle at the end");
-      for (const { name, rows, flushed } of clients ?? []) {
+      for (const { name, rows, letters, listed, flushed } of clients ?? []) {
+        if (typeof rows === "number" && (listed[0] !== rows || listed[1] !== letters))
+          faults.push(
+            `${name}: ${rows} rows and ${letters} dead letters, and ${listed.join(" and ")} by the last event`,
+          );
         if (rows !== 0) faults.push(`${name}: rows() has ${rows} at the end`);
         if (flushed !== "") faults.push(`${name}: flush at the end: ${flushed}`);
       }

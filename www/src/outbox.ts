@@ -16,7 +16,11 @@ const deferredWords = {
   "background-sync": "The service worker sends it if you close this tab.",
   "next-visit": "It goes out with your next visit if you close this tab.",
 };
-const stateWords: Record<OutboxRow["state"], string> = { queued: "waiting", sent: "sent, no answer yet" };
+const stateWords: Record<OutboxRow["state"], string> = {
+  queued: "waiting",
+  sent: "sent, no answer yet",
+  discarding: "discarded, leaves with the next connection",
+};
 
 export interface OutboxPanel {
   draw(nowMs: number): void;
