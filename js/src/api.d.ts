@@ -158,8 +158,8 @@ export interface ClientEvents {
   status: Status;
   /**
    * A publication that will never be accepted, with the reason. Nothing is dropped without one of these. Fires once in every open tab of the
-   * subject, whichever published it; for what was in memory only, in the tab that had it. `outbox.deadLetters()` has it by then. For a list of
-   * them use the event `outbox`, which tells of their going too.
+   * subject, whichever published it; for what was in memory only, in the tab that had it. `outbox.deadLetters()` already lists it then. For a
+   * list of dead letters use the event `outbox`, which also fires when one leaves.
    */
   deadletter: DeadLetter;
   /**
@@ -387,8 +387,8 @@ export interface OutboxRow {
   /** What `data` is: what `publish` was given, the operations of a patch, or a merge. */
   kind: "message" | "patch" | "merge";
   /**
-   * `sent`: it may have arrived; the hub has not said so yet. `discarding`: it was discarded, and waits for the hub's word on whether it had
-   * arrived before.
+   * `sent`: it may have arrived; the hub has not said so yet. `discarding`: it was discarded, and the hub has not yet said
+   * whether it had arrived before.
    */
   state: "queued" | "sent" | "discarding";
   attempts: number;
