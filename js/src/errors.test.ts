@@ -33,6 +33,14 @@ test("r1 the time to stay away is read, and its options are not shown", () => {
   expect(reason.message).not.toContain("retry=");
 });
 
+test("r6 an absurd time to stay away is an hour, and the last one counts", () => {
+  for (const told of ["9007199254740991", "18446744073709551615", "1".repeat(400)]) {
+    expect(closeReason(1013, `busy retry=5 retry=${told}`).retryAfterMs).toBe(3_600_000);
+  }
+  expect(closeReason(4999, "busy retry=3600001").retryAfterMs).toBe(3_600_000);
+  expect(closeReason(1013, "busy retry=9000 retry=2000").retryAfterMs).toBe(2_000);
+});
+
 test("a code that nobody knows is the peer's", () => {
   expect(closeReason(4999, "odd")).toMatchObject({ code: "closed_by_peer", message: "odd", closeCode: 4999 });
   expect(closeReason(4998, "").message).toContain("4998");

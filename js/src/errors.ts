@@ -22,11 +22,16 @@ export function print(error: LonghaulError): void {
   console.error(`longhaul: ${code}: ${message}${hint === undefined ? "" : ` (${hint})`}`, error);
 }
 
+/** The longest time that a hub can ask for, as the core has it. Source: rule R6. */
+const retryMsMax = 3_600_000;
+
 /** A close code in words. A hub's own words come after ours. */
 export function closeReason(closeCode: number, detail: string): CloseReason {
   const row = codes.find((row) => row.closeCode === closeCode);
-  const retryAfterMs = / retry=(\d+)/.exec(detail)?.[1];
-  const floor = retryAfterMs === undefined ? {} : { retryAfterMs: Number(retryAfterMs) };
+  // The last one counts, as in the core.
+  const retryAfterMs = /.* retry=(\d+)/s.exec(detail)?.[1];
+  const floor =
+    retryAfterMs === undefined ? {} : { retryAfterMs: Math.min(Number(retryAfterMs), retryMsMax) };
   const words = detail.replace(/(?: (?:retry|spread)=\d+)+$/, "");
   if (row === undefined) {
     return {
