@@ -15,6 +15,11 @@ pub const WELCOME_MS_MAX: u64 = 10_000;
 /// longer, some even its head. Chosen: a fresh TLS connection on a slow line takes three.
 pub const STREAM_MS_MAX: u64 = 5_000;
 
+/// How long the answer to a poll, or a record in parts, may take beyond the time of its bytes on a line of 8 kB/s, ms (rule B4). Chosen:
+/// half of a mebibyte still arrives at 4 kB/s, and a peer that trickles holds up the other transports for a minute.
+pub const ARRIVAL_MS_MAX: u64 = 60_000;
+const _: () = assert!(OPEN_MS_MAX <= ARRIVAL_MS_MAX && WELCOME_MS_MAX <= ARRIVAL_MS_MAX);
+
 /// How long the answer to a probe may take, ms. Chosen: with the wait before the next attempt, all is well 5 s after a wake.
 pub const PROBE_MS: u64 = 3_000;
 

@@ -40,6 +40,8 @@ pub enum Event<'a> {
         connection: ConnectionId,
         /// More of it follows at once.
         has_more: bool,
+        /// How much came.
+        bytes: usize,
     },
     /// Something arrived that is no frame, or whose payloads are not JSON.
     Garbage {

@@ -4,6 +4,7 @@
 //! happened and says what to do. `web` drives it in the browser, tests and simulations drive it natively, and the
 //! hub shares its [`frame`] codec.
 
+mod arrival;
 mod backoff;
 mod cadence;
 mod client;

@@ -2,6 +2,7 @@
 //!
 //! Owns its deadlines and what its failure means. What comes after the welcome is connection's.
 
+use crate::arrival::Arrival;
 use crate::codes;
 use crate::config::{OPEN_MS_MAX, STREAM_MS_MAX, WELCOME_MS_MAX};
 use crate::effect::Effect;
@@ -21,6 +22,8 @@ pub(crate) struct Link {
     /// The subscriptions have changed since the request that it began with, and no record may follow that.
     pub(crate) is_outdated: bool,
     stage: Stage,
+    /// Of the answer to the poll that it begins with.
+    answer: Arrival,
 }
 
 #[derive(Debug)]
@@ -44,7 +47,8 @@ impl Link {
             Transport::LongPoll => turn.hello(Some(0)),
         };
         // Of what goes up nothing is heard until it is there.
-        let until = turn.now.plus(OPEN_MS_MAX + slow_ms(records.len()));
+        let up_ms = slow_ms(records.len());
+        let until = turn.now.plus(OPEN_MS_MAX + up_ms);
         let stage = match transport {
             Transport::WebSocket | Transport::EventSource => Stage::Opening { until },
             Transport::LongPoll => Stage::AwaitingWelcome {
@@ -64,6 +68,7 @@ impl Link {
             begun: turn.now,
             is_outdated: false,
             stage,
+            answer: Arrival::new(turn.now.plus(up_ms)),
         }
     }
 
@@ -94,12 +99,14 @@ impl Link {
         }
     }
 
-    /// Part of the answer has come over `connection`: what arrives is waited for.
-    pub(crate) fn heard(&mut self, now: Time, connection: ConnectionId) {
+    /// So much of the answer has come over `connection`: what arrives is waited for, as long as it does not merely trickle.
+    pub(crate) fn heard(&mut self, now: Time, connection: ConnectionId, bytes: usize) {
         if let Stage::AwaitingWelcome { until, .. } = &mut self.stage
             && self.id == connection
         {
-            *until = (*until).max(now.plus(WELCOME_MS_MAX));
+            self.answer.add(bytes);
+            let more = now.plus(WELCOME_MS_MAX).min(self.answer.until());
+            *until = (*until).max(more);
         }
     }
 

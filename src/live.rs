@@ -2,10 +2,11 @@
 //!
 //! Owns the poll under way and the rest between two. Why polls are short or held is pace's.
 
+use crate::arrival::Arrival;
 use crate::codes;
 use crate::config::{HOLD_MS, HOLD_MS_MIN, HeartbeatPolicy};
 use crate::frame::Welcome;
-use crate::heartbeat::Heartbeat;
+use crate::heartbeat::{Beat, Heartbeat};
 use crate::ids::ConnectionId;
 use crate::pace::{Pace, Rest};
 use crate::time::Time;
@@ -19,7 +20,9 @@ pub(crate) struct Live {
     pub(crate) since: Time,
     pub(crate) heartbeat: Heartbeat,
     /// Part of something has come, and more is to follow at once.
-    pub(crate) is_arriving: bool,
+    arrival: Option<Arrival>,
+    /// Something whole came since.
+    has_progressed: bool,
     /// How long the hub holds a poll at most.
     allowed_ms: u64,
     poll: Poll,
@@ -72,7 +75,8 @@ impl Live {
             transport,
             since: now,
             heartbeat,
-            is_arriving: false,
+            arrival: None,
+            has_progressed: false,
             allowed_ms,
             poll: Poll::Asked {
                 at: now,
@@ -89,10 +93,47 @@ impl Live {
     }
 
     pub(crate) fn deadline(&self) -> Time {
-        match self.poll {
+        let alive = match self.poll {
             Poll::Resting(Rest { until, .. }) => until.min(self.heartbeat.deadline()),
             Poll::Asked { .. } => self.heartbeat.deadline(),
+        };
+        let arrives = self.arrival.map(|arrival| arrival.until());
+        arrives.map_or(alive, |until| until.min(alive))
+    }
+
+    pub(crate) fn is_arriving(&self) -> bool {
+        self.arrival.is_some()
+    }
+
+    /// So much of something came, and more may follow at once.
+    pub(crate) fn arriving(&mut self, now: Time, bytes: usize, has_more: bool) {
+        self.begin_anew(now);
+        let mut arrival = self.arrival.unwrap_or(Arrival::new(now));
+        arrival.add(bytes);
+        self.arrival = has_more.then_some(arrival);
+    }
+
+    /// Something whole came that is no heartbeat. Records in parts take turns with others (rule W9).
+    pub(crate) fn progressed(&mut self) {
+        self.has_progressed = true;
+    }
+
+    /// What is arriving has its whole time again.
+    fn begin_anew(&mut self, now: Time) {
+        if std::mem::take(&mut self.has_progressed)
+            && let Some(arrival) = &mut self.arrival
+        {
+            *arrival = Arrival::new(now);
         }
+    }
+
+    /// What is due of the heartbeat. What merely trickles is no life.
+    pub(crate) fn beat(&mut self, now: Time) -> Beat {
+        self.begin_anew(now);
+        if self.arrival.is_some_and(|arrival| now >= arrival.until()) {
+            return Beat::Dead;
+        }
+        self.heartbeat.tick(now)
     }
 
     /// When the next poll goes out, where it waits because of how the hub answered (rule R7).
@@ -118,7 +159,7 @@ impl Live {
     }
 
     fn send(&mut self, turn: &mut Turn<'_>, hold_ms: u64, is_probe: bool) {
-        self.is_arriving = false;
+        self.arrival = None;
         turn.poll(self.id, hold_ms);
         self.poll = Poll::Asked {
             at: turn.now,
@@ -130,7 +171,7 @@ impl Live {
     /// The answer is complete: the next poll goes out, or waits for its time.
     pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, pace: &mut Pace) {
         self.heartbeat.heard(turn.now);
-        self.is_arriving = false;
+        self.arrival = None;
         let mut is_hasty = false;
         if let Poll::Asked {
             at,

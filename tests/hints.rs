@@ -11,7 +11,7 @@ mod common;
 use common::Rig;
 use longhaul::config::Config;
 use longhaul::ids::ConnectionId;
-use longhaul::{Event, Status};
+use longhaul::{Event, HINT_MS_MAX, Status};
 
 /// How long a client waits, by its status.
 fn wait_ms(rig: &Rig) -> u64 {
@@ -121,4 +121,23 @@ fn c05_the_user_need_not_wait_for_the_herd() {
         rig.client.status(),
         Status::Connecting { attempt: 1, .. }
     ));
+}
+
+#[test]
+fn r6_an_absurd_retry_after_counts_as_an_hour_and_not_as_none() {
+    for floor_ms in [HINT_MS_MAX + 1, u64::MAX] {
+        let mut rig = Rig::new(&Config::default());
+        rig.handle(Event::Start);
+        rig.handle(Event::Ended {
+            connection: ConnectionId(1),
+            code: 1013,
+            reason: "",
+            floor_ms,
+        });
+        let wait_ms = rig.client.deadline().unwrap().since(rig.now);
+        assert!(
+            (HINT_MS_MAX..=HINT_MS_MAX + 60_000).contains(&wait_ms),
+            "{wait_ms}"
+        );
+    }
 }

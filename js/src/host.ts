@@ -86,10 +86,10 @@ export class Host extends Incoming {
   /** The text of an answer to a post; `polling` is the connection whose poll it answers. Undefined if it is too long. */
   text(response: Response, polling: number | undefined): Promise<string | undefined> {
     const era = this.#era;
-    return readAnswer(response, polling === undefined ? frameCharsMax : answerBytesMax, () => {
+    return readAnswer(response, polling === undefined ? frameCharsMax : answerBytesMax, (bytes) => {
       // What arrives is a sign of life.
       if (polling === undefined || era !== this.#era) return;
-      this.#turns.turn((core) => core.heard(polling, true));
+      this.#turns.turn((core) => core.heard(polling, true, bytes));
     });
   }
 

@@ -158,7 +158,7 @@ export class Incoming {
       this.#garbage(connection, unreadable);
       return;
     }
-    const isEstablished = this.#turns.look((core) => core.heard(connection, left > 0));
+    const isEstablished = this.#turns.look((core) => core.heard(connection, left > 0, record.length));
     this.#turns.settle();
     // Of another connection nothing is kept.
     if (!isEstablished) return;

@@ -57,7 +57,7 @@ export class Parts {
 export async function readAnswer(
   response: Response,
   bytesMax: number,
-  arrived: () => void = () => {},
+  arrived: (bytes: number) => void = () => {},
 ): Promise<string | undefined> {
   const reader = response.body?.getReader();
   if (reader === undefined) return "";
@@ -73,6 +73,6 @@ export async function readAnswer(
       return undefined;
     }
     text += decoder.decode(value, { stream: true });
-    arrived();
+    arrived(value.length);
   }
 }

@@ -27,6 +27,7 @@ impl Client {
             return;
         }
         self.connection.heard(now, effects);
+        self.connection.progressed();
         let mut records = String::new();
         let asking = asking!(self, now, records);
         let is_news = self
@@ -43,11 +44,11 @@ impl Client {
         &mut self,
         now: Time,
         connection: ConnectionId,
-        has_more: bool,
+        piece: (usize, bool),
         effects: &mut Vec<Effect>,
     ) {
         if self.connection.may_answer(connection) {
-            self.connection.arriving(now, connection, has_more, effects);
+            self.connection.arriving(now, connection, piece, effects);
         } else if self.connection.is_current(connection) {
             self.give_up(now, connection, "a part before the welcome", effects);
         }
@@ -100,6 +101,9 @@ impl Client {
         effects: &mut Vec<Effect>,
     ) {
         let mut records = String::new();
+        if !matches!(record, ToClient::Ping { .. } | ToClient::Pong { .. }) {
+            self.connection.progressed();
+        }
         match record {
             ToClient::Subscribed(start) => {
                 let asking = asking!(self, now, records);

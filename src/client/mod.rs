@@ -216,7 +216,8 @@ impl Client {
             Event::Heard {
                 connection,
                 has_more,
-            } => self.heard(now, connection, has_more, effects),
+                bytes,
+            } => self.heard(now, connection, (bytes, has_more), effects),
             Event::Record { connection, text } => self.record(now, connection, text, effects),
             Event::Subscribe {
                 no,
@@ -254,6 +255,7 @@ impl Client {
             } => {
                 if self.connection.established() == Some(connection) {
                     self.connection.heard(now, effects);
+                    self.connection.progressed();
                     let snapshot = (seq, chain);
                     let is_news = self
                         .subscriptions

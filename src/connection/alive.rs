@@ -148,17 +148,17 @@ impl Connection {
         self.established() == Some(connection) || self.links().any(is_poll)
     }
 
-    /// Part of something came, and more may follow at once.
+    /// So many bytes of something came, and more may follow at once.
     pub(crate) fn arriving(
         &mut self,
         now: Time,
         connection: ConnectionId,
-        has_more: bool,
+        (bytes, has_more): (usize, bool),
         effects: &mut Vec<Effect>,
     ) {
         let opening = match &mut self.state {
             State::Connected { link, .. } if link.id == connection => {
-                link.is_arriving = has_more;
+                link.arriving(now, bytes, has_more);
                 return self.heard(now, effects);
             }
             State::Connected { successor, .. } => successor.as_mut_slice(),
@@ -166,7 +166,7 @@ impl Connection {
             _ => return,
         };
         for link in opening {
-            link.heard(now, connection);
+            link.heard(now, connection, bytes);
         }
     }
 
@@ -177,10 +177,18 @@ impl Connection {
                 if link.id == connection && link.transport.is_duplex() =>
             {
                 link.heartbeat.noticed();
+                link.progressed();
                 self.negotiation.pace.news();
                 true
             }
             _ => false,
+        }
+    }
+
+    /// Something whole came that is no heartbeat.
+    pub(crate) fn progressed(&mut self) {
+        if let State::Connected { link, .. } = &mut self.state {
+            link.progressed();
         }
     }
 
@@ -266,7 +274,7 @@ impl Connection {
             Beat::Ping(t) => turn.effects.push(ping(connection, t)),
             Beat::Renew => match &mut self.state {
                 // More of what is arriving is the sign of life; another request would begin it anew.
-                State::Connected { link, .. } if link.is_arriving => {}
+                State::Connected { link, .. } if link.is_arriving() => {}
                 // An answer at once is the sign of life.
                 State::Connected { link, .. } if link.transport == Transport::LongPoll => {
                     link.probe(turn);

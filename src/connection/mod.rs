@@ -11,6 +11,7 @@ use crate::backoff::Backoff;
 use crate::codes;
 use crate::config::Config;
 use crate::config::HeartbeatPolicy;
+use crate::hint::clamp;
 use crate::ids::ConnectionId;
 use crate::link::Link;
 use crate::live::Live;
@@ -304,7 +305,7 @@ impl Connection {
                 ..
             } if !waiting.is_empty() && now >= *next_joins => self.join(turn),
             State::Connected { link, .. } => {
-                let (id, beat) = (link.id, link.heartbeat.tick(now));
+                let (id, beat) = (link.id, link.beat(now));
                 self.beat(turn, id, beat);
                 self.settle(turn);
                 self.is_outdated |= self.renew_at.take_if(|at| now >= *at).is_some();
@@ -343,7 +344,7 @@ pub(crate) fn with_floor(reason: &str, floor_ms: u64) -> String {
     let mut words = String::from(reason);
     if floor_ms > 0 {
         words.push_str(" retry=");
-        words.push_str(itoa::Buffer::new().format(floor_ms));
+        words.push_str(itoa::Buffer::new().format(clamp(floor_ms)));
     }
     words
 }

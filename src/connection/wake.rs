@@ -47,6 +47,8 @@ impl Connection {
     pub(crate) fn woke(&mut self, turn: &mut Turn<'_>) {
         match &mut self.state {
             State::Connected { link, .. } => {
+                // What was arriving may have stood still as long as the page did.
+                link.progressed();
                 let (id, beat) = (link.id, link.heartbeat.probe(turn.now));
                 self.beat(turn, id, beat);
             }

@@ -179,12 +179,13 @@ impl Core {
         });
     }
 
-    /// Part of something came, and more may follow at once. Whether the connection counts.
-    pub fn heard(&self, connection: f64, has_more: bool) -> bool {
+    /// So much of something came, and more may follow at once. Whether the connection counts.
+    pub fn heard(&self, connection: f64, has_more: bool, bytes: u32) -> bool {
         let connection = ConnectionId(connection as u64);
         self.driver.drive(Event::Heard {
             connection,
             has_more,
+            bytes: bytes as usize,
         });
         self.driver.look(|client| client.is_established(connection))
     }

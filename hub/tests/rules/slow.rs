@@ -176,6 +176,7 @@ impl World {
             self.handle(Event::Heard {
                 connection,
                 has_more: true,
+                bytes: PIECE_BYTES,
             });
         }
         if let Some(text) = arrived {
@@ -224,6 +225,7 @@ impl World {
                 self.handle(Event::Heard {
                     connection,
                     has_more: left > 0,
+                    bytes: text.len(),
                 });
                 if let Some(whole) = self.parts.add(index, left, text).unwrap() {
                     self.arrived(&whole);

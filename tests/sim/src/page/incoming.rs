@@ -30,6 +30,7 @@ impl Page {
                 let heard = Event::Heard {
                     connection,
                     has_more,
+                    bytes: text.len(),
                 };
                 wants.extend(self.handle(now, heard, watch));
                 if !self.client.is_established(connection) {
