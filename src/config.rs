@@ -53,6 +53,10 @@ pub const CROWDED_MS_MAX: u64 = 5_000;
 /// First wait before a subscription that the hub was too busy for is asked for again, ms (rule H12). Doubles with each refusal.
 pub const BUSY_MS: u64 = 2_000;
 
+/// A sub without an answer, or a document's without its snapshot, is asked for again at a heartbeat that comes so long after another one
+/// with nothing else in between, ms (rule R7). Chosen: as [`WELCOME_MS_MAX`].
+pub const SUB_MS_MAX: u64 = 10_000;
+
 /// First pause before anything else that repeats because of what the hub said, ms (rule R7). Doubles each time. Chosen: a user
 /// hardly notices it, and a hub in trouble has one request a second from a client instead of hundreds.
 pub const PAUSE_MS: u64 = 1_000;

@@ -27,7 +27,7 @@ impl Client {
             return;
         }
         self.connection.heard(now, effects);
-        self.connection.progressed();
+        self.progressed();
         let mut records = String::new();
         let asking = asking!(self, now, records);
         let is_news = self
@@ -48,6 +48,7 @@ impl Client {
         effects: &mut Vec<Effect>,
     ) {
         if self.connection.may_answer(connection) {
+            self.subscriptions.heard();
             self.connection.arriving(now, connection, piece, effects);
         } else if self.connection.is_current(connection) {
             self.give_up(now, connection, "a part before the welcome", effects);
@@ -101,8 +102,12 @@ impl Client {
         effects: &mut Vec<Effect>,
     ) {
         let mut records = String::new();
-        if !matches!(record, ToClient::Ping { .. } | ToClient::Pong { .. }) {
-            self.connection.progressed();
+        let is_heartbeat = matches!(
+            record,
+            ToClient::Ping { .. } | ToClient::Pong { .. } | ToClient::Spread { .. }
+        );
+        if !is_heartbeat {
+            self.progressed();
         }
         match record {
             ToClient::Subscribed(start) => {
@@ -151,11 +156,11 @@ impl Client {
             }
             ToClient::Ping { t } => {
                 self.connection.pinged(connection, t, effects);
-                self.subscriptions.ask_stalled(asking!(self, now, records));
+                self.ask_stalled(now, connection, effects);
             }
             ToClient::Pong { t } => {
                 self.connection.pong(turn!(self, now, effects), t);
-                self.subscriptions.ask_stalled(asking!(self, now, records));
+                self.ask_stalled(now, connection, effects);
             }
             ToClient::Spread { ms } => self.connection.spread(ms),
             // Welcome and close have been handled; messages come as their own event, without their payloads; a ticket
@@ -167,6 +172,24 @@ impl Client {
             | ToClient::Ticket { .. } => self.give_up(now, connection, "verb", effects),
         }
         self.tell(&records, effects);
+    }
+
+    /// At a heartbeat: asks again for what the hub owes.
+    fn ask_stalled(&mut self, now: Time, connection: ConnectionId, effects: &mut Vec<Effect>) {
+        if self.connection.is_renewing() {
+            // Another stream asks.
+            self.subscriptions.heard();
+        }
+        let mut records = String::new();
+        let asking = asking!(self, now, records);
+        self.subscriptions.ask_stalled(connection, asking);
+        self.tell(&records, effects);
+    }
+
+    /// Something whole came that is no heartbeat.
+    pub(super) fn progressed(&mut self) {
+        self.connection.progressed();
+        self.subscriptions.heard();
     }
 
     fn give_up(

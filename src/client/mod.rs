@@ -255,7 +255,7 @@ impl Client {
             } => {
                 if self.connection.established() == Some(connection) {
                     self.connection.heard(now, effects);
-                    self.connection.progressed();
+                    self.progressed();
                     let snapshot = (seq, chain);
                     let is_news = self
                         .subscriptions

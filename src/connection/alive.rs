@@ -202,6 +202,19 @@ impl Connection {
         self.negotiation.pace.setback();
     }
 
+    /// Whether another stream is to take the place of the established one, because that lacks a subscription.
+    pub(crate) fn is_renewing(&self) -> bool {
+        let has_successor = match &self.state {
+            State::Connected {
+                link,
+                successor: Some(successor),
+                ..
+            } => successor.transport == link.transport,
+            _ => false,
+        };
+        self.is_outdated || self.renew_at.is_some() || has_successor
+    }
+
     /// When the hub is asked again because of how it answered (rule R7).
     pub(crate) fn repeat_at(&self) -> Option<Time> {
         match &self.state {

@@ -5,10 +5,10 @@
 
 mod stream;
 
-use crate::config::{BUSY_MS, PAUSE_MS};
+use crate::config::{BUSY_MS, PAUSE_MS, SUB_MS_MAX};
 use crate::effect::Effect;
 use crate::frame::{ToHub, View};
-use crate::ids::{From, Seq, TopicNo};
+use crate::ids::{ConnectionId, From, Seq, TopicNo};
 use crate::metrics::Metrics;
 use crate::pause::Pause;
 use crate::time::Time;
@@ -50,6 +50,8 @@ struct Subscription {
     pause: Pause,
     /// Where it stood when it was last asked for again.
     stood: Seq,
+    /// The first heartbeat at which it waited for the hub to begin, and where, or when it was last asked for again.
+    awaits: Option<(ConnectionId, Time)>,
 }
 
 /// What a document's subscription says besides (rule D7).
@@ -78,6 +80,10 @@ enum Refusal {
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     all: Vec<Subscription>,
+    /// Something came since the last heartbeat.
+    has_news: bool,
+    /// The last heartbeat before which something came.
+    quiet_since: Time,
 }
 
 impl Subscriptions {
@@ -118,6 +124,7 @@ impl Subscriptions {
             is_busy_told: false,
             pause: Pause::default(),
             stood: Seq(0),
+            awaits: None,
         };
         subscription.ask(records);
         self.all.insert(at, subscription);
@@ -159,14 +166,20 @@ impl Subscriptions {
         streams.any(Stream::is_behind)
     }
 
-    /// At a heartbeat: asks again for what the hub has told of where nothing has come since the one before.
-    pub(crate) fn ask_stalled(&mut self, asking: &mut Asking<'_>) {
+    /// Something came that is no heartbeat: on a slow line an answer may be behind it.
+    pub(crate) fn heard(&mut self) {
+        self.has_news = true;
+    }
+
+    /// At a heartbeat: asks again for what the hub has told of where nothing has come since the one before, and for streams that
+    /// have not begun where nothing at all has come for a while.
+    pub(crate) fn ask_stalled(&mut self, connection: ConnectionId, asking: &mut Asking<'_>) {
+        if std::mem::take(&mut self.has_news) {
+            self.quiet_since = asking.now;
+        }
         for subscription in &mut self.all {
             if subscription.is_askable()
-                && subscription
-                    .stream
-                    .as_mut()
-                    .is_some_and(Stream::has_stalled)
+                && subscription.has_stalled(connection, asking.now, self.quiet_since)
             {
                 subscription.ask_again(asking);
             }
@@ -219,6 +232,7 @@ impl Subscriptions {
                 && now >= until
             {
                 subscription.refusal = Some(Refusal::AskedAgain);
+                subscription.asked(now);
                 subscription.ask(records);
             }
         }
@@ -242,7 +256,7 @@ impl Subscriptions {
         subscription.stream = None;
         subscription.expect_snapshot();
         asking.metrics.repeats += 1;
-        subscription.ask_at(at, asking.records);
+        subscription.ask_at(at, asking);
     }
 }
 
@@ -251,6 +265,28 @@ impl Subscription {
     fn expect_snapshot(&mut self) {
         if let Some(followed) = &mut self.document {
             followed.has_snapshot = false;
+        }
+    }
+
+    /// At a heartbeat: whether it is to be asked for again.
+    fn has_stalled(&mut self, connection: ConnectionId, now: Time, quiet_since: Time) -> bool {
+        let has_cursor = self.has_cursor();
+        if let Some(stream) = self.stream_on(connection)
+            && has_cursor
+        {
+            let has_stalled = stream.has_stalled();
+            self.awaits = None;
+            return has_stalled;
+        }
+        let awaits = self.awaits.filter(|(on, _)| *on == connection);
+        let (_, since) = *self.awaits.insert(awaits.unwrap_or((connection, now)));
+        now.since(since.max(quiet_since)) >= SUB_MS_MAX
+    }
+
+    /// An answer is due anew.
+    fn asked(&mut self, now: Time) {
+        if let Some((_, since)) = &mut self.awaits {
+            *since = now;
         }
     }
 
@@ -270,12 +306,15 @@ impl Subscription {
         }
         asking.metrics.repeats += 1;
         let at = self.pause.next(asking.now, PAUSE_MS, asking.rng);
-        self.ask_at(at, asking.records);
+        self.ask_at(at, asking);
     }
 
-    fn ask_at(&mut self, at: Option<Time>, records: &mut String) {
+    fn ask_at(&mut self, at: Option<Time>, asking: &mut Asking<'_>) {
         match at {
-            None => self.ask(records),
+            None => {
+                self.asked(asking.now);
+                self.ask(asking.records);
+            }
             Some(at) => self.refusal = Some(Refusal::Until(at)),
         }
     }

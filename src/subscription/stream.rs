@@ -112,6 +112,7 @@ impl Subscriptions {
         run: &Run,
         metrics: &mut Metrics,
     ) -> bool {
+        self.heard();
         let subscription = self.find(no);
         let Some(stream) = subscription.and_then(|it| it.stream_on(connection)) else {
             return false;
@@ -187,7 +188,7 @@ impl Subscription {
     }
 
     /// The stream, if it is `connection` that brings it.
-    fn stream_on(&mut self, connection: ConnectionId) -> Option<&mut Stream> {
+    pub(super) fn stream_on(&mut self, connection: ConnectionId) -> Option<&mut Stream> {
         let stream = self.stream.as_mut();
         stream.filter(|stream| stream.connection == Some(connection))
     }
