@@ -55,6 +55,15 @@ impl ChangeFault {
     }
 }
 
+/// Why an entry is not taken now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It never is.
+    Fault(ChangeFault),
+    /// It would make the document larger.
+    Grows,
+}
+
 /// What a back end's change is to find (rule P9).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Expected {
@@ -99,11 +108,16 @@ pub(crate) struct Document {
 
 impl Content {
     /// An entry comes. Nothing has changed if it is not taken.
-    pub(crate) fn take(&mut self, kind: Kind, payload: &str) -> Result<(), ChangeFault> {
+    pub(crate) fn take(
+        &mut self,
+        kind: Kind,
+        payload: &str,
+        may_grow: bool,
+    ) -> Result<(), Refused> {
         let change = match kind {
             Kind::Message => {
                 if let Self::Document(_) = self {
-                    return Err(ChangeFault::IsDocument);
+                    return Err(Refused::Fault(ChangeFault::IsDocument));
                 }
                 *self = Self::Messages;
                 return Ok(());
@@ -113,13 +127,21 @@ impl Content {
         };
         let mut fresh = Document::default();
         let document = match self {
-            Self::Messages => return Err(ChangeFault::NotADocument),
+            Self::Messages => return Err(Refused::Fault(ChangeFault::NotADocument)),
             Self::Document(document) => document,
             Self::Nothing => &mut fresh,
         };
+        // A copy shares everything, but makes the change copy what it touches.
+        let before = (!may_grow).then(|| document.value.clone());
         change
             .and_then(|change| change.apply(&mut document.value))
-            .map_err(ChangeFault::Patch)?;
+            .map_err(|fault| Refused::Fault(ChangeFault::Patch(fault)))?;
+        if let Some(before) = before
+            && document.value.memory() > before.memory()
+        {
+            document.value = before;
+            return Err(Refused::Grows);
+        }
         (document.text, document.hash) = (None, None);
         if let Self::Nothing = self {
             *self = Self::Document(fresh);

@@ -12,16 +12,17 @@ use super::close::{Close, Refusal};
 use super::document::{Expected, State};
 use super::door::Phase;
 use super::high_water::HighWater;
-use super::limits::Limits;
+use super::limits::{HEAD_BYTES_MAX, Limits};
 use super::owners::Owners;
 use super::peer::{ConnId, Mode, Peer, Subscription};
 use super::posts;
-use super::producers::Room;
+use super::records::TOO_MANY_TOPICS;
+use super::room::Room;
 use super::sessions::Sessions;
 use super::stream;
 use super::tickets::Tickets;
 use super::time::{Now, Time};
-use super::topic::{Offer, Page, PublishFault, Published, ReadFault, Topic};
+use super::topic::{MEMORY_IS_FULL, Offer, Page, PublishFault, Published, ReadFault, Topic};
 use super::topics::{TopicId, Topics};
 
 /// What happens to the hub.
@@ -245,6 +246,7 @@ impl Hub {
         offer: &Offer<'_>,
         effects: &mut Vec<Effect>,
     ) -> Result<Published, PublishFault> {
+        self.make_room(offer.payload.len());
         let room = self.room();
         let limits = self.limits;
         self.with_topic(now, topic, effects, |topic| {
@@ -315,11 +317,20 @@ impl Hub {
         Some(outcome)
     }
 
-    /// A topic that is about to get a subscriber. `None` if there are too many.
-    pub(super) fn topic_to_follow(&mut self, now: Now, name: &str) -> Option<TopicId> {
-        self.topics
-            .find(name)
-            .or_else(|| self.topics.add_unwritten(now.time, name, &self.limits))
+    /// A topic that is about to get a subscriber, or why there is none.
+    pub(super) fn topic_to_follow(
+        &mut self,
+        now: Now,
+        name: &str,
+    ) -> Result<TopicId, &'static str> {
+        if let Some(id) = self.topics.find(name) {
+            return Ok(id);
+        }
+        if !self.room().for_topics {
+            return Err(MEMORY_IS_FULL);
+        }
+        let id = self.topics.add_unwritten(now.time, name, &self.limits);
+        id.ok_or(TOO_MANY_TOPICS)
     }
 
     /// A subscription has ended.
@@ -345,7 +356,17 @@ impl Hub {
     /// What more may be kept.
     pub(super) fn room(&self) -> Room {
         let (owners, subscriptions) = (self.owners.bytes(), self.subscriptions_bytes);
-        self.topics.room(owners, subscriptions, &self.limits)
+        Room::beside(&self.topics.taken(owners, subscriptions), &self.limits)
+    }
+
+    /// A payload is about to come, and what comes with it. Where the memory is full, old messages go.
+    pub(super) fn make_room(&mut self, payload_bytes: usize) {
+        let bytes = payload_bytes.min(self.limits.payload_bytes_max) + HEAD_BYTES_MAX;
+        while self.memory_bytes() + bytes > self.limits.memory_bytes_max {
+            if !self.topics.drop_oldest() {
+                break;
+            }
+        }
     }
 
     fn tick(&mut self, now: Now, effects: &mut Vec<Effect>) {

@@ -31,7 +31,8 @@ pub struct Limits {
     pub lag_bytes: usize,
     /// How long after it came such a message is kept, ms. Chosen: three times what a connection may take for one frame.
     pub lag_ms: u64,
-    /// Bytes of all topics, logs, documents, producers and subscriptions together. Beyond it publications are answered `busy`. Chosen: half of a small machine.
+    /// Bytes of all topics, logs, documents, producers and subscriptions together. At it the largest topics lose their oldest
+    /// messages (`trimmed`). Chosen: half of a small machine.
     pub memory_bytes_max: usize,
     /// Bytes of all producers together. Beyond it a new one is answered `busy`; those that are known go on. Chosen: half of the memory.
     pub producers_bytes_max: usize,
@@ -150,6 +151,27 @@ impl Limits {
         page_bytes_max: 4 << 20,
     };
 
+    /// Bytes that the values and texts of documents take together. At it a change that makes a document larger is answered
+    /// `busy`. Chosen: half of the memory.
+    #[must_use]
+    pub const fn documents_bytes_max(&self) -> usize {
+        self.memory_bytes_max / 2
+    }
+
+    /// Bytes of everything but messages. At it new topics, producers and owners and changes that make a document larger are
+    /// answered `busy`. Chosen: three quarters of the memory.
+    #[must_use]
+    pub const fn new_bytes_max(&self) -> usize {
+        self.memory_bytes_max / 4 * 3
+    }
+
+    /// Bytes of everything but messages. At it new subscriptions are answered `busy`, and known producers and idempotency keys
+    /// take the place of their own oldest verdicts. Chosen: seven eighths of the memory, so that the rest is left to messages.
+    #[must_use]
+    pub const fn fixed_bytes_max(&self) -> usize {
+        self.memory_bytes_max / 8 * 7
+    }
+
     /// What does not fit together in them, if something does not: then a record could be made that can't be delivered.
     #[must_use]
     pub const fn misfit(&self) -> Option<&'static str> {
@@ -219,6 +241,13 @@ impl Default for Limits {
 const _: () = {
     let limits = Limits::DEFAULT;
     assert!(limits.misfit().is_none());
+    // Each share leaves room for the others, and the largest message fits what is left.
+    assert!(limits.documents_bytes_max() < limits.new_bytes_max());
+    assert!(limits.producers_bytes_max < limits.new_bytes_max());
+    assert!(limits.new_bytes_max() < limits.fixed_bytes_max());
+    assert!(limits.subscriptions_memory_bytes_max < limits.fixed_bytes_max());
+    let messages_bytes = limits.memory_bytes_max - limits.fixed_bytes_max();
+    assert!(limits.payload_bytes_max + HEAD_BYTES_MAX <= messages_bytes);
     assert!(SNAPSHOT_BYTES_MAX + HEAD_BYTES_MAX <= RECORD_BYTES_MAX);
     let frame_ms = slow_ms(limits.frame_bytes_aim + HEAD_BYTES_MAX);
     assert!(frame_ms < PROBE_MS);

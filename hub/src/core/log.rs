@@ -251,11 +251,30 @@ impl Log {
                     .front()
                     .is_some_and(|entry| now.since(entry.kept_since) >= limits.lag_ms))
         {
-            let bytes = self.entries.pop_front().map_or(0, |entry| entry.bytes());
-            self.bytes -= bytes;
-            self.lagging_bytes -= bytes;
-            self.base = self.base.next();
+            self.drop_first_lagging();
         }
+        self.shrink();
+    }
+
+    /// The oldest message goes at once, because the hub needs its memory.
+    pub(crate) fn drop_oldest(&mut self) {
+        if self.lagging() == 0 {
+            self.pass_oldest(ResumeFailure::Trimmed);
+        }
+        if self.lagging() > 0 {
+            self.drop_first_lagging();
+        }
+        self.shrink();
+    }
+
+    fn drop_first_lagging(&mut self) {
+        let bytes = self.entries.pop_front().map_or(0, |entry| entry.bytes());
+        self.bytes -= bytes;
+        self.lagging_bytes -= bytes;
+        self.base = self.base.next();
+    }
+
+    fn shrink(&mut self) {
         if self.entries.capacity() > SLACK * self.entries.len() {
             self.entries.shrink_to(2 * self.entries.len());
         }

@@ -20,6 +20,7 @@ mod peer;
 mod posts;
 mod producers;
 mod records;
+mod room;
 mod sessions;
 mod stream;
 mod subject;

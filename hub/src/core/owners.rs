@@ -51,6 +51,11 @@ impl Owners {
         Err(("not_owner", message.to_owned()))
     }
 
+    /// Whether the producer has an owner.
+    pub(crate) fn has(&self, producer: &str) -> bool {
+        self.by_producer.contains_key(producer)
+    }
+
     /// Rule H13: a topic remembers the producer, and has just heard it with this subject. True if the owner is a new one.
     pub(crate) fn heard(
         &mut self,

@@ -4,10 +4,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use longhaul::config::WINDOW_ROWS_MAX;
 use longhaul::ids::{RowNo, Seq};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::limits::Limits;
+use super::room::Room;
 use super::time::Time;
 
 /// What a producer costs beside its name and verdicts, bytes. Measured (hub/tests/memory.rs): map entry, queue, what the allocator adds.
@@ -49,13 +51,6 @@ impl BodyHash {
     pub(crate) fn of(payload: &str, tag: u64) -> Self {
         Self(xxh3_64_with_seed(payload.as_bytes(), tag))
     }
-}
-
-/// What there is room for in all topics together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Room {
-    pub(crate) for_entries: bool,
-    pub(crate) for_producers: bool,
 }
 
 #[derive(Debug, Default)]
@@ -135,9 +130,8 @@ impl Producers {
         &mut self,
         now: Time,
         name: &str,
-        n: RowNo,
-        body: Option<BodyHash>,
-        verdict: Verdict,
+        (n, body, verdict): (RowNo, Option<BodyHash>, Verdict),
+        room: Room,
         limits: &Limits,
     ) {
         if !self.by_name.contains_key(name) {
@@ -153,7 +147,11 @@ impl Producers {
         producer.heard = now;
         producer.last = n;
         // First, so that the queue does not double for one more than it ever holds.
-        if producer.recent.len() >= limits.verdicts_max && producer.recent.pop_front().is_some() {
+        // Where new producers have no room, one keeps what its client may send again (rule C8).
+        let is_full = producer.recent.len() >= limits.verdicts_max
+            || (!room.for_producers && producer.recent.len() >= WINDOW_ROWS_MAX)
+            || !room.for_verdicts;
+        if is_full && producer.recent.pop_front().is_some() {
             self.bytes = self.bytes.saturating_sub(VERDICT_BYTES);
         }
         producer.recent.push_back((n, body, verdict));
@@ -177,13 +175,20 @@ impl Producers {
     }
 
     /// Keeps a key. The oldest is forgotten at the limit.
-    pub(crate) fn record_key(&mut self, key: &str, body: BodyHash, seq: Seq, limits: &Limits) {
+    pub(crate) fn record_key(
+        &mut self,
+        key: &str,
+        body: BodyHash,
+        seq: Seq,
+        room: Room,
+        limits: &Limits,
+    ) {
         self.keys.insert(key.into(), (body, seq));
         self.key_order.push_back(key.into());
         self.bytes += KEY_BYTES + 2 * key.len();
-        if self.key_order.len() > limits.keys_max
-            && let Some(oldest) = self.key_order.pop_front()
-        {
+        let is_full = self.key_order.len() > limits.keys_max
+            || (!room.for_verdicts && self.key_order.len() > 1);
+        if is_full && let Some(oldest) = self.key_order.pop_front() {
             self.keys.remove(&oldest);
             self.bytes = self.bytes.saturating_sub(KEY_BYTES + 2 * oldest.len());
         }

@@ -11,14 +11,14 @@ use longhaul::ids::{From, RowNo, TopicNo, is_id};
 use super::close::{Close, Refusal};
 use super::document::ChangeFault;
 use super::hub::{Effect, Hub, Timer, wake, wire};
-use super::peer::{ConnId, Follower, Peer, SUBSCRIPTION_BYTES, State, Subscription};
+use super::peer::{ConnId, Follower, Peer, State, Subscription};
 use super::posts;
 use super::subject::Subject;
 use super::time::Now;
-use super::topic::{Nack, Published, Topic};
+use super::topic::{BUSY, MEMORY_IS_FULL, Nack, Published, Topic};
 
 /// Why a topic is not made.
-const TOO_MANY_TOPICS: &str = "the hub has too many topics";
+pub(super) const TOO_MANY_TOPICS: &str = "the hub has too many topics";
 
 /// What came before a publication in an `until` (rule C10).
 #[derive(Clone, Copy, Debug, Default)]
@@ -178,15 +178,16 @@ impl Hub {
         effects: &mut Vec<Effect>,
     ) -> bool {
         self.unsubscribe(now, conn, no);
-        let topic_id = if self.has_room_for_subscription() {
-            self.topic_to_follow(now, name).ok_or(TOO_MANY_TOPICS)
+        self.make_room(0);
+        let topic_id = if self.room().for_subscriptions {
+            self.topic_to_follow(now, name)
         } else {
             Err("the hub has too many subscriptions")
         };
         let topic_id = match topic_id {
             Ok(id) => id,
             Err(message) => {
-                let code = "busy";
+                let code = BUSY;
                 self.answer(conn, &ToClient::Refused { no, code, message }, effects);
                 return false;
             }
@@ -244,10 +245,6 @@ impl Hub {
         failure.is_none()
     }
 
-    fn has_room_for_subscription(&self) -> bool {
-        self.subscriptions_bytes + SUBSCRIPTION_BYTES <= self.limits.subscriptions_memory_bytes_max
-    }
-
     fn subscriptions(&mut self, conn: ConnId) -> usize {
         self.peers
             .get_mut(&conn)
@@ -279,10 +276,14 @@ impl Hub {
         subject: Option<&Subject>,
         effects: &mut Vec<Effect>,
     ) -> Result<Published, Nack> {
-        let room = self.room();
         let limits = self.limits;
         let (topic, producer) = row.place();
         self.owners.check(now.time, producer, subject, &limits)?;
+        self.make_room(row.payload_bytes());
+        let room = self.room();
+        if subject.is_some() && !room.for_producers && !self.owners.has(producer) {
+            return Err((BUSY, MEMORY_IS_FULL.to_owned()));
+        }
         let settled = self.with_topic(now, topic, effects, |topic| {
             let outcome = match row {
                 Row::Publish(publish, terms) => topic.publish(now, publish, *terms, room, &limits),
@@ -291,7 +292,7 @@ impl Hub {
             (outcome, topic.last_of(producer) > RowNo(0))
         });
         let Some((outcome, is_remembered)) = settled else {
-            return Err(("busy", TOO_MANY_TOPICS.to_owned()));
+            return Err((BUSY, TOO_MANY_TOPICS.to_owned()));
         };
         if let Some(subject) = subject
             && is_remembered
@@ -350,6 +351,13 @@ impl<'a> Row<'a> {
             topic, producer, ..
         })) = *self;
         (topic, producer)
+    }
+
+    fn payload_bytes(&self) -> usize {
+        match self {
+            Self::Publish(publish, _) => publish.payload.len(),
+            Self::Skip(_) => 0,
+        }
     }
 
     pub(super) fn verdict(&self, outcome: &'a Result<Published, Nack>) -> ToClient<'a> {

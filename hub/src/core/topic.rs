@@ -8,13 +8,14 @@ use longhaul::frame::{Kind, Publish, ResumeFailure, Skip};
 use longhaul::ids::{Cursor, Epoch, From, RowNo, Seq, TopicNo};
 use longhaul::public_id::message_id;
 
-use super::document::{ChangeFault, Content, Expected, State};
+use super::document::{ChangeFault, Content, Expected, Refused, State};
 use super::limits::Limits;
 use super::log::{Entry, Log};
 use super::payload::{self, PayloadFault};
 use super::peer::ConnId;
-use super::producers::{BodyHash, Producers, Room, Step, Verdict};
+use super::producers::{BodyHash, Producers, Step, Verdict};
 use super::records::Terms;
+use super::room::Room;
 use super::time::{Now, Time};
 
 /// How often at most a topic looks for messages to forget, ms. Chosen: retention needs no better than a second.
@@ -22,6 +23,12 @@ const EXPIRY_MS: u64 = 1_000;
 
 /// What a topic costs beside its names, bytes. Measured over 100,000 of them: 600 when new, 400 more once its log has had a message.
 const TOPIC_BYTES: usize = 1_000;
+
+/// The nack of what there is no room for; no verdict (rule H9).
+pub(super) const BUSY: &str = "busy";
+
+/// Why nothing new is taken.
+pub(super) const MEMORY_IS_FULL: &str = "the hub's memory is full";
 
 /// A publication of a back end that took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,14 +160,15 @@ impl Topic {
             {
                 Err(nack("expired"))
             }
-            Ok(payload) => self.append(now, publish, &payload, limits),
+            Ok(payload) => self.append(now, publish, &payload, room, limits),
         };
         let verdict = match &answer {
             Ok(published) => Verdict::Appended(published.seq),
+            Err((BUSY, _)) => return answer,
             Err((code, _)) => Verdict::Nacked(code),
         };
         self.producers
-            .record(now.time, producer, n, body, verdict, limits);
+            .record(now.time, producer, (n, body, verdict), room, limits);
         answer
     }
 
@@ -178,7 +186,7 @@ impl Topic {
         }
         let verdict = Verdict::Nacked("expired");
         self.producers
-            .record(now, producer, n, None, verdict, limits);
+            .record(now, producer, (n, None, verdict), room, limits);
         Err(nack("expired"))
     }
 
@@ -198,8 +206,8 @@ impl Topic {
                 .producers
                 .check(now, producer, numbers, body, room, limits)
             {
-                Step::Append if !room.for_entries => {
-                    Err(("busy", "the hub's memory is full".to_owned()))
+                Step::Append if self.is_unwritten() && !room.for_topics => {
+                    Err((BUSY, MEMORY_IS_FULL.to_owned()))
                 }
                 Step::Append => return None,
                 Step::Repeat(Verdict::Appended(seq)) => Ok(self.published(seq, true)),
@@ -213,14 +221,18 @@ impl Topic {
         now: Now,
         publish: &Publish<'_>,
         payload: &str,
+        room: Room,
         limits: &Limits,
     ) -> Result<Published, Nack> {
         let Publish {
             kind, producer, n, ..
         } = *publish;
         self.content
-            .take(kind, payload)
-            .map_err(|fault| (fault.code(), fault.message().into_owned()))?;
+            .take(kind, payload, room.for_documents)
+            .map_err(|refused| match refused {
+                Refused::Fault(fault) => (fault.code(), fault.message().into_owned()),
+                Refused::Grows => (BUSY, "the hub's memory for documents is full".to_owned()),
+            })?;
         self.log.expire(now.time, limits);
         let id = message_id(producer, n);
         let seq = self.log.append_as(kind, now, Some(&id), payload, limits);
@@ -241,7 +253,9 @@ impl Topic {
             .map_err(PublishFault::Payload)?;
         let body = BodyHash::of(&payload, 0);
         match key.map_or(Step::Append, |key| self.producers.check_key(key, body)) {
-            Step::Append if !room.for_entries => return Err(PublishFault::Busy),
+            Step::Append if self.is_unwritten() && !room.for_topics => {
+                return Err(PublishFault::Busy);
+            }
             Step::Append => {}
             Step::Repeat(Verdict::Appended(seq)) => return Ok(self.published(seq, true)),
             Step::Repeat(Verdict::Nacked(_)) | Step::Nack(_) => {
@@ -251,11 +265,14 @@ impl Topic {
         self.log.expire(now.time, limits);
         self.expect(offer.expected)?;
         self.content
-            .take(kind, &payload)
-            .map_err(PublishFault::Change)?;
+            .take(kind, &payload, room.for_documents)
+            .map_err(|refused| match refused {
+                Refused::Fault(fault) => PublishFault::Change(fault),
+                Refused::Grows => PublishFault::Busy,
+            })?;
         let seq = self.log.append_as(kind, now, key, &payload, limits);
         if let Some(key) = key {
-            self.producers.record_key(key, body, seq, limits);
+            self.producers.record_key(key, body, seq, room, limits);
         }
         Ok(self.published(seq, false))
     }
@@ -398,7 +415,7 @@ fn nack(code: &'static str) -> Nack {
         }
         "id_conflict" => "another publication had this number",
         "id_forgotten" => "the number is older than the verdicts that the hub keeps",
-        "busy" => "the topic has too many producers",
+        BUSY => "the topic, or the hub, has too many producers",
         "expired" => "its time to live had ended, or its client had cancelled it",
         "payload_invalid" => "the payload is no JSON text that the hub takes",
         "payload_too_large" => "the payload is larger than the hub takes",

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::limits::Limits;
 use super::peer::ConnId;
-use super::producers::Room;
+use super::room::Taken;
 use super::time::Time;
 use super::topic::Topic;
 
@@ -29,6 +29,8 @@ type Waiting = BTreeSet<(ConnId, TopicNo)>;
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     bytes: usize,
+    log_bytes: usize,
+    documents_bytes: usize,
     producers_bytes: usize,
     unwritten: usize,
 }
@@ -45,6 +47,8 @@ pub(crate) struct Topics {
     by_id: HashMap<TopicId, Counted>,
     last_id: u64,
     sum: Count,
+    /// Those with messages, by the magnitude of what these take.
+    by_log: BTreeSet<(u32, TopicId)>,
     seed: u64,
     /// How many written topics were forgotten, by a hash of their names.
     forgotten: Vec<u32>,
@@ -58,6 +62,7 @@ impl Topics {
             by_id: HashMap::new(),
             last_id: 0,
             sum: Count::default(),
+            by_log: BTreeSet::new(),
             seed,
             forgotten: vec![0; FORGOTTEN],
         }
@@ -123,19 +128,27 @@ impl Topics {
         self.add(now, name, limits)
     }
 
-    /// What more may be kept beside the owners of producers and subscriptions.
-    pub(crate) fn room(
-        &self,
-        owners_bytes: usize,
-        subscriptions_bytes: usize,
-        limits: &Limits,
-    ) -> Room {
-        let bytes = self.sum.bytes + owners_bytes + subscriptions_bytes;
-        let producers_bytes = self.sum.producers_bytes + owners_bytes;
-        Room {
-            for_entries: bytes < limits.memory_bytes_max,
-            for_producers: producers_bytes < limits.producers_bytes_max,
+    /// Memory that is taken, with that of the owners of producers and of subscriptions.
+    pub(crate) fn taken(&self, owners_bytes: usize, subscriptions_bytes: usize) -> Taken {
+        let fixed = self.sum.bytes.saturating_sub(self.sum.log_bytes);
+        Taken {
+            fixed: fixed + owners_bytes + subscriptions_bytes,
+            documents: self.sum.documents_bytes,
+            producers: self.sum.producers_bytes + owners_bytes,
+            subscriptions: subscriptions_bytes,
         }
+    }
+
+    /// The oldest message of one of the largest topics goes. False if there is none.
+    pub(crate) fn drop_oldest(&mut self) -> bool {
+        let Some((_, id)) = self.by_log.last().copied() else {
+            return false;
+        };
+        if let Some(topic) = self.by_id(id) {
+            topic.log.drop_oldest();
+        }
+        self.recount(id);
+        true
     }
 
     /// Does something to a topic. Tells who waited for what it appended.
@@ -161,11 +174,22 @@ impl Topics {
         if let Some(Counted { topic, count }) = self.by_id.get_mut(&id) {
             let new = Count {
                 bytes: topic.bytes(),
+                log_bytes: topic.log.bytes(),
+                documents_bytes: topic.content.bytes(),
                 producers_bytes: topic.producers_bytes(),
                 unwritten: usize::from(topic.is_unwritten()),
             };
             let old = std::mem::replace(count, new);
             self.sum.replace(old, new);
+            self.sort(id, old, new);
+        }
+    }
+
+    fn sort(&mut self, id: TopicId, old: Count, new: Count) {
+        let [old, new] = [old, new].map(|count| count.log_bytes.checked_ilog2());
+        if old != new {
+            old.map(|magnitude| self.by_log.remove(&(magnitude, id)));
+            self.by_log.extend(new.map(|magnitude| (magnitude, id)));
         }
     }
 
@@ -175,6 +199,7 @@ impl Topics {
             return;
         };
         self.sum.replace(count, Count::default());
+        self.sort(id, count, Count::default());
         self.ids.remove(&topic.name);
         let slot = self.slot(&topic.name);
         if !topic.is_unwritten()
@@ -188,6 +213,9 @@ impl Topics {
 impl Count {
     fn replace(&mut self, old: Self, new: Self) {
         self.bytes = (self.bytes + new.bytes).saturating_sub(old.bytes);
+        self.log_bytes = (self.log_bytes + new.log_bytes).saturating_sub(old.log_bytes);
+        self.documents_bytes =
+            (self.documents_bytes + new.documents_bytes).saturating_sub(old.documents_bytes);
         self.producers_bytes =
             (self.producers_bytes + new.producers_bytes).saturating_sub(old.producers_bytes);
         self.unwritten = (self.unwritten + new.unwritten).saturating_sub(old.unwritten);

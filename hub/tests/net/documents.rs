@@ -1,10 +1,11 @@
 //! Documents over HTTP: the vectors through PATCH, entity tags, conditions, and what each refusal is.
 
+use longhaul_hub::core::Limits;
 use longhaul_hub::server::Server;
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
 
-use crate::client::{Client, hub, url, within};
+use crate::client::{Client, hub, hub_with, url, within};
 use crate::vectors::{self, Vector};
 
 const PATCH: &str = "application/json-patch+json";
@@ -353,4 +354,38 @@ async fn p9_a_page_may_patch_with_a_condition_and_read_the_tag() {
         .patch("d", MERGE, "{}")
         .header("origin", "http://localhost:5173");
     assert!(header(&send(page).await, "access-control-expose-headers").contains("etag"));
+}
+
+#[tokio::test]
+async fn h11_where_documents_fill_their_share_messages_are_published_all_the_same() {
+    let limits = Limits {
+        memory_bytes_max: 2_000_000,
+        ..Limits::default()
+    };
+    let api = Api {
+        hub: hub_with(limits).await,
+        client: reqwest::Client::new(),
+    };
+    let publish = || {
+        let request = api.request(Method::POST, "known");
+        let request = request.header("content-type", "application/json");
+        send(request.body("1"))
+    };
+    assert_eq!(publish().await.status(), 200);
+    let grown = format!("{{\"a\":[{}]}}", vec!["{}"; 5_000].join(","));
+    let mut taken = 0;
+    let refused = loop {
+        let response = send(api.patch(&format!("full/{taken}"), MERGE, &*grown)).await;
+        if response.status() != 200 {
+            break response;
+        }
+        taken += 1;
+        assert!(taken < 100, "documents never fill their share");
+    };
+    assert_eq!(refused.status(), 503);
+    assert_eq!(body(refused).await["code"], "busy");
+    let shrunk = api.patch("full/0", MERGE, r#"{"a":null}"#);
+    for response in [publish().await, publish().await, send(shrunk).await] {
+        assert_eq!(response.status(), 200);
+    }
 }

@@ -11,7 +11,7 @@ use crate::bench::{Bench, field, messages, whole};
 const SET: &str = r#"[{"op":"add","path":"","value":{"n":0}}]"#;
 
 impl Bench {
-    fn merge(&mut self, topic: &str, payload: &str) {
+    pub(crate) fn merge(&mut self, topic: &str, payload: &str) {
         let offer = Offer {
             kind: Kind::Merge,
             key: None,
@@ -161,10 +161,12 @@ fn d3_a_document_counts_for_the_memory_of_the_hub() {
     });
     b.merge("d", &format!(r#"{{"a":"{}"}}"#, "x".repeat(60_000)));
     let conn = b.client();
-    assert!(
-        b.ask(conn, "merge p 1 0 d {}")
-            .starts_with("nack p 1 busy ")
-    );
+    let answer = b.ask(conn, r#"merge p 1 0 d {"b":1}"#);
+    assert!(answer.starts_with("nack p 1 busy "), "{answer}");
+    let answer = b.ask(conn, r#"merge p 1 0 d {"a":null}"#);
+    assert!(answer.starts_with("ack p 1 "), "{answer}");
+    let answer = b.ask(conn, r#"merge p 2 1 d {"b":1}"#);
+    assert!(answer.starts_with("ack p 2 "), "there is room: {answer}");
 }
 
 #[test]

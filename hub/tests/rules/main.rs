@@ -15,6 +15,7 @@ mod door;
 mod drain;
 mod events;
 mod expiry;
+mod full;
 mod heartbeat;
 mod idle;
 mod limits;
