@@ -182,7 +182,8 @@ export class Engine {
     follower?: Follower,
   ): Promise<Receipt> {
     return new Promise((resolve, reject) => {
-      const call = { topic, text, options, kind, resolve, reject, follower };
+      const calledAtMs = Date.now();
+      const call = { topic, text, options, calledAtMs, kind, resolve, reject, follower };
       const request = this.#publications.begin(call);
       // Where there is no core, the next one is given all calls in their order.
       this.#turns.turn((core) => offer(core, request, call));
@@ -315,8 +316,9 @@ export class Engine {
   }
 }
 
-function offer(core: Core, request: number, { topic, kind, text, options, isSaving = false }: Call): void {
-  core.publish(request, topic, kind, utf8Bytes(text), options.ttlMs, options.key, isSaving);
+function offer(core: Core, request: number, call: Call): void {
+  const { topic, kind, text, options, calledAtMs, isSaving = false } = call;
+  core.publish(request, topic, kind, utf8Bytes(text), options.ttlMs, options.key, calledAtMs, isSaving);
 }
 
 const encoder = new TextEncoder();

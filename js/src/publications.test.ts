@@ -65,7 +65,15 @@ test("a key of storage's that is longer than keys may be is not kept", () => {
     [8, 256],
   ] as const) {
     const settle = { resolve: () => {}, reject: () => {} };
-    const call = { topic: "d", kind: 0, text: "1", options: {}, follower: undefined, ...settle };
+    const call = {
+      topic: "d",
+      kind: 0,
+      text: "1",
+      options: {},
+      calledAtMs: 0,
+      follower: undefined,
+      ...settle,
+    };
     publications.queued(publications.begin(call), row, true);
     publications.restored(row, change.with(8, "k".repeat(chars)) as unknown as StoredRow);
   }
@@ -75,7 +83,16 @@ test("a key of storage's that is longer than keys may be is not kept", () => {
 test("a row that somebody waits for outlives a crash", async () => {
   const publications = made();
   const receipt = new Promise<{ acked: Promise<unknown> }>((resolve, reject) => {
-    const call = { topic: "d", kind: 0, text: "1", options: {}, follower: undefined, resolve, reject };
+    const call = {
+      topic: "d",
+      kind: 0,
+      text: "1",
+      options: {},
+      calledAtMs: 0,
+      follower: undefined,
+      resolve,
+      reject,
+    };
     publications.queued(publications.begin(call), 7, true);
   });
   const { acked } = await receipt;

@@ -20,6 +20,8 @@ export interface Call {
   kind: number;
   text: string;
   options: PublishOptions;
+  /** By the machine's clock: an instance that begins later is told when it was, as a wipe may have come in between. */
+  calledAtMs: number;
   /** An instance has begun to save it. */
   isSaving?: boolean;
   resolve: (receipt: Receipt) => void;

@@ -279,6 +279,7 @@ impl Core {
         bytes: f64,
         ttl_ms: Option<f64>,
         key: Option<String>,
+        called_ms: f64,
         is_again: bool,
     ) {
         self.driver.drive(Event::Publish(NewPublication {
@@ -287,7 +288,7 @@ impl Core {
             topic,
             bytes: bytes as u64,
             ttl_ms: ttl_ms.map(|ms| ms as u64),
-            machine_ms: Date::now() as u64,
+            machine_ms: called_ms as u64,
             key: key.as_deref(),
             is_again,
         }));
