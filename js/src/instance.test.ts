@@ -1,5 +1,6 @@
+import { IDBDatabase as IDBDatabases, IDBFactory, IDBOpenDBRequest as IDBOpenRequests } from "fake-indexeddb";
 import { expect, test, vi } from "vitest";
-import { compile } from "./instance.js";
+import { compile, instantiate } from "./instance.js";
 
 /** The smallest module: magic and version. */
 const bytes = Uint8Array.from([0, 97, 115, 109, 1, 0, 0, 0]);
@@ -29,3 +30,44 @@ test("an answer that is not 2xx is no wasm", async () => {
 test("what is no wasm does not compile", async () => {
   await expect(compile(new TextEncoder().encode("<!doctype html>"))).rejects.toThrow();
 });
+
+const text = (words: string): number[] => [words.length, ...new TextEncoder().encode(words)];
+const section = (id: number, content: readonly number[]): number[] => [id, content.length, ...content];
+
+/** A module that calls what it imports as `open`, which gives an object, when it starts. */
+const opener = Uint8Array.from([
+  ...bytes,
+  // Types: nothing to an object, nothing to nothing.
+  ...section(1, [2, 0x60, 0, 1, 0x6f, 0x60, 0, 0]),
+  ...section(2, [1, ...text("m"), ...text("open"), 0, 0]),
+  ...section(3, [1, 1]),
+  ...section(7, [1, ...text("__wbindgen_start"), 0, 1]),
+  // Calls function 0 and drops what it gives.
+  ...section(10, [1, 5, 0, 0x10, 0, 0x1a, 0x0b]),
+]);
+
+test.for(["under way", "done"])(
+  "a database whose opening is %s when its instance is over is closed",
+  async (when) => {
+    const factory = new IDBFactory();
+    vi.stubGlobal("IDBDatabase", IDBDatabases);
+    vi.stubGlobal("IDBOpenDBRequest", IDBOpenRequests);
+    const opening = factory.open("a");
+    // One that is closed while it is made fails.
+    const opened = new Promise((resolve) => {
+      for (const end of ["success", "error"]) opening.addEventListener(end, resolve);
+    });
+    const bindings = { open: () => opening, __wbg_set_wasm: () => {} };
+    const end = await instantiate(await WebAssembly.compile(opener), bindings as never, () => {});
+    if (when === "done") await opened;
+    end();
+    await opened;
+    // One that is open could not be removed.
+    const removed = new Promise((resolve, reject) => {
+      const removing = factory.deleteDatabase("a");
+      removing.onsuccess = resolve;
+      removing.onblocked = () => reject(new Error("it is open"));
+    });
+    await removed;
+  },
+);

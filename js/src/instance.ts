@@ -18,7 +18,7 @@ export type End = () => void;
  * What an instance may have open; of its listeners and requests it is the signal. A worker may lack some. A database that
  * stays open would keep the instance alive, and others from removing it.
  */
-const openable = ["WebSocket", "EventSource", "AbortController", "IDBDatabase"] as const;
+const openable = ["WebSocket", "EventSource", "AbortController", "IDBDatabase", "IDBOpenDBRequest"] as const;
 type Open = InstanceType<(typeof globalThis)[(typeof openable)[number]]>;
 
 /**
@@ -157,6 +157,16 @@ async function canCompile(): Promise<boolean> {
   }
 }
 
+/** What is opened later by a request has nobody to take it: a database that stays open stops others from removing it. */
+function letGo(open: Open): void {
+  if (open instanceof AbortController) open.abort();
+  else if ("result" in open) {
+    const close = (): void => found(() => open.result)?.close();
+    open.addEventListener("success", close);
+    close();
+  } else open.close();
+}
+
 /** An instance behind `bindings`. `crashed` is told what came out of it where the browser had called it, once that is its end. */
 export async function instantiate(
   module: WebAssembly.Module,
@@ -184,8 +194,7 @@ export async function instantiate(
     isOver = true;
     for (const ref of opened) {
       const open = ref.deref();
-      if (open instanceof AbortController) open.abort();
-      else open?.close();
+      if (open !== undefined) letGo(open);
     }
   };
   const name = WebAssembly.Module.imports(module)[0]?.module ?? "";

@@ -270,8 +270,11 @@ export class Storage implements Member {
     for (const name of [this.#spare, producer]) {
       if (!this.#names.has(name)) this.#names.set(name, core.publicName(name));
     }
-    // It changes where storage was removed, or copied.
-    if (producer !== "") this.#producer = producer;
+    // It changes where storage was removed or copied; where it opens late, there may be rows and dead letters of earlier visits.
+    if (producer !== "" && producer !== this.#producer) {
+      this.#producer = producer;
+      this.#room.changed();
+    }
     return producer;
   }
 

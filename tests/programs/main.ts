@@ -68,8 +68,14 @@ async function runMany(
       endOnFailure: process.env["LONGHAUL_SHRINK"] === "0",
     });
     report.programs += 1;
-    report.tasks += first?.tasks ?? 0;
-    report.hours += (first?.nowMs ?? 0) / 3_600_000;
+    if (first === undefined) {
+      // What did not come to its end did not pass.
+      report.failures.push({ seed, text: `it takes longer than ${shrinkMs / 1_000} s` });
+      if (!options.keepGoing) break;
+      continue;
+    }
+    report.tasks += first.tasks;
+    report.hours += first.nowMs / 3_600_000;
     if (details.failed && details.counterexample !== null) {
       const [program] = details.counterexample;
       const { faults, trace } = await run(program, seed, shipped, new Coverage());

@@ -595,6 +595,7 @@ class Run {
     for (const agent of this.#agents()) agent.stopListening();
     const why = isSettled();
     if (why !== undefined) faults.push(`does not settle: ${why}`);
+    await this.#untilEmpty();
     await this.#readLogs();
     for (const topic of topics) this.#post(topic);
     // One that is passive hears of it up to a minute later.
@@ -636,6 +637,15 @@ class Run {
       if (why !== undefined) return why;
     }
     return this.#model.unsettled();
+  }
+
+  /** Storage that could not be opened is tried again a minute later at most, and what earlier pages left there is sent then. */
+  async #untilEmpty(): Promise<void> {
+    for (let looks = 0; looks < 7; looks++) {
+      const looked = await Promise.all(this.#agents().map((agent) => this.#await(agent.quiet(), 60_000)));
+      if (looked.flat().every((client) => client?.rows === 0)) return;
+      await this.#world.pass(this.#world.nowMs + 10_000);
+    }
   }
 
   /** The counters of the outbox agree. */

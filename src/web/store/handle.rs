@@ -5,12 +5,11 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use idb::event::DatabaseEvent as _;
 use idb::{Factory, ObjectStoreParams, TransactionMode};
 use js_sys::Reflect;
 use rexie::{ObjectStore, Rexie};
-use wasm_bindgen::JsValue;
-use web_sys::IdbTransaction;
+use wasm_bindgen::prelude::*;
+use web_sys::{IdbDatabase, IdbTransaction};
 
 use super::{PACKS, ROWS, TABLES, VERSION};
 
@@ -29,6 +28,8 @@ pub(in crate::web) enum End {
 
 pub(super) struct Handle {
     database: idb::Database,
+    /// The browser may call them when the database is closed already: they leave it with the handle.
+    listeners: Listeners,
     /// The partition's producer is known to be the one that the core knows.
     pub(super) is_entered: Cell<bool>,
     cut: Rc<Cut>,
@@ -71,9 +72,11 @@ impl Handle {
             }
         }
         let cut = Rc::new(Cut::default());
-        listen(&mut database, cut.clone(), on_end);
+        let database = IdbDatabase::from(database);
+        let listeners = Listeners::new(&database, cut.clone(), on_end);
         Ok(Self {
-            database,
+            database: database.into(),
+            listeners,
             is_entered: Cell::new(false),
             cut,
         })
@@ -109,7 +112,44 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
+        self.listeners.leave();
         self.database.close();
+    }
+}
+
+/// Hear of the database's end, more than once if need be.
+struct Listeners {
+    database: IdbDatabase,
+    _closed: Closure<dyn Fn()>,
+    _changed: Closure<dyn Fn(JsValue)>,
+}
+
+impl Listeners {
+    fn new(database: &IdbDatabase, cut: Rc<Cut>, on_end: impl Fn(End) + Clone + 'static) -> Self {
+        let told = on_end.clone();
+        let closed = Closure::new(move || {
+            cut.come();
+            told(End::Closed);
+        });
+        let changed = Closure::new(move |event: JsValue| {
+            let version = Reflect::get(&event, &JsValue::from_str("newVersion"));
+            on_end(match version {
+                Ok(version) if !version.is_null() => End::Outdated,
+                _ => End::Closed,
+            });
+        });
+        database.set_onclose(Some(closed.as_ref().unchecked_ref()));
+        database.set_onversionchange(Some(changed.as_ref().unchecked_ref()));
+        Self {
+            database: database.clone(),
+            _closed: closed,
+            _changed: changed,
+        }
+    }
+
+    fn leave(&self) {
+        self.database.set_onclose(None);
+        self.database.set_onversionchange(None);
     }
 }
 
@@ -167,19 +207,4 @@ async fn upgrade(name: &str) -> Result<(), Option<End>> {
     })?;
     made.close();
     Ok(())
-}
-
-fn listen(database: &mut idb::Database, cut: Rc<Cut>, on_end: impl Fn(End) + Clone + 'static) {
-    let closed = on_end.clone();
-    database.on_close(move |_| {
-        cut.come();
-        closed(End::Closed);
-    });
-    database.on_version_change(move |event| {
-        let version = Reflect::get(&event, &JsValue::from_str("newVersion"));
-        on_end(match version {
-            Ok(version) if !version.is_null() => End::Outdated,
-            _ => End::Closed,
-        });
-    });
 }
