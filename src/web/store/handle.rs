@@ -5,6 +5,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use idb::event::DatabaseEvent as _;
 use idb::{Factory, ObjectStoreParams, TransactionMode};
 use js_sys::Reflect;
 use rexie::{ObjectStore, Rexie};
