@@ -458,6 +458,8 @@ export class Storage implements Member {
       this.#room.changed();
     }
     if (notice[1] !== this.#producer) return;
+    // Whatever the size comes to: the end of a row may be heard of before the row is.
+    if (["added", "acked", "dead"].includes(notice[0])) this.#room.changed();
     switch (notice[0]) {
       case "acked":
         for (let i = 0; i < notice[3].length; i += 5) this.#endings.ended(notice[3][i] ?? 0);

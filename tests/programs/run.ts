@@ -639,11 +639,14 @@ class Run {
     return this.#model.unsettled();
   }
 
-  /** Storage that could not be opened is tried again a minute later at most, and what earlier pages left there is sent then. */
+  /** Storage that could not be opened is tried again a minute later at most; what earlier pages left there is told and sent then. */
   async #untilEmpty(): Promise<void> {
     for (let looks = 0; looks < 7; looks++) {
       const looked = await Promise.all(this.#agents().map((agent) => this.#await(agent.quiet(), 60_000)));
-      if (looked.flat().every((client) => client?.rows === 0)) return;
+      const isDone = looked
+        .flat()
+        .every((it) => it?.rows === 0 && it.listed[0] === 0 && it.listed[1] === it.letters);
+      if (isDone) return;
       await this.#world.pass(this.#world.nowMs + 10_000);
     }
   }
