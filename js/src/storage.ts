@@ -272,8 +272,8 @@ export class Storage implements Member {
     }
     // It changes where storage was removed or copied; where it opens late, there may be rows and dead letters of earlier visits.
     if (producer !== "" && producer !== this.#producer) {
+      if (this.#producer !== "") this.#room.changed();
       this.#producer = producer;
-      this.#room.changed();
     }
     return producer;
   }
