@@ -117,7 +117,7 @@ for (const [where, outbox] of outboxes) {
     expect(values).toEqual([{ a: 1, b: 2 }]);
   });
 
-  test(`what is wiped is neither shown nor pending, whoever follows: ${where}`, async () => {
+  test(`a wipe removes own changes from value and pending, with and without listeners: ${where}`, async () => {
     const place = await following(outbox);
     const { clock, client, document } = place;
     await offline(place);

@@ -1,13 +1,13 @@
 // What this tab has heard of the rows in storage before storage shows it: which have ended, and which are being discarded.
 //
-// The size of the outbox counts a row out as soon as its end is heard of; the transaction that removes it comes later.
+// The outbox stops counting a row when this tab hears of its end. Storage removes the row later.
 
 import { nowMs } from "./browser.js";
 
 /** As many rows as an outbox has by default. */
 const rowsMax = 50_000;
 
-/** As src/ledger/notice.rs has it: whoever wipes may be killed, and rows are then there again. */
+/** As in src/ledger/wipe.rs. The tab that wipes may be killed: after this time its rows are shown again. */
 const wipeMsMax = 10_000;
 
 export class Endings {

@@ -24,7 +24,7 @@ test("a row that nobody has tried is queued", () => {
   expect(rowOf("p:1", fresh, 0).state).toBe("queued");
 });
 
-test("a row that was given up is being discarded, whoever knows of it", () => {
+test("a discarded row has the state discarding, from storage and from this tab's memory", () => {
   const fresh = stored.with(10, 0) as unknown as StoredRow;
   expect(rowOf("p:1", fresh.with(9, 2) as unknown as StoredRow, 0).state).toBe("discarding");
   expect(rowOf("p:1", fresh, 0, true)).toMatchObject({ state: "discarding", attempts: 0 });

@@ -212,7 +212,7 @@ test("a row is given up by its id, and never another one of the same number", as
   await expect(storage.discard("public-p:3")).rejects.toThrow("no row or dead letter public-p:3");
 });
 
-test("a row whose end is heard of is not shown, though an answer of storage's that is older has it", async () => {
+test("rows() leaves out a row that has ended, also when storage answers with an older state", async () => {
   const { core, storage } = scene();
   core.stores.rows = [1, 2, 3, 4].map((n) => [n, row(String(n))]);
   const shown = async () => (await storage.rows()).map(({ data }) => data);

@@ -428,7 +428,7 @@ export class Storage implements Member {
         case "taken":
           return core.toldTaken(notice[1], notice[2]);
         case "wiped": {
-          // A tab of an earlier version tells no more, and what is told of this tab's own wipe is of everything.
+          // Earlier versions do not say how far a wipe reaches, and this tab's own wipe reaches everything.
           const [, isBeginning, ...reach] = notice;
           const all = isBeginning && !isOwn ? 0 : Number.POSITIVE_INFINITY;
           return core.toldWiped(!isBeginning, reach[0] ?? all, reach[1] ?? all);

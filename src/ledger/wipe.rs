@@ -77,7 +77,7 @@ impl Reach {
 }
 
 impl Ledger {
-    /// All rows are about to be removed, or were: with them what is being saved, by this client or another one, and is told of only later.
+    /// A wipe removes all rows, or has removed them. It also removes rows that some client is saving now and tells of later.
     pub(crate) fn wiped(
         &mut self,
         now: Time,

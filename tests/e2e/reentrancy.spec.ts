@@ -157,7 +157,7 @@ for (const place of places) {
     );
     expect(status).toMatchObject({ state: "closed" });
     expect(late).toEqual(["closed"]);
-    // What was subscribed to is told of, not thrown.
+    // The client reports the late subscription to onError and does not throw.
     expect(errors).toEqual(place === "onError" ? ["listener_threw", "closed"] : ["closed"]);
     const after = told.slice(told.indexOf("acted") + 1);
     // What a promise had been resolved with before is its consumer's.
