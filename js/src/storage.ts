@@ -126,9 +126,10 @@ export class Storage implements Member {
     if (subject !== undefined || this.#subject === undefined) this.enter(subject ?? "");
   }
 
-  /** Resolves when the outbox has its identity. */
+  /** Resolves when the outbox has its identity; never where the client is closed before. */
   producer(): Promise<string> {
     return new Promise((resolve) => {
+      if (this.#lastSize !== undefined) return;
       this.#known.push(resolve);
       this.settle();
     });
@@ -333,6 +334,8 @@ export class Storage implements Member {
     this.#tabs?.close();
     this.#tabs = undefined;
     this.#entering = undefined;
+    // They lead to the wasm of documents, and a page may keep its closed client.
+    this.#known = [];
   }
 
   // What the core calls: src/web/host.rs.

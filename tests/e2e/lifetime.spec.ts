@@ -134,6 +134,27 @@ test("f04: closed clients that the page keeps have no memory of a wasm", async (
     .toBeLessThan((before["WebAssembly.Memory"] ?? 0) + 3);
 });
 
+test("f04: nor have they one where storage never opened, which documents wait for", async ({ hub, page }) => {
+  const cdp = await devtools(page);
+  const memories = async (): Promise<number> => (await left(cdp))["WebAssembly.Memory"] ?? 0;
+  const before = await memories();
+  await page.evaluate(
+    ([url, options]) => {
+      Object.defineProperty(IDBFactory.prototype, "open", { value: () => new EventTarget() });
+      const kept = Array.from({ length: 5 }, () => longhaul.open(url, options).client);
+      for (const client of kept) client.document("d").subscribe(() => {});
+      Object.assign(globalThis, { kept });
+    },
+    [hub.url, quick] as const,
+  );
+  // The client's and the one of its documents.
+  await expect.poll(memories).toBe(before + 10);
+  await page.evaluate(() =>
+    Promise.all((globalThis as unknown as { kept: api.Client[] }).kept.map((client) => client.close())),
+  );
+  await expect.poll(memories).toBeLessThan(before + 3);
+});
+
 test("f04: an instance that has crashed leaves no database open, so it can be removed", async ({
   hub,
   page,
