@@ -6,7 +6,7 @@
 import type { Options } from "./api.js";
 import { found, listen, place } from "./browser.js";
 
-/** What scripts/lib/bindings.mjs makes of the generated code, once an instance. */
+/** What tools/scripts/lib/bindings.mjs makes of the generated code, once an instance. */
 export interface Bindings {
   __wbg_set_wasm(exports: WebAssembly.Exports): void;
 }

@@ -13,7 +13,7 @@ const headChars = 500;
  */
 const pieceChars = 16_384;
 
-/** What testing/src/requests.rs tells. */
+/** What crates/testing/src/requests.rs tells. */
 interface Told {
   readonly status: number;
   /** Names and values by turns. */

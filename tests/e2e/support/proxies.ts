@@ -22,7 +22,7 @@ export interface Between {
   stop: () => Promise<void>;
 }
 
-/** What can go wrong in the fault proxy; faultproxy/src/faults.rs says what each means. */
+/** What can go wrong in the fault proxy; tools/faultproxy/src/faults.rs says what each means. */
 export interface Faults {
   seed?: number;
   accept?: "relay" | "blackHole" | "reset";

@@ -2,10 +2,10 @@
 
 import { spawn } from "node:child_process";
 import { accessSync, constants, realpathSync } from "node:fs";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
-export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+export const root = resolve(import.meta.dirname, "../../..");
 
 /** A failure that is explained by its message; no stack is shown for it. */
 export class Stop extends Error {}

@@ -1,4 +1,4 @@
-// npm run fuzz: feeds mutated inputs to what reads peers, and says what broke. The corpora are in fuzz/corpus.
+// npm run fuzz: feeds mutated inputs to what reads peers, and says what broke. The corpora are in tests/fuzz/corpus.
 //
 //   npm run fuzz -- frames --seconds 600 [--seed 7]    frames, json, resume, transports or hub; all of them without
 //   npm run fuzz -- json --input FILE                  one input

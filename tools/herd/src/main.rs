@@ -60,7 +60,7 @@ fn storms(clients: u32, case_clients: u32) -> Result<(Tables, String), Box<dyn E
 
 /// Puts each table between its markers.
 fn write(tables: &Tables, plot: &str) -> Result<(), Box<dyn Error>> {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
     let page = docs.join("herd.md");
     let mut text = std::fs::read_to_string(&page)?;
     for (name, table) in tables {

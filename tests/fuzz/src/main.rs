@@ -64,7 +64,7 @@ fn main() -> ExitCode {
             Err(finding) => {
                 is_fine = false;
                 println!(
-                    "{}: {}\n--- the input, for fuzz/corpus/{}:\n{}\n---",
+                    "{}: {}\n--- the input, for tests/fuzz/corpus/{}:\n{}\n---",
                     target.name, finding.message, target.name, finding.text
                 );
             }

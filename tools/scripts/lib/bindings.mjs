@@ -21,7 +21,7 @@ export async function makeBindings(out, file) {
   const [code, names, ...more] = readFileSync(join(root, gathered), "utf8").split(/^export \{$/m);
   if (names === undefined || more.length > 0 || / as |import/.test(names)) {
     throw new Stop(
-      `${gathered} does not end with one list of its exports: scripts/lib/bindings.mjs counts on that`,
+      `${gathered} does not end with one list of its exports: tools/scripts/lib/bindings.mjs counts on that`,
     );
   }
   const body = `export function bindings() {\n${code}return {\n${alikeTogether(names, code)}\n};\n}\n`;

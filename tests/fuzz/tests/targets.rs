@@ -14,7 +14,7 @@ fn holds(name: &str, inputs: u64) {
     assert!(!target.corpus().is_empty());
     if let Err(finding) = run(target, 0, Budget::Inputs(inputs)) {
         let (text, message) = (finding.text, finding.message);
-        panic!("{message}\n--- add this to fuzz/corpus/{name} once it holds:\n{text}\n---");
+        panic!("{message}\n--- add this to tests/fuzz/corpus/{name} once it holds:\n{text}\n---");
     }
 }
 

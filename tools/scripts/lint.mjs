@@ -13,9 +13,10 @@ const projects = ["js", "www", "tests", "tests/types", "bench", "examples/shoppi
 const checks = {
   rustfmt: () => run("cargo", ["fmt", "--all", "--check"]),
   biome: () => run(bin("biome"), ["check", "--error-on-warnings"]),
-  "docs/errors.md has every code": () => run("node", ["scripts/codes.mjs", "--check"]),
-  "docs/requirements.md names what is there": () => run("node", ["scripts/requirements.mjs", "--check"]),
-  "prose of README and docs": () => run("node", ["scripts/prose.mjs"]),
+  "docs/errors.md has every code": () => run("node", ["tools/scripts/codes.mjs", "--check"]),
+  "docs/requirements.md names what is there": () =>
+    run("node", ["tools/scripts/requirements.mjs", "--check"]),
+  "prose of README and docs": () => run("node", ["tools/scripts/prose.mjs"]),
   "clippy for the host": () =>
     run("cargo", ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
   "clippy for the browser": async () => {

@@ -1,4 +1,4 @@
-// node scripts/requirements.mjs: whether every test, section and command that docs/requirements.md names exists, and how many
+// node tools/scripts/requirements.mjs: whether every test, section and command that docs/requirements.md names exists, and how many
 // rows are shown. With --check that is all; without, it also lists the rows that are not shown.
 
 import { existsSync, readFileSync } from "node:fs";
@@ -81,8 +81,9 @@ const hasHeading = (text, heading) => new RegExp(`^#+ ${escaped(heading)}$`, "m"
 function faultOf({ code, path, name, script, argument }) {
   if (script !== undefined) {
     const command = JSON.parse(textOf("package.json")).scripts[script];
-    const file = /scripts\/\S+\.mjs/.exec(command ?? "")?.[0];
-    if (command === undefined || file === "scripts/later.mjs") return `there is no \`npm run ${script}\``;
+    const file = /tools\/scripts\/\S+\.mjs/.exec(command ?? "")?.[0];
+    if (command === undefined || file === "tools/scripts/later.mjs")
+      return `there is no \`npm run ${script}\``;
     if (argument && !(file && new RegExp(`\\b${escaped(argument)}:`).test(textOf(file))))
       return `\`npm run ${script}\` knows no ${argument}`;
     return undefined;

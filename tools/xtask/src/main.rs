@@ -1,6 +1,6 @@
 //! The part of the build that needs Rust: linking the client, making its JavaScript bindings, and a smaller wasm.
 //!
-//! `scripts/build.mjs` calls it; the version of the generator is the workspace's own, so nothing is installed globally.
+//! `tools/scripts/build.mjs` calls it; the version of the generator is the workspace's own, so nothing is installed globally.
 
 mod link;
 mod names;
@@ -57,7 +57,7 @@ fn run(args: Vec<String>) -> Result<(), Box<dyn Error>> {
 fn bindings(wasm: &str, out_dir: &str, keep_names: bool) -> Result<(), Box<dyn Error>> {
     let mut output = Bindgen::new()
         .input_path(PathBuf::from(wasm))
-        // The bindings without a loader: scripts/build.mjs makes a function of them, and js/src/instance.ts instances.
+        // The bindings without a loader: tools/scripts/build.mjs makes a function of them, and js/src/instance.ts instances.
         .bundler(true)?
         .typescript(true)
         // Every browser that has what rustc emits has it.

@@ -14,7 +14,7 @@ import { checkSizes } from "./lib/sizes.mjs";
 import { stepIfChanged } from "./lib/stamp.mjs";
 import { setup } from "./setup.mjs";
 
-const tools = ["package-lock.json", "Cargo.lock", "scripts/build.mjs", "scripts/lib"];
+const tools = ["package-lock.json", "Cargo.lock", "tools/scripts/build.mjs", "tools/scripts/lib"];
 const rust = ["Cargo.toml", "rust-toolchain.toml", "src"];
 
 /** Smallest when compressed, by trying: docs/size.md. What is alike stays alike where less is inlined and shared by locals. */
@@ -29,7 +29,7 @@ const small = [
   "--skip-pass=simplify-locals",
   // Nothing lies in the first kilobyte of the memory, where the stack would end.
   "--low-memory-unused",
-  // Has one of its own: xtask/src/order.rs.
+  // Has one of its own: tools/xtask/src/order.rs.
   "--skip-pass=reorder-functions",
   "--optimize-added-constants-propagate",
   "-Oz",
@@ -78,7 +78,7 @@ const wasmFeatures = [
 async function wasm({ names }) {
   const out = "js/src/wasm";
   const what = {
-    inputs: [...tools, ...rust, "documents", "xtask"],
+    inputs: [...tools, ...rust, "crates/documents", "tools/xtask"],
     outputs: wasms.flatMap(({ file }) => [`${out}/${file}_bindings.js`, `${out}/${file}_bg.wasm`]),
     variant: `${await ask("rustc", ["--version"])}${names ? " with names" : ""}`,
   };
@@ -93,7 +93,7 @@ async function hubWasm({ names }) {
   const out = "js/testing/wasm";
   const { file } = testingWasm;
   const what = {
-    inputs: [...tools, ...rust, "hub/Cargo.toml", "hub/src", "testing", "xtask"],
+    inputs: [...tools, ...rust, "hub/Cargo.toml", "hub/src", "crates/testing", "tools/xtask"],
     outputs: [`${out}/${file}_bindings.js`, `${out}/${file}_bg.wasm`],
     variant: `${await ask("rustc", ["--version"])}${names ? " with names" : ""}`,
   };
@@ -289,7 +289,7 @@ async function www() {
  */
 async function hub(profile) {
   const outputs = profile === "dev" ? [hubPath(profile), faultProxyPath] : [hubPath(profile)];
-  const sources = profile === "dev" ? ["hub", "faultproxy"] : ["hub"];
+  const sources = profile === "dev" ? ["hub", "tools/faultproxy"] : ["hub"];
   const release = ["build", "-p", "longhaul-hub", "--bin", "longhaul-hub", "--profile", profile];
   const command = profile === "dev" ? ["test", "-q", "--workspace", "--no-run"] : release;
   await stepIfChanged(

@@ -1,4 +1,4 @@
-// node scripts/prose.mjs: checks README, CONTRIBUTING, CHANGELOG and docs/**/*.md. Prose lines have at most 100 columns,
+// node tools/scripts/prose.mjs: checks README, CONTRIBUTING, CHANGELOG and docs/**/*.md. Prose lines have at most 100 columns,
 // relative links and their anchors exist, and no word is used that docs/glossary.md has replaced. `npm run lint` runs it.
 
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
