@@ -2,7 +2,7 @@
 //!
 //! Owns their names. Knows neither how they work nor which is better.
 
-use crate::record::parts;
+use crate::wire::record::parts;
 
 /// A way to a hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -10,8 +10,8 @@ mod common;
 
 use common::{EPOCH, Rig, sent};
 use longhaul::config::WELL_MS;
-use longhaul::frame::Kind;
 use longhaul::ids::{Chain, ConnectionId, From, Seq, TopicNo};
+use longhaul::wire::Kind;
 use longhaul::{Effect, Event, NewPublication};
 
 const NO: TopicNo = TopicNo(1);

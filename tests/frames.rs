@@ -7,11 +7,11 @@
     reason = "a test fails by panicking"
 )]
 
-use longhaul::frame::{
+use longhaul::ids::{Cursor, Epoch, From, NUMBER_MAX, RowNo};
+use longhaul::wire::push_epoch;
+use longhaul::wire::{
     Body, DecodeError, DocumentRecord, Parts, Skip, Start, ToClient, ToHub, View, records,
 };
-use longhaul::ids::{Cursor, Epoch, From, NUMBER_MAX, RowNo};
-use longhaul::push_epoch;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 

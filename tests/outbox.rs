@@ -10,8 +10,8 @@ mod common;
 
 use common::{EPOCH, Rig, sent};
 use longhaul::config::{Config, Inherited, OutboxLimits, WINDOW_ROWS_MAX};
-use longhaul::frame::Kind;
 use longhaul::ids::{ConnectionId, RowNo};
+use longhaul::wire::Kind;
 use longhaul::{Effect, Event, NewPublication, Outcome, PublishRefusal};
 
 fn ack(rig: &mut Rig, connection: ConnectionId, n: u64) -> Vec<Effect> {

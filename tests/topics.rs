@@ -12,8 +12,8 @@ mod common;
 
 use common::{EPOCH, Rig, opened, sent};
 use longhaul::config::Config;
-use longhaul::frame::ResumeFailure;
 use longhaul::ids::{Chain, ConnectionId, Cursor, Epoch, From, Seq, TopicNo};
+use longhaul::wire::ResumeFailure;
 use longhaul::{Effect, Event, Run, Transport};
 use proptest::prelude::*;
 

@@ -12,8 +12,8 @@ mod common;
 use Transport::{EventSource, LongPoll, WebSocket};
 use common::{EPOCH, Rig, abandoned, opened, polls, sent};
 use longhaul::config::{ARRIVAL_MS_MAX, Config, HEAD_START_MS, POST_MS_MAX, STREAM_MS_MAX};
-use longhaul::frame::ANSWER_BYTES_MAX;
 use longhaul::ids::{ConnectionId, From};
+use longhaul::wire::ANSWER_BYTES_MAX;
 use longhaul::{Effect, Event, Status, Transport, TriedOutcome};
 
 fn rig(worked: Option<Transport>) -> Rig {

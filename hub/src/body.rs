@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::http::StatusCode;
 use http_body_util::LengthLimitError;
 use hyper::body::Body as _;
-use longhaul::frame::slow_ms;
+use longhaul::wire::slow_ms;
 
 use crate::api::problem::Problem;
 use crate::core::Limits;

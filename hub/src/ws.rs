@@ -14,7 +14,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
-use longhaul::frame::{FRAME_BYTES_MAX, SUBPROTOCOL};
+use longhaul::wire::{FRAME_BYTES_MAX, SUBPROTOCOL};
 use tungstenite::Error;
 use tungstenite::error::ProtocolError;
 

@@ -9,7 +9,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use longhaul::frame::Kind;
+use longhaul::wire::Kind;
 use longhaul_hub::core::{ConnId, Effect, Event, Expected, Hub, Limits, Now, Offer, Time};
 
 /// The system's allocator, and how much of it each thread holds, with what glibc adds.

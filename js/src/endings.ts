@@ -7,7 +7,7 @@ import { nowMs } from "./browser.js";
 /** As many rows as an outbox has by default. */
 const rowsMax = 50_000;
 
-/** As in src/ledger/wipe.rs. The tab that wipes may be killed: after this time its rows are shown again. */
+/** As in src/publish/durable/wipe.rs. The tab that wipes may be killed: after this time its rows are shown again. */
 const wipeMsMax = 10_000;
 
 export class Endings {

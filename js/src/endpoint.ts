@@ -3,7 +3,7 @@
 import { nowMs } from "./browser.js";
 import { frameCharsMax, readAnswer } from "./parts.js";
 
-/** In so long, ms, it is asked at most so often in vain. Source: S56, as src/token.rs has it for pages. */
+/** In so long, ms, it is asked at most so often in vain. Source: S56, as src/connection/token.rs has it for pages. */
 const windowMs = 60_000;
 const callsMax = 2;
 

@@ -1,6 +1,6 @@
 // A page's own copy of a document's value: immutable, and made anew only where something has changed.
 //
-// Commands are those of src/value/commands.rs. How objects are copied is what a page's time goes to: docs/decisions/documents.md.
+// Commands are those of src/document/value/commands.rs. How objects are copied is what a page's time goes to: docs/decisions/documents.md.
 
 type Command =
   | readonly [at: string]

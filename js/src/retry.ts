@@ -81,7 +81,7 @@ export class Retry {
     });
   }
 
-  /** As src/backoff.rs draws it where our own side is to blame. */
+  /** As src/backoff/mod.rs draws it where our own side is to blame. */
   #restMs(failures: number): number {
     const { baseMs, factor, capMs, jitter } = this.#backoff;
     const windowMs = Math.min(capMs, baseMs * factor ** (failures - 1));

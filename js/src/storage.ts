@@ -51,7 +51,7 @@ const unwritten = ["outbox_lost", "outcome_unknown"];
 /** As many dead letters as storage keeps. */
 const lettersMax = 1_000;
 
-/** Rows of the outbox in memory are numbered from here, as src/outbox.rs has it. */
+/** Rows of the outbox in memory are numbered from here, as src/publish/outbox/mod.rs has it. */
 const beside = 2 ** 52;
 
 interface Flusher {

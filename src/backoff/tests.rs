@@ -1,7 +1,7 @@
 //! What `backoff` promises: no time outside its bounds, no herd where the hub asked for none.
 
 use super::*;
-use crate::hint::HINT_MS_MAX;
+use crate::backoff::hint::HINT_MS_MAX;
 use proptest::prelude::*;
 
 const T0: Time = Time(1_000_000);

@@ -4,12 +4,12 @@
 
 use super::{Client, asking, turn};
 use crate::codes;
-use crate::effect::{Effect, Outcome};
-use crate::frame::ToClient;
+use crate::connection::Reason;
 use crate::ids::{ConnectionId, TopicNo};
-use crate::sequencer::Run;
-use crate::status::Reason;
+use crate::interface::effect::{Effect, Outcome};
+use crate::subscription::sequencer::Run;
 use crate::time::Time;
+use crate::wire::ToClient;
 
 impl Client {
     pub(super) fn messages(

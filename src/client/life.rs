@@ -4,10 +4,10 @@
 
 use super::{Client, turn};
 use crate::codes;
-use crate::effect::Effect;
-use crate::event::Event;
+use crate::connection::Reason;
 use crate::ids::ConnectionId;
-use crate::status::Reason;
+use crate::interface::effect::Effect;
+use crate::interface::event::Event;
 use crate::time::Time;
 
 impl Client {

@@ -8,24 +8,24 @@ mod life;
 
 use crate::config::Config;
 use crate::connection::Connection;
-use crate::effect::{Effect, PublishRefusal};
-use crate::event::{Event, NewPublication};
+use crate::connection::Status;
+use crate::connection::Tried;
+use crate::connection::token::Tokens;
+use crate::context::hello;
 use crate::ids::{ConnectionId, From, TopicNo};
-use crate::ledger::Reach;
+use crate::interface::effect::{Effect, PublishRefusal};
+use crate::interface::event::{Event, NewPublication};
 use crate::metrics::Metrics;
-use crate::negotiation::Tried;
-use crate::publishing::Publishing;
-use crate::sequencer::Run;
-use crate::status::Status;
+use crate::publish::Publishing;
+use crate::publish::durable::Reach;
+use crate::subscription::sequencer::Run;
 use crate::subscription::{Subscriptions, Wanted};
 use crate::time::Time;
-use crate::token::Tokens;
-use crate::turn::hello;
 
 /// The parts of a client that an event of the connection is handled with.
 macro_rules! turn {
     ($client:ident, $now:ident, $effects:ident) => {
-        &mut $crate::turn::Turn {
+        &mut $crate::context::Turn {
             now: $now,
             rng: &mut $client.rng,
             metrics: &mut $client.metrics,

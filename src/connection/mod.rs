@@ -2,27 +2,38 @@
 //!
 //! Owns the state machine, the backoff and the heartbeat; asks negotiation which transport. Knows nothing of topics or rows.
 
-mod alive;
+mod arrival;
 mod attempt;
-mod quiet;
+mod connected;
+mod established;
+mod heartbeat;
+mod idle;
+mod negotiation;
+mod poll_interval;
+mod poll_policy;
+mod poll_timeout;
+mod racing;
+mod status;
+pub(crate) mod token;
 mod wake;
 
+pub use negotiation::{Tried, TriedOutcome};
+pub use status::{Reason, Status};
+pub use token::TokenReason;
+
 use crate::backoff::Backoff;
+use crate::backoff::hint::clamp;
+use crate::backoff::repeat::Pause;
 use crate::codes;
 use crate::config::Config;
 use crate::config::HeartbeatPolicy;
-use crate::hint::clamp;
+use crate::connection::attempt::Link;
+use crate::connection::established::Live;
+use crate::connection::negotiation::Negotiation;
+use crate::context::Turn;
 use crate::ids::ConnectionId;
-use crate::link::Link;
-use crate::live::Live;
-use crate::negotiation::Negotiation;
-use crate::negotiation::Tried;
-use crate::pause::Pause;
-use crate::status::Reason;
-use crate::status::Status;
 use crate::time::Time;
 use crate::transport::Transport;
-use crate::turn::Turn;
 
 /// An end of a link that is noticed later than this, ms, means that the page slept. Chosen: as for heartbeats.
 const LATE_MS: u64 = 2_000;

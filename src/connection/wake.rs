@@ -1,12 +1,12 @@
 //! What the user and the browser say: reconnect, online, woke, slept, suspended, closed.
 
 use super::{Connection, State};
+use crate::backoff::hint::Hint;
 use crate::codes;
-use crate::effect::Effect;
-use crate::hint::Hint;
-use crate::status::Reason;
+use crate::connection::Reason;
+use crate::context::Turn;
+use crate::interface::effect::Effect;
 use crate::time::Time;
-use crate::turn::Turn;
 
 /// After the browser says `online` or wakes, the next attempt comes within this time, ms. Chosen: every page on the network hears it at once.
 const ONLINE_SPREAD_MS: u64 = 250;

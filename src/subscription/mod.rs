@@ -3,15 +3,16 @@
 //! Owns which there are, and how long one waits that the hub has refused. Where a stream stands, and what comes over it, is
 //! `stream`'s. Payloads never come here.
 
+pub(crate) mod sequencer;
 mod stream;
 
+use crate::backoff::repeat::Pause;
 use crate::config::{BUSY_MS, PAUSE_MS, SUB_MS_MAX};
-use crate::effect::Effect;
-use crate::frame::{ToHub, View};
 use crate::ids::{ConnectionId, From, Seq, TopicNo};
+use crate::interface::effect::Effect;
 use crate::metrics::Metrics;
-use crate::pause::Pause;
 use crate::time::Time;
+use crate::wire::{ToHub, View};
 use stream::Stream;
 
 /// What the hub is asked again with.

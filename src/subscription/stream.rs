@@ -4,11 +4,11 @@
 //! records of whoever calls.
 
 use super::{Asking, Subscription, Subscriptions};
-use crate::effect::Effect;
-use crate::frame::{ResumeFailure, Start};
 use crate::ids::{Chain, ConnectionId, Cursor, From, Seq, TopicNo};
+use crate::interface::effect::Effect;
 use crate::metrics::Metrics;
-use crate::sequencer::{Run, Sequencer, Verdict};
+use crate::subscription::sequencer::{Run, Sequencer, Verdict};
+use crate::wire::{ResumeFailure, Start};
 
 /// What the hub has answered: on `connection`, with replay up to `head`. On any later connection the answer is still to come,
 /// and where there is no connection it is on all.

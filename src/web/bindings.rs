@@ -12,11 +12,11 @@ use super::driver::{Driver, now, number_of};
 use super::host::Host;
 use super::store::{Done, Store, Task};
 use crate::config::{BackoffPolicy, Config, HeartbeatPolicy, Inherited, Jitter, OutboxLimits};
-use crate::frame::{Kind, from};
 use crate::ids::{Chain, ConnectionId, From, RowNo, Seq, TopicNo};
-use crate::public_id::public_name;
+use crate::wire::public_id::public_name;
+use crate::wire::{Kind, from};
 use crate::{
-    Client, Event, NewPublication, Notice, Outcome, Run, Transport, TriedOutcome, parse_epoch,
+    Client, Event, NewPublication, Notice, Outcome, Run, Transport, TriedOutcome, wire::parse_epoch,
 };
 
 /// One client, driven by the browser.

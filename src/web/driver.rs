@@ -20,7 +20,8 @@ use super::wire::Wire;
 use crate::ids::{ConnectionId, Epoch, TopicNo};
 use crate::{
     Client, Effect, Event, Notice, Outcome, PublishRefusal, Reason, Run, Save, Status, StoreAnswer,
-    StoreFault, StoreRequest, Time, TokenReason, Transport, Until, codes, push_cursor, push_epoch,
+    StoreFault, StoreRequest, Time, TokenReason, Transport, Until, codes,
+    wire::{push_cursor, push_epoch},
 };
 
 /// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock was set.

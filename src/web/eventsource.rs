@@ -14,9 +14,9 @@ use super::driver::Driver;
 use super::fetch::{Failure, post};
 use super::longpoll::format_url;
 use crate::codes;
-use crate::frame::ToClient;
 use crate::ids::ConnectionId;
-use crate::record::parts;
+use crate::wire::ToClient;
+use crate::wire::record::parts;
 
 pub(super) struct Stream {
     connection: ConnectionId,

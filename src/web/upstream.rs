@@ -14,8 +14,8 @@ use super::driver::Driver;
 use super::fetch::post;
 use super::longpoll::format_url;
 use crate::config::POST_MS_MAX;
-use crate::frame::slow_ms;
 use crate::ids::ConnectionId;
+use crate::wire::slow_ms;
 
 /// A post has about so many characters at most, or one larger publication: over the slowest line all get through in time.
 const FRAME_CHARS_MAX: u32 = 32 * 1024;

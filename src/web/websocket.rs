@@ -10,8 +10,8 @@ use web_sys::{BinaryType, CloseEvent, WebSocket};
 
 use super::driver::Driver;
 use crate::codes;
-use crate::frame::SUBPROTOCOL;
 use crate::ids::ConnectionId;
+use crate::wire::SUBPROTOCOL;
 
 pub(super) struct Socket {
     pub(super) socket: WebSocket,

@@ -8,8 +8,8 @@
 )]
 
 use longhaul::config::Config;
-use longhaul::frame::Kind;
 use longhaul::ids::{Chain, ConnectionId, From, Seq, TopicNo};
+use longhaul::wire::Kind;
 use longhaul::{Client, Effect, Event, NewPublication, Run, Time, Transport};
 
 pub const EPOCH: &str = "00c0ffee00c0ffee";

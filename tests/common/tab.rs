@@ -11,8 +11,8 @@
 mod model;
 
 use longhaul::config::{Config, Inherited, OutboxLimits};
-use longhaul::frame::Kind;
 use longhaul::ids::{ConnectionId, Epoch, RowNo, Seq};
+use longhaul::wire::Kind;
 use longhaul::{Effect, Event, NewPublication, Notice, Outcome, StoreAnswer, StoreRequest};
 
 use crate::common::{EPOCH, Rig};

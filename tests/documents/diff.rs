@@ -1,7 +1,7 @@
 //! What has become of a value, as commands for a copy of it.
 
-use longhaul::patch::Change;
-use longhaul::value::{Commands, Value, read};
+use longhaul::document::patch::Change;
+use longhaul::document::value::{Commands, Value, read};
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};

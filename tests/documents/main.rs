@@ -11,12 +11,12 @@
 mod diff;
 mod model;
 
+use longhaul::document::patch::Change;
+use longhaul::document::pointer::Pointer;
+use longhaul::document::value::read;
 use longhaul::document::{Document, Step};
-use longhaul::frame::Kind;
 use longhaul::ids::{Chain, Cursor, Epoch, RowNo, Seq};
-use longhaul::patch::Change;
-use longhaul::pointer::Pointer;
-use longhaul::value::read;
+use longhaul::wire::Kind;
 
 fn at(epoch: u64, seq: u64) -> Cursor {
     Cursor {

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use longhaul::document::value::{Value, read};
 use longhaul::document::{Document, Step};
-use longhaul::frame::Kind;
 use longhaul::ids::{Chain, Epoch, RowNo, Seq};
-use longhaul::value::{Value, read};
+use longhaul::wire::Kind;
 use proptest::prelude::*;
 use serde_json::Value as Json;
 

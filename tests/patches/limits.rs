@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use longhaul::patch::{DOCUMENT_BYTES_MAX, OPERATIONS_MAX, Why};
-use longhaul::value::Value;
+use longhaul::document::patch::{DOCUMENT_BYTES_MAX, OPERATIONS_MAX, Why};
+use longhaul::document::value::Value;
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 

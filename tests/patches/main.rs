@@ -12,8 +12,8 @@ mod oracle;
 #[path = "../common/vectors.rs"]
 mod vectors;
 
-use longhaul::patch::{Change, Fault, Why};
-use longhaul::value::{Value, read};
+use longhaul::document::patch::{Change, Fault, Why};
+use longhaul::document::value::{Value, read};
 use vectors::Vector;
 
 fn value(text: &str) -> Value {

@@ -10,12 +10,12 @@
 
 use std::cell::RefCell;
 
+use longhaul::document::patch::{Change, Fault};
+use longhaul::document::pointer::Pointer;
 use longhaul::document::{Document, Step};
-use longhaul::frame::Kind;
 use longhaul::ids::{Chain, Cursor, Epoch, RowNo, Seq};
-use longhaul::parse_epoch;
-use longhaul::patch::{Change, Fault};
-use longhaul::pointer::Pointer;
+use longhaul::wire::Kind;
+use longhaul::wire::parse_epoch;
 use wasm_bindgen::prelude::*;
 
 /// One document.

@@ -6,9 +6,9 @@ use http::StatusCode;
 use http::header::{
     CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH,
 };
-use longhaul::frame::Kind;
+use longhaul::document::patch::Why;
 use longhaul::ids::{Epoch, Seq};
-use longhaul::patch::Why;
+use longhaul::wire::Kind;
 
 use super::problem::Problem;
 use super::topics::{Published, check_topic, idempotency_key, publish_fault, text};

@@ -1,7 +1,7 @@
 //! What a WebSocket's handshake must offer, and whom the hub turns away right after it (rule W1).
 
 use http::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
-use longhaul::frame::SUBPROTOCOL;
+use longhaul::wire::SUBPROTOCOL;
 
 use crate::core::{Close, Limits, Refusal, Transport};
 

@@ -6,8 +6,8 @@ use http::StatusCode;
 use http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
-use longhaul::frame::ToClient;
 use longhaul::ids::is_token;
+use longhaul::wire::ToClient;
 
 use super::problem::Problem;
 use super::{Access, Answer, essence, events};

@@ -4,10 +4,10 @@
 
 use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
-use longhaul::frame::Kind;
 use longhaul::ids::{Seq, is_id, is_topic_name};
-use longhaul::parse_number;
-use longhaul::public_id::is_outbox_id;
+use longhaul::wire::Kind;
+use longhaul::wire::parse_number;
+use longhaul::wire::public_id::is_outbox_id;
 use serde::Serialize;
 use serde_json::value::RawValue;
 

@@ -1,7 +1,7 @@
 //! What a hub tells of itself (rules P5 and P7).
 
 use http::StatusCode;
-use longhaul::frame::SUBPROTOCOL;
+use longhaul::wire::SUBPROTOCOL;
 use serde_json::json;
 
 use super::problem::Problem;

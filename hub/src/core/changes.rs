@@ -2,9 +2,9 @@
 //!
 //! Reads the log at the follower's place, as `stream` does for messages.
 
-use longhaul::frame::DocumentRecord;
+use longhaul::document::patch::DOCUMENT_BYTES_MAX;
 use longhaul::ids::{RowNo, Seq, TopicNo};
-use longhaul::patch::DOCUMENT_BYTES_MAX;
+use longhaul::wire::DocumentRecord;
 
 use super::large::Large;
 use super::log::Entry;

@@ -5,10 +5,10 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use longhaul::frame::Kind;
+use longhaul::document::patch::{Change, Fault};
+use longhaul::document::value::Value;
 use longhaul::ids::{Epoch, Seq};
-use longhaul::patch::{Change, Fault};
-use longhaul::value::Value;
+use longhaul::wire::Kind;
 
 /// Most characters of a pointer that a nack repeats. Chosen: longer ones are made by programs, and the index finds them.
 const POINTER_CHARS_MAX: usize = 200;

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use longhaul::frame::Kind;
 use longhaul::ids::{Seq, TopicNo};
+use longhaul::wire::Kind;
 
 use super::admission::Admission;
 use super::close::{Close, Refusal};

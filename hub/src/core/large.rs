@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use longhaul::frame::ToClient;
 use longhaul::ids::TopicNo;
+use longhaul::wire::ToClient;
 
 /// What stands around the text of a part at most, bytes: verb, two numbers, spaces, a line feed.
 const PART_HEAD_BYTES: usize = 40;
@@ -79,7 +79,7 @@ fn floor(text: &str, to: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use longhaul::frame::Parts;
+    use longhaul::wire::Parts;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! Every bound of the hub's core, with what happens at it.
 
 use longhaul::config::{HeartbeatPolicy, OPEN_MS_MAX, PROBE_MS, STREAM_MS_MAX, WELCOME_MS_MAX};
-use longhaul::frame::{
+use longhaul::wire::{
     ANSWER_BYTES_MAX, FRAME_BYTES_MAX, PART_BYTES_MAX, RECORD_BYTES_MAX, slow_ms,
 };
 

@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 
-use longhaul::frame::{Kind, ResumeFailure};
 use longhaul::ids::{Chain, Cursor, Epoch, From, Seq};
-use longhaul::push_epoch;
+use longhaul::wire::push_epoch;
+use longhaul::wire::{Kind, ResumeFailure};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::limits::Limits;

@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use longhaul::frame::ToClient;
 use longhaul::ids::{Seq, TopicNo};
+use longhaul::wire::ToClient;
 
 use super::close::{Close, Refusal};
 use super::hub::stalled;

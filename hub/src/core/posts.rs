@@ -2,8 +2,8 @@
 //!
 //! Owns how a post is read: whole, so that a bad one has taken no effect. What its records do is in `records`.
 
-use longhaul::frame::{self, ToClient, ToHub, View};
 use longhaul::ids::{From, TopicNo};
+use longhaul::wire::{self, ToClient, ToHub, View};
 
 use super::close::{Close, Refusal};
 use super::hub::{Effect, Hub, Timer, wake};
@@ -171,7 +171,7 @@ fn read<'a>(
     if text.len() > bytes_max {
         return Err(too_large(bytes_max));
     }
-    let mut records = frame::records(text).map(decode);
+    let mut records = wire::records(text).map(decode);
     match records.next().transpose()? {
         Some(ToHub::Hello {
             version,
@@ -231,10 +231,10 @@ pub(super) fn decode(record: &str) -> Result<ToHub<'_>, Refusal> {
 }
 
 pub(super) fn check_version(version: u64) -> Result<(), Refusal> {
-    if version == frame::VERSION {
+    if version == wire::VERSION {
         return Ok(());
     }
-    let message = format!("version {version}, the hub speaks {}", frame::VERSION);
+    let message = format!("version {version}, the hub speaks {}", wire::VERSION);
     Err(Refusal::new(Close::VersionUnsupported, message))
 }
 

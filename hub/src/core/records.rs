@@ -5,8 +5,8 @@
 
 use std::collections::HashMap;
 
-use longhaul::frame::{self, Publish, ResumeFailure, Skip, Start, ToClient, ToHub, View, Welcome};
 use longhaul::ids::{From, RowNo, TopicNo, is_id};
+use longhaul::wire::{self, Publish, ResumeFailure, Skip, Start, ToClient, ToHub, View, Welcome};
 
 use super::close::{Close, Refusal};
 use super::document::ChangeFault;
@@ -56,7 +56,7 @@ impl Hub {
             let refusal = posts::too_large(self.limits.frame_bytes_max);
             return self.close(now, conn, &refusal, effects);
         }
-        for record in frame::records(text) {
+        for record in wire::records(text) {
             if let Err(refusal) = self.record(now, conn, record, effects) {
                 return self.close(now, conn, &refusal, effects);
             }

@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use longhaul::frame::{Body, Messages, Start, ToClient};
 use longhaul::ids::{Chain, Seq, TopicNo};
+use longhaul::wire::{Body, Messages, Start, ToClient};
 
 use super::changes;
 use super::document::ChangeFault;

@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use longhaul::frame::{Kind, Publish, ResumeFailure, Skip};
 use longhaul::ids::{Cursor, Epoch, From, RowNo, Seq, TopicNo};
-use longhaul::public_id::message_id;
+use longhaul::wire::public_id::message_id;
+use longhaul::wire::{Kind, Publish, ResumeFailure, Skip};
 
 use super::document::{ChangeFault, Content, Expected, Refused, State};
 use super::limits::Limits;

@@ -100,7 +100,7 @@ async fn an_idempotency_key_takes_effect_once() {
 #[tokio::test]
 async fn f33_p2_a_back_end_can_not_give_its_message_the_id_of_an_outboxs() {
     let hub = hub().await;
-    let id = longhaul::public_id::message_id("p", longhaul::ids::RowNo(7));
+    let id = longhaul::wire::public_id::message_id("p", longhaul::ids::RowNo(7));
     let taken = post(&hub, "t", "1").header("idempotency-key", id);
     let expected = (400, "idempotency_key_invalid".into());
     assert_eq!(problem(send(taken).await).await, expected);

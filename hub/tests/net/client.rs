@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use longhaul::frame::{Parts, records};
+use longhaul::wire::{Parts, records};
 use longhaul_hub::core::Limits;
 use longhaul_hub::server::{Config, Server};
 use tokio::net::TcpStream;

@@ -71,12 +71,12 @@ async fn hold(all: Vec<Vector>, kind: &str) {
         let response = send(api.patch(&topic, kind, vector.patch.get())).await;
         let status = response.status().as_u16();
         let answer = body(response).await;
-        let after = longhaul::value::read(&api.text(&topic).await).unwrap();
+        let after = longhaul::document::value::read(&api.text(&topic).await).unwrap();
         match vector.error {
             None => {
                 assert_eq!(status, 200, "{name}: {answer}");
                 if let Some(expected) = vector.expected {
-                    let expected = longhaul::value::read(expected.get()).unwrap();
+                    let expected = longhaul::document::value::read(expected.get()).unwrap();
                     assert_eq!(after, expected, "{name}");
                 }
             }

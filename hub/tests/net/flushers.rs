@@ -129,7 +129,7 @@ async fn s22_i4_three_flushers_of_200_rows_make_200_entries_in_order() {
             .collect();
         let expected: Vec<u64> = (1..=ROWS).filter(|n| topic_of(*n) == topic).collect();
         assert_eq!(rows, expected);
-        let id = longhaul::public_id::message_id("outbox", longhaul::ids::RowNo(expected[0]));
+        let id = longhaul::wire::public_id::message_id("outbox", longhaul::ids::RowNo(expected[0]));
         assert_eq!(entries[0]["id"], id);
     }
 }

@@ -1,6 +1,6 @@
 //! A hub and clients that are nothing but their numbers, with a clock that the test moves.
 
-use longhaul::frame::{Body, Messages, Parts, ToClient, records};
+use longhaul::wire::{Body, Messages, Parts, ToClient, records};
 use longhaul_hub::core::{Close, ConnId, Effect, Event, Hub, Limits, Now, Time};
 
 pub(crate) const WALL_MS: u64 = 1_700_000_000_000;

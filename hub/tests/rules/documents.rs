@@ -1,8 +1,8 @@
 //! D1 to D8: a topic that is a document, its changes, and what a follower gets.
 
-use longhaul::frame::{DocumentRecord, Kind, ToClient};
-use longhaul::patch::Change;
-use longhaul::value::{Value, read};
+use longhaul::document::patch::Change;
+use longhaul::document::value::{Value, read};
+use longhaul::wire::{DocumentRecord, Kind, ToClient};
 use longhaul_hub::core::{ConnId, Event, Expected, Limits, Offer};
 use proptest::prelude::*;
 

@@ -52,7 +52,7 @@ fn f26_a_followed_topic_in_which_nothing_happens_never_ticks() {
             b.now,
             "document",
             &longhaul_hub::core::Offer {
-                kind: longhaul::frame::Kind::Merge,
+                kind: longhaul::wire::Kind::Merge,
                 key: None,
                 payload: "{\"a\":1}",
                 expected: &longhaul_hub::core::Expected::Anything,

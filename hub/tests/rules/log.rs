@@ -1,7 +1,7 @@
 //! H3, H7, C4: the chain, what is retained, and where a subscription begins.
 
-use longhaul::frame::ResumeFailure;
 use longhaul::ids::{Chain, Cursor, Epoch, From, Seq};
+use longhaul::wire::ResumeFailure;
 use longhaul_hub::core::{Limits, Log, Now, Time};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 

@@ -38,10 +38,10 @@ fn h8_the_longest_producer_and_number_still_make_a_message_id() {
     b.send(conn, "sub 1 t start");
     let record = b.records(conn).pop().unwrap();
     assert!(
-        longhaul::frame::ToClient::decode(&record).is_ok(),
+        longhaul::wire::ToClient::decode(&record).is_ok(),
         "{record}"
     );
-    let id = longhaul::public_id::message_id(&producer, longhaul::ids::RowNo(n));
+    let id = longhaul::wire::public_id::message_id(&producer, longhaul::ids::RowNo(n));
     assert!(record.ends_with(&format!(" {id} 1")), "{record}");
 }
 
@@ -254,7 +254,7 @@ fn f33_h8_readers_see_a_name_that_is_not_the_producer() {
     b.ask(conn, "pub secret 1 0 t 1");
     let record = b.take(reader).unwrap();
     assert!(!record.contains("secret"), "{record}");
-    let id = longhaul::public_id::message_id("secret", longhaul::ids::RowNo(1));
+    let id = longhaul::wire::public_id::message_id("secret", longhaul::ids::RowNo(1));
     assert!(record.contains(&id), "{record}");
 }
 

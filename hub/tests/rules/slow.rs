@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use longhaul::config::Config;
-use longhaul::frame::{Kind, Parts, SLOW_LINE_BYTES_PER_S, ToClient, records};
 use longhaul::ids::{ConnectionId, TopicNo};
+use longhaul::wire::{Kind, Parts, SLOW_LINE_BYTES_PER_S, ToClient, records};
 use longhaul::{Client, Effect, Event, NewPublication, Outcome, Status, Transport};
 use longhaul_hub::core::{ConnId, Event as HubEvent, Expected, Offer};
 

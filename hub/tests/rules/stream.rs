@@ -1,6 +1,6 @@
 //! H4 to H6, H10, W8: messages come in order, batched, and a slow consumer costs a cursor.
 
-use longhaul::frame::{ToClient, records};
+use longhaul::wire::{ToClient, records};
 use longhaul_hub::core::{Effect, Limits};
 
 use crate::bench::{Bench, field, messages, whole};

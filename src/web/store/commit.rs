@@ -12,9 +12,9 @@ use super::work::{entries, key_of, number, records, stored_rows};
 use super::{KEYS, LETTERS, LETTERS_MAX, PACKS, ROWS, Store, VERDICTS, VERDICTS_MAX};
 use crate::Outcome;
 use crate::ids::RowNo;
-use crate::ledger::WIPED;
-use crate::outbox::DISCARDED;
-use crate::store::{Batch, Ended, Saved, StoreAnswer};
+use crate::interface::storage::{Batch, Ended, Saved, StoreAnswer};
+use crate::publish::durable::WIPED;
+use crate::publish::outbox::DISCARDED;
 
 /// A save's row.
 #[derive(Clone, Copy)]

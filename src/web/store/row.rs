@@ -6,11 +6,12 @@ use js_sys::{Array, Date, JsString, Math};
 use wasm_bindgen::prelude::*;
 
 use crate::config::ROW_MS_MAX;
-use crate::frame::Kind;
 use crate::ids::{RowNo, Seq};
-use crate::outbox::DISCARDED;
-use crate::store::{Letter, Mark, Until};
-use crate::{Outcome, StoredRow, parse_epoch, push_epoch};
+use crate::interface::storage::{Letter, Mark, Until};
+use crate::publish::outbox::DISCARDED;
+use crate::wire::Kind;
+use crate::wire::{parse_epoch, push_epoch};
+use crate::{Outcome, StoredRow};
 
 const PARTITION: u32 = 0;
 const TOPIC: u32 = 1;

@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 use super::{DOCUMENTS, KEYS, LETTERS, PACKS, PARTITIONS, ROWS, TABLES, VERDICTS};
 use crate::Outcome;
 use crate::ids::RowNo;
-use crate::store::{Ended, StoreAnswer, StoreRequest};
+use crate::interface::storage::{Ended, StoreAnswer, StoreRequest};
 
 pub(in crate::web) enum Task {
     /// The core's, with the row of each save, as the wrapper has it.

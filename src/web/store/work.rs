@@ -9,7 +9,7 @@ use super::request::{Answers, Request, Undone, after, ask, finish};
 use super::row::{self, Row};
 use super::{DOCUMENTS, Done, KEYS, LETTERS, PACKS, PARTITIONS, ROWS, Store, Task, VERDICTS};
 use crate::ids::{NUMBER_MAX, RowNo};
-use crate::store::{Look, StoreAnswer, StoreRequest};
+use crate::interface::storage::{Look, StoreAnswer, StoreRequest};
 
 /// Where a partition has the producers that it had before, with spaces between them (js/src/rows.ts).
 const FORMERS: u32 = 6;

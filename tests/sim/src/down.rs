@@ -2,8 +2,8 @@
 
 use longhaul::Event;
 use longhaul::codes;
-use longhaul::frame::records;
 use longhaul::ids::ConnectionId;
+use longhaul::wire::records;
 use longhaul_hub::core::{ConnId, Event as HubEvent};
 
 use crate::line::{Down, FRAMES_DOWN_MAX, Kind, LineId};

@@ -1,8 +1,8 @@
 //! What pages and back ends do, what fate does to them, and how everything gets well again.
 
 use longhaul::config::Config;
-use longhaul::frame::Kind;
 use longhaul::ids::{From, Seq};
+use longhaul::wire::Kind;
 use longhaul::{Client, Event, Transport};
 use longhaul_hub::core::Event as HubEvent;
 

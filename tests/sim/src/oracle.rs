@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use longhaul::Outcome;
-use longhaul::frame::{Kind, ResumeFailure};
 use longhaul::ids::{Cursor, Epoch, From, RowNo, Seq, TopicNo};
-use longhaul::public_id::message_id;
+use longhaul::wire::public_id::message_id;
+use longhaul::wire::{Kind, ResumeFailure};
 use serde_json::Value;
 
 use crate::archive::Archive;

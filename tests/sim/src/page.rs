@@ -9,8 +9,8 @@ mod outbox;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use longhaul::config::{Config, Inherited};
-use longhaul::frame::Parts;
 use longhaul::ids::{ConnectionId, Epoch, From, RowNo, TopicNo};
+use longhaul::wire::Parts;
 use longhaul::{Client, Effect, Event, Notice, Status, Time, Transport};
 
 use crate::browser::{BrowserId, Transaction};

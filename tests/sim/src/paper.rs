@@ -5,10 +5,10 @@
 use std::collections::BTreeMap;
 
 use longhaul::Outcome;
+use longhaul::document::patch::Change;
 use longhaul::document::{Document, Step};
-use longhaul::frame::{DocumentRecord, Kind};
 use longhaul::ids::{Chain, Cursor, Epoch, RowNo, Seq, TopicNo};
-use longhaul::patch::Change;
+use longhaul::wire::{DocumentRecord, Kind};
 
 use crate::oracle::PageId;
 use crate::page::Watch;
@@ -240,7 +240,7 @@ impl Paper {
     }
 }
 
-fn read(kind: Kind, text: &str) -> Result<Change, longhaul::patch::Fault> {
+fn read(kind: Kind, text: &str) -> Result<Change, longhaul::document::patch::Fault> {
     match kind {
         Kind::Merge => Change::merge(text),
         Kind::Patch | Kind::Message => Change::patch(text),

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use longhaul::Time;
 use longhaul::codes;
-use longhaul::frame::ToClient;
 use longhaul::ids::{Epoch, Seq};
+use longhaul::wire::ToClient;
 use longhaul_hub::core::{Close, ConnId, Effect, Event, Hub, Limits, Now, Refusal};
 
 use crate::line::{Down, Kind, Line, LineId};

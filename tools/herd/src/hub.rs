@@ -1,6 +1,6 @@
 //! The hub of a storm: the core that ships, given nothing but who knocks, and told when to drain.
 
-use longhaul::frame::{ToClient, records};
+use longhaul::wire::{ToClient, records};
 use longhaul_hub::core::{ConnId, Effect, Event, Hub, Limits, Now, Time};
 
 use crate::storm::{Answer, Words};

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use longhaul::config::Config;
-use longhaul::frame::{Body, DocumentRecord, Kind, Start, ToClient};
 use longhaul::ids::{Chain, ConnectionId, Cursor, Epoch, From, Seq, TopicNo};
+use longhaul::wire::{Body, DocumentRecord, Kind, Start, ToClient};
 use longhaul::{Client, Effect, Event, NewPublication, Run, Status, Time, Transport};
 
 /// Deadlines that may be due at one time. Chosen: every part of a client has one, and a few come of others.

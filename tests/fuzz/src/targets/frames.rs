@@ -2,7 +2,7 @@
 //!
 //! What can be read is written and read again: it means the same, and its fields are written as they came.
 
-use longhaul::frame::{DocumentRecord, ToClient, ToHub, records};
+use longhaul::wire::{DocumentRecord, ToClient, ToHub, records};
 
 /// Reads, writes and reads again; then all that could be read in one frame.
 macro_rules! there_and_back {

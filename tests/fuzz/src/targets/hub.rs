@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use longhaul::frame::{DocumentRecord, Parts, ToClient, ToHub, records};
 use longhaul::ids::{Seq, TopicNo, is_id, is_topic_name};
+use longhaul::wire::{DocumentRecord, Parts, ToClient, ToHub, records};
 use longhaul_hub::core::{ConnId, Effect, Event, Hub, Limits, Now, Time};
 use serde_json::value::RawValue;
 
@@ -260,8 +260,8 @@ impl Play {
                 }
                 ToClient::Messages(messages) => {
                     match messages.body {
-                        longhaul::frame::Body::One { payload, .. } => check_json(payload),
-                        longhaul::frame::Body::Batch { array, count } => {
+                        longhaul::wire::Body::One { payload, .. } => check_json(payload),
+                        longhaul::wire::Body::Batch { array, count } => {
                             let parts: Vec<&RawValue> =
                                 serde_json::from_str(array).expect("a batch is JSON");
                             let count = usize::try_from(count).unwrap_or(usize::MAX);

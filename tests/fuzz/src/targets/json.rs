@@ -5,9 +5,9 @@
 
 use std::fmt::Write;
 
+use longhaul::document::patch::{Change, DOCUMENT_BYTES_MAX, Fault, Why};
+use longhaul::document::value::{DEPTH_MAX, JsonFault, Value, read};
 use longhaul::ids::Seq;
-use longhaul::patch::{Change, DOCUMENT_BYTES_MAX, Fault, Why};
-use longhaul::value::{DEPTH_MAX, JsonFault, Value, read};
 use longhaul_hub::core::{Hub, Limits, Now, PayloadFault, PublishFault};
 use serde_json::Value as Json;
 use serde_json::value::RawValue;

@@ -1,7 +1,7 @@
 //! What comes down to a page: frames are read, runs are kept until the core has judged them, and delivered to the oracle.
 
-use longhaul::frame::{Body, DocumentRecord, Messages, ToClient, records};
 use longhaul::ids::{ConnectionId, Seq, TopicNo};
+use longhaul::wire::{Body, DocumentRecord, Messages, ToClient, records};
 use longhaul::{Event, Run};
 use serde_json::value::RawValue;
 

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use longhaul::frame::Kind;
 use longhaul::ids::RowNo;
-use longhaul::public_id::message_id;
+use longhaul::wire::Kind;
+use longhaul::wire::public_id::message_id;
 use longhaul::{BESIDE, Event, NewPublication, Outcome, StoreRequest};
 
 use super::{Do, Page, Watch};

@@ -1,0 +1,538 @@
+//! The way out of a publication: into storage where there is one, into memory where there is none, and from there to the hub.
+//!
+//! Owns which of the two outboxes a publication is in, and the clocks by which its time is told. Rows are `outbox`'s, storage is `ledger`'s.
+
+pub(crate) mod durable;
+pub(crate) mod outbox;
+
+use crate::config::{Config, Inherited, OutboxLimits, ROW_MS_MAX};
+use crate::ids::{ConnectionId, RowNo};
+use crate::interface::effect::{Effect, Outcome};
+use crate::interface::event::{HubLimits, NewPublication};
+use crate::interface::storage::{Notice, Save, StoreAnswer, Until};
+use crate::metrics::Metrics;
+use crate::publish::durable::{Consequence, LOST, Ledger, Reach, WIPED};
+use crate::publish::outbox::{BESIDE, Outbox, StoredRow};
+use crate::time::Time;
+use crate::wire::Welcome;
+
+/// A clock's reading, ms since 1970, and when it was read.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    ms: u64,
+    at: Time,
+}
+
+impl Reading {
+    fn at(self, now: Time) -> u64 {
+        self.ms.saturating_add(now.since(self.at))
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Publishing {
+    /// What is in storage, if there is a ledger; else in memory.
+    main: Outbox,
+    ledger: Option<Ledger>,
+    /// In memory, for what storage could not take.
+    spare: Outbox,
+    limits: OutboxLimits,
+    hub_limits: HubLimits,
+    hub_clock: Option<Reading>,
+}
+
+impl Publishing {
+    pub(crate) fn new(config: &Config, rng: &mut fastrand::Rng) -> Self {
+        let Inherited {
+            producer,
+            last,
+            stored,
+        } = match &config.inherited {
+            Some(inherited) => inherited.clone(),
+            None => Inherited {
+                producer: producer_id(rng),
+                last: RowNo(0),
+                stored: String::new(),
+            },
+        };
+        let outbox = |producer, last| {
+            Outbox::new(producer, last, config.outbox, config.backoff).pausing(config.is_pausing)
+        };
+        let (memory, other) = (outbox(producer, last), outbox(stored, RowNo(0)));
+        let (main, spare) = if config.is_durable {
+            (other, memory)
+        } else {
+            (memory, other)
+        };
+        Self {
+            main,
+            ledger: config.is_durable.then(Ledger::new),
+            spare: spare.beside(),
+            limits: config.outbox,
+            hub_limits: HubLimits::default(),
+            hub_clock: None,
+        }
+    }
+
+    /// The identity of the outbox, empty before storage has told it; of the one in memory where `is_beside`, or where there is no storage.
+    pub(crate) fn producer(&self, is_beside: bool) -> &str {
+        let is_broken = self.ledger.as_ref().is_some_and(Ledger::is_broken);
+        if is_beside || is_broken && self.main.producer().is_empty() {
+            self.spare.producer()
+        } else {
+            self.main.producer()
+        }
+    }
+
+    /// Rows without a verdict, of all clients of the same storage.
+    pub(crate) fn rows(&self) -> u64 {
+        let ledger = self.ledger.as_ref().map(Ledger::rows);
+        ledger.unwrap_or(self.main.rows()) + self.spare.rows()
+    }
+
+    /// Whether nothing waits for a verdict or a place.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.rows() == 0 && self.ledger.as_ref().is_none_or(Ledger::is_idle)
+    }
+
+    /// Whether rows wait for something that only the user can bring: a dead letter taken away, room on the disk, storage that opens.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let is_stopped = self
+            .ledger
+            .as_ref()
+            .map_or(self.main.is_stopped(), |ledger| {
+                let is_out_of_reach = ledger.is_broken() && ledger.rows() > 0;
+                let is_full = ledger.is_resting() && self.main.awaits_mark();
+                is_out_of_reach || is_full || ledger.has_all(&self.main) && self.main.is_stopped()
+            });
+        is_stopped && (self.spare.rows() == 0 || self.spare.is_stopped())
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Time> {
+        let ledger = self.ledger.as_ref().and_then(Ledger::deadline);
+        let parts = [self.main.deadline(), self.spare.deadline(), ledger];
+        parts.into_iter().flatten().min()
+    }
+
+    /// When something is sent again that the hub has not taken, or no post could bring it.
+    pub(crate) fn repeat_at(&self) -> Option<Time> {
+        let parts = [self.main.repeat_at(), self.spare.repeat_at()];
+        parts.into_iter().flatten().min()
+    }
+
+    /// A new publication. It is refused at once, or has its row now or when it is in storage.
+    pub(crate) fn publish(
+        &mut self,
+        now: Time,
+        new: &NewPublication<'_>,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let until = self.until(now, new.ttl_ms);
+        // What was taken once is not refused.
+        let checked = if new.is_again {
+            Ok(())
+        } else {
+            self.hub_limits.check(new.bytes)
+        };
+        let taken = checked.and_then(|()| match &mut self.ledger {
+            None => self.main.add(now, new).map(Some),
+            Some(ledger) if ledger.is_broken() && !new.is_again => {
+                self.spare.add(now, new).map(Some)
+            }
+            Some(ledger) => ledger.save(saved(new, until), self.limits).map(|()| None),
+        });
+        let request = new.request;
+        match taken {
+            Ok(None) => {}
+            Ok(Some(row)) => {
+                metrics.publications += 1;
+                effects.push(Effect::Queued {
+                    request,
+                    row,
+                    is_durable: false,
+                });
+            }
+            Err(why) => effects.push(Effect::PublishRefused { request, why }),
+        }
+    }
+
+    /// A row of the client that had this outbox before. Of one in storage the next look tells the rest.
+    pub(crate) fn restore(
+        &mut self,
+        now: Time,
+        row: RowNo,
+        attempts: u32,
+        new: &NewPublication<'_>,
+    ) {
+        match row.0.checked_sub(BESIDE) {
+            Some(n) => self.spare.append(now, RowNo(n), attempts, new),
+            None if self.ledger.is_none() => self.main.append(now, row, attempts, new),
+            None => {
+                let save = saved(new, self.until(now, new.ttl_ms));
+                let stored = StoredRow {
+                    attempts,
+                    ..StoredRow::of(row, 0, &save)
+                };
+                self.main.insert(now, &stored, true);
+            }
+        }
+    }
+
+    fn until(&self, now: Time, ttl_ms: Option<u64>) -> Until {
+        let ttl_ms = ttl_ms.unwrap_or(ROW_MS_MAX).min(ROW_MS_MAX);
+        match self.hub_clock {
+            Some(clock) => Until::Hub(clock.at(now).saturating_add(ttl_ms)),
+            None => Until::Left(ttl_ms),
+        }
+    }
+
+    /// Works on what is in storage, and sends what there is to send. `posting_at` is as `Outbox::pump` has it.
+    pub(crate) fn pump(
+        &mut self,
+        connection: Option<ConnectionId>,
+        posting_at: Option<Time>,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.seek(connection.is_some(), effects);
+            ledger.work(&mut self.main, self.spare.producer(), effects);
+        }
+        let Some(connection) = connection else { return };
+        if self.ledger.as_ref().is_some_and(Ledger::is_wiping) {
+            return;
+        }
+        if self.ledger.as_ref().is_none_or(Ledger::may_send) {
+            self.main.pump(connection, posting_at, metrics, effects);
+        }
+        self.spare.pump(connection, posting_at, metrics, effects);
+    }
+
+    /// Gives up the posts under way, if they hang.
+    pub(crate) fn abandon_posts(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        rng: &mut fastrand::Rng,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.main.is_post_overdue(now) || self.spare.is_post_overdue(now) {
+            effects.push(Effect::AbandonPosts { connection });
+            self.post_failed(now, 0, rng, metrics);
+        }
+    }
+
+    pub(crate) fn tick(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.tick(now);
+        }
+        self.main.tick(now, metrics, effects);
+        self.spare.tick(now, metrics, effects);
+    }
+
+    /// The machine slept, and the clock that `now` is of stood still.
+    pub(crate) fn slept(&mut self, ms: u64) {
+        self.main.slept(ms);
+        self.spare.slept(ms);
+        if let Some(clock) = &mut self.hub_clock {
+            clock.ms = clock.ms.saturating_add(ms);
+        }
+    }
+
+    /// The page goes to sleep.
+    pub(crate) fn suspended(&mut self) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.suspended();
+        }
+    }
+
+    /// The client is closed: calls that have no row get none.
+    pub(crate) fn closed(&mut self, effects: &mut Vec<Effect>) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.closed(effects);
+        }
+    }
+
+    /// The page may have slept.
+    pub(crate) fn woke(&mut self) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.woke();
+        }
+    }
+
+    /// Storage was closed.
+    pub(crate) fn storage_ended(&mut self) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.storage_ended();
+        }
+    }
+
+    /// The hub has told its time, and what it takes.
+    pub(crate) fn welcomed(&mut self, now: Time, welcome: &Welcome<'_>) {
+        self.hub_limits.told(welcome);
+        self.hub_clock = Some(Reading {
+            ms: welcome.now,
+            at: now,
+        });
+        self.set_clock(now);
+    }
+
+    fn set_clock(&mut self, now: Time) {
+        if let Some(clock) = self.hub_clock {
+            self.main.set_clock(now, clock.at(now));
+        }
+    }
+
+    pub(crate) fn connection_lost(&mut self) {
+        self.main.connection_lost();
+        self.spare.connection_lost();
+    }
+
+    pub(crate) fn post_failed(
+        &mut self,
+        now: Time,
+        floor_ms: u64,
+        rng: &mut fastrand::Rng,
+        metrics: &mut Metrics,
+    ) {
+        metrics.repeats += 1;
+        self.main.post_failed(now, floor_ms, rng);
+        self.spare.post_failed(now, floor_ms, rng);
+    }
+
+    /// The hub's final word on a row.
+    pub(crate) fn settle(
+        &mut self,
+        now: Time,
+        producer: &str,
+        n: RowNo,
+        outcome: Outcome,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        if producer == self.spare.producer() {
+            self.spare.heard_verdict(n);
+            self.spare.end(now, n, outcome, metrics, effects);
+        } else if producer == self.main.producer() {
+            self.main.heard_verdict(n);
+            let gone = self.main.end(now, n, outcome, metrics, effects);
+            if let (Some(ledger), Some(gone)) = (&mut self.ledger, gone) {
+                ledger.ended(gone, producer, effects);
+            }
+        }
+    }
+
+    /// The hub has not taken a row: never will, or not yet, and it must be sent again (rule H9).
+    pub(crate) fn refused(
+        &mut self,
+        now: Time,
+        (producer, n): (&str, RowNo),
+        (code, message): (&str, &str),
+        rng: &mut fastrand::Rng,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        if code == "not_owner" {
+            return self.barred(now, (producer, n), (code, message), effects);
+        }
+        let is_certain = code == "id_conflict";
+        if (is_certain || code == "id_forgotten")
+            && producer == self.main.producer()
+            && self.main.conflicts(n, is_certain)
+        {
+            return;
+        }
+        if !matches!(code, "out_of_order" | "busy") {
+            let outcome = Outcome::dead(code, message);
+            return self.settle(now, producer, n, outcome, metrics, effects);
+        }
+        for outbox in [&mut self.main, &mut self.spare] {
+            if outbox.producer() == producer {
+                outbox.send_again(now, n, code == "busy", rng, metrics);
+            }
+        }
+    }
+
+    /// The outbox is another subject's, as the hub has it: its rows wait for that one's token.
+    fn barred(
+        &mut self,
+        now: Time,
+        (producer, n): (&str, RowNo),
+        (code, message): (&str, &str),
+        effects: &mut Vec<Effect>,
+    ) {
+        for outbox in [&mut self.main, &mut self.spare] {
+            if outbox.producer() == producer && outbox.bar(now, n) {
+                effects.push(Effect::OutboxRefused {
+                    code: code.to_owned(),
+                    message: message.to_owned(),
+                });
+            }
+        }
+    }
+
+    /// Another token is shown from now on.
+    pub(crate) fn token_changed(&mut self) {
+        self.main.unbar();
+        self.spare.unbar();
+    }
+
+    /// Storage has answered.
+    pub(crate) fn stored(
+        &mut self,
+        now: Time,
+        answer: StoreAnswer,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
+        match ledger.answered(now, answer, &mut self.main, metrics, effects) {
+            Consequence::None => {}
+            Consequence::Evicted { rows } => {
+                effects.push(Effect::OutboxLost { rows });
+                self.main
+                    .end_all(now, Reach::ALL.rows(), LOST, metrics, effects);
+            }
+            Consequence::Homeless(saves) => {
+                for save in saves {
+                    self.house(now, &save, metrics, effects);
+                }
+            }
+        }
+        self.set_clock(now);
+    }
+
+    /// What storage could not take is kept in memory.
+    fn house(&mut self, now: Time, save: &Save, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+        let ttl_ms = match save.until {
+            Until::Hub(until) => self
+                .hub_clock
+                .map(|clock| until.saturating_sub(clock.at(now))),
+            Until::Left(ms) => Some(ms),
+        };
+        let new = NewPublication {
+            request: save.request,
+            topic: &save.topic,
+            kind: save.kind,
+            bytes: save.bytes,
+            ttl_ms,
+            machine_ms: save.created_ms,
+            key: save.key.as_deref(),
+            is_again: false,
+        };
+        let request = save.request;
+        effects.push(match self.spare.add(now, &new) {
+            Ok(row) => {
+                metrics.publications += 1;
+                Effect::Queued {
+                    request,
+                    row,
+                    is_durable: false,
+                }
+            }
+            Err(why) => Effect::PublishRefused { request, why },
+        });
+    }
+
+    /// Whether this client is the one that sends what is in storage.
+    pub(crate) fn granted(&mut self, is_granted: bool) {
+        if let Some(ledger) = &mut self.ledger {
+            ledger.granted(is_granted);
+        }
+    }
+
+    /// Another client of the same storage told something of a producer's rows.
+    pub(crate) fn heard(
+        &mut self,
+        now: Time,
+        producer: &str,
+        notice: Notice,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Notice::Taken { n } = notice {
+            for outbox in [&mut self.main, &mut self.spare] {
+                if outbox.producer() == producer {
+                    outbox.letter_taken(n);
+                }
+            }
+        } else if let Some(ledger) = &mut self.ledger
+            && self.main.producer() == producer
+        {
+            ledger.heard(now, notice, &mut self.main, metrics, effects);
+        }
+    }
+
+    /// All rows are about to be removed, or were: those in memory too, as far as the wipe reaches. What it leaves may have been in a
+    /// post that was dropped.
+    pub(crate) fn wiped(
+        &mut self,
+        now: Time,
+        reach: Reach,
+        is_done: bool,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut rows = reach.volatile();
+        if let Some(ledger) = &mut self.ledger {
+            ledger.wiped(now, reach, is_done, &self.main, effects);
+            rows = reach.rows();
+        }
+        if reach.is_any() {
+            self.main.end_all(now, rows, WIPED, metrics, effects);
+            let rows = reach.volatile();
+            self.spare.end_all(now, rows, WIPED, metrics, effects);
+            if let Some(ledger) = &mut self.ledger {
+                ledger.count(&self.main);
+            }
+        }
+        self.main.take_all_back();
+        self.spare.take_all_back();
+    }
+
+    /// The user gives a row up.
+    pub(crate) fn give_up(
+        &mut self,
+        now: Time,
+        row: RowNo,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        match (row.0.checked_sub(BESIDE), &mut self.ledger) {
+            (Some(n), _) => self.spare.give_up_here(now, RowNo(n), metrics, effects),
+            (None, None) => self.main.give_up_here(now, row, metrics, effects),
+            (None, Some(ledger)) => {
+                self.main.give_up(row);
+                ledger.give_up(row, self.main.producer(), effects);
+            }
+        }
+    }
+}
+
+fn saved(new: &NewPublication<'_>, until: Until) -> Save {
+    Save {
+        request: new.request,
+        topic: new.topic.into(),
+        kind: new.kind,
+        bytes: new.bytes,
+        created_ms: new.machine_ms,
+        until,
+        key: new.key.map(Into::into),
+        is_again: new.is_again,
+    }
+}
+
+/// 132 random bits in the alphabet of base64url.
+fn producer_id(rng: &mut fastrand::Rng) -> String {
+    (0..22)
+        .map(|_| match rng.u8(0..64) {
+            62 => '-',
+            63 => '_',
+            _ => rng.alphanumeric(),
+        })
+        .collect()
+}

@@ -1,0 +1,174 @@
+//! How rows leave: with a verdict, when their time is over, or with the storage that they were in.
+//!
+//! Owns what is told of an end, and which topics a dead letter stops. Whether storage is to note it is `ledger`'s.
+
+use super::row::Row;
+use super::{DISCARDED, Outbox};
+use crate::ids::RowNo;
+use crate::interface::effect::{Effect, Outcome};
+use crate::interface::storage::Letter;
+use crate::metrics::Metrics;
+use crate::time::Time;
+
+/// Ends that are no word of the hub's about the publication itself: they stop no topic.
+const HARMLESS: [&str; 5] = [
+    DISCARDED,
+    "expired",
+    "wiped",
+    "outbox_lost",
+    "outcome_unknown",
+];
+
+/// A row that has left, and how.
+#[derive(Debug)]
+pub(crate) struct Gone {
+    pub(crate) n: RowNo,
+    pub(crate) attempts: u32,
+    pub(crate) bytes: u64,
+    pub(crate) is_own: bool,
+    pub(crate) outcome: Outcome,
+}
+
+impl Outbox {
+    /// A dead letter stops its topic. What follows a row waits for its verdict then.
+    pub(crate) fn pausing(self, is_pausing: bool) -> Self {
+        Self {
+            pauses: is_pausing.then(Vec::new),
+            ..self
+        }
+    }
+
+    pub(crate) fn is_pausing(&self) -> bool {
+        self.pauses.is_some()
+    }
+
+    /// The dead letters that there are, but for those that `keep` has not yet put there.
+    pub(crate) fn set_letters(&mut self, letters: &[Letter], keep: impl Fn(RowNo) -> bool) {
+        let Some(pauses) = &mut self.pauses else {
+            return;
+        };
+        pauses.retain(|(n, _)| keep(*n));
+        for Letter { n, topic, code } in letters {
+            if !HARMLESS.contains(&code.as_str()) {
+                pauses.push((*n, topic.clone()));
+            }
+        }
+    }
+
+    /// Whether there are rows, and each waits for a dead letter of its topic to be taken away.
+    pub(crate) fn is_stopped(&self) -> bool {
+        let Some(pauses) = &self.pauses else {
+            return false;
+        };
+        let is_paused = |row: &Row| pauses.iter().any(|(_, topic)| *topic == row.topic);
+        !self.rows.is_empty() && self.rows.iter().all(is_paused)
+    }
+
+    /// A dead letter was taken away.
+    pub(crate) fn letter_taken(&mut self, n: RowNo) {
+        if let Some(pauses) = &mut self.pauses {
+            pauses.retain(|(letter, _)| *letter != n);
+        }
+    }
+
+    /// A row has its outcome, through whomever.
+    pub(crate) fn end(
+        &mut self,
+        now: Time,
+        n: RowNo,
+        mut outcome: Outcome,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) -> Option<Gone> {
+        let row = self.remove(n)?;
+        let (bytes, is_own) = (row.bytes, row.is_own() && !row.is_keyed());
+        match &mut outcome {
+            Outcome::Acked { .. } => {
+                metrics.acks += 1;
+                metrics.ack_ms.record(now.since(row.created));
+            }
+            Outcome::Dead { code, .. } => {
+                metrics.dead_letters += 1;
+                if row.is_given_up && code == "expired" {
+                    DISCARDED.clone_into(code);
+                }
+                if let Some(pauses) = &mut self.pauses
+                    && !HARMLESS.contains(&code.as_str())
+                {
+                    pauses.push((n, row.topic));
+                }
+            }
+        }
+        let attempts = row.attempts;
+        effects.push(Effect::Settled {
+            row: self.told(n),
+            attempts,
+            outcome: outcome.clone(),
+        });
+        Some(Gone {
+            n,
+            attempts,
+            bytes,
+            is_own,
+            outcome,
+        })
+    }
+
+    /// The user gives a row in memory up: at once, but where the hub may have it.
+    pub(crate) fn give_up_here(
+        &mut self,
+        now: Time,
+        n: RowNo,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.find(n).is_some_and(|row| row.attempts > 0) {
+            self.give_up(n);
+        } else {
+            let outcome = Outcome::dead(DISCARDED, "it was given up before it was sent");
+            self.end(now, n, outcome, metrics, effects);
+        }
+    }
+
+    /// All rows up to `last` that came here before this moment are gone, for this reason, and all dead letters.
+    pub(crate) fn end_all(
+        &mut self,
+        now: Time,
+        (last, before): (RowNo, Time),
+        (code, message): (&str, &str),
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
+        let is_gone = |row: &&Row| row.n <= last && row.created < before;
+        let rows = self.rows.iter().filter(is_gone);
+        let rows: Vec<RowNo> = rows.map(|row| row.n).collect();
+        for n in rows {
+            self.end(now, n, Outcome::dead(code, message), metrics, effects);
+        }
+        if let Some(pauses) = &mut self.pauses {
+            pauses.clear();
+        }
+    }
+
+    pub(super) fn expire(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+        let over: Vec<RowNo> = self
+            .rows
+            .iter()
+            .filter(|row| row.attempts == 0 && row.expires.is_some_and(|at| at <= now))
+            .map(|row| row.n)
+            .collect();
+        for n in over {
+            let outcome = Outcome::dead(
+                "expired",
+                "its time to live was over before it could be sent",
+            );
+            self.end(now, n, outcome, metrics, effects);
+        }
+        self.next_expiry = self
+            .rows
+            .iter()
+            .filter(|row| row.attempts == 0)
+            .filter_map(|row| row.expires)
+            .min();
+    }
+}

@@ -1,0 +1,125 @@
+//! One publication of the queue, and what is known of it beside its payload.
+//!
+//! Owns what a row says of itself; never its place among others.
+
+use crate::ids::RowNo;
+use crate::interface::storage::{Save, Until};
+use crate::time::Time;
+use crate::wire::Kind;
+
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) n: RowNo,
+    /// The row before this one in the same topic, if it is still here.
+    pub(super) prev: RowNo,
+    pub(super) topic: Box<str>,
+    pub(super) kind: Kind,
+    pub(super) key: Option<Box<str>>,
+    pub(super) bytes: u64,
+    pub(super) attempts: u32,
+    pub(super) is_on_its_way: bool,
+    /// The user has given it up.
+    pub(super) is_given_up: bool,
+    /// After how many verdicts the hub last refused it as `out_of_order`.
+    pub(super) out_of_order: Option<u64>,
+    pub(super) created: Time,
+    /// Given up by this client's own clock, as long as it was never sent.
+    pub(super) expires: Option<Time>,
+    pub(super) stored: Option<Stored>,
+    pub(super) identity: Identity,
+}
+
+/// Whether the hub knows another publication by a row's number, because the outbox was copied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Identity {
+    Own,
+    /// It does: the row waits for the outbox's next name.
+    Conflicting,
+    /// It did, under the name that the outbox had before.
+    Moved,
+}
+
+impl Row {
+    /// Storage is to note something before it is sent.
+    pub(super) fn awaits_mark(&self) -> bool {
+        self.stored
+            .is_some_and(|stored| stored.is_replaceable || stored.undated_ms.is_some())
+    }
+
+    /// From when its time counts by the hub's clock, where storage does not know that.
+    pub(super) fn counts_from_ms(&self) -> Option<u64> {
+        let stored = self.stored?;
+        match stored.until {
+            Until::Hub(ms) => Some(ms.saturating_sub(stored.undated_ms?)),
+            Until::Left(_) => None,
+        }
+    }
+
+    pub(super) fn is_keyed(&self) -> bool {
+        self.stored.is_some_and(|stored| stored.is_keyed)
+    }
+
+    pub(super) fn is_own(&self) -> bool {
+        self.stored.is_none_or(|stored| stored.is_own)
+    }
+}
+
+/// What matters of a row that is in storage, where others may send it too.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stored {
+    /// The hub takes it up to here (rule C10).
+    pub(super) until: Until,
+    /// What is left of its time, where storage knows no more: that must end before it is sent, or whoever sends it again later might give it more time than the hub's
+    /// memory lasts.
+    pub(super) undated_ms: Option<u64>,
+    /// Another publication may still take its place: that must end before it is sent.
+    pub(super) is_replaceable: bool,
+    /// This client's own publication.
+    pub(super) is_own: bool,
+    /// Storage knows that it may have been sent.
+    pub(super) is_marked: bool,
+    /// As in [`StoredRow`].
+    pub(super) tag: u64,
+    /// It has a key: whose place it took, or who took its place, waits for it too.
+    pub(super) is_keyed: bool,
+}
+
+/// A row that storage has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRow {
+    /// Its number.
+    pub n: RowNo,
+    /// Its topic.
+    pub topic: Box<str>,
+    /// Message or change of a document.
+    pub kind: Kind,
+    /// Size of the payload.
+    pub bytes: u64,
+    /// Until when the hub takes it.
+    pub until: Until,
+    /// It has a key and was not sent: another publication may take its place.
+    pub is_replaceable: bool,
+    /// The user has given it up.
+    pub is_given_up: bool,
+    /// How often it was sent, as far as storage knows.
+    pub attempts: u32,
+    /// 48 bits that tell its call from one that got the same number in a copy of this outbox; 0 where there are none (rule C10).
+    pub tag: u64,
+}
+
+impl StoredRow {
+    /// What a publication has become, now that it has a number.
+    pub(crate) fn of(n: RowNo, tag: u64, save: &Save) -> Self {
+        Self {
+            n,
+            topic: save.topic.clone(),
+            kind: save.kind,
+            bytes: save.bytes,
+            until: save.until,
+            is_replaceable: save.key.is_some(),
+            is_given_up: false,
+            attempts: 0,
+            tag,
+        }
+    }
+}
