@@ -36,19 +36,19 @@ pub const HOLD_MS_MIN: u64 = 1_000;
 pub const HOLD_CUT_MS_MIN: u64 = 2_000;
 
 /// Shortest rest between polls while every subscription is passive, ms. Chosen: passive means that nobody waits.
-pub const QUIET_MS_MIN: u64 = 5_000;
+pub const IDLE_POLL_MS_MIN: u64 = 5_000;
 
 /// Longest rest between polls while every subscription is passive, ms. Chosen: a minute is what a status page promises.
-pub const QUIET_MS_MAX: u64 = 60_000;
+pub const IDLE_POLL_MS_MAX: u64 = 60_000;
 
 /// How long every subscription must be passive before a connection is given up for polls, ms. Chosen: a change of page takes less.
-pub const QUIET_AFTER_MS: u64 = 10_000;
+pub const IDLE_AFTER_MS: u64 = 10_000;
 
 /// Shortest rest between polls where the browser has no connection to spare, ms. Chosen: chat still feels alive.
-pub const CROWDED_MS_MIN: u64 = 1_000;
+pub const NO_SLOT_POLL_MS_MIN: u64 = 1_000;
 
 /// Longest rest between polls where the browser has no connection to spare, ms. Chosen: a dozen tabs make a few requests a second.
-pub const CROWDED_MS_MAX: u64 = 5_000;
+pub const NO_SLOT_POLL_MS_MAX: u64 = 5_000;
 
 /// First wait before a subscription that the hub was too busy for is asked for again, ms (rule H12). Doubles with each refusal.
 pub const BUSY_MS: u64 = 2_000;

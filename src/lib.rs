@@ -30,13 +30,13 @@ pub use backoff::hint::{HINT_MS_MAX, Hint};
 pub use client::Client;
 pub use connection::{Reason, Status, TokenReason, Tried, TriedOutcome};
 pub use interface::effect::{Effect, Outcome, PublishRefusal};
-pub use interface::event::{Event, NewPublication};
+pub use interface::event::{Event, Publication};
 pub use interface::storage::{
-    Batch, Ended, Letter, Look, Mark, Notice, Save, Saved, StoreAnswer, StoreFault, StoreRequest,
-    Until,
+    Batch, DeadLetter, Ended, LoadQuery, RowUpdate, Save, Saved, StoreAnswer, StoreFault,
+    StoreRequest, TabMessage, Until,
 };
 pub use metrics::{Histogram, Metrics, Summary};
-pub use publish::outbox::{BESIDE, StoredRow};
+pub use publish::outbox::{MEMORY_ROWS, StoredRow};
 pub use subscription::sequencer::Run;
 pub use time::Time;
 pub use transport::{Transport, TransportSet};

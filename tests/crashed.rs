@@ -61,7 +61,7 @@ fn s59_a_call_that_was_saved_and_has_its_verdict_by_another_tab_is_not_saved_aga
         let mut storage = saved();
         let (mut other, connection) = Tab::sender(&mut storage);
         if code == "discarded" {
-            other.act(|rig| rig.handle(Event::GiveUp { n: RowNo(1) }));
+            other.act(|rig| rig.handle(Event::Cancel { n: RowNo(1) }));
             other.settle(&mut storage);
         }
         other.act(|rig| rig.record(connection, word));

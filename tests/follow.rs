@@ -12,7 +12,7 @@ use common::{EPOCH, Rig, sent};
 use longhaul::config::WELL_MS;
 use longhaul::ids::{Chain, ConnectionId, From, Seq, TopicNo};
 use longhaul::wire::Kind;
-use longhaul::{Effect, Event, NewPublication};
+use longhaul::{Effect, Event, Publication};
 
 const NO: TopicNo = TopicNo(1);
 
@@ -220,7 +220,7 @@ fn d7_a_snapshot_of_an_old_connection_or_before_the_answer_counts_for_nothing() 
 fn d2_a_publication_goes_out_as_what_it_is_and_again_as_the_same() {
     let (mut rig, connection) = Rig::connected();
     for (request, kind) in [(1, Kind::Patch), (2, Kind::Merge), (3, Kind::Message)] {
-        let publish = |kind| NewPublication {
+        let publish = |kind| Publication {
             kind,
             request,
             topic: "d",
@@ -228,7 +228,7 @@ fn d2_a_publication_goes_out_as_what_it_is_and_again_as_the_same() {
             ttl_ms: None,
             machine_ms: 0,
             key: None,
-            is_again: false,
+            is_repeated: false,
         };
         rig.handle(Event::Publish(publish(kind)));
     }

@@ -11,7 +11,7 @@ mod common;
 mod tab;
 
 use longhaul::ids::{ConnectionId, RowNo};
-use longhaul::{Effect, Event, Notice, StoreAnswer, StoreFault, StoreRequest};
+use longhaul::{Effect, Event, StoreAnswer, StoreFault, StoreRequest, TabMessage};
 use tab::{Storage, Tab, acked, queued, sent, settled};
 
 /// A client that sends, with so many publications to one topic on their way.
@@ -79,9 +79,9 @@ fn f17_rows_whose_numbers_the_hub_knows_otherwise_go_out_under_another_name() {
         format!("pub {name} 4 3 t"),
     ];
     assert_eq!(records(&effects), expected);
-    assert!(effects.contains(&Effect::Tell {
+    assert!(effects.contains(&Effect::SendTabMessage {
         producer: "p1".to_owned(),
-        notice: Notice::Renamed {
+        tab_message: TabMessage::Renamed {
             producer: name.clone()
         },
     }));
@@ -113,7 +113,7 @@ fn f17_a_row_that_was_sent_before_and_is_forgotten_may_have_taken_effect() {
     let connection = ConnectionId(2);
     tab.act(|rig| rig.handle(Event::Opened { connection }));
     tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
-    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     tab.settle(&mut storage);
     let effects = nack(&mut tab, connection, 1, "id_forgotten");
     assert_eq!(settled(&effects), [(1, "id_forgotten".to_owned())]);
@@ -158,7 +158,7 @@ fn f17_other_tabs_learn_the_name_by_a_notice_by_a_look_or_when_they_open_storage
         let mut effects = match way {
             "notice" => {
                 let producer = producer.clone();
-                other.hear("p1", Notice::Renamed { producer })
+                other.hear("p1", TabMessage::Renamed { producer })
             }
             "look" => other.act(|rig| rig.handle(Event::Woke)),
             _ => other.act(|rig| rig.handle(Event::StorageEnded)),

@@ -12,7 +12,7 @@ use common::{EPOCH, Rig, sent};
 use longhaul::config::{Config, Inherited, OutboxLimits, WINDOW_ROWS_MAX};
 use longhaul::ids::{ConnectionId, RowNo};
 use longhaul::wire::Kind;
-use longhaul::{Effect, Event, NewPublication, Outcome, PublishRefusal};
+use longhaul::{Effect, Event, Outcome, Publication, PublishRefusal};
 
 fn ack(rig: &mut Rig, connection: ConnectionId, n: u64) -> Vec<Effect> {
     let producer = rig.client.producer().to_owned();
@@ -99,7 +99,7 @@ fn c8_a_payload_larger_than_the_whole_window_still_goes_alone() {
     rig.handle(Event::Opened { connection });
     rig.record(connection, "welcome s1 1 payload=10000000");
     let mut publish = |request| {
-        rig.handle(Event::Publish(NewPublication {
+        rig.handle(Event::Publish(Publication {
             kind: Kind::Message,
             request,
             topic: "a",
@@ -107,7 +107,7 @@ fn c8_a_payload_larger_than_the_whole_window_still_goes_alone() {
             ttl_ms: None,
             machine_ms: 0,
             key: None,
-            is_again: false,
+            is_repeated: false,
         }))
     };
     assert_eq!(heads(&publish(1)), ["1 0 a"]);
@@ -205,7 +205,7 @@ fn a_row_in_memory_that_is_given_up_ends_at_once_or_with_the_hubs_word_where_it_
     let mut rig = Rig::new(&Config::default());
     rig.publish("a");
     rig.publish("a");
-    let effects = rig.handle(Event::GiveUp { n: RowNo(1) });
+    let effects = rig.handle(Event::Cancel { n: RowNo(1) });
     assert!(
         matches!(effects.as_slice(), [Effect::Settled { row: RowNo(1), outcome: Outcome::Dead { code, .. }, .. }] if code == "discarded"),
         "{effects:?}"
@@ -214,7 +214,7 @@ fn a_row_in_memory_that_is_given_up_ends_at_once_or_with_the_hubs_word_where_it_
     let connection = rig.greet();
     rig.lose(connection, 1006);
     // The hub may have it: only the hub can say.
-    assert_eq!(rig.handle(Event::GiveUp { n: RowNo(2) }), []);
+    assert_eq!(rig.handle(Event::Cancel { n: RowNo(2) }), []);
     rig.at_deadline();
     let connection = rig.greet();
     let effects = nack(&mut rig, connection, 2, "expired");
@@ -301,7 +301,7 @@ fn the_outbox_refuses_at_its_limits_and_keeps_what_it_has() {
         matches!(effects.as_slice(), [Effect::Queued { .. }]),
         "a replacement needs no room"
     );
-    let effects = rig.handle(Event::Publish(NewPublication {
+    let effects = rig.handle(Event::Publish(Publication {
         kind: Kind::Message,
         request: 9,
         topic: "a",
@@ -309,7 +309,7 @@ fn the_outbox_refuses_at_its_limits_and_keeps_what_it_has() {
         ttl_ms: None,
         machine_ms: 0,
         key: Some("k"),
-        is_again: false,
+        is_repeated: false,
     }));
     let too_large = PublishRefusal::PayloadTooLarge { bytes_max: 65_536 };
     assert_eq!(effects, [refused(9, too_large)]);
@@ -340,7 +340,7 @@ fn inherited_as(order: &[u64]) -> Rig {
         let effects = rig.handle(Event::Restore {
             row: RowNo(n),
             attempts,
-            publication: NewPublication {
+            publication: Publication {
                 kind: Kind::Message,
                 request: 0,
                 topic,
@@ -348,7 +348,7 @@ fn inherited_as(order: &[u64]) -> Rig {
                 ttl_ms: Some(1_000),
                 machine_ms: 0,
                 key,
-                is_again: false,
+                is_repeated: false,
             },
         });
         assert_eq!(effects, []);

@@ -12,7 +12,7 @@ mod tab;
 
 use longhaul::ids::{ConnectionId, RowNo};
 use longhaul::{
-    Effect, Event, Notice, Outcome, PublishRefusal, StoreAnswer, StoreFault, StoreRequest,
+    Effect, Event, Outcome, PublishRefusal, StoreAnswer, StoreFault, StoreRequest, TabMessage,
 };
 use tab::{Storage, Tab, acked, queued, sent, settled};
 
@@ -23,7 +23,7 @@ fn a_row_that_was_there_when_the_storage_was_opened_counts_once_however_often_it
     other.publish("t", None);
     other.settle(&mut storage);
     let (mut tab, connection) = Tab::sender(&mut storage);
-    let late = || Notice::Added {
+    let late = || TabMessage::Added {
         last: RowNo(1),
         rows: 1,
         bytes: 10,
@@ -101,11 +101,14 @@ fn s13_a_sender_whose_storage_was_removed_finds_the_rows_of_others_in_the_new_on
     other.publish("t", None);
     let told = other.settle(&mut empty);
     let told = told.iter().find_map(|effect| match effect {
-        Effect::Tell { producer, notice } => Some((producer.clone(), notice.clone())),
+        Effect::SendTabMessage {
+            producer,
+            tab_message,
+        } => Some((producer.clone(), tab_message.clone())),
         _ => None,
     });
-    let (producer, notice) = told.unwrap();
-    tab.hear(&producer, notice);
+    let (producer, tab_message) = told.unwrap();
+    tab.hear(&producer, tab_message);
     assert_eq!(
         sent(&tab.settle(&mut empty)).len(),
         1,
@@ -205,7 +208,7 @@ fn what_is_noted_of_a_row_that_ends_meanwhile_is_forgotten_with_the_answer() {
     tab.settle(&mut storage);
     tab.publish("t", None);
     tab.settle(&mut storage);
-    tab.act(|rig| rig.handle(Event::GiveUp { n: RowNo(1) }));
+    tab.act(|rig| rig.handle(Event::Cancel { n: RowNo(1) }));
     let request = tab.asked.take().unwrap();
     assert!(matches!(request, StoreRequest::Commit(_)), "{request:?}");
     let (answer, _) = storage.answer(&request, "p1", |_| String::new());
@@ -220,12 +223,12 @@ fn a_look_that_began_before_the_page_slept_tells_nothing_of_what_is_there_now() 
     let mut other = Tab::new();
     other.publish("t", None);
     other.settle(&mut storage);
-    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     tab.settle(&mut storage);
     // It is behind, and looks for what is new; then it sleeps.
     other.publish("t", None);
     other.settle(&mut storage);
-    let added = Notice::Added {
+    let added = TabMessage::Added {
         last: RowNo(2),
         rows: 1,
         bytes: 8,
@@ -241,7 +244,7 @@ fn a_look_that_began_before_the_page_slept_tells_nothing_of_what_is_there_now() 
 fn what_ended_while_a_sender_looked_and_lost_its_place_is_counted_out() {
     let mut storage = Storage::default();
     let (mut tab, connection) = Tab::sender(&mut storage);
-    let added = Notice::Added {
+    let added = TabMessage::Added {
         last: RowNo(1),
         rows: 1,
         bytes: 8,
@@ -279,7 +282,7 @@ fn a_notice_that_got_lost_or_comes_twice_is_put_right_by_a_look_into_storage() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
-    let added = Notice::Added {
+    let added = TabMessage::Added {
         last: RowNo(1),
         rows: 1,
         bytes: 8,
@@ -324,8 +327,8 @@ fn what_took_a_rows_place_has_a_time_of_its_own() {
     tab.act(|rig| rig.handle(Event::Woke));
     let request = tab.asked.take().unwrap();
     let (answer, _) = storage.answer(&request, "p1", |_| String::new());
-    let marks = tab.answered(answer);
-    assert_eq!(sent(&marks), [""; 0]);
+    let updates = tab.answered(answer);
+    assert_eq!(sent(&updates), [""; 0]);
     other.act(|rig| rig.publish_with("t", Some(9_000), Some("k")));
     other.settle(&mut storage);
     let untils: Vec<longhaul::Until> = storage.rows().map(|kept| kept.row.until).collect();
@@ -379,14 +382,14 @@ fn s13_what_is_told_of_rows_of_another_storage_is_not_of_this_ones() {
     tab.settle(&mut storage);
     tab.publish("t", None);
     tab.settle(&mut storage);
-    let added = Notice::Added {
+    let added = TabMessage::Added {
         last: RowNo(2),
         rows: 1,
         bytes: 8,
     };
     // Another tab has the storage that was made when this one's was removed, or has not heard of that yet.
-    for notice in [acked(1), Notice::GivenUp { n: RowNo(1) }, added] {
-        assert_eq!(tab.hear("p2", notice), []);
+    for tab_message in [acked(1), TabMessage::Cancelled { n: RowNo(1) }, added] {
+        assert_eq!(tab.hear("p2", tab_message), []);
     }
     assert_eq!(tab.rig.client.outbox_rows(), 1);
     let (mut tab, connection) = tab.connected(&mut storage);
@@ -395,18 +398,22 @@ fn s13_what_is_told_of_rows_of_another_storage_is_not_of_this_ones() {
     tab.settle(&mut storage);
     tab.publish("t", None);
     // Its dead letter still stops the topic, whatever became of the other storage's.
-    let mut effects = tab.hear("p2", Notice::Taken { n: RowNo(1) });
+    let mut effects = tab.hear("p2", TabMessage::Taken { n: RowNo(1) });
     effects.extend(tab.settle(&mut storage));
     assert_eq!(sent(&effects), [""; 0]);
-    let effects = tab.hear("p1", Notice::Taken { n: RowNo(1) });
+    let effects = tab.hear("p1", TabMessage::Taken { n: RowNo(1) });
     assert_eq!(sent(&effects), ["pub 2 0 t"]);
 }
 
 /// Lets the storage answer a tab, and the other one hear what that tells.
 fn settle_heard_by(tab: &mut Tab, storage: &mut Storage, other: &mut Tab) {
     for effect in tab.settle(storage) {
-        if let Effect::Tell { producer, notice } = effect {
-            other.hear(&producer, notice);
+        if let Effect::SendTabMessage {
+            producer,
+            tab_message,
+        } = effect
+        {
+            other.hear(&producer, tab_message);
         }
     }
 }
@@ -450,8 +457,8 @@ fn s24_a_row_that_is_noted_to_have_ended_is_asked_for_by_whom_it_is_of_if_its_en
     assert_eq!(settled(&effects), [(1, "acked".to_owned())]);
 }
 
-fn added(last: u64, rows: u64) -> Notice {
-    Notice::Added {
+fn added(last: u64, rows: u64) -> TabMessage {
+    TabMessage::Added {
         last: RowNo(last),
         rows,
         bytes: 8 * rows,
@@ -525,7 +532,7 @@ fn f08_notices_without_a_pause_do_not_put_the_count_off_for_more_than_ten_second
 fn f08_an_own_row_whose_end_is_told_by_nobody_is_asked_for_while_another_client_sends() {
     let mut storage = Storage::default();
     let (mut tab, _) = Tab::sender(&mut storage);
-    tab.act(|rig| rig.handle(Event::Sender { is_granted: false }));
+    tab.act(|rig| rig.handle(Event::Leader { is_granted: false }));
     tab.settle(&mut storage);
     tab.publish("t", None);
     tab.settle(&mut storage);
@@ -565,12 +572,12 @@ fn f08_a_client_that_begins_to_send_while_the_disk_is_full_finds_what_is_there()
     other.settle(&mut storage);
     let mut tab = Tab::new();
     tab.settle(&mut storage);
-    tab.act(|rig| rig.handle(Event::GiveUp { n: RowNo(1) }));
+    tab.act(|rig| rig.handle(Event::Cancel { n: RowNo(1) }));
     tab.answered(StoreAnswer::Failed(StoreFault::Full));
     let connection = ConnectionId(1);
     tab.act(|rig| rig.handle(Event::Opened { connection }));
     tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
-    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     assert_eq!(sent(&tab.settle(&mut storage)), ["skip 1 0 t"]);
 }
 
@@ -585,7 +592,7 @@ fn f08_a_flush_ends_where_a_full_disk_takes_no_end_and_where_a_dead_letter_stops
     tab.act(|rig| rig.record(connection, "nack p1 1 payload_invalid not JSON"));
     tab.settle(&mut storage);
     assert!(tab.rig.client.is_stopped());
-    tab.hear("p1", Notice::Taken { n: RowNo(1) });
+    tab.hear("p1", TabMessage::Taken { n: RowNo(1) });
     assert!(!tab.rig.client.is_stopped());
     tab.settle(&mut storage);
     tab.ack(connection, 2);
@@ -786,7 +793,7 @@ fn f11_what_storage_does_not_have_yet_is_wiped_if_it_was_published_before_the_wi
         }
         effects.extend(tab.settle(&mut storage));
         let ends = (refused(&effects), settled(&effects));
-        let wiped = |row: u64| (longhaul::BESIDE + row, "wiped".to_owned());
+        let wiped = |row: u64| (longhaul::MEMORY_ROWS + row, "wiped".to_owned());
         match fault {
             // Its transaction came after the wipe's.
             None => assert_eq!(ends, (vec![], vec![])),
@@ -822,7 +829,7 @@ fn f11_what_is_in_memory_beside_storage_is_wiped_too() {
     let effects = tab.wiped(RowNo(0));
     assert_eq!(
         settled(&effects),
-        [(longhaul::BESIDE + 1, "wiped".to_owned())]
+        [(longhaul::MEMORY_ROWS + 1, "wiped".to_owned())]
     );
     assert_eq!(tab.rig.client.outbox_rows(), 0);
 }
@@ -865,7 +872,7 @@ fn f08_a_row_that_was_given_up_while_the_disk_is_full_is_not_sent_by_who_finds_i
     let mut tab = Tab::new();
     tab.publish("t", None);
     tab.settle(&mut storage);
-    tab.act(|rig| rig.handle(Event::GiveUp { n: RowNo(1) }));
+    tab.act(|rig| rig.handle(Event::Cancel { n: RowNo(1) }));
     tab.answered(StoreAnswer::Failed(StoreFault::Full));
     // It ends elsewhere, and who knows that is killed before it is noted.
     tab.hear("p1", acked(1));
@@ -873,7 +880,7 @@ fn f08_a_row_that_was_given_up_while_the_disk_is_full_is_not_sent_by_who_finds_i
     tab.act(|rig| rig.handle(Event::Opened { connection }));
     tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
     let mut effects = tab.act(|rig| rig.handle(Event::Woke));
-    effects.extend(tab.act(|rig| rig.handle(Event::Sender { is_granted: true })));
+    effects.extend(tab.act(|rig| rig.handle(Event::Leader { is_granted: true })));
     while let Some(look @ StoreRequest::Load(_)) = tab.asked.take() {
         let (answer, _) = storage.answer(&look, "p1", |_| String::new());
         effects.extend(tab.answered(answer));

@@ -38,10 +38,10 @@ fn without_jitter() -> Config {
     }
 }
 
-type Reach = fn(&mut Rig);
+type WipeScope = fn(&mut Rig);
 
 /// A client in each state, by how it gets there. Connection 1 is the current one where there is one.
-fn states() -> Vec<(&'static str, Reach)> {
+fn states() -> Vec<(&'static str, WipeScope)> {
     vec![
         ("unstarted", |_| {}),
         ("opening", |rig| drop(rig.handle(Event::Start))),
@@ -157,7 +157,7 @@ fn events() -> Vec<(&'static str, Act)> {
             })
         }),
         ("no place", |rig| {
-            rig.handle(Event::Place { is_granted: false })
+            rig.handle(Event::Slot { is_granted: false })
         }),
         ("answered", |rig| {
             rig.handle(Event::Answered {

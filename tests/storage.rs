@@ -13,7 +13,7 @@ mod tab;
 use common::{EPOCH, Rig};
 use longhaul::ids::{ConnectionId, RowNo};
 use longhaul::{
-    Effect, Event, Notice, Outcome, PublishRefusal, StoreAnswer, StoreFault, StoreRequest,
+    Effect, Event, Outcome, PublishRefusal, StoreAnswer, StoreFault, StoreRequest, TabMessage,
 };
 use tab::{Storage, Tab, queued, sent, settled};
 
@@ -51,7 +51,7 @@ fn i3_a_row_leaves_storage_with_its_verdict_and_the_others_are_told() {
     tab.settle(&mut storage);
     let effects = tab.ack(connection, 1);
     assert_eq!(storage.rows().count(), 1);
-    let is_told = |effect: &Effect| matches!(effect, Effect::Tell { producer, notice: Notice::Ended { n: RowNo(1), .. } } if producer == "p1");
+    let is_told = |effect: &Effect| matches!(effect, Effect::SendTabMessage { producer, tab_message: TabMessage::Ended { n: RowNo(1), .. } } if producer == "p1");
     assert!(effects.iter().any(is_told), "{effects:?}");
     tab.settle(&mut storage);
     assert_eq!(storage.rows().count(), 0);
@@ -75,7 +75,7 @@ fn s02_the_next_client_finds_what_is_left_and_sends_it_in_order() {
     let connection = ConnectionId(2);
     tab.act(|rig| rig.handle(Event::Opened { connection }));
     tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
-    let mut effects = tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    let mut effects = tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     effects.extend(tab.settle(&mut storage));
     assert_eq!(sent(&effects), ["pub 1 0 a", "pub 2 0 b", "pub 3 1 a"]);
 }
@@ -95,7 +95,7 @@ fn a_key_takes_the_place_of_a_row_until_that_is_about_to_be_sent() {
     let connection = ConnectionId(1);
     tab.act(|rig| rig.handle(Event::Opened { connection }));
     tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
-    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     let effects = tab.settle(&mut storage);
     assert_eq!(sent(&effects), ["pub 1 0 t", "pub 2 1 t"]);
     // It is on its way: the next one is a row of its own.
@@ -178,13 +178,13 @@ fn s12_where_storage_is_lost_publications_are_in_memory_and_say_so() {
     tab.settle(&mut storage);
     tab.publish("t", None);
     let effects = tab.answered(StoreAnswer::Failed(StoreFault::Lost));
-    assert_eq!(queued(&effects), [(longhaul::BESIDE + 1, false)]);
+    assert_eq!(queued(&effects), [(longhaul::MEMORY_ROWS + 1, false)]);
     let producer = tab.rig.client.spare_producer().to_owned();
     let effects = tab.act(|rig| rig.record(connection, &format!("ack {producer} 1 {EPOCH} 2 0")));
     assert!(
         matches!(
             effects.as_slice(),
-            [Effect::Settled { row: RowNo(row), outcome: Outcome::Acked { .. }, .. }] if *row == longhaul::BESIDE + 1
+            [Effect::Settled { row: RowNo(row), outcome: Outcome::Acked { .. }, .. }] if *row == longhaul::MEMORY_ROWS + 1
         ),
         "{effects:?}"
     );
@@ -262,13 +262,13 @@ fn s21_a_client_that_storage_is_closed_for_stops_sending_and_makes_way() {
     assert_eq!(effects, []);
     assert_eq!(tab.asked, Some(StoreRequest::Open));
     let effects = tab.answered(StoreAnswer::Failed(StoreFault::Lost));
-    assert_eq!(effects, [Effect::Sender { is_wanted: false }]);
+    assert_eq!(effects, [Effect::Leader { is_wanted: false }]);
     let effects = tab.publish("t", None);
-    assert_eq!(queued(&effects), [(longhaul::BESIDE + 1, false)]);
+    assert_eq!(queued(&effects), [(longhaul::MEMORY_ROWS + 1, false)]);
     // What was only a dead handle is told of by the next occasion.
     let effects = tab.act(|rig| rig.handle(Event::Woke));
     assert!(
-        effects.contains(&Effect::Sender { is_wanted: true }),
+        effects.contains(&Effect::Leader { is_wanted: true }),
         "{effects:?}"
     );
 }
@@ -288,7 +288,7 @@ fn s12_storage_that_failed_is_tried_again_after_pauses_that_grow_to_a_minute() {
     }
     // While storage is tried, publications are in memory.
     let kept = queued(&tab.publish("t", None));
-    assert_eq!(kept, [(longhaul::BESIDE + 1, false)]);
+    assert_eq!(kept, [(longhaul::MEMORY_ROWS + 1, false)]);
     tab.settle(&mut storage);
     tab.publish("t", None);
     assert_eq!(queued(&tab.settle(&mut storage)), [(1, true)]);
@@ -320,9 +320,9 @@ fn s16_a_refused_row_stops_its_topic_alone_until_its_dead_letter_is_taken_away()
     let connection = ConnectionId(2);
     next.act(|rig| rig.handle(Event::Opened { connection }));
     next.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
-    next.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    next.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     assert_eq!(sent(&next.settle(&mut storage)), ["pub 3 0 u"]);
-    let taken = Notice::Taken { n: RowNo(1) };
+    let taken = TabMessage::Taken { n: RowNo(1) };
     let mut effects = next.hear("p1", taken);
     effects.extend(next.settle(&mut storage));
     assert_eq!(sent(&effects), ["pub 2 0 t"]);
@@ -337,7 +337,7 @@ fn s16_what_expired_or_was_given_up_stops_no_topic() {
         tab.publish("t", None);
         tab.settle(&mut storage);
         if code == "discarded" {
-            tab.act(|rig| rig.handle(Event::GiveUp { n: RowNo(1) }));
+            tab.act(|rig| rig.handle(Event::Cancel { n: RowNo(1) }));
             tab.settle(&mut storage);
         }
         let mut effects = tab.act(|rig| rig.record(connection, "nack p1 1 expired too late"));
@@ -373,7 +373,7 @@ fn s15_rows_say_until_when_they_count_by_the_hubs_clock_however_late_it_is_known
     let connection = ConnectionId(1);
     tab.act(|rig| rig.handle(Event::Opened { connection }));
     tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
-    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     let effects = tab.settle(&mut storage);
     let heads: Vec<&String> = effects
         .iter()
@@ -396,7 +396,7 @@ fn a_row_that_is_given_up_is_skipped_and_its_followers_go_on() {
         tab.publish("t", None);
         tab.settle(&mut storage);
     }
-    tab.act(|rig| rig.handle(Event::GiveUp { n: RowNo(1) }));
+    tab.act(|rig| rig.handle(Event::Cancel { n: RowNo(1) }));
     tab.settle(&mut storage);
     let (mut next, connection) = Tab::sender(&mut storage);
     next.act(|rig| rig.lose(connection, 1006));
@@ -405,7 +405,7 @@ fn a_row_that_is_given_up_is_skipped_and_its_followers_go_on() {
     let connection = ConnectionId(2);
     next.act(|rig| rig.handle(Event::Opened { connection }));
     next.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
-    next.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    next.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     let effects = next.settle(&mut storage);
     assert_eq!(sent(&effects), ["skip 1 0 t", "pub 2 1 t"]);
     let effects = next.act(|rig| rig.record(connection, "nack p1 1 expired given up"));
@@ -429,7 +429,7 @@ fn s12_a_verdict_that_storage_could_not_note_is_noted_when_it_is_back_and_nothin
     tab.ack(connection, 1);
     tab.answered(StoreAnswer::Failed(StoreFault::Lost));
     let mut effects = tab.act(|rig| rig.handle(Event::Woke));
-    effects.extend(tab.act(|rig| rig.handle(Event::Sender { is_granted: true })));
+    effects.extend(tab.act(|rig| rig.handle(Event::Leader { is_granted: true })));
     effects.extend(tab.settle(&mut storage));
     assert_eq!(sent(&effects), [""; 0]);
     assert_eq!(storage.rows().count(), 0);
@@ -455,7 +455,7 @@ fn a_row_that_was_given_up_and_then_lost_with_storage_is_lost() {
     let mut tab = Tab::new();
     tab.publish("t", None);
     tab.settle(&mut storage);
-    tab.act(|rig| rig.handle(Event::GiveUp { n: RowNo(1) }));
+    tab.act(|rig| rig.handle(Event::Cancel { n: RowNo(1) }));
     tab.settle(&mut storage);
     tab.act(|rig| rig.handle(Event::StorageEnded));
     let (answer, _) = Storage::default().answer(&StoreRequest::Open, "p2", |_| String::new());
@@ -503,7 +503,7 @@ fn f15_while_the_disk_is_full_the_same_mark_is_not_asked_for_twice() {
     let connection = ConnectionId(1);
     tab.act(|rig| rig.handle(Event::Opened { connection }));
     tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
-    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     if let Some(look @ StoreRequest::Load(_)) = tab.asked.take() {
         let (answer, _) = storage.answer(&look, "p1", |_| String::new());
         tab.answered(answer);
@@ -512,7 +512,7 @@ fn f15_while_the_disk_is_full_the_same_mark_is_not_asked_for_twice() {
         let Some(StoreRequest::Commit(batch)) = &tab.asked else {
             panic!("{:?}", tab.asked);
         };
-        assert_eq!(batch.marks.len(), 3);
+        assert_eq!(batch.updates.len(), 3);
         tab.answered(StoreAnswer::Failed(StoreFault::Full));
         assert!(tab.rig.client.is_stopped(), "for a flush");
         tab.act(Rig::at_deadline);
@@ -547,7 +547,7 @@ fn f10_no_clock_of_the_machine_takes_time_from_a_row_that_was_saved_before_the_h
     let connection = ConnectionId(1);
     tab.act(|rig| rig.handle(Event::Opened { connection }));
     tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
-    let mut effects = tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    let mut effects = tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     effects.extend(tab.settle(&mut storage));
     assert_eq!(untils(&effects), [hub_ms + 3_000]);
     // Storage knew it before it was sent: the next one gives it no more time.
@@ -564,14 +564,14 @@ fn f10_a_row_is_not_sent_before_storage_knows_its_time_but_where_that_is_full() 
     let connection = ConnectionId(1);
     tab.act(|rig| rig.handle(Event::Opened { connection }));
     tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
-    tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+    tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     let look = tab.asked.take().unwrap();
     let (answer, _) = storage.answer(&look, "p1", |_| String::new());
     assert_eq!(sent(&tab.answered(answer)), [""; 0]);
     let Some(StoreRequest::Commit(batch)) = &tab.asked else {
         panic!("{:?}", tab.asked);
     };
-    assert!(batch.marks[0].counts_from_ms.is_some());
+    assert!(batch.updates[0].counts_from_ms.is_some());
     let effects = tab.answered(StoreAnswer::Failed(StoreFault::Full));
     assert_eq!(sent(&effects), ["pub 1 0 t"]);
 }

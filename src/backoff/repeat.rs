@@ -6,13 +6,13 @@ use crate::config::{PAUSE_MS_MAX, WELL_MS};
 use crate::time::Time;
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Pause {
+pub(crate) struct RepeatPause {
     /// Pauses since the last progress.
     times: u32,
     last: Option<Time>,
 }
 
-impl Pause {
+impl RepeatPause {
     /// Something is to be asked for again: at once the first time after [`WELL_MS`] without, else not before the time given.
     pub(crate) fn next(
         &mut self,
@@ -56,7 +56,7 @@ mod tests {
     const T0: Time = Time(1_000_000);
 
     /// The pauses of something that repeats as soon as it may, ms.
-    fn pauses(pause: &mut Pause, seed: u64) -> Vec<u64> {
+    fn pauses(pause: &mut RepeatPause, seed: u64) -> Vec<u64> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut now = T0;
         let next = |_| {
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn f22_the_first_time_is_at_once_and_the_pauses_after_it_grow_to_a_minute() {
         for seed in 0..100 {
-            let seen = pauses(&mut Pause::default(), seed);
+            let seen = pauses(&mut RepeatPause::default(), seed);
             assert_eq!(seen[0], 0);
             for (ms, times) in seen[1..].iter().zip(0..) {
                 let window_ms = (1_000 << times).min(60_000);
@@ -77,14 +77,14 @@ mod tests {
             }
         }
         assert_ne!(
-            pauses(&mut Pause::default(), 1),
-            pauses(&mut Pause::default(), 2)
+            pauses(&mut RepeatPause::default(), 1),
+            pauses(&mut RepeatPause::default(), 2)
         );
     }
 
     #[test]
     fn f22_after_progress_comes_a_first_pause_and_after_a_calm_time_none() {
-        let mut pause = Pause::default();
+        let mut pause = RepeatPause::default();
         let now = T0.plus(pauses(&mut pause, 1).iter().sum());
         pause.progressed();
         let mut rng = fastrand::Rng::with_seed(1);

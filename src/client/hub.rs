@@ -22,7 +22,7 @@ impl Client {
     ) {
         if self.connection.established() != Some(connection) {
             if self.connection.is_current(connection) {
-                self.give_up(now, connection, "messages before the welcome", effects);
+                self.end_bad_frame(now, connection, "messages before the welcome", effects);
             }
             return;
         }
@@ -51,7 +51,7 @@ impl Client {
             self.subscriptions.heard();
             self.connection.arriving(now, connection, piece, effects);
         } else if self.connection.is_current(connection) {
-            self.give_up(now, connection, "a part before the welcome", effects);
+            self.end_bad_frame(now, connection, "a part before the welcome", effects);
         }
     }
 
@@ -71,9 +71,9 @@ impl Client {
                 let turn = turn!(self, now, effects);
                 if self.connection.welcomed(turn, connection, &welcome) {
                     self.session = Some(welcome.session.to_owned());
-                    self.publishing.welcomed(now, &welcome);
+                    self.publisher.welcomed(now, &welcome);
                 } else {
-                    self.give_up(now, connection, "a second welcome", effects);
+                    self.end_bad_frame(now, connection, "a second welcome", effects);
                 }
                 self.follow(now, before, effects);
             }
@@ -84,13 +84,13 @@ impl Client {
                 self.follow(now, before, effects);
             }
             Ok(_) if before != Some(connection) => {
-                self.give_up(now, connection, "a record before the welcome", effects);
+                self.end_bad_frame(now, connection, "a record before the welcome", effects);
             }
             Ok(record) => {
                 self.connection.heard(now, effects);
                 self.routed(now, connection, record, effects);
             }
-            Err(error) => self.give_up(now, connection, error.field(), effects),
+            Err(error) => self.end_bad_frame(now, connection, error.field(), effects),
         }
     }
 
@@ -139,7 +139,7 @@ impl Client {
                     duplicate,
                 };
                 let metrics = &mut self.metrics;
-                self.publishing
+                self.publisher
                     .settle(now, producer, n, outcome, metrics, effects);
                 self.pump(now, effects);
             }
@@ -150,7 +150,7 @@ impl Client {
                 message,
             } => {
                 let (why, rng, metrics) = ((code, message), &mut self.rng, &mut self.metrics);
-                self.publishing
+                self.publisher
                     .refused(now, (producer, n), why, rng, metrics, effects);
                 self.pump(now, effects);
             }
@@ -169,7 +169,7 @@ impl Client {
             | ToClient::Close { .. }
             | ToClient::Messages(_)
             | ToClient::Part { .. }
-            | ToClient::Ticket { .. } => self.give_up(now, connection, "verb", effects),
+            | ToClient::Ticket { .. } => self.end_bad_frame(now, connection, "verb", effects),
         }
         self.tell(&records, effects);
     }
@@ -192,7 +192,7 @@ impl Client {
         self.subscriptions.heard();
     }
 
-    fn give_up(
+    fn end_bad_frame(
         &mut self,
         now: Time,
         connection: ConnectionId,

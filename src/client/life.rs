@@ -30,9 +30,9 @@ impl Client {
             }
             Event::Deadline => {
                 self.connection.tick(turn);
-                self.publishing.tick(now, turn.metrics, turn.effects);
+                self.publisher.tick(now, turn.metrics, turn.effects);
                 if let Some(connection) = self.connection.established() {
-                    self.publishing.abandon_posts(
+                    self.publisher.abandon_posts(
                         now,
                         connection,
                         turn.rng,
@@ -61,20 +61,20 @@ impl Client {
             }
             Event::Reconnect => self.connection.reconnect(turn),
             Event::Online(is_online) => self.connection.online(turn, is_online),
-            Event::Place { is_granted } => self.connection.placed(turn, is_granted),
+            Event::Slot { is_granted } => self.connection.slot_granted(turn, is_granted),
             Event::Woke => {
-                self.publishing.woke();
+                self.publisher.woke();
                 self.connection.woke(turn);
             }
             Event::Slept { ms } => {
                 turn.tokens.slept(ms);
-                self.publishing.slept(ms);
-                self.publishing.tick(now, turn.metrics, turn.effects);
+                self.publisher.slept(ms);
+                self.publisher.tick(now, turn.metrics, turn.effects);
                 self.connection.slept(turn, ms);
             }
             Event::Token { text, lives_ms } => {
                 turn.tokens.given(now, text, lives_ms, turn.rng);
-                self.publishing.token_changed();
+                self.publisher.token_changed();
                 self.connection.token(turn);
             }
             Event::NoToken { detail, is_refusal } => {
@@ -82,11 +82,11 @@ impl Client {
                 self.connection.no_token(turn, detail, is_refusal);
             }
             Event::Suspend => {
-                self.publishing.suspended();
+                self.publisher.suspended();
                 self.connection.suspend(turn);
             }
             Event::Close => {
-                self.publishing.closed(turn.effects);
+                self.publisher.closed(turn.effects);
                 self.connection.close(turn);
             }
             // The door has led these elsewhere.
@@ -104,10 +104,10 @@ impl Client {
             | Event::PostFailed { .. }
             | Event::Stored { .. }
             | Event::StorageEnded
-            | Event::Sender { .. }
-            | Event::Told { .. }
+            | Event::Leader { .. }
+            | Event::TabMessage { .. }
             | Event::Wiped { .. }
-            | Event::GiveUp { .. } => {}
+            | Event::Cancel { .. } => {}
         }
         if self.connection.established().is_some() {
             self.tokens.renew(now, effects);
@@ -131,7 +131,7 @@ impl Client {
     ) {
         let established = self.connection.established();
         if established != before {
-            self.publishing.connection_lost();
+            self.publisher.connection_lost();
         }
         self.pump(now, effects);
         self.connection.seek_place(effects);

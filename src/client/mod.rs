@@ -14,10 +14,10 @@ use crate::connection::token::Tokens;
 use crate::context::hello;
 use crate::ids::{ConnectionId, From, TopicNo};
 use crate::interface::effect::{Effect, PublishRefusal};
-use crate::interface::event::{Event, NewPublication};
+use crate::interface::event::{Event, Publication};
 use crate::metrics::Metrics;
-use crate::publish::Publishing;
-use crate::publish::durable::Reach;
+use crate::publish::Publisher;
+use crate::publish::durable::WipeScope;
 use crate::subscription::sequencer::Run;
 use crate::subscription::{Subscriptions, Wanted};
 use crate::time::Time;
@@ -60,7 +60,7 @@ pub struct Client {
     connection: Connection,
     session: Option<String>,
     subscriptions: Subscriptions,
-    publishing: Publishing,
+    publisher: Publisher,
     tokens: Tokens,
     metrics: Metrics,
     /// What users were last told of [`Self::repeat_at`].
@@ -73,13 +73,13 @@ impl Client {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let mut rng = fastrand::Rng::with_seed(config.seed);
-        let publishing = Publishing::new(config, &mut rng);
+        let publisher = Publisher::new(config, &mut rng);
         Self {
             rng,
             connection: Connection::new(config),
             session: None,
             subscriptions: Subscriptions::default(),
-            publishing,
+            publisher,
             tokens: Tokens::new(config.has_tokens),
             metrics: Metrics::default(),
             repeat_at_told: None,
@@ -101,7 +101,7 @@ impl Client {
     fn repeat_at(&self) -> Option<Time> {
         let parts = [
             self.connection.repeat_at(),
-            self.publishing.repeat_at(),
+            self.publisher.repeat_at(),
             self.subscriptions.deadline(),
         ];
         parts.into_iter().flatten().min()
@@ -147,32 +147,32 @@ impl Client {
     /// Rows without a verdict, of all clients of the same storage.
     #[must_use]
     pub fn outbox_rows(&self) -> u64 {
-        self.publishing.rows()
+        self.publisher.rows()
     }
 
     /// Whether no publication waits for a verdict or a place, as far as storage has been looked at.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.publishing.is_idle()
+        self.publisher.is_idle()
     }
 
     /// Whether publications wait for something that only the user can bring: a dead letter to be taken away, room on the disk, storage
     /// that opens.
     #[must_use]
     pub fn is_stopped(&self) -> bool {
-        self.publishing.is_stopped()
+        self.publisher.is_stopped()
     }
 
     /// The identity of the outbox, empty before storage has told it. A publication's id is this, a colon, and its row.
     #[must_use]
     pub fn producer(&self) -> &str {
-        self.publishing.producer(false)
+        self.publisher.producer(false)
     }
 
-    /// The identity of the outbox in memory, for what storage could not take; its rows are numbered from [`crate::BESIDE`] on.
+    /// The identity of the outbox in memory, for what storage could not take; its rows are numbered from [`crate::MEMORY_ROWS`] on.
     #[must_use]
     pub fn spare_producer(&self) -> &str {
-        self.publishing.producer(true)
+        self.publisher.producer(true)
     }
 
     /// When [`Event::Deadline`] is wanted. Changes with every event.
@@ -184,7 +184,7 @@ impl Client {
         }
         let parts = [
             self.connection.deadline(),
-            self.publishing.deadline(),
+            self.publisher.deadline(),
             self.subscriptions.deadline(),
             self.connection.established().and(self.tokens.deadline()),
         ];
@@ -233,18 +233,18 @@ impl Client {
                 };
                 self.subscriptions.add(no, &wanted, &mut records);
                 self.tell(&records, effects);
-                self.wish(now);
+                self.set_demand(now);
             }
             Event::Follow { no, topic } => {
                 let wanted = Wanted {
                     topic,
                     from: From::Live,
                     is_passive: false,
-                    producer: Some(self.publishing.producer(false)),
+                    producer: Some(self.publisher.producer(false)),
                 };
                 self.subscriptions.add(no, &wanted, &mut records);
                 self.tell(&records, effects);
-                self.wish(now);
+                self.set_demand(now);
             }
             Event::Snapshot {
                 connection,
@@ -273,46 +273,49 @@ impl Client {
             Event::Unsubscribe { no } => {
                 self.subscriptions.remove(no, &mut records, effects);
                 self.tell(&records, effects);
-                self.wish(now);
+                self.set_demand(now);
             }
             Event::Passive { no, is_passive } => {
                 self.subscriptions.set_passive(no, is_passive);
-                self.wish(now);
+                self.set_demand(now);
             }
             Event::Publish(new) => self.publish(now, &new, effects),
             Event::Restore {
                 row,
                 attempts,
                 publication,
-            } => self.publishing.restore(now, row, attempts, &publication),
+            } => self.publisher.restore(now, row, attempts, &publication),
             Event::PostFailed {
                 connection,
                 floor_ms,
             } => {
                 if self.connection.established() == Some(connection) {
                     let (rng, metrics) = (&mut self.rng, &mut self.metrics);
-                    self.publishing.post_failed(now, floor_ms, rng, metrics);
+                    self.publisher.post_failed(now, floor_ms, rng, metrics);
                 }
             }
             Event::Stored { answer } => {
-                self.publishing
+                self.publisher
                     .stored(now, answer, &mut self.metrics, effects);
                 self.subscriptions
-                    .set_producer(self.publishing.producer(false));
+                    .set_producer(self.publisher.producer(false));
                 self.pump(now, effects);
             }
             Event::StorageEnded => {
-                self.publishing.storage_ended();
+                self.publisher.storage_ended();
                 self.pump(now, effects);
             }
-            Event::Sender { is_granted } => {
-                self.publishing.granted(is_granted);
+            Event::Leader { is_granted } => {
+                self.publisher.granted(is_granted);
                 self.pump(now, effects);
             }
-            Event::Told { producer, notice } => {
+            Event::TabMessage {
+                producer,
+                tab_message,
+            } => {
                 let metrics = &mut self.metrics;
-                self.publishing
-                    .heard(now, producer, notice, metrics, effects);
+                self.publisher
+                    .heard(now, producer, tab_message, metrics, effects);
                 self.pump(now, effects);
             }
             Event::Wiped {
@@ -324,13 +327,13 @@ impl Client {
                 if let Some(connection) = self.connection.established() {
                     effects.push(Effect::DropPosts { connection });
                 }
-                let reach = Reach::new(now, last, at_ms, machine_ms);
-                self.publishing
-                    .wiped(now, reach, is_done, &mut self.metrics, effects);
+                let scope = WipeScope::new(now, last, at_ms, machine_ms);
+                self.publisher
+                    .wiped(now, scope, is_done, &mut self.metrics, effects);
                 self.pump(now, effects);
             }
-            Event::GiveUp { n } => {
-                self.publishing.give_up(now, n, &mut self.metrics, effects);
+            Event::Cancel { n } => {
+                self.publisher.cancel(now, n, &mut self.metrics, effects);
                 self.pump(now, effects);
             }
             event => self.connection_event(now, event, effects),
@@ -348,8 +351,9 @@ impl Client {
     }
 
     /// What is urgent may have changed.
-    fn wish(&mut self, now: Time) {
-        self.connection.wish(now, self.subscriptions.are_passive());
+    fn set_demand(&mut self, now: Time) {
+        self.connection
+            .set_demand(now, self.subscriptions.are_passive());
         self.metrics.degraded(now, self.connection.is_degraded());
     }
 
@@ -370,11 +374,11 @@ impl Client {
     fn pump(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let posting_at = self.connection.is_posting().then_some(now);
         let connection = self.connection.established();
-        self.publishing
+        self.publisher
             .pump(connection, posting_at, &mut self.metrics, effects);
     }
 
-    fn publish(&mut self, now: Time, new: &NewPublication<'_>, effects: &mut Vec<Effect>) {
+    fn publish(&mut self, now: Time, new: &Publication<'_>, effects: &mut Vec<Effect>) {
         if self.connection.is_closed_by_user() {
             effects.push(Effect::PublishRefused {
                 request: new.request,
@@ -382,8 +386,7 @@ impl Client {
             });
             return;
         }
-        self.publishing
-            .publish(now, new, &mut self.metrics, effects);
+        self.publisher.publish(now, new, &mut self.metrics, effects);
         self.pump(now, effects);
     }
 }

@@ -15,7 +15,7 @@ use crate::transport::Transport;
 use crate::wire::slow_ms;
 
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct Attempt {
     pub(crate) id: ConnectionId,
     pub(crate) transport: Transport,
     pub(crate) begun: Time,
@@ -32,7 +32,7 @@ enum Stage {
     AwaitingWelcome { greeted: Time, until: Time },
 }
 
-impl Link {
+impl Attempt {
     /// Asks for the opening. A socket says hello when it is open; the others have it in their first request.
     pub(crate) fn open(
         turn: &mut Turn<'_>,

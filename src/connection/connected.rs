@@ -4,7 +4,7 @@ use super::{Connection, State};
 use crate::codes;
 use crate::config::{HEAD_START_MS, HeartbeatPolicy, PING_MS_MIN};
 use crate::connection::Reason;
-use crate::connection::attempt::Link;
+use crate::connection::attempt::Attempt;
 use crate::connection::established::Live;
 use crate::connection::heartbeat::Beat;
 use crate::connection::negotiation::TriedOutcome;
@@ -62,7 +62,7 @@ impl Connection {
 
     pub(super) fn establish(&mut self, turn: &mut Turn<'_>, live: Live, rtt_ms: u64) {
         let before = std::mem::replace(&mut self.state, State::Unstarted);
-        let mut successor = None;
+        let mut replacement = None;
         let is_move = match before {
             State::Connected { link, .. } => {
                 turn.abandon(link.id, codes::REPLACED);
@@ -73,7 +73,7 @@ impl Connection {
             State::Racing { links, .. } => {
                 turn.metrics.connected(turn.now, rtt_ms);
                 for link in links {
-                    self.overtaken(turn, link, live.transport, &mut successor);
+                    self.superseded(turn, link, live.transport, &mut replacement);
                 }
                 false
             }
@@ -92,7 +92,7 @@ impl Connection {
         }
         self.state = State::Connected {
             link: live,
-            successor,
+            replacement,
             next_look,
         };
         turn.metrics.degraded(turn.now, self.is_degraded());
@@ -100,19 +100,19 @@ impl Connection {
     }
 
     /// A link that another one has overtaken goes on if it would be the better one.
-    pub(super) fn overtaken(
+    pub(super) fn superseded(
         &mut self,
         turn: &mut Turn<'_>,
-        link: Link,
+        link: Attempt,
         winner: Transport,
-        successor: &mut Option<Link>,
+        replacement: &mut Option<Attempt>,
     ) {
         let is_better = self.negotiation.prefers(link.transport, winner);
-        if is_better && successor.is_none() {
-            *successor = Some(link);
+        if is_better && replacement.is_none() {
+            *replacement = Some(link);
             return;
         }
-        let tried = link.tried(turn.now, TriedOutcome::Overtaken, &Reason::of(0));
+        let tried = link.tried(turn.now, TriedOutcome::Superseded, &Reason::of(0));
         self.negotiation.note(tried);
         turn.abandon(link.id, codes::REPLACED);
     }
@@ -144,7 +144,8 @@ impl Connection {
 
     /// Whether parts of something may come here: after the welcome, or where an answer brings it.
     pub(crate) fn may_answer(&self, connection: ConnectionId) -> bool {
-        let is_poll = |link: &Link| link.id == connection && link.transport == Transport::LongPoll;
+        let is_poll =
+            |link: &Attempt| link.id == connection && link.transport == Transport::LongPoll;
         self.established() == Some(connection) || self.links().any(is_poll)
     }
 
@@ -161,7 +162,7 @@ impl Connection {
                 link.arriving(now, bytes, has_more);
                 return self.heard(now, effects);
             }
-            State::Connected { successor, .. } => successor.as_mut_slice(),
+            State::Connected { replacement, .. } => replacement.as_mut_slice(),
             State::Racing { links, .. } => links.as_mut_slice(),
             _ => return,
         };
@@ -178,7 +179,7 @@ impl Connection {
             {
                 link.heartbeat.noticed();
                 link.progressed();
-                self.negotiation.pace.news();
+                self.negotiation.poll_policy.news();
                 true
             }
             _ => false,
@@ -194,12 +195,12 @@ impl Connection {
 
     /// Messages came that had not come before.
     pub(crate) fn news(&mut self) {
-        self.negotiation.pace.news();
+        self.negotiation.poll_policy.news();
     }
 
     /// The hub could not go on from where a subscription stood.
     pub(crate) fn setback(&mut self) {
-        self.negotiation.pace.setback();
+        self.negotiation.poll_policy.setback();
     }
 
     /// Whether another stream is to take the place of the established one, because that lacks a subscription.
@@ -207,9 +208,9 @@ impl Connection {
         let has_successor = match &self.state {
             State::Connected {
                 link,
-                successor: Some(successor),
+                replacement: Some(replacement),
                 ..
-            } => successor.transport == link.transport,
+            } => replacement.transport == link.transport,
             _ => false,
         };
         self.is_outdated || self.renew_at.is_some() || has_successor
@@ -229,9 +230,9 @@ impl Connection {
             && link.id == connection
         {
             if std::mem::take(&mut self.is_outdated) {
-                link.ask(turn, &self.negotiation.pace);
+                link.ask(turn, &self.negotiation.poll_policy);
             } else {
-                link.answered(turn, &mut self.negotiation.pace);
+                link.answered(turn, &mut self.negotiation.poll_policy);
             }
         } else if self.links().any(|link| link.id == connection) {
             // It ended without a welcome in it.
@@ -269,10 +270,10 @@ impl Connection {
         let opening = match &mut self.state {
             State::Racing { links, .. } => links.as_mut_slice(),
             State::Connected {
-                link, successor, ..
+                link, replacement, ..
             } => {
                 self.is_outdated |= !link.transport.is_duplex();
-                successor.as_mut_slice()
+                replacement.as_mut_slice()
             }
             _ => return,
         };
@@ -311,7 +312,7 @@ impl Connection {
     pub(super) fn renew_if_outdated(&mut self, turn: &mut Turn<'_>) {
         let is_look_over = self.look_ends_at().is_some_and(|at| turn.now >= at);
         let State::Connected {
-            link, successor, ..
+            link, replacement, ..
         } = &mut self.state
         else {
             return;
@@ -321,16 +322,16 @@ impl Connection {
         }
         match link.transport {
             Transport::LongPoll => {
-                link.ask(turn, &self.negotiation.pace);
+                link.ask(turn, &self.negotiation.poll_policy);
                 self.is_outdated = false;
             }
             // One that is under way begins with the subscriptions of its time: it must have come and gone first.
-            Transport::EventSource if successor.is_none() || is_look_over => {
+            Transport::EventSource if replacement.is_none() || is_look_over => {
                 self.end_look(turn);
                 self.is_outdated = false;
                 self.renew_at = None;
-                let successor = self.open(turn, Transport::EventSource);
-                self.succeed_by(successor);
+                let replacement = self.open(turn, Transport::EventSource);
+                self.succeed_by(replacement);
             }
             Transport::EventSource | Transport::WebSocket => {}
         }
@@ -340,7 +341,7 @@ impl Connection {
     pub(super) fn look_for_better(&mut self, turn: &mut Turn<'_>) {
         let State::Connected {
             link,
-            successor: None,
+            replacement: None,
             next_look: Some(at),
         } = &self.state
         else {
@@ -350,8 +351,8 @@ impl Connection {
             return;
         }
         if let Some(better) = self.negotiation.probe(link.transport) {
-            let successor = self.open(turn, better);
-            self.succeed_by(successor);
+            let replacement = self.open(turn, better);
+            self.succeed_by(replacement);
         }
     }
 
@@ -360,7 +361,7 @@ impl Connection {
         match &self.state {
             State::Connected {
                 link,
-                successor: Some(look),
+                replacement: Some(look),
                 ..
             } if look.transport != link.transport => Some(look.begun.plus(HEAD_START_MS)),
             _ => None,
@@ -370,10 +371,10 @@ impl Connection {
     fn end_look(&mut self, turn: &mut Turn<'_>) {
         if let State::Connected {
             link,
-            successor,
+            replacement,
             next_look,
         } = &mut self.state
-            && let Some(look) = successor.take()
+            && let Some(look) = replacement.take()
         {
             turn.abandon(look.id, codes::REPLACED);
             let tried = look.tried(turn.now, TriedOutcome::Silent, &Reason::of(codes::REPLACED));
@@ -382,9 +383,9 @@ impl Connection {
         }
     }
 
-    pub(super) fn succeed_by(&mut self, link: Link) {
-        if let State::Connected { successor, .. } = &mut self.state {
-            *successor = Some(link);
+    pub(super) fn succeed_by(&mut self, link: Attempt) {
+        if let State::Connected { replacement, .. } = &mut self.state {
+            *replacement = Some(link);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::codes;
 use crate::config::{HOLD_MS, HOLD_MS_MIN, HeartbeatPolicy};
 use crate::connection::arrival::Arrival;
 use crate::connection::heartbeat::{Beat, Heartbeat};
-use crate::connection::poll_policy::{Pace, Rest};
+use crate::connection::poll_policy::{PollPolicy, Rest};
 use crate::context::Turn;
 use crate::ids::ConnectionId;
 use crate::time::Time;
@@ -148,8 +148,8 @@ impl Live {
     }
 
     /// Asks the hub, in place of what is under way.
-    pub(crate) fn ask(&mut self, turn: &mut Turn<'_>, pace: &Pace) {
-        self.send(turn, pace.hold_ms(self.allowed_ms), false);
+    pub(crate) fn ask(&mut self, turn: &mut Turn<'_>, poll_policy: &PollPolicy) {
+        self.send(turn, poll_policy.hold_ms(self.allowed_ms), false);
         self.heartbeat.expect_from(turn.now);
     }
 
@@ -169,7 +169,7 @@ impl Live {
     }
 
     /// The answer is complete: the next poll goes out, or waits for its time.
-    pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, pace: &mut Pace) {
+    pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, poll_policy: &mut PollPolicy) {
         self.heartbeat.heard(turn.now);
         self.arrival = None;
         let mut is_hasty = false;
@@ -182,12 +182,12 @@ impl Live {
             let age_ms = turn.now.since(at);
             is_hasty = !is_probe && age_ms < HOLD_MS_MIN;
             if hold_ms > 0 {
-                pace.held(age_ms, hold_ms);
+                poll_policy.held(age_ms, hold_ms);
             }
         }
         let is_behind = turn.subscriptions.are_behind();
-        match pace.rest(turn.now, is_behind, is_hasty, turn.rng, turn.metrics) {
-            None => self.ask(turn, pace),
+        match poll_policy.rest(turn.now, is_behind, is_hasty, turn.rng, turn.metrics) {
+            None => self.ask(turn, poll_policy),
             Some(rest) => {
                 self.poll = Poll::Resting(rest);
                 self.heartbeat.expect_from(rest.until);
@@ -196,21 +196,21 @@ impl Live {
     }
 
     /// Asks if the rest is over.
-    pub(crate) fn tick(&mut self, turn: &mut Turn<'_>, pace: &Pace) {
+    pub(crate) fn tick(&mut self, turn: &mut Turn<'_>, poll_policy: &PollPolicy) {
         if let Poll::Resting(Rest { until, .. }) = self.poll
             && turn.now >= until
         {
-            self.ask(turn, pace);
+            self.ask(turn, poll_policy);
         }
     }
 
     /// It is gone. Where a poll was held and nobody said why it ended, something on the way may have cut it.
-    pub(crate) fn lost(&self, now: Time, close_code: u16, pace: &mut Pace) {
+    pub(crate) fn lost(&self, now: Time, close_code: u16, poll_policy: &mut PollPolicy) {
         if let (codes::CONNECTION_LOST | codes::NOT_A_HUB, Poll::Asked { at, hold_ms, .. }) =
             (close_code, &self.poll)
             && *hold_ms > 0
         {
-            pace.cut(now.since(*at));
+            poll_policy.cut(now.since(*at));
         }
     }
 }

@@ -10,23 +10,28 @@ use crate::time::Time;
 use crate::transport::Transport;
 
 /// Why a stream was not opened, in words for people.
-pub(super) const NO_PLACE: &str = "other tabs have this browser's connections to the hub";
+pub(super) const NO_SLOT: &str = "other tabs have this browser's connections to the hub";
 
 impl Connection {
     /// Whether every subscription is passive: then the client lives by short polls, after a while.
-    pub(crate) fn wish(&mut self, now: Time, is_passive: bool) {
+    pub(crate) fn set_demand(&mut self, now: Time, is_passive: bool) {
         let is_connected = self.established().is_some();
-        if self.negotiation.pace.wish(now, is_passive, is_connected) {
+        if self
+            .negotiation
+            .poll_policy
+            .set_demand(now, is_passive, is_connected)
+        {
             self.reconsider(now);
         }
     }
 
     /// What was live has been passive for long enough.
     pub(super) fn settle(&mut self, turn: &mut Turn<'_>) {
-        if self.negotiation.pace.tick(turn.now) {
+        if self.negotiation.poll_policy.tick(turn.now) {
             self.reconsider(turn.now);
-            if let State::Connected { successor, .. } = &mut self.state
-                && let Some(link) = successor.take_if(|link| link.transport != Transport::LongPoll)
+            if let State::Connected { replacement, .. } = &mut self.state
+                && let Some(link) =
+                    replacement.take_if(|link| link.transport != Transport::LongPoll)
             {
                 turn.abandon(link.id, codes::REPLACED);
             }
@@ -63,26 +68,26 @@ impl Connection {
             | State::ClosedByHub { .. }
             | State::ClosedByUser => false,
         };
-        let is_wanted = is_wanted && !self.negotiation.pace.is_quiet();
-        if self.negotiation.pace.seek(is_wanted) {
-            effects.push(Effect::Place { is_wanted });
+        let is_wanted = is_wanted && !self.negotiation.poll_policy.is_quiet();
+        if self.negotiation.poll_policy.seek(is_wanted) {
+            effects.push(Effect::Slot { is_wanted });
         }
     }
 
     /// There is a place, or none: streams and held polls come into question, or give way to short polls.
-    pub(crate) fn placed(&mut self, turn: &mut Turn<'_>, is_granted: bool) {
-        if !self.negotiation.pace.placed(is_granted) {
+    pub(crate) fn slot_granted(&mut self, turn: &mut Turn<'_>, is_granted: bool) {
+        if !self.negotiation.poll_policy.slot_granted(is_granted) {
             return;
         }
         self.reconsider(turn.now);
         let gives_way = |transport| self.negotiation.is_set_aside(transport);
-        let mut given_up = Vec::new();
+        let mut yielding = Vec::new();
         match &mut self.state {
-            State::Connected { successor, .. } => {
-                given_up.extend(successor.take_if(|link| gives_way(link.transport)));
+            State::Connected { replacement, .. } => {
+                yielding.extend(replacement.take_if(|link| gives_way(link.transport)));
             }
             State::Racing { links, waiting, .. } => {
-                given_up.extend(links.extract_if(.., |link| gives_way(link.transport)));
+                yielding.extend(links.extract_if(.., |link| gives_way(link.transport)));
                 waiting.retain(|transport| !gives_way(*transport));
                 if links.is_empty() {
                     self.race(turn);
@@ -90,8 +95,8 @@ impl Connection {
             }
             _ => {}
         }
-        for link in given_up {
-            let reason = Reason::new(codes::TOO_MANY_CONNECTIONS, NO_PLACE);
+        for link in yielding {
+            let reason = Reason::new(codes::TOO_MANY_CONNECTIONS, NO_SLOT);
             let tried = link.tried(turn.now, TriedOutcome::Refused, &reason);
             self.negotiation.note(tried);
             turn.abandon(link.id, codes::REPLACED);

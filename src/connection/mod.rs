@@ -23,11 +23,11 @@ pub use token::TokenReason;
 
 use crate::backoff::Backoff;
 use crate::backoff::hint::clamp;
-use crate::backoff::repeat::Pause;
+use crate::backoff::repeat::RepeatPause;
 use crate::codes;
 use crate::config::Config;
 use crate::config::HeartbeatPolicy;
-use crate::connection::attempt::Link;
+use crate::connection::attempt::Attempt;
 use crate::connection::established::Live;
 use crate::connection::negotiation::Negotiation;
 use crate::context::Turn;
@@ -43,7 +43,7 @@ enum State {
     Unstarted,
     /// An attempt: one transport, and others that join after a head start or take the place of one that failed at once.
     Racing {
-        links: Vec<Link>,
+        links: Vec<Attempt>,
         /// In order, the next one first.
         waiting: Vec<Transport>,
         next_joins: Time,
@@ -53,7 +53,7 @@ enum State {
     Connected {
         link: Live,
         /// A connection that is to take the place of this one.
-        successor: Option<Link>,
+        replacement: Option<Attempt>,
         next_look: Option<Time>,
     },
     Waiting {
@@ -93,7 +93,7 @@ pub(crate) struct Connection {
     /// The subscriptions have changed on a transport that only listens.
     is_outdated: bool,
     /// Before another stream takes the place of the established one, where one has failed to.
-    renewal: Pause,
+    renewal: RepeatPause,
     renew_at: Option<Time>,
 }
 
@@ -115,7 +115,7 @@ impl Connection {
             addresses: config.addresses.max(1),
             is_online: true,
             is_outdated: false,
-            renewal: Pause::default(),
+            renewal: RepeatPause::default(),
             renew_at: None,
         }
     }
@@ -177,7 +177,7 @@ impl Connection {
     }
 
     pub(crate) fn is_quiet(&self) -> bool {
-        self.negotiation.pace.is_quiet()
+        self.negotiation.poll_policy.is_quiet()
     }
 
     pub(crate) fn is_degraded(&self) -> bool {
@@ -193,29 +193,35 @@ impl Connection {
                 ..
             } => {
                 let joins = (!waiting.is_empty()).then_some(*next_joins);
-                links.iter().map(Link::deadline).chain(joins).min()
+                links.iter().map(Attempt::deadline).chain(joins).min()
             }
             State::Connected {
                 link,
-                successor,
+                replacement,
                 next_look,
             } => {
-                let ends = successor.as_ref().map(Link::deadline);
-                let look = next_look.filter(|_| successor.is_none());
-                let renew = self.renew_at.filter(|_| successor.is_none());
+                let ends = replacement.as_ref().map(Attempt::deadline);
+                let look = next_look.filter(|_| replacement.is_none());
+                let renew = self.renew_at.filter(|_| replacement.is_none());
                 // A stream is renewed once the one under way has come and gone; until then there is nothing to do.
-                let can_renew = successor.is_none() || link.transport == Transport::LongPoll;
+                let can_renew = replacement.is_none() || link.transport == Transport::LongPoll;
                 let now = if can_renew {
                     Some(Time(0))
                 } else {
                     self.look_ends_at()
                 };
                 let now = now.filter(|_| self.is_outdated);
-                [ends, look, renew, now, self.negotiation.pace.deadline()]
-                    .into_iter()
-                    .flatten()
-                    .chain([link.deadline()])
-                    .min()
+                [
+                    ends,
+                    look,
+                    renew,
+                    now,
+                    self.negotiation.poll_policy.deadline(),
+                ]
+                .into_iter()
+                .flatten()
+                .chain([link.deadline()])
+                .min()
             }
             State::Waiting { until, .. }
             | State::AwaitingToken { until, .. }
@@ -253,10 +259,10 @@ impl Connection {
     }
 
     /// Those that have not been welcomed yet.
-    fn links(&self) -> impl Iterator<Item = &Link> {
+    fn links(&self) -> impl Iterator<Item = &Attempt> {
         let links = match &self.state {
             State::Racing { links, .. } => links.as_slice(),
-            State::Connected { successor, .. } => successor.as_slice(),
+            State::Connected { replacement, .. } => replacement.as_slice(),
             _ => &[],
         };
         links.iter()
@@ -280,7 +286,7 @@ impl Connection {
     pub(crate) fn opened(&mut self, turn: &mut Turn<'_>, connection: ConnectionId) {
         let links = match &mut self.state {
             State::Racing { links, .. } => links.as_mut_slice(),
-            State::Connected { successor, .. } => successor.as_mut_slice(),
+            State::Connected { replacement, .. } => replacement.as_mut_slice(),
             _ => return,
         };
         if let Some(link) = links.iter_mut().find(|link| link.id == connection) {
@@ -298,7 +304,7 @@ impl Connection {
         for (connection, code, late_ms) in over {
             self.end(turn, connection, &Reason::of(code), 0, true);
             if late_ms > LATE_MS {
-                self.hurry(turn);
+                self.expedite(turn);
             }
         }
         match &mut self.state {
@@ -322,7 +328,7 @@ impl Connection {
                 self.is_outdated |= self.renew_at.take_if(|at| now >= *at).is_some();
                 self.renew_if_outdated(turn);
                 if let State::Connected { link, .. } = &mut self.state {
-                    link.tick(turn, &self.negotiation.pace);
+                    link.tick(turn, &self.negotiation.poll_policy);
                 }
                 self.look_for_better(turn);
             }
@@ -330,21 +336,23 @@ impl Connection {
         }
     }
 
-    fn take_link(&mut self, connection: ConnectionId) -> Option<Link> {
+    fn take_link(&mut self, connection: ConnectionId) -> Option<Attempt> {
         match &mut self.state {
             State::Racing { links, .. } => {
                 let at = links.iter().position(|link| link.id == connection)?;
                 Some(links.remove(at))
             }
-            State::Connected { successor, .. } => successor.take_if(|link| link.id == connection),
+            State::Connected { replacement, .. } => {
+                replacement.take_if(|link| link.id == connection)
+            }
             _ => None,
         }
     }
 
-    fn put_back(&mut self, link: Link) {
+    fn put_back(&mut self, link: Attempt) {
         match &mut self.state {
             State::Racing { links, .. } => links.push(link),
-            State::Connected { successor, .. } => *successor = Some(link),
+            State::Connected { replacement, .. } => *replacement = Some(link),
             _ => {}
         }
     }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 
 use crate::config::{PROBE_AFTER_MS, PROBE_AFTER_MS_MAX, PROBE_FLAP_MS, PROBE_FLAPPED_MS_MAX};
-use crate::connection::poll_policy::Pace;
+use crate::connection::poll_policy::PollPolicy;
 use crate::time::Time;
 use crate::transport::{Transport, TransportSet};
 
@@ -32,7 +32,7 @@ pub enum TriedOutcome {
     /// The hub or something before it said no.
     Refused,
     /// Another transport was first.
-    Overtaken,
+    Superseded,
 }
 
 /// One try of a transport.
@@ -58,7 +58,7 @@ pub(crate) struct Negotiation {
     /// What worked on this network before.
     worked: Option<Transport>,
     /// What is urgent and what is free decides which transports come into question.
-    pub(crate) pace: Pace,
+    pub(crate) poll_policy: PollPolicy,
     tried: VecDeque<Tried>,
     probes: u32,
     moved_up: Option<Time>,
@@ -72,7 +72,7 @@ impl Negotiation {
             wanted,
             served: TransportSet::ALL,
             worked,
-            pace: Pace::default(),
+            poll_policy: PollPolicy::default(),
             tried: VecDeque::new(),
             probes: 0,
             moved_up: None,
@@ -97,7 +97,7 @@ impl Negotiation {
     fn allowed(&self) -> Vec<Transport> {
         let mut allowed: Vec<Transport> = self.served().collect();
         if let Some(at) = allowed.iter().position(|each| *each == Transport::LongPoll) {
-            if self.pace.is_quiet() {
+            if self.poll_policy.is_quiet() {
                 allowed.remove(at);
                 allowed.insert(0, Transport::LongPoll);
             } else {
@@ -110,7 +110,7 @@ impl Negotiation {
     /// Whether polls stand in for this one.
     pub(crate) fn is_set_aside(&self, transport: Transport) -> bool {
         transport == Transport::EventSource
-            && !self.pace.has_place()
+            && !self.poll_policy.has_place()
             && self.served().any(|each| each == Transport::LongPoll)
     }
 
@@ -122,7 +122,7 @@ impl Negotiation {
     /// The order of an attempt after so many that failed. What worked here comes first, until it has failed repeatedly.
     pub(crate) fn order(&self, failed: u32) -> Vec<Transport> {
         let mut order = self.allowed();
-        let is_quiet = self.pace.is_quiet();
+        let is_quiet = self.poll_policy.is_quiet();
         let worked = match self.worked {
             _ if is_quiet => None,
             Some(worked) if self.is_set_aside(worked) => Some(Transport::LongPoll),
@@ -172,7 +172,7 @@ impl Negotiation {
             self.worked = Some(transport);
         }
         self.probes = 0;
-        if self.pace.is_short() {
+        if self.poll_policy.is_short() {
             self.moved_up = None;
         } else if is_move {
             // A hub that calls another transport the better one after each move is left on what there is.
@@ -185,7 +185,7 @@ impl Negotiation {
 
     /// Whether getting through by `transport` says something of this network: short polls are a choice.
     pub(crate) fn is_telling(&self, transport: Transport) -> bool {
-        transport != Transport::LongPoll || !self.pace.is_short()
+        transport != Transport::LongPoll || !self.poll_policy.is_short()
     }
 
     /// When to look for something better than `transport` after one that began `now`: soon at first, then at growing intervals, and rarely
@@ -247,7 +247,7 @@ impl Negotiation {
 
     /// Whether nothing better is known, or wanted.
     pub(crate) fn is_best(&self, transport: Transport) -> bool {
-        self.pace.is_quiet() || self.served().next() == Some(transport)
+        self.poll_policy.is_quiet() || self.served().next() == Some(transport)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns the growth and the bounds. Whether polls are short at all is pace's.
 
-use crate::config::{CROWDED_MS_MAX, CROWDED_MS_MIN, QUIET_MS_MAX, QUIET_MS_MIN};
+use crate::config::{IDLE_POLL_MS_MAX, IDLE_POLL_MS_MIN, NO_SLOT_POLL_MS_MAX, NO_SLOT_POLL_MS_MIN};
 
 /// A rest is at most this much longer than the one before it, in halves.
 const GROWTH_HALVES: u64 = 3;
@@ -19,23 +19,23 @@ pub(crate) struct Bounds {
 
 /// Nobody waits for it.
 pub(crate) const QUIET: Bounds = Bounds {
-    min_ms: QUIET_MS_MIN,
-    max_ms: QUIET_MS_MAX,
+    min_ms: IDLE_POLL_MS_MIN,
+    max_ms: IDLE_POLL_MS_MAX,
 };
 
 /// Somebody does, but the browser has no connection to spare.
 pub(crate) const CROWDED: Bounds = Bounds {
-    min_ms: CROWDED_MS_MIN,
-    max_ms: CROWDED_MS_MAX,
+    min_ms: NO_SLOT_POLL_MS_MIN,
+    max_ms: NO_SLOT_POLL_MS_MAX,
 };
 
 #[derive(Debug, Default)]
-pub(crate) struct Cadence {
+pub(crate) struct PollInterval {
     /// The last rest before chance, ms.
     ms: u64,
 }
 
-impl Cadence {
+impl PollInterval {
     /// The next rest, ms.
     pub(crate) fn next(&mut self, bounds: Bounds, has_news: bool, rng: &mut fastrand::Rng) -> u64 {
         // What chance may take off is put on first, so that the shortest rest keeps the bound.
@@ -56,9 +56,9 @@ mod tests {
 
     fn rests(bounds: Bounds, seed: u64) -> Vec<u64> {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let mut cadence = Cadence::default();
+        let mut poll_interval = PollInterval::default();
         (0..12)
-            .map(|_| cadence.next(bounds, false, &mut rng))
+            .map(|_| poll_interval.next(bounds, false, &mut rng))
             .collect()
     }
 
@@ -79,11 +79,11 @@ mod tests {
     #[test]
     fn news_makes_the_next_rest_short_again() {
         let mut rng = fastrand::Rng::with_seed(7);
-        let mut cadence = Cadence::default();
+        let mut poll_interval = PollInterval::default();
         for _ in 0..12 {
-            cadence.next(QUIET, false, &mut rng);
+            poll_interval.next(QUIET, false, &mut rng);
         }
-        assert!(cadence.next(QUIET, true, &mut rng) <= QUIET_MS_MIN * 5 / 4);
+        assert!(poll_interval.next(QUIET, true, &mut rng) <= IDLE_POLL_MS_MIN * 5 / 4);
     }
 
     #[test]

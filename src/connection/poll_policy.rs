@@ -2,24 +2,24 @@
 //!
 //! Owns the three reasons for it: nothing is urgent, no connection of the browser is free, a proxy cuts long holds.
 
-use crate::backoff::repeat::Pause;
-use crate::config::{PAUSE_MS, QUIET_AFTER_MS};
-use crate::connection::poll_interval::{CROWDED, Cadence, QUIET};
+use crate::backoff::repeat::RepeatPause;
+use crate::config::{IDLE_AFTER_MS, PAUSE_MS};
+use crate::connection::poll_interval::{CROWDED, PollInterval, QUIET};
 use crate::connection::poll_timeout::Hold;
 use crate::metrics::Metrics;
 use crate::time::Time;
 
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub(crate) struct PollPolicy {
     urgency: Urgency,
     place: Place,
     hold: Hold,
-    cadence: Cadence,
+    poll_interval: PollInterval,
     has_news: bool,
     /// The hub could not go on from where a subscription stood: what came may have come before.
     has_setback: bool,
     /// Before the next poll where answers come at once and bring nothing.
-    empty: Pause,
+    empty: RepeatPause,
 }
 
 /// Until when there is no poll.
@@ -52,7 +52,7 @@ enum Place {
     Denied,
 }
 
-impl Pace {
+impl PollPolicy {
     /// Whether polls are the best transport, because nothing is urgent.
     pub(crate) fn is_quiet(&self) -> bool {
         self.urgency == Urgency::Quiet
@@ -69,12 +69,12 @@ impl Pace {
 
     /// Whether every subscription is passive. What becomes urgent is so at once; what is connected settles for a while
     /// before it is quiet. True if that has changed whether it is quiet.
-    pub(crate) fn wish(&mut self, now: Time, is_passive: bool, is_connected: bool) -> bool {
+    pub(crate) fn set_demand(&mut self, now: Time, is_passive: bool, is_connected: bool) -> bool {
         let was_quiet = self.is_quiet();
         self.urgency = match self.urgency {
             _ if !is_passive => Urgency::Live,
             Urgency::Live if is_connected => Urgency::Settling {
-                until: now.plus(QUIET_AFTER_MS),
+                until: now.plus(IDLE_AFTER_MS),
             },
             Urgency::Settling { .. } if is_connected => self.urgency,
             _ => Urgency::Quiet,
@@ -112,7 +112,7 @@ impl Pace {
     }
 
     /// The answer. True if it changes something.
-    pub(crate) fn placed(&mut self, is_granted: bool) -> bool {
+    pub(crate) fn slot_granted(&mut self, is_granted: bool) -> bool {
         let before = self.place;
         if before != Place::NotWanted {
             self.place = if is_granted {
@@ -172,7 +172,7 @@ impl Pace {
         }
         let bounds = if self.is_quiet() { QUIET } else { CROWDED };
         Some(Rest {
-            until: now.plus(self.cadence.next(bounds, has_news, rng)),
+            until: now.plus(self.poll_interval.next(bounds, has_news, rng)),
             is_repeat: false,
         })
     }

@@ -1,11 +1,11 @@
 //! Attempts: their token, their race, how they fail, and what comes after.
 
-use super::idle::NO_PLACE;
+use super::idle::NO_SLOT;
 use super::{Connection, State, with_floor};
 use crate::codes;
 use crate::config::{HEAD_START_MS, PAUSE_MS};
 use crate::connection::Reason;
-use crate::connection::attempt::Link;
+use crate::connection::attempt::Attempt;
 use crate::connection::token::Clearance;
 use crate::context::Turn;
 use crate::ids::ConnectionId;
@@ -57,39 +57,44 @@ impl Connection {
     pub(super) fn lost(&mut self, turn: &mut Turn<'_>, reason: &Reason, floor_ms: u64) {
         let before = std::mem::replace(&mut self.state, State::Unstarted);
         let State::Connected {
-            link, successor, ..
+            link, replacement, ..
         } = before
         else {
             return;
         };
-        link.lost(turn.now, reason.close_code, &mut self.negotiation.pace);
+        link.lost(
+            turn.now,
+            reason.close_code,
+            &mut self.negotiation.poll_policy,
+        );
         self.backoff.was_useful_for(turn.now.since(link.since));
         self.negotiation.lost(turn.now);
         turn.metrics.disconnected(turn.now);
         self.is_outdated = false;
         self.renew_at = None;
         self.attempt = 1;
-        let is_silent =
-            |link: &Link| reason.close_code == codes::HEARTBEAT_TIMEOUT && link.is_silent_request();
-        match successor {
-            Some(successor)
+        let is_silent = |link: &Attempt| {
+            reason.close_code == codes::HEARTBEAT_TIMEOUT && link.is_silent_request()
+        };
+        match replacement {
+            Some(replacement)
                 if codes::comes_back(reason.close_code)
                     && !reason.is_unauthorized()
-                    && !is_silent(&successor) =>
+                    && !is_silent(&replacement) =>
             {
                 let mut waiting = self.negotiation.order(0);
-                waiting.retain(|transport| *transport != successor.transport);
+                waiting.retain(|transport| *transport != replacement.transport);
                 self.state = State::Racing {
-                    links: vec![successor],
+                    links: vec![replacement],
                     waiting,
                     next_joins: turn.now.plus(HEAD_START_MS),
                     reason: Some(reason.clone()),
                 };
                 turn.effects.push(Effect::StatusChanged);
             }
-            successor => {
-                if let Some(successor) = successor {
-                    turn.abandon(successor.id, codes::REPLACED);
+            replacement => {
+                if let Some(replacement) = replacement {
+                    turn.abandon(replacement.id, codes::REPLACED);
                 }
                 self.wait(turn, reason.clone(), floor_ms);
             }
@@ -99,7 +104,7 @@ impl Connection {
     pub(super) fn link_failed(
         &mut self,
         turn: &mut Turn<'_>,
-        link: &Link,
+        link: &Attempt,
         failure: &Reason,
         floor_ms: u64,
     ) {
@@ -130,7 +135,7 @@ impl Connection {
                     link.transport == Transport::LongPoll && !is_answer(failure.close_code);
                 if is_kept_out && self.negotiation.is_set_aside(live.transport) {
                     turn.abandon(live.id, codes::REPLACED);
-                    let reason = Reason::new(codes::TOO_MANY_CONNECTIONS, NO_PLACE);
+                    let reason = Reason::new(codes::TOO_MANY_CONNECTIONS, NO_SLOT);
                     self.lost(turn, &reason, 0);
                 }
             }
@@ -296,11 +301,11 @@ impl Connection {
         }
     }
 
-    pub(super) fn open(&mut self, turn: &mut Turn<'_>, transport: Transport) -> Link {
+    pub(super) fn open(&mut self, turn: &mut Turn<'_>, transport: Transport) -> Attempt {
         let id = self.last_id.next();
         self.last_id = id;
         let turns = usize::try_from(self.attempt.saturating_sub(1) / ATTEMPTS_EACH).unwrap_or(0);
-        Link::open(turn, id, transport, turns % self.addresses)
+        Attempt::open(turn, id, transport, turns % self.addresses)
     }
 }
 

@@ -52,13 +52,13 @@ impl Connection {
                 let (id, beat) = (link.id, link.heartbeat.probe(turn.now));
                 self.beat(turn, id, beat);
             }
-            State::Waiting { .. } if self.is_online => self.hurry(turn),
+            State::Waiting { .. } if self.is_online => self.expedite(turn),
             _ => {}
         }
     }
 
     /// A wait of our own choice ends; one that the hub asked for does not (rule R5).
-    pub(super) fn hurry(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn expedite(&mut self, turn: &mut Turn<'_>) {
         if let State::Waiting { until, reason } = &mut self.state
             && Hint::of(&reason.detail).retry_ms.is_none()
         {

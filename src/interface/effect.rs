@@ -2,7 +2,7 @@
 
 use crate::connection::token::TokenReason;
 use crate::ids::{ConnectionId, Cursor, Epoch, RowNo, Seq, TopicNo};
-use crate::interface::storage::{Notice, StoreRequest};
+use crate::interface::storage::{StoreRequest, TabMessage};
 use crate::transport::Transport;
 use crate::wire::ResumeFailure;
 
@@ -32,8 +32,8 @@ pub enum Effect {
         /// Why.
         reason: TokenReason,
     },
-    /// A place among the connections that all tabs share for what is held over HTTP is wanted; [`crate::Event::Place`] follows.
-    Place {
+    /// A place among the connections that all tabs share for what is held over HTTP is wanted; [`crate::Event::Slot`] follows.
+    Slot {
         /// It is; else the one that was wanted or granted is given back.
         is_wanted: bool,
     },
@@ -141,18 +141,18 @@ pub enum Effect {
     },
     /// Do this in the browser's storage. One is under way at a time, and [`crate::Event::Stored`] follows each.
     Store(StoreRequest),
-    /// This client wants to be the one of its browser that sends what is in storage; [`crate::Event::Sender`] follows, and again when
+    /// This client wants to be the one of its browser that sends what is in storage; [`crate::Event::Leader`] follows, and again when
     /// that changes.
-    Sender {
+    Leader {
         /// It does; else it no longer wants to be.
         is_wanted: bool,
     },
-    /// Tell the other clients of the same storage; for them it is [`crate::Event::Told`].
-    Tell {
+    /// Tell the other clients of the same storage; for them it is [`crate::Event::TabMessage`].
+    SendTabMessage {
         /// Whose rows it is about.
         producer: String,
         /// What.
-        notice: Notice,
+        tab_message: TabMessage,
     },
     /// The browser has removed the storage that the outbox was in.
     OutboxLost {

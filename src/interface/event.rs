@@ -2,7 +2,7 @@
 
 use crate::ids::{Chain, ConnectionId, From, RowNo, Seq, TopicNo};
 use crate::interface::effect::PublishRefusal;
-use crate::interface::storage::{Notice, StoreAnswer};
+use crate::interface::storage::{StoreAnswer, TabMessage};
 use crate::subscription::sequencer::Run;
 use crate::wire::{Kind, Welcome};
 
@@ -122,7 +122,7 @@ pub enum Event<'a> {
         no: TopicNo,
     },
     /// A new publication.
-    Publish(NewPublication<'a>),
+    Publish(Publication<'a>),
     /// A row of an outbox that this client goes on with ([`crate::config::Inherited`]), in order and before `Start`: one in memory, or
     /// one in storage that the caller waits for.
     Restore {
@@ -131,15 +131,15 @@ pub enum Event<'a> {
         /// How often it was sent.
         attempts: u32,
         /// What it is; nothing comes back for its request, and its time to live is what is left of it.
-        publication: NewPublication<'a>,
+        publication: Publication<'a>,
     },
     /// The user wants an attempt now.
     Reconnect,
     /// The browser's guess whether there is a network. A hint: it never stops an attempt.
     Online(bool),
     /// Whether there is a place among the connections that all tabs share for what is held over HTTP. Comes after
-    /// [`crate::Effect::Place`] wanted one, and again when that changes; without it there is one.
-    Place {
+    /// [`crate::Effect::Slot`] wanted one, and again when that changes; without it there is one.
+    Slot {
         /// There is.
         is_granted: bool,
     },
@@ -174,17 +174,17 @@ pub enum Event<'a> {
     /// Storage was closed by the browser, or for the sake of another page: whether it is still there shows when it is opened again.
     StorageEnded,
     /// Whether this client is the one that sends what is in storage.
-    Sender {
+    Leader {
         /// It is.
         is_granted: bool,
     },
     /// Another client of the same storage told this, or the caller itself where it has done it. It counts where it is about rows
     /// that this client has: storage may have been removed and made anew, with the same numbers.
-    Told {
+    TabMessage {
         /// Whose rows it is about.
         producer: &'a str,
         /// What.
-        notice: Notice,
+        tab_message: TabMessage,
     },
     /// A client of this storage has removed all rows and dead letters, or is about to: nothing is sent until it has, or ten seconds are
     /// over. What was published later stays.
@@ -200,7 +200,7 @@ pub enum Event<'a> {
         machine_ms: u64,
     },
     /// The user gives a row up.
-    GiveUp {
+    Cancel {
         /// Its number.
         n: RowNo,
     },
@@ -210,7 +210,7 @@ pub enum Event<'a> {
 
 /// A publication before it has a row.
 #[derive(Clone, Copy, Debug)]
-pub struct NewPublication<'a> {
+pub struct Publication<'a> {
     /// The caller's number for the call; comes back in `Queued` or `PublishRefused`.
     pub request: u32,
     /// A topic name that [`crate::ids::is_topic_name`] accepts.
@@ -226,7 +226,7 @@ pub struct NewPublication<'a> {
     /// Replaces an unsent row of the same topic with the same key, in its place.
     pub key: Option<&'a str>,
     /// A client that is gone was given the same call, and storage may have it: it is looked for before it is saved.
-    pub is_again: bool,
+    pub is_repeated: bool,
 }
 
 /// The limits that a welcome brings.

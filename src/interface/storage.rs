@@ -15,7 +15,7 @@ pub enum StoreRequest {
     /// Do all of this in one transaction.
     Commit(Batch),
     /// Read rows. The caller keeps their payloads.
-    Load(Look),
+    Load(LoadQuery),
     /// Give the outbox another identity, unless somebody else has done so.
     Rename {
         /// The one that it is to have now.
@@ -27,7 +27,7 @@ pub enum StoreRequest {
 
 /// What is to be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
+pub struct LoadQuery {
     /// Only later rows than this.
     pub after: RowNo,
     /// All rows that are there are to be named, earlier ones too.
@@ -35,7 +35,7 @@ pub struct Look {
     /// Rows that this client waits for: what became of those that are no longer there. Only where the look `is_whole`.
     pub asked: Vec<RowNo>,
     /// Dead letters are to be named.
-    pub with_letters: bool,
+    pub with_dead_letters: bool,
 }
 
 /// One transaction's work. Where it fails nothing of it has happened.
@@ -44,14 +44,14 @@ pub struct Batch {
     /// New publications, in order.
     pub saves: Vec<Save>,
     /// Rows that are about to be sent, or may have been.
-    pub marks: Vec<Mark>,
+    pub updates: Vec<RowUpdate>,
     /// Rows with an outcome. They leave, and their outcome is kept where somebody else waits for it.
     pub ends: Vec<Ended>,
 }
 
 impl Batch {
     pub(crate) fn is_empty(&self) -> bool {
-        self.saves.is_empty() && self.marks.is_empty() && self.ends.is_empty()
+        self.saves.is_empty() && self.updates.is_empty() && self.ends.is_empty()
     }
 }
 
@@ -73,7 +73,7 @@ pub struct Save {
     /// Takes the place and the number of a row of the same topic with the same key that is not marked.
     pub key: Option<Box<str>>,
     /// The call may have been saved before, by a client that is gone. If there is or was a row of it, that is its row.
-    pub is_again: bool,
+    pub is_repeated: bool,
 }
 
 /// Until when something counts. This machine's clock has no say: it may be set, between two pages too.
@@ -87,13 +87,13 @@ pub enum Until {
 
 /// What storage is to know of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct RowUpdate {
     /// Which.
     pub n: RowNo,
     /// How often it was sent; 0 before the first time.
     pub attempts: u32,
     /// The user has given it up.
-    pub is_given_up: bool,
+    pub is_cancelled: bool,
     /// From when its time counts by the hub's clock, where storage does not know that.
     pub counts_from_ms: Option<u64>,
 }
@@ -113,7 +113,7 @@ pub struct Ended {
 
 /// A dead letter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Letter {
+pub struct DeadLetter {
     /// The number of its row.
     pub n: RowNo,
     /// Its topic.
@@ -156,7 +156,7 @@ pub enum StoreAnswer {
         /// What became of those asked for that are no longer there; `None` where nobody knows.
         ended: Vec<(RowNo, Option<Outcome>)>,
         /// The dead letters, if they were asked for.
-        letters: Vec<Letter>,
+        dead_letters: Vec<DeadLetter>,
     },
     /// The outbox has this identity.
     Renamed {
@@ -193,7 +193,7 @@ pub enum StoreFault {
 
 /// What clients of the same storage tell each other of the rows of one producer. It may get lost: storage has the truth.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum TabMessage {
     /// There are new rows.
     Added {
         /// The highest number.
@@ -220,7 +220,7 @@ pub enum Notice {
         n: RowNo,
     },
     /// The user has given a row up.
-    GivenUp {
+    Cancelled {
         /// Which.
         n: RowNo,
     },

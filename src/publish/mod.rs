@@ -8,11 +8,11 @@ pub(crate) mod outbox;
 use crate::config::{Config, Inherited, OutboxLimits, ROW_MS_MAX};
 use crate::ids::{ConnectionId, RowNo};
 use crate::interface::effect::{Effect, Outcome};
-use crate::interface::event::{HubLimits, NewPublication};
-use crate::interface::storage::{Notice, Save, StoreAnswer, Until};
+use crate::interface::event::{HubLimits, Publication};
+use crate::interface::storage::{Save, StoreAnswer, TabMessage, Until};
 use crate::metrics::Metrics;
-use crate::publish::durable::{Consequence, LOST, Ledger, Reach, WIPED};
-use crate::publish::outbox::{BESIDE, Outbox, StoredRow};
+use crate::publish::durable::{Consequence, DurableOutbox, LOST, WIPED, WipeScope};
+use crate::publish::outbox::{MEMORY_ROWS, Outbox, StoredRow};
 use crate::time::Time;
 use crate::wire::Welcome;
 
@@ -30,18 +30,18 @@ impl Reading {
 }
 
 #[derive(Debug)]
-pub(crate) struct Publishing {
+pub(crate) struct Publisher {
     /// What is in storage, if there is a ledger; else in memory.
     main: Outbox,
-    ledger: Option<Ledger>,
+    durable: Option<DurableOutbox>,
     /// In memory, for what storage could not take.
-    spare: Outbox,
+    memory: Outbox,
     limits: OutboxLimits,
     hub_limits: HubLimits,
     hub_clock: Option<Reading>,
 }
 
-impl Publishing {
+impl Publisher {
     pub(crate) fn new(config: &Config, rng: &mut fastrand::Rng) -> Self {
         let Inherited {
             producer,
@@ -59,15 +59,15 @@ impl Publishing {
             Outbox::new(producer, last, config.outbox, config.backoff).pausing(config.is_pausing)
         };
         let (memory, other) = (outbox(producer, last), outbox(stored, RowNo(0)));
-        let (main, spare) = if config.is_durable {
+        let (main, memory) = if config.is_durable {
             (other, memory)
         } else {
             (memory, other)
         };
         Self {
             main,
-            ledger: config.is_durable.then(Ledger::new),
-            spare: spare.beside(),
+            durable: config.is_durable.then(DurableOutbox::new),
+            memory: memory.as_memory(),
             limits: config.outbox,
             hub_limits: HubLimits::default(),
             hub_clock: None,
@@ -75,10 +75,10 @@ impl Publishing {
     }
 
     /// The identity of the outbox, empty before storage has told it; of the one in memory where `is_beside`, or where there is no storage.
-    pub(crate) fn producer(&self, is_beside: bool) -> &str {
-        let is_broken = self.ledger.as_ref().is_some_and(Ledger::is_broken);
-        if is_beside || is_broken && self.main.producer().is_empty() {
-            self.spare.producer()
+    pub(crate) fn producer(&self, of_memory: bool) -> &str {
+        let is_broken = self.durable.as_ref().is_some_and(DurableOutbox::is_broken);
+        if of_memory || is_broken && self.main.producer().is_empty() {
+            self.memory.producer()
         } else {
             self.main.producer()
         }
@@ -86,37 +86,37 @@ impl Publishing {
 
     /// Rows without a verdict, of all clients of the same storage.
     pub(crate) fn rows(&self) -> u64 {
-        let ledger = self.ledger.as_ref().map(Ledger::rows);
-        ledger.unwrap_or(self.main.rows()) + self.spare.rows()
+        let durable = self.durable.as_ref().map(DurableOutbox::rows);
+        durable.unwrap_or(self.main.rows()) + self.memory.rows()
     }
 
     /// Whether nothing waits for a verdict or a place.
     pub(crate) fn is_idle(&self) -> bool {
-        self.rows() == 0 && self.ledger.as_ref().is_none_or(Ledger::is_idle)
+        self.rows() == 0 && self.durable.as_ref().is_none_or(DurableOutbox::is_idle)
     }
 
     /// Whether rows wait for something that only the user can bring: a dead letter taken away, room on the disk, storage that opens.
     pub(crate) fn is_stopped(&self) -> bool {
         let is_stopped = self
-            .ledger
+            .durable
             .as_ref()
-            .map_or(self.main.is_stopped(), |ledger| {
-                let is_out_of_reach = ledger.is_broken() && ledger.rows() > 0;
-                let is_full = ledger.is_resting() && self.main.awaits_mark();
-                is_out_of_reach || is_full || ledger.has_all(&self.main) && self.main.is_stopped()
+            .map_or(self.main.is_stopped(), |durable| {
+                let is_out_of_reach = durable.is_broken() && durable.rows() > 0;
+                let is_full = durable.is_resting() && self.main.awaits_mark();
+                is_out_of_reach || is_full || durable.has_all(&self.main) && self.main.is_stopped()
             });
-        is_stopped && (self.spare.rows() == 0 || self.spare.is_stopped())
+        is_stopped && (self.memory.rows() == 0 || self.memory.is_stopped())
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let ledger = self.ledger.as_ref().and_then(Ledger::deadline);
-        let parts = [self.main.deadline(), self.spare.deadline(), ledger];
+        let durable = self.durable.as_ref().and_then(DurableOutbox::deadline);
+        let parts = [self.main.deadline(), self.memory.deadline(), durable];
         parts.into_iter().flatten().min()
     }
 
     /// When something is sent again that the hub has not taken, or no post could bring it.
     pub(crate) fn repeat_at(&self) -> Option<Time> {
-        let parts = [self.main.repeat_at(), self.spare.repeat_at()];
+        let parts = [self.main.repeat_at(), self.memory.repeat_at()];
         parts.into_iter().flatten().min()
     }
 
@@ -124,23 +124,23 @@ impl Publishing {
     pub(crate) fn publish(
         &mut self,
         now: Time,
-        new: &NewPublication<'_>,
+        new: &Publication<'_>,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
         let until = self.until(now, new.ttl_ms);
         // What was taken once is not refused.
-        let checked = if new.is_again {
+        let checked = if new.is_repeated {
             Ok(())
         } else {
             self.hub_limits.check(new.bytes)
         };
-        let taken = checked.and_then(|()| match &mut self.ledger {
+        let taken = checked.and_then(|()| match &mut self.durable {
             None => self.main.add(now, new).map(Some),
-            Some(ledger) if ledger.is_broken() && !new.is_again => {
-                self.spare.add(now, new).map(Some)
+            Some(durable) if durable.is_broken() && !new.is_repeated => {
+                self.memory.add(now, new).map(Some)
             }
-            Some(ledger) => ledger.save(saved(new, until), self.limits).map(|()| None),
+            Some(durable) => durable.save(saved(new, until), self.limits).map(|()| None),
         });
         let request = new.request;
         match taken {
@@ -158,16 +158,10 @@ impl Publishing {
     }
 
     /// A row of the client that had this outbox before. Of one in storage the next look tells the rest.
-    pub(crate) fn restore(
-        &mut self,
-        now: Time,
-        row: RowNo,
-        attempts: u32,
-        new: &NewPublication<'_>,
-    ) {
-        match row.0.checked_sub(BESIDE) {
-            Some(n) => self.spare.append(now, RowNo(n), attempts, new),
-            None if self.ledger.is_none() => self.main.append(now, row, attempts, new),
+    pub(crate) fn restore(&mut self, now: Time, row: RowNo, attempts: u32, new: &Publication<'_>) {
+        match row.0.checked_sub(MEMORY_ROWS) {
+            Some(n) => self.memory.append(now, RowNo(n), attempts, new),
+            None if self.durable.is_none() => self.main.append(now, row, attempts, new),
             None => {
                 let save = saved(new, self.until(now, new.ttl_ms));
                 let stored = StoredRow {
@@ -195,18 +189,18 @@ impl Publishing {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        if let Some(ledger) = &mut self.ledger {
-            ledger.seek(connection.is_some(), effects);
-            ledger.work(&mut self.main, self.spare.producer(), effects);
+        if let Some(durable) = &mut self.durable {
+            durable.seek(connection.is_some(), effects);
+            durable.work(&mut self.main, self.memory.producer(), effects);
         }
         let Some(connection) = connection else { return };
-        if self.ledger.as_ref().is_some_and(Ledger::is_wiping) {
+        if self.durable.as_ref().is_some_and(DurableOutbox::is_wiping) {
             return;
         }
-        if self.ledger.as_ref().is_none_or(Ledger::may_send) {
+        if self.durable.as_ref().is_none_or(DurableOutbox::is_leader) {
             self.main.pump(connection, posting_at, metrics, effects);
         }
-        self.spare.pump(connection, posting_at, metrics, effects);
+        self.memory.pump(connection, posting_at, metrics, effects);
     }
 
     /// Gives up the posts under way, if they hang.
@@ -218,24 +212,24 @@ impl Publishing {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        if self.main.is_post_overdue(now) || self.spare.is_post_overdue(now) {
+        if self.main.is_post_overdue(now) || self.memory.is_post_overdue(now) {
             effects.push(Effect::AbandonPosts { connection });
             self.post_failed(now, 0, rng, metrics);
         }
     }
 
     pub(crate) fn tick(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
-        if let Some(ledger) = &mut self.ledger {
-            ledger.tick(now);
+        if let Some(durable) = &mut self.durable {
+            durable.tick(now);
         }
         self.main.tick(now, metrics, effects);
-        self.spare.tick(now, metrics, effects);
+        self.memory.tick(now, metrics, effects);
     }
 
     /// The machine slept, and the clock that `now` is of stood still.
     pub(crate) fn slept(&mut self, ms: u64) {
         self.main.slept(ms);
-        self.spare.slept(ms);
+        self.memory.slept(ms);
         if let Some(clock) = &mut self.hub_clock {
             clock.ms = clock.ms.saturating_add(ms);
         }
@@ -243,29 +237,29 @@ impl Publishing {
 
     /// The page goes to sleep.
     pub(crate) fn suspended(&mut self) {
-        if let Some(ledger) = &mut self.ledger {
-            ledger.suspended();
+        if let Some(durable) = &mut self.durable {
+            durable.suspended();
         }
     }
 
     /// The client is closed: calls that have no row get none.
     pub(crate) fn closed(&mut self, effects: &mut Vec<Effect>) {
-        if let Some(ledger) = &mut self.ledger {
-            ledger.closed(effects);
+        if let Some(durable) = &mut self.durable {
+            durable.closed(effects);
         }
     }
 
     /// The page may have slept.
     pub(crate) fn woke(&mut self) {
-        if let Some(ledger) = &mut self.ledger {
-            ledger.woke();
+        if let Some(durable) = &mut self.durable {
+            durable.woke();
         }
     }
 
     /// Storage was closed.
     pub(crate) fn storage_ended(&mut self) {
-        if let Some(ledger) = &mut self.ledger {
-            ledger.storage_ended();
+        if let Some(durable) = &mut self.durable {
+            durable.storage_ended();
         }
     }
 
@@ -287,7 +281,7 @@ impl Publishing {
 
     pub(crate) fn connection_lost(&mut self) {
         self.main.connection_lost();
-        self.spare.connection_lost();
+        self.memory.connection_lost();
     }
 
     pub(crate) fn post_failed(
@@ -299,7 +293,7 @@ impl Publishing {
     ) {
         metrics.repeats += 1;
         self.main.post_failed(now, floor_ms, rng);
-        self.spare.post_failed(now, floor_ms, rng);
+        self.memory.post_failed(now, floor_ms, rng);
     }
 
     /// The hub's final word on a row.
@@ -312,14 +306,14 @@ impl Publishing {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        if producer == self.spare.producer() {
-            self.spare.heard_verdict(n);
-            self.spare.end(now, n, outcome, metrics, effects);
+        if producer == self.memory.producer() {
+            self.memory.heard_verdict(n);
+            self.memory.end(now, n, outcome, metrics, effects);
         } else if producer == self.main.producer() {
             self.main.heard_verdict(n);
             let gone = self.main.end(now, n, outcome, metrics, effects);
-            if let (Some(ledger), Some(gone)) = (&mut self.ledger, gone) {
-                ledger.ended(gone, producer, effects);
+            if let (Some(durable), Some(gone)) = (&mut self.durable, gone) {
+                durable.ended(gone, producer, effects);
             }
         }
     }
@@ -335,7 +329,7 @@ impl Publishing {
         effects: &mut Vec<Effect>,
     ) {
         if code == "not_owner" {
-            return self.barred(now, (producer, n), (code, message), effects);
+            return self.not_owner(now, (producer, n), (code, message), effects);
         }
         let is_certain = code == "id_conflict";
         if (is_certain || code == "id_forgotten")
@@ -348,7 +342,7 @@ impl Publishing {
             let outcome = Outcome::dead(code, message);
             return self.settle(now, producer, n, outcome, metrics, effects);
         }
-        for outbox in [&mut self.main, &mut self.spare] {
+        for outbox in [&mut self.main, &mut self.memory] {
             if outbox.producer() == producer {
                 outbox.send_again(now, n, code == "busy", rng, metrics);
             }
@@ -356,14 +350,14 @@ impl Publishing {
     }
 
     /// The outbox is another subject's, as the hub has it: its rows wait for that one's token.
-    fn barred(
+    fn not_owner(
         &mut self,
         now: Time,
         (producer, n): (&str, RowNo),
         (code, message): (&str, &str),
         effects: &mut Vec<Effect>,
     ) {
-        for outbox in [&mut self.main, &mut self.spare] {
+        for outbox in [&mut self.main, &mut self.memory] {
             if outbox.producer() == producer && outbox.bar(now, n) {
                 effects.push(Effect::OutboxRefused {
                     code: code.to_owned(),
@@ -376,7 +370,7 @@ impl Publishing {
     /// Another token is shown from now on.
     pub(crate) fn token_changed(&mut self) {
         self.main.unbar();
-        self.spare.unbar();
+        self.memory.unbar();
     }
 
     /// Storage has answered.
@@ -387,19 +381,19 @@ impl Publishing {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(ledger) = &mut self.ledger else {
+        let Some(durable) = &mut self.durable else {
             return;
         };
-        match ledger.answered(now, answer, &mut self.main, metrics, effects) {
+        match durable.answered(now, answer, &mut self.main, metrics, effects) {
             Consequence::None => {}
             Consequence::Evicted { rows } => {
                 effects.push(Effect::OutboxLost { rows });
                 self.main
-                    .end_all(now, Reach::ALL.rows(), LOST, metrics, effects);
+                    .end_all(now, WipeScope::ALL.rows(), LOST, metrics, effects);
             }
-            Consequence::Homeless(saves) => {
+            Consequence::NotStored(saves) => {
                 for save in saves {
-                    self.house(now, &save, metrics, effects);
+                    self.keep_in_memory(now, &save, metrics, effects);
                 }
             }
         }
@@ -407,14 +401,20 @@ impl Publishing {
     }
 
     /// What storage could not take is kept in memory.
-    fn house(&mut self, now: Time, save: &Save, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+    fn keep_in_memory(
+        &mut self,
+        now: Time,
+        save: &Save,
+        metrics: &mut Metrics,
+        effects: &mut Vec<Effect>,
+    ) {
         let ttl_ms = match save.until {
             Until::Hub(until) => self
                 .hub_clock
                 .map(|clock| until.saturating_sub(clock.at(now))),
             Until::Left(ms) => Some(ms),
         };
-        let new = NewPublication {
+        let new = Publication {
             request: save.request,
             topic: &save.topic,
             kind: save.kind,
@@ -422,10 +422,10 @@ impl Publishing {
             ttl_ms,
             machine_ms: save.created_ms,
             key: save.key.as_deref(),
-            is_again: false,
+            is_repeated: false,
         };
         let request = save.request;
-        effects.push(match self.spare.add(now, &new) {
+        effects.push(match self.memory.add(now, &new) {
             Ok(row) => {
                 metrics.publications += 1;
                 Effect::Queued {
@@ -440,8 +440,8 @@ impl Publishing {
 
     /// Whether this client is the one that sends what is in storage.
     pub(crate) fn granted(&mut self, is_granted: bool) {
-        if let Some(ledger) = &mut self.ledger {
-            ledger.granted(is_granted);
+        if let Some(durable) = &mut self.durable {
+            durable.granted(is_granted);
         }
     }
 
@@ -450,20 +450,20 @@ impl Publishing {
         &mut self,
         now: Time,
         producer: &str,
-        notice: Notice,
+        tab_message: TabMessage,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        if let Notice::Taken { n } = notice {
-            for outbox in [&mut self.main, &mut self.spare] {
+        if let TabMessage::Taken { n } = tab_message {
+            for outbox in [&mut self.main, &mut self.memory] {
                 if outbox.producer() == producer {
                     outbox.letter_taken(n);
                 }
             }
-        } else if let Some(ledger) = &mut self.ledger
+        } else if let Some(durable) = &mut self.durable
             && self.main.producer() == producer
         {
-            ledger.heard(now, notice, &mut self.main, metrics, effects);
+            durable.heard(now, tab_message, &mut self.main, metrics, effects);
         }
     }
 
@@ -472,48 +472,48 @@ impl Publishing {
     pub(crate) fn wiped(
         &mut self,
         now: Time,
-        reach: Reach,
+        scope: WipeScope,
         is_done: bool,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        let mut rows = reach.volatile();
-        if let Some(ledger) = &mut self.ledger {
-            ledger.wiped(now, reach, is_done, &self.main, effects);
-            rows = reach.rows();
+        let mut rows = scope.volatile();
+        if let Some(durable) = &mut self.durable {
+            durable.wiped(now, scope, is_done, &self.main, effects);
+            rows = scope.rows();
         }
-        if reach.is_any() {
+        if scope.is_any() {
             self.main.end_all(now, rows, WIPED, metrics, effects);
-            let rows = reach.volatile();
-            self.spare.end_all(now, rows, WIPED, metrics, effects);
-            if let Some(ledger) = &mut self.ledger {
-                ledger.count(&self.main);
+            let rows = scope.volatile();
+            self.memory.end_all(now, rows, WIPED, metrics, effects);
+            if let Some(durable) = &mut self.durable {
+                durable.count(&self.main);
             }
         }
         self.main.take_all_back();
-        self.spare.take_all_back();
+        self.memory.take_all_back();
     }
 
     /// The user gives a row up.
-    pub(crate) fn give_up(
+    pub(crate) fn cancel(
         &mut self,
         now: Time,
         row: RowNo,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        match (row.0.checked_sub(BESIDE), &mut self.ledger) {
-            (Some(n), _) => self.spare.give_up_here(now, RowNo(n), metrics, effects),
-            (None, None) => self.main.give_up_here(now, row, metrics, effects),
-            (None, Some(ledger)) => {
-                self.main.give_up(row);
-                ledger.give_up(row, self.main.producer(), effects);
+        match (row.0.checked_sub(MEMORY_ROWS), &mut self.durable) {
+            (Some(n), _) => self.memory.cancel_here(now, RowNo(n), metrics, effects),
+            (None, None) => self.main.cancel_here(now, row, metrics, effects),
+            (None, Some(durable)) => {
+                self.main.cancel(row);
+                durable.cancel(row, self.main.producer(), effects);
             }
         }
     }
 }
 
-fn saved(new: &NewPublication<'_>, until: Until) -> Save {
+fn saved(new: &Publication<'_>, until: Until) -> Save {
     Save {
         request: new.request,
         topic: new.topic.into(),
@@ -522,7 +522,7 @@ fn saved(new: &NewPublication<'_>, until: Until) -> Save {
         created_ms: new.machine_ms,
         until,
         key: new.key.map(Into::into),
-        is_again: new.is_again,
+        is_repeated: new.is_repeated,
     }
 }
 

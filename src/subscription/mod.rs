@@ -6,7 +6,7 @@
 pub(crate) mod sequencer;
 mod stream;
 
-use crate::backoff::repeat::Pause;
+use crate::backoff::repeat::RepeatPause;
 use crate::config::{BUSY_MS, PAUSE_MS, SUB_MS_MAX};
 use crate::ids::{ConnectionId, From, Seq, TopicNo};
 use crate::interface::effect::Effect;
@@ -48,7 +48,7 @@ struct Subscription {
     /// Users know that the hub is too busy for it.
     is_busy_told: bool,
     /// Before it is asked for again because of what the hub said.
-    pause: Pause,
+    pause: RepeatPause,
     /// Where it stood when it was last asked for again.
     stood: Seq,
     /// The first heartbeat at which it waited for the hub to begin, and where, or when it was last asked for again.
@@ -63,7 +63,7 @@ struct Followed {
     /// Whether there is a value that entries can be applied to. Without one a cursor is worth nothing.
     has_snapshot: bool,
     /// Before it is asked for again because it has diverged: entries that came meanwhile are no progress.
-    pause: Pause,
+    pause: RepeatPause,
 }
 
 /// The hub gave no stream (rule H12), or one that did not help (rule R7).
@@ -118,12 +118,12 @@ impl Subscriptions {
             document: wanted.producer.map(|producer| Followed {
                 producer: producer.into(),
                 has_snapshot: false,
-                pause: Pause::default(),
+                pause: RepeatPause::default(),
             }),
             stream: None,
             refusal: None,
             is_busy_told: false,
-            pause: Pause::default(),
+            pause: RepeatPause::default(),
             stood: Seq(0),
             awaits: None,
         };

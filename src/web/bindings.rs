@@ -16,7 +16,8 @@ use crate::ids::{Chain, ConnectionId, From, RowNo, Seq, TopicNo};
 use crate::wire::public_id::public_name;
 use crate::wire::{Kind, from};
 use crate::{
-    Client, Event, NewPublication, Notice, Outcome, Run, Transport, TriedOutcome, wire::parse_epoch,
+    Client, Event, Outcome, Publication, Run, TabMessage, Transport, TriedOutcome,
+    wire::parse_epoch,
 };
 
 /// One client, driven by the browser.
@@ -251,7 +252,7 @@ impl Core {
 
     /// There is a place for what is held over HTTP, or none.
     pub fn placed(&self, is_granted: bool) {
-        self.driver.drive(Event::Place { is_granted });
+        self.driver.drive(Event::Slot { is_granted });
     }
 
     /// Whether polls are short because nothing is urgent.
@@ -280,9 +281,9 @@ impl Core {
         ttl_ms: Option<f64>,
         key: Option<String>,
         called_ms: f64,
-        is_again: bool,
+        is_repeated: bool,
     ) {
-        self.driver.drive(Event::Publish(NewPublication {
+        self.driver.drive(Event::Publish(Publication {
             kind: kind_of(kind),
             request,
             topic,
@@ -290,7 +291,7 @@ impl Core {
             ttl_ms: ttl_ms.map(|ms| ms as u64),
             machine_ms: called_ms as u64,
             key: key.as_deref(),
-            is_again,
+            is_repeated,
         }));
     }
 
@@ -312,7 +313,7 @@ impl Core {
         self.driver.drive(Event::Restore {
             row: RowNo(row as u64),
             attempts,
-            publication: NewPublication {
+            publication: Publication {
                 kind: kind_of(kind),
                 request: 0,
                 topic,
@@ -320,7 +321,7 @@ impl Core {
                 ttl_ms: ttl_ms.map(|ms| ms as u64),
                 machine_ms: Date::now() as u64,
                 key: key.as_deref(),
-                is_again: false,
+                is_repeated: false,
             },
         });
     }
@@ -383,7 +384,7 @@ impl Core {
 
     /// Whether this client is the one that sends what is in storage.
     pub fn sender(&self, is_granted: bool) {
-        self.driver.drive(Event::Sender { is_granted });
+        self.driver.drive(Event::Leader { is_granted });
     }
 
     /// Whether nothing waits, anywhere.
@@ -401,12 +402,15 @@ impl Core {
     /// Another tab has added rows of this producer, as with the next ones.
     #[wasm_bindgen(js_name = toldAdded)]
     pub fn told_added(&self, producer: &str, last: f64, rows: f64, bytes: f64) {
-        let notice = Notice::Added {
+        let tab_message = TabMessage::Added {
             last: RowNo(last as u64),
             rows: rows as u64,
             bytes: bytes as u64,
         };
-        self.driver.drive(Event::Told { producer, notice });
+        self.driver.drive(Event::TabMessage {
+            producer,
+            tab_message,
+        });
     }
 
     /// A row took effect, another tab says.
@@ -449,28 +453,37 @@ impl Core {
     }
 
     fn told_end(&self, producer: &str, row: f64, attempts: u32, bytes: f64, outcome: Outcome) {
-        let notice = Notice::Ended {
+        let tab_message = TabMessage::Ended {
             n: RowNo(row as u64),
             attempts,
             bytes: bytes as u64,
             outcome,
         };
-        self.driver.drive(Event::Told { producer, notice });
+        self.driver.drive(Event::TabMessage {
+            producer,
+            tab_message,
+        });
     }
 
     /// Storage has noted the end of a row, another tab says.
     #[wasm_bindgen(js_name = toldNoted)]
     pub fn told_noted(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
-        let notice = Notice::Noted { n };
-        self.driver.drive(Event::Told { producer, notice });
+        let tab_message = TabMessage::Noted { n };
+        self.driver.drive(Event::TabMessage {
+            producer,
+            tab_message,
+        });
     }
 
     /// Another tab has given the outbox of this name another one.
     #[wasm_bindgen(js_name = toldRenamed)]
     pub fn told_renamed(&self, producer: &str, name: String) {
-        let notice = Notice::Renamed { producer: name };
-        self.driver.drive(Event::Told { producer, notice });
+        let tab_message = TabMessage::Renamed { producer: name };
+        self.driver.drive(Event::TabMessage {
+            producer,
+            tab_message,
+        });
     }
 
     /// What readers see of a producer.
@@ -483,16 +496,22 @@ impl Core {
     #[wasm_bindgen(js_name = toldGivenUp)]
     pub fn told_given_up(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
-        let notice = Notice::GivenUp { n };
-        self.driver.drive(Event::Told { producer, notice });
+        let tab_message = TabMessage::Cancelled { n };
+        self.driver.drive(Event::TabMessage {
+            producer,
+            tab_message,
+        });
     }
 
     /// A dead letter was taken away.
     #[wasm_bindgen(js_name = toldTaken)]
     pub fn told_taken(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
-        let notice = Notice::Taken { n };
-        self.driver.drive(Event::Told { producer, notice });
+        let tab_message = TabMessage::Taken { n };
+        self.driver.drive(Event::TabMessage {
+            producer,
+            tab_message,
+        });
     }
 
     /// All rows were removed, or are about to be: up to this one, and what was published before this moment of the machine's clock. Both
@@ -509,9 +528,9 @@ impl Core {
 
     /// The user gives a row up.
     #[wasm_bindgen(js_name = giveUp)]
-    pub fn give_up(&self, row: f64) {
+    pub fn cancel(&self, row: f64) {
         let n = RowNo(row as u64);
-        self.driver.drive(Event::GiveUp { n });
+        self.driver.drive(Event::Cancel { n });
     }
 
     /// Rows or dead letters in storage: number and value of each (src/web/store/row.rs); nothing where it can't be reached.
@@ -605,6 +624,6 @@ fn outcome_number(outcome: TriedOutcome) -> u32 {
         TriedOutcome::Silent => 3,
         TriedOutcome::Buffered => 4,
         TriedOutcome::Refused => 5,
-        TriedOutcome::Overtaken => 6,
+        TriedOutcome::Superseded => 6,
     }
 }

@@ -12,15 +12,15 @@ use wasm_bindgen_futures::spawn_local;
 use web_sys::{Response, WebSocket};
 
 use super::fetch::Failure;
+use super::handles::TransportHandles;
 use super::host::Host;
 use super::lifecycle::{Lifecycle, is_hidden};
 use super::store::{Done, End, Fault, Store, Task};
 use super::websocket::Socket;
-use super::wire::Wire;
 use crate::ids::{ConnectionId, Epoch, TopicNo};
 use crate::{
-    Client, Effect, Event, Notice, Outcome, PublishRefusal, Reason, Run, Save, Status, StoreAnswer,
-    StoreFault, StoreRequest, Time, TokenReason, Transport, Until, codes,
+    Client, Effect, Event, Outcome, PublishRefusal, Reason, Run, Save, Status, StoreAnswer,
+    StoreFault, StoreRequest, TabMessage, Time, TokenReason, Transport, Until, codes,
     wire::{push_cursor, push_epoch},
 };
 
@@ -54,7 +54,7 @@ pub(super) struct Driver {
     bases: Vec<String>,
     host: Host,
     client: RefCell<Client>,
-    wires: RefCell<Vec<Rc<Wire>>>,
+    wires: RefCell<Vec<Rc<TransportHandles>>>,
     storage: Option<Rc<Store>>,
     lifecycle: RefCell<Option<Lifecycle>>,
     /// How far the wall clock is ahead of the monotonic one.
@@ -359,7 +359,7 @@ impl Driver {
                 TokenReason::Expiring => 1,
                 TokenReason::Rejected => 2,
             }),
-            Effect::Place { is_wanted } => host.place(is_wanted),
+            Effect::Slot { is_wanted } => host.place(is_wanted),
             Effect::Remember { transport } => host.remember(number_of(transport)),
             Effect::Send {
                 connection,
@@ -381,8 +381,12 @@ impl Driver {
                     host.transmit_publication(&s.socket, &head, row);
                 }
             }),
-            Effect::AbandonPosts { connection } => self.with_wire(connection, Wire::abandon_posts),
-            Effect::DropPosts { connection } => self.with_wire(connection, Wire::drop_posts),
+            Effect::AbandonPosts { connection } => {
+                self.with_wire(connection, TransportHandles::abandon_posts)
+            }
+            Effect::DropPosts { connection } => {
+                self.with_wire(connection, TransportHandles::drop_posts)
+            }
             Effect::Abandon { connection, code } => self.let_go(connection, code),
             Effect::StatusChanged => self.tell_status(now),
             Effect::Deliver { no, run, skip } => host.deliver(no.0, run, skip),
@@ -425,8 +429,11 @@ impl Driver {
             }
             Effect::Forget { row } => host.forget(row.0 as f64),
             Effect::Store(request) => self.store(request),
-            Effect::Sender { is_wanted } => host.seek_sender(is_wanted),
-            Effect::Tell { producer, notice } => self.tell_others(&producer, notice),
+            Effect::Leader { is_wanted } => host.seek_sender(is_wanted),
+            Effect::SendTabMessage {
+                producer,
+                tab_message,
+            } => self.tell_others(&producer, tab_message),
             Effect::OutboxLost { rows } => host.outbox_lost(rows as f64),
             Effect::OutboxRefused { code, message } => host.outbox_refused(&code, &message),
             Effect::Settled {
@@ -491,13 +498,13 @@ impl Driver {
         )
     }
 
-    fn tell_others(&self, producer: &str, notice: Notice) {
+    fn tell_others(&self, producer: &str, tab_message: TabMessage) {
         let host = &self.host;
-        match notice {
-            Notice::Added { last, rows, bytes } => {
+        match tab_message {
+            TabMessage::Added { last, rows, bytes } => {
                 host.tell_added(producer, last.0 as f64, rows as f64, bytes as f64);
             }
-            Notice::Ended {
+            TabMessage::Ended {
                 n,
                 attempts,
                 bytes,
@@ -519,18 +526,18 @@ impl Driver {
                     }
                 }
             }
-            Notice::Noted { n } => host.tell_noted(producer, n.0 as f64),
-            Notice::GivenUp { n } => host.tell_given_up(producer, n.0 as f64),
-            Notice::Renamed { producer: name } => host.tell_renamed(producer, &name),
+            TabMessage::Noted { n } => host.tell_noted(producer, n.0 as f64),
+            TabMessage::Cancelled { n } => host.tell_given_up(producer, n.0 as f64),
+            TabMessage::Renamed { producer: name } => host.tell_renamed(producer, &name),
             // The wrapper tells of this itself.
-            Notice::Taken { .. } => {}
+            TabMessage::Taken { .. } => {}
         }
     }
 
     fn open(&self, connection: ConnectionId, transport: Transport, address: usize, records: &str) {
         let receiver = self.host.receiver(connection.0 as f64);
         let base = self.bases.get(address).map_or("", String::as_str);
-        match Wire::open(transport, base, connection, records, receiver, &self.myself) {
+        match TransportHandles::open(transport, base, connection, records, receiver, &self.myself) {
             Ok(wire) => self.wires.borrow_mut().push(Rc::new(wire)),
             Err(_) => {
                 let why = "the browser refused to open a connection to this address";
@@ -540,7 +547,7 @@ impl Driver {
     }
 
     /// The socket, unless it is closing: then a browser discards what is sent without a word, and its close event may be a minute away.
-    fn open_socket<'a>(&self, wire: &'a Wire) -> Option<&'a Socket> {
+    fn open_socket<'a>(&self, wire: &'a TransportHandles) -> Option<&'a Socket> {
         let socket = wire.socket()?;
         if socket.socket.ready_state() > WebSocket::OPEN {
             self.refused.set(Some((wire.connection, "")));
@@ -550,7 +557,7 @@ impl Driver {
     }
 
     /// Acts on a connection that is still there. `act` may run JavaScript, so no borrow is held meanwhile.
-    fn with_wire(&self, connection: ConnectionId, act: impl FnOnce(&Wire)) {
+    fn with_wire(&self, connection: ConnectionId, act: impl FnOnce(&TransportHandles)) {
         let wires = self.wires.borrow();
         let wire = wires.iter().find(|wire| wire.connection == connection);
         let wire = wire.cloned();

@@ -104,7 +104,7 @@ impl Upstream {
     }
 
     /// Aborts what is under way; what comes later is posted.
-    pub(super) fn give_up(&self) {
+    pub(super) fn cancel(&self) {
         self.drop_waiting();
         if let Some(abort) = self.abort.replace(AbortController::new().ok()) {
             abort.abort();
@@ -112,7 +112,7 @@ impl Upstream {
     }
 
     pub(super) fn abandon(&self) {
-        self.give_up();
+        self.cancel();
         self.abort.replace(None);
     }
 }

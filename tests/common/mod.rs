@@ -10,7 +10,7 @@
 use longhaul::config::Config;
 use longhaul::ids::{Chain, ConnectionId, From, Seq, TopicNo};
 use longhaul::wire::Kind;
-use longhaul::{Client, Effect, Event, NewPublication, Run, Time, Transport};
+use longhaul::{Client, Effect, Event, Publication, Run, Time, Transport};
 
 pub const EPOCH: &str = "00c0ffee00c0ffee";
 
@@ -121,7 +121,7 @@ impl Rig {
         key: Option<&str>,
     ) -> Vec<Effect> {
         self.last_request += 1;
-        self.handle(Event::Publish(NewPublication {
+        self.handle(Event::Publish(Publication {
             kind: Kind::Message,
             request: self.last_request,
             topic,
@@ -129,7 +129,7 @@ impl Rig {
             ttl_ms,
             machine_ms: self.now.0,
             key,
-            is_again: false,
+            is_repeated: false,
         }))
     }
 

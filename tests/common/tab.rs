@@ -13,7 +13,7 @@ mod model;
 use longhaul::config::{Config, Inherited, OutboxLimits};
 use longhaul::ids::{ConnectionId, Epoch, RowNo, Seq};
 use longhaul::wire::Kind;
-use longhaul::{Effect, Event, NewPublication, Notice, Outcome, StoreAnswer, StoreRequest};
+use longhaul::{Effect, Event, Outcome, Publication, StoreAnswer, StoreRequest, TabMessage};
 
 use crate::common::{EPOCH, Rig};
 pub use model::Storage;
@@ -92,7 +92,7 @@ impl Tab {
         let connection = ConnectionId(1);
         tab.act(|rig| rig.handle(Event::Opened { connection }));
         tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
-        tab.act(|rig| rig.handle(Event::Sender { is_granted: true }));
+        tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
         tab.settle(storage);
         (tab, connection)
     }
@@ -127,8 +127,13 @@ impl Tab {
     }
 
     /// Another client of its storage tells it something, of the rows that are there or of others.
-    pub fn hear(&mut self, producer: &str, notice: Notice) -> Vec<Effect> {
-        self.act(|rig| rig.handle(Event::Told { producer, notice }))
+    pub fn hear(&mut self, producer: &str, tab_message: TabMessage) -> Vec<Effect> {
+        self.act(|rig| {
+            rig.handle(Event::TabMessage {
+                producer,
+                tab_message,
+            })
+        })
     }
 
     /// It wipes the outbox itself, or another client of its storage does.
@@ -167,8 +172,8 @@ impl Tab {
     }
 }
 
-fn call(request: u32, is_again: bool) -> NewPublication<'static> {
-    NewPublication {
+fn call(request: u32, is_repeated: bool) -> Publication<'static> {
+    Publication {
         kind: Kind::Message,
         request,
         topic: "t",
@@ -176,7 +181,7 @@ fn call(request: u32, is_again: bool) -> NewPublication<'static> {
         ttl_ms: None,
         machine_ms: 0,
         key: None,
-        is_again,
+        is_repeated,
     }
 }
 
@@ -216,8 +221,8 @@ pub fn settled(effects: &[Effect]) -> Vec<(u64, String)> {
     settled.collect()
 }
 
-pub fn acked(n: u64) -> Notice {
-    Notice::Ended {
+pub fn acked(n: u64) -> TabMessage {
+    TabMessage::Ended {
         n: RowNo(n),
         attempts: 1,
         bytes: 8,

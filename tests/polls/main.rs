@@ -48,7 +48,7 @@ fn hold_of(records: &str) -> u64 {
 
 fn places(effects: &[Effect]) -> Vec<bool> {
     let places = effects.iter().filter_map(|effect| match effect {
-        Effect::Place { is_wanted } => Some(*is_wanted),
+        Effect::Slot { is_wanted } => Some(*is_wanted),
         _ => None,
     });
     places.collect()

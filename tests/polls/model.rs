@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use longhaul::Transport::{LongPoll, WebSocket};
-use longhaul::config::{Config, QUIET_MS_MAX};
+use longhaul::config::{Config, IDLE_POLL_MS_MAX};
 use longhaul::ids::{ConnectionId, From, TopicNo};
 use longhaul::{Effect, Event};
 use proptest::prelude::*;
@@ -169,7 +169,7 @@ proptest! {
             match what {
                 0..=2 => peer.head += ms % 5,
                 3 => drop(peer.rig.handle(passive)),
-                4 => { let e = peer.rig.handle(Event::Place { is_granted: is_even }); peer.act(e); }
+                4 => { let e = peer.rig.handle(Event::Slot { is_granted: is_even }); peer.act(e); }
                 5 => {
                     let connections: Vec<u64> =
                         peer.sockets.keys().chain(peer.polls.keys()).copied().collect();
@@ -186,7 +186,7 @@ proptest! {
             peer.pass(ms);
         }
         // What is not urgent comes at the latest after the longest rest, and a reconnect before it.
-        peer.pass(2 * QUIET_MS_MAX);
+        peer.pass(2 * IDLE_POLL_MS_MAX);
         prop_assert_eq!(peer.delivered, peer.head);
     }
 }

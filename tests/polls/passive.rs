@@ -2,7 +2,8 @@
 
 use longhaul::Transport::{LongPoll, WebSocket};
 use longhaul::config::{
-    Config, HOLD_MS, HeartbeatPolicy, OPEN_MS_MAX, QUIET_AFTER_MS, QUIET_MS_MAX, QUIET_MS_MIN,
+    Config, HOLD_MS, HeartbeatPolicy, IDLE_AFTER_MS, IDLE_POLL_MS_MAX, IDLE_POLL_MS_MIN,
+    OPEN_MS_MAX,
 };
 use longhaul::ids::{ConnectionId, From, TopicNo};
 use longhaul::{Effect, Event, Status};
@@ -21,13 +22,13 @@ fn a16_while_all_is_passive_the_client_lives_by_short_polls_and_opens_nothing_el
         answer(&mut rig, C1, 1, 0);
         rests.push(ms);
     }
-    let bounds = QUIET_MS_MIN..=QUIET_MS_MAX;
+    let bounds = IDLE_POLL_MS_MIN..=IDLE_POLL_MS_MAX;
     assert!(rests.iter().all(|ms| bounds.contains(ms)), "{rests:?}");
     assert!(rests[9] > 2 * rests[0], "they grow: {rests:?}");
     rest(&mut rig);
     answer(&mut rig, C1, 1, 3);
     let (ms, _) = rest(&mut rig);
-    assert!(ms <= QUIET_MS_MIN * 5 / 4, "news is followed up: {ms}");
+    assert!(ms <= IDLE_POLL_MS_MIN * 5 / 4, "news is followed up: {ms}");
 }
 
 #[test]
@@ -97,7 +98,7 @@ fn a16_a_look_that_is_under_way_ends_when_nothing_is_urgent_any_more() {
     rig.handle(Event::Opened { connection: C2 });
     let effects = until(&mut rig, |effects| !abandoned(effects).is_empty());
     assert_eq!(abandoned(&effects), [2]);
-    assert_eq!(rig.now.since(begun), QUIET_AFTER_MS);
+    assert_eq!(rig.now.since(begun), IDLE_AFTER_MS);
     assert_eq!(opened(&rig.handle(Event::Deadline)), []);
     assert_eq!(transport(&rig), LongPoll);
 }
@@ -116,10 +117,7 @@ fn a16_b19_a_live_subscription_holds_the_poll_and_moves_up_at_once_and_back_afte
     assert_eq!(rig.client.metrics(rig.now.plus(9)).degraded_ms, 0);
 
     rig.handle(Event::Unsubscribe { no: live });
-    assert_eq!(
-        rig.client.deadline().unwrap().since(rig.now),
-        QUIET_AFTER_MS
-    );
+    assert_eq!(rig.client.deadline().unwrap().since(rig.now), IDLE_AFTER_MS);
     let effects = rig.at_deadline();
     assert_eq!(opened(&effects), [(3, LongPoll)]);
     let effects = answer(&mut rig, ConnectionId(3), 1, 0);
@@ -145,7 +143,7 @@ fn a16_a_page_that_changes_keeps_its_connection() {
     let mut last = live;
     for _ in 0..5 {
         rig.handle(Event::Unsubscribe { no: last });
-        assert_eq!(opened(&rig.after(QUIET_AFTER_MS - 1, Event::Deadline)), []);
+        assert_eq!(opened(&rig.after(IDLE_AFTER_MS - 1, Event::Deadline)), []);
         last = rig.subscribe("c", From::Live).0;
     }
     rig.handle(Event::Passive {

@@ -1,7 +1,7 @@
 //! T7: the few connections that a browser's tabs share for what is held.
 
 use longhaul::Transport::{EventSource, LongPoll, WebSocket};
-use longhaul::config::{CROWDED_MS_MAX, CROWDED_MS_MIN, Config, HOLD_MS};
+use longhaul::config::{Config, HOLD_MS, NO_SLOT_POLL_MS_MAX, NO_SLOT_POLL_MS_MIN};
 use longhaul::ids::ConnectionId;
 use longhaul::{Effect, Event};
 
@@ -26,7 +26,7 @@ fn t7_a_race_goes_on_without_the_stream_that_finds_no_place() {
     rig.handle(Event::Start);
     let effects = until(&mut rig, |effects| !opened(effects).is_empty());
     assert_eq!(opened(&effects), [(2, EventSource)]);
-    let effects = rig.handle(Event::Place { is_granted: false });
+    let effects = rig.handle(Event::Slot { is_granted: false });
     assert_eq!((abandoned(&effects), opened(&effects)), (vec![2], vec![]));
     let effects = until(&mut rig, |effects| !opened(effects).is_empty());
     assert_eq!(opened(&effects), [(3, LongPoll)]);
@@ -40,7 +40,7 @@ fn t7_a_race_goes_on_without_the_stream_that_finds_no_place() {
 fn t7_a_stream_that_waits_for_its_turn_in_a_race_loses_it_without_a_place() {
     let mut rig = Rig::new(&config(Some(LongPoll)));
     rig.handle(Event::Start);
-    rig.handle(Event::Place { is_granted: false });
+    rig.handle(Event::Slot { is_granted: false });
     for _ in 0..10 {
         let effects = rig.at_deadline();
         assert!(
@@ -58,7 +58,7 @@ fn t7_a_stream_whose_place_is_taken_away_is_left_for_short_polls() {
     rig.handle(Event::Opened { connection: C1 });
     rig.record(C1, "welcome s1 1");
     assert_eq!(
-        abandoned(&rig.handle(Event::Place { is_granted: false })),
+        abandoned(&rig.handle(Event::Slot { is_granted: false })),
         [0; 0]
     );
     assert_eq!(opened(&rig.handle(Event::Deadline)), [(2, LongPoll)]);
@@ -75,7 +75,7 @@ fn t7_a_stream_that_keeps_its_polls_from_the_last_connection_is_closed_before_th
     rig.handle(Event::Start);
     rig.handle(Event::Opened { connection: C1 });
     rig.record(C1, "welcome s1 1");
-    rig.handle(Event::Place { is_granted: false });
+    rig.handle(Event::Slot { is_granted: false });
     assert_eq!(opened(&rig.handle(Event::Deadline)), [(2, LongPoll)]);
     // Six tabs hold streams: the poll waits in the browser, and is given up.
     let effects = until(&mut rig, |effects| !abandoned(effects).is_empty());
@@ -97,7 +97,7 @@ fn t7_a_stream_that_opens_beside_a_socket_gives_way_too() {
     assert_eq!(opened(&effects), [(2, EventSource)]);
     assert_eq!(places(&effects), [true]);
     assert_eq!(
-        abandoned(&rig.handle(Event::Place { is_granted: false })),
+        abandoned(&rig.handle(Event::Slot { is_granted: false })),
         [2]
     );
     assert_eq!(transport(&rig), WebSocket);
@@ -114,7 +114,7 @@ fn t7_a_place_is_wanted_for_what_is_held_and_given_back_for_a_socket() {
     let effects = rig.lose(C1, 1006);
     assert_eq!(opened(&effects), [(2, EventSource)]);
     assert_eq!(places(&effects), [true]);
-    rig.handle(Event::Place { is_granted: true });
+    rig.handle(Event::Slot { is_granted: true });
     rig.handle(Event::Opened { connection: C2 });
     rig.record(C2, "welcome s1 1");
     until(&mut rig, |effects| !opened(effects).is_empty());
@@ -129,7 +129,7 @@ fn t7_a_place_is_wanted_for_what_is_held_and_given_back_for_a_socket() {
 #[test]
 fn t7_without_a_place_polls_are_short_and_lively_and_with_one_they_are_held() {
     let mut rig = held();
-    rig.handle(Event::Place { is_granted: false });
+    rig.handle(Event::Slot { is_granted: false });
     assert_eq!(
         holds(&rig.handle(Event::Deadline)),
         [0],
@@ -142,9 +142,9 @@ fn t7_without_a_place_polls_are_short_and_lively_and_with_one_they_are_held() {
         assert_eq!(holds(&effects), [0]);
         rests.push(ms);
     }
-    let bounds = CROWDED_MS_MIN..=CROWDED_MS_MAX;
+    let bounds = NO_SLOT_POLL_MS_MIN..=NO_SLOT_POLL_MS_MAX;
     assert!(rests.iter().all(|ms| bounds.contains(ms)), "{rests:?}");
-    rig.handle(Event::Place { is_granted: true });
+    rig.handle(Event::Slot { is_granted: true });
     assert_eq!(holds(&rig.handle(Event::Deadline)), [HOLD_MS]);
 }
 
@@ -154,7 +154,7 @@ fn t7_a_stream_that_finds_no_place_gives_way_to_short_polls_and_comes_when_there
     let effects = rig.handle(Event::Start);
     assert_eq!(opened(&effects), [(1, EventSource)]);
     assert_eq!(places(&effects), [true]);
-    let effects = rig.handle(Event::Place { is_granted: false });
+    let effects = rig.handle(Event::Slot { is_granted: false });
     assert_eq!(abandoned(&effects), [1], "before it takes a connection");
     assert_eq!(
         opened(&effects),
@@ -177,7 +177,7 @@ fn t7_a_stream_that_finds_no_place_gives_way_to_short_polls_and_comes_when_there
         rig.record(C2, "welcome s1 1");
         rig.handle(Event::Answered { connection: C2 });
     }
-    rig.handle(Event::Place { is_granted: true });
+    rig.handle(Event::Slot { is_granted: true });
     assert_eq!(opened(&rig.handle(Event::Deadline)), [(3, EventSource)]);
     rig.handle(Event::Opened {
         connection: ConnectionId(3),
@@ -194,7 +194,7 @@ fn t7_who_wants_streams_alone_gets_one_without_a_place() {
     });
     rig.handle(Event::Start);
     assert_eq!(
-        abandoned(&rig.handle(Event::Place { is_granted: false })),
+        abandoned(&rig.handle(Event::Slot { is_granted: false })),
         [0; 0]
     );
     rig.handle(Event::Opened { connection: C1 });

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use longhaul::config::Config;
 use longhaul::ids::{ConnectionId, TopicNo};
 use longhaul::wire::{Kind, Parts, SLOW_LINE_BYTES_PER_S, ToClient, records};
-use longhaul::{Client, Effect, Event, NewPublication, Outcome, Status, Transport};
+use longhaul::{Client, Effect, Event, Outcome, Publication, Status, Transport};
 use longhaul_hub::core::{ConnId, Event as HubEvent, Expected, Offer};
 
 use crate::bench::Bench;
@@ -318,7 +318,7 @@ fn f03_a_window_full_of_the_largest_publications_goes_up_at_8_kb_a_second() {
         world.handle(Event::Start);
         for request in 1..=8 {
             let bytes = u64::try_from(world.payload.len()).unwrap();
-            world.handle(Event::Publish(NewPublication {
+            world.handle(Event::Publish(Publication {
                 request,
                 topic: "t",
                 kind: Kind::Message,
@@ -326,7 +326,7 @@ fn f03_a_window_full_of_the_largest_publications_goes_up_at_8_kb_a_second() {
                 ttl_ms: None,
                 machine_ms: 0,
                 key: None,
-                is_again: false,
+                is_repeated: false,
             }));
         }
         let begun = world.bench.now.time;

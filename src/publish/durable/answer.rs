@@ -2,11 +2,11 @@
 //!
 //! Owns no state beside the ledger's. What others tell while an answer is waited for is `notice`'s.
 
-use super::notice::tell;
-use super::{Access, Ledger, Sight, is_again, split};
+use super::tab_message::tell;
+use super::{Access, DurableOutbox, SyncState, is_repeated, split};
 use crate::ids::RowNo;
 use crate::interface::effect::{Effect, Outcome, PublishRefusal};
-use crate::interface::storage::{Batch, Notice, Save, Saved, StoreAnswer, StoreFault};
+use crate::interface::storage::{Batch, Save, Saved, StoreAnswer, StoreFault, TabMessage};
 use crate::metrics::Metrics;
 use crate::publish::outbox::{Outbox, StoredRow};
 use crate::time::Time;
@@ -36,10 +36,10 @@ pub(crate) enum Consequence {
         rows: u64,
     },
     /// Storage can't be reached: these publications need another place.
-    Homeless(Vec<Save>),
+    NotStored(Vec<Save>),
 }
 
-impl Ledger {
+impl DurableOutbox {
     /// Storage has answered what was under way. The wrapper has all rows that were read, and is to keep those that are here.
     pub(crate) fn answered(
         &mut self,
@@ -84,10 +84,10 @@ impl Ledger {
                 return self.opened(&producer, (rows, bytes), outbox, effects);
             }
             StoreAnswer::Renamed { producer } => {
-                let notice = Notice::Renamed {
+                let tab_message = TabMessage::Renamed {
                     producer: producer.clone(),
                 };
-                effects.push(tell(outbox.producer(), notice));
+                effects.push(tell(outbox.producer(), tab_message));
                 outbox.renamed(&producer);
                 self.ended_elsewhere_meanwhile(now, meanwhile, outbox, metrics, effects);
             }
@@ -104,7 +104,7 @@ impl Ledger {
                 there,
                 last,
                 ended,
-                letters,
+                dead_letters,
             } => {
                 if let Some(producer) = producer.filter(|name| *name != outbox.producer()) {
                     outbox.renamed(&producer);
@@ -115,12 +115,12 @@ impl Ledger {
                 over.sort_unstable();
                 let is_over = |n: &RowNo| over.binary_search(n).is_ok();
                 let is_unknown = |n: &RowNo| *n <= self.known && !outbox.has(*n) && !is_over(n);
-                if self.sight == Sight::Unsure && there.iter().any(is_unknown) {
+                if self.sync_state == SyncState::Stale && there.iter().any(is_unknown) {
                     // Somebody told of an end and was killed before it was noted; or it is another subject's.
                     self.doubt();
                 }
                 if self.is_doubtful() && !self.is_look_stale {
-                    outbox.set_letters(&letters, |n| self.is_to_note(n));
+                    outbox.set_letters(&dead_letters, |n| self.is_to_note(n));
                 }
                 for (n, outcome) in ended {
                     outbox.end(now, n, outcome.unwrap_or_else(forgotten), metrics, effects);
@@ -128,7 +128,8 @@ impl Ledger {
                 if self.is_look_stale {
                     return Consequence::None;
                 }
-                if self.sight == Sight::Behind && !self.is_sender && !meanwhile.is_empty() {
+                if self.sync_state == SyncState::Behind && !self.is_leader && !meanwhile.is_empty()
+                {
                     // The sender's place was lost meanwhile, and what ended without being here is not counted.
                     self.doubt();
                     return Consequence::None;
@@ -136,7 +137,7 @@ impl Ledger {
                 // Whoever told may not have lived to note it: a sender sends again, and the hub says what it said.
                 let mut told: Vec<RowNo> = self.told.iter().copied().collect();
                 told.sort_unstable();
-                let is_told = |n: &RowNo| !self.is_sender && told.binary_search(n).is_ok();
+                let is_told = |n: &RowNo| !self.is_leader && told.binary_search(n).is_ok();
                 rows.retain(|row| !is_over(&row.n) && !is_told(&row.n));
                 self.loaded(now, &rows, &there, last, outbox, effects);
             }
@@ -181,8 +182,8 @@ impl Ledger {
         let rows_before = self.rows();
         let was_another = !outbox.producer().is_empty() && outbox.producer() != producer;
         self.access = Access::Open;
-        self.mending.succeeded();
-        self.sight = Sight::Doubtful;
+        self.reopening.succeeded();
+        self.sync_state = SyncState::Unknown;
         (self.rows, self.bytes) = (0, 0);
         self.count_in(rows, bytes);
         outbox.set_producer(producer);
@@ -190,7 +191,7 @@ impl Ledger {
         self.bytes_saving = 0;
         for save in std::mem::take(&mut self.next.saves) {
             let request = save.request;
-            let taken = if was_another && save.is_again {
+            let taken = if was_another && save.is_repeated {
                 Err(PublishRefusal::OutcomeUnknown)
             } else {
                 self.save(save, outbox.limits())
@@ -202,9 +203,9 @@ impl Ledger {
         if was_another {
             self.known = RowNo(0);
             self.told.clear();
-            self.given_up.clear();
+            self.cancelled.clear();
             // What was to be noted of its rows has nowhere to go.
-            self.next.marks.clear();
+            self.next.updates.clear();
             self.next.ends.clear();
             return Consequence::Evicted { rows: rows_before };
         }
@@ -220,9 +221,11 @@ impl Ledger {
         effects: &mut Vec<Effect>,
     ) {
         let Batch { saves, ends, .. } = std::mem::take(&mut self.under_way);
-        let noted = ends.into_iter().map(|ended| Notice::Noted { n: ended.n });
-        effects.extend(noted.map(|notice| tell(outbox.producer(), notice)));
-        if saves.iter().any(|save| save.is_again) {
+        let noted = ends
+            .into_iter()
+            .map(|ended| TabMessage::Noted { n: ended.n });
+        effects.extend(noted.map(|tab_message| tell(outbox.producer(), tab_message)));
+        if saves.iter().any(|save| save.is_repeated) {
             // What was there before may have changed, or ended.
             self.doubt();
         }
@@ -230,8 +233,8 @@ impl Ledger {
         let wiped = self.under_way_wiped.take();
         for (save, saved) in saves.into_iter().zip(saved) {
             let n = saved.n;
-            if let Some(reach) = wiped.filter(|reach| reach.has_row(n)) {
-                self.saved_in_vain(reach, &save, n, effects);
+            if let Some(scope) = wiped.filter(|scope| scope.has_row(n)) {
+                self.saved_in_vain(scope, &save, n, effects);
                 continue;
             }
             self.bytes_saving -= save.bytes;
@@ -239,8 +242,8 @@ impl Ledger {
                 // Whatever others have saved in between is to be sent first.
                 if self.known.next() == n {
                     self.known = n;
-                } else if self.sight == Sight::Full && n > self.known {
-                    self.sight = Sight::Behind;
+                } else if self.sync_state == SyncState::Full && n > self.known {
+                    self.sync_state = SyncState::Behind;
                 }
                 last = last.max(n);
                 rows += 1;
@@ -257,8 +260,8 @@ impl Ledger {
         }
         self.count_in(rows, bytes);
         if rows > 0 {
-            let notice = Notice::Added { last, rows, bytes };
-            effects.push(tell(outbox.producer(), notice));
+            let tab_message = TabMessage::Added { last, rows, bytes };
+            effects.push(tell(outbox.producer(), tab_message));
         }
     }
 
@@ -281,60 +284,60 @@ impl Ledger {
             outbox.insert(now, row, false);
         }
         // Storage may not know it: the disk is full, or the tab that would have noted it was killed.
-        for n in &self.given_up {
-            outbox.give_up(*n);
+        for n in &self.cancelled {
+            outbox.cancel(*n);
         }
         if is_whole {
             self.count(outbox);
-            let are_waiting = self.rows > 0 && self.is_sender_wanted && !self.is_sender;
+            let are_waiting = self.rows > 0 && self.is_leader_wanted && !self.is_leader;
             self.recount.counted(now, are_waiting);
         }
         self.known = self.known.max(last);
-        self.sight = if self.is_sender {
-            Sight::Full
+        self.sync_state = if self.is_leader {
+            SyncState::Full
         } else {
-            Sight::Behind
+            SyncState::Behind
         };
     }
 
     fn failed(&mut self, now: Time, fault: StoreFault, effects: &mut Vec<Effect>) -> Consequence {
         let mut batch = std::mem::take(&mut self.under_way);
-        if let Some(reach) = self.under_way_wiped.take() {
-            batch = self.left_by(reach, batch, effects);
+        if let Some(scope) = self.under_way_wiped.take() {
+            batch = self.left_by(scope, batch, effects);
         }
         match fault {
             StoreFault::Closed => self.storage_ended(),
             StoreFault::Unknown => {
                 // By its tag storage finds what it has.
                 for save in &mut batch.saves {
-                    save.is_again = true;
+                    save.is_repeated = true;
                 }
                 self.storage_ended();
             }
             StoreFault::Full => {
                 self.rests_until = Some(now.plus(REST_MS));
-                let (again, fresh) = split(batch.saves, &is_again);
+                let (again, fresh) = split(batch.saves, &is_repeated);
                 self.refuse(&fresh, PublishRefusal::StorageFull, effects);
                 batch.saves = again;
             }
             StoreFault::Lost => {
                 // What this client knows of rows is noted when storage is back; whoever finds them before sends them once more.
                 self.access = Access::Broken;
-                self.sight = Sight::Doubtful;
-                self.mending.failed(now);
+                self.sync_state = SyncState::Unknown;
+                self.reopening.failed(now);
             }
         }
         batch.saves.append(&mut self.next.saves);
-        batch.marks.append(&mut self.next.marks);
+        batch.updates.append(&mut self.next.updates);
         batch.ends.append(&mut self.next.ends);
         self.next = batch;
         if fault != StoreFault::Lost {
             return Consequence::None;
         }
         // In memory it might take effect beside a row of its own: it waits for storage.
-        let (again, fresh) = split(std::mem::take(&mut self.next.saves), &is_again);
+        let (again, fresh) = split(std::mem::take(&mut self.next.saves), &is_repeated);
         self.bytes_saving = again.iter().map(|save| save.bytes).sum();
         self.next.saves = again;
-        Consequence::Homeless(fresh)
+        Consequence::NotStored(fresh)
     }
 }

@@ -5,9 +5,9 @@
 //! which the hub answers as such, and nothing else. Never sends a row, and never touches storage itself.
 
 mod answer;
-mod mending;
-mod notice;
 mod recount;
+mod reopening;
+mod tab_message;
 mod wipe;
 
 use std::collections::VecDeque;
@@ -15,23 +15,23 @@ use std::collections::VecDeque;
 use crate::config::OutboxLimits;
 use crate::ids::RowNo;
 use crate::interface::effect::{Effect, Outcome, PublishRefusal};
-use crate::interface::storage::{Batch, Look, Mark, Save, StoreRequest};
+use crate::interface::storage::{Batch, LoadQuery, RowUpdate, Save, StoreRequest};
 use crate::publish::outbox::Outbox;
 use crate::time::Time;
 use crate::wire::public_id::public_name;
 
 pub(crate) use answer::{Consequence, LOST};
-use mending::Mending;
 use recount::Recount;
-pub(crate) use wipe::{Reach, WIPED};
+use reopening::Reopening;
+pub(crate) use wipe::{WIPED, WipeScope};
 
 /// How much of what is in storage the outbox knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sight {
+enum SyncState {
     /// Nothing can be taken for granted: nobody has looked yet, or others may have worked while this client slept.
-    Doubtful,
+    Unknown,
     /// Rows may have come or gone without a word, because who did it was killed; what is known of the others is right.
-    Unsure,
+    Stale,
     /// There are rows after the last one that is known.
     Behind,
     /// Everything.
@@ -47,7 +47,7 @@ enum Access {
 }
 
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct DurableOutbox {
     access: Access,
     /// A request is under way.
     is_busy: bool,
@@ -57,36 +57,36 @@ pub(crate) struct Ledger {
     next: Batch,
     under_way: Batch,
     /// The outbox was wiped since the request under way was made, or before that was done.
-    under_way_wiped: Option<Reach>,
+    under_way_wiped: Option<WipeScope>,
     /// Rows that were wiped are among the next ends: what has their keys must not take their places before.
     has_wiped: bool,
     /// The outbox is being wiped: nothing is sent. Whoever wipes may be killed.
     wiping_until: Option<Time>,
     /// Payloads of publications that are in either.
     bytes_saving: u64,
-    sight: Sight,
+    sync_state: SyncState,
     /// Doubt came up while a request is under way.
     is_look_stale: bool,
     /// Every row up to here is in the outbox, or has ended.
     known: RowNo,
     /// There is no room: what nobody waits for is not tried again before.
     rests_until: Option<Time>,
-    mending: Mending,
+    reopening: Reopening,
     /// What was ended while a request is under way, whose answer may not know that; with size and outcome, if it was not here.
     ended_meanwhile: Vec<(RowNo, Option<(u64, Outcome)>)>,
     /// What others have told the end of last: storage may not know it yet.
     told: VecDeque<RowNo>,
     /// What users have given up last.
-    given_up: VecDeque<RowNo>,
-    is_sender: bool,
-    is_sender_wanted: bool,
+    cancelled: VecDeque<RowNo>,
+    is_leader: bool,
+    is_leader_wanted: bool,
     /// In storage, of all clients together, as far as this one has heard. Below 0 while an end is known before its row is.
     rows: i64,
     bytes: i64,
     recount: Recount,
 }
 
-impl Ledger {
+impl DurableOutbox {
     pub(crate) fn new() -> Self {
         Self {
             access: Access::Closed,
@@ -99,16 +99,16 @@ impl Ledger {
             has_wiped: false,
             wiping_until: None,
             bytes_saving: 0,
-            sight: Sight::Doubtful,
+            sync_state: SyncState::Unknown,
             is_look_stale: false,
             known: RowNo(0),
             rests_until: None,
-            mending: Mending::default(),
+            reopening: Reopening::default(),
             ended_meanwhile: Vec::new(),
             told: VecDeque::new(),
-            given_up: VecDeque::new(),
-            is_sender: false,
-            is_sender_wanted: false,
+            cancelled: VecDeque::new(),
+            is_leader: false,
+            is_leader_wanted: false,
             rows: 0,
             bytes: 0,
             recount: Recount::default(),
@@ -147,18 +147,18 @@ impl Ledger {
             self.rests_until,
             self.wiping_until,
             self.recount.at,
-            self.mending.at,
+            self.reopening.at,
         ];
         parts.into_iter().flatten().min()
     }
 
     pub(crate) fn tick(&mut self, now: Time) {
         self.rests_until = self.rests_until.filter(|until| now < *until);
-        self.mending.at = self.mending.at.filter(|at| now < *at);
+        self.reopening.at = self.reopening.at.filter(|at| now < *at);
         if self.wiping_until.take_if(|until| *until <= now).is_some() {
             self.doubt();
         }
-        if self.recount.is_due(now) && self.sight != Sight::Full {
+        if self.recount.is_due(now) && self.sync_state != SyncState::Full {
             self.look_again();
         }
     }
@@ -168,13 +168,13 @@ impl Ledger {
         if self.is_doubtful() || self.is_busy {
             self.doubt();
         } else {
-            self.sight = Sight::Unsure;
+            self.sync_state = SyncState::Stale;
         }
     }
 
     /// Whether this client sends what is in the outbox.
-    pub(crate) fn may_send(&self) -> bool {
-        self.access == Access::Open && self.is_sender && self.sight == Sight::Full
+    pub(crate) fn is_leader(&self) -> bool {
+        self.access == Access::Open && self.is_leader && self.sync_state == SyncState::Full
     }
 
     pub(crate) fn is_wiping(&self) -> bool {
@@ -194,7 +194,7 @@ impl Ledger {
         let is_full = rows >= u64::try_from(limits.rows_max).unwrap_or(u64::MAX)
             || bytes + save.bytes > limits.bytes_max;
         // What may have been saved before was within the limits, and may be one of the rows that count.
-        if is_full && !save.is_again {
+        if is_full && !save.is_repeated {
             return Err(PublishRefusal::OutboxFull);
         }
         self.bytes_saving += save.bytes;
@@ -240,12 +240,12 @@ impl Ledger {
 
     /// What is there is to be looked at as a whole.
     fn is_doubtful(&self) -> bool {
-        matches!(self.sight, Sight::Doubtful | Sight::Unsure)
+        matches!(self.sync_state, SyncState::Unknown | SyncState::Stale)
     }
 
     /// What is known, and what a load under way will tell, may be old.
     fn doubt(&mut self) {
-        self.sight = Sight::Doubtful;
+        self.sync_state = SyncState::Unknown;
         self.is_look_stale = true;
     }
 
@@ -262,45 +262,45 @@ impl Ledger {
         self.is_suspended &= !is_connected;
         // Nor is one that can't reach storage.
         let is_wanted = is_connected && !self.is_broken();
-        if is_wanted == self.is_sender_wanted {
+        if is_wanted == self.is_leader_wanted {
             return;
         }
-        self.is_sender_wanted = is_wanted;
-        self.is_sender &= is_wanted;
-        effects.push(Effect::Sender { is_wanted });
+        self.is_leader_wanted = is_wanted;
+        self.is_leader &= is_wanted;
+        effects.push(Effect::Leader { is_wanted });
     }
 
     pub(crate) fn granted(&mut self, is_granted: bool) {
-        self.is_sender = is_granted && self.is_sender_wanted;
+        self.is_leader = is_granted && self.is_leader_wanted;
         self.look_again();
     }
 
     /// Makes the next request, if there is something to do and nothing under way.
     /// `spare` is a name that nobody but the hub knows.
-    pub(crate) fn work(&mut self, outbox: &mut Outbox, spare: &str, effects: &mut Vec<Effect>) {
+    pub(crate) fn work(&mut self, outbox: &mut Outbox, memory: &str, effects: &mut Vec<Effect>) {
         if self.is_closed {
             // Those of a transaction that failed.
             self.refuse_late(effects);
         }
-        if self.sight == Sight::Full {
+        if self.sync_state == SyncState::Full {
             self.count(outbox);
         }
-        let is_urgent = self.next.saves.iter().any(|save| !save.is_again);
+        let is_urgent = self.next.saves.iter().any(|save| !save.is_repeated);
         if self.is_busy || self.is_suspended && !is_urgent {
             return;
         }
         // Reading takes no room.
         let may_write = self.rests_until.is_none() || is_urgent;
-        let request = if self.access == Access::Broken && self.mending.at.is_some() {
+        let request = if self.access == Access::Broken && self.reopening.at.is_some() {
             return;
         } else if self.access != Access::Open {
             StoreRequest::Open
         } else if may_write && let Some(batch) = self.batch(outbox) {
             self.under_way = batch.clone();
             StoreRequest::Commit(batch)
-        } else if may_write && self.may_send() && outbox.awaits_name() {
+        } else if may_write && self.is_leader() && outbox.awaits_name() {
             let from = outbox.producer().to_owned();
-            let to = public_name(&format!("{spare} {from}"));
+            let to = public_name(&format!("{memory} {from}"));
             StoreRequest::Rename { from, to }
         } else if let Some(load) = self.load(outbox) {
             load
@@ -314,24 +314,27 @@ impl Ledger {
     }
 
     fn batch(&mut self, outbox: &mut Outbox) -> Option<Batch> {
-        if self.may_send() {
-            let marks = outbox.to_mark().map(|(n, counts_from_ms)| Mark {
+        if self.is_leader() {
+            let updates = outbox.to_mark().map(|(n, counts_from_ms)| RowUpdate {
                 n,
                 attempts: 0,
-                is_given_up: false,
+                is_cancelled: false,
                 counts_from_ms,
             });
-            self.next.marks.extend(marks);
+            self.next.updates.extend(updates);
         }
-        let sent = outbox.unmarked().into_iter().map(|(n, attempts)| Mark {
-            n,
-            attempts,
-            is_given_up: false,
-            counts_from_ms: None,
-        });
-        self.next.marks.extend(sent);
+        let sent = outbox
+            .unmarked()
+            .into_iter()
+            .map(|(n, attempts)| RowUpdate {
+                n,
+                attempts,
+                is_cancelled: false,
+                counts_from_ms: None,
+            });
+        self.next.updates.extend(sent);
         // What a full disk did not take is there already.
-        merge(&mut self.next.marks);
+        merge(&mut self.next.updates);
         let mut batch = std::mem::take(&mut self.next);
         // What is saved while the outbox is wiped might be there after it, and be sent before its own wipe.
         if std::mem::take(&mut self.has_wiped) || self.is_wiping() {
@@ -347,32 +350,32 @@ impl Ledger {
     }
 
     fn load(&self, outbox: &Outbox) -> Option<StoreRequest> {
-        let (after, asked) = match self.sight {
-            Sight::Full => return None,
-            Sight::Behind => (self.known, Vec::new()),
-            Sight::Unsure => (self.known, outbox.own()),
-            Sight::Doubtful => (RowNo(0), outbox.own()),
+        let (after, asked) = match self.sync_state {
+            SyncState::Full => return None,
+            SyncState::Behind => (self.known, Vec::new()),
+            SyncState::Stale => (self.known, outbox.own()),
+            SyncState::Unknown => (RowNo(0), outbox.own()),
         };
         let is_whole = self.is_doubtful();
         // What others add is theirs to show, and the sender's to send.
-        let is_wanted = self.is_sender || is_whole;
-        is_wanted.then_some(StoreRequest::Load(Look {
+        let is_wanted = self.is_leader || is_whole;
+        is_wanted.then_some(StoreRequest::Load(LoadQuery {
             after,
             is_whole,
             asked,
-            with_letters: is_whole && outbox.is_pausing(),
+            with_dead_letters: is_whole && outbox.is_pausing(),
         }))
     }
 }
 
 /// One mark a row.
-fn merge(marks: &mut Vec<Mark>) {
-    marks.sort_by_key(|mark| mark.n);
-    marks.dedup_by(|other, mark| {
+fn merge(updates: &mut Vec<RowUpdate>) {
+    updates.sort_by_key(|mark| mark.n);
+    updates.dedup_by(|other, mark| {
         let is_same = other.n == mark.n;
         if is_same {
             mark.attempts = mark.attempts.max(other.attempts);
-            mark.is_given_up |= other.is_given_up;
+            mark.is_cancelled |= other.is_cancelled;
             mark.counts_from_ms = mark.counts_from_ms.or(other.counts_from_ms);
         }
         is_same
@@ -385,6 +388,6 @@ fn split(saves: Vec<Save>, is_such: &dyn Fn(&Save) -> bool) -> (Vec<Save>, Vec<S
 }
 
 /// Whether it may have been saved before.
-fn is_again(save: &Save) -> bool {
-    save.is_again
+fn is_repeated(save: &Save) -> bool {
+    save.is_repeated
 }

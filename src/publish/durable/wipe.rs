@@ -3,7 +3,7 @@
 //! Owns where a wipe ends. Rows go by their numbers, which storage gives in the order of its transactions. What storage does not
 //! have goes by the clock: two pages have nothing else in common.
 
-use super::{Ledger, split};
+use super::{DurableOutbox, split};
 use crate::ids::RowNo;
 use crate::interface::effect::{Effect, Outcome, PublishRefusal};
 use crate::interface::storage::{Batch, Ended, Save};
@@ -18,7 +18,7 @@ const WIPE_MS_MAX: u64 = 10_000;
 
 /// What a wipe ends.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reach {
+pub(crate) struct WipeScope {
     /// Rows in storage, up to this one.
     last: RowNo,
     /// Calls that have no row, before this moment of the machine's clock.
@@ -27,7 +27,7 @@ pub(crate) struct Reach {
     before: Time,
 }
 
-impl Reach {
+impl WipeScope {
     /// Everything that there is.
     pub(crate) const ALL: Self = Self {
         last: RowNo(u64::MAX),
@@ -76,12 +76,12 @@ impl Reach {
     }
 }
 
-impl Ledger {
+impl DurableOutbox {
     /// A wipe removes all rows, or has removed them. It also removes rows that some client is saving now and tells of later.
     pub(crate) fn wiped(
         &mut self,
         now: Time,
-        reach: Reach,
+        scope: WipeScope,
         is_done: bool,
         outbox: &Outbox,
         effects: &mut Vec<Effect>,
@@ -93,30 +93,30 @@ impl Ledger {
             // What is being read is not there any more, or soon will not be.
             self.is_look_stale = true;
         }
-        if !reach.is_any() {
+        if !scope.is_any() {
             return;
         }
         let next = std::mem::take(&mut self.next);
-        self.next = self.left_by(reach, next, effects);
-        if reach.is_endless() {
+        self.next = self.left_by(scope, next, effects);
+        if scope.is_endless() {
             self.next.ends.extend(outbox.numbers().map(wiped));
             self.has_wiped = !self.next.ends.is_empty();
         }
         self.under_way_wiped = self
             .under_way_wiped
-            .filter(Reach::is_endless)
-            .or(Some(reach));
+            .filter(WipeScope::is_endless)
+            .or(Some(scope));
     }
 
     /// What a wipe leaves of a batch. What it reaches is refused; what may have been saved before may have been sent. Of rows that are gone
     /// storage notes nothing.
     pub(super) fn left_by(
         &mut self,
-        reach: Reach,
+        scope: WipeScope,
         mut batch: Batch,
         effects: &mut Vec<Effect>,
     ) -> Batch {
-        let (gone, others) = split(batch.saves, &|save| reach.has_call(save));
+        let (gone, others) = split(batch.saves, &|save| scope.has_call(save));
         for save in &gone {
             self.refuse_one_wiped(save, effects);
         }
@@ -125,7 +125,7 @@ impl Ledger {
     }
 
     fn refuse_one_wiped(&mut self, save: &Save, effects: &mut Vec<Effect>) {
-        let why = if save.is_again {
+        let why = if save.is_repeated {
             PublishRefusal::OutcomeUnknown
         } else {
             PublishRefusal::Wiped
@@ -136,14 +136,14 @@ impl Ledger {
     /// A publication was saved, and the outbox was wiped meanwhile: its row was removed with the others, or will be.
     pub(super) fn saved_in_vain(
         &mut self,
-        reach: Reach,
+        scope: WipeScope,
         save: &Save,
         n: RowNo,
         effects: &mut Vec<Effect>,
     ) {
         self.refuse_one_wiped(save, effects);
         // What took another row's place ends with that.
-        if reach.is_endless() && !self.is_to_note(n) {
+        if scope.is_endless() && !self.is_to_note(n) {
             self.next.ends.push(wiped(n));
             self.has_wiped = true;
         }

@@ -6,7 +6,7 @@ use super::row::Row;
 use super::{DISCARDED, Outbox};
 use crate::ids::RowNo;
 use crate::interface::effect::{Effect, Outcome};
-use crate::interface::storage::Letter;
+use crate::interface::storage::DeadLetter;
 use crate::metrics::Metrics;
 use crate::time::Time;
 
@@ -21,7 +21,7 @@ const HARMLESS: [&str; 5] = [
 
 /// A row that has left, and how.
 #[derive(Debug)]
-pub(crate) struct Gone {
+pub(crate) struct RemovedRow {
     pub(crate) n: RowNo,
     pub(crate) attempts: u32,
     pub(crate) bytes: u64,
@@ -43,12 +43,16 @@ impl Outbox {
     }
 
     /// The dead letters that there are, but for those that `keep` has not yet put there.
-    pub(crate) fn set_letters(&mut self, letters: &[Letter], keep: impl Fn(RowNo) -> bool) {
+    pub(crate) fn set_letters(
+        &mut self,
+        dead_letters: &[DeadLetter],
+        keep: impl Fn(RowNo) -> bool,
+    ) {
         let Some(pauses) = &mut self.pauses else {
             return;
         };
         pauses.retain(|(n, _)| keep(*n));
-        for Letter { n, topic, code } in letters {
+        for DeadLetter { n, topic, code } in dead_letters {
             if !HARMLESS.contains(&code.as_str()) {
                 pauses.push((*n, topic.clone()));
             }
@@ -67,7 +71,7 @@ impl Outbox {
     /// A dead letter was taken away.
     pub(crate) fn letter_taken(&mut self, n: RowNo) {
         if let Some(pauses) = &mut self.pauses {
-            pauses.retain(|(letter, _)| *letter != n);
+            pauses.retain(|(dead_letter, _)| *dead_letter != n);
         }
     }
 
@@ -79,7 +83,7 @@ impl Outbox {
         mut outcome: Outcome,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
-    ) -> Option<Gone> {
+    ) -> Option<RemovedRow> {
         let row = self.remove(n)?;
         let (bytes, is_own) = (row.bytes, row.is_own() && !row.is_keyed());
         match &mut outcome {
@@ -89,7 +93,7 @@ impl Outbox {
             }
             Outcome::Dead { code, .. } => {
                 metrics.dead_letters += 1;
-                if row.is_given_up && code == "expired" {
+                if row.is_cancelled && code == "expired" {
                     DISCARDED.clone_into(code);
                 }
                 if let Some(pauses) = &mut self.pauses
@@ -105,7 +109,7 @@ impl Outbox {
             attempts,
             outcome: outcome.clone(),
         });
-        Some(Gone {
+        Some(RemovedRow {
             n,
             attempts,
             bytes,
@@ -115,7 +119,7 @@ impl Outbox {
     }
 
     /// The user gives a row in memory up: at once, but where the hub may have it.
-    pub(crate) fn give_up_here(
+    pub(crate) fn cancel_here(
         &mut self,
         now: Time,
         n: RowNo,
@@ -123,7 +127,7 @@ impl Outbox {
         effects: &mut Vec<Effect>,
     ) {
         if self.find(n).is_some_and(|row| row.attempts > 0) {
-            self.give_up(n);
+            self.cancel(n);
         } else {
             let outcome = Outcome::dead(DISCARDED, "it was given up before it was sent");
             self.end(now, n, outcome, metrics, effects);

@@ -3,9 +3,9 @@
 //! Owns identity and order (rules C6 to C8) and the limits. Payloads stay with the caller under the row's number. What is kept
 //! in the browser's storage, and whether this client is the one that sends it, is `ledger`'s.
 
-mod bar;
 mod end;
 mod fork;
+mod owner;
 mod row;
 mod stored;
 mod topics;
@@ -14,32 +14,32 @@ mod window;
 use std::collections::VecDeque;
 
 use crate::backoff::Backoff;
-use crate::backoff::repeat::Pause;
+use crate::backoff::repeat::RepeatPause;
 use crate::config::{BackoffPolicy, OutboxLimits, WINDOW_ROWS_MAX};
 use crate::ids::RowNo;
 use crate::interface::effect::{Effect, PublishRefusal};
-use crate::interface::event::NewPublication;
+use crate::interface::event::Publication;
 use crate::metrics::Metrics;
 use crate::time::Time;
-use bar::Bar;
+use owner::Bar;
 use row::{Identity, Row};
 use topics::Topics;
 use window::BusyTopic;
 
-pub(crate) use end::Gone;
+pub(crate) use end::RemovedRow;
 pub use row::StoredRow;
 
 /// The code of a row that the user has given up: no dead letter.
 pub(crate) const DISCARDED: &str = "discarded";
 
 /// Added to the numbers of rows that are in memory beside an outbox that is in storage, so that a caller's rows have one name each.
-pub const BESIDE: u64 = 1 << 52;
+pub const MEMORY_ROWS: u64 = 1 << 52;
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
     producer: String,
     /// Added to a row's number where the caller is told of it.
-    beside: u64,
+    as_memory: u64,
     limits: OutboxLimits,
     last: RowNo,
     /// In order of n.
@@ -50,7 +50,7 @@ pub(crate) struct Outbox {
     bytes_on_their_way: u64,
     busy_until: Option<Time>,
     /// Before the next row after one that the hub did not take.
-    pause: Pause,
+    pause: RepeatPause,
     /// How many rows may be on their way, as the hub's verdicts have it.
     window_rows: usize,
     verdicts: u64,
@@ -79,7 +79,7 @@ impl Outbox {
     ) -> Self {
         Self {
             producer,
-            beside: 0,
+            as_memory: 0,
             limits,
             last,
             rows: VecDeque::new(),
@@ -88,7 +88,7 @@ impl Outbox {
             rows_on_their_way: 0,
             bytes_on_their_way: 0,
             busy_until: None,
-            pause: Pause::default(),
+            pause: RepeatPause::default(),
             window_rows: WINDOW_ROWS_MAX,
             verdicts: 0,
             busy_topics: Vec::new(),
@@ -103,9 +103,9 @@ impl Outbox {
     }
 
     /// In memory, beside one that is in storage.
-    pub(crate) fn beside(self) -> Self {
+    pub(crate) fn as_memory(self) -> Self {
         Self {
-            beside: BESIDE,
+            as_memory: MEMORY_ROWS,
             ..self
         }
     }
@@ -158,7 +158,7 @@ impl Outbox {
     pub(crate) fn add(
         &mut self,
         now: Time,
-        new: &NewPublication<'_>,
+        new: &Publication<'_>,
     ) -> Result<RowNo, PublishRefusal> {
         let replaced = self.unsent(new.topic, new.key);
         let freed = replaced.map_or(0, |(_, bytes)| bytes);
@@ -185,11 +185,11 @@ impl Outbox {
 
     /// A row's number as the caller is told it.
     fn told(&self, n: RowNo) -> RowNo {
-        RowNo(n.0 + self.beside)
+        RowNo(n.0 + self.as_memory)
     }
 
     /// Takes in a row that is within the limits: a new one, or one of the client that had this outbox before.
-    pub(crate) fn append(&mut self, now: Time, n: RowNo, attempts: u32, new: &NewPublication<'_>) {
+    pub(crate) fn append(&mut self, now: Time, n: RowNo, attempts: u32, new: &Publication<'_>) {
         if self.has(n) {
             return;
         }
@@ -204,7 +204,7 @@ impl Outbox {
             bytes: new.bytes,
             attempts,
             is_on_its_way: false,
-            is_given_up: false,
+            is_cancelled: false,
             out_of_order: None,
             created: now,
             expires,

@@ -19,7 +19,7 @@ pub(super) struct Row {
     pub(super) attempts: u32,
     pub(super) is_on_its_way: bool,
     /// The user has given it up.
-    pub(super) is_given_up: bool,
+    pub(super) is_cancelled: bool,
     /// After how many verdicts the hub last refused it as `out_of_order`.
     pub(super) out_of_order: Option<u64>,
     pub(super) created: Time,
@@ -100,7 +100,7 @@ pub struct StoredRow {
     /// It has a key and was not sent: another publication may take its place.
     pub is_replaceable: bool,
     /// The user has given it up.
-    pub is_given_up: bool,
+    pub is_cancelled: bool,
     /// How often it was sent, as far as storage knows.
     pub attempts: u32,
     /// 48 bits that tell its call from one that got the same number in a copy of this outbox; 0 where there are none (rule C10).
@@ -117,7 +117,7 @@ impl StoredRow {
             bytes: save.bytes,
             until: save.until,
             is_replaceable: save.key.is_some(),
-            is_given_up: false,
+            is_cancelled: false,
             attempts: 0,
             tag,
         }

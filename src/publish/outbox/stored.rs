@@ -34,7 +34,7 @@ impl Outbox {
                 is_keyed,
                 ..stored
             });
-            here.is_given_up = row.is_given_up;
+            here.is_cancelled = row.is_cancelled;
             if !here.is_on_its_way {
                 here.bytes = row.bytes;
                 self.bytes = self.bytes - before + row.bytes;
@@ -50,7 +50,7 @@ impl Outbox {
             bytes: row.bytes,
             attempts: row.attempts,
             is_on_its_way: false,
-            is_given_up: row.is_given_up,
+            is_cancelled: row.is_cancelled,
             out_of_order: None,
             created: now,
             expires: None,
@@ -101,9 +101,9 @@ impl Outbox {
     }
 
     /// The user gives a row up: the hub is told, because it may have it already.
-    pub(crate) fn give_up(&mut self, n: RowNo) {
+    pub(crate) fn cancel(&mut self, n: RowNo) {
         if let Some(row) = self.find(n) {
-            row.is_given_up = true;
+            row.is_cancelled = true;
         }
     }
 
@@ -117,7 +117,7 @@ impl Outbox {
         let Some(row) = self.find(now.n).filter(|row| !row.is_on_its_way) else {
             return;
         };
-        row.is_given_up |= now.is_given_up;
+        row.is_cancelled |= now.is_cancelled;
         if let Some(stored) = &mut row.stored {
             stored.is_replaceable = false;
             stored.undated_ms = None;

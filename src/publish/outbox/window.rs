@@ -4,8 +4,8 @@
 //! after a failed post. Never takes a row out of the queue.
 
 use super::Outbox;
-use super::bar::Bar;
-use crate::backoff::repeat::Pause;
+use super::owner::Bar;
+use crate::backoff::repeat::RepeatPause;
 use crate::codes;
 use crate::config::{PAUSE_MS, POST_MS_MAX, WINDOW_BYTES_MAX, WINDOW_ROWS_MAX};
 use crate::connection::with_floor;
@@ -27,7 +27,7 @@ const BUSY_TOPICS_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct BusyTopic {
     topic: Box<str>,
-    pause: Pause,
+    pause: RepeatPause,
     rests_until: Option<Time>,
     /// The pause of all that its last refusal belongs to: a window full of them is one.
     counted: Option<Time>,
@@ -92,7 +92,7 @@ impl Outbox {
             self.rows_on_their_way += 1;
             self.bytes_on_their_way = bytes;
             let mut head = String::new();
-            if row.is_given_up {
+            if row.is_cancelled {
                 let skip = Skip {
                     producer: &self.producer,
                     n: row.n,
@@ -126,7 +126,7 @@ impl Outbox {
             effects.push(Effect::SendPublication {
                 connection,
                 head,
-                row: Some(RowNo(row.n.0 + self.beside)),
+                row: Some(RowNo(row.n.0 + self.as_memory)),
             });
         }
     }
@@ -239,7 +239,7 @@ impl Outbox {
         }
         self.busy_topics.push(BusyTopic {
             topic,
-            pause: Pause::default(),
+            pause: RepeatPause::default(),
             rests_until: None,
             counted: self.busy_until,
         });

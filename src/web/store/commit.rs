@@ -5,8 +5,8 @@ use wasm_bindgen::prelude::*;
 use web_sys::IdbTransaction;
 
 use super::super::host::Host;
-use super::pack::{self, Pack, Span};
-use super::request::{Answers, Request, Undone, ask, between, finish};
+use super::batch_record::{self, BatchRecord, Span};
+use super::request::{Aborted, Answers, Request, ask, between, finish};
 use super::row::{self, Row};
 use super::work::{entries, key_of, number, records, stored_rows};
 use super::{KEYS, LETTERS, LETTERS_MAX, PACKS, ROWS, Store, VERDICTS, VERDICTS_MAX};
@@ -34,7 +34,7 @@ struct Known {
     /// Where packs are of which something changes.
     changed: Vec<Span>,
     /// Those, as they are by now.
-    packs: Vec<Pack>,
+    packs: Vec<BatchRecord>,
     /// Other rows, as they are by now; the newest counts.
     rows: Vec<(RowNo, Row)>,
 }
@@ -59,7 +59,7 @@ impl Store {
         tx: &IdbTransaction,
         batch: &Batch,
         rows: &[JsValue],
-    ) -> Result<StoreAnswer, Undone> {
+    ) -> Result<StoreAnswer, Aborted> {
         let before = self.before(tx, batch).await?;
         let changed = self.changed(batch);
         let mut known = Known {
@@ -70,7 +70,7 @@ impl Store {
         };
         for span in &known.changed {
             if let Some(pack) = known.found.one() {
-                known.packs.push(Pack::new(span.last, pack));
+                known.packs.push(BatchRecord::new(span.last, pack));
             }
         }
         let mut writes = Vec::new();
@@ -85,7 +85,7 @@ impl Store {
         let has_keys = fresh.iter().any(|(_, key)| key.is_some());
         let mut first = RowNo(0);
         let mut made = Vec::new();
-        if has_keys || fresh.len() >= pack::ROWS_MIN {
+        if has_keys || fresh.len() >= batch_record::ROWS_MIN {
             // The others' numbers follow: nobody else can write meanwhile.
             let (row, key) = fresh.remove(0);
             let number_asked = vec![Request::Add(ROWS, row)];
@@ -136,7 +136,7 @@ impl Store {
                 changed.push(span);
             }
         };
-        for mark in &batch.marks {
+        for mark in &batch.updates {
             add(self.packs.of(mark.n));
         }
         for ended in batch.ends.iter().filter(|ended| is_letter(ended)) {
@@ -161,7 +161,7 @@ impl Store {
                 reads.push(Request::Values(KEYS, self.key(&save.topic, name)));
             }
         }
-        let marked = batch.marks.iter().map(|mark| mark.n);
+        let marked = batch.updates.iter().map(|mark| mark.n);
         let letters = batch.ends.iter().filter(|ended| is_letter(ended));
         let mut has_letters = false;
         for n in marked.chain(letters.map(|ended| ended.n).inspect(|_| has_letters = true)) {
@@ -176,9 +176,9 @@ impl Store {
     }
 
     /// The rows that calls have or had, by what those are known by, where a call may have been saved before.
-    async fn before(&self, tx: &IdbTransaction, batch: &Batch) -> Result<Map, Undone> {
+    async fn before(&self, tx: &IdbTransaction, batch: &Batch) -> Result<Map, Aborted> {
         let calls = Map::new();
-        if !batch.saves.iter().any(|save| save.is_again) {
+        if !batch.saves.iter().any(|save| save.is_repeated) {
             return Ok(calls);
         }
         let all = JsValue::UNDEFINED;
@@ -224,12 +224,12 @@ impl Store {
                     });
                     // One that was found again may be over.
                     let same = same.filter(|(other, (place, _))| {
-                        !other.is_again || matches!(place, Place::Fresh(_))
+                        !other.is_repeated || matches!(place, Place::Fresh(_))
                     });
                     place = same.map(|(_, (place, _))| *place);
                 }
             }
-            if save.is_again
+            if save.is_repeated
                 && let tag = Row::from(row.clone()).tag()
                 && let Some(n) = before.get(&tag).as_f64()
             {
@@ -265,7 +265,7 @@ impl Store {
         writes: &mut Vec<Request>,
     ) -> Vec<(RowNo, Row)> {
         let mut marked = Vec::new();
-        for mark in &batch.marks {
+        for mark in &batch.updates {
             let Some(row) = known.row(mark.n) else {
                 continue;
             };
@@ -285,7 +285,12 @@ impl Store {
     }
 
     /// Takes the rows that have ended out of their packs. Gives the packs that go with them.
-    fn end_packs(&self, batch: &Batch, packs: Vec<Pack>, writes: &mut Vec<Request>) -> Vec<Span> {
+    fn end_packs(
+        &self,
+        batch: &Batch,
+        packs: Vec<BatchRecord>,
+        writes: &mut Vec<Request>,
+    ) -> Vec<Span> {
         let mut gone = Vec::new();
         for (first, last) in runs(&batch.ends) {
             for span in self.packs.among(first, last) {
@@ -344,8 +349,8 @@ fn number_all(first: RowNo, fresh: Fresh, writes: &mut Vec<Request>) -> Vec<Span
     let mut rows = fresh.as_slice();
     while let [(row, key), rest @ ..] = rows {
         let unkeyed = rows.iter().take_while(|(_, key)| key.is_none()).count();
-        let packed = unkeyed.min(rows.len() - 1).min(pack::ROWS_MAX);
-        if packed >= pack::ROWS_MIN {
+        let packed = unkeyed.min(rows.len() - 1).min(batch_record::ROWS_MAX);
+        if packed >= batch_record::ROWS_MIN {
             let (together, rest) = rows.split_at(packed);
             let span = Span {
                 first: n,

@@ -3,9 +3,9 @@
 //! Success is a transaction that is complete, and nothing else. Inside a transaction nothing but its own requests is waited for, and
 //! every object store is named at every version: rexie removes those that are not.
 
+mod batch_record;
 mod commit;
 mod handle;
-mod pack;
 mod request;
 mod row;
 mod task;
@@ -20,10 +20,10 @@ use js_sys::{JsString, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::{JsFuture, spawn_local};
 
+use self::batch_record::BatchRecords;
 pub(super) use self::handle::End;
 use self::handle::Handle;
-use self::pack::Packs;
-use self::request::Undone;
+use self::request::Aborted;
 pub(super) use self::task::{Done, Task};
 use super::host::Host;
 
@@ -82,9 +82,9 @@ pub(super) struct Store {
     partition: OnceCell<JsString>,
     host: Host,
     handle: RefCell<Option<Rc<Handle>>>,
-    packs: Packs,
+    packs: BatchRecords,
     /// The core's last request failed, and is tried once more with another handle.
-    is_again: Cell<bool>,
+    is_repeated: Cell<bool>,
     /// The database is a later version's, or not ours at all: this code is not to touch it.
     is_barred: Cell<bool>,
     /// It was open once: rows may be there.
@@ -106,8 +106,8 @@ impl Store {
             partition: OnceCell::new(),
             host,
             handle: RefCell::new(None),
-            packs: Packs::default(),
-            is_again: Cell::new(false),
+            packs: BatchRecords::default(),
+            is_repeated: Cell::new(false),
             is_barred: Cell::new(false),
             was_open: Cell::new(false),
             is_nowhere: Cell::new(false),
@@ -149,7 +149,7 @@ impl Store {
     pub(super) async fn perform(self: Rc<Self>, task: Task) -> Result<Done, Fault> {
         let is_opening = task.is_opening();
         let is_later = task.is_for_opened();
-        let mut is_again = is_later && self.is_again.take();
+        let mut is_repeated = is_later && self.is_repeated.take();
         loop {
             let Some(handle) = self.open(task.is_for_all()).await else {
                 // Where nothing can be kept there is nothing to remove.
@@ -159,7 +159,7 @@ impl Store {
                 };
             };
             if is_later && !handle.is_entered.get() {
-                self.is_again.set(is_again);
+                self.is_repeated.set(is_repeated);
                 return Err(Fault::Closed);
             }
             let fault = match self.attempt(&handle, &task).await {
@@ -173,17 +173,17 @@ impl Store {
             };
             drop(handle);
             self.handle.take();
-            if is_again {
+            if is_repeated {
                 return Err(if is_opening { Fault::Lost } else { fault });
             }
             if is_later && matches!(fault, Fault::Unknown) {
                 return Err(fault);
             }
             if is_later {
-                self.is_again.set(true);
+                self.is_repeated.set(true);
                 return Err(Fault::Closed);
             }
-            is_again = true;
+            is_repeated = true;
         }
     }
 
@@ -196,7 +196,7 @@ impl Store {
         let transaction = handle.transaction(task.tables(), mode);
         let transaction = transaction.ok_or(Fault::Lost)?;
         let worked = handle.watch(&transaction, self.work(&transaction, task));
-        worked.await.map_err(|Undone| {
+        worked.await.map_err(|Aborted| {
             if handle.was_cut() {
                 Fault::Unknown
             } else {

@@ -27,7 +27,7 @@ pub(super) enum Request {
 }
 
 /// Nothing of the transaction has happened.
-pub(super) struct Undone;
+pub(super) struct Aborted;
 
 /// The answers to requests, in their order.
 pub(super) struct Answers(std::vec::IntoIter<IdbRequest>);
@@ -52,7 +52,7 @@ impl Answers {
 }
 
 /// Makes requests, and waits until they have their answers. The transaction goes on.
-pub(super) async fn ask(tx: &IdbTransaction, requests: Vec<Request>) -> Result<Answers, Undone> {
+pub(super) async fn ask(tx: &IdbTransaction, requests: Vec<Request>) -> Result<Answers, Aborted> {
     let made = make(tx, requests)?;
     if let Some(last) = made.last() {
         over(|resolve, reject| {
@@ -69,26 +69,29 @@ pub(super) async fn ask(tx: &IdbTransaction, requests: Vec<Request>) -> Result<A
     reason = "web-sys marks `commit` so; it is in the standard, and in every browser that has what this wasm needs"
 )]
 /// Makes requests, the last ones. Success is a transaction that is complete, and nothing else.
-pub(super) async fn finish(tx: &IdbTransaction, requests: Vec<Request>) -> Result<Answers, Undone> {
+pub(super) async fn finish(
+    tx: &IdbTransaction,
+    requests: Vec<Request>,
+) -> Result<Answers, Aborted> {
     let made = make(tx, requests)?;
     let ending = over(|resolve, reject| {
         tx.set_oncomplete(Some(resolve));
         tx.set_onabort(Some(reject));
     });
-    tx.commit().map_err(|_| Undone)?;
+    tx.commit().map_err(|_| Aborted)?;
     ending.await?;
     Ok(Answers(made.into_iter()))
 }
 
 /// Where one can't be made, nothing of the transaction is to happen.
-fn make(tx: &IdbTransaction, requests: Vec<Request>) -> Result<Vec<IdbRequest>, Undone> {
+fn make(tx: &IdbTransaction, requests: Vec<Request>) -> Result<Vec<IdbRequest>, Aborted> {
     let mut made = Vec::with_capacity(requests.len());
     for request in requests {
         if let Ok(request) = one(tx, &request) {
             made.push(request);
         } else {
             let _ = tx.abort();
-            return Err(Undone);
+            return Err(Aborted);
         }
     }
     Ok(made)
@@ -113,11 +116,11 @@ fn one(tx: &IdbTransaction, request: &Request) -> Result<IdbRequest, JsValue> {
 /// A promise whose functions are handed to the browser.
 fn over(
     hand: impl Fn(&js_sys::Function, &js_sys::Function),
-) -> impl Future<Output = Result<(), Undone>> {
+) -> impl Future<Output = Result<(), Aborted>> {
     let promise = Promise::new(&mut |resolve, reject| hand(&resolve, &reject));
     // Listens from now on: a rejection that nobody hears is an error of the page's.
     let over = JsFuture::from(promise);
-    async { over.await.map(|_| ()).map_err(|_| Undone) }
+    async { over.await.map(|_| ()).map_err(|_| Aborted) }
 }
 
 /// All keys from one on to another; both are in it.

@@ -7,7 +7,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::config::ROW_MS_MAX;
 use crate::ids::{RowNo, Seq};
-use crate::interface::storage::{Letter, Mark, Until};
+use crate::interface::storage::{DeadLetter, RowUpdate, Until};
 use crate::publish::outbox::DISCARDED;
 use crate::wire::Kind;
 use crate::wire::{parse_epoch, push_epoch};
@@ -76,8 +76,8 @@ impl Row {
         self.0.get(KEY).as_string()
     }
 
-    pub(super) fn mark(&self, mark: &Mark) {
-        let state = if mark.is_given_up { 2 } else { 1 };
+    pub(super) fn mark(&self, mark: &RowUpdate) {
+        let state = if mark.is_cancelled { 2 } else { 1 };
         self.0
             .set(STATE, state.max(self.number(STATE) as u32).into());
         if let Some(from_ms) = mark.counts_from_ms
@@ -137,7 +137,7 @@ impl Row {
                 Until::Left(self.left_ms())
             },
             is_replaceable: state == 0 && self.key().is_some(),
-            is_given_up: state == 2,
+            is_cancelled: state == 2,
             attempts: self.number(ATTEMPTS) as u32,
             tag: self.tag_number(),
         }
@@ -162,8 +162,8 @@ impl Row {
     }
 
     /// A dead letter without what only the wrapper needs of it.
-    pub(super) fn named(&self, n: RowNo) -> Letter {
-        Letter {
+    pub(super) fn named(&self, n: RowNo) -> DeadLetter {
+        DeadLetter {
             n,
             topic: self.topic().into(),
             code: self.0.get(CODE).as_string().unwrap_or_default(),

@@ -52,11 +52,11 @@ impl Task {
     pub(super) fn tables(&self) -> &'static [&'static str] {
         match self {
             Self::Core(StoreRequest::Commit(batch), _) => {
-                let is_plain = batch.marks.is_empty()
+                let is_plain = batch.updates.is_empty()
                     && batch
                         .saves
                         .iter()
-                        .all(|save| save.key.is_none() && !save.is_again)
+                        .all(|save| save.key.is_none() && !save.is_repeated)
                     && batch.ends.iter().all(is_own_ack);
                 if is_plain {
                     &[ROWS, PACKS]

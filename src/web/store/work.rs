@@ -4,18 +4,18 @@ use js_sys::Array;
 use wasm_bindgen::prelude::*;
 use web_sys::IdbTransaction;
 
-use super::pack::Pack;
-use super::request::{Answers, Request, Undone, after, ask, finish};
+use super::batch_record::BatchRecord;
+use super::request::{Aborted, Answers, Request, after, ask, finish};
 use super::row::{self, Row};
 use super::{DOCUMENTS, Done, KEYS, LETTERS, PACKS, PARTITIONS, ROWS, Store, Task, VERDICTS};
 use crate::ids::{NUMBER_MAX, RowNo};
-use crate::interface::storage::{Look, StoreAnswer, StoreRequest};
+use crate::interface::storage::{LoadQuery, StoreAnswer, StoreRequest};
 
 /// Where a partition has the producers that it had before, with spaces between them (js/src/rows.ts).
 const FORMERS: u32 = 6;
 
 impl Store {
-    pub(super) async fn work(&self, tx: &IdbTransaction, task: &Task) -> Result<Done, Undone> {
+    pub(super) async fn work(&self, tx: &IdbTransaction, task: &Task) -> Result<Done, Aborted> {
         match task {
             Task::Core(StoreRequest::Commit(batch), rows) => {
                 self.commit(tx, batch, rows).await.map(Done::Answer)
@@ -159,12 +159,12 @@ impl Store {
         tx: &IdbTransaction,
         from: &str,
         to: &str,
-    ) -> Result<StoreAnswer, Undone> {
+    ) -> Result<StoreAnswer, Aborted> {
         let key: JsValue = self.partition().into();
         let found = ask(tx, vec![Request::Values(PARTITIONS, key.clone())])
             .await?
             .one();
-        let partition: Array = found.ok_or(Undone)?.unchecked_into();
+        let partition: Array = found.ok_or(Aborted)?.unchecked_into();
         let producer = partition.get(0).as_string().unwrap_or_default();
         if producer != from {
             return Ok(StoreAnswer::Renamed { producer });
@@ -178,7 +178,7 @@ impl Store {
         })
     }
 
-    async fn load(&self, tx: &IdbTransaction, look: &Look) -> Result<StoreAnswer, Undone> {
+    async fn load(&self, tx: &IdbTransaction, look: &LoadQuery) -> Result<StoreAnswer, Aborted> {
         let known = key_of(look.after);
         let later = after(&known);
         let keys = if look.is_whole {
@@ -191,7 +191,7 @@ impl Store {
             Request::Values(ROWS, later),
         ];
         reads.extend(entries(PACKS, &keys));
-        if look.with_letters {
+        if look.with_dead_letters {
             reads.extend(entries(LETTERS, &JsValue::UNDEFINED));
         }
         if look.is_whole {
@@ -213,7 +213,7 @@ impl Store {
         let (keys, packs) = (found.next(), found.next());
         let all = merged(singles, self.packs.unpack(&keys, &packs));
         let there: Vec<RowNo> = all.iter().map(|(n, _)| *n).collect();
-        let named = if look.with_letters {
+        let named = if look.with_dead_letters {
             records(&mut found)
         } else {
             Vec::new()
@@ -262,7 +262,7 @@ impl Store {
             last: there.last().copied().unwrap_or(look.after),
             there,
             ended,
-            letters: dead,
+            dead_letters: dead,
         })
     }
 
@@ -280,7 +280,7 @@ impl Store {
             }
         }
         for (key, pack) in keys.iter().zip(packs.iter()) {
-            let mut rows = Pack::new(number(&key), pack).into_rows();
+            let mut rows = BatchRecord::new(number(&key), pack).into_rows();
             if rows
                 .next()
                 .is_some_and(|(_, row)| row.is_of(self.partition()))
@@ -348,7 +348,7 @@ fn merged(singles: Vec<Found>, packed: Vec<Found>) -> Vec<Found> {
 fn values(found: &mut Answers) -> Vec<Row> {
     let mut rows: Vec<Row> = found.next().iter().map(Row::from).collect();
     for pack in found.next().iter() {
-        let rows_of_pack = Pack::new(RowNo(0), pack).into_rows();
+        let rows_of_pack = BatchRecord::new(RowNo(0), pack).into_rows();
         rows.extend(rows_of_pack.map(|(_, row)| row));
     }
     rows

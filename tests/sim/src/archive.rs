@@ -28,7 +28,7 @@ struct Row {
     /// Its time is by the hub's clock.
     until_ms: Option<u64>,
     is_sent: bool,
-    is_given_up: bool,
+    is_cancelled: bool,
     /// Nothing is kept of it, not even a dead letter.
     is_wiped: bool,
     fate: Fate,
@@ -66,7 +66,7 @@ impl Archive {
         payload: &str,
     ) -> Option<&'static str> {
         let row = self.rows.get(&(producer.to_owned(), n))?;
-        let is_it = save.is_again && row.payload == payload;
+        let is_it = save.is_repeated && row.payload == payload;
         is_it.then_some(if row.fate == Fate::Waiting {
             "state: call found in storage"
         } else {
@@ -102,7 +102,7 @@ impl Archive {
             },
             is_sent: false,
             // A row is given up with whatever is in it when that is noted.
-            is_given_up: before.as_ref().is_some_and(|before| before.is_given_up),
+            is_cancelled: before.as_ref().is_some_and(|before| before.is_cancelled),
             is_wiped: false,
             fate: Fate::Waiting,
         };
@@ -161,9 +161,9 @@ impl Archive {
     }
 
     /// The user has given a row up.
-    pub fn given_up(&mut self, producer: &str, n: RowNo) {
+    pub fn cancelled(&mut self, producer: &str, n: RowNo) {
         if let Some(row) = self.rows.get_mut(&(producer.to_owned(), n)) {
-            row.is_given_up = true;
+            row.is_cancelled = true;
         }
     }
 
@@ -228,8 +228,8 @@ impl Archive {
         };
         let is_possible = match code {
             "" => true,
-            "expired" => row.is_given_up || row.until_ms.is_none_or(|ms| ms < hub_ms),
-            "discarded" => row.is_given_up,
+            "expired" => row.is_cancelled || row.until_ms.is_none_or(|ms| ms < hub_ms),
+            "discarded" => row.is_cancelled,
             // A hub that has forgotten everything may have had a later one first.
             "id_forgotten" => row.is_sent,
             "outbox_lost" => row.fate != Fate::Waiting,
@@ -256,7 +256,7 @@ impl Archive {
             is_repeated
                 || code == "discarded"
                 // The disk was full when it was given up, and a crash has forgotten it: the hub has it as expired.
-                || code == "expired" && row.is_given_up
+                || code == "expired" && row.is_cancelled
                 || self.has_hub_forgotten
                 || code == "wiped"
                 || code == "outbox_lost",

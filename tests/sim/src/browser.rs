@@ -6,7 +6,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use longhaul::ids::RowNo;
-use longhaul::{Event, Notice, StoreAnswer, StoreFault, StoreRequest};
+use longhaul::{Event, StoreAnswer, StoreFault, StoreRequest, TabMessage};
 
 use crate::oracle::PageId;
 use crate::page::Page;
@@ -57,7 +57,7 @@ pub struct Transaction {
 #[derive(Clone, Debug)]
 pub enum Word {
     /// Something about a producer's rows.
-    Told(String, Notice),
+    Told(String, TabMessage),
     /// The outbox is being wiped.
     Wiping,
     /// It was.
@@ -178,7 +178,7 @@ impl World<'_> {
                 // What had not been asked for is not in it, and it is complete without.
                 self.coverage.met("fault: transaction torn by a crash");
                 batch.saves.truncate(1);
-                batch.marks.clear();
+                batch.updates.clear();
                 batch.ends.clear();
             }
             let (answer, _) = self.answer(id, None, &transaction);
@@ -388,7 +388,7 @@ impl World<'_> {
         };
         if self.pages.get(at).is_some_and(|page| page.wish == wish) {
             self.say(|| format!("page {id} sends: {is_granted}"));
-            self.handle(at, Event::Sender { is_granted });
+            self.handle(at, Event::Leader { is_granted });
         }
     }
 
@@ -404,7 +404,7 @@ impl World<'_> {
             .filter(is_other)
             .map(|page| page.id)
             .collect();
-        let odds = self.mix.notice;
+        let odds = self.mix.tab_message;
         for id in others {
             if self.chance(odds.lost) {
                 self.coverage.met("fault: notice lost");
@@ -433,13 +433,19 @@ impl World<'_> {
         match *word {
             Word::Wiping => self.hear_of_wipe(at, false, RowNo(0), 0),
             Word::Wiped { last, at_ms } => self.hear_of_wipe(at, true, last, at_ms),
-            Word::Told(producer, notice) => {
+            Word::Told(producer, tab_message) => {
                 let own = self.pages.get(at).map(|page| page.client.producer());
                 if own != Some(&*producer) {
                     self.coverage.met("fault: notice about other storage");
                 }
                 let producer = &*producer;
-                self.handle(at, Event::Told { producer, notice });
+                self.handle(
+                    at,
+                    Event::TabMessage {
+                        producer,
+                        tab_message,
+                    },
+                );
             }
         }
     }

@@ -98,7 +98,7 @@ impl World<'_> {
             }
             3 => self.handle(at, Event::Reconnect),
             4 if self.browser_of(at).is_some() => {
-                self.with_page(at, |page, watch| page.give_up(now, watch));
+                self.with_page(at, |page, watch| page.cancel(now, watch));
             }
             4..=9 => self.back_end(),
             10..=13 if self.mix.documents > 0 => self.write(at),
@@ -343,7 +343,7 @@ impl World<'_> {
     pub(crate) fn reset(&mut self, id: LineId) {
         let (down, up) = (self.delay(), self.delay());
         self.later(self.now + down, Item::Down(id, lost()));
-        self.later(self.now + down.max(up), Item::Gone(id));
+        self.later(self.now + down.max(up), Item::RemovedRow(id));
     }
 
     pub(crate) fn crash(&mut self, met: &'static str) {

@@ -36,7 +36,7 @@ pub struct Mix {
     /// See `opening`.
     pub frame: Frame,
     /// And to what pages of a browser tell each other.
-    pub notice: Notice,
+    pub tab_message: TabMessage,
     /// Weights of the strokes.
     pub strokes: Vec<(Stroke, u32)>,
 }
@@ -77,7 +77,7 @@ pub struct Frame {
 
 /// What can happen to a notice, per mille.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Notice {
+pub struct TabMessage {
     /// Nobody hears it.
     pub lost: u32,
     /// It is heard late.
@@ -225,7 +225,7 @@ impl Mix {
                 buffered: often(rng, 900),
                 slow: often(rng, 300),
             },
-            notice: Notice {
+            tab_message: TabMessage {
                 lost: often(rng, 300),
                 late: often(rng, 500),
                 twice: often(rng, 300),

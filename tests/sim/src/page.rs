@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use longhaul::config::{Config, Inherited};
 use longhaul::ids::{ConnectionId, Epoch, From, RowNo, TopicNo};
 use longhaul::wire::Parts;
-use longhaul::{Client, Effect, Event, Notice, Status, Time, Transport};
+use longhaul::{Client, Effect, Event, Status, TabMessage, Time, Transport};
 
 use crate::browser::{BrowserId, Transaction};
 use crate::coverage::Coverage;
@@ -69,7 +69,7 @@ pub enum Do {
         is_wanted: bool,
     },
     /// To tell the others of the browser.
-    Tell(String, Notice),
+    Tell(String, TabMessage),
     /// A place among the connections that all tabs share.
     Place {
         /// Wanted, or given back.
@@ -370,15 +370,18 @@ impl Page {
                 attempts,
                 outcome,
             } => self.settled(now, (before, row, attempts), outcome, watch),
-            Effect::Place { is_wanted } => wants.push(Do::Place { is_wanted }),
+            Effect::Slot { is_wanted } => wants.push(Do::Place { is_wanted }),
             Effect::StatusChanged => self.show(watch),
             Effect::Store(request) => wants.push(Do::Store(self.transaction(request))),
             Effect::Forget { row } => {
                 watch.coverage.met("state: row forgotten");
                 self.payloads.remove(&row);
             }
-            Effect::Sender { is_wanted } => wants.push(Do::Sender { is_wanted }),
-            Effect::Tell { producer, notice } => wants.push(Do::Tell(producer, notice)),
+            Effect::Leader { is_wanted } => wants.push(Do::Sender { is_wanted }),
+            Effect::SendTabMessage {
+                producer,
+                tab_message,
+            } => wants.push(Do::Tell(producer, tab_message)),
             Effect::OutboxLost { .. } => watch.coverage.met("state: outbox lost"),
             Effect::PublishRefused { request, .. } => {
                 watch.coverage.met("state: publication refused");

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use longhaul::ids::RowNo;
 use longhaul::{
-    Batch, Ended, Letter, Look, Mark, Outcome, Save, Saved, StoreAnswer, StoreRequest, StoredRow,
-    Until,
+    Batch, DeadLetter, Ended, LoadQuery, Outcome, RowUpdate, Save, Saved, StoreAnswer,
+    StoreRequest, StoredRow, Until,
 };
 
 /// A row and its payload.
@@ -90,7 +90,7 @@ impl Storage {
             .map(|save| self.save(save, payload(save.request)))
             .collect();
         let mut marked = Vec::new();
-        for mark in &batch.marks {
+        for mark in &batch.updates {
             if let Some(kept) = self.mark(mark) {
                 marked.push(kept.row.clone());
                 restored.push((mark.n, kept.payload.clone()));
@@ -113,7 +113,7 @@ impl Storage {
 
     fn save(&mut self, save: &Save, payload: String) -> Saved {
         let tag = tag(&payload);
-        if save.is_again
+        if save.is_repeated
             && let Some(n) = self.before(&payload)
         {
             let was_there = true;
@@ -138,7 +138,7 @@ impl Storage {
             bytes: save.bytes,
             until: save.until,
             is_replaceable: save.key.is_some(),
-            is_given_up: false,
+            is_cancelled: false,
             attempts: 0,
             tag,
         };
@@ -148,10 +148,10 @@ impl Storage {
         Saved { n, was_there, tag }
     }
 
-    fn mark(&mut self, mark: &Mark) -> Option<&Kept> {
+    fn mark(&mut self, mark: &RowUpdate) -> Option<&Kept> {
         let kept = self.rows.get_mut(&mark.n)?;
         kept.row.is_replaceable = false;
-        kept.row.is_given_up |= mark.is_given_up;
+        kept.row.is_cancelled |= mark.is_cancelled;
         if let (Until::Left(ms), Some(from)) = (kept.row.until, mark.counts_from_ms) {
             kept.row.until = Until::Hub(from + ms);
         }
@@ -175,8 +175,8 @@ impl Storage {
         }
     }
 
-    fn load(&self, look: &Look) -> Answered {
-        let Look { after, asked, .. } = look;
+    fn load(&self, look: &LoadQuery) -> Answered {
+        let LoadQuery { after, asked, .. } = look;
         let later = self.rows.range(after.next()..);
         let kept: Vec<&Kept> = later.map(|(_, kept)| kept).collect();
         let gone = asked.iter().filter(|n| !self.rows.contains_key(n));
@@ -195,7 +195,7 @@ impl Storage {
             },
             last: kept.last().map_or(*after, |kept| kept.row.n),
             ended: ended.collect(),
-            letters: self.letters.values().map(letter).collect(),
+            dead_letters: self.letters.values().map(letter).collect(),
         };
         let restored = kept.iter().map(|kept| (kept.row.n, kept.payload.clone()));
         (loaded, restored.collect())
@@ -212,11 +212,11 @@ fn tag(payload: &str) -> u64 {
     hash & ((1 << 48) - 1)
 }
 
-fn letter((kept, outcome): &(Kept, Outcome)) -> Letter {
+fn letter((kept, outcome): &(Kept, Outcome)) -> DeadLetter {
     let code = match outcome {
         Outcome::Dead { code, .. } => code.clone(),
         Outcome::Acked { .. } => String::new(),
     };
     let StoredRow { n, topic, .. } = kept.row.clone();
-    Letter { n, topic, code }
+    DeadLetter { n, topic, code }
 }

@@ -41,7 +41,7 @@ impl World<'_> {
             }
             Do::Store(transaction) => self.ask_storage(at, transaction),
             Do::Sender { is_wanted } => self.seek(at, is_wanted),
-            Do::Tell(producer, notice) => self.tell(at, &Word::Told(producer, notice)),
+            Do::Tell(producer, tab_message) => self.tell(at, &Word::Told(producer, tab_message)),
             Do::Place { is_wanted } => {
                 if is_wanted && self.rng.u32(0..1_000) < self.mix.crowded {
                     self.coverage.met("state: no place for what is held");
@@ -88,7 +88,7 @@ impl World<'_> {
             return;
         }
         let at = (self.now + delay).max(line.up_ms);
-        self.later(at, Item::Gone(id));
+        self.later(at, Item::RemovedRow(id));
     }
 
     pub(crate) fn send_up(&mut self, at: usize, connection: ConnectionId, frame: String) {

@@ -46,7 +46,7 @@ pub(crate) enum Item {
     /// A frame reaches the hub.
     Up(LineId, String),
     /// The hub notices that a line is gone.
-    Gone(LineId),
+    RemovedRow(LineId),
     /// Something reaches the page.
     Down(LineId, Down),
     /// A frame should have arrived by now.
@@ -299,7 +299,7 @@ impl World<'_> {
                     self.send_down(sent);
                 }
             }
-            Item::Gone(id) => {
+            Item::RemovedRow(id) => {
                 if let Some(line) = self.lines.remove(&id) {
                     self.hub_loses(line.conn);
                 }
@@ -322,7 +322,7 @@ impl World<'_> {
             }
             Item::Place(id, is_granted) => {
                 if let Some(at) = self.pages.iter().position(|page| page.id == id) {
-                    self.handle(at, Event::Place { is_granted });
+                    self.handle(at, Event::Slot { is_granted });
                 }
             }
             Item::Recovers(id) => {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use longhaul::config::Config;
 use longhaul::ids::{Chain, ConnectionId, Cursor, Epoch, From, Seq, TopicNo};
 use longhaul::wire::{Body, DocumentRecord, Kind, Start, ToClient};
-use longhaul::{Client, Effect, Event, NewPublication, Run, Status, Time, Transport};
+use longhaul::{Client, Effect, Event, Publication, Run, Status, Time, Transport};
 
 /// Deadlines that may be due at one time. Chosen: every part of a client has one, and a few come of others.
 const DUE_MAX: usize = 16;
@@ -136,7 +136,7 @@ impl Play {
             "wait" => self.now = self.now.plus(ms),
             "reconnect" => self.handle(Event::Reconnect),
             "online" => self.handle(Event::Online(number > 0)),
-            "place" => self.handle(Event::Place {
+            "place" => self.handle(Event::Slot {
                 is_granted: number > 0,
             }),
             "woke" => self.handle(Event::Woke),
@@ -178,7 +178,7 @@ impl Play {
                 no: TopicNo(number),
                 is_passive: after == "1",
             }),
-            "publish" => self.handle(Event::Publish(NewPublication {
+            "publish" => self.handle(Event::Publish(Publication {
                 request: 1,
                 topic: "a",
                 kind: Kind::Message,
@@ -186,7 +186,7 @@ impl Play {
                 ttl_ms: after.parse().ok(),
                 machine_ms: 0,
                 key: None,
-                is_again: false,
+                is_repeated: false,
             })),
             _ => {}
         }

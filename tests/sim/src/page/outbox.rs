@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use longhaul::ids::RowNo;
 use longhaul::wire::Kind;
 use longhaul::wire::public_id::message_id;
-use longhaul::{BESIDE, Event, NewPublication, Outcome, StoreRequest};
+use longhaul::{Event, MEMORY_ROWS, Outcome, Publication, StoreRequest};
 
 use super::{Do, Page, Watch};
 use crate::browser::Transaction;
@@ -23,8 +23,8 @@ pub(super) struct Call {
 }
 
 impl Call {
-    fn publication(&self, request: u32, machine_ms: u64) -> NewPublication<'_> {
-        NewPublication {
+    fn publication(&self, request: u32, machine_ms: u64) -> Publication<'_> {
+        Publication {
             kind: self.kind,
             request,
             topic: &self.topic,
@@ -32,7 +32,7 @@ impl Call {
             ttl_ms: self.ttl_ms,
             machine_ms,
             key: self.key.as_deref(),
-            is_again: self.is_saving,
+            is_repeated: self.is_saving,
         }
     }
 }
@@ -103,13 +103,17 @@ impl Page {
     }
 
     /// The user gives up the oldest row that this page knows.
-    pub(crate) fn give_up(&mut self, now: u64, watch: &mut Watch<'_>) -> Vec<Do> {
-        let rows = self.payloads.keys().copied().filter(|row| row.0 < BESIDE);
+    pub(crate) fn cancel(&mut self, now: u64, watch: &mut Watch<'_>) -> Vec<Do> {
+        let rows = self
+            .payloads
+            .keys()
+            .copied()
+            .filter(|row| row.0 < MEMORY_ROWS);
         match rows.min() {
             Some(n) => {
                 let producer = self.client.producer();
-                watch.oracle.archive.given_up(producer, n);
-                self.handle(now, Event::GiveUp { n }, watch)
+                watch.oracle.archive.cancelled(producer, n);
+                self.handle(now, Event::Cancel { n }, watch)
             }
             None => Vec::new(),
         }
@@ -122,7 +126,7 @@ impl Page {
 
     /// Whether a row is in the browser's storage, and not in memory.
     fn is_stored(&self, row: RowNo) -> bool {
-        self.browser.is_some() && row.0 < BESIDE
+        self.browser.is_some() && row.0 < MEMORY_ROWS
     }
 
     /// The payload of a row that is sent.
@@ -188,7 +192,7 @@ impl Page {
             watch.oracle.archive.queued(self.id, producer, row);
             return;
         }
-        if let Some(n) = row.0.checked_sub(BESIDE) {
+        if let Some(n) = row.0.checked_sub(MEMORY_ROWS) {
             self.last_beside = self.last_beside.max(n);
             watch.coverage.met("state: publication beside storage");
         }
@@ -218,7 +222,7 @@ impl Page {
             watch.oracle.told(now, self.id, (producer, row), &outcome);
             return;
         }
-        let id = match row.0.checked_sub(BESIDE) {
+        let id = match row.0.checked_sub(MEMORY_ROWS) {
             Some(n) => message_id(self.client.spare_producer(), RowNo(n)),
             None => message_id(producer, row),
         };

@@ -5,21 +5,21 @@
 
 use std::collections::VecDeque;
 
-use super::{Ledger, Sight};
+use super::{DurableOutbox, SyncState};
 use crate::ids::RowNo;
 use crate::interface::effect::{Effect, Outcome};
-use crate::interface::storage::{Ended, Mark, Notice};
+use crate::interface::storage::{Ended, RowUpdate, TabMessage};
 use crate::metrics::Metrics;
-use crate::publish::outbox::{DISCARDED, Gone, Outbox};
+use crate::publish::outbox::{DISCARDED, Outbox, RemovedRow};
 use crate::time::Time;
 
 /// So many ends that others have told, and rows that were given up, are remembered. Chosen: four of them may have a full window each on its way to storage.
 const TOLD_MAX: usize = 1_024;
 
-impl Ledger {
+impl DurableOutbox {
     /// A row's outcome is known: storage and the other clients are told. A worker may be stopped before storage has noted it.
-    pub(crate) fn ended(&mut self, gone: Gone, producer: &str, effects: &mut Vec<Effect>) {
-        let Gone {
+    pub(crate) fn ended(&mut self, gone: RemovedRow, producer: &str, effects: &mut Vec<Effect>) {
+        let RemovedRow {
             n,
             attempts,
             bytes,
@@ -30,13 +30,13 @@ impl Ledger {
         if self.is_busy {
             self.ended_meanwhile.push((n, None));
         }
-        let notice = Notice::Ended {
+        let tab_message = TabMessage::Ended {
             n,
             attempts,
             bytes,
             outcome: outcome.clone(),
         };
-        effects.push(tell(producer, notice));
+        effects.push(tell(producer, tab_message));
         self.next.ends.push(Ended {
             n,
             attempts,
@@ -46,38 +46,38 @@ impl Ledger {
     }
 
     /// The user gives a row up.
-    pub(crate) fn give_up(&mut self, n: RowNo, producer: &str, effects: &mut Vec<Effect>) {
+    pub(crate) fn cancel(&mut self, n: RowNo, producer: &str, effects: &mut Vec<Effect>) {
         self.remember_given_up(n);
-        self.next.marks.push(Mark {
+        self.next.updates.push(RowUpdate {
             n,
             attempts: 0,
-            is_given_up: true,
+            is_cancelled: true,
             counts_from_ms: None,
         });
-        effects.push(tell(producer, Notice::GivenUp { n }));
+        effects.push(tell(producer, TabMessage::Cancelled { n }));
     }
 
     /// Another client has told something of this storage's rows.
     pub(crate) fn heard(
         &mut self,
         now: Time,
-        notice: Notice,
+        tab_message: TabMessage,
         outbox: &mut Outbox,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
         self.recount.told(now);
-        match notice {
-            Notice::Added { last, rows, bytes } => {
+        match tab_message {
+            TabMessage::Added { last, rows, bytes } => {
                 // What it told late is counted.
                 if last > self.known {
                     self.count_in(rows, bytes);
                 }
-                if self.sight == Sight::Full && last > self.known {
-                    self.sight = Sight::Behind;
+                if self.sync_state == SyncState::Full && last > self.known {
+                    self.sync_state = SyncState::Behind;
                 }
             }
-            Notice::Ended {
+            TabMessage::Ended {
                 n, bytes, outcome, ..
             } => {
                 remember(&mut self.told, n);
@@ -94,7 +94,7 @@ impl Ledger {
                 }
                 self.ended_elsewhere(now, n, end, outbox, metrics, effects);
             }
-            Notice::Noted { n } => {
+            TabMessage::Noted { n } => {
                 if self.is_busy {
                     self.ended_meanwhile.push((n, None));
                 }
@@ -105,23 +105,23 @@ impl Ledger {
                     self.count_out(bytes);
                 }
             }
-            Notice::GivenUp { n } => {
+            TabMessage::Cancelled { n } => {
                 self.remember_given_up(n);
-                outbox.give_up(n);
+                outbox.cancel(n);
             }
-            Notice::Renamed { producer } => {
+            TabMessage::Renamed { producer } => {
                 outbox.renamed(&producer);
                 self.look_again();
             }
             // It is no row any more.
-            Notice::Taken { .. } => {}
+            TabMessage::Taken { .. } => {}
         }
     }
 
     /// A number that no row has had yet is of another storage, which was removed.
     fn remember_given_up(&mut self, n: RowNo) {
         if n <= self.known {
-            remember(&mut self.given_up, n);
+            remember(&mut self.cancelled, n);
         }
     }
 
@@ -158,9 +158,9 @@ fn remember(rows: &mut VecDeque<RowNo>, n: RowNo) {
     rows.push_back(n);
 }
 
-pub(super) fn tell(producer: &str, notice: Notice) -> Effect {
-    Effect::Tell {
+pub(super) fn tell(producer: &str, tab_message: TabMessage) -> Effect {
+    Effect::SendTabMessage {
         producer: producer.to_owned(),
-        notice,
+        tab_message,
     }
 }

@@ -9,14 +9,14 @@ use crate::time::Time;
 const PAUSE_MS: u64 = 1_000;
 
 #[derive(Debug, Default)]
-pub(super) struct Mending {
+pub(super) struct Reopening {
     /// Not before.
     pub(super) at: Option<Time>,
     /// The last pause, ms; 0 after a success.
     pause_ms: u64,
 }
 
-impl Mending {
+impl Reopening {
     pub(super) fn failed(&mut self, now: Time) {
         self.pause_ms = (self.pause_ms * 2).clamp(PAUSE_MS, PAUSE_MS_MAX);
         self.at = Some(now.plus(self.pause_ms));

@@ -14,7 +14,7 @@ use crate::Transport;
 use crate::ids::ConnectionId;
 
 /// One connection and how to let go of it.
-pub(super) struct Wire {
+pub(super) struct TransportHandles {
     pub(super) connection: ConnectionId,
     way: Way,
 }
@@ -25,7 +25,7 @@ enum Way {
     Poll(Rc<Poll>, Rc<Upstream>),
 }
 
-impl Wire {
+impl TransportHandles {
     /// Fails where the browser refuses at once.
     pub(super) fn open(
         transport: Transport,
@@ -75,7 +75,7 @@ impl Wire {
 
     pub(super) fn abandon_posts(&self) {
         if let Way::Stream(_, upstream) | Way::Poll(_, upstream) = &self.way {
-            upstream.give_up();
+            upstream.cancel();
         }
     }
 

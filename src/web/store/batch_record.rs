@@ -35,13 +35,13 @@ impl Span {
 
 /// The packs that this client has made or read: every row that it knows is in one of them or in none.
 #[derive(Default)]
-pub(super) struct Packs {
+pub(super) struct BatchRecords {
     spans: RefCell<Vec<Span>>,
     /// Whose they are.
     producer: RefCell<JsValue>,
 }
 
-impl Packs {
+impl BatchRecords {
     pub(super) fn forget(&self) {
         self.spans.take();
     }
@@ -81,7 +81,7 @@ impl Packs {
     pub(super) fn unpack(&self, keys: &Array, packs: &Array) -> Vec<Found> {
         let mut rows = Vec::new();
         for (key, pack) in keys.iter().zip(packs.iter()) {
-            let pack = Pack::new(number(&key), pack);
+            let pack = BatchRecord::new(number(&key), pack);
             self.learn(pack.span);
             rows.extend(pack.into_rows().map(|(n, row)| (n, Some(row))));
         }
@@ -90,12 +90,12 @@ impl Packs {
 }
 
 /// A pack that was read.
-pub(super) struct Pack {
+pub(super) struct BatchRecord {
     pub(super) span: Span,
     rows: Array,
 }
 
-impl Pack {
+impl BatchRecord {
     pub(super) fn new(last: RowNo, value: JsValue) -> Self {
         let rows: Array = value.unchecked_into();
         let before = u64::from(rows.length().saturating_sub(1));
