@@ -2,6 +2,10 @@
 //!
 //! Owns the numbers. The JavaScript wrapper checks what users pass before it comes here.
 
+use crate::boundary::{
+    BACKOFF_ATTEMPTS_MAX, BACKOFF_BASE_MS, BACKOFF_CAP_MS, BACKOFF_FACTOR, HEARTBEAT_INTERVAL_MS,
+    HEARTBEAT_TIMEOUT_MS, OUTBOX_BYTES_MAX, OUTBOX_ROWS_MAX,
+};
 use crate::ids::RowNo;
 use crate::transport::Transport;
 
@@ -97,10 +101,10 @@ pub const HELD_CHARS_MAX: u64 = 1024 * 1024;
 
 /// How long a publication in storage is worth sending where nobody says so, and at most, ms. Chosen: a week, which is also what
 /// Safari keeps storage for without a visit; hubs remember producers for longer (rule H11).
-pub const ROW_MS_MAX: u64 = 7 * 24 * 3_600_000;
+pub use crate::boundary::ROW_MS_MAX;
 
 /// No attempt follows the last one sooner than this, ms, whatever chance says. Chosen: a wake-up should feel immediate, a loop should not spin.
-pub const BACKOFF_FLOOR_MS: u64 = 100;
+pub use crate::boundary::BACKOFF_FLOOR_MS;
 
 /// Time on a useful connection that halves the count of failures, ms. Chosen: two default windows past the first.
 pub const BACKOFF_DECAY_MS: u64 = 5_000;
@@ -124,11 +128,11 @@ impl Default for BackoffPolicy {
     /// 1 s, doubling, at most 30 s, 20 attempts: the numbers of most of the field (docs/decisions/connections.md).
     fn default() -> Self {
         Self {
-            base_ms: 1_000,
-            factor: 2.0,
-            cap_ms: 30_000,
+            base_ms: BACKOFF_BASE_MS,
+            factor: BACKOFF_FACTOR,
+            cap_ms: BACKOFF_CAP_MS,
             jitter: Jitter::Full,
-            attempts_max: 20,
+            attempts_max: BACKOFF_ATTEMPTS_MAX,
         }
     }
 }
@@ -159,8 +163,8 @@ pub struct HeartbeatPolicy {
 impl HeartbeatPolicy {
     /// 25 s stays under the 30 s at which the strictest load balancers cut an idle connection.
     pub const DEFAULT: Self = Self {
-        interval_ms: 25_000,
-        timeout_ms: 10_000,
+        interval_ms: HEARTBEAT_INTERVAL_MS,
+        timeout_ms: HEARTBEAT_TIMEOUT_MS,
     };
 }
 
@@ -183,8 +187,8 @@ impl Default for OutboxLimits {
     /// Chosen: an hour of typing in a form, not a file upload.
     fn default() -> Self {
         Self {
-            rows_max: 50_000,
-            bytes_max: 16 * 1024 * 1024,
+            rows_max: OUTBOX_ROWS_MAX,
+            bytes_max: OUTBOX_BYTES_MAX,
         }
     }
 }

@@ -3,19 +3,19 @@
 //! Owns their ranges and their written form. Knows nothing of frames or state.
 
 /// Highest integer that JavaScript holds exactly: no number on the wire exceeds it (rule W4).
-pub const NUMBER_MAX: u64 = (1 << 53) - 1;
+pub use crate::boundary::NUMBER_MAX;
 
 /// Longest topic name in bytes (rule W5).
-pub const TOPIC_BYTES_MAX: usize = 255;
+pub use crate::boundary::TOPIC_BYTES_MAX;
 
 /// Longest message id in characters (rule W7).
-pub const ID_CHARS_MAX: usize = 128;
+pub use crate::boundary::ID_CHARS_MAX;
 
 /// Longest producer in characters (rule W7).
 pub const PRODUCER_CHARS_MAX: usize = 100;
 
 /// Longest token in characters (rule C9).
-pub const TOKEN_CHARS_MAX: usize = 8_192;
+pub use crate::boundary::TOKEN_CHARS_MAX;
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident) => {

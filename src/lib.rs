@@ -5,6 +5,7 @@
 //! hub shares its [`wire`] codec.
 
 mod backoff;
+pub mod boundary;
 mod client;
 pub mod codes;
 pub mod config;

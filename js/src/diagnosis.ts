@@ -1,34 +1,22 @@
 // What was tried, and what to do about it, in words for the person who helps.
 
 import type { Diagnosis, Status, TransportName } from "./api.js";
+import { attemptOutcomes, frameCharsMax, transportNames } from "./boundary.js";
 import { isThere, listen, place, requestsMade } from "./browser.js";
 import { closeReason } from "./errors.js";
-import { frameCharsMax, readAnswer } from "./parts.js";
+import { readAnswer } from "./parts.js";
 
 type Tried = Diagnosis["tried"][number];
 
 /** Why polls are short: the client lives by them because nothing is urgent, or other tabs have the connections. */
 export type Ease = "passive" | "crowded";
 
-/** By the core's numbers. */
-export const transportNames: readonly TransportName[] = ["websocket", "eventsource", "longpoll"];
-
-const outcomes = [
-  "ok",
-  "blocked",
-  "opened-then-closed",
-  "silent",
-  "buffered",
-  "refused",
-  "overtaken",
-] as const;
-
 /** The core's rows of five: transport, outcome, close code, ms, detail. */
 export function triedOf(rows: readonly unknown[]): Tried[] {
   const tried: Tried[] = [];
   for (let at = 0; at + 4 < rows.length; at += 5) {
     const transport = transportNames[rows[at] as number];
-    const outcome = outcomes[rows[at + 1] as number];
+    const outcome = attemptOutcomes[rows[at + 1] as number];
     if (transport === undefined || outcome === undefined) continue;
     const closeCode = rows[at + 2] as number;
     tried.push({

@@ -1,6 +1,7 @@
 // What a user holds of a document. Its value and the page's copy are made by documents.ts; here are listeners and promises.
 
 import type { Ack, Document, DocumentState, Gap, Operation, PublishOptions, Receipt } from "./api.js";
+import { kindMerge, kindPatch, stepChanged, stepDiverged } from "./boundary.js";
 import type { DocumentCore } from "./documents.js";
 import { LonghaulError } from "./errors.js";
 import { type Messages, type Receiver, snapshot } from "./frame.js";
@@ -47,14 +48,6 @@ interface Listener {
   /** What it was last called for, if it is called for more than the value. */
   seen?: DocumentState<unknown>;
 }
-
-/** What `DocumentCore` says of a record. */
-const changed = 1;
-const diverged = 3;
-
-/** What a change is. */
-const patch = 1;
-const merge = 2;
 
 const resolved = Promise.resolve();
 
@@ -209,11 +202,11 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   }
 
   patch(operations: readonly Operation[], options: PublishOptions = {}): Promise<Receipt> {
-    return this.#change(patch, operations, options);
+    return this.#change(kindPatch, operations, options);
   }
 
   merge(partial: unknown, options: PublishOptions = {}): Promise<Receipt> {
-    return this.#change(merge, partial, options);
+    return this.#change(kindMerge, partial, options);
   }
 
   /** The client is closed: nobody listens any more, not even to signals of subscriptions. */
@@ -391,8 +384,8 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   }
 
   #stepped(step: number): void {
-    if (step === changed) this.#note();
-    if (step !== diverged) return;
+    if (step === stepChanged) this.#note();
+    if (step !== stepDiverged) return;
     this.#client.error(
       new LonghaulError("document_diverged", `${this.name} was not what the hub has; it is asked for anew`),
     );

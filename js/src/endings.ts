@@ -2,13 +2,8 @@
 //
 // The outbox stops counting a row when this tab hears of its end. Storage removes the row later.
 
+import { outboxRowsMax, wipeMsMax } from "./boundary.js";
 import { nowMs } from "./browser.js";
-
-/** As many rows as an outbox has by default. */
-const rowsMax = 50_000;
-
-/** As in src/publish/durable/wipe.rs. The tab that wipes may be killed: after this time its rows are shown again. */
-const wipeMsMax = 10_000;
 
 export class Endings {
   readonly #ended = new Set<number>();
@@ -72,5 +67,5 @@ export class Endings {
 function add(rows: Set<number>, row: number): void {
   rows.add(row);
   const [oldest = row] = rows;
-  if (rows.size > rowsMax) rows.delete(oldest);
+  if (rows.size > outboxRowsMax) rows.delete(oldest);
 }

@@ -1,7 +1,8 @@
 // The app's endpoint of tokens (`outbox.tokenUrl`), for a service worker that no page lends one.
 
+import { frameCharsMax } from "./boundary.js";
 import { nowMs } from "./browser.js";
-import { frameCharsMax, readAnswer } from "./parts.js";
+import { readAnswer } from "./parts.js";
 
 /** In so long, ms, it is asked at most so often in vain. Source: S56, as src/connection/token.rs has it for pages. */
 const windowMs = 60_000;

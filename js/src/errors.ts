@@ -2,6 +2,7 @@
 
 import codes from "../../src/codes.json" with { type: "json" };
 import type { CloseReason } from "./api.js";
+import { retryMsMax } from "./boundary.js";
 
 /** What went wrong (`message`), as a stable word (`code`), and what to do about it (`hint`). */
 export class LonghaulError extends Error {
@@ -21,9 +22,6 @@ export function print(error: LonghaulError): void {
   const { code, message, hint } = error;
   console.error(`longhaul: ${code}: ${message}${hint === undefined ? "" : ` (${hint})`}`, error);
 }
-
-/** The longest time that a hub can ask for, as the core has it. Source: rule R6. */
-const retryMsMax = 3_600_000;
 
 /** A close code in words. A hub's own words come after ours. */
 export function closeReason(closeCode: number, detail: string): CloseReason {

@@ -3,6 +3,7 @@
 // The other records are read by the core. Both sides hold to tests/fixtures/frames.json.
 
 import type { Gap } from "./api.js";
+import { chainMax, idCharsMax, seqMax } from "./boundary.js";
 
 /** Whom records of a subscription are for. */
 export interface Receiver {
@@ -48,9 +49,6 @@ const minus = 45;
 const zero = 48;
 const letterM = 109;
 const letterB = 98;
-const seqMax = 2 ** 53 - 1;
-const chainMax = 2 ** 48 - 1;
-const idCharsMax = 128;
 
 /** 1 at the code of each character that an id may have: a look here is quicker than a regular expression. */
 const isOfId = Uint8Array.from({ length: 128 }, (_, code) =>

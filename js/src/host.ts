@@ -3,13 +3,23 @@
 // Nothing here runs a listener of the user: what they are to hear is noted, and told when the core's turn is over.
 
 import type { Options, Status } from "./api.js";
-import { transportNames } from "./diagnosis.js";
+import {
+  answerBytesMax,
+  frameCharsMax,
+  kindMessage,
+  statusConnected,
+  statusConnecting,
+  statusOffline,
+  statusUnauthorized,
+  statusWaiting,
+  transportNames,
+} from "./boundary.js";
 import type { Owner } from "./engine.js";
 import { closeReason, LonghaulError } from "./errors.js";
 import { Incoming } from "./incoming.js";
 import { remember } from "./memory.js";
 import type { Outgoing } from "./outgoing.js";
-import { answerBytesMax, frameCharsMax, readAnswer } from "./parts.js";
+import { readAnswer } from "./parts.js";
 import type { Place } from "./place.js";
 import type { Publications } from "./publications.js";
 import type { Partition, StoredRow } from "./rows.js";
@@ -177,7 +187,7 @@ export class Host extends Incoming {
   restored(row: number, stored: StoredRow): void {
     this.#room.publications.restored(row, stored);
     const [, topic, kind] = stored;
-    if (kind === 0 || this.#restored.has(topic)) return;
+    if (kind === kindMessage || this.#restored.has(topic)) return;
     // Once for all rows of a topic that are found together: a document looks through all rows for its own.
     this.#restored.add(topic);
     this.#turns.later(() => {
@@ -274,7 +284,6 @@ export class Host extends Incoming {
   }
 }
 
-/** The numbers are of src/web/host.rs. */
 function statusOf(
   kind: number,
   no: number,
@@ -287,8 +296,8 @@ function statusOf(
   detail: string,
 ): Status {
   const transport = transportNames[no] ?? "websocket";
-  if (kind === 0) return { state: "connecting", attempt, transport };
-  if (kind === 1) {
+  if (kind === statusConnecting) return { state: "connecting", attempt, transport };
+  if (kind === statusConnected) {
     const now = Date.now();
     return {
       state: "connected",
@@ -298,11 +307,11 @@ function statusOf(
       ...(repeatMs !== undefined && { repeatAtMs: now + repeatMs }),
     };
   }
-  if (kind === 3) return { state: "offline" };
+  if (kind === statusOffline) return { state: "offline" };
   const reason = closeReason(closeCode, detail);
-  if (kind === 2) {
+  if (kind === statusWaiting) {
     const waiting = { state: "waiting" as const, attempt, retryAtMs: Date.now() + ms, reason };
     return isExhausted ? { ...waiting, isExhausted } : waiting;
   }
-  return { state: kind === 5 ? "unauthorized" : "closed", reason };
+  return { state: kind === statusUnauthorized ? "unauthorized" : "closed", reason };
 }

@@ -3,6 +3,13 @@
 // Decides nothing about order: the core says of each run of messages whether it is delivered, held or dropped.
 
 import {
+  frameCharsMax,
+  unreadableBinary,
+  unreadablePartMissing,
+  unreadableText,
+  unreadableTooLarge,
+} from "./boundary.js";
+import {
   isChange,
   isMessages,
   isOfDocument,
@@ -13,7 +20,7 @@ import {
   readMessages,
   readSnapshot,
 } from "./frame.js";
-import { frameCharsMax, Parts } from "./parts.js";
+import { Parts } from "./parts.js";
 import type { Turns } from "./turns.js";
 import type { Core } from "./wasm/longhaul.js";
 
@@ -21,10 +28,6 @@ import type { Core } from "./wasm/longhaul.js";
 const toldHost = -2;
 
 /** What is wrong with what came, by the numbers of src/web/bindings.rs. */
-const unreadable = 0;
-const binary = 1;
-const partMissing = 2;
-const tooLarge = 3;
 
 export class Incoming {
   /** Subscriptions by number. */
@@ -64,8 +67,8 @@ export class Incoming {
     return ({ data }) => {
       // A socket of one that has crashed.
       if (core !== this.#turns.core) return;
-      if (typeof data !== "string") this.#garbage(connection, binary);
-      else if (data.length > frameCharsMax) this.#garbage(connection, tooLarge);
+      if (typeof data !== "string") this.#garbage(connection, unreadableBinary);
+      else if (data.length > frameCharsMax) this.#garbage(connection, unreadableTooLarge);
       else this.receive(connection, data);
     };
   }
@@ -131,7 +134,7 @@ export class Incoming {
         continue;
       }
       if (end === 0 || !this.#hears(read.no, !areMessages)) {
-        this.#garbage(connection, unreadable);
+        this.#garbage(connection, unreadableText);
         return;
       }
       const run = this.#nextRun();
@@ -155,7 +158,7 @@ export class Incoming {
   #part(connection: number, record: string): void {
     const left = Parts.left(record);
     if (Number.isNaN(left)) {
-      this.#garbage(connection, unreadable);
+      this.#garbage(connection, unreadableText);
       return;
     }
     const isEstablished = this.#turns.look((core) => core.heard(connection, left > 0, record.length));
@@ -164,7 +167,7 @@ export class Incoming {
     if (!isEstablished) return;
     const whole = this.#parts.add(connection, record);
     const { core } = this.#turns;
-    if (whole === undefined) this.#garbage(connection, partMissing);
+    if (whole === undefined) this.#garbage(connection, unreadablePartMissing);
     else if (core !== undefined) this.#frame(core, connection, whole);
   }
 
@@ -174,11 +177,11 @@ export class Incoming {
     if (record.startsWith("checkpoint")) {
       const hash = readCheckpoint(record, read);
       if (this.#hears(read.no, true)) this.streams.get(read.no)?.checkpoint?.(read.first, hash);
-      else this.#garbage(connection, unreadable);
+      else this.#garbage(connection, unreadableText);
       return;
     }
     if (!readSnapshot(record, read) || !this.#hears(read.no, true)) {
-      this.#garbage(connection, unreadable);
+      this.#garbage(connection, unreadableText);
       return;
     }
     const { no, first, chain } = read;

@@ -1,10 +1,11 @@
 // What a core is told before it starts: the user's options, in its numbers, and what is known from before.
 
 import type { Options, TransportName } from "./api.js";
+import { heartbeatIntervalMs, heartbeatTimeoutMs, jitters, transportNames } from "./boundary.js";
 import { randomBytes } from "./browser.js";
-import { isSupported, transportNames } from "./diagnosis.js";
+import { isSupported } from "./diagnosis.js";
 import { recall } from "./memory.js";
-import { backoffDefaults, jitters, outboxDefaults } from "./options.js";
+import { backoffDefaults, outboxDefaults } from "./options.js";
 import type { CoreOptions } from "./wasm/longhaul.js";
 
 /** The outbox's database, where the user names none. */
@@ -29,7 +30,7 @@ export function instruct(options: CoreOptions, given: Options, base: string): vo
     options.backoff(baseMs, factor, capMs, jitters.indexOf(jitter), attemptsMax);
   }
   if (heartbeat !== undefined) {
-    options.heartbeat(heartbeat.intervalMs ?? 25_000, heartbeat.timeoutMs ?? 10_000);
+    options.heartbeat(heartbeat.intervalMs ?? heartbeatIntervalMs, heartbeat.timeoutMs ?? heartbeatTimeoutMs);
   }
   if (outbox !== false) {
     const { name = databaseName, rowsMax, bytesMax, poison } = { ...outboxDefaults, ...outbox };

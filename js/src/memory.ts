@@ -1,8 +1,8 @@
 // Remembers which transport got through, so that the next load begins with it. Forgets after a day: networks change.
 
 import type { TransportName } from "./api.js";
+import { transportNames } from "./boundary.js";
 import { keepText, keptText } from "./browser.js";
-import { transportNames } from "./diagnosis.js";
 
 /** Source: browser facts; long enough for a working day behind one proxy. */
 const keptMs = 24 * 60 * 60 * 1000;

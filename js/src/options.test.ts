@@ -1,5 +1,6 @@
 import { expect, test, vi } from "vitest";
 import type { Options, PublishOptions, SubscribeOptions } from "./api.js";
+import { rowMsMax } from "./boundary.js";
 import {
   baseUrls,
   checkLife,
@@ -8,7 +9,6 @@ import {
   checkSubscribe,
   checkTopic,
   checkWatch,
-  rowMsMax,
 } from "./options.js";
 
 const msMax = 2 ** 31 - 1;

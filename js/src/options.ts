@@ -1,14 +1,25 @@
 // Checks what the user passes, at the call, and says exactly what is wrong with it.
 
 import type { Options, PublishOptions, SubscribeOptions } from "./api.js";
+import {
+  backoffAttemptsMax,
+  backoffBaseMs,
+  backoffCapMs,
+  backoffFactor,
+  jitters,
+  outboxBytesMax,
+  outboxRowsMax,
+  rowMsMax,
+  tokenCharsMax,
+  topicCharsMax,
+  transportNames,
+} from "./boundary.js";
 import { found, place } from "./browser.js";
-import { transportNames } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
 import { isToken, tokenHint } from "./token.js";
 
 /** Segments; what URLs resolve away is none. */
 const topicName = /^(?!\/)(?:(?:^|\/)(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/;
-const topicCharsMax = 255;
 
 /** Of names that the client keeps: of a publication's key, which storage keeps with each row, among others. As a topic's. */
 export const nameCharsMax = 255;
@@ -17,7 +28,7 @@ export const nameCharsMax = 255;
 const urlCharsMax = 2_048;
 
 /** As long as a token, which may name the subject. */
-const subjectCharsMax = 8_192;
+const subjectCharsMax = tokenCharsMax;
 
 /** Of a value in an error's message. */
 const shownCharsMax = 300;
@@ -26,21 +37,15 @@ const addressesMax = 100;
 
 const durationMsMax = 2 ** 31 - 1;
 
-/** As src/config.rs has it: hubs remember what they had for a day longer. */
-export const rowMsMax = 7 * 24 * 60 * 60 * 1000;
-
-/** As src/config.rs has them. */
 export const backoffDefaults = {
-  baseMs: 1_000,
-  factor: 2,
-  capMs: 30_000,
+  baseMs: backoffBaseMs,
+  factor: backoffFactor,
+  capMs: backoffCapMs,
   jitter: "full",
-  attemptsMax: 20,
+  attemptsMax: backoffAttemptsMax,
 } as const satisfies Options["backoff"];
 
-export const outboxDefaults = { rowsMax: 50_000, bytesMax: 16 * 1024 * 1024 } as const;
-
-export const jitters = ["full", "half", "none"] as const;
+export const outboxDefaults = { rowsMax: outboxRowsMax, bytesMax: outboxBytesMax } as const;
 
 /** The hub's addresses, as http or https and with a slash at the end. */
 export function baseUrls(urls: string | URL | readonly (string | URL)[]): string[] {

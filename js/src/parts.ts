@@ -2,17 +2,7 @@
 //
 // Payloads never enter the wasm, so the core is told of parts only that they came.
 
-/**
- * Characters of a frame, of an event and of an answer to a post, at most. Source: rule W8. No text has more characters than
- * bytes, so whatever keeps to the rule is within it.
- */
-export const frameCharsMax = 262_144;
-
-/** Characters of a record that comes in parts, at most. Source: rule W9; 8 MiB. */
-const recordCharsMax = 8 * 2 ** 20;
-
-/** Bytes of an answer to a poll, at most. Source: rule T3; 16 MiB. */
-export const answerBytesMax = 16 * 2 ** 20;
+import { recordCharsMax } from "./boundary.js";
 
 /** The incomplete record of the connection that had the last part. */
 export class Parts {

@@ -1,8 +1,16 @@
 // The payloads of publications, and the promises that wait for their outcome. Order and identity are the core's.
 
 import type { Ack, DeadLetter, OutboxRow, PublishOptions, Receipt } from "./api.js";
+import {
+  refusalClosed,
+  refusalOutboxFull,
+  refusalOutcomeUnknown,
+  refusalStorageFull,
+  refusalWiped,
+  rowMsMax,
+} from "./boundary.js";
 import { LonghaulError } from "./errors.js";
-import { nameCharsMax, rowMsMax } from "./options.js";
+import { nameCharsMax } from "./options.js";
 import { randomName } from "./random.js";
 import { kindOf, type StoredRow } from "./rows.js";
 import type { Deferred } from "./sync.js";
@@ -305,23 +313,22 @@ export class Publications {
   }
 }
 
-/** The numbers are of src/web/host.rs. */
 function refusal(why: number, bytesMax: number): LonghaulError {
-  if (why === 3) return new LonghaulError("closed", "the client is closed");
-  if (why === 4) {
+  if (why === refusalClosed) return new LonghaulError("closed", "the client is closed");
+  if (why === refusalOutcomeUnknown) {
     return new LonghaulError(
       "outcome_unknown",
       "the outbox was wiped or removed while this was being saved",
       { hint: "it may or may not have been sent: look at the topic before publishing it again" },
     );
   }
-  if (why === 5) return new LonghaulError("wiped", "the outbox was wiped, as for a log-out");
-  if (why === 0) {
+  if (why === refusalWiped) return new LonghaulError("wiped", "the outbox was wiped, as for a log-out");
+  if (why === refusalOutboxFull) {
     return new LonghaulError("outbox_full", "the outbox has as many rows or bytes as it may", {
       hint: "wait until some are acknowledged, or raise outbox.rowsMax and outbox.bytesMax",
     });
   }
-  if (why === 1) {
+  if (why === refusalStorageFull) {
     return new LonghaulError(
       "storage_full",
       "the browser's storage did not take it, twice: there is no room",

@@ -2,11 +2,9 @@
 // browser is online again or the user asks.
 
 import type { Options } from "./api.js";
+import { backoffFloorMs } from "./boundary.js";
 import { listen } from "./browser.js";
 import { backoffDefaults } from "./options.js";
-
-/** No attempt follows the last one sooner, ms. As src/config.rs has it. */
-const floorMs = 100;
 
 /** What became of an attempt that another one follows. */
 export interface Failure {
@@ -85,8 +83,8 @@ export class Retry {
   #restMs(failures: number): number {
     const { baseMs, factor, capMs, jitter } = this.#backoff;
     const windowMs = Math.min(capMs, baseMs * factor ** (failures - 1));
-    const leastMs = { full: floorMs, half: windowMs / 2, none: windowMs }[jitter];
-    return Math.max(floorMs, leastMs + Math.random() * (windowMs - leastMs));
+    const leastMs = { full: backoffFloorMs, half: windowMs / 2, none: windowMs }[jitter];
+    return Math.max(backoffFloorMs, leastMs + Math.random() * (windowMs - leastMs));
   }
 }
 

@@ -1,6 +1,7 @@
 // What a row, a dead letter and a partition look like in storage: the other side of src/web/store/row.rs.
 
 import type { DeadLetter, Options, OutboxRow } from "./api.js";
+import { kinds, rowStateCancelled, rowStateSent } from "./boundary.js";
 
 export type StoredRow = readonly [
   partition: string,
@@ -49,7 +50,7 @@ export function partitionName(base: string, subject: string): string {
 
 /** What the numbers of kinds mean to users: of rows and of dead letters. */
 export function kindOf(kind: number): OutboxRow["kind"] {
-  return (["message", "patch", "merge"] as const)[kind] ?? "message";
+  return kinds[kind] ?? "message";
 }
 
 /** `attemptsHere` are those that storage has not heard of yet. */
@@ -60,7 +61,12 @@ export function rowOf(id: string, row: StoredRow, attemptsHere: number, isDiscar
     id,
     topic,
     kind: kindOf(kind),
-    state: isDiscarding || state === 2 ? "discarding" : state > 0 || attempts > 0 ? "sent" : "queued",
+    state:
+      isDiscarding || state === rowStateCancelled
+        ? "discarding"
+        : state === rowStateSent || attempts > 0
+          ? "sent"
+          : "queued",
     attempts,
     createdAtMs,
     expiresAtMs,

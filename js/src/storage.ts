@@ -2,6 +2,7 @@
 // written and read by src/web/store.
 
 import type { DeadLetter, OutboxRow } from "./api.js";
+import { memoryRows } from "./boundary.js";
 import { page } from "./browser.js";
 import { Endings } from "./endings.js";
 import type { Endpoint } from "./endpoint.js";
@@ -50,9 +51,6 @@ const unwritten = ["outbox_lost", "outcome_unknown"];
 
 /** As many dead letters as storage keeps. */
 const lettersMax = 1_000;
-
-/** Rows of the outbox in memory are numbered from here, as src/publish/outbox/mod.rs has it. */
-const beside = 2 ** 52;
 
 interface Flusher {
   resolve(): void;
@@ -136,8 +134,8 @@ export class Storage implements Member {
   }
 
   id(row: number): string {
-    const producer = row >= beside ? this.#spare : this.#producer;
-    return `${this.#names.get(producer)}:${row % beside}`;
+    const producer = row >= memoryRows ? this.#spare : this.#producer;
+    return `${this.#names.get(producer)}:${row % memoryRows}`;
   }
 
   async rows(): Promise<readonly OutboxRow[]> {
@@ -176,7 +174,7 @@ export class Storage implements Member {
 
   /** A row that was known here has an outcome. */
   settled(row: number): void {
-    if (this.#database !== undefined && row < beside) this.#endings.ended(row);
+    if (this.#database !== undefined && row < memoryRows) this.#endings.ended(row);
   }
 
   /** Keeps what a document is while own changes of it wait, or no longer. */
@@ -570,7 +568,7 @@ export class Storage implements Member {
   #isId(id: string, row: number): boolean {
     if (this.id(row) === id) return true;
     // Rows in memory have numbers of their own: an id of one is of no row in storage.
-    const names = row < beside ? [...this.#names] : [];
+    const names = row < memoryRows ? [...this.#names] : [];
     return names.some(([producer, name]) => producer !== this.#spare && id === `${name}:${row}`);
   }
 

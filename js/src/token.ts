@@ -1,11 +1,10 @@
 // The user's token, or their function that gives one: asked, checked, and how long it is good.
 
 import type { Options } from "./api.js";
+import { tokenReasons } from "./boundary.js";
 import { isOnline } from "./browser.js";
 import { probe } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
-
-const reasons = ["initial", "expiring", "rejected"] as const;
 
 /** As rule C9 has it. */
 const token = /^[\x21-\x7e]{1,8192}$/;
@@ -31,7 +30,7 @@ export async function askToken(
   // The function is the user's, and the core is in its turn.
   await undefined;
   try {
-    text = await given?.(reasons[reason] ?? "rejected");
+    text = await given?.(tokenReasons[reason] ?? "rejected");
   } catch (cause) {
     throw unavailable(`the token function failed: ${String(cause)}`, { cause });
   }

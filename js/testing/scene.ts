@@ -11,7 +11,7 @@ import { createVirtualClock } from "./index.js";
 
 export const base = "https://hub.test/";
 /** Where the rows of the outbox in memory begin. */
-export const beside = 2 ** 52;
+export { memoryRows as beside } from "../src/boundary.js";
 
 /** What this core is asked is answered from its fields; what it is told, it notes. */
 export class Noting {

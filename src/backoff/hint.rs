@@ -8,7 +8,7 @@ use std::fmt;
 use crate::wire::record::{cut, parse_number, parts};
 
 /// The longest wait that a hub can ask for, ms. Chosen: longer than any storm, short enough that a wrong number is survived.
-pub const HINT_MS_MAX: u64 = 3_600_000;
+pub use crate::boundary::RETRY_MS_MAX as HINT_MS_MAX;
 
 /// When to come back, as the hub would have it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,6 +11,7 @@ use wasm_bindgen_futures::future_to_promise;
 use super::driver::{Driver, now, number_of};
 use super::host::Host;
 use super::store::{Done, Store, Task};
+use crate::boundary;
 use crate::config::{BackoffPolicy, Config, HeartbeatPolicy, Inherited, Jitter, OutboxLimits};
 use crate::ids::{Chain, ConnectionId, From, RowNo, Seq, TopicNo};
 use crate::wire::public_id::public_name;
@@ -61,7 +62,7 @@ impl CoreOptions {
         self.database = Some(database);
     }
 
-    /// Backoff; jitter is 0 full, 1 half, 2 none.
+    /// Backoff; `jitter` is one of `boundary::jitter`.
     pub fn backoff(
         &mut self,
         base_ms: f64,
@@ -75,8 +76,8 @@ impl CoreOptions {
             factor,
             cap_ms: cap_ms as u64,
             jitter: match jitter {
-                0 => Jitter::Full,
-                1 => Jitter::Half,
+                boundary::jitter::FULL => Jitter::Full,
+                boundary::jitter::HALF => Jitter::Half,
                 _ => Jitter::None,
             },
             attempts_max,
@@ -196,9 +197,9 @@ impl Core {
         self.driver.drive(Event::Garbage {
             connection: ConnectionId(connection as u64),
             what: match what {
-                1 => "a binary frame",
-                2 => "a part that does not follow the one before",
-                3 => "a frame over the limit of 262144 characters",
+                boundary::unreadable::BINARY => "a binary frame",
+                boundary::unreadable::PART_MISSING => "a part that does not follow the one before",
+                boundary::unreadable::TOO_LARGE => "a frame over the limit of 262144 characters",
                 _ => "a record that can't be read",
             },
         });
@@ -603,8 +604,8 @@ fn promise(store: Option<Rc<Store>>, task: Task) -> Promise {
 
 fn kind_of(number: u32) -> Kind {
     match number {
-        0 => Kind::Message,
-        1 => Kind::Patch,
+        boundary::kind::MESSAGE => Kind::Message,
+        boundary::kind::PATCH => Kind::Patch,
         _ => Kind::Merge,
     }
 }
@@ -618,12 +619,12 @@ fn transport_of(number: u32) -> Option<Transport> {
 /// An outcome's number in JavaScript.
 fn outcome_number(outcome: TriedOutcome) -> u32 {
     match outcome {
-        TriedOutcome::Ok => 0,
-        TriedOutcome::Blocked => 1,
-        TriedOutcome::OpenedThenClosed => 2,
-        TriedOutcome::Silent => 3,
-        TriedOutcome::Buffered => 4,
-        TriedOutcome::Refused => 5,
-        TriedOutcome::Superseded => 6,
+        TriedOutcome::Ok => boundary::attempt::OK,
+        TriedOutcome::Blocked => boundary::attempt::BLOCKED,
+        TriedOutcome::OpenedThenClosed => boundary::attempt::OPENED_THEN_CLOSED,
+        TriedOutcome::Silent => boundary::attempt::SILENT,
+        TriedOutcome::Buffered => boundary::attempt::BUFFERED,
+        TriedOutcome::Refused => boundary::attempt::REFUSED,
+        TriedOutcome::Superseded => boundary::attempt::OVERTAKEN,
     }
 }

@@ -17,6 +17,7 @@ use super::host::Host;
 use super::lifecycle::{Lifecycle, is_hidden};
 use super::store::{Done, End, Fault, Store, Task};
 use super::websocket::Socket;
+use crate::boundary;
 use crate::ids::{ConnectionId, Epoch, TopicNo};
 use crate::{
     Client, Effect, Event, Outcome, PublishRefusal, Reason, Run, Save, Status, StoreAnswer,
@@ -355,9 +356,9 @@ impl Driver {
                 records,
             } => self.with_wire(connection, |wire| wire.poll(&records)),
             Effect::AskToken { reason } => host.ask_token(match reason {
-                TokenReason::Initial => 0,
-                TokenReason::Expiring => 1,
-                TokenReason::Rejected => 2,
+                TokenReason::Initial => boundary::token_reason::INITIAL,
+                TokenReason::Expiring => boundary::token_reason::EXPIRING,
+                TokenReason::Rejected => boundary::token_reason::REJECTED,
             }),
             Effect::Slot { is_wanted } => host.place(is_wanted),
             Effect::Remember { transport } => host.remember(number_of(transport)),
@@ -418,12 +419,14 @@ impl Driver {
             } => host.queued(request, row.0 as f64, is_durable),
             Effect::PublishRefused { request, why } => {
                 let (why, bytes_max) = match why {
-                    PublishRefusal::OutboxFull => (0, 0),
-                    PublishRefusal::StorageFull => (1, 0),
-                    PublishRefusal::PayloadTooLarge { bytes_max } => (2, bytes_max),
-                    PublishRefusal::Closed => (3, 0),
-                    PublishRefusal::OutcomeUnknown => (4, 0),
-                    PublishRefusal::Wiped => (5, 0),
+                    PublishRefusal::OutboxFull => (boundary::refusal::OUTBOX_FULL, 0),
+                    PublishRefusal::StorageFull => (boundary::refusal::STORAGE_FULL, 0),
+                    PublishRefusal::PayloadTooLarge { bytes_max } => {
+                        (boundary::refusal::PAYLOAD_TOO_LARGE, bytes_max)
+                    }
+                    PublishRefusal::Closed => (boundary::refusal::CLOSED, 0),
+                    PublishRefusal::OutcomeUnknown => (boundary::refusal::OUTCOME_UNKNOWN, 0),
+                    PublishRefusal::Wiped => (boundary::refusal::WIPED, 0),
                 };
                 host.publish_refused(request, why, bytes_max as f64);
             }
@@ -576,6 +579,7 @@ impl Driver {
         let status = self.client.borrow().status();
         match status {
             Status::Connecting { attempt, transport } => {
+                shown.kind = boundary::status::CONNECTING;
                 shown.attempt = attempt;
                 shown.transport = number_of(transport);
             }
@@ -585,7 +589,7 @@ impl Driver {
                 rtt_ms,
                 repeat_at,
             } => {
-                shown.kind = 1;
+                shown.kind = boundary::status::CONNECTED;
                 shown.transport = number_of(transport);
                 shown.ms = now.since(since) as f64;
                 shown.rtt_ms = rtt_ms.map(|ms| ms as f64);
@@ -598,19 +602,19 @@ impl Driver {
                 is_exhausted,
             } => {
                 because(reason);
-                shown.kind = 2;
+                shown.kind = boundary::status::WAITING;
                 shown.attempt = attempt;
                 shown.is_exhausted = is_exhausted;
                 shown.ms = retry_at.since(now) as f64;
             }
-            Status::Offline => shown.kind = 3,
+            Status::Offline => shown.kind = boundary::status::OFFLINE,
             Status::Closed { reason } => {
                 because(reason);
-                shown.kind = 4;
+                shown.kind = boundary::status::CLOSED;
             }
             Status::Unauthorized { reason } => {
                 because(reason);
-                shown.kind = 5;
+                shown.kind = boundary::status::UNAUTHORIZED;
             }
         }
         self.host.status_changed(
@@ -644,9 +648,9 @@ struct Shown {
 /// A transport's number in JavaScript.
 pub(super) fn number_of(transport: Transport) -> u32 {
     match transport {
-        Transport::WebSocket => 0,
-        Transport::EventSource => 1,
-        Transport::LongPoll => 2,
+        Transport::WebSocket => boundary::transport::WEBSOCKET,
+        Transport::EventSource => boundary::transport::EVENTSOURCE,
+        Transport::LongPoll => boundary::transport::LONGPOLL,
     }
 }
 

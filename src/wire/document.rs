@@ -2,6 +2,7 @@
 //!
 //! Part of the frame codec. Never looks into a payload.
 
+use crate::boundary::CHAIN_MAX;
 use crate::ids::{Chain, RowNo, Seq, TopicNo, is_id, is_producer};
 use crate::wire::record::{DecodeError, Reader, Writer};
 
@@ -131,7 +132,7 @@ impl<'a> DocumentRecord<'a> {
                 no,
                 seq,
                 hash: Some(r.number("hash")?)
-                    .filter(|hash| *hash < 1 << 48)
+                    .filter(|hash| *hash <= CHAIN_MAX)
                     .ok_or(DecodeError::BadNumber("hash"))?,
             },
             verb => Self::Change {

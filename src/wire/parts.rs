@@ -6,17 +6,17 @@ use crate::wire::record::DecodeError;
 use crate::wire::{ToClient, records};
 
 /// Largest frame of either direction, bytes, posts of subscriptions aside. Source: rule W8.
-pub const FRAME_BYTES_MAX: usize = 262_144;
+pub use crate::boundary::FRAME_BYTES_MAX;
 
 /// A hub's frame aims at this at most, bytes, and a larger record comes in parts. Source: rule W9.
 pub const PART_BYTES_MAX: usize = 16_384;
 
 /// Largest record that comes in parts, bytes. Source: rule W9; the largest snapshot, 6 MiB where every character is an escape,
 /// and its head.
-pub const RECORD_BYTES_MAX: usize = 8 << 20;
+pub use crate::boundary::RECORD_BYTES_MAX;
 
 /// Largest answer to a poll, bytes. Source: rule T3; the answers to all subscriptions and one record of the largest.
-pub const ANSWER_BYTES_MAX: usize = 16 << 20;
+pub use crate::boundary::ANSWER_BYTES_MAX;
 
 /// The slowest line that all time-outs must let through, bytes a second. Source: rule W9.
 pub const SLOW_LINE_BYTES_PER_S: u64 = 8_000;

@@ -2,6 +2,7 @@
 //!
 //! Owns the lexical level and its errors. Knows no verb.
 
+use crate::boundary::CHAIN_MAX;
 use std::fmt;
 
 use crate::ids::{Chain, Cursor, Epoch, NUMBER_MAX, Seq};
@@ -175,7 +176,7 @@ pub(crate) fn parse_cursor(text: &str) -> Option<Cursor> {
 }
 
 fn parse_chain(text: &str) -> Option<Chain> {
-    parse_number(text).filter(|n| *n < 1 << 48).map(Chain)
+    parse_number(text).filter(|n| *n <= CHAIN_MAX).map(Chain)
 }
 
 /// Reads an epoch.

@@ -13,6 +13,7 @@ const projects = ["js", "www", "tests", "tests/types", "bench", "examples/shoppi
 const checks = {
   rustfmt: () => run("cargo", ["fmt", "--all", "--check"]),
   biome: () => run(bin("biome"), ["check", "--error-on-warnings"]),
+  "what Rust and TypeScript share": () => run("node", ["tools/scripts/boundary.mjs", "--check"]),
   "docs/errors.md has every code": () => run("node", ["tools/scripts/codes.mjs", "--check"]),
   "docs/requirements.md names what is there": () =>
     run("node", ["tools/scripts/requirements.mjs", "--check"]),

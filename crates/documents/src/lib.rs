@@ -10,6 +10,7 @@
 
 use std::cell::RefCell;
 
+use longhaul::boundary;
 use longhaul::document::patch::{Change, Fault};
 use longhaul::document::pointer::Pointer;
 use longhaul::document::{Document, Step};
@@ -138,7 +139,11 @@ fn read(kind: u32, text: &str) -> Result<Change, Fault> {
 }
 
 fn kind_of(kind: u32) -> Kind {
-    if kind == 2 { Kind::Merge } else { Kind::Patch }
+    if kind == boundary::kind::MERGE {
+        Kind::Merge
+    } else {
+        Kind::Patch
+    }
 }
 
 fn epoch_of(text: &str) -> Epoch {
@@ -147,10 +152,10 @@ fn epoch_of(text: &str) -> Epoch {
 
 fn number_of(step: Step) -> u32 {
     match step {
-        Step::Old => 0,
-        Step::Changed => 1,
-        Step::Agreed => 2,
-        Step::Diverged => 3,
+        Step::Old => boundary::step::OLD,
+        Step::Changed => boundary::step::CHANGED,
+        Step::Agreed => boundary::step::AGREED,
+        Step::Diverged => boundary::step::DIVERGED,
     }
 }
 

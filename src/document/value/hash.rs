@@ -4,6 +4,7 @@
 //! a megabyte on the hub, so nobody asks for it with every patch.
 
 use super::Value;
+use crate::boundary::CHAIN_MAX;
 
 /// FNV-1a, 64 bits. Source: the FNV draft (Fowler, Noll, Vo, Eastlake), section 5.
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
@@ -18,7 +19,7 @@ impl Value {
     pub fn hash48(&self) -> u64 {
         let mut hash = Fnv(OFFSET);
         hash.value(self);
-        hash.0 & ((1 << 48) - 1)
+        hash.0 & CHAIN_MAX
     }
 }
 

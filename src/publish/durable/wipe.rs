@@ -14,7 +14,7 @@ pub(crate) const WIPED: (&str, &str) = ("wiped", "the outbox was wiped, as for a
 
 /// How long nothing is sent for the sake of a wipe whose end is not told, ms, and how late that is believed to be told. Chosen: opening
 /// storage and a transaction take less.
-const WIPE_MS_MAX: u64 = 10_000;
+use crate::boundary::WIPE_MS_MAX;
 
 /// What a wipe ends.
 #[derive(Clone, Copy, Debug)]

@@ -33,7 +33,7 @@ pub use row::StoredRow;
 pub(crate) const DISCARDED: &str = "discarded";
 
 /// Added to the numbers of rows that are in memory beside an outbox that is in storage, so that a caller's rows have one name each.
-pub const MEMORY_ROWS: u64 = 1 << 52;
+pub use crate::boundary::MEMORY_ROWS;
 
 #[derive(Debug)]
 pub(crate) struct Outbox {

@@ -5,6 +5,11 @@
 use js_sys::{Array, Date, JsString, Math};
 use wasm_bindgen::prelude::*;
 
+use crate::boundary::row::{
+    ATTEMPTS, BYTES, CODE, CREATED_MS, IS_HUB_TIME, KEY, KIND, MESSAGE, PARTITION, STATE, TAG,
+    TOPIC, UNTIL_MS,
+};
+use crate::boundary::{kind, row_state};
 use crate::config::ROW_MS_MAX;
 use crate::ids::{RowNo, Seq};
 use crate::interface::storage::{DeadLetter, RowUpdate, Until};
@@ -13,33 +18,11 @@ use crate::wire::Kind;
 use crate::wire::{parse_epoch, push_epoch};
 use crate::{Outcome, StoredRow};
 
-const PARTITION: u32 = 0;
-const TOPIC: u32 = 1;
-/// 0 message, 1 patch, 2 merge.
-const KIND: u32 = 2;
-// At 3 the payload, JSON.
-const BYTES: u32 = 4;
-/// When it was published, by the machine's clock, ms since 1970.
-const CREATED_MS: u32 = 5;
-const UNTIL_MS: u32 = 6;
-/// `UNTIL_MS` is by the hub's clock.
-const IS_HUB_TIME: u32 = 7;
-const KEY: u32 = 8;
-/// 0 waiting, 1 sent or about to be, 2 given up.
-const STATE: u32 = 9;
-const ATTEMPTS: u32 = 10;
-/// What the page knows the call by.
-const TAG: u32 = 11;
-
 /// 48 bits, so that it is exact as a JavaScript number.
 const TAG_MAX: u64 = (1 << 48) - 1;
 // Source: the FNV hash, by Fowler, Noll and Vo, 64 bits.
 const FNV_SEED: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x100_0000_01b3;
-
-/// Of a dead letter.
-const CODE: u32 = 12;
-const MESSAGE: u32 = 13;
 
 /// A row as it is kept.
 #[derive(Clone)]
@@ -77,7 +60,11 @@ impl Row {
     }
 
     pub(super) fn mark(&self, mark: &RowUpdate) {
-        let state = if mark.is_cancelled { 2 } else { 1 };
+        let state = if mark.is_cancelled {
+            row_state::CANCELLED
+        } else {
+            row_state::SENT
+        };
         self.0
             .set(STATE, state.max(self.number(STATE) as u32).into());
         if let Some(from_ms) = mark.counts_from_ms
@@ -106,7 +93,7 @@ impl Row {
         self.0.set(UNTIL_MS, (now_ms + ROW_MS_MAX as f64).into());
         self.0.set(IS_HUB_TIME, false.into());
         self.0.set(KEY, JsValue::UNDEFINED);
-        self.0.set(STATE, 0.into());
+        self.0.set(STATE, row_state::WAITING.into());
         self.0.set(ATTEMPTS, 0.into());
         // No page waits for it: what it is known by is for the hub alone.
         self.0.set(TAG, Math::random().into());
@@ -121,13 +108,13 @@ impl Row {
 
     pub(super) fn stored(&self, n: RowNo) -> StoredRow {
         let ms = self.number(UNTIL_MS);
-        let state = self.number(STATE);
+        let state = self.number(STATE) as u32;
         StoredRow {
             n,
             topic: self.topic().into(),
-            kind: match self.number(KIND) {
-                0 => Kind::Message,
-                1 => Kind::Patch,
+            kind: match self.number(KIND) as u32 {
+                kind::MESSAGE => Kind::Message,
+                kind::PATCH => Kind::Patch,
                 _ => Kind::Merge,
             },
             bytes: self.bytes(),
@@ -136,8 +123,8 @@ impl Row {
             } else {
                 Until::Left(self.left_ms())
             },
-            is_replaceable: state == 0 && self.key().is_some(),
-            is_cancelled: state == 2,
+            is_replaceable: state == row_state::WAITING && self.key().is_some(),
+            is_cancelled: state == row_state::CANCELLED,
             attempts: self.number(ATTEMPTS) as u32,
             tag: self.tag_number(),
         }
