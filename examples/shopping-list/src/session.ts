@@ -22,6 +22,8 @@ export const session = createStore(open(localStorage.getItem(nameKey)));
 
 export function signIn(name: string): void {
   localStorage.setItem(nameKey, name);
+  // It would go on publishing as the user before.
+  void session.get()?.client.close();
   session.set(open(name));
 }
 
