@@ -13,6 +13,14 @@ use crate::wire::{ToHub, VERSION};
 /// Name and version told in the hello.
 const CLIENT: &str = concat!("longhaul/", env!("CARGO_PKG_VERSION"));
 
+/// What every part handles an event with.
+pub(crate) struct Context<'a> {
+    pub(crate) now: Time,
+    pub(crate) rng: &'a mut fastrand::Rng,
+    pub(crate) metrics: &'a mut Metrics,
+    pub(crate) effects: &'a mut Vec<Effect>,
+}
+
 pub(crate) struct Turn<'a> {
     pub(crate) now: Time,
     pub(crate) rng: &'a mut fastrand::Rng,
@@ -24,6 +32,15 @@ pub(crate) struct Turn<'a> {
 }
 
 impl Turn<'_> {
+    pub(crate) fn context(&mut self) -> Context<'_> {
+        Context {
+            now: self.now,
+            rng: self.rng,
+            metrics: self.metrics,
+            effects: self.effects,
+        }
+    }
+
     /// Hello and all subs in one frame, so that a subscription takes one round trip (rule C2). A post shows its token in a
     /// header.
     pub(crate) fn hello(&self, hold_ms: Option<u64>) -> String {

@@ -2,7 +2,7 @@
 //!
 //! Holds no rule but that of which records may come when.
 
-use super::{Client, asking, turn};
+use super::{Client, asking, context, turn};
 use crate::codes;
 use crate::connection::Reason;
 use crate::ids::{ConnectionId, TopicNo};
@@ -138,9 +138,8 @@ impl Client {
                     seq,
                     duplicate,
                 };
-                let metrics = &mut self.metrics;
-                self.publisher
-                    .settle(now, producer, n, outcome, metrics, effects);
+                let context = context!(self, now, effects);
+                self.publisher.settle(context, producer, n, outcome);
                 self.pump(now, effects);
             }
             ToClient::Nack {
@@ -149,9 +148,9 @@ impl Client {
                 code,
                 message,
             } => {
-                let (why, rng, metrics) = ((code, message), &mut self.rng, &mut self.metrics);
+                let context = context!(self, now, effects);
                 self.publisher
-                    .refused(now, (producer, n), why, rng, metrics, effects);
+                    .refused(context, (producer, n), (code, message));
                 self.pump(now, effects);
             }
             ToClient::Ping { t } => {

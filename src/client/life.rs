@@ -30,15 +30,10 @@ impl Client {
             }
             Event::Deadline => {
                 self.connection.tick(turn);
-                self.publisher.tick(now, turn.metrics, turn.effects);
+                self.publisher.tick(&mut turn.context());
                 if let Some(connection) = self.connection.established() {
-                    self.publisher.abandon_posts(
-                        now,
-                        connection,
-                        turn.rng,
-                        turn.metrics,
-                        turn.effects,
-                    );
+                    self.publisher
+                        .abandon_posts(&mut turn.context(), connection);
                 }
             }
             Event::Opened { connection } => self.connection.opened(turn, connection),
@@ -69,7 +64,7 @@ impl Client {
             Event::Slept { ms } => {
                 turn.tokens.slept(ms);
                 self.publisher.slept(ms);
-                self.publisher.tick(now, turn.metrics, turn.effects);
+                self.publisher.tick(&mut turn.context());
                 self.connection.slept(turn, ms);
             }
             Event::Token { text, lives_ms } => {
@@ -86,7 +81,7 @@ impl Client {
                 self.connection.suspend(turn);
             }
             Event::Close => {
-                self.publisher.closed(turn.effects);
+                self.publisher.closed(&mut turn.context());
                 self.connection.close(turn);
             }
             // The door has led these elsewhere.

@@ -39,6 +39,20 @@ macro_rules! turn {
 
 use turn;
 
+/// What a part handles an event with.
+macro_rules! context {
+    ($client:ident, $now:ident, $effects:ident) => {
+        &mut $crate::context::Context {
+            now: $now,
+            rng: &mut $client.rng,
+            metrics: &mut $client.metrics,
+            effects: $effects,
+        }
+    };
+}
+
+use context;
+
 /// What subscriptions ask the hub again with.
 macro_rules! asking {
     ($client:ident, $now:ident, $records:ident) => {
@@ -290,13 +304,12 @@ impl Client {
                 floor_ms,
             } => {
                 if self.connection.established() == Some(connection) {
-                    let (rng, metrics) = (&mut self.rng, &mut self.metrics);
-                    self.publisher.post_failed(now, floor_ms, rng, metrics);
+                    let context = context!(self, now, effects);
+                    self.publisher.post_failed(context, floor_ms);
                 }
             }
             Event::Stored { answer } => {
-                self.publisher
-                    .stored(now, answer, &mut self.metrics, effects);
+                self.publisher.stored(context!(self, now, effects), answer);
                 self.subscriptions
                     .set_producer(self.publisher.producer(false));
                 self.pump(now, effects);
@@ -313,9 +326,8 @@ impl Client {
                 producer,
                 tab_message,
             } => {
-                let metrics = &mut self.metrics;
-                self.publisher
-                    .heard(now, producer, tab_message, metrics, effects);
+                let context = context!(self, now, effects);
+                self.publisher.heard(context, producer, tab_message);
                 self.pump(now, effects);
             }
             Event::Wiped {
@@ -328,12 +340,12 @@ impl Client {
                     effects.push(Effect::DropPosts { connection });
                 }
                 let scope = WipeScope::new(now, last, at_ms, machine_ms);
-                self.publisher
-                    .wiped(now, scope, is_done, &mut self.metrics, effects);
+                let context = context!(self, now, effects);
+                self.publisher.wiped(context, scope, is_done);
                 self.pump(now, effects);
             }
             Event::Cancel { n } => {
-                self.publisher.cancel(now, n, &mut self.metrics, effects);
+                self.publisher.cancel(context!(self, now, effects), n);
                 self.pump(now, effects);
             }
             event => self.connection_event(now, event, effects),
@@ -374,8 +386,8 @@ impl Client {
     fn pump(&mut self, now: Time, effects: &mut Vec<Effect>) {
         let posting_at = self.connection.is_posting().then_some(now);
         let connection = self.connection.established();
-        self.publisher
-            .pump(connection, posting_at, &mut self.metrics, effects);
+        let context = context!(self, now, effects);
+        self.publisher.pump(context, connection, posting_at);
     }
 
     fn publish(&mut self, now: Time, new: &Publication<'_>, effects: &mut Vec<Effect>) {
@@ -386,7 +398,7 @@ impl Client {
             });
             return;
         }
-        self.publisher.publish(now, new, &mut self.metrics, effects);
+        self.publisher.publish(context!(self, now, effects), new);
         self.pump(now, effects);
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod durable;
 pub(crate) mod outbox;
 
 use crate::config::{Config, Inherited, OutboxLimits, ROW_MS_MAX};
+use crate::context::Context;
 use crate::ids::{ConnectionId, RowNo};
 use crate::interface::effect::{Effect, Outcome};
 use crate::interface::event::{HubLimits, Publication};
@@ -121,13 +122,14 @@ impl Publisher {
     }
 
     /// A new publication. It is refused at once, or has its row now or when it is in storage.
-    pub(crate) fn publish(
-        &mut self,
-        now: Time,
-        new: &Publication<'_>,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(crate) fn publish(&mut self, context: &mut Context<'_>, new: &Publication<'_>) {
+        let Context {
+            now,
+            metrics,
+            effects,
+            ..
+        } = context;
+        let now = *now;
         let until = self.until(now, new.ttl_ms);
         // What was taken once is not refused.
         let checked = if new.is_repeated {
@@ -184,11 +186,13 @@ impl Publisher {
     /// Works on what is in storage, and sends what there is to send. `posting_at` is as `Outbox::pump` has it.
     pub(crate) fn pump(
         &mut self,
+        context: &mut Context<'_>,
         connection: Option<ConnectionId>,
         posting_at: Option<Time>,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
     ) {
+        let Context {
+            metrics, effects, ..
+        } = context;
         if let Some(durable) = &mut self.durable {
             durable.seek(connection.is_some(), effects);
             durable.work(&mut self.main, self.memory.producer(), effects);
@@ -204,21 +208,22 @@ impl Publisher {
     }
 
     /// Gives up the posts under way, if they hang.
-    pub(crate) fn abandon_posts(
-        &mut self,
-        now: Time,
-        connection: ConnectionId,
-        rng: &mut fastrand::Rng,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(crate) fn abandon_posts(&mut self, context: &mut Context<'_>, connection: ConnectionId) {
+        let now = context.now;
         if self.main.is_post_overdue(now) || self.memory.is_post_overdue(now) {
-            effects.push(Effect::AbandonPosts { connection });
-            self.post_failed(now, 0, rng, metrics);
+            context.effects.push(Effect::AbandonPosts { connection });
+            self.post_failed(context, 0);
         }
     }
 
-    pub(crate) fn tick(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
+    pub(crate) fn tick(&mut self, context: &mut Context<'_>) {
+        let Context {
+            now,
+            metrics,
+            effects,
+            ..
+        } = context;
+        let now = *now;
         if let Some(durable) = &mut self.durable {
             durable.tick(now);
         }
@@ -243,9 +248,9 @@ impl Publisher {
     }
 
     /// The client is closed: calls that have no row get none.
-    pub(crate) fn closed(&mut self, effects: &mut Vec<Effect>) {
+    pub(crate) fn closed(&mut self, context: &mut Context<'_>) {
         if let Some(durable) = &mut self.durable {
-            durable.closed(effects);
+            durable.closed(context.effects);
         }
     }
 
@@ -284,13 +289,11 @@ impl Publisher {
         self.memory.connection_lost();
     }
 
-    pub(crate) fn post_failed(
-        &mut self,
-        now: Time,
-        floor_ms: u64,
-        rng: &mut fastrand::Rng,
-        metrics: &mut Metrics,
-    ) {
+    pub(crate) fn post_failed(&mut self, context: &mut Context<'_>, floor_ms: u64) {
+        let Context {
+            now, rng, metrics, ..
+        } = context;
+        let now = *now;
         metrics.repeats += 1;
         self.main.post_failed(now, floor_ms, rng);
         self.memory.post_failed(now, floor_ms, rng);
@@ -299,13 +302,18 @@ impl Publisher {
     /// The hub's final word on a row.
     pub(crate) fn settle(
         &mut self,
-        now: Time,
+        context: &mut Context<'_>,
         producer: &str,
         n: RowNo,
         outcome: Outcome,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
     ) {
+        let Context {
+            now,
+            metrics,
+            effects,
+            ..
+        } = context;
+        let now = *now;
         if producer == self.memory.producer() {
             self.memory.heard_verdict(n);
             self.memory.end(now, n, outcome, metrics, effects);
@@ -321,14 +329,12 @@ impl Publisher {
     /// The hub has not taken a row: never will, or not yet, and it must be sent again (rule H9).
     pub(crate) fn refused(
         &mut self,
-        now: Time,
+        context: &mut Context<'_>,
         (producer, n): (&str, RowNo),
         (code, message): (&str, &str),
-        rng: &mut fastrand::Rng,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
     ) {
         if code == "not_owner" {
+            let (now, effects) = (context.now, &mut *context.effects);
             return self.not_owner(now, (producer, n), (code, message), effects);
         }
         let is_certain = code == "id_conflict";
@@ -340,8 +346,12 @@ impl Publisher {
         }
         if !matches!(code, "out_of_order" | "busy") {
             let outcome = Outcome::dead(code, message);
-            return self.settle(now, producer, n, outcome, metrics, effects);
+            return self.settle(context, producer, n, outcome);
         }
+        let Context {
+            now, rng, metrics, ..
+        } = context;
+        let now = *now;
         for outbox in [&mut self.main, &mut self.memory] {
             if outbox.producer() == producer {
                 outbox.send_again(now, n, code == "busy", rng, metrics);
@@ -374,13 +384,14 @@ impl Publisher {
     }
 
     /// Storage has answered.
-    pub(crate) fn stored(
-        &mut self,
-        now: Time,
-        answer: StoreAnswer,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(crate) fn stored(&mut self, context: &mut Context<'_>, answer: StoreAnswer) {
+        let Context {
+            now,
+            metrics,
+            effects,
+            ..
+        } = context;
+        let now = *now;
         let Some(durable) = &mut self.durable else {
             return;
         };
@@ -448,12 +459,17 @@ impl Publisher {
     /// Another client of the same storage told something of a producer's rows.
     pub(crate) fn heard(
         &mut self,
-        now: Time,
+        context: &mut Context<'_>,
         producer: &str,
         tab_message: TabMessage,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
     ) {
+        let Context {
+            now,
+            metrics,
+            effects,
+            ..
+        } = context;
+        let now = *now;
         if let TabMessage::Taken { n } = tab_message {
             for outbox in [&mut self.main, &mut self.memory] {
                 if outbox.producer() == producer {
@@ -469,14 +485,14 @@ impl Publisher {
 
     /// All rows are about to be removed, or were: those in memory too, as far as the wipe reaches. What it leaves may have been in a
     /// post that was dropped.
-    pub(crate) fn wiped(
-        &mut self,
-        now: Time,
-        scope: WipeScope,
-        is_done: bool,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(crate) fn wiped(&mut self, context: &mut Context<'_>, scope: WipeScope, is_done: bool) {
+        let Context {
+            now,
+            metrics,
+            effects,
+            ..
+        } = context;
+        let now = *now;
         let mut rows = scope.volatile();
         if let Some(durable) = &mut self.durable {
             durable.wiped(now, scope, is_done, &self.main, effects);
@@ -495,13 +511,14 @@ impl Publisher {
     }
 
     /// The user gives a row up.
-    pub(crate) fn cancel(
-        &mut self,
-        now: Time,
-        row: RowNo,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
-    ) {
+    pub(crate) fn cancel(&mut self, context: &mut Context<'_>, row: RowNo) {
+        let Context {
+            now,
+            metrics,
+            effects,
+            ..
+        } = context;
+        let now = *now;
         match (row.0.checked_sub(MEMORY_ROWS), &mut self.durable) {
             (Some(n), _) => self.memory.cancel_here(now, RowNo(n), metrics, effects),
             (None, None) => self.main.cancel_here(now, row, metrics, effects),
