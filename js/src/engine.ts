@@ -118,13 +118,19 @@ export class Engine {
     const end = await instantiate(this.#module, made, (cause) => this.#crashed(core, cause));
     if (this.#turns.isClosed) return;
     this.#end = end;
-    const options = new made.CoreOptions(seed());
-    for (const base of this.#bases) options.address(base);
-    instruct(options, this.#options, this.#base);
-    const { spare, stored } = this.storage;
-    options.inherit(spare, this.#publications.lastVolatile % 2 ** 52, stored);
-    core = new made.Core(options, this.#host);
-    this.storage.learn(core);
+    try {
+      const options = new made.CoreOptions(seed());
+      for (const base of this.#bases) options.address(base);
+      instruct(options, this.#options, this.#base);
+      const { spare, stored } = this.storage;
+      options.inherit(spare, this.#publications.lastVolatile % 2 ** 52, stored);
+      core = new made.Core(options, this.#host);
+      this.storage.learn(core);
+    } catch (cause) {
+      // It may listen to the page already.
+      end();
+      throw cause;
+    }
     this.#turns.core = core;
   }
 

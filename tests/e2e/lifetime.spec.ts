@@ -155,6 +155,58 @@ test("f04: nor have they one where storage never opened, which documents wait fo
   await expect.poll(memories).toBeLessThan(before + 3);
 });
 
+test("f04: an instance that crashes while it is made leaves nothing", async ({ hub, page }) => {
+  const cdp = await devtools(page);
+  const before = await left(cdp);
+  const crashed = await page.evaluate(
+    async ([url, options]) => {
+      const kept: api.Client[] = [];
+      Object.assign(globalThis, { kept });
+      const instantiate = WebAssembly.instantiate as unknown as (
+        module: WebAssembly.Module,
+        imports: WebAssembly.Imports,
+      ) => Promise<WebAssembly.Instance>;
+      let callsLeft = Number.POSITIVE_INFINITY;
+      let crashed = 0;
+      const spoiled = (call: (...args: unknown[]) => unknown) => {
+        return (...args: unknown[]) => {
+          if (--callsLeft !== 0) return call(...args);
+          crashed++;
+          throw new Error("spoiled");
+        };
+      };
+      const spoil = (imports: WebAssembly.ModuleImports): WebAssembly.ModuleImports =>
+        Object.fromEntries(
+          Object.entries(imports).map(([name, value]) => [
+            name,
+            typeof value === "function" ? spoiled(value as () => unknown) : value,
+          ]),
+        );
+      WebAssembly.instantiate = ((module: WebAssembly.Module, imports: WebAssembly.Imports) =>
+        instantiate(
+          module,
+          Object.fromEntries(Object.entries(imports).map(([name, its]) => [name, spoil(its)])),
+        )) as unknown as typeof WebAssembly.instantiate;
+      for (let call = 1; call <= 60; call += 3) {
+        callsLeft = call;
+        const { client } = longhaul.open(url, options);
+        await longhaul.reaches(client, "connected");
+        await client.close();
+        kept.push(client);
+      }
+      return crashed;
+    },
+    [hub.url, quick] as const,
+  );
+  expect(crashed).toBeGreaterThan(10);
+  await expect
+    .poll(async () => {
+      const now = await left(cdp);
+      return Object.entries(now).filter(([name, count]) => count > (before[name] ?? 0) + 4);
+    })
+    .toEqual([]);
+});
+
 test("f04: an instance that has crashed leaves no database open, so it can be removed", async ({
   hub,
   page,
