@@ -1,30 +1,30 @@
-// The app of a page: makes the calls of a program, and tells what comes of them. Runs in a page of Node's or in a browser;
-// what it tells is plain data.
+// The app in a page: it makes the calls of a program and notes their results as plain data. It runs
+// in a simulated page in Node and in a real browser.
 
-import type { Client, Document, Gap, LonghaulError, Options, Receipt } from "longhaul";
+import type { Client, Document, Gap, LonghaulError, Message, Options, Receipt } from "longhaul";
 import type { Note } from "./note.js";
-import { type Call, documents, topics, type Who } from "./program.js";
+import { type Call, type ClientNo, documents, topics } from "./program.js";
 
 export interface AgentOptions {
-  /** Tells the clients of this page from those of others. */
+  /** A prefix that tells this page's clients from those of other pages. */
   readonly page: string;
   readonly profile: string;
   readonly url: string;
   readonly poison: "continue" | "pause";
   readonly resume: boolean;
   readonly transports: Options["transports"] | undefined;
-  /** Gives a token; undefined: the app has none. */
+  /** The app's token function; undefined: it has none. */
   readonly token: (() => Promise<string>) | undefined;
 }
 
-/** Calls that need a page. */
+/** A call that a page makes. */
 export type PageCall = Exclude<Call, { do: "reload" | "kill" | "worker" | "post" }>;
 
-export interface Look {
+export interface ClientView {
   readonly name: string;
   readonly state: string;
   readonly size: number;
-  /** Own changes that wait, of all documents: those that nobody follows too. */
+  /** The pending changes of all documents, followed or not. */
   readonly pending: number;
   readonly documents: readonly {
     name: string;
@@ -34,50 +34,53 @@ export interface Look {
   }[];
 }
 
-interface Held {
+interface AppClient {
   readonly name: string;
   readonly client: Client;
   isClosed: boolean;
-  /** As many rows, and dead letters, as were there when they were read with the last event of the outbox. */
-  listed: readonly [rows: number, letters: number];
-  readonly running: { id: string; topic: string; from: "live" | "start" | number; stop(): void }[];
+  /** How many rows and dead letters the app read at the outbox's last event. */
+  listed: readonly [rows: number, deadLetters: number];
+  readonly subscriptions: { id: string; topic: string; from: "live" | "start" | number; stop(): void }[];
   readonly follows: { stop(): void; document: Document<unknown>; values: unknown[] }[];
 }
 
 export class Agent {
   readonly #connect: (url: string, options: Options) => Client;
   readonly #options: AgentOptions;
-  readonly #tell: (note: Note) => void;
-  readonly #clients = new Map<Who, Held>();
-  /** An app may keep closed clients as long as it likes. */
+  readonly #note: (note: Note) => void;
+  readonly #clients = new Map<ClientNo, AppClient>();
+  /** All clients, because an app may keep closed ones as long as it likes. */
   readonly #made: Client[] = [];
-  /** Those of calls within a listener that are still to come. */
+  /** Stops the listeners whose calls are still to come. */
   readonly #listeners = new Set<() => void>();
   #last = 0;
 
   constructor(
     connect: (url: string, options: Options) => Client,
     options: AgentOptions,
-    tell: (note: Note) => void,
+    note: (note: Note) => void,
   ) {
     this.#connect = connect;
     this.#options = options;
-    this.#tell = tell;
+    this.#note = note;
   }
 
-  /** Makes a call with the client of its step, which is made where there is none. `no` numbers what it publishes. */
+  /**
+   * Makes a call with the client of its step, and connects that client first where it is not open.
+   * `no` numbers the first publication of the call.
+   */
   call(call: PageCall, no: number): void {
-    let held = this.#clients.get(call.who);
+    let app = this.#clients.get(call.client);
     try {
-      if (held === undefined || held.isClosed) {
-        held = this.#make(call.who);
-        this.#clients.set(call.who, held);
+      if (app === undefined || app.isClosed) {
+        app = this.#make(call.client);
+        this.#clients.set(call.client, app);
       }
-      this.#does(held, call, no);
+      this.#run(app, call, no);
     } catch (error) {
       const { code, message } = error as LonghaulError;
-      const client = held?.name ?? this.#options.page;
-      this.#tell({
+      const client = app?.name ?? this.#options.page;
+      this.#note({
         type: "error",
         client,
         code: code ?? null,
@@ -86,13 +89,13 @@ export class Agent {
     }
   }
 
-  /** Who is here. */
-  get whos(): Who[] {
-    return [...this.#clients].filter(([, { isClosed }]) => !isClosed).map(([who]) => who);
+  /** ClientNo is here. */
+  get openClients(): ClientNo[] {
+    return [...this.#clients].filter(([, { isClosed }]) => !isClosed).map(([no]) => no);
   }
 
-  look(): Look[] {
-    return this.#alive().map(({ name, client, follows }) => ({
+  views(): ClientView[] {
+    return this.#open().map(({ name, client, follows }) => ({
       name,
       state: client.status.state,
       size: client.outbox.size,
@@ -106,110 +109,118 @@ export class Agent {
     }));
   }
 
-  /** Calls that wait for a status are not made any more. */
+  /** Drops the calls that still wait for a status. */
   stopListening(): void {
     for (const stop of this.#listeners) stop();
     this.#listeners.clear();
   }
 
-  /** Dead letters stop a topic where `poison` is "pause". */
-  async discardLetters(): Promise<void> {
-    for (const { client } of this.#alive()) {
+  /** Discards all dead letters: they pause their topic where `poison` is "pause". */
+  async discardDeadLetters(): Promise<void> {
+    for (const { client } of this.#open()) {
       for (const { id } of await client.outbox.deadLetters()) await client.outbox.discard(id).catch(() => {});
     }
   }
 
-  /** How many rows each client lists, and what a flush comes to. */
-  quiet(): Promise<
-    { name: string; rows: number | string; letters: number; listed: Held["listed"]; flushed: string }[]
+  /** How many rows and dead letters each client lists, and how a flush settles. */
+  outboxCounts(): Promise<
+    {
+      name: string;
+      rows: number | string;
+      deadLetters: number;
+      listed: AppClient["listed"];
+      flushed: string;
+    }[]
   > {
     return Promise.all(
-      this.#alive().map(async (held) => {
-        const { outbox } = held.client;
+      this.#open().map(async (app) => {
+        const { outbox } = app.client;
         const rows = await outbox.rows().then(({ length }) => length, codeOf);
-        const letters = await outbox.deadLetters().then(
+        const deadLetters = await outbox.deadLetters().then(
           ({ length }) => length,
           () => 0,
         );
         const flushed = await outbox.flush().then(() => "", codeOf);
-        return { name: held.name, rows, letters, listed: held.listed, flushed };
+        return { name: app.name, rows, deadLetters, listed: app.listed, flushed };
       }),
     );
   }
 
-  /** Closes all and forgets them. */
+  /** Closes all clients and forgets them. */
   async closeAll(): Promise<void> {
-    for (const held of this.#alive()) {
-      held.isClosed = true;
-      this.#tell({ type: "closed", client: held.name });
-      await held.client.close();
+    for (const app of this.#open()) {
+      app.isClosed = true;
+      this.#note({ type: "closed", client: app.name });
+      await app.client.close();
     }
     this.#clients.clear();
   }
 
-  #alive(): Held[] {
+  #open(): AppClient[] {
     return [...this.#clients.values()].filter(({ isClosed }) => !isClosed);
   }
 
-  #make(who: Who): Held {
+  #make(no: ClientNo): AppClient {
     const { page, poison, profile, resume, token, transports, url } = this.#options;
-    const name = `${who}${page}${++this.#last}`;
-    this.#tell({ type: "client", client: name, profile: who === 3 ? null : profile });
-    const tell = this.#tell;
+    const name = `${no}${page}${++this.#last}`;
+    this.#note({ type: "client", client: name, profile: no === 3 ? null : profile });
+    const note = this.#note;
     const client = this.#connect(url, {
-      outbox: who === 3 ? false : { poison },
-      onError: ({ code, message }) => tell({ type: "error", client: name, code: code ?? null, message }),
+      outbox: no === 3 ? false : { poison },
+      onError: ({ code, message }) => note({ type: "error", client: name, code: code ?? null, message }),
       ...(transports === undefined ? {} : { transports }),
-      ...(resume ? { resume: { key: String(who) } } : {}),
+      ...(resume ? { resume: { key: String(no) } } : {}),
       ...(token ? { subject: profile, token } : {}),
     });
     client.on("status", (status) => {
       const code = "reason" in status ? status.reason.code : "";
-      tell({ type: "status", client: name, state: status.state, code });
+      note({ type: "status", client: name, state: status.state, code });
     });
-    client.on("deadletter", ({ id, reason: { code } }) => tell({ type: "letter", client: name, id, code }));
+    client.on("deadletter", ({ id, reason: { code } }) =>
+      note({ type: "deadletter", client: name, id, code }),
+    );
     this.#made.push(client);
-    const held: Held = { name, client, isClosed: false, listed: [0, 0], running: [], follows: [] };
+    const app: AppClient = { name, client, isClosed: false, listed: [0, 0], subscriptions: [], follows: [] };
     let last = 0;
     const list = async (): Promise<void> => {
       const no = ++last;
-      const [rows, letters] = await Promise.all([client.outbox.rows(), client.outbox.deadLetters()]);
-      if (no === last) held.listed = [rows.length, letters.length];
+      const [rows, deadLetters] = await Promise.all([client.outbox.rows(), client.outbox.deadLetters()]);
+      if (no === last) app.listed = [rows.length, deadLetters.length];
     };
     client.on("outbox", () => void list().catch(() => {}));
     list().catch(() => {});
-    return held;
+    return app;
   }
 
-  #promise(held: Held, what: string, codes: readonly string[], promise: Promise<unknown>): void {
-    const id = `${held.name}/${++this.#last}`;
-    this.#tell({ type: "promised", id, client: held.name, what, codes });
+  #promise(app: AppClient, what: string, codes: readonly string[], promise: Promise<unknown>): void {
+    const id = `${app.name}/${++this.#last}`;
+    this.#note({ type: "promised", id, client: app.name, what, codes });
     promise.then(
-      () => this.#tell({ type: "settled", id, code: "" }),
-      (error: unknown) => this.#tell({ type: "settled", id, code: codeOf(error) }),
+      () => this.#note({ type: "settled", id, code: "" }),
+      (error: unknown) => this.#note({ type: "settled", id, code: codeOf(error) }),
     );
   }
 
-  #does(held: Held, call: PageCall, no: number): void {
-    const { client, follows, name, running } = held;
+  #run(app: AppClient, call: PageCall, no: number): void {
+    const { client, follows, name, subscriptions } = app;
     switch (call.do) {
       case "subscribe": {
         const from = call.from === "middle" ? 2 : call.from;
-        this.#subscribe(held, topics[call.topic] ?? "t/0", from, call.passive, undefined);
+        this.#subscribe(app, topics[call.topic] ?? "t/0", from, call.passive, undefined);
         return;
       }
       case "unsubscribe":
-        pick(running, call.which)?.stop();
+        pick(subscriptions, call.which)?.stop();
         return;
       case "resubscribe": {
-        const old = pick(running, call.which);
+        const old = pick(subscriptions, call.which);
         if (old === undefined) return;
         old.stop();
-        this.#subscribe(held, old.topic, old.from, false, old.from === "live" ? old.id : undefined);
+        this.#subscribe(app, old.topic, old.from, false, old.from === "live" ? old.id : undefined);
         return;
       }
       case "iterate":
-        this.#iterate(held, topics[call.topic] ?? "t/0", call.nexts);
+        this.#iterate(app, topics[call.topic] ?? "t/0", call.nexts);
         return;
       case "follow": {
         const document = client.document(documents[call.document] ?? "d/0");
@@ -225,7 +236,7 @@ export class Agent {
         return;
       }
       case "publish":
-        for (let i = 0; i < call.count; i++) this.#publish(held, call, no + i);
+        for (let i = 0; i < call.count; i++) this.#publish(app, call, no + i);
         return;
       case "merge": {
         const document = client.document(documents[call.document] ?? "d/0");
@@ -233,17 +244,17 @@ export class Agent {
           const partial =
             call.chars > 0
               ? { [`q${i}`]: "x".repeat(call.chars), no: no + i }
-              : { [`p${call.place}`]: { no: no + i } };
-          this.#change(held, document.name, no + i, true, () => document.merge(partial));
+              : { [`p${call.member}`]: { no: no + i } };
+          this.#change(app, document.name, no + i, true, () => document.merge(partial));
         }
         return;
       }
       case "patch": {
         const document = client.document(documents[call.document] ?? "d/0");
-        const path = call.isSound ? "" : `/p${call.place}/no`;
+        const path = call.isSound ? "" : `/p${call.member}/no`;
         const operation = call.isSound ? ("add" as const) : ("replace" as const);
         const operations = [{ op: operation, path, value: { no } }];
-        this.#change(held, document.name, no, call.isSound, () => document.patch(operations));
+        this.#change(app, document.name, no, call.isSound, () => document.patch(operations));
         return;
       }
       case "reconnect":
@@ -254,7 +265,7 @@ export class Agent {
           if (call.state !== undefined && state !== call.state) return;
           stop();
           this.#listeners.delete(stop);
-          if (!held.isClosed) this.#does(held, inner(call.who, call.makes), no);
+          if (!app.isClosed) this.#run(app, inner(call.client, call.makes), no);
         });
         this.#listeners.add(stop);
         return;
@@ -262,88 +273,99 @@ export class Agent {
       case "connect":
         return;
       case "close":
-        held.isClosed = true;
-        this.#tell({ type: "closed", client: name });
-        this.#promise(held, "close", [], client.close());
+        app.isClosed = true;
+        this.#note({ type: "closed", client: name });
+        this.#promise(app, "close", [], client.close());
         return;
       case "wipe": {
         const id = `${name}/${++this.#last}`;
-        this.#tell({ type: "wiping", id, client: name });
+        this.#note({ type: "wiping", id, client: name });
         const wiped = client.outbox.wipe();
         wiped.then(
-          () => this.#tell({ type: "wiped", id }),
+          () => this.#note({ type: "wiped", id }),
           () => {},
         );
-        this.#promise(held, "wipe", ["storage_unavailable", "closed"], wiped);
+        this.#promise(app, "wipe", ["storage_unavailable", "closed"], wiped);
         return;
       }
       case "retry":
       case "discard":
-        this.#promise(held, call.do, ["row_unknown", "closed", "storage_full"], this.#letter(client, call));
+        this.#promise(
+          app,
+          call.do,
+          ["row_unknown", "closed", "storage_full"],
+          this.#deadLetter(client, call),
+        );
         return;
       case "flush":
-        this.#promise(held, "flush", ["not_flushed", "closed"], client.outbox.flush());
+        this.#promise(app, "flush", ["not_flushed", "closed"], client.outbox.flush());
         return;
       case "rows":
-        this.#promise(held, "rows", ["closed"], client.outbox.rows());
+        this.#promise(app, "rows", ["closed"], client.outbox.rows());
         return;
       case "diagnose":
-        this.#promise(held, "diagnose", [], client.diagnose());
+        this.#promise(app, "diagnose", [], client.diagnose());
         return;
     }
   }
 
   #subscribe(
-    held: Held,
+    app: AppClient,
     topic: string,
     from: "live" | "start" | number,
     passive: boolean,
     continues: string | undefined,
   ): void {
-    const id = `${held.name}/${++this.#last}`;
-    const tell = this.#tell;
-    tell({ type: "subscribed", id, client: held.name, topic, from, continues: continues ?? null });
-    const stop = held.client
-      .topic(topic)
-      .subscribe(({ epoch, seq, data }) => tell({ type: "message", id, epoch, seq, data }), {
-        from,
-        passive,
-        onGap: ({ epoch, fromSeq, toSeq, reason }) =>
-          tell({ type: "gap", id, epoch, fromSeq, toSeq: Number.isFinite(toSeq) ? toSeq : null, reason }),
-      });
-    const { running } = held;
+    const id = `${app.name}/${++this.#last}`;
+    this.#note({ type: "subscribed", id, client: app.name, topic, from, continues: continues ?? null });
+    const stop = app.client.topic(topic).subscribe((message) => this.#noteMessage(id, message), {
+      from,
+      passive,
+      onGap: (gap) => this.#noteGap(id, gap),
+    });
+    const { subscriptions } = app;
     const entry = {
       id,
       topic,
       from,
       stop: () => {
         stop();
-        tell({ type: "stopped", id });
-        running.splice(running.indexOf(entry), 1);
+        this.#note({ type: "stopped", id });
+        subscriptions.splice(subscriptions.indexOf(entry), 1);
       },
     };
-    running.push(entry);
+    subscriptions.push(entry);
   }
 
-  /** Asks for some messages at once, as a consumer does that works on several. */
-  #iterate(held: Held, topic: string, nexts: number): void {
-    const id = `${held.name}/${++this.#last}`;
-    this.#tell({ type: "subscribed", id, client: held.name, topic, from: "start", continues: null, nexts });
-    const onGap = ({ epoch, fromSeq, toSeq, reason }: Gap): void =>
-      this.#tell({ type: "gap", id, epoch, fromSeq, toSeq: Number.isFinite(toSeq) ? toSeq : null, reason });
-    const iteration = held.client.topic(topic).messages({ from: "start", onGap })[Symbol.asyncIterator]();
+  #noteMessage(id: string, { epoch, seq, data }: Message<unknown>): void {
+    this.#note({ type: "message", id, epoch, seq, data });
+  }
+
+  #noteGap(id: string, { epoch, fromSeq, toSeq, reason }: Gap): void {
+    const known = Number.isFinite(toSeq) ? toSeq : null;
+    this.#note({ type: "gap", id, epoch, fromSeq, toSeq: known, reason });
+  }
+
+  /** Asks for several messages at once, as a consumer does that works on them in parallel. */
+  #iterate(app: AppClient, topic: string, nexts: number): void {
+    const id = `${app.name}/${++this.#last}`;
+    this.#note({ type: "subscribed", id, client: app.name, topic, from: "start", continues: null, nexts });
+    const messages = app.client
+      .topic(topic)
+      .messages({ from: "start", onGap: (gap) => this.#noteGap(id, gap) });
+    const iteration = messages[Symbol.asyncIterator]();
     const asked = Array.from({ length: nexts }, async () => {
       const { done, value } = await iteration.next();
-      if (!done) this.#tell({ type: "message", id, epoch: value.epoch, seq: value.seq, data: value.data });
+      if (!done) this.#noteMessage(id, value);
     });
     void Promise.allSettled(asked).then(() => {
-      this.#tell({ type: "stopped", id });
+      this.#note({ type: "stopped", id });
       return iteration.return?.();
     });
   }
 
   #publish(
-    held: Held,
+    app: AppClient,
     { topic, chars, key, ttlMs, abort }: Extract<Call, { do: "publish" }>,
     no: number,
   ): void {
@@ -356,10 +378,10 @@ export class Agent {
       ...(abort ? { signal: controller.signal } : {}),
     };
     if (abort) controller.abort();
-    this.#tell({
+    this.#note({
       type: "published",
       no,
-      client: held.name,
+      client: app.name,
       topic: name,
       isDocument: false,
       key: key ? "k" : null,
@@ -367,48 +389,58 @@ export class Agent {
       isAborted: abort,
       isSound: true,
     });
-    this.#watch(no, held.client.topic(name).publish(payload, options));
+    this.#watch(no, app.client.topic(name).publish(payload, options));
   }
 
-  #change(held: Held, topic: string, no: number, isSound: boolean, does: () => Promise<Receipt>): void {
+  #change(app: AppClient, topic: string, no: number, isSound: boolean, change: () => Promise<Receipt>): void {
     const rest = { isDocument: true, key: null, ttlMs: null, isAborted: false, isSound };
-    this.#tell({ type: "published", no, client: held.name, topic, ...rest });
-    this.#watch(no, does());
+    this.#note({ type: "published", no, client: app.name, topic, ...rest });
+    this.#watch(no, change());
   }
 
   #watch(no: number, publishing: Promise<Receipt>): void {
     publishing.then(
       ({ id, durable, acked }) => {
-        this.#tell({ type: "receipt", no, id, durable });
+        this.#note({ type: "receipt", no, id, durable });
         acked.then(
-          ({ epoch, seq, duplicate }) => this.#tell({ type: "acked", no, epoch, seq, duplicate }),
-          (error: unknown) => this.#tell({ type: "dead", no, code: codeOf(error) }),
+          ({ epoch, seq, duplicate }) => this.#note({ type: "acked", no, epoch, seq, duplicate }),
+          (error: unknown) => this.#note({ type: "dead", no, code: codeOf(error) }),
         );
       },
-      (error: unknown) => this.#tell({ type: "refused", no, code: codeOf(error) }),
+      (error: unknown) => this.#note({ type: "rejected", no, code: codeOf(error) }),
     );
   }
 
-  async #letter(client: Client, call: Extract<Call, { do: "retry" | "discard" }>): Promise<void> {
+  async #deadLetter(client: Client, call: Extract<Call, { do: "retry" | "discard" }>): Promise<void> {
     const isRow = call.do === "discard" && call.row;
     const found = pick<{ id: string }>(
       isRow ? await client.outbox.rows() : await client.outbox.deadLetters(),
       call.which,
     );
     if (found === undefined) return;
-    this.#tell({ type: call.do === "retry" ? "retried" : "discarded", id: found.id });
+    this.#note({ type: call.do === "retry" ? "retried" : "discarded", id: found.id });
     if (call.do === "retry") await client.outbox.retry(found.id);
     else await client.outbox.discard(found.id);
   }
 }
 
-function inner(who: Who, makes: Extract<Call, { do: "inListener" }>["makes"]): PageCall {
-  if (makes === "publish")
-    return { do: makes, who, topic: 0, count: 1, chars: 10, key: false, ttlMs: 0, abort: false };
-  return makes === "follow" ? { do: makes, who, document: 0 } : { do: makes, who };
+/** The first client that has not settled, and why. */
+export function firstUnsettled(views: readonly Omit<ClientView, "documents">[]): string | undefined {
+  for (const { name, state, size, pending } of views) {
+    if (state !== "connected") return `${name} is ${state}`;
+    if (size !== 0) return `${name} has outbox.size ${size}`;
+    if (pending !== 0) return `${name} has ${pending} changes pending`;
+  }
+  return undefined;
 }
 
-/** A LonghaulError's code, or the name of what the platform threw. */
+function inner(client: ClientNo, makes: Extract<Call, { do: "inListener" }>["makes"]): PageCall {
+  if (makes === "publish")
+    return { do: makes, client, topic: 0, count: 1, chars: 10, key: false, ttlMs: 0, abort: false };
+  return makes === "follow" ? { do: makes, client, document: 0 } : { do: makes, client };
+}
+
+/** A LonghaulError's code, or the name of an error of the platform. */
 function codeOf(error: unknown): string {
   const { code, name } = error as { code?: unknown; name?: string };
   return typeof code === "string" ? code : (name ?? String(error));

@@ -1,5 +1,6 @@
-// Programs in real Chromium against the real hub, over each transport: the same calls and the same model as in Node, and the
-// faults that a browser can be given. Time is real, so waits are short; chance comes from the program's seed alone.
+// Runs programs in real Chromium against the real hub, over each transport. Calls and model are
+// those of Node; the faults are those that Playwright can cause. Time is real, so the waits are
+// short.
 
 import { fileURLToPath } from "node:url";
 import type { BrowserContext, Page } from "@playwright/test";
@@ -7,29 +8,32 @@ import { buildSync } from "esbuild";
 import fc from "fast-check";
 import { expect, test } from "../e2e/support/fixtures.js";
 import { Hub } from "../e2e/support/hub.js";
-import type { Look, PageCall } from "./agent.js";
+import { type ClientView, firstUnsettled, type PageCall } from "./agent.js";
 import type {} from "./in-page.js";
-import { type End, type Log, Model } from "./model.js";
+import { post, type Read, readLog, readLogs } from "./logs.js";
+import { type End, Model } from "./model.js";
 import type { Note } from "./note.js";
 import {
   type Call,
+  type ClientNo,
   lineOf,
   type Program,
   profiles,
   programs,
+  publicationsOf,
   type Step,
   tabOf,
   topics,
-  type Who,
 } from "./program.js";
+import { checkPromises } from "./promises.js";
 
-/** In one `npm test`. */
+/** How many programs one `npm test` runs. */
 const programsCount = 200;
 
-/** Programs of one test: they share its browser. */
+/** How many programs share the browser of one test. */
 const perTest = 10;
 
-/** What a step waits at most, ms. Chosen: longer than an exchange with the hub of this machine. */
+/** The longest wait before a step, ms. Chosen: longer than an exchange with a local hub. */
 const waitMs = 60;
 
 /** How long everything may take to settle once all faults are over, ms. */
@@ -44,7 +48,7 @@ const agent = buildSync({
   write: false,
 }).outputFiles[0]?.text;
 
-/** One program again: LONGHAUL_PROGRAM=95 npm test -- --only programs-chromium */
+/** Repeats one program: LONGHAUL_PROGRAM=95 npm test -- --only programs-chromium */
 const only = Number(process.env["LONGHAUL_PROGRAM"] ?? 0);
 
 for (let first = only || 1; first <= (only || programsCount); first += perTest) {
@@ -60,8 +64,8 @@ for (let first = only || 1; first <= (only || programsCount); first += perTest) 
         siteUrl,
         () => browser.newContext(),
       );
-      const faults = await run.go().finally(() => run.over());
-      expect(faults, `program ${seed}:\n${run.trace.join("\n")}`).toEqual([]);
+      const found = await run.go().finally(() => run.over());
+      expect(found, `program ${seed}:\n${run.trace.join("\n")}`).toEqual([]);
     }
   });
 }
@@ -93,7 +97,7 @@ class InChromium {
     this.#hub = hub;
     this.#siteUrl = siteUrl;
     this.#newContext = newContext;
-    // On a busy machine storage takes longer than the package waits for it.
+    // On a busy machine storage may take longer than the package waits for it.
     for (const profile of profiles) this.#model.unsteady.add(profile);
   }
 
@@ -103,7 +107,7 @@ class InChromium {
   }
 
   async go(): Promise<string[]> {
-    // Steps that follow at once are one turn of their page.
+    // Steps without a wait between them run in one turn of their page.
     let turn: { tab: Tab; calls: { call: PageCall; no: number }[] } | undefined;
     const make = async (): Promise<void> => {
       if (turn === undefined) return;
@@ -124,20 +128,20 @@ class InChromium {
         await this.#outside(step);
         continue;
       }
-      const tab = this.#tab(call.who);
+      const tab = this.#tab(call.client);
       if (turn !== undefined && turn.tab !== tab) await make();
       turn ??= { tab, calls: [] };
-      // One that is passive may hear of a message a minute later, and time is real here.
+      // A passive subscription may receive a message a minute later, and time is real here.
       const made = call.do === "subscribe" ? { ...call, passive: false } : call;
       turn.calls.push({ call: made, no: this.#lastNo + 1 });
-      this.#lastNo += "count" in call ? call.count : call.do === "patch" || call.do === "inListener" ? 1 : 0;
+      this.#lastNo += publicationsOf(call);
     }
     await make();
     return this.#end();
   }
 
-  #tab(who: Who): Tab {
-    return this.#tabs[tabOf[who]] as Tab;
+  #tab(client: ClientNo): Tab {
+    return this.#tabs[tabOf[client]] as Tab;
   }
 
   async #context(profile: string): Promise<BrowserContext> {
@@ -154,10 +158,10 @@ class InChromium {
   }
 
   #note(page: Page, note: Note): void {
-    // What a page said before its end may come after it: then it is noted, as what is known of a dead page.
+    // Notes may arrive after their page's end, when the model counts it as dead.
     if (!this.#tabs.some((tab) => tab.page === page)) return;
     this.#model.note(note);
-    if (["status", "error", "letter", "dead", "refused", "gap"].includes(note.type))
+    if (["status", "error", "deadletter", "dead", "rejected", "gap"].includes(note.type))
       this.trace.push(`  ${Object.values(note).join(" ")}`);
   }
 
@@ -191,11 +195,11 @@ class InChromium {
     tab.page = undefined;
   }
 
-  /** What no page does by itself. */
+  /** Runs a step that happens outside the page: a reload, a kill, a post, a fault. */
   async #outside(step: Step): Promise<void> {
     if ("do" in step) {
       if (step.do === "post") await this.#post(topics[step.topic] ?? "t/0");
-      const tab = step.do === "kill" || step.do === "reload" ? this.#tab(step.who) : undefined;
+      const tab = step.do === "kill" || step.do === "reload" ? this.#tab(step.client) : undefined;
       if (tab?.page === undefined) return;
       const { page } = tab;
       if (step.do === "kill") {
@@ -203,17 +207,17 @@ class InChromium {
         await page.close();
         return;
       }
-      const whos = await page.evaluate(() => inPage.agent.whos);
+      const clients = await page.evaluate(() => inPage.agent.openClients);
       this.#model.gone(tab.name);
       await page.reload();
       await this.#begin(tab, page);
       await page.evaluate(
         (calls) => inPage.turn(calls),
-        whos.map((who) => ({ call: { do: "connect" as const, who }, no: 0 })),
+        clients.map((client) => ({ call: { do: "connect" as const, client }, no: 0 })),
       );
       return;
     }
-    const { profile } = this.#tab(step.who);
+    const { profile } = this.#tab(step.client);
     const context = this.#contexts.get(profile);
     if (context === undefined) return;
     switch (step.fault) {
@@ -252,7 +256,7 @@ class InChromium {
         return;
       }
       default:
-      // Time, storage and tokens are made to fail in Node.
+      // Only the programs in Node have faults of time, storage and tokens.
     }
   }
 
@@ -261,109 +265,98 @@ class InChromium {
       await context.unrouteAll();
       await context.setOffline(false);
     }
-    await this.#visit();
-    const faults: string[] = [];
+    await this.#connectAll();
+    const found: string[] = [];
     const untilMs = Date.now() + settleMs;
     let why: string | undefined;
     do {
       await pause(waitMs);
-      await this.#visit();
+      await this.#connectAll();
       why = await this.#unsettled();
     } while (why !== undefined && Date.now() < untilMs);
     for (const { page } of this.#tabs) await page?.evaluate(() => inPage.agent.stopListening());
-    if (why !== undefined) faults.push(`does not settle: ${why}`);
-    // All of it is at the hub by now: the snapshot of one who comes late is larger than a frame.
+    if (why !== undefined) found.push(`does not settle: ${why}`);
+    // The hub has the whole document now, so a late follower gets a snapshot larger than a frame.
     if (this.#program.also === "large document") {
       const page = await this.#page(this.#tab(4));
-      await page.evaluate(() => inPage.turn([{ call: { do: "follow", who: 4, document: 1 }, no: 0 }]));
+      await page.evaluate(() => inPage.turn([{ call: { do: "follow", client: 4, document: 1 }, no: 0 }]));
     }
     const ends = new Map(
       await Promise.all(topics.map(async (topic) => [topic, await this.#post(topic)] as const)),
     );
-    const heardAll = (): boolean =>
+    const areUpToDate = (): boolean =>
       [...this.#model.subscriptions.values()].every((each) => this.#model.isUpTo(each, ends));
-    while (!heardAll() && Date.now() < untilMs) await pause(waitMs);
+    while (!areUpToDate() && Date.now() < untilMs) await pause(waitMs);
     await this.#readLogs(false);
     let differing = await this.#differing();
     while (differing.length > 0 && Date.now() < untilMs) {
       await pause(waitMs);
       differing = await this.#differing();
     }
-    return [...faults, ...differing, ...this.#model.check()];
+    return [...found, ...differing, ...checkPromises(this.#model)];
   }
 
-  /** A client of every profile is there, to send what the profile has stored: a listener may close the last one. */
-  async #visit(): Promise<void> {
-    for (const who of [0, 2] as const) {
-      const page = await this.#page(this.#tab(who));
-      await page.evaluate((who) => inPage.turn([{ call: { do: "connect", who }, no: 0 }]), who);
+  /**
+   * Opens a client in each profile, which sends what that profile has stored. A listener may have
+   * closed the last one.
+   */
+  async #connectAll(): Promise<void> {
+    for (const client of [0, 2] as const) {
+      const page = await this.#page(this.#tab(client));
+      await page.evaluate((client) => inPage.turn([{ call: { do: "connect", client }, no: 0 }]), client);
     }
   }
 
-  /** What followers have that the hub has not. */
+  /** The documents that differ from the hub's. */
   async #differing(): Promise<string[]> {
-    const faults: string[] = [];
-    for (const look of await this.#looks()) {
-      for (const document of look.documents) {
+    const found: string[] = [];
+    for (const view of await this.#views()) {
+      for (const document of view.documents) {
         const response = await fetch(`${this.#hub.url}/v1/topics/${document.name}`);
         const value = JSON.stringify(response.ok ? await response.json() : null);
         const seen = JSON.stringify(document.value);
-        if (seen !== value) faults.push(`${look.name}: ${document.name} is ${seen}, the hub has ${value}`);
+        if (seen !== value) found.push(`${view.name}: ${document.name} is ${seen}, the hub has ${value}`);
       }
     }
-    return faults.map((text) => text.slice(0, 1_000));
+    return found.map((text) => text.slice(0, 1_000));
   }
 
-  async #looks(): Promise<Look[]> {
+  async #views(): Promise<ClientView[]> {
     const pages = this.#tabs.flatMap(({ page }) => page ?? []);
-    return (await Promise.all(pages.map((page) => page.evaluate(() => inPage.agent.look())))).flat();
+    return (await Promise.all(pages.map((page) => page.evaluate(() => inPage.agent.views())))).flat();
   }
 
   async #unsettled(): Promise<string | undefined> {
     if (this.#program.poison === "pause") {
-      for (const { page } of this.#tabs) await page?.evaluate(() => inPage.agent.discardLetters());
+      for (const { page } of this.#tabs) await page?.evaluate(() => inPage.agent.discardDeadLetters());
     }
     for (const { page } of this.#tabs) {
       // Without the documents themselves, which may be large.
       const clients = await page?.evaluate(() =>
-        inPage.agent.look().map(({ name, state, size, pending }) => ({ name, state, size, pending })),
+        inPage.agent.views().map(({ name, state, size, pending }) => ({ name, state, size, pending })),
       );
-      for (const { name, state, size, pending } of clients ?? []) {
-        if (state !== "connected") return `${name} is ${state}`;
-        if (size !== 0) return `${name} has outbox.size ${size}`;
-        if (pending !== 0) return `${name} has ${pending} changes pending`;
-      }
+      const why = firstUnsettled(clients ?? []);
+      if (why !== undefined) return why;
     }
     return this.#model.unsettled();
   }
 
+  readonly #read: Read = (path, init) => fetch(`${this.#hub.url}${path}`, init);
+
   async #post(topic: string): Promise<End> {
-    const body = JSON.stringify({ no: ++this.#lastNo });
-    const headers = { "content-type": "application/json" };
-    const answer = await fetch(`${this.#hub.url}/v1/topics/${topic}`, { method: "POST", headers, body });
-    return (await answer.json()) as End;
+    return (await (await post(this.#read, topic, ++this.#lastNo)).json()) as End;
   }
 
   async #readLogs(isCut: boolean): Promise<void> {
-    for (const topic of topics) {
-      const entries: unknown[] = [];
-      for (;;) {
-        const answer = await fetch(`${this.#hub.url}/v1/topics/${topic}?from=${entries.length + 1}`);
-        const page = (await answer.json()) as Pick<Log, "epoch"> & { entries: { data: unknown }[] };
-        entries.push(...page.entries.map(({ data }) => data));
-        if (page.entries.length > 0) continue;
-        const known = this.#model.logs.get(topic) ?? [];
-        if (entries.length > 0) {
-          const log: Log = { epoch: page.epoch, firstSeq: 1, entries, isCut };
-          this.#model.logs.set(topic, [...known.filter(({ epoch }) => epoch !== page.epoch), log]);
-        }
-        break;
-      }
-    }
+    await readLogs(this.#model, async (topic) => {
+      const log = await readLog(this.#read, topic);
+      if (log === undefined) throw new Error(`the hub does not give the log of ${topic}`);
+      return { ...log, isCut };
+    });
   }
 }
 
-/** A call that a page makes. */
+/** The call, if a page makes it. */
 function pageCall(call: Call): PageCall | undefined {
   return call.do === "reload" || call.do === "kill" || call.do === "worker" || call.do === "post"
     ? undefined

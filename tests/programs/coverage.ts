@@ -1,4 +1,4 @@
-// Which call has met which fault: it was made while the fault was there.
+// Counts which call met which fault: the program made the call while the fault was active.
 
 export class Coverage {
   readonly #calls = new Map<string, number>();
@@ -14,7 +14,7 @@ export class Coverage {
     add(this.#faults, fault);
   }
 
-  /** What other programs have met, elsewhere. */
+  /** Adds the counts of another process. */
   join(other: CoverageData): void {
     for (const [into, from] of [
       [this.#calls, other.calls],
@@ -29,7 +29,7 @@ export class Coverage {
     return { calls: [...this.#calls], faults: [...this.#faults], met: [...this.#met] };
   }
 
-  /** Pairs that never came together. */
+  /** The pairs that no program has brought together. */
   missing(calls: readonly string[], faults: readonly string[]): string[] {
     const pairs = calls.flatMap((call) => faults.map((fault) => `${call} / ${fault}`));
     return pairs.filter((pair) => !this.#met.has(pair));

@@ -1,4 +1,5 @@
-// What is put into the pages of real Chromium: the agent, which tells Node by a binding.
+// The script that tests put into pages of real Chromium: the agent, which sends its notes to Node
+// through a binding.
 
 import type * as api from "longhaul";
 import { Agent, type AgentOptions, type PageCall } from "./agent.js";
@@ -6,7 +7,7 @@ import type { Note } from "./note.js";
 
 export interface InPage {
   begin(options: Omit<AgentOptions, "token">): void;
-  /** Calls of one turn. */
+  /** Makes these calls in one turn. */
   turn(calls: readonly { call: PageCall; no: number }[]): void;
   agent: Agent;
 }
@@ -17,7 +18,7 @@ declare global {
   var inPage: InPage;
 }
 
-/** A call of the binding costs as much as a page's turn, so notes go together. */
+/** One call of the binding costs as much as a page's turn, so several notes share it. */
 let notes: Note[] = [];
 
 function flush(): void {
@@ -35,7 +36,7 @@ globalThis.inPage = {
   },
   turn(calls) {
     for (const { call, no } of calls) this.agent.call(call, no);
-    // A page that is killed next has told what it was asked for.
+    // The page may be killed next, so it sends its notes now.
     flush();
   },
 } as InPage;

@@ -1,4 +1,4 @@
-// npm run programs: random programs against the shipped files. Each has a seed of its own, which repeats it.
+// `npm run programs`: random programs on the shipped files. Each has a seed that repeats it.
 
 import { fork } from "node:child_process";
 import { setMaxListeners } from "node:events";
@@ -17,15 +17,19 @@ import {
 } from "./program.js";
 import { type Outcome, run } from "./run.js";
 
-/** How long a failing program is made smaller, ms of real time. */
+/** How long fast-check may make a failing program smaller, ms of real time. */
 const shrinkMs = 40_000;
 
-/** In one `npm test`, with 200 more in Chromium: so many must see every call meet every fault. */
+/** How many lines say what is wrong with a failing program. */
+const linesMax = 12;
+
+/** The programs of one `npm test`. In so many, every call must meet every fault. */
 const completeCount = 2_000;
 
 /**
- * Functions that wait for the thread of V8's that compiles them are held, and with them the wasm of their page. In 2,000 programs
- * 14 of 62 checks took more than one collection with that thread, and none of 65 without.
+ * V8's compiler thread holds the functions that it compiles, and with them the wasm of their page.
+ * With that thread 14 of 62 checks in 2,000 programs took more than one collection; without it none
+ * of 65.
  */
 const workerFlags = ["--expose-gc", "--enable-source-maps", "--no-concurrent-recompilation"];
 
@@ -58,7 +62,7 @@ async function runMany(
     const property = fc.asyncProperty(programs, async (program) => {
       const outcome = await run(program, seed, shipped, first === undefined ? coverage : new Coverage());
       first ??= outcome;
-      if (outcome.faults.length > 0) throw new Error(outcome.faults.join("\n"));
+      if (outcome.found.length > 0) throw new Error(outcome.found.join("\n"));
     });
     const details = await fc.check(property, {
       seed,
@@ -69,7 +73,7 @@ async function runMany(
     });
     report.programs += 1;
     if (first === undefined) {
-      // What did not come to its end did not pass.
+      // A program that did not end has not passed.
       report.failures.push({ seed, text: `it takes longer than ${shrinkMs / 1_000} s` });
       if (!options.keepGoing) break;
       continue;
@@ -78,11 +82,11 @@ async function runMany(
     report.hours += first.nowMs / 3_600_000;
     if (details.failed && details.counterexample !== null) {
       const [program] = details.counterexample;
-      const { faults, trace } = await run(program, seed, shipped, new Coverage());
-      const words = faults.length > 0 ? faults : [`not again: ${String(details.errorInstance)}`];
+      const { found, trace } = await run(program, seed, shipped, new Coverage());
+      const lines = found.length > 0 ? found : [`not again: ${String(details.errorInstance)}`];
       report.failures.push({
         seed,
-        text: [tell(program), "", ...trace, "", ...words.slice(0, 12)].join("\n"),
+        text: [print(program), "", ...trace, "", ...lines.slice(0, linesMax)].join("\n"),
       });
       if (!options.keepGoing) break;
     }
@@ -93,7 +97,7 @@ async function runMany(
   return report;
 }
 
-function tell({ steps, ...setup }: Program): string {
+function print({ steps, ...setup }: Program): string {
   return [JSON.stringify(setup), ...steps.map(lineOf)].join("\n");
 }
 

@@ -1,14 +1,15 @@
-// The hub of a program and each page's way to it: `longhaul/testing`, on the program's clock.
+// Connects pages to the hub of `longhaul/testing`. A dead page receives nothing, and a frozen page
+// receives its events when it thaws.
 
 import type { Line, TestBrowser, TestHub } from "longhaul/testing";
 import type { Network, Page } from "./browser/page.js";
 
-/** What a page reaches the hub with. A dead page hears nothing of it, a frozen one later. */
+/** The network of one page. `tune` sets up its line. */
 export function networkOf(hub: TestHub, page: Page, tune: (line: Line) => void): Network & { line: Line } {
   const browser = hub.browser({ origin: "https://app.test" });
   tune(browser.line);
   const scope = globalsOf(browser);
-  const heard = <T extends new (...args: never[]) => EventTarget>(base: T): T =>
+  const delivering = <T extends new (...args: never[]) => EventTarget>(base: T): T =>
     class extends (base as unknown as new (...args: unknown[]) => EventTarget) {
       override dispatchEvent(event: Event): boolean {
         if (page.isDead) return false;
@@ -19,8 +20,8 @@ export function networkOf(hub: TestHub, page: Page, tune: (line: Line) => void):
     } as unknown as T;
   return {
     line: browser.line,
-    WebSocket: heard(scope.WebSocket),
-    EventSource: heard(scope.EventSource),
+    WebSocket: delivering(scope.WebSocket),
+    EventSource: delivering(scope.EventSource),
     fetch: (url, init) =>
       new Promise((resolve, reject) => {
         scope.fetch(url, init).then(

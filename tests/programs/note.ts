@@ -1,10 +1,10 @@
-// What the pages of a program tell its model, in the order in which it happened there.
+// The notes that the pages of a program send to its model, in the order of the events.
 
 export type Note =
   | { type: "client"; client: string; profile: string | null }
   | { type: "status"; client: string; state: string; code: string }
   | { type: "error"; client: string; code: string | null; message: string }
-  | { type: "letter"; client: string; id: string; code: string }
+  | { type: "deadletter"; client: string; id: string; code: string }
   | { type: "closed"; client: string }
   | {
       type: "published";
@@ -15,11 +15,11 @@ export type Note =
       key: string | null;
       ttlMs: number | null;
       isAborted: boolean;
-      /** Whether its patch applies wherever it lands. */
+      /** Whether its patch applies to any value. */
       isSound: boolean;
     }
   | { type: "receipt"; no: number; id: string; durable: boolean }
-  | { type: "refused"; no: number; code: string }
+  | { type: "rejected"; no: number; code: string }
   | { type: "acked"; no: number; epoch: string; seq: number; duplicate: boolean }
   | { type: "dead"; no: number; code: string }
   | {
@@ -28,13 +28,13 @@ export type Note =
       client: string;
       topic: string;
       from: "live" | "start" | number;
-      /** The subscription whose place it took in one turn. */
+      /** The subscription that it replaced in the same turn. */
       continues: string | null;
-      /** Of an iteration: so many messages were asked for. */
+      /** Of an iteration: how many messages the app asked for. */
       nexts?: number;
     }
   | { type: "message"; id: string; epoch: string; seq: number; data: unknown }
-  /** `toSeq` null: nobody knows how much is missing. */
+  /** `toSeq` null: the client does not know how much is missing. */
   | { type: "gap"; id: string; epoch: string; fromSeq: number; toSeq: number | null; reason: string }
   | { type: "stopped"; id: string }
   | { type: "promised"; id: string; client: string; what: string; codes: readonly string[] }

@@ -1,13 +1,16 @@
-// What a program is: how its world is set up, and the calls and faults one after the other. Numbers in a step choose
-// among what is there when it runs, so that any shorter program is one as well.
+// Defines a program: the setup of its world, then calls and faults in order. The numbers in a step
+// choose among the things that exist when it runs, so any part of a program is a program as well.
 
 import fc from "fast-check";
 
-/** Which client a step is about: 0, 1 and 4 are tabs of one browser, 2 is another browser, 3 a second client in the first tab. */
-export type Who = 0 | 1 | 2 | 3 | 4;
+/**
+ * The client that makes a call: 0, 1 and 4 are tabs of one browser, 2 is in another browser, and 3
+ * is a second client in the first tab.
+ */
+export type ClientNo = 0 | 1 | 2 | 3 | 4;
 
 /** The tab of each of them. */
-export const tabOf: Readonly<Record<Who, number>> = { 0: 0, 1: 1, 2: 2, 3: 0, 4: 3 };
+export const tabOf: Readonly<Record<ClientNo, number>> = { 0: 0, 1: 1, 2: 2, 3: 0, 4: 3 };
 
 /** The browser of each tab. */
 export const profiles = ["A", "A", "B", "A"] as const;
@@ -16,15 +19,15 @@ export const topics = ["t/0", "t/1", "t/2"] as const;
 export const documents = ["d/0", "d/1"] as const;
 
 export type Call =
-  | { do: "subscribe"; who: Who; topic: number; from: "live" | "start" | "middle"; passive: boolean }
-  | { do: "unsubscribe"; who: Who; which: number }
-  | { do: "resubscribe"; who: Who; which: number }
-  | { do: "iterate"; who: Who; topic: number; nexts: number }
-  | { do: "follow"; who: Who; document: number }
-  | { do: "unfollow"; who: Who; which: number }
+  | { do: "subscribe"; client: ClientNo; topic: number; from: "live" | "start" | "middle"; passive: boolean }
+  | { do: "unsubscribe"; client: ClientNo; which: number }
+  | { do: "resubscribe"; client: ClientNo; which: number }
+  | { do: "iterate"; client: ClientNo; topic: number; nexts: number }
+  | { do: "follow"; client: ClientNo; document: number }
+  | { do: "unfollow"; client: ClientNo; which: number }
   | {
       do: "publish";
-      who: Who;
+      client: ClientNo;
       topic: number;
       count: number;
       chars: number;
@@ -32,39 +35,32 @@ export type Call =
       ttlMs: number;
       abort: boolean;
     }
-  | { do: "patch"; who: Who; document: number; place: number; isSound: boolean }
-  | { do: "merge"; who: Who; document: number; place: number; count: number; chars: number }
-  | { do: "reconnect"; who: Who }
-  /** Within the listener of the next status, or of the next one that is `state`. */
+  | { do: "patch"; client: ClientNo; document: number; member: number; isSound: boolean }
+  | { do: "merge"; client: ClientNo; document: number; member: number; count: number; chars: number }
+  | { do: "reconnect"; client: ClientNo }
+  /** A call in the listener of the next status, or of the next one that is `state`. */
   | {
       do: "inListener";
-      who: Who;
+      client: ClientNo;
       makes: "reconnect" | "publish" | "close" | "follow";
       state?: "connected";
     }
-  | { do: "close"; who: Who }
-  | { do: "connect"; who: Who }
-  | { do: "wipe"; who: Who }
-  | { do: "retry"; who: Who; which: number }
-  | { do: "discard"; who: Who; which: number; row: boolean }
-  | { do: "flush"; who: Who }
-  | { do: "rows"; who: Who }
-  | { do: "diagnose"; who: Who }
-  | { do: "reload"; who: Who }
-  | { do: "kill"; who: Who }
-  | { do: "worker"; who: Who; kill: boolean }
+  | { do: "close"; client: ClientNo }
+  | { do: "connect"; client: ClientNo }
+  | { do: "wipe"; client: ClientNo }
+  | { do: "retry"; client: ClientNo; which: number }
+  | { do: "discard"; client: ClientNo; which: number; row: boolean }
+  | { do: "flush"; client: ClientNo }
+  | { do: "rows"; client: ClientNo }
+  | { do: "diagnose"; client: ClientNo }
+  | { do: "reload"; client: ClientNo }
+  | { do: "kill"; client: ClientNo }
+  | { do: "worker"; client: ClientNo; kill: boolean }
   | { do: "post"; topic: number };
 
-export const networkFaults = [
-  "offline",
-  "cut",
-  "blackhole",
-  "slow",
-  "websocket",
-  "eventsource",
-  "restart",
-  "drain",
-] as const;
+export const lineFaults = ["offline", "cut", "blackhole", "slow", "websocket", "eventsource"] as const;
+export const hubFaults = ["restart", "drain"] as const;
+export const networkFaults = [...lineFaults, ...hubFaults] as const;
 export const storageFaults = [
   "quota",
   "abort at commit",
@@ -78,20 +74,20 @@ export const loadingFaults = ["network", "status", "torn"] as const;
 export const tokenFaults = ["token fails", "token hangs"] as const;
 
 export type Fault =
-  | { fault: (typeof networkFaults)[number]; who: Who; forMs: number }
-  | { fault: (typeof storageFaults)[number]; who: Who; forMs: number }
-  | { fault: (typeof clockFaults)[number]; who: Who; forMs: number }
+  | { fault: (typeof networkFaults)[number]; client: ClientNo; forMs: number }
+  | { fault: (typeof storageFaults)[number]; client: ClientNo; forMs: number }
+  | { fault: (typeof clockFaults)[number]; client: ClientNo; forMs: number }
   | {
       fault: "loading";
-      who: Who;
+      client: ClientNo;
       forMs: number;
       how: (typeof loadingFaults)[number];
       times: number;
       file: string;
     }
-  | { fault: (typeof tokenFaults)[number]; who: Who; forMs: number };
+  | { fault: (typeof tokenFaults)[number]; client: ClientNo; forMs: number };
 
-/** `afterMs` 0: in the same turn as the step before. */
+/** With `afterMs` 0 the step runs in the same turn as the one before. */
 export type Step = { afterMs: number } & (Call | Fault);
 
 export interface Program {
@@ -100,18 +96,23 @@ export interface Program {
   token: boolean;
   poison: "continue" | "pause";
   resume: boolean;
-  /** Of everybody's line; undefined: no limit. */
+  /** The rate of every line; undefined: no limit. */
   bytesPerSecond: number | undefined;
-  /** What is special of the second browser: its page is in a sandboxed frame, or its app has a database of the outbox's name. */
+  /**
+   * What is special about the second browser: its page is in a sandboxed frame, or its app has a
+   * database with the outbox's name.
+   */
   second: "ordinary" | "sandboxed" | "own database";
   steps: readonly Step[];
-  /** What few programs do besides, because chance alone brings it too seldom, or because it takes long. */
+  /**
+   * An addition to a few programs, because chance brings it too seldom or because it takes long.
+   */
   also: "nothing" | Special;
 }
 
 export type Special = keyof typeof specials;
 
-const who = fc.constantFrom<Who>(0, 0, 0, 1, 2, 2, 3, 4);
+const client = fc.constantFrom<ClientNo>(0, 0, 0, 1, 2, 2, 3, 4);
 const topic = fc.nat(topics.length - 1);
 const document = fc.nat(documents.length - 1);
 const which = fc.nat(5);
@@ -128,7 +129,7 @@ const forMs = fc.constantFrom(30, 400, 5_000, 20_000, 70_000, 200_000);
 const steps: fc.Arbitrary<Step> = fc.oneof(
   step(14, {
     do: is("publish"),
-    who,
+    client,
     topic,
     count: fc.constantFrom(1, 1, 1, 2, 5, 40),
     chars: fc.constantFrom(0, 10, 10, 1_000, 9_000),
@@ -138,52 +139,56 @@ const steps: fc.Arbitrary<Step> = fc.oneof(
   }),
   step(10, {
     do: is("subscribe"),
-    who,
+    client,
     topic,
     from: fc.constantFrom("live", "start", "start", "middle"),
     passive: rarely,
   }),
-  step(3, { do: is("unsubscribe"), who, which }),
-  step(3, { do: is("resubscribe"), who, which }),
-  step(3, { do: is("iterate"), who, topic, nexts: fc.nat(6) }),
-  step(7, { do: is("follow"), who, document }),
-  step(2, { do: is("unfollow"), who, which }),
-  step(5, { do: is("patch"), who, document, place: fc.nat(3), isSound: rarely.map((no) => !no) }),
+  step(3, { do: is("unsubscribe"), client, which }),
+  step(3, { do: is("resubscribe"), client, which }),
+  step(3, { do: is("iterate"), client, topic, nexts: fc.nat(6) }),
+  step(7, { do: is("follow"), client, document }),
+  step(2, { do: is("unfollow"), client, which }),
+  step(5, { do: is("patch"), client, document, member: fc.nat(3), isSound: rarely.map((no) => !no) }),
   step(5, {
     do: is("merge"),
-    who,
+    client,
     document,
-    place: fc.nat(3),
+    member: fc.nat(3),
     count: fc.constantFrom(1, 1, 2, 6),
-    // Six such are more than a frame holds.
+    // Six of these are more than one frame holds.
     chars: fc.constantFrom(0, 0, 0, 0, 55_000),
   }),
-  step(3, { do: is("reconnect"), who }),
-  step(3, { do: is("inListener"), who, makes: fc.constantFrom("reconnect", "publish", "close", "follow") }),
-  step(2, { do: is("close"), who }),
-  step(2, { do: is("connect"), who }),
-  step(1, { do: is("wipe"), who }),
-  step(1, { do: is("retry"), who, which }),
-  step(1, { do: is("discard"), who, which, row: fc.boolean() }),
-  step(3, { do: is("flush"), who }),
-  step(2, { do: is("rows"), who }),
-  step(1, { do: is("diagnose"), who }),
-  step(3, { do: is("reload"), who }),
-  step(3, { do: is("kill"), who }),
-  step(2, { do: is("worker"), who, kill: rarely }),
+  step(3, { do: is("reconnect"), client }),
+  step(3, {
+    do: is("inListener"),
+    client,
+    makes: fc.constantFrom("reconnect", "publish", "close", "follow"),
+  }),
+  step(2, { do: is("close"), client }),
+  step(2, { do: is("connect"), client }),
+  step(1, { do: is("wipe"), client }),
+  step(1, { do: is("retry"), client, which }),
+  step(1, { do: is("discard"), client, which, row: fc.boolean() }),
+  step(3, { do: is("flush"), client }),
+  step(2, { do: is("rows"), client }),
+  step(1, { do: is("diagnose"), client }),
+  step(3, { do: is("reload"), client }),
+  step(3, { do: is("kill"), client }),
+  step(2, { do: is("worker"), client, kill: rarely }),
   step(2, { do: is("post"), topic }),
-  step(8, { fault: fc.constantFrom(...networkFaults), who, forMs }),
-  step(4, { fault: fc.constantFrom(...storageFaults), who, forMs }),
-  step(2, { fault: fc.constantFrom(...clockFaults), who, forMs }),
+  step(8, { fault: fc.constantFrom(...networkFaults), client, forMs }),
+  step(4, { fault: fc.constantFrom(...storageFaults), client, forMs }),
+  step(2, { fault: fc.constantFrom(...clockFaults), client, forMs }),
   step(3, {
     fault: is("loading"),
-    who,
+    client,
     forMs,
     how: fc.constantFrom(...loadingFaults),
     times: fc.integer({ min: 1, max: 3 }),
     file: fc.constantFrom("longhaul_bg", "documents", "longhaul_documents", ""),
   }),
-  step(2, { fault: fc.constantFrom(...tokenFaults), who, forMs }),
+  step(2, { fault: fc.constantFrom(...tokenFaults), client, forMs }),
 );
 
 const drawn: fc.Arbitrary<Program> = fc.record({
@@ -201,7 +206,7 @@ const drawn: fc.Arbitrary<Program> = fc.record({
   bytesPerSecond: fc.constantFrom(undefined, undefined, undefined, undefined, undefined, undefined, 8_000),
   second: fc.constantFrom("ordinary", "ordinary", "ordinary", "ordinary", "sandboxed", "own database"),
   steps: fc.array(steps, { minLength: 1, maxLength: 22, size: "max" }),
-  // The last: what stands before it is the same whatever this is.
+  // This one is last, so that it does not change what a seed draws before it.
   also: fc.oneof(
     { withCrossShrink: true },
     { weight: 38, arbitrary: fc.constant("nothing" as const) },
@@ -210,26 +215,26 @@ const drawn: fc.Arbitrary<Program> = fc.record({
   ),
 });
 
-/** Steps before and after those of a program, and what they need of its world. */
+/** Additions to a program: steps before and after its own, and the world that they need. */
 const specials = {
-  /** Followers of a document that is larger than a frame, whose snapshot takes a minute to arrive. */
+  /** The document is larger than a frame, and its snapshot takes a minute to arrive. */
   "large document": {
     world: { bytesPerSecond: 6_000 },
     before: [],
     after: [
-      { afterMs: 0, do: "merge", who: 2, document: 1, place: 0, count: 6, chars: 55_000 },
-      { afterMs: 70_000, do: "follow", who: 0, document: 1 },
-      { afterMs: 12_000, do: "follow", who: 1, document: 1 },
+      { afterMs: 0, do: "merge", client: 2, document: 1, member: 0, count: 6, chars: 55_000 },
+      { afterMs: 70_000, do: "follow", client: 0, document: 1 },
+      { afterMs: 12_000, do: "follow", client: 1, document: 1 },
     ],
   },
-  /** More publications than a post takes wait for a connection, whose listener reconnects. */
+  /** More publications than one post holds wait for a connection, whose listener reconnects. */
   "many publications": {
     world: { transports: ["longpoll"] },
     before: [
       {
         afterMs: 0,
         do: "publish",
-        who: 3,
+        client: 3,
         topic: 2,
         count: 100,
         chars: 1_000,
@@ -237,7 +242,7 @@ const specials = {
         ttlMs: 3_600_000,
         abort: false,
       },
-      { afterMs: 0, do: "inListener", who: 3, makes: "reconnect", state: "connected" },
+      { afterMs: 0, do: "inListener", client: 3, makes: "reconnect", state: "connected" },
     ],
     after: [],
   },
@@ -246,7 +251,7 @@ const specials = {
   { world: Partial<Program>; before: readonly Step[]; after: readonly Step[] }
 >;
 
-/** The program with what its `also` adds. */
+/** The program with its addition. */
 function complete(program: Program): Program {
   if (program.also === "nothing") return program;
   const { world, before, after } = specials[program.also];
@@ -254,6 +259,12 @@ function complete(program: Program): Program {
 }
 
 export const programs: fc.Arbitrary<Program> = drawn.map(complete);
+
+/** How many numbers a call uses up for what it publishes. */
+export function publicationsOf(call: Call): number {
+  if ("count" in call) return call.count;
+  return call.do === "patch" || call.do === "inListener" ? 1 : 0;
+}
 
 /** A line of a program as people read it. */
 export function lineOf(step: Step): string {

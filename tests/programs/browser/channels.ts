@@ -1,28 +1,29 @@
-// Broadcast channels of one profile: what is posted reaches every other one of the name, as a task of its page.
+// Broadcast channels of one profile. A message reaches every other channel of the same name, each
+// in a task of its page. Also message ports within one page.
 
 import type { Page } from "./page.js";
 
 interface Channel {
   readonly page: Page;
   readonly name: string;
-  hear(data: unknown, from: Page): void;
+  receive(data: unknown, from: Page): void;
 }
 
-/** How long a notice may be on its way, ms, and how often one is that slow. Chosen: a busy tab takes as long. */
+/** The longest delay of a tab message, ms, and how many are slow. Chosen: as in a busy tab. */
 const slowMs = 40;
 const slowRate = 0.1;
 
 export class Channels {
   readonly #open = new Set<Channel>();
 
-  /** The constructor that a page has. */
+  /** The page's constructor. */
   of(page: Page): typeof BroadcastChannel {
     const open = this.#open;
     class FakeBroadcastChannel extends EventTarget {
       onmessage: ((event: MessageEvent) => void) | null = null;
       readonly name: string;
       readonly #channel: Channel;
-      /** When the last one of each page arrives. */
+      /** When the last message of each page arrives. */
       readonly #lastMs = new Map<Page, number>();
 
       constructor(name: string) {
@@ -31,10 +32,10 @@ export class Channels {
         this.#channel = {
           page,
           name,
-          hear: (data, from) => {
+          receive: (data, from) => {
             const { nowMs, random } = page.world;
             const atMs = nowMs + random() * (random() < slowRate ? slowMs : 1);
-            // Order holds between two pages, not among three.
+            // Messages between two pages keep their order; those among three pages do not.
             const inOrderMs = Math.max(atMs, this.#lastMs.get(from) ?? 0);
             this.#lastMs.set(from, inOrderMs);
             page.task(inOrderMs - nowMs, () => {
@@ -51,7 +52,7 @@ export class Channels {
       postMessage(data: unknown): void {
         if (!open.has(this.#channel)) throw new DOMException("the channel is closed", "InvalidStateError");
         for (const other of open) {
-          if (other !== this.#channel && other.name === this.name) other.hear(structuredClone(data), page);
+          if (other !== this.#channel && other.name === this.name) other.receive(structuredClone(data), page);
         }
       }
 
@@ -77,7 +78,7 @@ interface Port {
   close(): void;
 }
 
-/** The constructor that a page has of a pair of ports: it keeps one, and what comes through the other is a task of its own. */
+/** The page's MessageChannel. It keeps port 1; messages from port 2 arrive in tasks of the page. */
 export function portsOf(page: Page): new () => { port1: Port; port2: Port } {
   return class {
     readonly port1: Port;

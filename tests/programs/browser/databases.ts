@@ -1,6 +1,6 @@
-// IndexedDB of one profile: fake-indexeddb, driven by the virtual clock, with an owner for every connection.
-//
-// A page that dies hears nothing more: its transactions abort, its connections close. Faults are armed by the profile.
+// IndexedDB of one profile: fake-indexeddb on the virtual clock, with an owning page for every
+// connection. When a page dies, its transactions abort, its connections close and it receives no
+// more events. The profile arms the faults.
 
 import {
   IDBDatabase as FakeDatabase,
@@ -12,7 +12,7 @@ import {
 import type { Page } from "./page.js";
 import type { World } from "./world.js";
 
-/** What fake-indexeddb keeps for itself and this file needs. */
+/** Private members of fake-indexeddb that this file needs. */
 interface Transaction {
   db: Connection;
   mode: string;
@@ -30,19 +30,19 @@ interface Target {
   transaction?: Transaction | null;
 }
 
-/** Which fault the next opening or transaction of a profile meets. */
+/** The faults that a profile's next openings and transactions meet. */
 export interface StorageFaults {
-  /** No room: every write fails, at its request or at the commit. */
+  /** The disk is full: the transaction of every write aborts. */
   isFull: boolean;
-  /** So many of the next transactions that write abort at their commit. */
+  /** How many of the next write transactions abort at their commit. */
   abortsAtCommit: number;
-  /** Openings get no answer until this is over. */
+  /** Openings get no event until the fault is over. */
   hangsOpening: boolean;
   /** Openings fail. */
   failsOpening: boolean;
 }
 
-/** Events of an opening that has a connection. */
+/** Events of an opening that bring a connection. */
 const opened = ["upgradeneeded", "success"];
 
 const owners = new WeakMap<object, Page>();
@@ -53,7 +53,7 @@ function ownerOf(target: object): Page | undefined {
   return owners.get(target) ?? owners.get(transaction?.db ?? db ?? target);
 }
 
-/** Once a process: events of dead pages stay unheard, and faults strike. */
+/** Runs once in a process: drops the events of dead pages, and makes the armed faults strike. */
 function patch(): void {
   const target = Object.getPrototypeOf(FakeDatabase.prototype) as { dispatchEvent(event: Event): boolean };
   const { dispatchEvent } = target;
@@ -67,7 +67,7 @@ function patch(): void {
       (this as { onabort: unknown }).onabort = null;
     } else if ("listeners" in this) this.listeners = [];
     if (this instanceof FakeOpenRequest && opened.includes(event.type)) {
-      // The browser closes what nobody is there to take, and undoes what it would have made.
+      // The browser closes a connection whose page is gone, and rolls its upgrade back.
       (this as unknown as { result?: Connection }).result?.close();
       if (event.type === "upgradeneeded") throw new DOMException("the page is gone", "AbortError");
     }
@@ -98,7 +98,7 @@ function patch(): void {
       owners.get(this.transaction.db)?.met("quota");
       const request = write.apply(this, args);
       const { transaction } = this;
-      // As Chromium does it: the request has its answer, and the commit fails.
+      // As in Chromium: the request succeeds, and the commit fails.
       setImmediate(() => {
         if (transaction._state !== "finished") transaction._abort("QuotaExceededError");
       });
@@ -118,14 +118,14 @@ export class Databases {
   readonly #world: World;
   #factory = new FakeFactory();
   readonly #connections = new Set<Connection>();
-  /** Openings that have had no answer. */
+  /** Fails the openings that hang. */
   #hanging: (() => void)[] = [];
 
   constructor(world: World) {
     this.#world = world;
   }
 
-  /** What `indexedDB` is for a page. */
+  /** The page's `indexedDB`. */
   of(page: Page): IDBFactory {
     const open = (name: string, version?: number): IDBOpenDBRequest => this.#open(page, name, version);
     const facade = Object.create(FakeFactory.prototype) as IDBFactory;
@@ -158,7 +158,7 @@ export class Databases {
       ? this.#factory.open(name)
       : this.#factory.open(name, version)) as unknown as IDBOpenDBRequest;
     owners.set(request, page);
-    // The first to hear of it: before any transaction is made.
+    // This listener is the first, so no transaction can exist before it runs.
     const own = (): void => {
       const connection = request.result as unknown as Connection | undefined;
       if (connection === undefined || this.#connections.has(connection)) return;
@@ -176,13 +176,13 @@ export class Databases {
     return request;
   }
 
-  /** Openings get their answer after all: a failure, which the package has long stopped to wait for. */
+  /** Fails all hanging openings. The package has stopped waiting for them long before. */
   release(): void {
     this.faults.hangsOpening = false;
     for (const fail of this.#hanging.splice(0)) this.#world.storageStep(fail);
   }
 
-  /** A page has died. What it had committed may still complete; all else of it aborts. */
+  /** Ends the connections of a dead page. Its commits may still complete; all others abort. */
   drop(page: Page): void {
     for (const connection of this.#connections) {
       if (owners.get(connection) !== page) continue;
@@ -195,7 +195,7 @@ export class Databases {
     }
   }
 
-  /** The app's own database, under the name of the outbox's. */
+  /** Makes a database of the app itself, under the outbox's name. */
   async makeOwn(name: string): Promise<void> {
     const request = this.#factory.open(name, 1);
     request.onupgradeneeded = () => request.result.createObjectStore("app").put("kept", "key");
@@ -203,7 +203,7 @@ export class Databases {
     request.result.close();
   }
 
-  /** Whether the app's own database is as it was. */
+  /** Whether the app's own database is unchanged. */
   async hasOwn(name: string): Promise<boolean> {
     const request = this.#factory.open(name);
     await this.#isOver(request);
@@ -222,24 +222,24 @@ export class Databases {
     });
   }
 
-  /** As a script of the app does it. */
+  /** Deletes a database as a script of the app does. */
   remove(name: string): void {
     this.#factory.deleteDatabase(name);
   }
 
-  /** The browser removes all that the origin has stored, and closes what is open. */
+  /** Removes all databases of the origin, as the browser does, and closes open connections. */
   clear(): void {
     for (const connection of this.#connections) {
       for (const transaction of [...connection._rawDatabase.transactions]) {
         if (transaction.db !== connection || transaction._state === "finished") continue;
-        // As Chromium does it: nobody hears of one that was about to be complete.
+        // As in Chromium: a transaction that was about to complete gets no event.
         if (transaction._state === "committing") Object.assign(transaction, { dispatchEvent: () => true });
         else transaction._abort("AbortError");
       }
       Object.getPrototypeOf(connection).close.call(connection);
       const target = connection as unknown as EventTarget;
       this.#world.storageStep(() => {
-        // A page that has closed it meanwhile hears nothing.
+        // A page that has closed the connection meanwhile gets no event.
         if (this.#connections.delete(connection)) target.dispatchEvent(fakeEvent("close"));
       });
     }

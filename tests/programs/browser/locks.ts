@@ -1,15 +1,15 @@
-// Web Locks of one profile: exclusive ones, which is all that the package asks for.
+// Web Locks of one profile. It has exclusive locks only: the package asks for no others.
 
 import type { Page } from "./page.js";
 
-interface Wish {
+interface LockRequest {
   readonly page: Page;
   readonly name: string;
   /** Called in a task of the page. */
   grant(): void;
 }
 
-interface Held extends Wish {
+interface HeldLock extends LockRequest {
   /** The promise of the request rejects. */
   stolen(): void;
 }
@@ -22,10 +22,10 @@ interface LockOptions {
 }
 
 export class Locks {
-  readonly #held = new Map<string, Held>();
-  #waiting: Wish[] = [];
+  readonly #held = new Map<string, HeldLock>();
+  #waiting: LockRequest[] = [];
 
-  /** What `navigator.locks` is for a page. */
+  /** The page's `navigator.locks`. */
   of(page: Page): { request(name: string, ...rest: unknown[]): Promise<unknown> } {
     return {
       request: (name, ...rest) => {
@@ -35,16 +35,16 @@ export class Locks {
     };
   }
 
-  /** A page is gone, and what it held or wanted with it. */
+  /** Ends the locks and the requests of a page that is gone. */
   drop(page: Page): void {
-    this.#waiting = this.#waiting.filter((wish) => wish.page !== page);
+    this.#waiting = this.#waiting.filter((request) => request.page !== page);
     for (const [name, held] of this.#held) {
       if (held.page === page) this.#release(name, held);
     }
   }
 
   heldBy(page: Page): number {
-    return [...this.#held.values(), ...this.#waiting].filter((wish) => wish.page === page).length;
+    return [...this.#held.values(), ...this.#waiting].filter((request) => request.page === page).length;
   }
 
   #request(
@@ -58,7 +58,7 @@ export class Locks {
         reject(signal.reason);
         return;
       }
-      const held: Held = {
+      const held: HeldLock = {
         page,
         name,
         grant: () =>
@@ -72,7 +72,7 @@ export class Locks {
         stolen: () => page.task(0, () => reject(new DOMException("stolen", "AbortError"))),
       };
       const aborted = (): void => {
-        this.#waiting = this.#waiting.filter((wish) => wish !== held);
+        this.#waiting = this.#waiting.filter((request) => request !== held);
         if (this.#held.get(name) !== held) reject(signal?.reason);
       };
       const holder = this.#held.get(name);
@@ -80,7 +80,7 @@ export class Locks {
         holder?.stolen();
         this.#held.set(name, held);
         held.grant();
-      } else if (holder === undefined && !this.#waiting.some((wish) => wish.name === name)) {
+      } else if (holder === undefined && !this.#waiting.some((request) => request.name === name)) {
         this.#held.set(name, held);
         held.grant();
       } else if (ifAvailable) {
@@ -96,12 +96,12 @@ export class Locks {
     });
   }
 
-  #release(name: string, held: Held): void {
+  #release(name: string, held: HeldLock): void {
     if (this.#held.get(name) !== held) return;
     this.#held.delete(name);
-    const next = this.#waiting.find((wish) => wish.name === name) as Held | undefined;
+    const next = this.#waiting.find((request) => request.name === name) as HeldLock | undefined;
     if (next === undefined) return;
-    this.#waiting = this.#waiting.filter((wish) => wish !== next);
+    this.#waiting = this.#waiting.filter((request) => request !== next);
     this.#held.set(name, next);
     next.grant();
   }

@@ -1,5 +1,5 @@
-// A page or a service worker: its own globals and its own instance of the shipped files. It can be frozen and killed
-// at any moment between two tasks; nothing of a dead page runs any more.
+// A page or a service worker, with its own globals and its own instance of the shipped files. It
+// can be frozen or killed between any two tasks; a dead page runs no code.
 
 import { getEventListeners } from "node:events";
 import {
@@ -13,27 +13,30 @@ import type { Profile } from "./profile.js";
 import type { Globals } from "./shipped.js";
 import type { Task, World } from "./world.js";
 
-/** Where the files of the app lie. */
+/** The origin that serves the app. */
 const origin = "https://app.test/";
 
-/** Of the device, when a program begins. Chosen. */
+/** The device's time when a program begins. Chosen. */
 const startMs = Date.UTC(2026, 10, 30);
 
 /** How long a file takes from the app's server, ms. Chosen. */
 const loadMs = 12;
 
-/** What the network gives a page. */
+/** The globals through which a page uses the network. */
 export interface Network {
   WebSocket: unknown;
   EventSource: unknown;
   fetch(url: string, init?: RequestInit): Promise<Response>;
-  /** The page is gone: the other side sees its connections end. */
+  /** Ends the connections of a page that is gone. */
   drop(): void;
 }
 
 export type Connect = (page: Page) => Network;
 
-/** Node forgets all but the last signal of a target once it has collected garbage, and then does not remove their listeners. */
+/**
+ * An EventTarget that honours every signal. Node's own keeps only the last signal of a target after
+ * a garbage collection, and then does not remove the listeners of the others.
+ */
 class Target extends EventTarget {
   override addEventListener(
     type: string,
@@ -42,7 +45,7 @@ class Target extends EventTarget {
   ): void {
     const { signal, ...rest }: AddEventListenerOptions =
       typeof options === "object" ? options : { capture: options ?? false };
-    // As the DOM has it: with a signal that is over nothing is added.
+    // As in the DOM: an aborted signal adds no listener.
     if (signal?.aborted) return;
     super.addEventListener(type, listener, rest);
     signal?.addEventListener("abort", () => this.removeEventListener(type, listener, rest));
@@ -53,7 +56,7 @@ export class Page {
   readonly profile: Profile;
   readonly world: World;
   readonly isWorker: boolean;
-  /** A tab's, which outlives its pages. */
+  /** The tab's session storage, which outlives its pages. */
   readonly session: Map<string, string>;
   readonly globals: Globals;
   readonly window: EventTarget & Record<string, unknown>;
@@ -61,7 +64,7 @@ export class Page {
   readonly #network: Network;
   readonly #timers = new Map<number, Task>();
   readonly #modules = new Map<string, Promise<unknown>>();
-  /** Of the wasm, as long as something holds them. */
+  /** The wasm's instances that are not collected yet. */
   readonly #instances: WeakRef<WebAssembly.Instance>[] = [];
   #lastTimer = 0;
   #parked: (() => void)[] = [];
@@ -82,7 +85,7 @@ export class Page {
     if (profile.isSandboxed) this.#sandbox();
   }
 
-  /** As Chromium has it in a frame with `sandbox="allow-scripts"`. */
+  /** Denies storage, locks and workers, as Chromium does in `sandbox="allow-scripts"`. */
   #sandbox(): void {
     const refuse = (of: object, name: string): void => {
       const get = (): never => {
@@ -108,7 +111,7 @@ export class Page {
     return startMs + this.world.nowMs + this.profile.skewMs;
   }
 
-  /** A fault has struck here. */
+  /** Reports that a fault has struck this page. */
   met(fault: string): void {
     this.profile.met(fault);
   }
@@ -124,7 +127,7 @@ export class Page {
     else run();
   }
 
-  /** Evaluates one of the shipped files here: once, as modules are. */
+  /** Evaluates a shipped file in this page, once, as a browser does with modules. */
   import(name: string): Promise<unknown> {
     const known = this.#modules.get(name);
     if (known !== undefined) return known;
@@ -133,7 +136,7 @@ export class Page {
       shipped.script(name)(this.globals, `${origin}${name}`, (url) => this.#load(url)),
     );
     this.#modules.set(name, loaded);
-    // What has failed may be tried again: browsers differ in this, and the address tells them apart.
+    // Browsers differ in whether a failed import can be tried again; here it can.
     loaded.catch(() => this.#modules.delete(name));
     return loaded;
   }
@@ -145,7 +148,7 @@ export class Page {
     });
   }
 
-  /** What the window and the document hear. */
+  /** Dispatches an event to the window or the document. */
   fire(type: string, more: object = {}): void {
     if (this.isDead) return;
     const target = ["visibilitychange", "freeze", "resume"].includes(type) ? this.#document : this.window;
@@ -169,7 +172,7 @@ export class Page {
     for (const run of this.#parked.splice(0)) this.task(0, run);
   }
 
-  /** As a browser ends a page that it closes: with its last events. */
+  /** Ends the page as a browser closes it, with its last events. */
   async unload(): Promise<void> {
     this.thaw();
     this.fire("pagehide", { persisted: false });
@@ -177,7 +180,7 @@ export class Page {
     this.kill();
   }
 
-  /** At once. */
+  /** Ends the page at once, without events. */
   kill(): void {
     if (this.isDead) return;
     this.isDead = true;
@@ -188,7 +191,7 @@ export class Page {
     this.#network.drop();
   }
 
-  /** What of the package is still there, after all clients have been closed; of the wasm, what a collection has left. */
+  /** What the package has left here after all clients closed. A collection must come first. */
   get left(): string[] {
     const heard = ["online", "offline", "pagehide", "pageshow"].filter(
       (type) => getEventListeners(this.window, type).length > 0,
@@ -205,7 +208,7 @@ export class Page {
     ];
   }
 
-  /** A file of the app: the server may be away, or answer with an error. */
+  /** Downloads a file of the app, unless a fault is armed for it. */
   #download(name: string): Promise<void> {
     return new Promise((resolve, reject) => {
       this.task(loadMs, () => {
@@ -232,7 +235,7 @@ export class Page {
     return new Response(fault === "torn" ? "torn" : name, { headers });
   }
 
-  /** What was downloaded is the name of a file, compiled already; what the package brings itself is compiled. */
+  /** Gives the compiled module of a downloaded name, and compiles bytes from the package itself. */
   #compile(bytes: BufferSource): WebAssembly.Module {
     const name = new TextDecoder().decode(bytes);
     return name.endsWith(".wasm") ? this.profile.shipped.module(name) : new WebAssembly.Module(bytes);

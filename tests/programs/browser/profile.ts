@@ -1,4 +1,5 @@
-// What the pages of one browser share: databases, locks, channels, the clock of the device, its network and the worker.
+// One browser profile: the databases, locks, channels, device clock, network state and service
+// worker that its pages share.
 
 import { Channels } from "./channels.js";
 import { Databases } from "./databases.js";
@@ -7,7 +8,7 @@ import { type Connect, Page } from "./page.js";
 import type { Shipped } from "./shipped.js";
 import type { World } from "./world.js";
 
-/** How a file of the app fails to arrive. */
+/** How the download of one of the app's files fails. */
 export type LoadingFault = "network" | "status" | "torn";
 
 export class Profile {
@@ -15,7 +16,7 @@ export class Profile {
   readonly shipped: Shipped;
   readonly name: string;
   readonly hasWorker: boolean;
-  /** Its pages are in a sandboxed frame: they have no origin, and so no storage, locks or workers. */
+  /** Whether its pages are in a sandboxed frame: without an origin, storage, locks and workers. */
   readonly isSandboxed: boolean;
   readonly databases: Databases;
   readonly locks = new Locks();
@@ -24,10 +25,10 @@ export class Profile {
   readonly pages = new Set<Page>();
   readonly #connect: Connect;
   readonly #met: (fault: string) => void;
-  /** How far the device's clock is off. */
+  /** By how much the device's clock is wrong, ms. */
   skewMs = 0;
   isOnline = true;
-  /** The next downloads of a file whose name begins so fail. */
+  /** Downloads to fail: the next `times` of files whose names begin with `prefix`. */
   #loading: { prefix: string; fault: LoadingFault; times: number }[] = [];
   #syncs = new Set<string>();
   #worker: Promise<Page> | undefined;
@@ -88,7 +89,7 @@ export class Profile {
     return armed.fault;
   }
 
-  /** All that was armed is over. */
+  /** Ends all faults that are armed here. */
   heal(): void {
     this.#loading = [];
     Object.assign(this.databases.faults, { isFull: false, abortsAtCommit: 0, failsOpening: false });
@@ -113,14 +114,14 @@ export class Profile {
     this.world.after(0, () => void this.#wake("message", { data, ports }));
   }
 
-  /** The browser wakes the worker for a sync. Whether the worker had nothing left to do. */
+  /** Wakes the worker for a sync. Resolves with whether the worker has nothing left to do. */
   async sync(tag: string, lastChance = false): Promise<boolean> {
     const isDone = await this.#wake("sync", { tag, lastChance });
     if (isDone) this.#syncs.delete(tag);
     return isDone;
   }
 
-  /** The browser stops the worker, whatever it does. */
+  /** Stops the worker, even while it works. */
   async killWorker(): Promise<void> {
     const worker = await this.#worker?.catch(() => undefined);
     worker?.kill();
@@ -137,7 +138,7 @@ export class Profile {
       await Promise.all(waits);
       return true;
     } catch {
-      // One that did not start is started again.
+      // A worker that did not start is started again the next time.
       if ((await this.#worker?.catch(() => undefined)) === undefined) this.#worker = undefined;
       return false;
     }

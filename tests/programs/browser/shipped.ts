@@ -1,11 +1,11 @@
-// The shipped files as functions: the text of js/dist, evaluated once a page with the page's own globals.
-//
-// Three things are changed in the text: what it exports is returned, `import()` and `import.meta.url` are the page's.
+// Turns the shipped files of js/dist into functions, which each page evaluates with its own
+// globals. It changes three things in their text: exports become the return value, and `import()`
+// and `import.meta.url` become the page's.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** What the shipped files may name of a browser; each page has its own. */
+/** The globals that the shipped files may use; each page has its own. */
 export const globalNames = [
   "AbortController",
   "AbortSignal",
@@ -43,7 +43,7 @@ export const globalNames = [
 
 export type Globals = Record<(typeof globalNames)[number], unknown>;
 
-/** Evaluates a file with these globals and gives what it exports. */
+/** Evaluates a file with these globals and returns its exports. */
 export type Evaluate = (globals: Globals, url: string, load: (url: string) => Promise<unknown>) => object;
 
 export class Shipped {
@@ -51,7 +51,7 @@ export class Shipped {
   readonly #files = new Map<string, Evaluate>();
   readonly #modules = new Map<string, WebAssembly.Module>();
 
-  /** `folder` is js/dist, or one that was built of another state of the sources. */
+  /** `folder` is js/dist, or the build of another version of the sources. */
   constructor(folder: string) {
     this.#folder = folder;
   }
@@ -75,7 +75,7 @@ export class Shipped {
     return evaluate;
   }
 
-  /** Compiled once a process: what pages download is a name for it. */
+  /** Compiles a wasm once in a process. The pages download its name. */
   module(name: string): WebAssembly.Module {
     let module = this.#modules.get(name);
     if (module === undefined) {

@@ -1,7 +1,8 @@
-// Virtual time of one program: tasks in the order of their moments, one macrotask of Node's after each, so that
-// every promise of a task has settled before the next task. Nothing else moves the clock.
+// The virtual time of one program. It runs tasks in the order of their times. One macrotask of Node
+// follows each task, so all promises of a task settle before the next one. Nothing else moves the
+// clock.
 
-/** Node's own, before fake-indexeddb is given ours. */
+/** Node's `setImmediate`; the program replaces the global one for fake-indexeddb. */
 const nextMacrotask = setImmediate;
 
 export class Task {
@@ -15,7 +16,7 @@ export class Task {
     this.run = run;
   }
 
-  /** Never runs, and holds nothing that it would have needed. */
+  /** Keeps the task from running, and drops the closure. */
   cancel(): void {
     this.run = nothing;
   }
@@ -23,14 +24,14 @@ export class Task {
 
 function nothing(): void {}
 
-/** What one step of storage costs, ms. Chosen: some hundred steps a transaction make some ten ms. */
+/** The time of one step of storage, ms. Chosen: a transaction of 100 steps takes 5 ms. */
 const storageStepMs = 0.05;
 
 export class World {
-  /** Since the start of the program. */
+  /** The time since the program's start, ms. */
   nowMs = 0;
   readonly random: () => number;
-  /** What no code of the shipped files may do: an exception that nobody caught. */
+  /** Exceptions that nobody caught. The shipped files must not cause any. */
   readonly uncaught: unknown[] = [];
   tasksRun = 0;
   #heap: Task[] = [];
@@ -40,19 +41,19 @@ export class World {
     this.random = generator(seed);
   }
 
-  /** Runs `run` after `delayMs`, behind what is due at the same moment. */
+  /** Runs `run` after `delayMs`, behind other tasks of that time. */
   after(delayMs: number, run: () => void): Task {
     const task = new Task(this.nowMs + Math.max(0, delayMs), ++this.#lastNo, run);
     push(this.#heap, task);
     return task;
   }
 
-  /** A step of a database: what `setImmediate` is to fake-indexeddb. */
+  /** Runs a step of a database. fake-indexeddb uses it as `setImmediate`. */
   readonly storageStep = (run: () => void): void => {
     this.after(storageStepMs, run);
   };
 
-  /** Lets time pass until `isOver`, or until the moment `untilMs`. Whether it is over. */
+  /** Lets time pass until `isOver` or the time `untilMs`. Resolves with the last `isOver`. */
   async pass(untilMs: number, isOver: () => boolean = () => false): Promise<boolean> {
     await this.settle();
     while (!isOver()) {
@@ -75,7 +76,7 @@ export class World {
     return true;
   }
 
-  /** Promises that can settle have settled. */
+  /** Resolves when all promises that can settle have settled. */
   settle(): Promise<void> {
     return new Promise((resolve) => nextMacrotask(resolve));
   }
