@@ -29,15 +29,16 @@ pub mod wire;
 
 pub use backoff::hint::{HINT_MS_MAX, Hint};
 pub use client::Client;
-pub use connection::{Reason, Status, TokenReason, Tried, TriedOutcome};
-pub use interface::effect::{Effect, Outcome, PublishRefusal};
-pub use interface::event::{Event, Publication};
-pub use interface::storage::{
-    Batch, DeadLetter, Ended, LoadQuery, RowUpdate, Save, Saved, StoreAnswer, StoreFault,
-    StoreRequest, TabMessage, Until,
+pub use connection::{Reason, Status, Tried, TriedOutcome};
+pub use interface::effect::{Effect, TokenReason};
+pub use interface::event::{Event, Run};
+pub use interface::publication::{
+    DeadLetter, NewRow, Outcome, Publication, PublishRefusal, RowOutcome, RowUpdate, SavedRow,
+    StoredRow, Until,
 };
+pub use interface::storage::{Batch, LoadQuery, StoreAnswer, StoreFault, StoreRequest};
+pub use interface::tab_message::TabMessage;
 pub use metrics::{Histogram, Metrics, Summary};
-pub use publish::outbox::{MEMORY_ROWS, StoredRow};
-pub use subscription::sequencer::Run;
+pub use publish::outbox::MEMORY_ROWS;
 pub use time::Time;
 pub use transport::{Transport, TransportSet};

@@ -234,7 +234,7 @@ fn s53_a_publication_that_was_never_sent_grows_old_in_a_sleep_too() {
     rig.publish_with("a", Some(60_000), None);
     rig.publish_with("a", Some(7_300_000), None);
     let effects = rig.handle(Event::Slept { ms: 7_200_000 });
-    let settled = |effect: &Effect| matches!(effect, Effect::Settled { .. });
+    let settled = |effect: &Effect| matches!(effect, Effect::Outcome { .. });
     assert_eq!(effects.iter().filter(|effect| settled(effect)).count(), 1);
     assert_eq!(rig.client.outbox_rows(), 1);
 }

@@ -64,7 +64,7 @@ fn s04_what_has_no_verdict_is_sent_again_in_order_after_a_reconnect() {
     assert!(
         matches!(
             effects.as_slice(),
-            [Effect::Settled {
+            [Effect::Outcome {
                 row: RowNo(3),
                 attempts: 2,
                 outcome: Outcome::Acked {
@@ -179,7 +179,7 @@ fn s16_a_row_that_the_hub_refuses_for_good_dies_with_its_reason_and_the_next_goe
         code: "payload_invalid".to_owned(),
         message: "because".to_owned(),
     };
-    let settled = Effect::Settled {
+    let settled = Effect::Outcome {
         row: RowNo(1),
         attempts: 1,
         outcome: dead,
@@ -207,7 +207,7 @@ fn a_row_in_memory_that_is_given_up_ends_at_once_or_with_the_hubs_word_where_it_
     rig.publish("a");
     let effects = rig.handle(Event::Cancel { n: RowNo(1) });
     assert!(
-        matches!(effects.as_slice(), [Effect::Settled { row: RowNo(1), outcome: Outcome::Dead { code, .. }, .. }] if code == "discarded"),
+        matches!(effects.as_slice(), [Effect::Outcome { row: RowNo(1), outcome: Outcome::Dead { code, .. }, .. }] if code == "discarded"),
         "{effects:?}"
     );
     rig.handle(Event::Start);
@@ -219,7 +219,7 @@ fn a_row_in_memory_that_is_given_up_ends_at_once_or_with_the_hubs_word_where_it_
     let connection = rig.greet();
     let effects = nack(&mut rig, connection, 2, "expired");
     assert!(
-        effects.iter().any(|effect| matches!(effect, Effect::Settled { row: RowNo(2), outcome: Outcome::Dead { code, .. }, .. } if code == "discarded")),
+        effects.iter().any(|effect| matches!(effect, Effect::Outcome { row: RowNo(2), outcome: Outcome::Dead { code, .. }, .. } if code == "discarded")),
         "{effects:?}"
     );
     assert_eq!(rig.client.outbox_rows(), 0);
@@ -234,7 +234,7 @@ fn s15_a_row_that_was_never_sent_in_its_time_dies_and_its_followers_close_ranks(
     rig.now = rig.now.plus(5_000);
     let effects = rig.handle(Event::Deadline);
     assert!(
-        matches!(effects.as_slice(), [Effect::Settled { row: RowNo(2), outcome: Outcome::Dead { code, .. }, .. }] if code == "expired"),
+        matches!(effects.as_slice(), [Effect::Outcome { row: RowNo(2), outcome: Outcome::Dead { code, .. }, .. }] if code == "expired"),
         "{effects:?}"
     );
     rig.handle(Event::Start);
@@ -269,7 +269,7 @@ fn a_key_replaces_an_unsent_row_in_its_place_and_never_a_sent_one() {
     let mut rig = Rig::new(&Config::default());
     rig.publish_with("a", None, Some("k"));
     rig.publish("a");
-    let queued = |request, row| Effect::Queued {
+    let queued = |request, row| Effect::RowAssigned {
         request,
         row: RowNo(row),
         is_durable: false,
@@ -298,7 +298,7 @@ fn the_outbox_refuses_at_its_limits_and_keeps_what_it_has() {
     assert_eq!(rig.publish("a"), [refused(3, PublishRefusal::OutboxFull)]);
     let effects = rig.publish_with("a", None, Some("k"));
     assert!(
-        matches!(effects.as_slice(), [Effect::Queued { .. }]),
+        matches!(effects.as_slice(), [Effect::RowAssigned { .. }]),
         "a replacement needs no room"
     );
     let effects = rig.handle(Event::Publish(Publication {
@@ -402,15 +402,14 @@ fn s59_an_inherited_outbox_sends_its_rows_as_they_were_and_numbers_on() {
 fn s59_of_inherited_rows_only_those_never_sent_are_replaced_or_expire() {
     let mut rig = inherited();
     rig.handle(Event::Start);
-    let is_row =
-        |effects: &[Effect], n| matches!(effects, [Effect::Queued { row, .. }] if *row == RowNo(n));
+    let is_row = |effects: &[Effect], n| matches!(effects, [Effect::RowAssigned { row, .. }] if *row == RowNo(n));
     assert!(is_row(&rig.publish_with("a", None, Some("k")), 7));
     assert!(is_row(&rig.publish_with("b", None, Some("k")), 4));
     let effects = rig.after(1_000, Event::Deadline);
     let ended: Vec<RowNo> = effects
         .iter()
         .filter_map(|effect| match effect {
-            Effect::Settled { row, .. } => Some(*row),
+            Effect::Outcome { row, .. } => Some(*row),
             _ => None,
         })
         .collect();

@@ -71,7 +71,7 @@ fn s23_a_client_that_slept_looks_before_it_sends_and_learns_what_others_have_don
     let is_acked = |effect: &Effect| {
         matches!(
             effect,
-            Effect::Settled {
+            Effect::Outcome {
                 row: RowNo(1),
                 outcome: Outcome::Acked { .. },
                 ..
@@ -398,10 +398,10 @@ fn s13_what_is_told_of_rows_of_another_storage_is_not_of_this_ones() {
     tab.settle(&mut storage);
     tab.publish("t", None);
     // Its dead letter still stops the topic, whatever became of the other storage's.
-    let mut effects = tab.hear("p2", TabMessage::Taken { n: RowNo(1) });
+    let mut effects = tab.hear("p2", TabMessage::DeadLetterTaken { n: RowNo(1) });
     effects.extend(tab.settle(&mut storage));
     assert_eq!(sent(&effects), [""; 0]);
-    let effects = tab.hear("p1", TabMessage::Taken { n: RowNo(1) });
+    let effects = tab.hear("p1", TabMessage::DeadLetterTaken { n: RowNo(1) });
     assert_eq!(sent(&effects), ["pub 2 0 t"]);
 }
 
@@ -592,7 +592,7 @@ fn f08_a_flush_ends_where_a_full_disk_takes_no_end_and_where_a_dead_letter_stops
     tab.act(|rig| rig.record(connection, "nack p1 1 payload_invalid not JSON"));
     tab.settle(&mut storage);
     assert!(tab.rig.client.is_stopped());
-    tab.hear("p1", TabMessage::Taken { n: RowNo(1) });
+    tab.hear("p1", TabMessage::DeadLetterTaken { n: RowNo(1) });
     assert!(!tab.rig.client.is_stopped());
     tab.settle(&mut storage);
     tab.ack(connection, 2);

@@ -233,7 +233,7 @@ fn brief(effect: &Effect) -> String {
         }
         Effect::SendPublication { row, .. } => format!("send row {}", row.map_or(0, |row| row.0)),
         Effect::StatusChanged => "status".to_owned(),
-        Effect::Queued { row, .. } => format!("queued {}", row.0),
+        Effect::RowAssigned { row, .. } => format!("queued {}", row.0),
         Effect::PublishRefused { why, .. } => format!("refused {why:?}"),
         other => format!("{other:?}"),
     }

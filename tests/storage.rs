@@ -184,7 +184,7 @@ fn s12_where_storage_is_lost_publications_are_in_memory_and_say_so() {
     assert!(
         matches!(
             effects.as_slice(),
-            [Effect::Settled { row: RowNo(row), outcome: Outcome::Acked { .. }, .. }] if *row == longhaul::MEMORY_ROWS + 1
+            [Effect::Outcome { row: RowNo(row), outcome: Outcome::Acked { .. }, .. }] if *row == longhaul::MEMORY_ROWS + 1
         ),
         "{effects:?}"
     );
@@ -219,7 +219,7 @@ fn s13_where_storage_was_removed_the_loss_is_told_and_the_next_rows_have_another
         "{effects:?}"
     );
     let lost = effects.iter().filter(|effect| {
-        matches!(effect, Effect::Settled { outcome: Outcome::Dead { code, .. }, .. } if code == "outbox_lost")
+        matches!(effect, Effect::Outcome { outcome: Outcome::Dead { code, .. }, .. } if code == "outbox_lost")
     });
     assert_eq!(lost.count(), 2);
     assert_eq!(tab.rig.client.producer(), "p2");
@@ -322,7 +322,7 @@ fn s16_a_refused_row_stops_its_topic_alone_until_its_dead_letter_is_taken_away()
     next.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
     next.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     assert_eq!(sent(&next.settle(&mut storage)), ["pub 3 0 u"]);
-    let taken = TabMessage::Taken { n: RowNo(1) };
+    let taken = TabMessage::DeadLetterTaken { n: RowNo(1) };
     let mut effects = next.hear("p1", taken);
     effects.extend(next.settle(&mut storage));
     assert_eq!(sent(&effects), ["pub 2 0 t"]);
@@ -412,7 +412,7 @@ fn a_row_that_is_given_up_is_skipped_and_its_followers_go_on() {
     assert!(
         effects.iter().any(|effect| matches!(
             effect,
-            Effect::Settled { outcome: Outcome::Dead { code, .. }, .. } if code == "discarded"
+            Effect::Outcome { outcome: Outcome::Dead { code, .. }, .. } if code == "discarded"
         )),
         "{effects:?}"
     );

@@ -6,8 +6,9 @@ use super::{Client, asking, context, turn};
 use crate::codes;
 use crate::connection::Reason;
 use crate::ids::{ConnectionId, TopicNo};
-use crate::interface::effect::{Effect, Outcome};
-use crate::subscription::sequencer::Run;
+use crate::interface::effect::Effect;
+use crate::interface::event::Run;
+use crate::interface::publication::Outcome;
 use crate::time::Time;
 use crate::wire::ToClient;
 

@@ -13,12 +13,12 @@ use crate::connection::Tried;
 use crate::connection::token::Tokens;
 use crate::context::hello;
 use crate::ids::{ConnectionId, From, TopicNo};
-use crate::interface::effect::{Effect, PublishRefusal};
-use crate::interface::event::{Event, Publication};
+use crate::interface::effect::Effect;
+use crate::interface::event::{Event, Run};
+use crate::interface::publication::{Publication, PublishRefusal};
 use crate::metrics::Metrics;
 use crate::publish::Publisher;
 use crate::publish::durable::WipeScope;
-use crate::subscription::sequencer::Run;
 use crate::subscription::{Subscriptions, Wanted};
 use crate::time::Time;
 

@@ -19,7 +19,6 @@ mod wake;
 
 pub use negotiation::{Tried, TriedOutcome};
 pub use status::{Reason, Status};
-pub use token::TokenReason;
 
 use crate::backoff::Backoff;
 use crate::backoff::hint::clamp;

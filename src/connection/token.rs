@@ -3,7 +3,7 @@
 //! Owns how often that may be: one call at a time, two a minute, whatever the hub and the app's own endpoint say. Never
 //! reads a token; how long it lives comes with it.
 
-use crate::interface::effect::Effect;
+use crate::interface::effect::{Effect, TokenReason};
 use crate::time::Time;
 
 /// How long an attempt waits for a token, ms. Chosen: as long as for a transport to open.
@@ -27,17 +27,6 @@ const FRESH_MS: u64 = 60_000;
 const RENEW_MS: u64 = 30_000;
 
 const RENEW_SPREAD_MS: u64 = 10_000;
-
-/// Why a token is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenReason {
-    /// There has been none.
-    Initial,
-    /// It is about to end.
-    Expiring,
-    /// The hub did not accept the last one.
-    Rejected,
-}
 
 /// How an attempt goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

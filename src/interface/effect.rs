@@ -1,15 +1,16 @@
 //! Everything that a client asks of the world, in order, as plain data.
 
-use crate::connection::token::TokenReason;
 use crate::ids::{ConnectionId, Cursor, Epoch, RowNo, Seq, TopicNo};
-use crate::interface::storage::{StoreRequest, TabMessage};
+use crate::interface::publication::{Outcome, PublishRefusal};
+use crate::interface::storage::StoreRequest;
+use crate::interface::tab_message::TabMessage;
 use crate::transport::Transport;
 use crate::wire::ResumeFailure;
 
 /// Something to do. The caller does all of them in order and then runs the user's listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Open a transport; `Opened` or `Ended` follows, or for a long-poll an answer.
+    /// Open a transport; `Opened` or `RowOutcome` follows, or for a long-poll an answer.
     Open {
         /// The new connection's id.
         connection: ConnectionId,
@@ -20,7 +21,7 @@ pub enum Effect {
         /// What the first request says; empty for a socket, which is told when it is open.
         records: String,
     },
-    /// Send a poll, in place of the one that may be held; `Answered` or `Ended` follows.
+    /// Send a poll, in place of the one that may be held; `Answered` or `RowOutcome` follows.
     Poll {
         /// Where.
         connection: ConnectionId,
@@ -126,7 +127,7 @@ pub enum Effect {
         message: String,
     },
     /// A publication has its row.
-    Queued {
+    RowAssigned {
         /// The caller's number for the call.
         request: u32,
         /// Its row; one that is known already gets the new payload.
@@ -174,7 +175,7 @@ pub enum Effect {
         why: PublishRefusal,
     },
     /// A row has its outcome.
-    Settled {
+    Outcome {
         /// Which.
         row: RowNo,
         /// How often it was sent.
@@ -184,52 +185,13 @@ pub enum Effect {
     },
 }
 
-/// Why a publication got no row.
+/// Why the client asks for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PublishRefusal {
-    /// The outbox has as many rows or bytes as it may.
-    OutboxFull,
-    /// The browser's storage is full.
-    StorageFull,
-    /// The payload is larger than the hub takes.
-    PayloadTooLarge {
-        /// What the hub takes.
-        bytes_max: u64,
-    },
-    /// The client is closed.
-    Closed,
-    /// The outbox was wiped before the publication was in storage.
-    Wiped,
-    /// A client that is gone may have saved it, and storage was wiped or removed since: whether it was sent before is not known.
-    OutcomeUnknown,
-}
-
-/// How a row ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// It took effect.
-    Acked {
-        /// Where it stands.
-        epoch: Epoch,
-        /// Where it stands.
-        seq: Seq,
-        /// Whether the hub had it from an earlier try.
-        duplicate: bool,
-    },
-    /// It never will.
-    Dead {
-        /// Stable code: the hub's, or `expired`.
-        code: String,
-        /// For people.
-        message: String,
-    },
-}
-
-impl Outcome {
-    pub(crate) fn dead(code: &str, message: &str) -> Self {
-        Self::Dead {
-            code: code.to_owned(),
-            message: message.to_owned(),
-        }
-    }
+pub enum TokenReason {
+    /// The client has had none.
+    Initial,
+    /// It is about to end.
+    Expiring,
+    /// The hub did not accept the last one.
+    Rejected,
 }

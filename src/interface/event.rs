@@ -1,10 +1,9 @@
 //! Everything that can happen to a client: the one door in.
 
 use crate::ids::{Chain, ConnectionId, From, RowNo, Seq, TopicNo};
-use crate::interface::effect::PublishRefusal;
-use crate::interface::storage::{StoreAnswer, TabMessage};
-use crate::subscription::sequencer::Run;
-use crate::wire::{Kind, Welcome};
+use crate::interface::publication::Publication;
+use crate::interface::storage::StoreAnswer;
+use crate::interface::tab_message::TabMessage;
 
 /// Something that happened. Events of a connection that is no longer the current one have no effect.
 #[derive(Clone, Debug)]
@@ -208,54 +207,23 @@ pub enum Event<'a> {
     Close,
 }
 
-/// A publication before it has a row.
-#[derive(Clone, Copy, Debug)]
-pub struct Publication<'a> {
-    /// The caller's number for the call; comes back in `Queued` or `PublishRefused`.
-    pub request: u32,
-    /// A topic name that [`crate::ids::is_topic_name`] accepts.
-    pub topic: &'a str,
-    /// Message or change of a document.
-    pub kind: Kind,
-    /// Size of the payload.
-    pub bytes: u64,
-    /// Give up if it could not be sent within this time, ms.
-    pub ttl_ms: Option<u64>,
-    /// The machine's clock, ms since 1970.
-    pub machine_ms: u64,
-    /// Replaces an unsent row of the same topic with the same key, in its place.
-    pub key: Option<&'a str>,
-    /// A client that is gone was given the same call, and storage may have it: it is looked for before it is saved.
-    pub is_repeated: bool,
-}
-
-/// The limits that a welcome brings.
+/// Consecutive messages that arrived together. The caller keeps their payloads under `id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct HubLimits {
-    pub(crate) payload_bytes_max: u64,
+pub struct Run {
+    /// The caller's number for it.
+    pub id: u32,
+    /// The first message's seq.
+    pub first: Seq,
+    /// How many messages, at least 1.
+    pub count: u32,
+    /// The chain after the last one.
+    pub chain: Chain,
+    /// Characters of payload.
+    pub chars: u32,
 }
 
-impl Default for HubLimits {
-    /// What to assume before a welcome (rule W8).
-    fn default() -> Self {
-        Self {
-            payload_bytes_max: 65_536,
-        }
-    }
-}
-
-impl HubLimits {
-    pub(crate) fn check(self, bytes: u64) -> Result<(), PublishRefusal> {
-        let bytes_max = self.payload_bytes_max;
-        if bytes > bytes_max {
-            return Err(PublishRefusal::PayloadTooLarge { bytes_max });
-        }
-        Ok(())
-    }
-
-    pub(crate) fn told(&mut self, welcome: &Welcome<'_>) {
-        if let Some(bytes) = welcome.payload_bytes_max {
-            self.payload_bytes_max = bytes;
-        }
+impl Run {
+    pub(crate) fn last(&self) -> Seq {
+        Seq(self.first.0 + u64::from(self.count) - 1)
     }
 }

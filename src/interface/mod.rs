@@ -1,7 +1,10 @@
-//! What goes into the client and comes out of it: events, effects, and the questions to storage with their answers.
+//! Everything that enters and leaves the client core, as plain data without state or rules.
 //!
-//! Plain data. Owns no state and no rule.
+//! Events enter and effects leave. They share the types of publications, of storage requests and of
+//! tab messages. Nothing here uses the parts of the core that handle them.
 
 pub(crate) mod effect;
 pub(crate) mod event;
+pub(crate) mod publication;
 pub(crate) mod storage;
+pub(crate) mod tab_message;

@@ -3,17 +3,20 @@
 //! Owns which of the two outboxes a publication is in, and the clocks by which its time is told. Rows are `outbox`'s, storage is `ledger`'s.
 
 pub(crate) mod durable;
+mod hub_limits;
 pub(crate) mod outbox;
 
 use crate::config::{Config, Inherited, OutboxLimits, ROW_MS_MAX};
 use crate::context::Context;
 use crate::ids::{ConnectionId, RowNo};
-use crate::interface::effect::{Effect, Outcome};
-use crate::interface::event::{HubLimits, Publication};
-use crate::interface::storage::{Save, StoreAnswer, TabMessage, Until};
+use crate::interface::effect::Effect;
+use crate::interface::publication::{NewRow, Outcome, Publication, SavedRow, StoredRow, Until};
+use crate::interface::storage::StoreAnswer;
+use crate::interface::tab_message::TabMessage;
 use crate::metrics::Metrics;
 use crate::publish::durable::{Consequence, DurableOutbox, LOST, WIPED, WipeScope};
-use crate::publish::outbox::{MEMORY_ROWS, Outbox, StoredRow};
+use crate::publish::hub_limits::HubLimits;
+use crate::publish::outbox::{MEMORY_ROWS, Outbox};
 use crate::time::Time;
 use crate::wire::Welcome;
 
@@ -68,7 +71,7 @@ impl Publisher {
         Self {
             main,
             durable: config.is_durable.then(DurableOutbox::new),
-            memory: memory.as_memory(),
+            memory: memory.into_memory(),
             limits: config.outbox,
             hub_limits: HubLimits::default(),
             hub_clock: None,
@@ -149,7 +152,7 @@ impl Publisher {
             Ok(None) => {}
             Ok(Some(row)) => {
                 metrics.publications += 1;
-                effects.push(Effect::Queued {
+                effects.push(Effect::RowAssigned {
                     request,
                     row,
                     is_durable: false,
@@ -168,7 +171,14 @@ impl Publisher {
                 let save = saved(new, self.until(now, new.ttl_ms));
                 let stored = StoredRow {
                     attempts,
-                    ..StoredRow::of(row, 0, &save)
+                    ..StoredRow::of(
+                        SavedRow {
+                            n: row,
+                            was_there: true,
+                            tag: 0,
+                        },
+                        &save,
+                    )
                 };
                 self.main.insert(now, &stored, true);
             }
@@ -270,7 +280,7 @@ impl Publisher {
 
     /// The hub has told its time, and what it takes.
     pub(crate) fn welcomed(&mut self, now: Time, welcome: &Welcome<'_>) {
-        self.hub_limits.told(welcome);
+        self.hub_limits.update(welcome);
         self.hub_clock = Some(Reading {
             ms: welcome.now,
             at: now,
@@ -415,7 +425,7 @@ impl Publisher {
     fn keep_in_memory(
         &mut self,
         now: Time,
-        save: &Save,
+        save: &NewRow,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
@@ -439,7 +449,7 @@ impl Publisher {
         effects.push(match self.memory.add(now, &new) {
             Ok(row) => {
                 metrics.publications += 1;
-                Effect::Queued {
+                Effect::RowAssigned {
                     request,
                     row,
                     is_durable: false,
@@ -470,7 +480,7 @@ impl Publisher {
             ..
         } = context;
         let now = *now;
-        if let TabMessage::Taken { n } = tab_message {
+        if let TabMessage::DeadLetterTaken { n } = tab_message {
             for outbox in [&mut self.main, &mut self.memory] {
                 if outbox.producer() == producer {
                     outbox.letter_taken(n);
@@ -530,8 +540,8 @@ impl Publisher {
     }
 }
 
-fn saved(new: &Publication<'_>, until: Until) -> Save {
-    Save {
+fn saved(new: &Publication<'_>, until: Until) -> NewRow {
+    NewRow {
         request: new.request,
         topic: new.topic.into(),
         kind: new.kind,

@@ -3,28 +3,8 @@
 //! Owns the cursor and what is held. Sees numbers only; payloads stay with the caller under a run's number.
 
 use crate::config::{HELD_CHARS_MAX, HELD_RUNS_MAX};
-use crate::ids::{Chain, Cursor, Seq};
-
-/// Consecutive messages that arrived together. The caller keeps their payloads under `id`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Run {
-    /// The caller's number for it.
-    pub id: u32,
-    /// The first message's seq.
-    pub first: Seq,
-    /// How many messages, at least 1.
-    pub count: u32,
-    /// The chain after the last one.
-    pub chain: Chain,
-    /// Characters of payload.
-    pub chars: u32,
-}
-
-impl Run {
-    fn last(&self) -> Seq {
-        Seq(self.first.0 + u64::from(self.count) - 1)
-    }
-}
+use crate::ids::Cursor;
+use crate::interface::event::Run;
 
 /// What to do with a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,6 +112,7 @@ impl Sequencer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::{Chain, Seq};
     use proptest::prelude::*;
 
     fn run(id: u32, first: u64, count: u32) -> Run {

@@ -6,8 +6,9 @@
 use super::{Asking, Subscription, Subscriptions};
 use crate::ids::{Chain, ConnectionId, Cursor, From, Seq, TopicNo};
 use crate::interface::effect::Effect;
+use crate::interface::event::Run;
 use crate::metrics::Metrics;
-use crate::subscription::sequencer::{Run, Sequencer, Verdict};
+use crate::subscription::sequencer::{Sequencer, Verdict};
 use crate::wire::{ResumeFailure, Start};
 
 /// What the hub has answered: on `connection`, with replay up to `head`. On any later connection the answer is still to come,

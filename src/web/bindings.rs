@@ -470,7 +470,7 @@ impl Core {
     #[wasm_bindgen(js_name = toldNoted)]
     pub fn told_noted(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
-        let tab_message = TabMessage::Noted { n };
+        let tab_message = TabMessage::OutcomeStored { n };
         self.driver.drive(Event::TabMessage {
             producer,
             tab_message,
@@ -508,7 +508,7 @@ impl Core {
     #[wasm_bindgen(js_name = toldTaken)]
     pub fn told_taken(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
-        let tab_message = TabMessage::Taken { n };
+        let tab_message = TabMessage::DeadLetterTaken { n };
         self.driver.drive(Event::TabMessage {
             producer,
             tab_message,

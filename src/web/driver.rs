@@ -20,7 +20,7 @@ use super::websocket::Socket;
 use crate::boundary;
 use crate::ids::{ConnectionId, Epoch, TopicNo};
 use crate::{
-    Client, Effect, Event, Outcome, PublishRefusal, Reason, Run, Save, Status, StoreAnswer,
+    Client, Effect, Event, NewRow, Outcome, PublishRefusal, Reason, Run, Status, StoreAnswer,
     StoreFault, StoreRequest, TabMessage, Time, TokenReason, Transport, Until, codes,
     wire::{push_cursor, push_epoch},
 };
@@ -412,7 +412,7 @@ impl Driver {
                 host.streaming(no.0, &cursor);
             }
             Effect::Refused { no, code, message } => host.refused(no.0, &code, &message),
-            Effect::Queued {
+            Effect::RowAssigned {
                 request,
                 row,
                 is_durable,
@@ -439,7 +439,7 @@ impl Driver {
             } => self.tell_others(&producer, tab_message),
             Effect::OutboxLost { rows } => host.outbox_lost(rows as f64),
             Effect::OutboxRefused { code, message } => host.outbox_refused(&code, &message),
-            Effect::Settled {
+            Effect::Outcome {
                 row,
                 attempts,
                 outcome,
@@ -485,7 +485,7 @@ impl Driver {
     }
 
     /// A publication as storage keeps it.
-    fn row(&self, save: &Save) -> JsValue {
+    fn row(&self, save: &NewRow) -> JsValue {
         let (until_ms, is_hub_time) = match save.until {
             Until::Hub(ms) => (ms, true),
             Until::Left(ms) => (save.created_ms.saturating_add(ms), false),
@@ -529,11 +529,11 @@ impl Driver {
                     }
                 }
             }
-            TabMessage::Noted { n } => host.tell_noted(producer, n.0 as f64),
+            TabMessage::OutcomeStored { n } => host.tell_noted(producer, n.0 as f64),
             TabMessage::Cancelled { n } => host.tell_given_up(producer, n.0 as f64),
             TabMessage::Renamed { producer: name } => host.tell_renamed(producer, &name),
             // The wrapper tells of this itself.
-            TabMessage::Taken { .. } => {}
+            TabMessage::DeadLetterTaken { .. } => {}
         }
     }
 

@@ -198,7 +198,7 @@ pub fn sent(effects: &[Effect]) -> Vec<String> {
 
 pub fn queued(effects: &[Effect]) -> Vec<(u64, bool)> {
     let queued = effects.iter().filter_map(|effect| match effect {
-        Effect::Queued {
+        Effect::RowAssigned {
             row, is_durable, ..
         } => Some((row.0, *is_durable)),
         _ => None,
@@ -209,7 +209,7 @@ pub fn queued(effects: &[Effect]) -> Vec<(u64, bool)> {
 /// What became of rows, as this tab is told.
 pub fn settled(effects: &[Effect]) -> Vec<(u64, String)> {
     let settled = effects.iter().filter_map(|effect| match effect {
-        Effect::Settled { row, outcome, .. } => Some((
+        Effect::Outcome { row, outcome, .. } => Some((
             row.0,
             match outcome {
                 Outcome::Acked { .. } => "acked".to_owned(),

@@ -136,7 +136,7 @@ impl World {
                 panic!("given up at {:?}: {effect:?}", self.bench.now.time)
             }
             Effect::Deliver { .. } => self.snapshot_bytes = self.run as usize,
-            Effect::Settled { outcome, .. } => {
+            Effect::Outcome { outcome, .. } => {
                 assert!(matches!(outcome, Outcome::Acked { .. }), "{outcome:?}");
                 self.acked += 1;
             }

@@ -5,10 +5,12 @@
 use super::tab_message::tell;
 use super::{Access, DurableOutbox, SyncState, is_repeated, split};
 use crate::ids::RowNo;
-use crate::interface::effect::{Effect, Outcome, PublishRefusal};
-use crate::interface::storage::{Batch, Save, Saved, StoreAnswer, StoreFault, TabMessage};
+use crate::interface::effect::Effect;
+use crate::interface::publication::{NewRow, Outcome, PublishRefusal, SavedRow, StoredRow};
+use crate::interface::storage::{Batch, StoreAnswer, StoreFault};
+use crate::interface::tab_message::TabMessage;
 use crate::metrics::Metrics;
-use crate::publish::outbox::{Outbox, StoredRow};
+use crate::publish::outbox::Outbox;
 use crate::time::Time;
 
 /// After storage had no room nothing is tried for this long, ms, but new publications. Chosen: it takes a user to make room.
@@ -36,7 +38,7 @@ pub(crate) enum Consequence {
         rows: u64,
     },
     /// Storage can't be reached: these publications need another place.
-    NotStored(Vec<Save>),
+    NotStored(Vec<NewRow>),
 }
 
 impl DurableOutbox {
@@ -50,7 +52,7 @@ impl DurableOutbox {
         effects: &mut Vec<Effect>,
     ) -> Consequence {
         let read: Vec<RowNo> = match &answer {
-            StoreAnswer::Loaded { rows, .. } | StoreAnswer::Committed { marked: rows, .. } => {
+            StoreAnswer::Loaded { rows, .. } | StoreAnswer::Committed { updated: rows, .. } => {
                 rows.iter().map(|row| row.n).collect()
             }
             _ => Vec::new(),
@@ -91,10 +93,10 @@ impl DurableOutbox {
                 outbox.renamed(&producer);
                 self.ended_elsewhere_meanwhile(now, meanwhile, outbox, metrics, effects);
             }
-            StoreAnswer::Committed { saved, marked } => {
+            StoreAnswer::Committed { saved, updated } => {
                 self.committed(now, &saved, outbox, metrics, effects);
                 self.ended_elsewhere_meanwhile(now, meanwhile, outbox, metrics, effects);
-                for row in marked {
+                for row in updated {
                     outbox.marked(&row);
                 }
             }
@@ -103,13 +105,13 @@ impl DurableOutbox {
                 mut rows,
                 there,
                 last,
-                ended,
+                outcomes,
                 dead_letters,
             } => {
                 if let Some(producer) = producer.filter(|name| *name != outbox.producer()) {
                     outbox.renamed(&producer);
                 }
-                let to_note = self.next.ends.iter().map(|ended| ended.n);
+                let to_note = self.next.outcomes.iter().map(|ended| ended.n);
                 let mut over: Vec<RowNo> = meanwhile.iter().map(|(n, _)| *n).collect();
                 over.extend(to_note);
                 over.sort_unstable();
@@ -122,7 +124,7 @@ impl DurableOutbox {
                 if self.is_doubtful() && !self.is_look_stale {
                     outbox.set_letters(&dead_letters, |n| self.is_to_note(n));
                 }
-                for (n, outcome) in ended {
+                for (n, outcome) in outcomes {
                     outbox.end(now, n, outcome.unwrap_or_else(forgotten), metrics, effects);
                 }
                 if self.is_look_stale {
@@ -169,7 +171,7 @@ impl DurableOutbox {
 
     /// Whether a row's end is among what storage is to be told next.
     pub(super) fn is_to_note(&self, n: RowNo) -> bool {
-        self.next.ends.iter().any(|ended| ended.n == n)
+        self.next.outcomes.iter().any(|ended| ended.n == n)
     }
 
     fn opened(
@@ -206,7 +208,7 @@ impl DurableOutbox {
             self.cancelled.clear();
             // What was to be noted of its rows has nowhere to go.
             self.next.updates.clear();
-            self.next.ends.clear();
+            self.next.outcomes.clear();
             return Consequence::Evicted { rows: rows_before };
         }
         Consequence::None
@@ -215,15 +217,17 @@ impl DurableOutbox {
     fn committed(
         &mut self,
         now: Time,
-        saved: &[Saved],
+        saved: &[SavedRow],
         outbox: &mut Outbox,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        let Batch { saves, ends, .. } = std::mem::take(&mut self.under_way);
-        let noted = ends
+        let Batch {
+            saves, outcomes, ..
+        } = std::mem::take(&mut self.under_way);
+        let noted = outcomes
             .into_iter()
-            .map(|ended| TabMessage::Noted { n: ended.n });
+            .map(|ended| TabMessage::OutcomeStored { n: ended.n });
         effects.extend(noted.map(|tab_message| tell(outbox.producer(), tab_message)));
         if saves.iter().any(|save| save.is_repeated) {
             // What was there before may have changed, or ended.
@@ -250,9 +254,9 @@ impl DurableOutbox {
                 bytes += save.bytes;
             }
             metrics.publications += 1;
-            let row = StoredRow::of(n, saved.tag, &save);
+            let row = StoredRow::of(*saved, &save);
             outbox.insert(now, &row, true);
-            effects.push(Effect::Queued {
+            effects.push(Effect::RowAssigned {
                 request: save.request,
                 row: n,
                 is_durable: true,
@@ -329,7 +333,7 @@ impl DurableOutbox {
         }
         batch.saves.append(&mut self.next.saves);
         batch.updates.append(&mut self.next.updates);
-        batch.ends.append(&mut self.next.ends);
+        batch.outcomes.append(&mut self.next.outcomes);
         self.next = batch;
         if fault != StoreFault::Lost {
             return Consequence::None;

@@ -14,8 +14,9 @@ use std::collections::VecDeque;
 
 use crate::config::OutboxLimits;
 use crate::ids::RowNo;
-use crate::interface::effect::{Effect, Outcome, PublishRefusal};
-use crate::interface::storage::{Batch, LoadQuery, RowUpdate, Save, StoreRequest};
+use crate::interface::effect::Effect;
+use crate::interface::publication::{NewRow, Outcome, PublishRefusal, RowUpdate};
+use crate::interface::storage::{Batch, LoadQuery, StoreRequest};
 use crate::publish::outbox::Outbox;
 use crate::time::Time;
 use crate::wire::public_id::public_name;
@@ -187,7 +188,11 @@ impl DurableOutbox {
     }
 
     /// Takes a publication, which has no row before its transaction is complete.
-    pub(crate) fn save(&mut self, save: Save, limits: OutboxLimits) -> Result<(), PublishRefusal> {
+    pub(crate) fn save(
+        &mut self,
+        save: NewRow,
+        limits: OutboxLimits,
+    ) -> Result<(), PublishRefusal> {
         let waiting = self.next.saves.len() + self.under_way.saves.len();
         let rows = self.rows() + u64::try_from(waiting).unwrap_or(u64::MAX);
         let bytes = u64::try_from(self.bytes).unwrap_or(0) + self.bytes_saving;
@@ -219,7 +224,7 @@ impl DurableOutbox {
         self.refuse(&late, PublishRefusal::Closed, effects);
     }
 
-    fn refuse(&mut self, saves: &[Save], why: PublishRefusal, effects: &mut Vec<Effect>) {
+    fn refuse(&mut self, saves: &[NewRow], why: PublishRefusal, effects: &mut Vec<Effect>) {
         for save in saves {
             self.bytes_saving -= save.bytes;
             effects.push(Effect::PublishRefused {
@@ -350,7 +355,7 @@ impl DurableOutbox {
     }
 
     fn load(&self, outbox: &Outbox) -> Option<StoreRequest> {
-        let (after, asked) = match self.sync_state {
+        let (after, awaited) = match self.sync_state {
             SyncState::Full => return None,
             SyncState::Behind => (self.known, Vec::new()),
             SyncState::Stale => (self.known, outbox.own()),
@@ -362,7 +367,7 @@ impl DurableOutbox {
         is_wanted.then_some(StoreRequest::Load(LoadQuery {
             after,
             is_whole,
-            asked,
+            awaited,
             with_dead_letters: is_whole && outbox.is_pausing(),
         }))
     }
@@ -383,11 +388,11 @@ fn merge(updates: &mut Vec<RowUpdate>) {
 }
 
 /// Those that are such, and the others.
-fn split(saves: Vec<Save>, is_such: &dyn Fn(&Save) -> bool) -> (Vec<Save>, Vec<Save>) {
+fn split(saves: Vec<NewRow>, is_such: &dyn Fn(&NewRow) -> bool) -> (Vec<NewRow>, Vec<NewRow>) {
     saves.into_iter().partition(is_such)
 }
 
 /// Whether it may have been saved before.
-fn is_repeated(save: &Save) -> bool {
+fn is_repeated(save: &NewRow) -> bool {
     save.is_repeated
 }

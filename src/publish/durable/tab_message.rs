@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 
 use super::{DurableOutbox, SyncState};
 use crate::ids::RowNo;
-use crate::interface::effect::{Effect, Outcome};
-use crate::interface::storage::{Ended, RowUpdate, TabMessage};
+use crate::interface::effect::Effect;
+use crate::interface::publication::{Outcome, RowOutcome, RowUpdate};
+use crate::interface::tab_message::TabMessage;
 use crate::metrics::Metrics;
-use crate::publish::outbox::{DISCARDED, Outbox, RemovedRow};
+use crate::publish::outbox::{DISCARDED, Outbox};
 use crate::time::Time;
 
 /// So many ends that others have told, and rows that were given up, are remembered. Chosen: four of them may have a full window each on its way to storage.
@@ -18,31 +19,19 @@ const TOLD_MAX: usize = 1_024;
 
 impl DurableOutbox {
     /// A row's outcome is known: storage and the other clients are told. A worker may be stopped before storage has noted it.
-    pub(crate) fn ended(&mut self, gone: RemovedRow, producer: &str, effects: &mut Vec<Effect>) {
-        let RemovedRow {
-            n,
-            attempts,
-            bytes,
-            is_own,
-            outcome,
-        } = gone;
-        self.count_out(bytes);
+    pub(crate) fn ended(&mut self, row: RowOutcome, producer: &str, effects: &mut Vec<Effect>) {
+        self.count_out(row.bytes);
         if self.is_busy {
-            self.ended_meanwhile.push((n, None));
+            self.ended_meanwhile.push((row.n, None));
         }
         let tab_message = TabMessage::Ended {
-            n,
-            attempts,
-            bytes,
-            outcome: outcome.clone(),
+            n: row.n,
+            attempts: row.attempts,
+            bytes: row.bytes,
+            outcome: row.outcome.clone(),
         };
         effects.push(tell(producer, tab_message));
-        self.next.ends.push(Ended {
-            n,
-            attempts,
-            outcome,
-            is_foreign: !is_own,
-        });
+        self.next.outcomes.push(row);
     }
 
     /// The user gives a row up.
@@ -94,7 +83,7 @@ impl DurableOutbox {
                 }
                 self.ended_elsewhere(now, n, end, outbox, metrics, effects);
             }
-            TabMessage::Noted { n } => {
+            TabMessage::OutcomeStored { n } => {
                 if self.is_busy {
                     self.ended_meanwhile.push((n, None));
                 }
@@ -114,7 +103,7 @@ impl DurableOutbox {
                 self.look_again();
             }
             // It is no row any more.
-            TabMessage::Taken { .. } => {}
+            TabMessage::DeadLetterTaken { .. } => {}
         }
     }
 

@@ -5,8 +5,9 @@
 
 use super::{DurableOutbox, split};
 use crate::ids::RowNo;
-use crate::interface::effect::{Effect, Outcome, PublishRefusal};
-use crate::interface::storage::{Batch, Ended, Save};
+use crate::interface::effect::Effect;
+use crate::interface::publication::{NewRow, Outcome, PublishRefusal, RowOutcome};
+use crate::interface::storage::Batch;
 use crate::publish::outbox::Outbox;
 use crate::time::Time;
 
@@ -71,7 +72,7 @@ impl WipeScope {
         (Self::ALL.last, self.before)
     }
 
-    fn has_call(&self, save: &Save) -> bool {
+    fn has_call(&self, save: &NewRow) -> bool {
         save.created_ms < self.before_ms
     }
 }
@@ -99,8 +100,10 @@ impl DurableOutbox {
         let next = std::mem::take(&mut self.next);
         self.next = self.left_by(scope, next, effects);
         if scope.is_endless() {
-            self.next.ends.extend(outbox.numbers().map(wiped));
-            self.has_wiped = !self.next.ends.is_empty();
+            self.next
+                .outcomes
+                .extend(outbox.sizes().map(|(n, bytes)| wiped(n, bytes)));
+            self.has_wiped = !self.next.outcomes.is_empty();
         }
         self.under_way_wiped = self
             .under_way_wiped
@@ -124,7 +127,7 @@ impl DurableOutbox {
         batch
     }
 
-    fn refuse_one_wiped(&mut self, save: &Save, effects: &mut Vec<Effect>) {
+    fn refuse_one_wiped(&mut self, save: &NewRow, effects: &mut Vec<Effect>) {
         let why = if save.is_repeated {
             PublishRefusal::OutcomeUnknown
         } else {
@@ -137,25 +140,26 @@ impl DurableOutbox {
     pub(super) fn saved_in_vain(
         &mut self,
         scope: WipeScope,
-        save: &Save,
+        save: &NewRow,
         n: RowNo,
         effects: &mut Vec<Effect>,
     ) {
         self.refuse_one_wiped(save, effects);
         // What took another row's place ends with that.
         if scope.is_endless() && !self.is_to_note(n) {
-            self.next.ends.push(wiped(n));
+            self.next.outcomes.push(wiped(n, save.bytes));
             self.has_wiped = true;
         }
     }
 }
 
 /// The end of a row that was wiped: no dead letter, and nobody asks for it.
-fn wiped(n: RowNo) -> Ended {
+fn wiped(n: RowNo, bytes: u64) -> RowOutcome {
     let (code, message) = WIPED;
-    Ended {
+    RowOutcome {
         n,
         attempts: 0,
+        bytes,
         outcome: Outcome::dead(code, message),
         is_foreign: false,
     }

@@ -2,11 +2,11 @@
 //!
 //! Owns what is told of an end, and which topics a dead letter stops. Whether storage is to note it is `ledger`'s.
 
-use super::row::Row;
+use super::row::QueuedRow;
 use super::{DISCARDED, Outbox};
 use crate::ids::RowNo;
-use crate::interface::effect::{Effect, Outcome};
-use crate::interface::storage::DeadLetter;
+use crate::interface::effect::Effect;
+use crate::interface::publication::{DeadLetter, Outcome, RowOutcome};
 use crate::metrics::Metrics;
 use crate::time::Time;
 
@@ -18,16 +18,6 @@ const HARMLESS: [&str; 5] = [
     "outbox_lost",
     "outcome_unknown",
 ];
-
-/// A row that has left, and how.
-#[derive(Debug)]
-pub(crate) struct RemovedRow {
-    pub(crate) n: RowNo,
-    pub(crate) attempts: u32,
-    pub(crate) bytes: u64,
-    pub(crate) is_own: bool,
-    pub(crate) outcome: Outcome,
-}
 
 impl Outbox {
     /// A dead letter stops its topic. What follows a row waits for its verdict then.
@@ -64,7 +54,7 @@ impl Outbox {
         let Some(pauses) = &self.pauses else {
             return false;
         };
-        let is_paused = |row: &Row| pauses.iter().any(|(_, topic)| *topic == row.topic);
+        let is_paused = |row: &QueuedRow| pauses.iter().any(|(_, topic)| *topic == row.topic);
         !self.rows.is_empty() && self.rows.iter().all(is_paused)
     }
 
@@ -83,7 +73,7 @@ impl Outbox {
         mut outcome: Outcome,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
-    ) -> Option<RemovedRow> {
+    ) -> Option<RowOutcome> {
         let row = self.remove(n)?;
         let (bytes, is_own) = (row.bytes, row.is_own() && !row.is_keyed());
         match &mut outcome {
@@ -104,16 +94,16 @@ impl Outbox {
             }
         }
         let attempts = row.attempts;
-        effects.push(Effect::Settled {
+        effects.push(Effect::Outcome {
             row: self.told(n),
             attempts,
             outcome: outcome.clone(),
         });
-        Some(RemovedRow {
+        Some(RowOutcome {
             n,
             attempts,
             bytes,
-            is_own,
+            is_foreign: !is_own,
             outcome,
         })
     }
@@ -143,7 +133,7 @@ impl Outbox {
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        let is_gone = |row: &&Row| row.n <= last && row.created < before;
+        let is_gone = |row: &&QueuedRow| row.n <= last && row.created < before;
         let rows = self.rows.iter().filter(is_gone);
         let rows: Vec<RowNo> = rows.map(|row| row.n).collect();
         for n in rows {

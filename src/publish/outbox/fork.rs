@@ -3,7 +3,7 @@
 //! Owns which rows wait for another name and when it may be taken. Whose name it is then, storage says.
 
 use super::Outbox;
-use super::row::{Identity, Row};
+use super::row::{Identity, QueuedRow};
 use crate::ids::RowNo;
 
 impl Outbox {
@@ -26,7 +26,7 @@ impl Outbox {
     }
 
     /// Whether a row may be sent under the name of today.
-    pub(super) fn is_sendable(row: &Row, forked_at: Option<RowNo>) -> bool {
+    pub(super) fn is_sendable(row: &QueuedRow, forked_at: Option<RowNo>) -> bool {
         row.identity != Identity::Conflicting && forked_at.is_none_or(|last| row.n <= last)
     }
 

@@ -17,17 +17,14 @@ use crate::backoff::Backoff;
 use crate::backoff::repeat::RepeatPause;
 use crate::config::{BackoffPolicy, OutboxLimits, WINDOW_ROWS_MAX};
 use crate::ids::RowNo;
-use crate::interface::effect::{Effect, PublishRefusal};
-use crate::interface::event::Publication;
+use crate::interface::effect::Effect;
+use crate::interface::publication::{Publication, PublishRefusal};
 use crate::metrics::Metrics;
 use crate::time::Time;
 use owner::Bar;
-use row::{Identity, Row};
+use row::{Identity, QueuedRow};
 use topics::Topics;
 use window::BusyTopic;
-
-pub(crate) use end::RemovedRow;
-pub use row::StoredRow;
 
 /// The code of a row that the user has given up: no dead letter.
 pub(crate) const DISCARDED: &str = "discarded";
@@ -43,7 +40,7 @@ pub(crate) struct Outbox {
     limits: OutboxLimits,
     last: RowNo,
     /// In order of n.
-    rows: VecDeque<Row>,
+    rows: VecDeque<QueuedRow>,
     topics: Topics,
     bytes: u64,
     rows_on_their_way: usize,
@@ -103,7 +100,7 @@ impl Outbox {
     }
 
     /// In memory, beside one that is in storage.
-    pub(crate) fn as_memory(self) -> Self {
+    pub(crate) fn into_memory(self) -> Self {
         Self {
             as_memory: MEMORY_ROWS,
             ..self
@@ -195,7 +192,7 @@ impl Outbox {
         }
         let expires = new.ttl_ms.map(|ttl| now.plus(ttl));
         self.last = self.last.max(n);
-        self.place(Row {
+        self.place(QueuedRow {
             n,
             prev: RowNo(0),
             topic: new.topic.into(),
@@ -217,7 +214,7 @@ impl Outbox {
     }
 
     /// Puts a row where its number belongs, between those of its topic.
-    fn place(&mut self, row: Row) {
+    fn place(&mut self, row: QueuedRow) {
         let at = self.rows.partition_point(|other| other.n < row.n);
         let (prev, next) = self.topics.add(&row.topic, row.n);
         if let Some(next) = next.and_then(|next| self.find(next)) {
@@ -225,13 +222,13 @@ impl Outbox {
         }
         self.bytes += row.bytes;
         let prev = prev.unwrap_or_default();
-        self.rows.insert(at, Row { prev, ..row });
+        self.rows.insert(at, QueuedRow { prev, ..row });
     }
 
     /// The row that a publication with this key replaces, and its size.
     fn unsent(&self, topic: &str, key: Option<&str>) -> Option<(RowNo, u64)> {
         let key = key?;
-        let is_same = |row: &&Row| {
+        let is_same = |row: &&QueuedRow| {
             row.attempts == 0 && row.key.as_deref() == Some(key) && *row.topic == *topic
         };
         self.rows.iter().find(is_same).map(|row| (row.n, row.bytes))
@@ -249,13 +246,13 @@ impl Outbox {
         self.rows.binary_search_by_key(&n, |row| row.n).ok()
     }
 
-    fn find(&mut self, n: RowNo) -> Option<&mut Row> {
+    fn find(&mut self, n: RowNo) -> Option<&mut QueuedRow> {
         let at = self.position(n)?;
         self.rows.get_mut(at)
     }
 
     /// Takes a row out; the next one of its topic now follows the one before it.
-    fn remove(&mut self, n: RowNo) -> Option<Row> {
+    fn remove(&mut self, n: RowNo) -> Option<QueuedRow> {
         let at = self.position(n)?;
         let gone = self.rows.remove(at)?;
         self.bytes -= gone.bytes;

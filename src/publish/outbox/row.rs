@@ -3,12 +3,12 @@
 //! Owns what a row says of itself; never its place among others.
 
 use crate::ids::RowNo;
-use crate::interface::storage::{Save, Until};
+use crate::interface::publication::Until;
 use crate::time::Time;
 use crate::wire::Kind;
 
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct QueuedRow {
     pub(super) n: RowNo,
     /// The row before this one in the same topic, if it is still here.
     pub(super) prev: RowNo,
@@ -25,7 +25,7 @@ pub(super) struct Row {
     pub(super) created: Time,
     /// Given up by this client's own clock, as long as it was never sent.
     pub(super) expires: Option<Time>,
-    pub(super) stored: Option<Stored>,
+    pub(super) stored: Option<RowCopy>,
     pub(super) identity: Identity,
 }
 
@@ -39,7 +39,7 @@ pub(super) enum Identity {
     Moved,
 }
 
-impl Row {
+impl QueuedRow {
     /// Storage is to note something before it is sent.
     pub(super) fn awaits_mark(&self) -> bool {
         self.stored
@@ -66,7 +66,7 @@ impl Row {
 
 /// What matters of a row that is in storage, where others may send it too.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stored {
+pub(super) struct RowCopy {
     /// The hub takes it up to here (rule C10).
     pub(super) until: Until,
     /// What is left of its time, where storage knows no more: that must end before it is sent, or whoever sends it again later might give it more time than the hub's
@@ -82,44 +82,4 @@ pub(super) struct Stored {
     pub(super) tag: u64,
     /// It has a key: whose place it took, or who took its place, waits for it too.
     pub(super) is_keyed: bool,
-}
-
-/// A row that storage has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredRow {
-    /// Its number.
-    pub n: RowNo,
-    /// Its topic.
-    pub topic: Box<str>,
-    /// Message or change of a document.
-    pub kind: Kind,
-    /// Size of the payload.
-    pub bytes: u64,
-    /// Until when the hub takes it.
-    pub until: Until,
-    /// It has a key and was not sent: another publication may take its place.
-    pub is_replaceable: bool,
-    /// The user has given it up.
-    pub is_cancelled: bool,
-    /// How often it was sent, as far as storage knows.
-    pub attempts: u32,
-    /// 48 bits that tell its call from one that got the same number in a copy of this outbox; 0 where there are none (rule C10).
-    pub tag: u64,
-}
-
-impl StoredRow {
-    /// What a publication has become, now that it has a number.
-    pub(crate) fn of(n: RowNo, tag: u64, save: &Save) -> Self {
-        Self {
-            n,
-            topic: save.topic.clone(),
-            kind: save.kind,
-            bytes: save.bytes,
-            until: save.until,
-            is_replaceable: save.key.is_some(),
-            is_cancelled: false,
-            attempts: 0,
-            tag,
-        }
-    }
 }

@@ -3,17 +3,17 @@
 //! Owns how that changes a row that is here, and never asks storage itself.
 
 use super::Outbox;
-use super::row::{Identity, Row, Stored, StoredRow};
+use super::row::{Identity, QueuedRow, RowCopy};
 use crate::config::WINDOW_ROWS_MAX;
 use crate::ids::RowNo;
 use crate::interface::effect::Effect;
-use crate::interface::storage::Until;
+use crate::interface::publication::{StoredRow, Until};
 use crate::time::Time;
 
 impl Outbox {
     /// A row of storage: a new one, or what became of one that is here.
     pub(crate) fn insert(&mut self, now: Time, row: &StoredRow, is_own: bool) {
-        let stored = Stored {
+        let stored = RowCopy {
             until: row.until,
             undated_ms: match row.until {
                 Until::Hub(_) => None,
@@ -29,7 +29,7 @@ impl Outbox {
             let before = here.bytes;
             let is_own = is_own || here.is_own();
             let is_keyed = stored.is_keyed || here.is_keyed();
-            here.stored = Some(Stored {
+            here.stored = Some(RowCopy {
                 is_own,
                 is_keyed,
                 ..stored
@@ -41,7 +41,7 @@ impl Outbox {
             }
             return;
         }
-        self.place(Row {
+        self.place(QueuedRow {
             n: row.n,
             prev: RowNo(0),
             topic: row.topic.clone(),
@@ -63,9 +63,9 @@ impl Outbox {
         self.find(n).is_some_and(|row| row.is_own())
     }
 
-    /// The numbers of all rows.
-    pub(crate) fn numbers(&self) -> impl Iterator<Item = RowNo> {
-        self.rows.iter().map(|row| row.n)
+    /// The number and size of each row.
+    pub(crate) fn sizes(&self) -> impl Iterator<Item = (RowNo, u64)> {
+        self.rows.iter().map(|row| (row.n, row.bytes))
     }
 
     /// The numbers of this client's own rows.

@@ -13,17 +13,17 @@ impl Topics {
     /// Notes a row. Gives the one before it in its topic, and the one after it.
     pub(super) fn add(&mut self, topic: &str, n: RowNo) -> (Option<RowNo>, Option<RowNo>) {
         self.0.insert((topic.into(), n));
-        self.as_memory(topic, n)
+        self.neighbours(topic, n)
     }
 
     /// Forgets a row. Gives the one that came after it in its topic.
     pub(super) fn remove(&mut self, topic: &str, n: RowNo) -> Option<RowNo> {
-        let (_, next) = self.as_memory(topic, n);
+        let (_, next) = self.neighbours(topic, n);
         self.0.remove(&(topic.into(), n));
         next
     }
 
-    fn as_memory(&self, topic: &str, n: RowNo) -> (Option<RowNo>, Option<RowNo>) {
+    fn neighbours(&self, topic: &str, n: RowNo) -> (Option<RowNo>, Option<RowNo>) {
         let here = (topic.into(), n);
         let of_topic = |place: Option<&(Box<str>, RowNo)>| {
             place

@@ -11,7 +11,7 @@ use crate::config::{PAUSE_MS, POST_MS_MAX, WINDOW_BYTES_MAX, WINDOW_ROWS_MAX};
 use crate::connection::with_floor;
 use crate::ids::{ConnectionId, RowNo};
 use crate::interface::effect::Effect;
-use crate::interface::storage::Until;
+use crate::interface::publication::Until;
 use crate::metrics::Metrics;
 use crate::time::Time;
 use crate::wire::{Publish, Skip, ToHub};

@@ -10,8 +10,8 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::PACKS;
 use super::request::Request;
-use super::row::Row;
-use super::work::{Found, key_of, number};
+use super::row::RowRecord;
+use super::work::{FoundRow, key_of, number};
 use crate::ids::RowNo;
 
 /// Rows of a pack. Chosen: to take one out of it is as cheap as to read a handful of rows.
@@ -78,7 +78,7 @@ impl BatchRecords {
     }
 
     /// The rows of packs that were read, with their numbers.
-    pub(super) fn unpack(&self, keys: &Array, packs: &Array) -> Vec<Found> {
+    pub(super) fn unpack(&self, keys: &Array, packs: &Array) -> Vec<FoundRow> {
         let mut rows = Vec::new();
         for (key, pack) in keys.iter().zip(packs.iter()) {
             let pack = BatchRecord::new(number(&key), pack);
@@ -110,20 +110,20 @@ impl BatchRecord {
         u32::try_from(n.0 - self.span.first.0).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn row(&self, n: RowNo) -> Option<Row> {
+    pub(super) fn row(&self, n: RowNo) -> Option<RowRecord> {
         let row = self.rows.get(self.place(n));
-        (!row.is_undefined()).then(|| Row::from(row))
+        (!row.is_undefined()).then(|| RowRecord::from(row))
     }
 
     pub(super) fn remove(&self, n: RowNo) {
         self.rows.set(self.place(n), JsValue::UNDEFINED);
     }
 
-    pub(super) fn into_rows(self) -> impl Iterator<Item = (RowNo, Row)> {
+    pub(super) fn into_rows(self) -> impl Iterator<Item = (RowNo, RowRecord)> {
         let numbers = (self.span.first.0..).map(RowNo);
         let rows = numbers.zip(self.rows);
         rows.filter(|(_, row)| !row.is_undefined())
-            .map(|(n, row)| (n, Row::from(row)))
+            .map(|(n, row)| (n, RowRecord::from(row)))
     }
 
     pub(super) fn is_empty(&self) -> bool {

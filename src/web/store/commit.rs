@@ -7,12 +7,13 @@ use web_sys::IdbTransaction;
 use super::super::host::Host;
 use super::batch_record::{self, BatchRecord, Span};
 use super::request::{Aborted, Answers, Request, ask, between, finish};
-use super::row::{self, Row};
+use super::row::{self, RowRecord};
 use super::work::{entries, key_of, number, records, stored_rows};
 use super::{KEYS, LETTERS, LETTERS_MAX, PACKS, ROWS, Store, VERDICTS, VERDICTS_MAX};
 use crate::Outcome;
 use crate::ids::RowNo;
-use crate::interface::storage::{Batch, Ended, Saved, StoreAnswer};
+use crate::interface::publication::{RowOutcome, SavedRow};
+use crate::interface::storage::{Batch, StoreAnswer};
 use crate::publish::durable::WIPED;
 use crate::publish::outbox::DISCARDED;
 
@@ -36,17 +37,17 @@ struct Known {
     /// Those, as they are by now.
     packs: Vec<BatchRecord>,
     /// Other rows, as they are by now; the newest counts.
-    rows: Vec<(RowNo, Row)>,
+    rows: Vec<(RowNo, RowRecord)>,
 }
 
 impl Known {
     /// A row that was read. Those outside of packs come in the order of the requests.
-    fn row(&mut self, n: RowNo) -> Option<Row> {
+    fn row(&mut self, n: RowNo) -> Option<RowRecord> {
         if let Some(span) = self.changed.iter().find(|span| span.has(n)) {
             let pack = self.packs.iter().find(|pack| pack.span == *span);
             return pack.and_then(|pack| pack.row(n));
         }
-        let read = self.found.one().map(Row::from);
+        let read = self.found.one().map(RowRecord::from);
         let mut newest = self.rows.iter().rev();
         let newest = newest.find(|(other, _)| *other == n);
         newest.map(|(_, row)| row.clone()).or(read)
@@ -76,8 +77,8 @@ impl Store {
         let mut writes = Vec::new();
         let (saved, mut fresh) = self.save(batch, rows, &before, &mut known, &mut writes);
         let marked = self.mark(batch, &mut known, &mut writes);
-        end(self.host(), &batch.ends, &mut known, &mut writes);
-        if batch.ends.iter().any(is_wiped) {
+        end(self.host(), &batch.outcomes, &mut known, &mut writes);
+        if batch.outcomes.iter().any(is_wiped) {
             // Which of the keys were theirs is not known; without one nothing takes another row's place.
             writes.push(Request::Delete(KEYS, self.keys()));
         }
@@ -119,12 +120,12 @@ impl Store {
                 Place::Taken(n) => n,
                 Place::Fresh(at) => RowNo(first.0 + at as u64),
             };
-            let tag = Row::from(row.clone()).tag_number();
-            numbered.push(Saved { n, was_there, tag });
+            let tag = RowRecord::from(row.clone()).tag_number();
+            numbered.push(SavedRow { n, was_there, tag });
         }
         Ok(StoreAnswer::Committed {
             saved: numbered,
-            marked: marked.iter().map(|(n, row)| row.stored(*n)).collect(),
+            updated: marked.iter().map(|(n, row)| row.stored(*n)).collect(),
         })
     }
 
@@ -139,10 +140,10 @@ impl Store {
         for mark in &batch.updates {
             add(self.packs.of(mark.n));
         }
-        for ended in batch.ends.iter().filter(|ended| is_letter(ended)) {
+        for ended in batch.outcomes.iter().filter(|ended| is_letter(ended)) {
             add(self.packs.of(ended.n));
         }
-        for (first, last) in runs(&batch.ends) {
+        for (first, last) in runs(&batch.outcomes) {
             for span in self.packs.among(first, last) {
                 add(Some(span).filter(|span| span.first < first || last < span.last));
             }
@@ -162,7 +163,7 @@ impl Store {
             }
         }
         let marked = batch.updates.iter().map(|mark| mark.n);
-        let letters = batch.ends.iter().filter(|ended| is_letter(ended));
+        let letters = batch.outcomes.iter().filter(|ended| is_letter(ended));
         let mut has_letters = false;
         for n in marked.chain(letters.map(|ended| ended.n).inspect(|_| has_letters = true)) {
             if !changed.iter().any(|span| span.has(n)) {
@@ -230,7 +231,7 @@ impl Store {
                 }
             }
             if save.is_repeated
-                && let tag = Row::from(row.clone()).tag()
+                && let tag = RowRecord::from(row.clone()).tag()
                 && let Some(n) = before.get(&tag).as_f64()
             {
                 saved.push((Place::Taken(number(&n.into())), true));
@@ -239,7 +240,7 @@ impl Store {
             let had = place.is_some();
             match place {
                 Some(Place::Taken(n)) => {
-                    known.rows.push((n, Row::from(row.clone())));
+                    known.rows.push((n, RowRecord::from(row.clone())));
                     writes.push(Request::Put(ROWS, row.clone(), key_of(n)));
                 }
                 Some(Place::Fresh(at)) => {
@@ -263,7 +264,7 @@ impl Store {
         batch: &Batch,
         known: &mut Known,
         writes: &mut Vec<Request>,
-    ) -> Vec<(RowNo, Row)> {
+    ) -> Vec<(RowNo, RowRecord)> {
         let mut marked = Vec::new();
         for mark in &batch.updates {
             let Some(row) = known.row(mark.n) else {
@@ -292,7 +293,7 @@ impl Store {
         writes: &mut Vec<Request>,
     ) -> Vec<Span> {
         let mut gone = Vec::new();
-        for (first, last) in runs(&batch.ends) {
+        for (first, last) in runs(&batch.outcomes) {
             for span in self.packs.among(first, last) {
                 if let Some(pack) = packs.iter().find(|pack| pack.span == span) {
                     for n in span.first.max(first).0..=span.last.min(last).0 {
@@ -327,17 +328,17 @@ impl Store {
 }
 
 /// It is to be a dead letter.
-fn is_letter(ended: &Ended) -> bool {
+fn is_letter(ended: &RowOutcome) -> bool {
     let asked_for = [DISCARDED, WIPED.0];
     matches!(&ended.outcome, Outcome::Dead { code, .. } if !asked_for.contains(&code.as_str()))
 }
 
-fn is_wiped(ended: &Ended) -> bool {
+fn is_wiped(ended: &RowOutcome) -> bool {
     matches!(&ended.outcome, Outcome::Dead { code, .. } if code == WIPED.0)
 }
 
 /// Rows leave in runs of consecutive numbers.
-fn runs(ends: &[Ended]) -> impl Iterator<Item = (RowNo, RowNo)> {
+fn runs(ends: &[RowOutcome]) -> impl Iterator<Item = (RowNo, RowNo)> {
     let runs = ends.chunk_by(|a, b| a.n.next() == b.n);
     runs.filter_map(|run| Some((run.first()?.n, run.last()?.n)))
 }
@@ -373,7 +374,7 @@ fn number_all(first: RowNo, fresh: Fresh, writes: &mut Vec<Request>) -> Vec<Span
     spans
 }
 
-fn end(host: &Host, ends: &[Ended], known: &mut Known, writes: &mut Vec<Request>) {
+fn end(host: &Host, ends: &[RowOutcome], known: &mut Known, writes: &mut Vec<Request>) {
     let mut letters = 0;
     let mut verdicts = RowNo(0);
     for ended in ends {

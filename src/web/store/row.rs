@@ -12,7 +12,7 @@ use crate::boundary::row::{
 use crate::boundary::{kind, row_state};
 use crate::config::ROW_MS_MAX;
 use crate::ids::{RowNo, Seq};
-use crate::interface::storage::{DeadLetter, RowUpdate, Until};
+use crate::interface::publication::{DeadLetter, RowUpdate, Until};
 use crate::publish::outbox::DISCARDED;
 use crate::wire::Kind;
 use crate::wire::{parse_epoch, push_epoch};
@@ -26,15 +26,15 @@ const FNV_PRIME: u64 = 0x100_0000_01b3;
 
 /// A row as it is kept.
 #[derive(Clone)]
-pub(super) struct Row(Array);
+pub(super) struct RowRecord(Array);
 
-impl From<JsValue> for Row {
+impl From<JsValue> for RowRecord {
     fn from(value: JsValue) -> Self {
         Self(value.unchecked_into())
     }
 }
 
-impl Row {
+impl RowRecord {
     pub(super) fn value(&self) -> &JsValue {
         &self.0
     }

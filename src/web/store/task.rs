@@ -6,7 +6,8 @@ use wasm_bindgen::prelude::*;
 use super::{DOCUMENTS, KEYS, LETTERS, PACKS, PARTITIONS, ROWS, TABLES, VERDICTS};
 use crate::Outcome;
 use crate::ids::RowNo;
-use crate::interface::storage::{Ended, StoreAnswer, StoreRequest};
+use crate::interface::publication::RowOutcome;
+use crate::interface::storage::{StoreAnswer, StoreRequest};
 
 pub(in crate::web) enum Task {
     /// The core's, with the row of each save, as the wrapper has it.
@@ -57,7 +58,7 @@ impl Task {
                         .saves
                         .iter()
                         .all(|save| save.key.is_none() && !save.is_repeated)
-                    && batch.ends.iter().all(is_own_ack);
+                    && batch.outcomes.iter().all(is_own_ack);
                 if is_plain {
                     &[ROWS, PACKS]
                 } else {
@@ -82,7 +83,7 @@ impl Task {
     }
 }
 
-fn is_own_ack(ended: &Ended) -> bool {
+fn is_own_ack(ended: &RowOutcome) -> bool {
     !ended.is_foreign && matches!(ended.outcome, Outcome::Acked { .. })
 }
 

@@ -6,7 +6,7 @@ use web_sys::IdbTransaction;
 
 use super::batch_record::BatchRecord;
 use super::request::{Aborted, Answers, Request, after, ask, finish};
-use super::row::{self, Row};
+use super::row::{self, RowRecord};
 use super::{DOCUMENTS, Done, KEYS, LETTERS, PACKS, PARTITIONS, ROWS, Store, Task, VERDICTS};
 use crate::ids::{NUMBER_MAX, RowNo};
 use crate::interface::storage::{LoadQuery, StoreAnswer, StoreRequest};
@@ -93,7 +93,7 @@ impl Store {
                 }
                 own.into()
             }
-            Task::TakeLetter { n, is_wanted } => match found.one().map(Row::from) {
+            Task::TakeLetter { n, is_wanted } => match found.one().map(RowRecord::from) {
                 None => JsValue::UNDEFINED,
                 Some(row) => {
                     if *is_wanted {
@@ -205,7 +205,7 @@ impl Store {
             let n = number(&key);
             let is_new = n > look.after;
             let value = is_new.then(|| values.next()).flatten();
-            singles.push((n, value.map(Row::from)));
+            singles.push((n, value.map(RowRecord::from)));
         }
         if look.is_whole {
             self.packs.forget();
@@ -222,7 +222,7 @@ impl Store {
         let producer = partition.and_then(|it| it.unchecked_into::<Array>().get(0).as_string());
         let is_there = |n: &RowNo| there.binary_search(n).is_ok();
         let gone: Vec<RowNo> = look
-            .asked
+            .awaited
             .iter()
             .copied()
             .filter(|n| !is_there(n))
@@ -235,7 +235,7 @@ impl Store {
         let mut ended = Vec::new();
         for n in gone {
             let acked = ends.one().map(row::outcome);
-            let dead = ends.one().map(|letter| Row::from(letter).dead());
+            let dead = ends.one().map(|letter| RowRecord::from(letter).dead());
             ended.push((n, acked.or(dead)));
         }
         let mut rows = Vec::new();
@@ -261,7 +261,7 @@ impl Store {
             rows,
             last: there.last().copied().unwrap_or(look.after),
             there,
-            ended,
+            outcomes: ended,
             dead_letters: dead,
         })
     }
@@ -295,7 +295,7 @@ impl Store {
     }
 
     /// Rows in the order of their numbers, of the answers to `stored_rows`.
-    pub(super) fn rows(&self, found: &mut Answers) -> Vec<Found> {
+    pub(super) fn rows(&self, found: &mut Answers) -> Vec<FoundRow> {
         let singles = records(found);
         let (keys, packs) = (found.next(), found.next());
         merged(singles, self.packs.unpack(&keys, &packs))
@@ -321,17 +321,17 @@ pub(super) fn stored_rows(range: &JsValue) -> Vec<Request> {
 }
 
 /// A row or dead letter, which may not have been read.
-pub(super) type Found = (RowNo, Option<Row>);
+pub(super) type FoundRow = (RowNo, Option<RowRecord>);
 
 /// Those that have a record each, of keys and values.
-pub(super) fn records(found: &mut Answers) -> Vec<Found> {
+pub(super) fn records(found: &mut Answers) -> Vec<FoundRow> {
     let (keys, values) = (found.next(), found.next());
-    let rows = values.into_iter().map(|value| Some(Row::from(value)));
+    let rows = values.into_iter().map(|value| Some(RowRecord::from(value)));
     keys.iter().map(|key| number(&key)).zip(rows).collect()
 }
 
 /// In the order of their numbers, as each of the two is.
-fn merged(singles: Vec<Found>, packed: Vec<Found>) -> Vec<Found> {
+fn merged(singles: Vec<FoundRow>, packed: Vec<FoundRow>) -> Vec<FoundRow> {
     let mut rows = Vec::with_capacity(singles.len() + packed.len());
     let mut packed = packed.into_iter().peekable();
     for single in singles {
@@ -345,8 +345,8 @@ fn merged(singles: Vec<Found>, packed: Vec<Found>) -> Vec<Found> {
 }
 
 /// All rows, of the values of both tables.
-fn values(found: &mut Answers) -> Vec<Row> {
-    let mut rows: Vec<Row> = found.next().iter().map(Row::from).collect();
+fn values(found: &mut Answers) -> Vec<RowRecord> {
+    let mut rows: Vec<RowRecord> = found.next().iter().map(RowRecord::from).collect();
     for pack in found.next().iter() {
         let rows_of_pack = BatchRecord::new(RowNo(0), pack).into_rows();
         rows.extend(rows_of_pack.map(|(_, row)| row));

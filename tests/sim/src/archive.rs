@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use longhaul::ids::RowNo;
-use longhaul::{Ended, Outcome, Save, Until};
+use longhaul::{NewRow, Outcome, RowOutcome, Until};
 
 use crate::oracle::PageId;
 
@@ -62,7 +62,7 @@ impl Archive {
     pub fn found(
         &self,
         (producer, n): (&str, RowNo),
-        save: &Save,
+        save: &NewRow,
         payload: &str,
     ) -> Option<&'static str> {
         let row = self.rows.get(&(producer.to_owned(), n))?;
@@ -81,7 +81,7 @@ impl Archive {
     pub fn saved(
         &mut self,
         (producer, n): (&str, RowNo),
-        save: &Save,
+        save: &NewRow,
         payload: String,
         has_replaced: bool,
     ) {
@@ -145,7 +145,7 @@ impl Archive {
     }
 
     /// A row leaves storage with its outcome.
-    pub fn ended(&mut self, producer: &str, ended: &Ended) {
+    pub fn ended(&mut self, producer: &str, ended: &RowOutcome) {
         if let Some(row) = self.rows.get_mut(&(producer.to_owned(), ended.n)) {
             assert_eq!(
                 row.fate,

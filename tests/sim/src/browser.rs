@@ -179,7 +179,7 @@ impl World<'_> {
                 self.coverage.met("fault: transaction torn by a crash");
                 batch.saves.truncate(1);
                 batch.updates.clear();
-                batch.ends.clear();
+                batch.outcomes.clear();
             }
             let (answer, _) = self.answer(id, None, &transaction);
             self.say(|| format!("storage {id}: {:?}: {answer:?}", transaction.request));
@@ -257,7 +257,7 @@ impl World<'_> {
         }
         let there = |storage: &Storage, n| storage.rows().any(|kept| kept.row.n == n);
         if let StoreRequest::Commit(batch) = request {
-            for ended in &batch.ends {
+            for ended in &batch.outcomes {
                 if there(&browser.storage, ended.n) {
                     self.oracle.archive.ended(&producer, ended);
                 }

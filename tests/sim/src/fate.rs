@@ -343,7 +343,7 @@ impl World<'_> {
     pub(crate) fn reset(&mut self, id: LineId) {
         let (down, up) = (self.delay(), self.delay());
         self.later(self.now + down, Item::Down(id, lost()));
-        self.later(self.now + down.max(up), Item::RemovedRow(id));
+        self.later(self.now + down.max(up), Item::Removed(id));
     }
 
     pub(crate) fn crash(&mut self, met: &'static str) {

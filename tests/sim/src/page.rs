@@ -360,12 +360,12 @@ impl Page {
                 self.epochs.insert(no, epoch);
                 watch.oracle.streaming(self.id, no, epoch);
             }
-            Effect::Queued {
+            Effect::RowAssigned {
                 request,
                 row,
                 is_durable,
             } => self.queued(request, row, is_durable, watch),
-            Effect::Settled {
+            Effect::Outcome {
                 row,
                 attempts,
                 outcome,

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use longhaul::ids::RowNo;
 use longhaul::{
-    Batch, DeadLetter, Ended, LoadQuery, Outcome, RowUpdate, Save, Saved, StoreAnswer,
+    Batch, DeadLetter, LoadQuery, NewRow, Outcome, RowOutcome, RowUpdate, SavedRow, StoreAnswer,
     StoreRequest, StoredRow, Until,
 };
 
@@ -96,10 +96,16 @@ impl Storage {
                 restored.push((mark.n, kept.payload.clone()));
             }
         }
-        for ended in &batch.ends {
+        for ended in &batch.outcomes {
             self.end(ended);
         }
-        (StoreAnswer::Committed { saved, marked }, restored)
+        (
+            StoreAnswer::Committed {
+                saved,
+                updated: marked,
+            },
+            restored,
+        )
     }
 
     /// The row that a call has, or had as far as that is kept.
@@ -111,13 +117,13 @@ impl Storage {
         all.find(|(_, tag)| *tag == payload).map(|(n, _)| *n)
     }
 
-    fn save(&mut self, save: &Save, payload: String) -> Saved {
+    fn save(&mut self, save: &NewRow, payload: String) -> SavedRow {
         let tag = tag(&payload);
         if save.is_repeated
             && let Some(n) = self.before(&payload)
         {
             let was_there = true;
-            return Saved { n, was_there, tag };
+            return SavedRow { n, was_there, tag };
         }
         let takes_place_of = |kept: &&Kept| {
             kept.row.is_replaceable && kept.key == save.key && kept.row.topic == save.topic
@@ -145,7 +151,7 @@ impl Storage {
         let key = save.key.clone();
         self.rows.insert(n, Kept { row, payload, key });
         let was_there = replaced.is_some();
-        Saved { n, was_there, tag }
+        SavedRow { n, was_there, tag }
     }
 
     fn mark(&mut self, mark: &RowUpdate) -> Option<&Kept> {
@@ -159,7 +165,7 @@ impl Storage {
         Some(kept)
     }
 
-    fn end(&mut self, ended: &Ended) {
+    fn end(&mut self, ended: &RowOutcome) {
         let Some(kept) = self.rows.remove(&ended.n) else {
             return;
         };
@@ -176,10 +182,10 @@ impl Storage {
     }
 
     fn load(&self, look: &LoadQuery) -> Answered {
-        let LoadQuery { after, asked, .. } = look;
+        let LoadQuery { after, awaited, .. } = look;
         let later = self.rows.range(after.next()..);
         let kept: Vec<&Kept> = later.map(|(_, kept)| kept).collect();
-        let gone = asked.iter().filter(|n| !self.rows.contains_key(n));
+        let gone = awaited.iter().filter(|n| !self.rows.contains_key(n));
         let ended = gone.map(|n| {
             let dead = self.letters.get(n).map(|(_, outcome)| outcome);
             let kept = self.verdicts.get(n).map(|(outcome, _)| outcome);
@@ -194,7 +200,7 @@ impl Storage {
                 kept.iter().map(|kept| kept.row.n).collect()
             },
             last: kept.last().map_or(*after, |kept| kept.row.n),
-            ended: ended.collect(),
+            outcomes: ended.collect(),
             dead_letters: self.letters.values().map(letter).collect(),
         };
         let restored = kept.iter().map(|kept| (kept.row.n, kept.payload.clone()));

@@ -88,7 +88,7 @@ impl World<'_> {
             return;
         }
         let at = (self.now + delay).max(line.up_ms);
-        self.later(at, Item::RemovedRow(id));
+        self.later(at, Item::Removed(id));
     }
 
     pub(crate) fn send_up(&mut self, at: usize, connection: ConnectionId, frame: String) {

@@ -46,7 +46,7 @@ pub(crate) enum Item {
     /// A frame reaches the hub.
     Up(LineId, String),
     /// The hub notices that a line is gone.
-    RemovedRow(LineId),
+    Removed(LineId),
     /// Something reaches the page.
     Down(LineId, Down),
     /// A frame should have arrived by now.
@@ -299,7 +299,7 @@ impl World<'_> {
                     self.send_down(sent);
                 }
             }
-            Item::RemovedRow(id) => {
+            Item::Removed(id) => {
                 if let Some(line) = self.lines.remove(&id) {
                     self.hub_loses(line.conn);
                 }
