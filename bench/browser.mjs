@@ -10,7 +10,10 @@ const types = {
   ".wasm": "application/wasm",
 };
 
-/** Serves folders, each under its prefix: `{ "/": folder, "/longhaul/": folder }`. The longest prefix wins. */
+/**
+ * Serves folders, each under its prefix: `{ "/": folder, "/longhaul/": folder }`. The longest
+ * prefix wins.
+ */
 async function serve(folders) {
   const prefixes = Object.keys(folders).sort((a, b) => b.length - a.length);
   const server = createServer((request, response) => {
@@ -39,7 +42,10 @@ export function withPage(options, use) {
   });
 }
 
-/** Starts a browser and hands it to `use`, with the address of the folders; closes everything afterwards. */
+/**
+ * Starts a browser and hands it to `use`, with the address of the folders; closes everything
+ * afterwards.
+ */
 export async function withBrowser({ folders, executablePath }, use) {
   const { chromium } = await import("@playwright/test");
   const site = await serve(folders);
@@ -55,7 +61,10 @@ export async function withBrowser({ folders, executablePath }, use) {
   }
 }
 
-/** A clock that gives the CPU time in ms of the page's main thread: what other programs do does not stop it or run it. */
+/**
+ * A clock that gives the CPU time in ms of the page's main thread: what other programs do does not
+ * stop it or run it.
+ */
 export async function threadClock(page) {
   const session = await page.context().newCDPSession(page);
   await session.send("Performance.enable");

@@ -22,8 +22,9 @@ const roundsUsual = 21;
 const noCase = { topics: 1, hasIds: false, isPlain: false };
 
 /**
- * Builds the page in `folder` and runs the cases whose name contains `only`; gives the section for RESULTS.md. Rounds that
- * are asked for are all done. With an `echoUrl` frames come over a real socket from there.
+ * Builds the page in `folder` and runs the cases whose name contains `only`; gives the section for
+ * RESULTS.md. Rounds that are asked for are all done. With an `echoUrl` frames come over a real
+ * socket from there.
  */
 export async function contest({ name, folder, cases, rounds = roundsUsual, only, executablePath, echoUrl }) {
   const out = await buildPage(name, folder);
@@ -48,7 +49,10 @@ export async function contest({ name, folder, cases, rounds = roundsUsual, only,
   });
 }
 
-/** Bundles `page.ts` beside `index.html`; gives the folder. The package is taken as it is built, at its own address. */
+/**
+ * Bundles `page.ts` beside `index.html`; gives the folder. The package is taken as it is built, at
+ * its own address.
+ */
 export async function buildPage(name, folder) {
   const out = join(here, "results", name);
   rmSync(out, { recursive: true, force: true });
@@ -106,7 +110,10 @@ function row(peer, speeds) {
   return [peer, ...[median(all), Math.min(...all), Math.max(...all)].map(thousands), ratio(peer, speeds)];
 }
 
-/** Median of the ratios to raw within each round: what is slow for all for a while does not show in it. */
+/**
+ * Median of the ratios to raw within each round: what is slow for all for a while does not show in
+ * it.
+ */
 function ratio(peer, speeds) {
   return median(speeds[peer].map((speed, round) => speed / speeds.raw[round])).toFixed(2);
 }

@@ -1,4 +1,5 @@
-// The page's side of a bench of receivers: opens the peers of a case and times one of them when told to.
+// The page's side of a bench of receivers: opens the peers of a case and times one of them when
+// told to.
 
 import { hub } from "./hub.js";
 import type { Peer, Receiver } from "./peer.js";
@@ -39,7 +40,10 @@ class Contestant {
     }
   }
 
-  /** What is timed. Who delivers later gets a microtask after each event, as in a browser, and tasks at the end. */
+  /**
+   * What is timed. Who delivers later gets a microtask after each event, as in a browser, and tasks
+   * at the end.
+   */
   async receive(): Promise<void> {
     const receive = this.#receiver?.receive;
     if (receive === undefined) throw new Error("not open");
@@ -59,7 +63,9 @@ class Contestant {
     for (const { data } of this.#events) echo.send(data);
   }
 
-  /** What is timed over a socket: the echo sends each frame back as one of the browser's own events. */
+  /**
+   * What is timed over a socket: the echo sends each frame back as one of the browser's own events.
+   */
   async receiveFrom(echo: WebSocket): Promise<void> {
     const receive = this.#receiver?.receive;
     if (receive === undefined) throw new Error("not open");

@@ -22,7 +22,10 @@ function answer(record: string): string[] {
   return [];
 }
 
-/** Whether the client that opened the last socket has asked for this many subscriptions and has had their answers. */
+/**
+ * Whether the client that opened the last socket has asked for this many subscriptions and has had
+ * their answers.
+ */
 export function hasSubscribed(topics: number): boolean {
   const subs = sentTexts()
     .flatMap((frame) => frame.split("\n"))

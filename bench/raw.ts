@@ -5,7 +5,10 @@ import { asReceived, topicName } from "./workload.js";
 
 type Callback = (data: unknown, seq: number) => void;
 
-/** One JSON value a message: JSON.parse, a look into a Map, the callback. One message a frame in every case. */
+/**
+ * One JSON value a message: JSON.parse, a look into a Map, the callback. One message a frame in
+ * every case.
+ */
 export const raw: Peer = {
   name: "raw",
   async open({ topics }, listener) {

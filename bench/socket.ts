@@ -1,6 +1,8 @@
-// A WebSocket that is none: what a client opens when the page's own class has been replaced by this one.
+// A WebSocket that is none: what a client opens when the page's own class has been replaced by this
+// one.
 //
-// A scripted server answers as far as a subscriber needs it; the bench hands frames to the client's own handler.
+// A scripted server answers as far as a subscriber needs it; the bench hands frames to the client's
+// own handler.
 
 import type { Receiver } from "./peer.js";
 
@@ -75,7 +77,10 @@ export function serve(by: Server): void {
   server = by;
 }
 
-/** What the client set as its handler on the socket that it opened last, once `isReady` says that it is subscribed. */
+/**
+ * What the client set as its handler on the socket that it opened last, once `isReady` says that it
+ * is subscribed.
+ */
 export async function handler(isReady: () => boolean): Promise<Receiver["receive"]> {
   const endMs = performance.now() + 5_000;
   while (!isReady() || last?.onmessage == null) {

@@ -6,7 +6,9 @@ export function median(numbers) {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-/** Rows as a Markdown table that also reads well as plain text. The first column is left-aligned. */
+/**
+ * Rows as a Markdown table that also reads well as plain text. The first column is left-aligned.
+ */
 export function table(columns, rows) {
   const all = [columns, ...rows.map((row) => row.map(String))];
   const widths = columns.map((_, i) => Math.max(...all.map((row) => row[i].length)));

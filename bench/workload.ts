@@ -8,7 +8,10 @@ export interface Case {
   readonly topics: number;
   /** Whether each message carries the id of its publication, `producer:n`. */
   readonly hasIds: boolean;
-  /** Whether events are plain objects: reading a real one's `data` costs all peers about as much as a small JSON.parse. */
+  /**
+   * Whether events are plain objects: reading a real one's `data` costs all peers about as much as
+   * a small JSON.parse.
+   */
   readonly isPlain: boolean;
 }
 
@@ -108,8 +111,8 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * Text as the browser's socket hands it over: flat, and outside of the JavaScript heap. What a script has joined together
- * is neither, and its reader would pay for that.
+ * Text as the browser's socket hands it over: flat, and outside of the JavaScript heap. What a
+ * script has joined together is neither, and its reader would pay for that.
  */
 export function asReceived(text: string): string {
   return decoder.decode(encoder.encode(text));

@@ -9,7 +9,8 @@ export default defineConfig({
   // A test that passes at the second try has found something.
   retries: 0,
   workers: 2,
-  // Each test starts its own hub on a free port, but the burst and the timing tests want a core for themselves.
+  // Each test starts its own hub on a free port, but the burst and the timing tests want a core for
+  // themselves.
   fullyParallel: false,
   forbidOnly: Boolean(process.env["CI"]),
   timeout: 60_000,

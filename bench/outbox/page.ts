@@ -1,4 +1,5 @@
-// The page's side of the bench of outboxes: one peer at a time, from an empty database to an empty database.
+// The page's side of the bench of outboxes: one peer at a time, from an empty database to an empty
+// database.
 
 import { dexie } from "./peers/dexie.js";
 import { handwritten, handwrittenStrict } from "./peers/handwritten.js";

@@ -11,9 +11,15 @@ export interface Row {
 export type Send = (row: Row) => void;
 
 export interface Queue {
-  /** Resolves when the row is stored: when its transaction is complete, where the library tells that. */
+  /**
+   * Resolves when the row is stored: when its transaction is complete, where the library tells
+   * that.
+   */
   add(row: Row): Promise<unknown>;
-  /** Sends all rows in order, and deletes each when it has its verdict. Resolves when the last deletion is stored. */
+  /**
+   * Sends all rows in order, and deletes each when it has its verdict. Resolves when the last
+   * deletion is stored.
+   */
   drain(send: Send): Promise<void>;
   /** Lets go of the database, so that it can be deleted. */
   close(): void | Promise<void>;

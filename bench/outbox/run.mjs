@@ -1,5 +1,5 @@
-// Outboxes: publications made durable a second, and emptied, beside what apps use today. Wall time, because most of the work is
-// done outside of the page's main thread.
+// Outboxes: publications made durable a second, and emptied, beside what apps use today. Wall time,
+// because most of the work is done outside of the page's main thread.
 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -8,7 +8,10 @@ export interface Case {
   readonly read: Read;
 }
 
-/** What is looked at after each frame: the whole value, the place that the last patch was about, or nothing. */
+/**
+ * What is looked at after each frame: the whole value, the place that the last patch was about, or
+ * nothing.
+ */
 export type Read = "whole" | "place" | "nothing";
 
 export interface Patch {
@@ -18,7 +21,10 @@ export interface Patch {
   readonly place: readonly string[];
 }
 
-/** A document: its first value, and the patch with a number. Patches are for the value after all those before. */
+/**
+ * A document: its first value, and the patch with a number. Patches are for the value after all
+ * those before.
+ */
 export interface Subject {
   readonly start: unknown;
   patch(n: number): Patch;
@@ -113,7 +119,10 @@ export const documents = {
   }),
 };
 
-/** A document of a shape of its own, so that a page has seen many: mostly small ones, some with hundreds of keys. */
+/**
+ * A document of a shape of its own, so that a page has seen many: mostly small ones, some with
+ * hundreds of keys.
+ */
 export function shape(no: number): Subject {
   const keys = no % 8 === 7 ? 70 + no * 5 : 2 + (no % 12);
   const field = (i: number): string => `k${no}_${i}`;

@@ -1,4 +1,5 @@
-// The page's side: holds a document of the case with each peer, and lets one of them take frames when told to.
+// The page's side: holds a document of the case with each peer, and lets one of them take frames
+// when told to.
 
 import { replaceWebSocket } from "../socket.js";
 import { type Case, documents, type Subject, shape } from "./cases.js";

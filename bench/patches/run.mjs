@@ -1,4 +1,5 @@
-// Patches of documents, from their text to a value that can be looked at, side by side with libraries.
+// Patches of documents, from their text to a value that can be looked at, side by side with
+// libraries.
 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -9,7 +10,10 @@ import { median, shuffled, table } from "../stats.mjs";
 const here = dirname(fileURLToPath(import.meta.url));
 
 const roundsUsual = 7;
-/** A measurement of a peer takes about this, ms of CPU, after a trial that finds how many frames that are. */
+/**
+ * A measurement of a peer takes about this, ms of CPU, after a trial that finds how many frames
+ * that are.
+ */
 const measurementMs = 12;
 const framesMax = 8_192;
 

@@ -1,4 +1,5 @@
-// Coming back after a thousand missed messages, and what ten thousand subscriptions weigh, beside peers that can resume.
+// Coming back after a thousand missed messages, and what ten thousand subscriptions weigh, beside
+// peers that can resume.
 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -101,7 +102,10 @@ async function recover({ server, line, page, clock }, roundTripMs) {
   return { ms, cpuMs, bytes };
 }
 
-/** What a page weighs more with the subscriptions than before its client was made: heap and wasm memory, after collections. */
+/**
+ * What a page weighs more with the subscriptions than before its client was made: heap and wasm
+ * memory, after collections.
+ */
 async function weighed(browser, siteUrl, started, peers) {
   const bytes = new Map(peers.map((peer) => [peer, []]));
   for (let round = 0; round < memoryRounds; round++) {

@@ -1,10 +1,14 @@
-// The servers: the real hub, the real Socket.IO server, and as much of Centrifugo's JSON protocol as a recovery needs.
+// The servers: the real hub, the real Socket.IO server, and as much of Centrifugo's JSON protocol
+// as a recovery needs.
 
 import { Agent, createServer, request } from "node:http";
 import { Server as SocketIo } from "socket.io";
 import { WebSocketServer } from "ws";
 
-/** Each starts a server; `publish` gives a payload, JSON as text, to everybody who listens to the topic. */
+/**
+ * Each starts a server; `publish` gives a payload, JSON as text, to everybody who listens to the
+ * topic.
+ */
 export function servers(Hub) {
   return {
     longhaul: () => startHub(Hub),
@@ -54,7 +58,10 @@ async function startSocketIo() {
   };
 }
 
-/** A log a channel; a subscription that asks to recover gets all after its offset in the answer, as Centrifugo does it. */
+/**
+ * A log a channel; a subscription that asks to recover gets all after its offset in the answer, as
+ * Centrifugo does it.
+ */
 async function startCentrifugo() {
   const http = createServer();
   const sockets = new WebSocketServer({ server: http });

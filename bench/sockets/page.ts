@@ -1,4 +1,5 @@
-// The page of the real hub's replays: subscribes from the start and says when the last message came.
+// The page of the real hub's replays: subscribes from the start and says when the last message
+// came.
 
 import { type Client, connect } from "longhaul";
 

@@ -1,4 +1,5 @@
-// Receiving over real sockets: the peers of `receive` from an echo of their frames, and our client from the real hub.
+// Receiving over real sockets: the peers of `receive` from an echo of their frames, and our client
+// from the real hub.
 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,7 +17,10 @@ const cases = [
   { name: "60 B, 64 a frame", payloadBytes: 60, perFrame: 64 },
 ];
 
-/** Messages that the hub has before somebody subscribes. Chosen: below what it retains of a topic by default. */
+/**
+ * Messages that the hub has before somebody subscribes. Chosen: below what it retains of a topic by
+ * default.
+ */
 const retained = 1_000;
 const replaysUsual = 9;
 const topic = "bench/topic-0";

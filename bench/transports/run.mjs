@@ -1,4 +1,5 @@
-// How long moves between transports take: blocked ways, lifted blocks, half-open connections. Real hub, real fault proxy.
+// How long moves between transports take: blocked ways, lifted blocks, half-open connections. Real
+// hub, real fault proxy.
 
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
@@ -80,7 +81,10 @@ function figures(all, limitMs) {
   return [...numbers, limitMs ?? "–"];
 }
 
-/** From `connect` to the first message: in a browser that has seen nothing, and on the load after it. */
+/**
+ * From `connect` to the first message: in a browser that has seen nothing, and on the load after
+ * it.
+ */
 async function firstMessages({ browser, siteUrl, line, url, rounds }, { http }) {
   const [cold, next] = [[], []];
   let transport = "";
@@ -108,7 +112,10 @@ async function firstMessages({ browser, siteUrl, line, url, rounds }, { http }) 
   return { cold, next, transport };
 }
 
-/** From the end of a block to the move, under a message every 20 ms; and how late the latest one of the move was. */
+/**
+ * From the end of a block to the move, under a message every 20 ms; and how late the latest one of
+ * the move was.
+ */
 async function lifted({ browser, siteUrl, line, url, rounds }) {
   const [back, late] = [[], []];
   for (let round = 0; round < rounds; round++) {
@@ -151,7 +158,10 @@ async function lifted({ browser, siteUrl, line, url, rounds }) {
   return { back, late };
 }
 
-/** From the moment that a connection stops carrying anything, or the wake after it, to the first message that was published later. */
+/**
+ * From the moment that a connection stops carrying anything, or the wake after it, to the first
+ * message that was published later.
+ */
 async function stranded({ browser, siteUrl, line, url, hubUrl, rounds }, transport, isWoken) {
   const times = [];
   await line.setFaults();

@@ -1,5 +1,6 @@
-// A Yjs document over a topic: its updates are the messages. Updates merge in any order and any number of times, so all
-// that the topic has to do is to bring each of them to everybody, or to say that it can't.
+// A Yjs document over a topic: its updates are the messages. Updates merge in any order and any
+// number of times, so all that the topic has to do is to bring each of them to everybody, or to say
+// that it can't.
 
 import type { Topic } from "longhaul";
 import * as Y from "yjs";
@@ -7,10 +8,16 @@ import * as Y from "yjs";
 /** Updates of this time are one message, ms: typing makes one a key. */
 const gatherMs = 50;
 
-/** After so many messages somebody publishes the whole state, so that those who come later need not have seen them all. */
+/**
+ * After so many messages somebody publishes the whole state, so that those who come later need not
+ * have seen them all.
+ */
 const messagesPerState = 200;
 
-/** Keeps `doc` in step with everybody who binds a document to the same topic. Returns how to stop. `onError` hears what could not be kept. */
+/**
+ * Keeps `doc` in step with everybody who binds a document to the same topic. Returns how to stop.
+ * `onError` hears what could not be kept.
+ */
 export function bind(
   doc: Y.Doc,
   topic: Topic<string>,

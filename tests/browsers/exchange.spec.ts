@@ -1,4 +1,5 @@
-// The built package in browsers that are no Chromium: every transport, the way back when the line is down, half-open, or the page was left.
+// The built package in browsers that are no Chromium: every transport, the way back when the line
+// is down, half-open, or the page was left.
 
 import type * as api from "longhaul";
 import { hasAll, isOver, lively, open, publish, quick, waits } from "../e2e/support/network.js";
@@ -24,7 +25,8 @@ for (const transport of transports) {
     );
     await hasAll(page, 50);
 
-    // A cut alone may go unnoticed: Firefox repeats a poll by itself. Here nobody answers for a while.
+    // A cut alone may go unnoticed: Firefox repeats a poll by itself. Here nobody answers for a
+    // while.
     await begin(page, 51, 50);
     await line.kill();
     await waits(page, 1);
@@ -77,7 +79,8 @@ for (const transport of transports) {
     if (engine === "webkit") {
       await page.waitForFunction(() => document.title === "from the cache");
       await hasAll(page, 20);
-      // WebKit aborts requests before it says that the page is left, so a poll is lost rather than let go.
+      // WebKit aborts requests before it says that the page is left, so a poll is lost rather than
+      // let go.
       const code = transport === "longpoll" ? "connection_lost" : "page_suspended";
       expect(await waits(page)).toMatchObject([{ code }]);
     } else {

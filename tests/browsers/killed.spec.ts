@@ -1,4 +1,5 @@
-// What was published offline in a browser that died is sent by the next one, once: neither engine has Background Sync.
+// What was published offline in a browser that died is sent by the next one, once: neither engine
+// has Background Sync.
 
 import { faultsOf } from "../kills/support/conservation.js";
 import { counted, flushMs, Trial } from "../kills/support/trial.js";

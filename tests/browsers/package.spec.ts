@@ -1,4 +1,5 @@
-// The parts of the package that lean on the engine: documents in a wasm of their own, signatures by WebCrypto, a wasm that crashes.
+// The parts of the package that lean on the engine: documents in a wasm of their own, signatures by
+// WebCrypto, a wasm that crashes.
 
 import type * as api from "longhaul";
 import { watchInstances } from "../e2e/support/crash.js";

@@ -1,4 +1,5 @@
-// Hubs that are none, or broken, or away: the status says what is wrong, attempts go on, and the client lives.
+// Hubs that are none, or broken, or away: the status says what is wrong, attempts go on, and the
+// client lives.
 
 import type * as api from "longhaul";
 import { type FakeHub, fakeHub, nobody, refusing } from "./support/fake-hub.js";

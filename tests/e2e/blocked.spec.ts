@@ -1,4 +1,5 @@
-// Proxies that let no WebSocket through, and networks that let nothing through: the client waits, says why, and tries again.
+// Proxies that let no WebSocket through, and networks that let nothing through: the client waits,
+// says why, and tries again.
 
 import { expect, hasAll, open, publish, test, waits } from "./support/network.js";
 import { type FaultProxy, type Rule, startNginx } from "./support/proxies.js";
@@ -23,7 +24,8 @@ test.describe("proxies that do not", () => {
     await line.setFaults({ http: [{ upgrade: true, action: "stripSubprotocol" }] });
     await open(page, line.url);
     for (const { closeCode } of await waits(page, 3)) {
-      // Chromium fails such a handshake by itself; a browser that does not leaves it to us, with 4005.
+      // Chromium fails such a handshake by itself; a browser that does not leaves it to us, with
+      // 4005.
       expect([1006, 4005]).toContain(closeCode);
     }
     expect((await line.stats()).ruled).toBeGreaterThanOrEqual(3);

@@ -1,4 +1,5 @@
-// The demo's cards, a document that several pages change at once: together, with the line cut, and against each other.
+// The demo's cards, a document that several pages change at once: together, with the line cut, and
+// against each other.
 
 import { fileURLToPath } from "node:url";
 import { expect, type Locator, type Page, test } from "@playwright/test";

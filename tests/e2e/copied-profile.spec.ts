@@ -1,4 +1,5 @@
-// A browser's folder that was copied while its outbox was in use: two browsers that number on from the same row.
+// A browser's folder that was copied while its outbox was in use: two browsers that number on from
+// the same row.
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";

@@ -1,4 +1,5 @@
-// S59: the wasm crashes at every kind of moment. Another instance goes on where listeners and publications were.
+// S59: the wasm crashes at every kind of moment. Another instance goes on where listeners and
+// publications were.
 
 import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
@@ -20,7 +21,10 @@ declare global {
   };
 }
 
-/** A client that publishes to `t` and follows it from its beginning. Every acknowledged number shows up in its log, and the hub's. */
+/**
+ * A client that publishes to `t` and follows it from its beginning. Every acknowledged number shows
+ * up in its log, and the hub's.
+ */
 async function begin(page: Page, hub: Hub, options: api.Options = {}): Promise<void> {
   await watchInstances(page);
   await page.evaluate(
@@ -51,7 +55,10 @@ async function begin(page: Page, hub: Hub, options: api.Options = {}): Promise<v
   );
 }
 
-/** Waits for so many crashes and recoveries, publishes some more, and looks whether each number was taken and told once, in order. */
+/**
+ * Waits for so many crashes and recoveries, publishes some more, and looks whether each number was
+ * taken and told once, in order.
+ */
 async function isWhole(page: Page, hub: Hub, crashes: number): Promise<void> {
   await page.waitForFunction((crashes) => told.errors.length >= crashes, crashes);
   const seen = await page.evaluate(async () => {
@@ -210,7 +217,8 @@ for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
     const late = await page.evaluate(async () => {
       const { client } = opened;
       const [old] = crash.sockets();
-      // Both in one frame, or one answer: what is left of it when the first listener panics is another subscription's.
+      // Both in one frame, or one answer: what is left of it when the first listener panics is
+      // another subscription's.
       let count = 0;
       for (const topic of ["t", "t2"]) {
         client.topic(topic).subscribe(

@@ -1,4 +1,5 @@
-// Where the browser lacks an API, or throws when somebody looks at it: the client does without, and says what it can't do.
+// Where the browser lacks an API, or throws when somebody looks at it: the client does without, and
+// says what it can't do.
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -58,7 +59,10 @@ async function takeAway(page: Page, names: readonly string[], how: How): Promise
   );
 }
 
-/** Publishes, listens, follows a document, asks for everything that a client has, logs out. Gives the codes of errors. */
+/**
+ * Publishes, listens, follows a document, asks for everything that a client has, logs out. Gives
+ * the codes of errors.
+ */
 async function useAll(page: Page, url: string): Promise<unknown> {
   return page.evaluate(
     async ([url, options]) => {
@@ -105,7 +109,8 @@ for (const outbox of [undefined, false] as const) {
     hub,
     page,
   }) => {
-    // A frame of no origin needs everything by CORS, which the site of the other tests does not give.
+    // A frame of no origin needs everything by CORS, which the site of the other tests does not
+    // give.
     const dist = fileURLToPath(new URL("../../js/dist/", import.meta.url));
     const site = await serveSite("e2e/page", (path, _request, response) => {
       const name = path.replace("/longhaul/", "");

@@ -1,4 +1,5 @@
-// The demo without a network: the line cut over a reload, the outbox on the page, and what a closed tab leaves to the service worker.
+// The demo without a network: the line cut over a reload, the outbox on the page, and what a closed
+// tab leaves to the service worker.
 
 import { fileURLToPath } from "node:url";
 import { expect, type Page, test } from "@playwright/test";

@@ -76,7 +76,10 @@ test("a cut line is seen, waited out, and nothing is missing afterwards", async 
   await expect(page.getByTestId("metric-gaps")).toHaveText("0");
 });
 
-/** Moves take a few attempts with waits between them; coming back takes a look for something better, every 20 s at most. */
+/**
+ * Moves take a few attempts with waits between them; coming back takes a look for something better,
+ * every 20 s at most.
+ */
 const moveMs = 30_000;
 
 async function isOn(page: Page, transport: string): Promise<void> {
@@ -101,8 +104,9 @@ async function write(page: Page, text: string): Promise<void> {
 }
 
 /**
- * How many messages of both topics the page has not received, of those up to where it is: what was before its time, and what it
- * missed. Read the moment that the counters are refreshed, when all of them are of the same moment.
+ * How many messages of both topics the page has not received, of those up to where it is: what was
+ * before its time, and what it missed. Read the moment that the counters are refreshed, when all of
+ * them are of the same moment.
  */
 async function notReceived(page: Page): Promise<number> {
   return page.evaluate(async () => {

@@ -1,4 +1,5 @@
-// Advice where the fault is on this side of the network: policies, mixed content, the address, the package's own files.
+// Advice where the fault is on this side of the network: policies, mixed content, the address, the
+// package's own files.
 
 import type { Page } from "@playwright/test";
 import { nobody } from "./support/fake-hub.js";

@@ -1,4 +1,5 @@
-// Documents without a network: own changes survive a reload, are shown over what the hub had confirmed, and settle.
+// Documents without a network: own changes survive a reload, are shown over what the hub had
+// confirmed, and settle.
 
 import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
@@ -67,7 +68,8 @@ test("own changes survive a reload without a network, are shown over what was co
     value,
   ]);
   expect(await page.evaluate(() => opened.errors)).toEqual([]);
-  // What was kept for the time without a network is gone: another page begins with what the hub has.
+  // What was kept for the time without a network is gone: another page begins with what the hub
+  // has.
   const other = await newPage();
   await follow(other, line.url);
   await expect.poll(() => other.evaluate(() => offlinePlan.document.value)).toEqual(value);

@@ -1,4 +1,5 @@
-// Documents in real pages: followed, changed, laid over, healed; and the public test suite in the browser's wasm.
+// Documents in real pages: followed, changed, laid over, healed; and the public test suite in the
+// browser's wasm.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -295,7 +296,10 @@ interface Vector {
   error?: string;
 }
 
-/** Without the numbers that this test, being JavaScript, would round; Rust reads them from the same files. */
+/**
+ * Without the numbers that this test, being JavaScript, would round; Rust reads them from the same
+ * files.
+ */
 const load = (path: string): Vector[] =>
   JSON.parse(readFileSync(path, "utf8")).filter(
     ({ comment }: Vector) => !/^(large whole numbers|numbers beyond)/.test(comment ?? ""),

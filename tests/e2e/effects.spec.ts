@@ -1,4 +1,5 @@
-// What components do: their effects stop and start subscriptions within one task, and show what waits.
+// What components do: their effects stop and start subscriptions within one task, and show what
+// waits.
 
 import type * as api from "longhaul";
 import { expect, quick, test } from "./support/fixtures.js";

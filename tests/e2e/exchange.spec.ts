@@ -1,4 +1,5 @@
-// Two real pages and a real hub: messages arrive once, in order, and with the numbers that the API promises.
+// Two real pages and a real hub: messages arrive once, in order, and with the numbers that the API
+// promises.
 
 import { expect, quick, test } from "./support/fixtures.js";
 
@@ -156,7 +157,8 @@ test("from: live, start and a seq begin where they say", async ({ hub, page }) =
       longhaul.record(client, "t", { from: "start" }),
       longhaul.record(client, "t", { from: 4 }),
     ].map(({ log }) => log);
-    // Subs and publications of one page reach the hub in order, so all three are served before number 6.
+    // Subs and publications of one page reach the hub in order, so all three are served before
+    // number 6.
     await longhaul.publishMany(client, "t", 6, 1, "after");
     for await (const message of client.topic<{ n: number }>("t").messages({ from: "start" })) {
       if (message.data.n === 6) break;

@@ -32,7 +32,8 @@ test.describe("s54: a client that may take any transport", () => {
     await fetch(`${url}/v1/topics/t`, { method: "POST", headers, body: '{"by":"back end","n":1}' });
   }
 
-  // Ceilings are three times and more of what a quiet machine needs: what matters is which way it takes.
+  // Ceilings are three times and more of what a quiet machine needs: what matters is which way it
+  // takes.
   for (const [file, transport] of [
     ["nginx-no-upgrade.conf", "eventsource"],
     ["nginx-buffering.conf", "longpoll"],

@@ -1,4 +1,5 @@
-// A hole that nobody fills, and a flood behind it: what is held stays within its limits, and all is delivered once it is filled.
+// A hole that nobody fills, and a flood behind it: what is held stays within its limits, and all is
+// delivered once it is filled.
 
 import type { Page } from "@playwright/test";
 import { fakeHub } from "./support/fake-hub.js";

@@ -1,5 +1,5 @@
-// Several flushers of one outbox: tabs and the service worker send the same rows, alone, at once or after each other, and each row
-// takes effect once and in order.
+// Several flushers of one outbox: tabs and the service worker send the same rows, alone, at once or
+// after each other, and each row takes effect once and in order.
 
 import type { Page } from "@playwright/test";
 import type { Hub } from "./support/hub.js";
@@ -45,7 +45,10 @@ async function connect(page: Page, url: string): Promise<void> {
   await isConnected(page);
 }
 
-/** Connects a page that is the one that sends when this ends: the lock is asked for when there is a connection, and given later. */
+/**
+ * Connects a page that is the one that sends when this ends: the lock is asked for when there is a
+ * connection, and given later.
+ */
 async function connectSender(page: Page, url: string): Promise<void> {
   await connect(page, url);
   const held = () => page.evaluate(async () => (await navigator.locks.query()).held?.map(({ name }) => name));
@@ -100,7 +103,8 @@ test("s22: two tabs and the service worker flush the same 200 rows at once, with
     pages.map((page, i) => publish(page, hub.url, { count: 100, by: `page ${i}`, topics, options: sockets })),
   );
   await expect.poll(() => lines.map(({ sent }) => sent)).toEqual([200, 200]);
-  // No verdict has come; the worker is the third to send them all, and tells the tabs what it hears.
+  // No verdict has come; the worker is the third to send them all, and tells the tabs what it
+  // hears.
   await worker.sync();
   const acks = (await Promise.all(pages.map(verdicts))).flat();
   expect(acks.map(({ duplicate }) => duplicate)).toEqual(Array(200).fill(true));
@@ -205,7 +209,10 @@ declare global {
   var seen: { sent: number; transactions: number; isFrozen: boolean; watch: () => void };
 }
 
-/** Counts what the page sends and the transactions that it has open, and hears of another tab that is frozen. */
+/**
+ * Counts what the page sends and the transactions that it has open, and hears of another tab that
+ * is frozen.
+ */
 function watchItself(): void {
   globalThis.seen = { sent: 0, transactions: 0, isFrozen: false, watch: () => {} };
   const { send } = WebSocket.prototype;
@@ -223,7 +230,8 @@ function watchItself(): void {
   new BroadcastChannel("frozen").onmessage = () => {
     seen.isFrozen = true;
   };
-  // The look for a sender that is silent: it comes when the test says so, a minute later by its own clock.
+  // The look for a sender that is silent: it comes when the test says so, a minute later by its own
+  // clock.
   const start = globalThis.setInterval;
   globalThis.setInterval = ((act: () => void, ms: number) => {
     if (ms !== 15_000) return start(act, ms);
@@ -238,8 +246,9 @@ function watchItself(): void {
 }
 
 /**
- * The page's scripts hear nothing of being frozen; the other tabs hear when it is so far. Between the event and the freeze Chromium still hands
- * over messages: they come when it is over, or the page would be frozen in the transaction that they lead to.
+ * The page's scripts hear nothing of being frozen; the other tabs hear when it is so far. Between
+ * the event and the freeze Chromium still hands over messages: they come when it is over, or the
+ * page would be frozen in the transaction that they lead to.
  */
 function freezeUnheard(): void {
   const channel = new BroadcastChannel("frozen");

@@ -92,7 +92,8 @@ test("f07: an app that makes its database at the same moment keeps it", async ({
         const published = client.topic("t").publish(turns);
         for (let turn = 0; turn < turns; turn++) await Promise.resolve();
         const before = made;
-        // Where the outbox was first, the app makes nothing: it finds what is there, or a later version.
+        // Where the outbox was first, the app makes nothing: it finds what is there, or a later
+        // version.
         (await open(name, 1).catch(() => undefined))?.close();
         const isMade = made > before;
         await published;

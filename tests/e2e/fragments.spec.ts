@@ -10,7 +10,10 @@ import { expect, test } from "./support/fixtures.js";
 const fragments = 2_000_000;
 const sockets = 8;
 
-/** The first one opens a text message, all others go on with it, none ends it; each has a mask of zeros (RFC 6455, section 5.2). */
+/**
+ * The first one opens a text message, all others go on with it, none ends it; each has a mask of
+ * zeros (RFC 6455, section 5.2).
+ */
 function piecemeal(): Buffer {
   const bytes = Buffer.alloc(7 * fragments);
   for (let i = 0; i < fragments; i++) {

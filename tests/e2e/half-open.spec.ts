@@ -1,4 +1,5 @@
-// Connections that look open and are not: sockets on their way to close, streams, polls and posts that a router forgot.
+// Connections that look open and are not: sockets on their way to close, streams, polls and posts
+// that a router forgot.
 
 import type * as api from "longhaul";
 import { expect, hasAll, isConnected, open, publish, quick, test, timed } from "./support/network.js";
@@ -8,7 +9,10 @@ declare global {
   var spied: { sockets: WebSocket[]; unheard: number };
 }
 
-/** Three times and more of what a quiet machine needs, and far below the 35 s of the default heartbeat. */
+/**
+ * Three times and more of what a quiet machine needs, and far below the 35 s of the default
+ * heartbeat.
+ */
 const soonMs = 10_000;
 
 test("s07: what is published while the socket is closing is not taken for sent, and goes over the next one at once", async ({
@@ -72,7 +76,8 @@ test.describe("with a hub that is heard twice a second", () => {
       await open(reader, hub.url);
       await open(page, line.url, { ...quick, transports: [transport] });
       await publish(page, 1, 5);
-      // New connections work, those that are open never again: also those that the browser keeps for later requests.
+      // New connections work, those that are open never again: also those that the browser keeps
+      // for later requests.
       expect(await line.strand()).toBeGreaterThanOrEqual(1);
       let acks: api.Ack[] = [];
       const tookMs = await timed(async () => {

@@ -1,4 +1,5 @@
-// A closed client leaves nothing behind, at whatever moment it was closed: no memory of a wasm, no open database, no channel.
+// A closed client leaves nothing behind, at whatever moment it was closed: no memory of a wasm, no
+// open database, no channel.
 
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";

@@ -1,4 +1,5 @@
-// Loading is an attempt like any other: a download that fails is made again, and what was asked meanwhile is done in order.
+// Loading is an attempt like any other: a download that fails is made again, and what was asked
+// meanwhile is done in order.
 
 import type { Page, Route } from "@playwright/test";
 import type * as api from "longhaul";
@@ -15,7 +16,10 @@ const noNetwork: Answer = (route) => route.abort("internetdisconnected");
 const portal: Answer = (route) =>
   route.fulfill({ status: 200, contentType: "text/html", body: "<h1>Sign in to this network</h1>" });
 
-/** Answers the first requests for a file by these, the others as ever. Gives the addresses that were asked for. */
+/**
+ * Answers the first requests for a file by these, the others as ever. Gives the addresses that were
+ * asked for.
+ */
 async function answer(page: Page, file: string, answers: readonly Answer[]): Promise<string[]> {
   const asked: string[] = [];
   await page.route(

@@ -1,4 +1,5 @@
-// A client that moves between transports, paths and addresses under load: its readers see each message once, in order, in time.
+// A client that moves between transports, paths and addresses under load: its readers see each
+// message once, in order, in time.
 
 import type { Page } from "@playwright/test";
 import { expect, hasAll, isConnected, isOver, open, publish, quick, test, waits } from "./support/network.js";
@@ -50,10 +51,12 @@ test("s45: frames dropped, doubled and swapped while the transport changes under
   hub,
   line,
 }) => {
-  // How soon a better transport is looked for again is shown elsewhere: where it was lost soon after the last move, it is rarely.
+  // How soon a better transport is looked for again is shown elsewhere: where it was lost soon
+  // after the last move, it is rarely.
   test.setTimeout(300_000);
   const patienceMs = 100_000;
-  // Between the browser and the package: of frames that hold messages alone, each third is lost, comes twice, or late.
+  // Between the browser and the package: of frames that hold messages alone, each third is lost,
+  // comes twice, or late.
   await page.evaluate(() => {
     globalThis.shuffling = { isOn: true, dropped: 0, doubled: 0, swapped: 0 };
     let seed = 7;

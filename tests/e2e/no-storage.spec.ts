@@ -1,4 +1,5 @@
-// The outbox where there is no storage from the start: publications are in memory, say so, and arrive.
+// The outbox where there is no storage from the start: publications are in memory, say so, and
+// arrive.
 
 import { expect, quick, test } from "./support/fixtures.js";
 import { hubEntries } from "./support/hub.js";

@@ -1,4 +1,5 @@
-// What becomes of rows: verdicts, dead letters and the policy for them, times to live, limits, keys, log-outs; over reloads and tabs.
+// What becomes of rows: verdicts, dead letters and the policy for them, times to live, limits,
+// keys, log-outs; over reloads and tabs.
 
 import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
@@ -20,7 +21,10 @@ const readable = {
   "Access-Control-Expose-Headers": "Retry-After",
 };
 
-/** Answers of something that is no hub to the next `times` posts of publications, over a stream that stays. */
+/**
+ * Answers of something that is no hub to the next `times` posts of publications, over a stream that
+ * stays.
+ */
 const strangers = [
   { id: "s17", what: "503 five times", times: 5, answer: { status: 503, headers: readable } },
   {
@@ -354,7 +358,10 @@ test("the outbox's limits hold over reloads and tabs, refuse what is new, and dr
 });
 
 declare global {
-  /** What an app shows that reads its lists again with each event of the outbox, and the dead letters that it was told. */
+  /**
+   * What an app shows that reads its lists again with each event of the outbox, and the dead
+   * letters that it was told.
+   */
   var shown: { rows: string[]; letters: number[]; told: number[] };
 }
 

@@ -1,4 +1,5 @@
-// The outbox in the browser's storage: what was accepted survives reloads, and takes effect once and in order.
+// The outbox in the browser's storage: what was accepted survives reloads, and takes effect once
+// and in order.
 
 import { expect, quick, test } from "./support/fixtures.js";
 import { hubEntries } from "./support/hub.js";

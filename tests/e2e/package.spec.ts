@@ -1,4 +1,5 @@
-// The package as a user gets it: quiet at import, clear about misuse, strict about its content security policy.
+// The package as a user gets it: quiet at import, clear about misuse, strict about its content
+// security policy.
 
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";

@@ -1,4 +1,5 @@
-// Publications that are saved together share records of storage. What happens to one of them happens to it alone.
+// Publications that are saved together share records of storage. What happens to one of them
+// happens to it alone.
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/network.js";

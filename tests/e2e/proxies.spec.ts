@@ -1,4 +1,5 @@
-// Proxies as users set them up, with the files of docs/operations: real Chromium, the real hub, real proxies.
+// Proxies as users set them up, with the files of docs/operations: real Chromium, the real hub,
+// real proxies.
 
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";

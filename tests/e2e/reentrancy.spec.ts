@@ -7,7 +7,10 @@ const places = ["message", "gap", "status", "deadletter", "onError", "token", "i
 type Place = (typeof places)[number];
 
 declare global {
-  /** Makes every kind of call of the client's happen, and acts within the first one of the place named. */
+  /**
+   * Makes every kind of call of the client's happen, and acts within the first one of the place
+   * named.
+   */
   var scene: (
     url: string,
     place: Place,

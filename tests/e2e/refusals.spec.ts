@@ -1,4 +1,5 @@
-// Hubs that are too busy, and strangers that answer in a hub's place: publications are kept, and the client says what it met.
+// Hubs that are too busy, and strangers that answer in a hub's place: publications are kept, and
+// the client says what it met.
 
 import type { Page } from "@playwright/test";
 import {
@@ -25,7 +26,10 @@ const readable = {
 
 const posts = { pathPrefix: "/v1/publish", method: "POST" };
 
-/** A hotel's network: everything is the page to sign in at, and nothing of it may be read by pages of other origins. */
+/**
+ * A hotel's network: everything is the page to sign in at, and nothing of it may be read by pages
+ * of other origins.
+ */
 const portal: Rule = { action: { answer: { status: 200, body: "<!doctype html><title>Sign in</title>" } } };
 
 async function advice(page: Page): Promise<string> {

@@ -3,7 +3,10 @@
 import type { Page } from "@playwright/test";
 import { expect, quick, type Recorded, test } from "./support/fixtures.js";
 
-/** Each seq once and in order within an epoch, what is missing told by range, and a new epoch told before its first message. */
+/**
+ * Each seq once and in order within an epoch, what is missing told by range, and a new epoch told
+ * before its first message.
+ */
 function checkLog(log: readonly Recorded[]): void {
   const next = new Map<string, number>();
   let epoch: string | undefined;
@@ -79,7 +82,8 @@ test.describe("a hub under load", () => {
       expect(errors).toEqual([]);
       expect(metrics).toMatchObject({ reconnects: 3, gaps: 3, resumesFailed: 3 });
       for (const by of ["page 0", "page 1"]) {
-        // Within an epoch a publisher's numbers only grow: nothing was appended twice or out of order.
+        // Within an epoch a publisher's numbers only grow: nothing was appended twice or out of
+        // order.
         for (const epoch of new Set(log.map(({ epoch }) => epoch))) {
           const numbers = log
             .filter((m) => !m.gap && m.epoch === epoch && m.data.by === by)

@@ -1,4 +1,5 @@
-// The outbox in a service worker: rows that tabs have left behind arrive, once and in order, whatever ends the worker.
+// The outbox in a service worker: rows that tabs have left behind arrive, once and in order,
+// whatever ends the worker.
 
 import type { BrowserContext, Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";

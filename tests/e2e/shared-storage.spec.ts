@@ -60,8 +60,8 @@ declare global {
 }
 
 /**
- * A page that sends nothing itself, with a row n = 1 whose verdict it waits for. It publishes n = 2, and crashes when storage has
- * that and nobody was told; the next instance waits for `begin`.
+ * A page that sends nothing itself, with a row n = 1 whose verdict it waits for. It publishes n =
+ * 2, and crashes when storage has that and nobody was told; the next instance waits for `begin`.
  */
 async function cutOff(page: Page, url: string): Promise<void> {
   await isMute(page);

@@ -1,4 +1,5 @@
-// Signed messages (rules V1 to V4): who has the topic's key is believed, nobody else, and order is kept.
+// Signed messages (rules V1 to V4): who has the topic's key is believed, nobody else, and order is
+// kept.
 
 import { execFile } from "node:child_process";
 import { createHmac, randomBytes } from "node:crypto";

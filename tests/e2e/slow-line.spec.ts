@@ -1,4 +1,5 @@
-// Lines that carry 8 kB a second: what is large comes in parts and is life while it arrives, and what is far too large is refused.
+// Lines that carry 8 kB a second: what is large comes in parts and is life while it arrives, and
+// what is far too large is refused.
 
 import type * as api from "longhaul";
 import { fakeHub } from "./support/fake-hub.js";

@@ -1,4 +1,5 @@
-// The outbox when storage fails under it: killed tabs, no room, aborted transactions, dead handles, eviction, later versions.
+// The outbox when storage fails under it: killed tabs, no room, aborted transactions, dead handles,
+// eviction, later versions.
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/network.js";
@@ -13,25 +14,7 @@ import {
   reopen,
   run,
   whereabouts,
-  writeVersion1,
 } from "./support/storage.js";
-
-declare global {
-  /** The database handles that the page has used, the newest last. */
-  var handles: IDBDatabase[];
-}
-
-/** Lets a test take hold of the handles that the package works with. */
-async function watchHandles(page: Page): Promise<void> {
-  await page.evaluate(() => {
-    globalThis.handles = [];
-    const { transaction } = IDBDatabase.prototype;
-    IDBDatabase.prototype.transaction = function (...args) {
-      if (!handles.includes(this)) handles.push(this);
-      return transaction.apply(this, args);
-    };
-  });
-}
 
 /** Where the tab of s01 stands still until it is killed, and what is certain then. */
 const moments = {
@@ -167,7 +150,9 @@ test("s08: twenty publications into a half-open socket are durable at once and s
   await end(page, hub, { log: run(1, 21) });
 });
 
-/** How many bytes the page's origin may have in the browser; as many as others where none is told. */
+/**
+ * How many bytes the page's origin may have in the browser; as many as others where none is told.
+ */
 async function setQuota(page: Page, quotaSize?: number): Promise<void> {
   const browser = await devtools(page);
   const origin = new URL(page.url()).origin;
@@ -229,7 +214,10 @@ test("s09: where there is no room from the first visit on, publications are in m
   expect(await errorCodes(page)).toEqual([]);
 });
 
-/** What `count` transactions that write rows meet from now on: the browser aborts them when they are to be complete. */
+/**
+ * What `count` transactions that write rows meet from now on: the browser aborts them when they are
+ * to be complete.
+ */
 async function abortWrites(page: Page, count: number): Promise<void> {
   await page.evaluate((count) => {
     const { add } = IDBObjectStore.prototype;
@@ -298,193 +286,6 @@ test("s10: a listener that throws within the transaction aborts it, and nothing 
   await reopen(page, hub.url);
   expect(await publishSome(page, 5, 1)).toEqual([true]);
   await end(page, hub, { log: [1, 2, 5] });
-});
-
-test("s12: a handle that dies is replaced within a second: fifty rows are there and go out in order", async ({
-  page,
-  hub,
-}) => {
-  await watchHandles(page);
-  await openWithFirst(page, hub);
-  await hub.kill();
-  expect(await publishSome(page, 2, 50)).toEqual(Array(50).fill(true));
-  const tookMs = await page.evaluate(async () => {
-    for (const handle of handles) handle.close();
-    const begunMs = performance.now();
-    const receipt = await opened.client.topic("t").publish({ by: "page", n: 52 });
-    receipt.acked.catch(() => {});
-    return receipt.durable ? performance.now() - begunMs : Number.POSITIVE_INFINITY;
-  });
-  expect(tookMs).toBeLessThan(1_000);
-  expect((await dump(page)).rows).toHaveLength(51);
-  await hub.restart();
-  await end(page, hub, { log: run(2, 51) });
-});
-
-test("s12: where storage can't be opened again publications are in memory and say so, and the rows wait there", async ({
-  page,
-  hub,
-}) => {
-  await watchHandles(page);
-  await openWithFirst(page, hub);
-  await hub.kill();
-  await publishSome(page, 2, 5);
-  await page.evaluate(() => {
-    for (const handle of handles) handle.close();
-    IDBFactory.prototype.open = () => {
-      throw new DOMException("Connection to Indexed Database server lost.", "UnknownError");
-    };
-  });
-  expect(await publishSome(page, 7, 5)).toEqual(Array(5).fill(false));
-  await hub.restart();
-  await page.waitForFunction(() => opened.client.metrics().acks === 6);
-  await reopen(page, hub.url);
-  await end(page, hub, { log: [...run(7, 5), ...run(2, 5)] });
-});
-
-test("s13: storage that is removed while offline is told at once; what comes next has another identity", async ({
-  page,
-  hub,
-  siteUrl,
-}) => {
-  await openClient(page, hub.url);
-  const [before] = await page.evaluate(async () => {
-    const receipt = await opened.client.topic("t").publish({ by: "page", n: 1 });
-    await receipt.acked;
-    return [receipt.id];
-  });
-  await hub.kill();
-  await page.evaluate(() => {
-    Object.assign(globalThis, { lost: [] });
-    const { lost } = globalThis as unknown as { lost: unknown[] };
-    opened.client.on("outboxlost", (event) => lost.push(event));
-  });
-  await publishSome(page, 2, 10);
-  const browser = await devtools(page);
-  const origin = new URL(siteUrl).origin;
-  await browser.send("Storage.clearDataForOrigin", { origin, storageTypes: "indexeddb" });
-  await page.waitForFunction(() => (globalThis as unknown as { lost: unknown[] }).lost.length > 0);
-  expect(await page.evaluate(() => (globalThis as unknown as { lost: unknown[] }).lost)).toEqual([
-    { rows: 10 },
-  ]);
-  expect(await page.evaluate(() => opened.deadLetters.map(({ reason }) => reason.code))).toEqual(
-    Array(10).fill("outbox_lost"),
-  );
-  expect(await page.evaluate(() => opened.client.outbox.size)).toBe(0);
-  await hub.restart();
-  const after = await page.evaluate(async () => {
-    const receipt = await opened.client.topic("t").publish({ by: "page", n: 12 });
-    await receipt.acked;
-    return receipt.id;
-  });
-  const producer = (id: string | undefined) => id?.split(":")[0];
-  expect(producer(after)).not.toBe(producer(before));
-  await end(page, hub, { log: [12] });
-});
-
-test("s13: a handle that died with the storage it was of does not number rows of the old identity anew", async ({
-  page,
-  hub,
-}) => {
-  await watchHandles(page);
-  await openClient(page, hub.url);
-  await publishSome(page, 1, 3);
-  await end(page, hub, { log: [1, 2, 3] });
-  await page.evaluate(async () => {
-    // Without a word to anybody, as after a crash of the browser's own process.
-    IDBDatabase.prototype.dispatchEvent = () => true;
-    for (const handle of handles) handle.close();
-    await new Promise((resolve) => {
-      indexedDB.deleteDatabase("longhaul").onsuccess = resolve;
-    });
-  });
-  expect(await publishSome(page, 4, 3)).toEqual(Array(3).fill(true));
-  await end(page, hub, { log: run(1, 6) });
-  const ids = await page.evaluate(() => opened.deadLetters.length);
-  expect(ids).toBe(0);
-});
-
-/** Opens the database as a later version of the package would. Resolves with how long it took, ms. */
-async function upgrade(page: Page): Promise<number> {
-  return page.evaluate(
-    () =>
-      new Promise((resolve, reject) => {
-        const begunMs = performance.now();
-        const request = indexedDB.open("longhaul", 3);
-        request.onerror = () => reject(request.error);
-        request.onupgradeneeded = ({ oldVersion }) => {
-          if (oldVersion > 0) return;
-          for (const name of ["partitions", "packs", "keys", "verdicts", "letters", "documents"])
-            request.result.createObjectStore(name);
-          request.result.createObjectStore("rows", { autoIncrement: true });
-        };
-        request.onsuccess = () => {
-          request.result.close();
-          resolve(performance.now() - begunMs);
-        };
-      }),
-  );
-}
-
-test("s21: a tab lets go of its thirty rows for the sake of a later version, says that it is to be reloaded, and goes on in memory", async ({
-  page,
-  newPage,
-  hub,
-}) => {
-  const newer = await newPage();
-  await openWithFirst(page, hub);
-  await hub.kill();
-  expect(await publishSome(page, 2, 30)).toEqual(Array(30).fill(true));
-  expect(await upgrade(newer)).toBeLessThan(5_000);
-  expect((await dump(newer)).rows).toEqual(run(2, 30));
-  await expect.poll(() => errorCodes(page)).toEqual(["reload_required"]);
-  expect(await publishSome(page, 32, 5)).toEqual(Array(5).fill(false));
-  await hub.restart();
-  // It no longer sends what the later version has.
-  await expect
-    .poll(() => whereabouts(newer, hub))
-    .toEqual({ log: run(32, 5), rows: run(2, 30), letters: [] });
-  expect(await errorCodes(page)).toEqual(["reload_required"]);
-});
-
-test("s21: a page of an earlier version than the storage's says that it is to be reloaded, and works in memory", async ({
-  page,
-  hub,
-}) => {
-  await upgrade(page);
-  await openClient(page, hub.url);
-  expect(await publishSome(page, 1, 3)).toEqual(Array(3).fill(false));
-  expect(await errorCodes(page)).toEqual(["reload_required"]);
-  await end(page, hub, { log: [1, 2, 3] });
-});
-
-test("s21: rows that the schema of version 1 has unsent are sent as they were, in order", async ({
-  page,
-  hub,
-}) => {
-  await writeVersion1(page, `${hub.url}/`);
-  await hub.kill();
-  await openClient(page, hub.url);
-  await page.waitForFunction(() => opened.client.outbox.size === 30);
-  const known = await page.evaluate(async () => ({
-    rows: (await opened.client.outbox.rows()).map(({ id, state, attempts }) => [id, state, attempts]),
-    letters: (await opened.client.outbox.deadLetters()).map(({ id, reason }) => [id, reason]),
-  }));
-  // Ids show what is derived from the producer, and never the producer (rule H8).
-  const [sender] = String(known.rows[0]?.[0]).split(":");
-  expect(sender).not.toBe("0123456789abcdef");
-  expect(known.rows).toEqual(
-    run(1, 30).map((n) => [`${sender}:${n}`, n === 9 ? "sent" : "queued", n === 9 ? 3 : 0]),
-  );
-  expect(known.letters).toEqual([[`${sender}:31`, { code: "payload_invalid", message: "not JSON" }]]);
-  // Its key still takes effect, and numbers go on.
-  await page.evaluate(async () => {
-    const topic = opened.client.topic("t");
-    await topic.publish({ by: "v2", n: 700 }, { key: "k" });
-    await topic.publish({ by: "v2", n: 31 });
-  });
-  await hub.restart();
-  await end(page, hub, { log: run(1, 31).map((n) => (n === 7 ? 700 : n)), letters: [99] });
 });
 
 test("persist asks the browser to keep the storage, and is false where there is no such thing", async ({

@@ -1,4 +1,5 @@
-// Several users of one browser: rows of one are never sent as another, whoever flushes and whenever.
+// Several users of one browser: rows of one are never sent as another, whoever flushes and
+// whenever.
 
 import {
   expect,

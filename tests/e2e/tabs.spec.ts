@@ -1,5 +1,5 @@
-// Many tabs of one browser over HTTP, which has six connections to a host for all of them (rule T7); and polls that rest
-// or are cut.
+// Many tabs of one browser over HTTP, which has six connections to a host for all of them (rule
+// T7); and polls that rest or are cut.
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";
@@ -294,7 +294,8 @@ test.describe("behind a balancer that cuts polls after 3 s", () => {
       .toBeGreaterThan(1);
     const { reconnects } = await page.evaluate(() => opened.client.metrics());
     expect(reconnects).toBeGreaterThan(0);
-    // The browser repeats a cut poll once by itself, so the client sees every other cut, and twice the age.
+    // The browser repeats a cut poll once by itself, so the client sees every other cut, and twice
+    // the age.
     expect(reconnects).toBeLessThanOrEqual(6);
     const cuts = relay.cuts();
     await expect

@@ -1,4 +1,5 @@
-// Page and service worker of different versions: one leaves alone what it does not know of the other's, and no row is lost.
+// Page and service worker of different versions: one leaves alone what it does not know of the
+// other's, and no row is lost.
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";
@@ -9,7 +10,10 @@ import { knowsNoWorker, Worker } from "./support/worker.js";
 
 const probed = "/sw-probed.js";
 
-/** Where a later version's own places begin: after those of a dead letter, and after those of a partition. */
+/**
+ * Where a later version's own places begin: after those of a dead letter, and after those of a
+ * partition.
+ */
 const later = { row: 14, partition: 6 };
 
 async function databaseVersion(page: Page): Promise<number | undefined> {

@@ -1,5 +1,5 @@
-// Pages that slept, were hidden, frozen, cached or moved to another network: what is dead then is found by a quick look, long
-// before the heartbeat of 25 s, and what is alive is kept.
+// Pages that slept, were hidden, frozen, cached or moved to another network: what is dead then is
+// found by a quick look, long before the heartbeat of 25 s, and what is alive is kept.
 
 import { chromium, type Page } from "@playwright/test";
 import {
@@ -18,7 +18,9 @@ import {
 /** The promise is 5 s; a busy machine has the double. The heartbeat would need 35 s. */
 const soonMs = 10_000;
 
-/** As a sleep looks where the monotonic clock stands still meanwhile: only the wall clock is ahead. */
+/**
+ * As a sleep looks where the monotonic clock stands still meanwhile: only the wall clock is ahead.
+ */
 async function sleeps(page: Page, ms: number): Promise<void> {
   await page.evaluate((ms) => {
     const now = Date.now;

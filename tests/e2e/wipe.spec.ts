@@ -1,4 +1,5 @@
-// A wipe in the middle of the service worker's flush: what was on its way may take effect, nothing else is sent, nothing comes back.
+// A wipe in the middle of the service worker's flush: what was on its way may take effect, nothing
+// else is sent, nothing comes back.
 
 import type { Page } from "@playwright/test";
 import { expect, rowsSeen, signIn, test } from "./support/guarded.js";

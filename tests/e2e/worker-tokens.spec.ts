@@ -1,5 +1,5 @@
-// Tokens in the service worker, which has no app to ask: an open page lends its own, else the app's endpoint gives one, else rows
-// wait. And what becomes of rows where tokens fail.
+// Tokens in the service worker, which has no app to ask: an open page lends its own, else the app's
+// endpoint gives one, else rows wait. And what becomes of rows where tokens fail.
 
 import type { Giving } from "./support/gatekeeper.js";
 import {

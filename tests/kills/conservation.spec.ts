@@ -6,7 +6,10 @@ import { faultsOf, type History, type Order } from "./support/conservation.js";
 const order = (n: number, run: number, tab = "a", topic = "t"): Order => ({ n, topic, run, tab });
 const log = (...ns: number[]) => ns.map((n, i) => ({ seq: i + 1, n }));
 
-/** Two tabs in the first run, one in the second; 4 never came to be durable, 5 is still queued, 6 is dead. */
+/**
+ * Two tabs in the first run, one in the second; 4 never came to be durable, 5 is still queued, 6 is
+ * dead.
+ */
 const well: History = {
   orders: [order(1, 1), order(2, 1, "b"), order(3, 1), order(4, 1), order(5, 2), order(6, 2)],
   durable: [1, 2, 3, 5, 6],

@@ -1,4 +1,5 @@
-// A browser that is killed over and over while its tabs publish and its service worker sends; afterwards the books must balance.
+// A browser that is killed over and over while its tabs publish and its service worker sends;
+// afterwards the books must balance.
 
 import { expect, test } from "@playwright/test";
 import { faultsOf } from "./support/conservation.js";
@@ -6,7 +7,10 @@ import { counted, flushMs, Trial } from "./support/trial.js";
 
 const kills = Number(process.env["LONGHAUL_KILLS"] ?? 100);
 const seed = Number(process.env["LONGHAUL_SEED"] ?? 1);
-/** So often the books are looked at on the way: a fault is easier to find when few runs may have made it. */
+/**
+ * So often the books are looked at on the way: a fault is easier to find when few runs may have
+ * made it.
+ */
 const runsBetween = 20;
 
 let trial: Trial;

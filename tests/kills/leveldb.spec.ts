@@ -13,7 +13,8 @@ function record(kind: number, length: number): Buffer {
 }
 
 test("a log that a kill has cut off anywhere ends with its last whole record", () => {
-  // A whole record, one of three parts over the end of a block, of which four bytes are left, and another whole one.
+  // A whole record, one of three parts over the end of a block, of which four bytes are left, and
+  // another whole one.
   const records = [
     [record(1, 100)],
     [record(2, 1_000), record(3, 31_643), Buffer.alloc(4), record(4, 50)],

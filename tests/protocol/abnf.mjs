@@ -1,4 +1,5 @@
-// Reads a grammar in ABNF (RFC 5234, with %s"…" of RFC 7405) that has no recursion, and makes it one pattern a rule.
+// Reads a grammar in ABNF (RFC 5234, with %s"…" of RFC 7405) that has no recursion, and makes it
+// one pattern a rule.
 
 /** `matches(rule, text)` says whether the whole text is of that rule. */
 export function grammar(source) {

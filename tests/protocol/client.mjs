@@ -1,6 +1,6 @@
-// A client of longhaul.v1 that was written from docs/protocol.md alone and imports nothing of the project: it shows
-// that the page is enough. It verifies what a hub sends: the order of messages, chains, hashes of documents.
-// It is no client for apps: it does not reconnect, and stores nothing.
+// A client of longhaul.v1 that was written from docs/protocol.md alone and imports nothing of the
+// project: it shows that the page is enough. It verifies what a hub sends: the order of messages,
+// chains, hashes of documents. It is no client for apps: it does not reconnect, and stores nothing.
 
 import { createHash, randomBytes } from "node:crypto";
 import { connect } from "node:net";
@@ -171,7 +171,10 @@ function put(root, path, replaced, ...values) {
 
 const copy = (value) => parseJson(toJson(value));
 
-/** RFC 6902 with the choices of D4. Throws where it can't be applied; the document given stays as it was. */
+/**
+ * RFC 6902 with the choices of D4. Throws where it can't be applied; the document given stays as it
+ * was.
+ */
 export function applyPatch(document, patch) {
   let root = copy(document);
   for (const operation of patch) {

@@ -1,5 +1,6 @@
-// The independent client against the real hub, the vectors of docs/protocol.md against its hashes, and the records of
-// the page and of the golden frames against docs/protocol.abnf. LONGHAUL_HUB names the hub's binary.
+// The independent client against the real hub, the vectors of docs/protocol.md against its hashes,
+// and the records of the page and of the golden frames against docs/protocol.abnf. LONGHAUL_HUB
+// names the hub's binary.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -15,7 +16,9 @@ const read = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), "
 const page = read("docs/protocol.md");
 const vectors = JSON.parse(/<!-- vectors -->\s*```json\n([\s\S]*?)```/.exec(page)[1]);
 
-/** What waits for a record that never comes has an end, ms. Chosen: the slowest takes one second. */
+/**
+ * What waits for a record that never comes has an end, ms. Chosen: the slowest takes one second.
+ */
 const timeout = 20_000;
 const test = (name, act) => runner.test(name, { timeout }, act);
 
@@ -130,7 +133,10 @@ test("the_grammar_has_the_records_of_the_page_and_the_golden_frames_and_no_bad_o
 
 // ---- The vectors of the page, and what the hub makes of the same
 
-/** What a topic's document is after these changes, each `[verb, payload]`, and the last one's answer. */
+/**
+ * What a topic's document is after these changes, each `[verb, payload]`, and the last one's
+ * answer.
+ */
 async function documentAfter(topic, ...changes) {
   const rows = changes.map(([verb, payload], at) => `${verb} vectors ${at + 1} ${at} ${topic} ${payload}`);
   const { records } = await publish(base, ...rows);

@@ -1,4 +1,5 @@
-// The package's types in an app that names an older library of TypeScript and checks the types of its packages.
+// The package's types in an app that names an older library of TypeScript and checks the types of
+// its packages.
 
 import { type Client, connect, type Document, type DocumentState, LonghaulError } from "longhaul";
 

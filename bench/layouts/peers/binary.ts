@@ -1,4 +1,5 @@
-// Layout C: a binary header of 40 bytes, then the payload as JSON in UTF-8, one record behind the other.
+// Layout C: a binary header of 40 bytes, then the payload as JSON in UTF-8, one record behind the
+// other.
 //
 //   0 u8 1 one message, 2 a batch    1 u8 length of the id    4 u32 no    8 f64 seq    16 u32 count
 //   20 u32 bytes behind the header   24 f64 chain    32 f64 at    40 id, payload or array

@@ -1,4 +1,5 @@
-// The decision of the real core, with as little around it as can be: what the layouts are compared on.
+// The decision of the real core, with as little around it as can be: what the layouts are compared
+// on.
 
 import type { Messages } from "../../../js/src/frame.js";
 import { compile, instantiate } from "../../../js/src/instance.js";
@@ -14,7 +15,10 @@ export function topicNo(topic: number): number {
   return topic + 1;
 }
 
-/** What the core needs of JavaScript to subscribe; nothing here goes wrong or is missing, so the rest is never called. */
+/**
+ * What the core needs of JavaScript to subscribe; nothing here goes wrong or is missing, so the
+ * rest is never called.
+ */
 class Host {
   readonly streams = new Map<number, Stream>();
   connection = 0;

@@ -1,4 +1,5 @@
-// Layout A: a frame is one JSON value, `["m",no,seq,count,chain,at,[payload,time after at,id or 0,…], "m",…]`.
+// Layout A: a frame is one JSON value, `["m",no,seq,count,chain,at,[payload,time after at,id or
+// 0,…], "m",…]`.
 
 import type { Peer } from "../../peer.js";
 import { asReceived, runs } from "../../workload.js";

@@ -1,4 +1,5 @@
-// IndexedDB by hand: a transaction a call, as a careful app writes it. `strict` waits for the disk as well.
+// IndexedDB by hand: a transaction a call, as a careful app writes it. `strict` waits for the disk
+// as well.
 
 import { group, type Peer, type Queue } from "../queue.js";
 

@@ -1,4 +1,5 @@
-// The built package by its public API, with a hub in the page: silent while publications are queued, then it acknowledges each.
+// The built package by its public API, with a hub in the page: silent while publications are
+// queued, then it acknowledges each.
 
 import { connect } from "longhaul";
 import type { Data } from "../../socket.js";

@@ -1,4 +1,5 @@
-// The floor: copy on write as an app writes it by hand, for add, remove and replace, with no checks.
+// The floor: copy on write as an app writes it by hand, for add, remove and replace, with no
+// checks.
 
 import { library } from "./library.js";
 

@@ -18,7 +18,10 @@ interface Frame {
   readonly place: readonly string[];
 }
 
-/** `load` imports the library; what it gives applies operations to a value and gives the value after them. */
+/**
+ * `load` imports the library; what it gives applies operations to a value and gives the value after
+ * them.
+ */
 export function library(name: string, load: () => Promise<Apply>): Peer {
   return {
     name,

@@ -78,7 +78,8 @@ class Held implements Holder {
       this.#calls++;
       this.#told = value;
     };
-    // A document is followed while somebody listens; to a place where nothing changes, it is not looked at.
+    // A document is followed while somebody listens; to a place where nothing changes, it is not
+    // looked at.
     document.subscribe(listener, read === "whole" ? { signal } : { signal, at: "/nowhere" });
   }
 

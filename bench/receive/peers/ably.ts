@@ -1,4 +1,5 @@
-// ably in its JSON protocol, which is what browsers take by default: a channel's messages of a frame in one protocol message.
+// ably in its JSON protocol, which is what browsers take by default: a channel's messages of a
+// frame in one protocol message.
 
 import type { Peer } from "../../peer.js";
 import { handler, serve } from "../../socket.js";

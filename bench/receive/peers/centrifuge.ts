@@ -1,4 +1,5 @@
-// centrifuge in both of its protocols, with the offsets of a channel that can be recovered; replies share a frame.
+// centrifuge in both of its protocols, with the offsets of a channel that can be recovered; replies
+// share a frame.
 
 import type { Peer } from "../../peer.js";
 import { handler, serve } from "../../socket.js";

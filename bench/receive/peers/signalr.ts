@@ -1,4 +1,5 @@
-// @microsoft/signalr: the JSON hub protocol on WebSocket without negotiation; invocations in one frame end in 0x1e each.
+// @microsoft/signalr: the JSON hub protocol on WebSocket without negotiation; invocations in one
+// frame end in 0x1e each.
 
 import type { Peer } from "../../peer.js";
 import { handler, serve } from "../../socket.js";

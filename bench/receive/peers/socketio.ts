@@ -1,4 +1,5 @@
-// socket.io-client on WebSocket alone: Engine.IO 4, Socket.IO 5, an event a frame, as the protocol has no batch.
+// socket.io-client on WebSocket alone: Engine.IO 4, Socket.IO 5, an event a frame, as the protocol
+// has no batch.
 
 import type { Peer } from "../../peer.js";
 import { handler, serve } from "../../socket.js";

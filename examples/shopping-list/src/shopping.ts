@@ -45,7 +45,10 @@ export class Shopping {
     this.save(`removed ${item.name}`, this.document.merge({ items: { [id]: null } }));
   }
 
-  /** Fails where somebody else has removed the item meanwhile, so that it does not come back in part. */
+  /**
+   * Fails where somebody else has removed the item meanwhile, so that it does not come back in
+   * part.
+   */
   private replace(id: string, field: keyof Item, value: unknown) {
     return this.document.patch([{ op: "replace", path: `/items/${id}/${field}`, value }]);
   }

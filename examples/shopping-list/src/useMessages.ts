@@ -3,7 +3,10 @@ import { useEffect, useState } from "react";
 
 export type Entry<T> = { kind: "message"; message: Message<T> } | { kind: "gap"; gap: Gap };
 
-/** All that the hub retains of a topic and all that follows, oldest first, with the gaps where they are. */
+/**
+ * All that the hub retains of a topic and all that follows, oldest first, with the gaps where they
+ * are.
+ */
 export function useMessages<T>(topic: Topic<T>): readonly Entry<T>[] {
   const [entries, setEntries] = useState<readonly Entry<T>[]>([]);
 

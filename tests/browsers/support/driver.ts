@@ -1,5 +1,5 @@
-// Firefox and WebKitGTK, each by its WebDriver program, on free ports and without a window that anybody sees. What is started
-// here is ended here.
+// Firefox and WebKitGTK, each by its WebDriver program, on free ports and without a window that
+// anybody sees. What is started here is ended here.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -11,7 +11,10 @@ import { type Between, startProgram } from "../../e2e/support/proxies.js";
 
 export type Engine = "firefox" | "webkit";
 
-/** How often a condition in the page is looked at, ms. Chosen: a test waits little longer than it must. */
+/**
+ * How often a condition in the page is looked at, ms. Chosen: a test waits little longer than it
+ * must.
+ */
 const lookMs = 50;
 /** How long a script or a condition may take, ms. Chosen: far more than a busy machine needs. */
 const patienceMs = 45_000;
@@ -94,7 +97,10 @@ export class Driven {
   }
 }
 
-/** Firefox runs what a driver sends beside the page, with a global of its own; an inline script is the page's. */
+/**
+ * Firefox runs what a driver sends beside the page, with a global of its own; an inline script is
+ * the page's.
+ */
 const runInPage = `
   const [act, argument, done] = arguments;
   document.addEventListener("answer", ({ detail }) => done(detail), { once: true });
@@ -141,7 +147,10 @@ function session({ url }: Between, capabilities: object): Promise<WebDriver> {
     .build();
 }
 
-/** A display of its own, whose number it chooses itself. WebKitGTK draws on it, without the graphics card's help. */
+/**
+ * A display of its own, whose number it chooses itself. WebKitGTK draws on it, without the graphics
+ * card's help.
+ */
 export async function startDisplay(): Promise<{ env: Record<string, string>; stop: () => Promise<void> }> {
   const child = spawn(
     needed("LONGHAUL_XVFB"),

@@ -1,4 +1,5 @@
-// What each test in another browser gets: one browser a worker, a fresh page a test, and the hub and proxies of the other tests.
+// What each test in another browser gets: one browser a worker, a fresh page a test, and the hub
+// and proxies of the other tests.
 
 import type { Page } from "@playwright/test";
 import { test as base } from "../../e2e/support/network.js";

@@ -1,9 +1,9 @@
-// What tests call inside the page: the package by its name, and records of what it did.
+// The functions that tests call inside the page: the package itself, and recorders of what it does.
 
 import { connect, LonghaulError } from "longhaul";
 import { signed } from "longhaul/signatures";
 
-/** Connects and records every status and error. */
+/** Connects, and records every status and error. */
 function open(url, options = {}) {
   const statuses = [];
   const errors = [];
@@ -17,7 +17,7 @@ function open(url, options = {}) {
   return { client, statuses, errors, deadLetters };
 }
 
-/** Subscribes and records messages and gaps in the order in which they came. */
+/** Subscribes, and records messages and gaps in order. */
 function record(client, topic, options = {}) {
   const log = [];
   const stop = client.topic(topic).subscribe((message) => log.push(message), {
@@ -27,7 +27,7 @@ function record(client, topic, options = {}) {
   return { log, stop };
 }
 
-/** Resolves when the status is in this state. */
+/** Resolves when the status has this state. */
 function reaches(client, state) {
   return new Promise((resolve) => {
     const stop = client.on("status", check);
@@ -40,7 +40,7 @@ function reaches(client, state) {
   });
 }
 
-/** Publishes `count` numbered messages and resolves when the hub has them all. */
+/** Publishes `count` numbered messages, and resolves with their acks. */
 async function publishMany(client, topic, from, count, by) {
   const handle = client.topic(topic);
   const calls = Array.from({ length: count }, (_, i) => handle.publish({ by, n: from + i }));
@@ -48,7 +48,7 @@ async function publishMany(client, topic, from, count, by) {
   return Promise.all(receipts.map(({ acked }) => acked));
 }
 
-/** A token function that asks this address, as an app's asks its back end. */
+/** Makes a token function that asks this address, as an app asks its back end. */
 function tokenFrom(url) {
   return async () => {
     const response = await fetch(url);

@@ -1,10 +1,10 @@
-// An app's own service worker with the outbox in it: it tells the page what happens, and can be stopped at any step of its work.
-// Its query takes things away from it that some browsers do not have.
+// An app's own service worker with the outbox in it. It reports its events to the page, and a test
+// can stop it at any step of its work. Its query removes APIs that some browsers lack.
 
 const lacks = new URL(location.href).searchParams.getAll("without");
 if (lacks.includes("locks")) Object.defineProperty(navigator, "locks", { value: undefined });
 if (lacks.includes("patience")) {
-  // Tabs are close by: they answer in a fraction of the time that they are given.
+  // The tabs are local, so they get a fraction of the time to answer.
   const doSetTimeout = globalThis.setTimeout;
   globalThis.setTimeout = (act, ms) => doSetTimeout(act, ms === 5_000 ? 300 : ms);
 }
@@ -22,7 +22,7 @@ ExtendableEvent.prototype.waitUntil = function (work) {
   waitUntil.call(this, work);
 };
 
-/** How many steps of the outbox are left to do; what comes after them has no effect any more. */
+/** How many steps the outbox may still make. Later steps have no effect. */
 let stepsLeft = Number.POSITIVE_INFINITY;
 
 function mayStep(step) {
@@ -35,7 +35,7 @@ const forEver = new Promise(() => {});
 const doFetch = globalThis.fetch;
 globalThis.fetch = async (url, init) => {
   const { pathname } = new URL(url, location.href);
-  // Polls come and go beside the work, and change no row.
+  // Polls run beside the work and change no row.
   if (pathname === "/v1/poll") return stepsLeft > 0 ? doFetch(url, init) : forEver;
   if (!mayStep(`asks ${pathname}`)) return forEver;
   told.postMessage({ type: "fetch", outcome: pathname });
@@ -62,14 +62,14 @@ for (const method of ["add", "put", "delete"]) {
   };
 }
 
-// What else the app's worker listens to is its own.
+// The app's own listeners follow.
 addEventListener("sync", (event) => {
   if (event.tag === "app-queue") event.waitUntil(Promise.resolve());
 });
 addEventListener("message", ({ data }) => {
   if (data.steps !== undefined) stepsLeft = data.steps ?? Number.POSITIVE_INFINITY;
   if (data.upgrade !== undefined) {
-    // As a later version of the package does.
+    // A later version of the package does the same.
     const request = indexedDB.open("longhaul", data.upgrade);
     request.onsuccess = () => {
       request.result.close();

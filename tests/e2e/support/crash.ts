@@ -1,23 +1,29 @@
-// Crashes of the wasm in a page, of two kinds: its memory is overwritten, so that whatever runs in it next runs into nonsense; or a
-// call throws and the instance could go on, as after a panic.
+// Crashes the wasm in a page, in two ways. `spoil` overwrites its memory, so whatever runs in it
+// next fails. `panic` makes one call throw, after which the instance could still run.
 
 import type { Page } from "@playwright/test";
 
-/** What `watchInstances` puts into a page. */
+/** The controls that `watchInstances` puts into a page. */
 export interface Crash {
-  /** Overwrites the memory of all instances that have an export of this name, and have not crashed before. Gives how many there were. */
+  /**
+   * Overwrites the memory of all instances with this export that have not crashed before. Returns
+   * how many there were.
+   */
   spoil(having: "core_start" | "documentcore_changes"): number;
-  /** The next call of this export does its work and throws. */
+  /** Makes the next call of this export do its work and then throw. */
   panic(name: string): void;
-  /** What went on in instances that have panicked: calls that went in, and calls that came out and were served. */
+  /**
+   * Calls in instances that have panicked: those that went in, and those that came out and got an
+   * answer.
+   */
   late: { ins: string[]; outs: string[] };
-  /** Instances made so far that have an export of this name. */
+  /** How many instances with this export exist so far. */
   made(having: "core_start" | "documentcore_changes"): number;
-  /** Sockets and event streams that are not closed or closing. */
+  /** How many sockets and event streams are neither closed nor closing. */
   open(): number;
-  /** Sockets in the order in which they were opened, as the browser has them. */
+  /** The browser's sockets, in the order in which they opened. */
   sockets(): WebSocket[];
-  /** Downloads of wasm. */
+  /** How many times the page has downloaded the wasm. */
   downloads(): number;
 }
 
@@ -25,7 +31,7 @@ declare global {
   var crash: Crash;
 }
 
-/** From now on the page knows each instance of a wasm and each connection. */
+/** Makes the page record each instance of a wasm and each connection from now on. */
 export async function watchInstances(page: Page): Promise<void> {
   await page.evaluate(() => {
     const instances: WebAssembly.Instance[] = [];

@@ -1,4 +1,5 @@
-// Peers that misbehave in ways in which the real hub never does: another server, a broken one, a meddling proxy.
+// Servers that misbehave as the real hub never does: another server, a broken one, a proxy that
+// interferes.
 
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,12 +9,12 @@ import { listening } from "./site.js";
 
 export interface FakeHub {
   url: string;
-  /** How often a client has tried. */
+  /** How many attempts clients have made. */
   attempts: () => number;
   close: () => void;
 }
 
-/** Speaks WebSocket; what it then says is up to the test. */
+/** Speaks WebSocket; the test decides what it sends. */
 export async function fakeHub(
   act: (socket: WebSocket, attempt: number) => void,
   { subprotocol = "longhaul.v1" as string | false } = {},
@@ -26,7 +27,7 @@ export async function fakeHub(
   return { ...hub, attempts: () => attempts };
 }
 
-/** Meets the handshake itself as the test says. */
+/** Lets the test answer the handshake itself. */
 export async function refusing(act: (request: IncomingMessage, socket: Duplex) => void): Promise<FakeHub> {
   let attempts = 0;
   const open = new Set<Duplex>();
@@ -48,7 +49,7 @@ export async function refusing(act: (request: IncomingMessage, socket: Duplex) =
   };
 }
 
-/** A port where nobody listens. */
+/** The address of a port on which no server listens. */
 export async function nobody(): Promise<string> {
   const server = createServer();
   await listening(server);

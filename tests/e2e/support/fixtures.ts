@@ -1,4 +1,4 @@
-// What each test gets: a hub of its own, and pages that have the package.
+// The fixtures of each test: a hub of its own, and pages that have loaded the package.
 
 import { test as base, type Page } from "@playwright/test";
 import type * as api from "longhaul";
@@ -6,7 +6,7 @@ import type * as signatures from "longhaul/signatures";
 import { Hub } from "./hub.js";
 import { serveSite } from "./site.js";
 
-/** What tests/e2e/page/page.js puts into the page. */
+/** The functions that tests/e2e/page/page.js puts into the page. */
 export interface InPage {
   connect: typeof api.connect;
   LonghaulError: typeof api.LonghaulError;
@@ -34,12 +34,12 @@ export type Recorded = api.Message<Numbered> & { gap?: api.Gap };
 
 declare global {
   var longhaul: InPage;
-  /** Kept between two evaluate calls of a test. */
+  /** Survives from one evaluate call of a test to the next. */
   var opened: Opened;
   var recorded: { log: Recorded[]; stop: () => void };
 }
 
-/** Backoff for tests: as short as the floor lets it be. */
+/** The shortest backoff that the client allows. */
 export const quick = { backoff: { baseMs: 100, capMs: 400 } } satisfies api.Options;
 
 interface Fixtures {
@@ -74,7 +74,7 @@ export const test = base.extend<Fixtures, { siteUrl: string }>({
 });
 
 async function openPage(page: Page, url: string): Promise<Page> {
-  // Whatever the page throws outside of a promise that a test awaits is a failure of the product.
+  // An exception that no awaited promise carries is a failure of the product.
   page.on("pageerror", (error) => {
     throw error;
   });

@@ -1,5 +1,5 @@
-// A gateway before the real hub that lets in whoever shows a token of its own making, as rules T1, C1 and C9 have it, and notes
-// what each publication came with.
+// A gateway before the real hub. It lets in clients that show one of its own tokens (rules T1, C1
+// and C9), and records the token of each publication.
 
 import { createServer, type IncomingMessage, type ServerResponse, request as send } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -7,14 +7,15 @@ import { WebSocket, WebSocketServer } from "ws";
 import { listening } from "./site.js";
 
 /**
- * What the token endpoint answers. "useless": tokens that the gate does not let in; "nothing": 503; "nobody": 401, as where nobody is
- * signed in, whatever its body; "portal": 200 and HTML, as a captive portal; "cut": the connection is lost.
+ * The answers of the token endpoint. "useless": a token that the gate refuses. "nothing": 503.
+ * "nobody": 401, as without a signed-in user, with a token as body. "portal": 200 and HTML, as from
+ * a captive portal. "cut": the connection breaks.
  */
 export type Giving = "good" | "useless" | "nothing" | "nobody" | "portal" | "cut";
 
-/** A publication that has come as far as the gate. */
+/** A publication that has reached the gate. */
 export interface Passed {
-  /** Whose token it came with. */
+  /** The subject of the token that it came with. */
   as: string;
   id: string;
   topic: string;
@@ -23,23 +24,26 @@ export interface Passed {
 
 export interface Gatekeeper {
   url: string;
-  /** Where a page gets a token: its text. A service worker asks it with the cookies of whoever is signed in. */
+  /**
+   * The address that answers with a token as text. A service worker sends the user's cookies with
+   * its request.
+   */
   tokenUrl: string;
-  /** How often a page or a worker asked for one. */
+  /** How many requests for a token pages and workers have made. */
   calls: () => number;
-  /** How often someone came with a token: a post, a socket's hello, an `auth` record. */
+  /** The tokens that clients have shown, in a post, a socket's hello or an `auth` record. */
   shown: () => { way: string; token: string }[];
   passed: () => readonly Passed[];
   give: (what: Giving, livesMs?: number) => void;
-  /** Whom tokens name from now on. */
+  /** Sets the subject of future tokens. */
   signIn: (user: string) => void;
-  /** Tokens from now on say nothing to who has them: the gate shows the hub what they stand for. */
+  /** Makes future tokens opaque to clients: the gate shows the hub the JWT behind each. */
   veil: () => void;
-  /** No token that was given so far is good any more, and who came in with one is sent away. */
+  /** Makes all tokens so far invalid, and closes the connections that came with one. */
   revoke: () => void;
-  /** Whether the hub is out of reach; the token endpoint is not. */
+  /** Whether the hub is out of reach. The token endpoint always works. */
   setOutage: (isOut: boolean) => void;
-  /** Holds posts of publications, or their answers, until the promise is kept. */
+  /** Holds publication posts, or their answers, until the promise resolves. */
   hold: (what: "posts" | "answers", until: Promise<unknown>) => void;
   close: () => void;
 }
@@ -53,7 +57,7 @@ export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
   const shown: { way: string; token: string }[] = [];
   const passed: Passed[] = [];
   const guests = new Set<WebSocket>();
-  /** Of each good token what the hub is shown for it. */
+  /** The JWT that the hub sees, for each valid token. */
   const good = new Map<string, string>();
   let calls = 0;
   let user = "u";
@@ -77,7 +81,7 @@ export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
     const path = new URL(request.url ?? "/", "http://x").pathname;
     if (path === "/token") return tell(request, response);
     const body = await read(request);
-    // Whoever sent it is gone.
+    // The client has gone away.
     if (body === undefined) return;
     const token = bearer.exec(request.headers.authorization ?? "")?.[1];
     if (isOut) {
@@ -204,7 +208,7 @@ export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
   };
 }
 
-/** A JWT that nobody has signed. */
+/** An unsigned JWT. */
 function tokenOf(sub: string, claims: object): string {
   return `h.${Buffer.from(JSON.stringify({ sub, ...claims })).toString("base64url")}.s`;
 }
@@ -214,7 +218,7 @@ function subject(token = ""): string {
   return claims === undefined ? "" : JSON.parse(String(Buffer.from(claims, "base64url"))).sub;
 }
 
-/** And no question whether it may come. */
+/** Whether the request publishes; a preflight does not. */
 function isPublication({ method, url }: IncomingMessage): boolean {
   return method === "POST" && url === "/v1/publish";
 }

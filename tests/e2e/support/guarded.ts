@@ -1,4 +1,5 @@
-// Pages and a service worker before a gate that wants tokens: who signs in, what is published as whom, and what the gate has seen.
+// Steps for pages and a service worker before a gate that requires tokens: they sign users in,
+// publish, and compare what the gate has seen.
 
 import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
@@ -15,7 +16,10 @@ export const test = base.extend<{ gate: Gatekeeper }>({
   },
 });
 
-/** An app's client for this user, whose token function asks the gate. The service worker is told to ask it too. */
+/**
+ * Opens a client for this user. Its token function asks the gate, and the service worker does the
+ * same.
+ */
 export async function signIn(
   page: Page,
   gate: Gatekeeper,
@@ -31,7 +35,7 @@ export async function signIn(
   );
 }
 
-/** User a has one publication at the hub, and five that wait for it to come back. */
+/** User a has one publication at the hub and five in the outbox, which wait for the hub. */
 export async function queueFive(page: Page, gate: Gatekeeper, options?: api.Options): Promise<void> {
   gate.signIn("a");
   await signIn(page, gate, "a", options);
@@ -41,7 +45,7 @@ export async function queueFive(page: Page, gate: Gatekeeper, options?: api.Opti
   await publish(page, gate.url, { count: 5, by: "a" });
 }
 
-/** A page that leaves the service worker alone, after `queueFive`. */
+/** Opens a page that ignores the service worker, and calls `queueFive` in it. */
 export async function pageWithFive(
   newPage: () => Promise<Page>,
   gate: Gatekeeper,
@@ -52,12 +56,12 @@ export async function pageWithFive(
   return page;
 }
 
-/** What has come as far as the gate, by whom it is and as whom it came; however often. */
+/** The publications that reached the gate, each with its author and the subject it came as. */
 export function sentBy(gate: Gatekeeper): string[] {
   return [...new Set(gate.passed().map(({ as, data }) => `${data.by}${data.n} as ${as}`))].sort();
 }
 
-/** As `sentBy` tells what came as its own user. */
+/** The list that `sentBy` returns if every publication came as its author. */
 export function ownRun(by: string, from: number, to: number): string[] {
   return Array.from({ length: to - from + 1 }, (_, i) => `${by}${from + i} as ${by}`);
 }
@@ -66,7 +70,7 @@ export async function signOut(page: Page): Promise<void> {
   await page.evaluate(() => opened.client.close());
 }
 
-/** How many rows this page's client sees, and how many it counts. */
+/** How many rows this page's client lists, and how many it counts. */
 export async function rowsSeen(page: Page): Promise<number[]> {
   return page.evaluate(async () => [(await opened.client.outbox.rows()).length, opened.client.outbox.size]);
 }

@@ -1,4 +1,4 @@
-// The real hub, on a free port, and again on the same one after a kill.
+// Runs the real hub on a free port. After a kill it can run again on the same port.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -26,17 +26,17 @@ export class Hub {
     return this.#process.pid;
   }
 
-  /** As a power cut does: no goodbye. */
+  /** Ends the process as a power cut does, without a goodbye. */
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
   }
 
-  /** As an operator does. Gives the exit code. */
+  /** Ends the process as an operator does. Returns the exit code. */
   async stop(): Promise<number | null> {
     return this.#end("SIGTERM");
   }
 
-  /** Comes back at the same address, with an empty memory. */
+  /** Starts it again at the same address, with an empty memory. */
   async restart(): Promise<void> {
     const { child } = await launch(new URL(this.url).host, this.#args);
     this.#process = child;
@@ -83,7 +83,7 @@ export interface Entry<T = unknown> {
   data: T;
 }
 
-/** What the hub has of a topic, from its first entry on. */
+/** The hub's log of a topic, from its first entry on. */
 export async function hubEntries<T = unknown>(hub: Hub, topic: string): Promise<Entry<T>[]> {
   const entries: Entry<T>[] = [];
   for (;;) {

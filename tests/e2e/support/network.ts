@@ -1,21 +1,22 @@
-// A page and its hub with something between them that a test can break: the fixtures and steps that network tests share.
+// The fixtures and steps of network tests: a page, its hub, and a proxy between them that the test
+// can break.
 
 import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
 import { test as base, expect, quick } from "./fixtures.js";
 import { type Between, type FaultProxy, startFaultProxy } from "./proxies.js";
 
-/** A client that has no other way, so that what happens to its sockets shows. */
+/** Options of a client that has only WebSocket, so the test sees what happens to its sockets. */
 export const sockets = { ...quick, transports: ["websocket"] } satisfies api.Options;
 
-/** The same with heartbeats short enough to wait for. */
+/** The same options, with heartbeats short enough to wait for. */
 export const lively = { ...sockets, heartbeat: { intervalMs: 500, timeoutMs: 500 } } satisfies api.Options;
 
 interface Fixtures {
   hubPort: number;
-  /** Stops a proxy at the test's end. */
+  /** Stops a proxy at the end of the test. */
   keep: <P extends Between>(starting: Promise<P>) => Promise<P>;
-  /** The fault proxy before the hub, with nothing wrong. */
+  /** The fault proxy in front of the hub, without faults. */
   line: FaultProxy;
 }
 
@@ -38,7 +39,7 @@ export const test = base.extend<Fixtures>({
   },
 });
 
-/** Opens a client in the page, that records topic "t" from its start. Does not wait. */
+/** Opens a client in the page that records topic "t" from its start. Does not wait for it. */
 export async function open(page: Page, url: string, options: api.Options = sockets): Promise<void> {
   await page.evaluate(
     ([url, options]) => {
@@ -61,7 +62,7 @@ export async function isOver(page: Page, transport: api.TransportName, timeout =
   );
 }
 
-/** Publishes n = from, from + 1, … and gives the acks when all are there. */
+/** Publishes n = from, from + 1, … and resolves with the acks. */
 export async function publish(page: Page, from: number, count: number, by = "page"): Promise<api.Ack[]> {
   return page.evaluate(([from, count, by]) => longhaul.publishMany(opened.client, "t", from, count, by), [
     from,
@@ -70,7 +71,7 @@ export async function publish(page: Page, from: number, count: number, by = "pag
   ] as const);
 }
 
-/** The record has 1 … count, each once, in order, and nothing else; nor did the page see an error. */
+/** Checks that the record has exactly 1 … count, in order, and that the page saw no error. */
 export async function hasAll(page: Page, count: number): Promise<void> {
   await page.waitForFunction((count) => recorded.log.length >= count, count);
   const { log, errors, deadLetters } = await page.evaluate(() => ({
@@ -82,7 +83,7 @@ export async function hasAll(page: Page, count: number): Promise<void> {
   expect({ errors, deadLetters }).toEqual({ errors: [], deadLetters: [] });
 }
 
-/** The reasons of the waits so far, as they are now or when there are `least` of them. */
+/** The reasons of all waits so far, once there are at least `least` of them. */
 export async function waits(page: Page, least = 0): Promise<{ code: string; closeCode?: number }[]> {
   await page.waitForFunction(
     (least) => opened.statuses.filter(({ state }) => state === "waiting").length >= least,

@@ -1,5 +1,5 @@
-// Real proxies between page and hub, each on a free loopback port and in a folder of its own, with the files that
-// docs/operations gives to users. Whoever starts one stops it.
+// Starts real proxies between page and hub, each on a free loopback port and in a folder of its
+// own. They use the configurations that docs/operations gives to users. The caller stops them.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -10,19 +10,19 @@ import { delimiter, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
-/** What stands between a page and its hub. */
+/** A program between a page and its hub. */
 export interface Between {
   port: number;
   url: string;
-  /** Ends its process, until it is restarted. */
+  /** Ends the process until `restart`. */
   kill: () => Promise<void>;
-  /** On the same port. */
+  /** Starts it again on the same port. */
   restart: () => Promise<void>;
-  /** For good. */
+  /** Ends it for good. */
   stop: () => Promise<void>;
 }
 
-/** What can go wrong in the fault proxy; tools/faultproxy/src/faults.rs says what each means. */
+/** The faults of the fault proxy; tools/faultproxy/src/faults.rs explains each. */
 export interface Faults {
   seed?: number;
   accept?: "relay" | "blackHole" | "reset";
@@ -61,31 +61,34 @@ export interface Stats {
 }
 
 export interface FaultProxy extends Between {
-  /** Replaces all faults; none: everything is well again. */
+  /** Replaces all faults; without an argument it removes them. */
   setFaults: (faults?: Faults) => Promise<void>;
   stats: () => Promise<Stats>;
-  /** Resets all open connections. Gives their number. */
+  /** Resets all open connections. Returns how many. */
   cut: () => Promise<number>;
-  /** Leaves all open connections half-open for good, while new ones work. Gives their number. */
+  /** Leaves all open connections half-open for good; new ones work. Returns how many. */
   strand: () => Promise<number>;
   freeze: () => Promise<void>;
   thaw: () => Promise<void>;
 }
 
-/** How long a proxy may take to accept. Chosen: squid takes a second, a busy machine several. */
+/**
+ * How long a proxy may take until it accepts connections. Chosen: squid takes a second, a busy
+ * machine several.
+ */
 const readyMs = 20_000;
-/** How long one may take to end by SIGTERM. Chosen: squid waits a second for its clients. */
+/** How long it may take to end after SIGTERM. Chosen: squid waits a second for its clients. */
 const stopMs = 3_000;
-/** Tries with another port, should somebody else take the free one first. */
+/** How many ports to try, in case another program takes the free one first. */
 const triesMax = 3;
 
 const operations = fileURLToPath(new URL("../../../docs/operations/", import.meta.url));
-/** Debian keeps servers where only root looks. */
+/** Debian installs servers in folders that only root has in its PATH. */
 const path = [process.env["PATH"], "/usr/local/sbin", "/usr/sbin"].filter(Boolean).join(delimiter);
 
 type NginxFile = "nginx.conf" | "nginx-no-upgrade.conf" | "nginx-buffering.conf";
 
-/** nginx with a site from docs/operations, as Debian's own nginx.conf would include it. */
+/** Runs nginx with a site from docs/operations, as Debian's nginx.conf would include it. */
 export function startNginx(file: NginxFile, ...upstreamPorts: number[]): Promise<Between> {
   return startProgram("nginx", (folder, port) => {
     mkdirSync(join(folder, "longhaul"));
@@ -100,7 +103,7 @@ export function startNginx(file: NginxFile, ...upstreamPorts: number[]): Promise
       "nginx.conf",
       [
         "daemon off;",
-        // One process, so that stopping it stops all, and no change of user.
+        // One process, so that stopping it stops all of nginx, and no change of user.
         "master_process off;",
         "pid nginx.pid;",
         "error_log stderr;",
@@ -123,7 +126,7 @@ export function startHaproxy(upstreamPort: number): Promise<Between> {
   }));
 }
 
-/** A forward proxy: what reaches `hubPort` by CONNECT passes. */
+/** Runs a forward proxy that lets CONNECT reach `hubPort`. */
 export function startSquid(hubPort: number): Promise<Between> {
   return startProgram("squid", (folder, port) => {
     writeFileSync(
@@ -191,10 +194,10 @@ interface Program {
   env?: Record<string, string>;
 }
 
-/** Resolves when a proxy serves. */
+/** Resolves when the proxy serves. */
 type Ready = (child: ChildProcess, port: number) => Promise<void>;
 
-/** Starts a program that takes a port; again with another one, where somebody else was faster. */
+/** Starts a program on a free port. It tries another port if a faster program took the first. */
 export async function startProgram(
   command: string,
   prepare: (folder: string, port: number) => Program,
@@ -245,7 +248,7 @@ async function launch(
     child.once("error", (error) =>
       reject(new Error(`${command} does not start: ${error.message}; npm run setup installs it on Debian`)),
     );
-    // "close" comes when its last words are read.
+    // "close" comes after the last line of stderr was read.
     child.once("close", (code, signal) =>
       reject(new Error(`${command} ended with ${signal ?? code}: ${complaints}`)),
     );
@@ -270,7 +273,7 @@ async function end(child: ChildProcess): Promise<void> {
   clearTimeout(timer);
 }
 
-/** Resolves when somebody accepts connections at this port. */
+/** Resolves when a program accepts connections at this port. */
 async function accepts(port: number): Promise<void> {
   const untilMs = Date.now() + readyMs;
   while (!(await isAccepting(port))) {

@@ -1,4 +1,5 @@
-// A relay of HTTP that lets no WebSocket pass, counts what is held, and can cut it at an age as balancers do.
+// Relays HTTP and refuses WebSocket. It counts open requests, and can cut them at an age as
+// balancers do.
 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -11,13 +12,13 @@ import { listening } from "./site.js";
 
 export interface Relay {
   url: string;
-  /** Event streams and held polls that are open now. */
+  /** How many event streams and long polls are open now. */
   held: () => number;
-  /** The most at a time. */
+  /** The most that were open at once. */
   heldMax: () => number;
-  /** What polls asked to be held for, ms, in order. */
+  /** The poll timeouts that polls asked for, ms, in order. */
   holds: readonly number[];
-  /** Polls that were cut. */
+  /** How many polls it has cut. */
   cuts: () => number;
   close: () => void;
 }
@@ -25,7 +26,10 @@ export interface Relay {
 type Request = IncomingMessage | Http2ServerRequest;
 type Response = ServerResponse | Http2ServerResponse;
 
-/** `cutMs`: polls are cut at that age. `isMultiplexed`: speaks HTTP/2, over TLS with a certificate of its own. */
+/**
+ * With `cutMs` it cuts polls at that age. With `isMultiplexed` it speaks HTTP/2 over TLS, with a
+ * certificate of its own.
+ */
 export async function startRelay(
   upstream: string,
   { cutMs = Number.POSITIVE_INFINITY, isMultiplexed = false } = {},

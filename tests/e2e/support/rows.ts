@@ -1,4 +1,5 @@
-// Rows of the outbox from a test's side: published by pages, and in the end each exactly once where it belongs.
+// Publishes rows from pages, and checks at the end that each of them is exactly once where it
+// belongs.
 
 import { expect, type Page } from "@playwright/test";
 import type * as api from "longhaul";
@@ -13,7 +14,7 @@ interface Kept {
 }
 
 declare global {
-  /** What this page has published by `publish`. */
+  /** The publications that this page has made with `publish`. */
   var kept: Kept[];
 }
 
@@ -24,7 +25,10 @@ interface Wish {
   options?: api.Options;
 }
 
-/** Publishes n = 1, 2, … in turn to the topics, and waits until all are in storage. Gives what each receipt says of a closed page. */
+/**
+ * Publishes n = 1, 2, … to the topics in turn, and waits until storage has all of them. Resolves
+ * with each receipt's `deferred`.
+ */
 export async function publish(
   page: Page,
   url: string,
@@ -49,7 +53,7 @@ export async function publish(
   );
 }
 
-/** What the hub has said to what the page has published, when it has said it to all. */
+/** The verdicts on all publications of the page, once it has received them all. */
 export async function verdicts(page: Page): Promise<(api.Ack & { id: string; topic: string })[]> {
   return page.evaluate(() =>
     Promise.all(kept.map(async ({ id, topic, acked }) => ({ id, topic, ...(await acked) }))),
@@ -63,8 +67,8 @@ export async function isEmpty(page: Page): Promise<void> {
 }
 
 /**
- * Invariant I16 at the end of a test: each publication of each page is one entry where its receipt says, in the order of the page,
- * nothing else is there, and nothing is left anywhere.
+ * Invariant I16 at the end of a test. Each publication is one entry, at the seq of its ack and in
+ * the order of its page. The log has no other entries, and the outbox is empty.
  */
 export async function conserved(hub: Hub, ...pages: Page[]): Promise<void> {
   const told = (await Promise.all(pages.map(verdicts))).flat();

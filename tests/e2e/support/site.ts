@@ -1,4 +1,5 @@
-// Serves the test page and the built package, as any app's server would: from another origin than the hub.
+// Serves the test page and the built package as an app's server would, from another origin than the
+// hub.
 
 import { createReadStream, existsSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -15,14 +16,14 @@ const types: Record<string, string> = {
   ".map": "application/json",
 };
 
-/** What the docs tell users to allow. */
+/** The Content-Security-Policy that the docs recommend. */
 const policy =
   "default-src 'self'; script-src 'self' 'wasm-unsafe-eval' 'unsafe-inline'; connect-src 'self' ws: http:";
 
-/** Whether a request was answered, and is not for a file. */
+/** Answers a request that is not for a file, and returns whether it did. */
 export type Answerer = (path: string, request: IncomingMessage, response: ServerResponse) => boolean;
 
-/** Serves the pages of a folder of tests/; the folder of most tests when none is named. */
+/** Serves the pages of a folder of tests/; without one, the folder of most tests. */
 export async function serveSite(
   folder = "e2e/page",
   answer: Answerer = () => false,

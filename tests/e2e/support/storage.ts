@@ -1,17 +1,20 @@
-// Looks into the outbox's storage from outside of the package, and does to it what browsers do.
+// Reads the outbox's storage without the package, and changes it as browsers do.
 
 import type { CDPSession, Page } from "@playwright/test";
 import type * as api from "longhaul";
 import { expect, type Numbered, quick } from "./fixtures.js";
 import { type Hub, hubEntries } from "./hub.js";
 
-/** The n of the payloads of what IndexedDB has, in order of the rows' numbers. Payloads stand where src/web/store/row.rs puts them. */
+/**
+ * The n of the stored payloads, in the order of the rows' numbers. Payloads are where the package's
+ * row format has them.
+ */
 export interface Dump {
   rows: number[];
   letters: number[];
 }
 
-/** Reads it with nothing of the package, at whatever version it is. */
+/** Reads storage of any version, without the package. */
 export async function dump(page: Page): Promise<Dump> {
   return page.evaluate(async () => {
     const done = <T>(request: IDBRequest<T>) =>
@@ -47,7 +50,7 @@ export async function dump(page: Page): Promise<Dump> {
   });
 }
 
-/** Every record of an object store as it is, changed before by `change` where that is given. Records are arrays. */
+/** All records of an object store, which are arrays. With `change`, each is changed first. */
 export async function records(
   page: Page,
   store: "rows" | "packs" | "letters" | "partitions",
@@ -82,8 +85,8 @@ export async function records(
 }
 
 /**
- * A database as version 1 of its schema has it, with thirty rows of the outbox `0123456789abcdef`: the seventh has the key "k", the
- * ninth was sent three times; and n = 99, a dead letter.
+ * Writes a database of schema version 1. It has thirty rows of the outbox `0123456789abcdef`: the
+ * seventh has the key "k", and the ninth was sent three times. It also has a dead letter, n = 99.
  */
 export async function writeVersion1(page: Page, base: string): Promise<void> {
   await page.evaluate(
@@ -126,12 +129,12 @@ export async function writeVersion1(page: Page, base: string): Promise<void> {
   );
 }
 
-/** Where publications are, by their n: in the hub's log, among the rows, among the dead letters (I16). */
+/** The n of publications in the hub's log, among the rows and among the dead letters (I16). */
 export interface Whereabouts extends Dump {
   log: number[];
 }
 
-/** What is in the log was appended once: no id of a row comes twice. */
+/** Reads log and storage. Fails if the log has a publication twice. */
 export async function whereabouts(page: Page, hub: Hub, topic = "t"): Promise<Whereabouts> {
   const entries = await hubEntries<Numbered>(hub, topic).catch((error) => {
     if (String(error).includes("fetch failed")) return [];
@@ -142,19 +145,19 @@ export async function whereabouts(page: Page, hub: Hub, topic = "t"): Promise<Wh
   return { log: entries.map(({ data }) => data.n), ...(await dump(page)) };
 }
 
-/** Waits until everything is where it is to be in the end. */
+/** Waits until log, rows and dead letters are as expected. */
 export async function end(page: Page, hub: Hub, expected: Partial<Whereabouts>, topic = "t"): Promise<void> {
   await expect
     .poll(() => whereabouts(page, hub, topic), { timeout: 20_000 })
     .toEqual({ log: [], rows: [], letters: [], ...expected });
 }
 
-/** From, from + 1, … */
+/** Returns from, from + 1, … */
 export function run(from: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => from + i);
 }
 
-/** Opens a client, if there is none yet. */
+/** Opens a client in the page. */
 export async function openClient(page: Page, url: string, options: api.Options = quick): Promise<void> {
   await page.evaluate(
     ([url, options]) => {
@@ -164,7 +167,10 @@ export async function openClient(page: Page, url: string, options: api.Options =
   );
 }
 
-/** Opens a client whose first publication, n = 1, has its ack: storage is open, and so is the connection. */
+/**
+ * Opens a client and waits for the ack of its first publication, n = 1. Storage and connection are
+ * then open.
+ */
 export async function openWithFirst(
   page: Page,
   hub: Hub,
@@ -175,14 +181,14 @@ export async function openWithFirst(
   await end(page, hub, { log: [1] });
 }
 
-/** The page anew, as after a visit to another one, and a client in it. */
+/** Reloads the page and opens a client in it. */
 export async function reopen(page: Page, url: string, options: api.Options = quick): Promise<void> {
   await page.reload();
   await page.waitForFunction(() => "longhaul" in globalThis);
   await openClient(page, url, options);
 }
 
-/** What became of a call of publish: whether it is durable, or the code of its refusal. */
+/** The result of a publish call: whether it is durable, or the code of its rejection. */
 export type Accepted = boolean | string;
 
 /** Publishes n = from, from + 1, … without waiting for acks. */
@@ -202,7 +208,7 @@ export async function publishSome(
       const settled = await Promise.allSettled(calls);
       return settled.map((call) => {
         if (call.status === "rejected") return String(call.reason.code);
-        // The test looks at storage and log for what becomes of it.
+        // The test looks into storage and log for the outcome.
         call.value.acked.catch(() => {});
         return call.value.durable;
       });
@@ -211,7 +217,7 @@ export async function publishSome(
   );
 }
 
-/** The DevTools protocol of a page. */
+/** A session of the DevTools protocol with the page. */
 export async function devtools(page: Page): Promise<CDPSession> {
   return page.context().newCDPSession(page);
 }

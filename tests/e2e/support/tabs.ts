@@ -1,5 +1,5 @@
-// A Chromium whose tabs are really hidden and frozen. Playwright keeps each page of its own visible and focused, so this one is
-// started and asked by the DevTools protocol alone.
+// A Chromium whose tabs are really hidden and frozen. Playwright keeps each of its pages visible
+// and focused, so this one is started and driven through the DevTools protocol alone.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,7 +9,9 @@ import { join } from "node:path";
 import { chromium, type Page } from "@playwright/test";
 import { WebSocket } from "ws";
 
-/** How often a condition is looked at, ms. Chosen: a test waits little longer than it must. */
+/**
+ * The pause between two checks of a condition, ms. Chosen: tests wait little longer than they must.
+ */
 const lookMs = 50;
 
 interface Answer {
@@ -41,7 +43,7 @@ export class Tabs {
     const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"];
     const child = spawn(path, [...flags, "--remote-debugging-port=0", `--user-data-dir=${folder}`], {
       stdio: ["ignore", "ignore", "pipe"],
-      // A group of its own, with all its helpers.
+      // A process group of its own, with all its helpers.
       detached: true,
     });
     const address = await new Promise<string>((resolve, reject) => {
@@ -77,7 +79,7 @@ export class Tabs {
   async close(): Promise<void> {
     const exited = once(this.#process, "exit");
     this.#socket.close();
-    // All at once: a helper that outlives the browser writes into the folder while that is removed.
+    // Kills the whole group, because a surviving helper writes into the folder during its removal.
     if (this.#process.pid !== undefined) process.kill(-this.#process.pid, "SIGKILL");
     await exited;
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
@@ -93,7 +95,7 @@ export class Tab {
     this.#session = session;
   }
 
-  /** As far as the steps of support/network.ts go. */
+  /** The part of a Page that the steps of support/network.ts need. */
   get page(): Page {
     return this as unknown as Page;
   }
@@ -109,19 +111,19 @@ export class Tab {
     return answer.result.value;
   }
 
-  /** Looks from outside: timers of a hidden page are slow. */
+  /** Polls from outside, because the timers of a hidden page are slow. */
   async waitForFunction(test: (argument: never) => unknown, argument?: unknown): Promise<void> {
     while (!(await this.evaluate(test, argument))) {
       await new Promise((resolve) => setTimeout(resolve, lookMs));
     }
   }
 
-  /** Brings it to the front, which hides the one that was there. */
+  /** Brings the tab to the front, which hides the one before it. */
   async show(): Promise<void> {
     await this.#tabs.send("Page.bringToFront", {}, this.#session);
   }
 
-  /** Stops all tasks of a hidden tab, or lets them go on. */
+  /** Stops all tasks of a hidden tab, or resumes them. */
   async freeze(state: "frozen" | "active"): Promise<void> {
     await this.#tabs.send("Page.setWebLifecycleState", { state }, this.#session);
   }

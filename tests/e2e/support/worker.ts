@@ -1,9 +1,10 @@
-// The service worker of tests/e2e/page/sw-probed.js, or another one: installed, woken and stopped through the DevTools protocol.
+// Installs, wakes and stops a service worker through the DevTools protocol: that of
+// tests/e2e/page/sw-probed.js, or another one.
 
 import { type CDPSession, expect, type Page } from "@playwright/test";
 import { quick } from "./fixtures.js";
 
-/** What the worker says of itself. */
+/** An event that the worker reports. */
 export interface Told {
   type: "sync" | "message" | "install" | "activate" | "fetch" | "steps" | "stopped" | "upgrade";
   tag?: string;
@@ -14,7 +15,7 @@ declare global {
   var workerTold: Told[];
 }
 
-/** Its sockets stay silent, so that whatever arrives was sent by somebody else. */
+/** Makes the page's sockets silent, so whatever arrives came from the worker. */
 export async function isMute(page: Page): Promise<Page> {
   await page.evaluate(() => {
     globalThis.WebSocket = class extends EventTarget {
@@ -27,20 +28,21 @@ export async function isMute(page: Page): Promise<Page> {
 }
 export const mute = { ...quick, transports: ["websocket"] } as const;
 
-/** A page that does not know of service workers, and so leaves them alone: they wake when the test wakes them. */
+/** Hides service workers from a page, so only the test wakes them. */
 export async function knowsNoWorker(page: Page): Promise<Page> {
   await page.evaluate(() => Object.defineProperty(navigator, "serviceWorker", { value: undefined }));
   return page;
 }
 
-/** A page of which nothing arrives but by the worker, when the test wakes that. */
+/** Opens a page whose publications arrive only through the worker, when the test wakes it. */
 export async function silentPage(newPage: () => Promise<Page>): Promise<Page> {
   return knowsNoWorker(await isMute(await newPage()));
 }
 
 /**
- * What a spec uses that stops its worker. For the snapshots of a trace Playwright records the worker's requests, and Chromium 156 dies of
- * SIGTRAP when the worker is stopped meanwhile: "Target page, context or browser has been closed".
+ * Options for specs that stop their worker. With trace snapshots Playwright records the worker's
+ * requests, and Chromium 156 dies of SIGTRAP when the worker stops meanwhile: "Target page, context
+ * or browser has been closed".
  */
 export const stoppable = { trace: { mode: "retain-on-failure", snapshots: false } } as const;
 
@@ -58,7 +60,10 @@ export class Worker {
     this.#cdp = cdp;
   }
 
-  /** Registers the script for the page's origin. Through `page` it hears the worker and wakes it. */
+  /**
+   * Registers the script for the page's origin. The page receives the worker's reports and wakes
+   * it.
+   */
   static async install(page: Page, script: string, type: WorkerType = "classic"): Promise<Worker> {
     await page.evaluate(
       async ([script, type]) => {
@@ -87,7 +92,7 @@ export class Worker {
     await expect.poll(() => this.#registrationId).not.toBe("");
   }
 
-  /** Has the browser fire the sync event, as it does some minutes after a failed try. */
+  /** Fires the sync event, as the browser does some minutes after a failed try. */
   async sync({ tag = outboxTag, lastChance = false } = {}): Promise<void> {
     await this.#cdp.send("ServiceWorker.dispatchSyncEvent", {
       origin: new URL(this.#page.url()).origin,
@@ -97,7 +102,7 @@ export class Worker {
     });
   }
 
-  /** What it has told since `forget`. */
+  /** The reports since `forget`. */
   told(): Promise<Told[]> {
     return this.#page.evaluate(() => workerTold);
   }
@@ -108,7 +113,7 @@ export class Worker {
     });
   }
 
-  /** The first thing of one of these types that it tells. */
+  /** Waits for the first report of one of these types. */
   async next(...types: Told["type"][]): Promise<Told> {
     let found: Told | undefined;
     const find = async () => {
@@ -119,19 +124,19 @@ export class Worker {
     return found as Told;
   }
 
-  /** How the first event of a type has ended, when it has. */
+  /** Waits for the first event of a type to end, and returns its outcome. */
   async outcome(type: Told["type"]): Promise<string> {
     return (await this.next(type)).outcome;
   }
 
-  /** Has it hear a sync event, and waits until that is over. Gives how it has ended. */
+  /** Fires a sync event, waits for its end and returns its outcome. */
   async flush(): Promise<string> {
     await this.forget();
     await this.sync();
     return this.outcome("sync");
   }
 
-  /** Lets it do so many more steps of its work, or all. */
+  /** Lets the worker do this many more steps, or all with null. */
   async allow(steps: number | null): Promise<void> {
     await this.#page.evaluate(async (steps) => {
       const { active } = await navigator.serviceWorker.ready;
@@ -140,7 +145,7 @@ export class Worker {
     await this.outcome("steps");
   }
 
-  /** Has it bring the database to a later version. */
+  /** Makes the worker upgrade the database to a later version. */
   async upgrade(version: number): Promise<void> {
     await this.#page.evaluate(async (upgrade) => {
       const { active } = await navigator.serviceWorker.ready;
@@ -149,7 +154,7 @@ export class Worker {
     await this.outcome("upgrade");
   }
 
-  /** Ends it in the middle of whatever it does. The spec is to use `stoppable`. */
+  /** Stops the worker in the middle of its work. The spec must use `stoppable`. */
   async stop(): Promise<void> {
     const running = () => [...this.#versions].filter(([, status]) => status !== "stopped");
     for (const [versionId] of running()) await this.#cdp.send("ServiceWorker.stopWorker", { versionId });

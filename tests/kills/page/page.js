@@ -1,6 +1,7 @@
 // A page that publishes what it is told to, and tells what became of it, until it is killed.
 //
-// The address says what to do: `?hub=URL&run=N&tab=a&tabs=ab`, with `&worker` beside a service worker, or `?dump` to tell what the databases hold.
+// The address says what to do: `?hub=URL&run=N&tab=a&tabs=ab`, with `&worker` beside a service
+// worker, or `?dump` to tell what the databases hold.
 
 import { connect } from "longhaul";
 import { dump } from "./dump.js";

@@ -1,4 +1,5 @@
-// The conservation checker, invariant I16: what was accepted is in the hub's log once, dead with its reason, or still queued.
+// The conservation checker, invariant I16: what was accepted is in the hub's log once, dead with
+// its reason, or still queued.
 
 /** A message that a page was told to publish. */
 export interface Order {
@@ -54,7 +55,10 @@ export function faultsOf(history: History): string[] {
   return faults;
 }
 
-/** A tab's messages stand in the order of its calls, and those of an earlier run before those of a later one. */
+/**
+ * A tab's messages stand in the order of its calls, and those of an earlier run before those of a
+ * later one.
+ */
 function orderFaults(
   topic: string,
   log: History["logs"][string],
@@ -76,7 +80,10 @@ function orderFaults(
   return faults;
 }
 
-/** Queued rows before which the hub took what the same tab published later: they can't come in order any more. */
+/**
+ * Queued rows before which the hub took what the same tab published later: they can't come in order
+ * any more.
+ */
 function overtaken(
   { queued, logs }: History,
   orders: ReadonlyMap<number, Order>,

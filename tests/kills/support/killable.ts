@@ -1,5 +1,5 @@
-// A browser with a profile of its own that can be killed as a power cut does it: the whole process group at once. Nothing drives
-// it; its pages know what to do from their address.
+// A browser with a profile of its own that can be killed as a power cut does it: the whole process
+// group at once. Nothing drives it; its pages know what to do from their address.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -60,7 +60,10 @@ interface Program {
   env?: Record<string, string>;
 }
 
-/** All of them let a page open others, which is how there come to be tabs, and start where a killed one has left off. */
+/**
+ * All of them let a page open others, which is how there come to be tabs, and start where a killed
+ * one has left off.
+ */
 const programs: Record<Engine, (profile: string, url: string) => Program> = {
   chromium: (profile, url) => ({
     path: process.env["LONGHAUL_CHROMIUM"] || process.env["CHROME_PATH"] || chromium.executablePath(),
@@ -87,7 +90,8 @@ const programs: Record<Engine, (profile: string, url: string) => Program> = {
     const preferences = {
       "dom.disable_open_during_load": false,
       "dom.popup_maximum": -1,
-      // After some crashes it would ask whether to start in safe mode, and open the pages of before.
+      // After some crashes it would ask whether to start in safe mode, and open the pages of
+      // before.
       "toolkit.startup.max_resumed_crashes": -1,
       "browser.sessionstore.resume_from_crash": false,
       "browser.aboutwelcome.enabled": false,

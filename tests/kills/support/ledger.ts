@@ -1,13 +1,20 @@
-// The client's own log, kept outside of the browser: pages ask here what to publish, and tell here what became of it.
+// The client's own log, kept outside of the browser: pages ask here what to publish, and tell here
+// what became of it.
 
 import type { IncomingMessage } from "node:http";
 import { serveSite } from "../../e2e/support/site.js";
 import type { Order } from "./conservation.js";
 import type { Dice } from "./dice.js";
 
-/** Topics that are published in turn by lot. Chosen: some, so that a row often waits for one of its own topic. */
+/**
+ * Topics that are published in turn by lot. Chosen: some, so that a row often waits for one of its
+ * own topic.
+ */
 const topics = ["kills/a", "kills/b", "kills/c"];
-/** Orders of one answer. Chosen: some calls overlap, and pages ask often enough to be killed anywhere. */
+/**
+ * Orders of one answer. Chosen: some calls overlap, and pages ask often enough to be killed
+ * anywhere.
+ */
 const ordersMax = 6;
 
 /** What a page is told to do: how far it has to be before it asks again. */
@@ -76,7 +83,10 @@ export class Ledger {
     return ledger;
   }
 
-  /** From here on orders are of this run. Where nothing can be acknowledged, nobody is told to wait for it. */
+  /**
+   * From here on orders are of this run. Where nothing can be acknowledged, nobody is told to wait
+   * for it.
+   */
   begin(run: number, isOffline: boolean): void {
     this.#run = run;
     this.#isOffline = isOffline;

@@ -1,9 +1,11 @@
 // What a kill leaves of the log in which Chromium keeps an origin's databases, a LevelDB.
 //
-// A process that is killed between the header of a record and its payload leaves a torn record at the end. LevelDB ignores that, as it should,
-// but Chromium has it go on in the same log, behind the torn record; whoever reads on from there finds a wrong checksum, and then
-// Chromium removes the database and begins with an empty one. So a kill costs all that was complete before the one after it, whatever the
-// durability: docs/decisions/outbox.md. That is the browser's loss, and hides ours: here what is torn is cut off, as LevelDB alone would do.
+// A process that is killed between the header of a record and its payload leaves a torn record at
+// the end. LevelDB ignores that, as it should, but Chromium has it go on in the same log, behind
+// the torn record; whoever reads on from there finds a wrong checksum, and then Chromium removes
+// the database and begins with an empty one. So a kill costs all that was complete before the one
+// after it, whatever the durability: docs/decisions/outbox.md. That is the browser's loss, and
+// hides ours: here what is torn is cut off, as LevelDB alone would do.
 
 import { appendFileSync, existsSync, readdirSync, readFileSync, truncateSync } from "node:fs";
 import { join } from "node:path";

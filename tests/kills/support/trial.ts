@@ -1,4 +1,5 @@
-// A browser, a hub, a line between them that fails, and a ledger beside them: what is killed, and what is compared afterwards.
+// A browser, a hub, a line between them that fails, and a ledger beside them: what is killed, and
+// what is compared afterwards.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,7 +12,10 @@ import { type Engine, Killable } from "./killable.js";
 import { Ledger } from "./ledger.js";
 import { cutTorn } from "./leveldb.js";
 
-/** A run that gets nowhere is killed after this time, ms. Chosen: a start takes a second, three on a busy machine. */
+/**
+ * A run that gets nowhere is killed after this time, ms. Chosen: a start takes a second, three on a
+ * busy machine.
+ */
 const runMs = 15_000;
 /** How long all that is queued may take to be sent, ms. */
 export const flushMs = 60_000;
@@ -111,8 +115,9 @@ export class Trial {
   }
 
   /**
-   * Lets pages that publish nothing send what is queued over a good line, until they say that nothing is. Another tab, or the service
-   * worker, may be about to note it then: what a kill leaves of that is sent once more.
+   * Lets pages that publish nothing send what is queued over a good line, until they say that
+   * nothing is. Another tab, or the service worker, may be about to note it then: what a kill
+   * leaves of that is sent once more.
    */
   async flush(): Promise<History> {
     await this.#line.setFaults();
@@ -133,7 +138,10 @@ export class Trial {
     return new Killable(this.#engine, this.profile, url, this.#env);
   }
 
-  /** A service worker sends beside the tabs where the browser has Background Sync. It stays once it is there. */
+  /**
+   * A service worker sends beside the tabs where the browser has Background Sync. It stays once it
+   * is there.
+   */
   #address(): string {
     const worker = this.#engine === "chromium" && this.#run > 1 ? "&worker" : "";
     return `${this.ledger.url}?hub=${encodeURIComponent(this.#line.url)}&run=${this.#run}&tabs=ab&tab=a${worker}`;
