@@ -1,11 +1,14 @@
-// Hubs that are none, or broken, or away: the status says what is wrong, attempts go on, and the
-// client lives.
+// Hubs that are other servers, broken or away: the status names the fault, and the client keeps
+// trying.
 
 import type * as api from "longhaul";
 import { type FakeHub, fakeHub, nobody, refusing } from "./support/fake-hub.js";
 import { expect, quick, test } from "./support/fixtures.js";
 
-/** A client that has no other way, so that what happens to its sockets shows at once. */
+/**
+ * Options of a client that has only WebSocket, so the test sees at once what happens to its
+ * sockets.
+ */
 const sockets = { ...quick, transports: ["websocket"] } satisfies api.Options;
 
 const epoch = "00c0ffee00c0ffee";
@@ -18,7 +21,7 @@ test.afterEach(() => {
   peer = undefined;
 });
 
-/** The reasons of the first waits, and the attempts that were announced with them. */
+/** The reasons of the first waits, and the attempts that they announce. */
 async function waits(page: import("@playwright/test").Page, url: string, count: number) {
   return page.evaluate(
     async ([url, options, count]) => {
@@ -49,7 +52,7 @@ const cases: Record<string, { say: string | Buffer; code: string }> = {
 };
 
 for (const [name, { say, code }] of Object.entries(cases)) {
-  test(`a hub that says ${name} is left with ${code} and tried again`, async ({ page }) => {
+  test(`the client leaves a hub that says ${name} with ${code}, and tries again`, async ({ page }) => {
     peer = await fakeHub((socket) => socket.send(say));
     const seen = await waits(page, peer.url, 3);
     for (const wait of seen) expect(wait).toMatchObject({ code, closeCode: 4000 });
@@ -57,13 +60,13 @@ for (const [name, { say, code }] of Object.entries(cases)) {
   });
 }
 
-test("a hub that closes at once is tried again, with growing attempt numbers", async ({ page }) => {
+test("the client tries a hub that closes at once again, with growing attempt numbers", async ({ page }) => {
   peer = await fakeHub((socket) => socket.close());
   const seen = await waits(page, peer.url, 4);
   expect(seen.map(({ attempt }) => attempt)).toEqual([2, 3, 4, 5]);
 });
 
-test("the reason of a close is told in the hub's words and ours", async ({ page }) => {
+test("the reason of a close has the hub's words and ours", async ({ page }) => {
   peer = await fakeHub((socket) => socket.close(1013, "try_again_later 9,000 connections"));
   const status = await page.evaluate(async (url) => {
     const { client } = longhaul.open(url, { transports: ["websocket"] });
@@ -78,12 +81,12 @@ test("the reason of a close is told in the hub's words and ours", async ({ page 
   });
 });
 
-test("a hub that is not there is waited for", async ({ page }) => {
+test("the client waits for a hub that is not there", async ({ page }) => {
   const seen = await waits(page, await nobody(), 3);
   expect(seen).toEqual([2, 3, 4].map((attempt) => ({ attempt, code: "connection_lost", closeCode: 1006 })));
 });
 
-test("a server that is no hub (502, HTML) is waited for", async ({ page }) => {
+test("the client waits for a server that is no hub (502, HTML)", async ({ page }) => {
   peer = await refusing((_, socket) =>
     socket.end("HTTP/1.1 502 Bad Gateway\r\ncontent-type: text/html\r\n\r\n<h1>502</h1>"),
   );
@@ -91,10 +94,12 @@ test("a server that is no hub (502, HTML) is waited for", async ({ page }) => {
   for (const { code } of seen) expect(code).toBe("connection_lost");
 });
 
-test("a connection that is cut in the middle of a frame is lost, and tried again", async ({ page }) => {
+test("the client reports a connection that is cut inside a frame as lost, and tries again", async ({
+  page,
+}) => {
   peer = await fakeHub((socket) => {
     socket.send(welcome, () => {
-      // The head of a text frame of 100 bytes, and three of them.
+      // The head of a text frame of 100 bytes, and three of those bytes.
       const raw = (socket as unknown as { _socket: import("node:net").Socket })._socket;
       raw.write(Buffer.from([0x81, 100, 0x6d, 0x20, 0x31]), () => raw.destroy());
     });
@@ -106,11 +111,11 @@ test("a connection that is cut in the middle of a frame is lost, and tried again
 test("c32: a handshake without our subprotocol counts as failed", async ({ page }) => {
   peer = await fakeHub((socket) => socket.send(welcome), { subprotocol: false });
   const seen = await waits(page, peer.url, 2);
-  // Chromium fails such a handshake by itself; a browser that does not leaves it to us, with 4005.
+  // Chromium fails such a handshake by itself; in other browsers the client closes with 4005.
   for (const { closeCode } of seen) expect([1006, 4005]).toContain(closeCode);
 });
 
-test("a hub that asks not to come back is left alone until the user asks", async ({ page }) => {
+test("the client leaves a hub alone that asks for it, until the user reconnects", async ({ page }) => {
   const hub = await fakeHub((socket) => socket.close(4500, "version_unsupported this hub speaks 2"));
   peer = hub;
   const status = await page.evaluate(async (url) => {
@@ -123,7 +128,7 @@ test("a hub that asks not to come back is left alone until the user asks", async
   await expect.poll(() => hub.attempts()).toBe(2);
 });
 
-test("after a broken hub comes a good one: the client was never dead", async ({ page }) => {
+test("a client recovers when a good hub replaces a broken one", async ({ page }) => {
   peer = await fakeHub((socket, attempt) => {
     socket.send(
       attempt < 4 ? "garbage" : `${welcome}\nsubscribed 1 ${epoch} 0 0 0\nm 1 1 5 1763779200000 - "at last"`,
@@ -145,7 +150,9 @@ test("after a broken hub comes a good one: the client was never dead", async ({ 
   });
 });
 
-test("a hole in the stream is asked for and filled before anything later is delivered", async ({ page }) => {
+test("the client requests a hole in the stream and fills it before it delivers anything later", async ({
+  page,
+}) => {
   let asked = "";
   peer = await fakeHub((socket) => {
     socket.send(`${welcome}\nsubscribed 1 ${epoch} 0 0 0\nm 1 1 1 0 - 1\nm 1 3 3 0 - 3`);
@@ -165,7 +172,9 @@ test("a hole in the stream is asked for and filled before anything later is deli
   expect(asked).toBe(`sub 1 t ${epoch}/1/1`);
 });
 
-test("a hub that refuses a publication for good gives a dead letter with the reason", async ({ page }) => {
+test("a publication that the hub refuses for good becomes a dead letter with the reason", async ({
+  page,
+}) => {
   peer = await fakeHub((socket) => {
     socket.send(welcome);
     socket.on("message", (frame) => {

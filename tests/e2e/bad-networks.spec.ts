@@ -1,4 +1,4 @@
-// Networks that lose, delay and cut: nothing is lost or doubled.
+// Networks that lose, delay and cut: the client loses and doubles nothing.
 
 import {
   expect,
@@ -12,11 +12,11 @@ import {
   waits,
 } from "./support/network.js";
 
-/** A publisher whose messages have some 600 bytes. */
+/** Publishes messages of some 600 bytes. */
 const heavy = "page".padEnd(600, ".");
 
 test.describe("bad networks", () => {
-  test("s07: connections reset while publications are on their way lose and double nothing", async ({
+  test("s07: connections that are reset during publications lose and double nothing", async ({
     page,
     newPage,
     hub,
@@ -26,7 +26,7 @@ test.describe("bad networks", () => {
     await open(reader, hub.url);
     await open(page, line.url);
     await isConnected(page);
-    // Up to the end publications are made and connections die, at moments that nobody chose.
+    // Until the end the page publishes and connections die, at random moments.
     for (let round = 0; round < 10; round++) {
       const acks = publish(page, round * 40 + 1, 40);
       await line.cut();
@@ -39,13 +39,13 @@ test.describe("bad networks", () => {
     expect((await waits(page)).length).toBeGreaterThanOrEqual(10);
   });
 
-  test("connections that never last for long are enough, where they last for a frame", async ({
+  test("short-lived connections are enough if each of them lasts for a frame", async ({
     page,
     newPage,
     hub,
     line,
   }) => {
-    // A frame is 64 KiB at most; each connection dies in its second one, in the middle.
+    // A frame has at most 64 KiB; each connection dies in the middle of its second one.
     const resetAfterBytes = 100_000;
     const writer = await newPage();
     await open(writer, hub.url);
@@ -61,7 +61,7 @@ test.describe("bad networks", () => {
     expect((await waits(page)).length).toBeGreaterThanOrEqual(5);
   });
 
-  test("s08: a half-open connection is found by its heartbeat, and what was said into it arrives once", async ({
+  test("s08: a heartbeat detects a half-open connection, and lost publications arrive once", async ({
     page,
     newPage,
     hub,
@@ -71,7 +71,7 @@ test.describe("bad networks", () => {
     await open(reader, hub.url);
     await open(page, line.url, lively);
     await publish(page, 1, 5);
-    // A router forgot the connection. New ones work.
+    // A router forgot the connection; new ones work.
     const strandedMs = Date.now();
     expect(await line.strand()).toBe(1);
     const acks = await publish(page, 6, 20);
@@ -84,7 +84,7 @@ test.describe("bad networks", () => {
     await hasAll(reader, 25);
   });
 
-  test("s08: what was said into a half-open connection and arrives after all has no second effect", async ({
+  test("s08: publications that a half-open connection delivers late have no second effect", async ({
     page,
     newPage,
     hub,
@@ -99,7 +99,7 @@ test.describe("bad networks", () => {
     const acks = publish(page, 6, 20);
     expect((await waits(page, 1))[0]).toMatchObject({ code: "heartbeat_timeout", closeCode: 4002 });
     expect((await line.stats()).bytesUp).toBe(before);
-    // Everything that waited in the network goes on, beside the new connection that says it again.
+    // All that waited in the network arrives now, beside the connection that sent it again.
     await line.setFaults();
     expect((await acks).map(({ seq }) => seq)).toEqual(Array.from({ length: 20 }, (_, i) => i + 6));
     await publish(page, 26, 5);
@@ -108,10 +108,7 @@ test.describe("bad networks", () => {
   });
 
   for (const stop of ["up", "down"] as const) {
-    test(`a connection whose ${stop} direction alone is dead is found by its heartbeat`, async ({
-      page,
-      line,
-    }) => {
+    test(`a heartbeat detects a connection whose ${stop} direction alone is dead`, async ({ page, line }) => {
       await open(page, line.url, lively);
       await publish(page, 1, 5);
       await line.setFaults({ stop });
@@ -123,10 +120,7 @@ test.describe("bad networks", () => {
     });
   }
 
-  test("a network that stands still for less than a heartbeat costs no connection", async ({
-    page,
-    line,
-  }) => {
+  test("a network that stalls for less than a heartbeat costs no connection", async ({ page, line }) => {
     await open(page, line.url);
     await publish(page, 1, 5);
     await line.freeze();
@@ -139,7 +133,7 @@ test.describe("bad networks", () => {
     expect((await line.stats()).opened).toBe(1);
   });
 
-  test("bytes that come one by one are put together again", async ({ page, line }) => {
+  test("the client joins bytes that arrive one by one", async ({ page, line }) => {
     await line.setFaults({ up: { slice: 1 }, down: { slice: 1 } });
     await open(page, line.url);
     await publish(page, 1, 100);
@@ -147,7 +141,7 @@ test.describe("bad networks", () => {
     expect(await waits(page)).toEqual([]);
   });
 
-  test("a slow and narrow line is slow, and no reason to reconnect", async ({ page, line }) => {
+  test("a slow, narrow line is no reason to reconnect", async ({ page, line }) => {
     const shape = { latencyMs: 200, jitterMs: 100, bytesPerSec: 20_000 };
     await line.setFaults({ seed: 1, up: shape, down: shape });
     await open(page, line.url, { ...sockets, heartbeat: { intervalMs: 500, timeoutMs: 5_000 } });

@@ -1,12 +1,12 @@
 // Proxies that let no WebSocket through, and networks that let nothing through: the client waits,
-// says why, and tries again.
+// names the reason and tries again.
 
 import { expect, hasAll, open, publish, test, waits } from "./support/network.js";
 import { type FaultProxy, type Rule, startNginx } from "./support/proxies.js";
 
 test.describe("proxies that do not", () => {
   for (const file of ["nginx-no-upgrade.conf", "nginx-buffering.conf"] as const) {
-    test(`${file}: the client waits, says why and tries again; other requests pass`, async ({
+    test(`${file}: the client waits, names the reason and tries again; other requests pass`, async ({
       page,
       hubPort,
       keep,
@@ -20,12 +20,11 @@ test.describe("proxies that do not", () => {
     });
   }
 
-  test("c32: a stripped subprotocol is a failed attempt, however often", async ({ page, line }) => {
+  test("c32: each stripped subprotocol is a failed attempt", async ({ page, line }) => {
     await line.setFaults({ http: [{ upgrade: true, action: "stripSubprotocol" }] });
     await open(page, line.url);
     for (const { closeCode } of await waits(page, 3)) {
-      // Chromium fails such a handshake by itself; a browser that does not leaves it to us, with
-      // 4005.
+      // Chromium fails such a handshake by itself; in other browsers the client closes with 4005.
       expect([1006, 4005]).toContain(closeCode);
     }
     expect((await line.stats()).ruled).toBeGreaterThanOrEqual(3);
@@ -64,7 +63,7 @@ test.describe("proxies that do not", () => {
     },
   };
   for (const [name, faults] of Object.entries(holes)) {
-    test(`${name} is given up after ten seconds with open_timeout, and tried again`, async ({
+    test(`the client gives ${name} up after ten seconds with open_timeout, and tries again`, async ({
       page,
       line,
     }) => {
@@ -77,7 +76,10 @@ test.describe("proxies that do not", () => {
     });
   }
 
-  test("connections that are reset at once are lost, and tried again", async ({ page, line }) => {
+  test("the client reports connections that are reset at once as lost, and tries again", async ({
+    page,
+    line,
+  }) => {
     await line.setFaults({ accept: "reset" });
     await open(page, line.url);
     for (const reason of await waits(page, 3)) {

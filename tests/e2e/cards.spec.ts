@@ -1,5 +1,5 @@
-// The demo's cards, a document that several pages change at once: together, with the line cut, and
-// against each other.
+// The demo's cards: a document that several pages change at once, also while the line is cut, and
+// in conflict.
 
 import { fileURLToPath } from "node:url";
 import { expect, type Locator, type Page, test } from "@playwright/test";
@@ -13,7 +13,7 @@ let other: Page;
 
 test.beforeEach(async ({ page, browser }) => {
   hub = await Hub.start(["--static", site]);
-  // In a browser of its own: tabs of one browser send for each other.
+  // Each has its own browser, because tabs of one browser send for each other.
   other = await (await browser.newContext()).newPage();
   for (const each of [page, other]) {
     await each.goto(hub.url);
@@ -41,7 +41,7 @@ async function moveTo(page: Page, text: string, column: string): Promise<void> {
   await page.getByRole("button", { name: `Move “${text}” to ${column}` }).click();
 }
 
-/** The texts of a column, top to bottom. */
+/** The texts of a column, from top to bottom. */
 function texts(page: Page, column: "todo" | "doing" | "done"): Locator {
   return page.getByTestId(`cards-${column}`).locator(".task-text");
 }
@@ -56,13 +56,15 @@ async function goOn(page: Page): Promise<void> {
   await expect(page.getByTestId("status-state")).toHaveAttribute("data-state", "connected");
 }
 
-/** How many entries the document has by now. */
+/** How many entries the document has so far. */
 async function seq(): Promise<number> {
   const response = await fetch(`${hub.url}/v1/topics/demo/cards`);
   return Number(response.headers.get("etag")?.match(/(\d+)"$/)?.[1]);
 }
 
-test("what two pages do to different cards and parts of a card merges, by keyboard too", async ({ page }) => {
+test("changes of two pages to different cards and parts of a card merge, also by keyboard", async ({
+  page,
+}) => {
   await Promise.all([add(page, "Pack"), add(other, "Weigh")]);
   for (const each of [page, other]) await expect(texts(each, "todo")).toHaveCount(2);
   await Promise.all([moveTo(page, "Pack", "Doing"), reword(other, "Weigh", "Weigh it twice")]);
@@ -82,7 +84,7 @@ test("what two pages do to different cards and parts of a card merges, by keyboa
   for (const each of [page, other]) await expect(each.getByTestId("cards-head")).toHaveText(head);
 });
 
-test("what is changed with the line cut is pending, survives the cut, and settles once", async ({ page }) => {
+test("changes made while the line is cut are pending, survive the cut and settle once", async ({ page }) => {
   await add(page, "Lift");
   await expect(texts(other, "todo")).toHaveText(["Lift"]);
   await expect(page.locator(".task.is-pending")).toHaveCount(0);
@@ -108,9 +110,7 @@ test("what is changed with the line cut is pending, survives the cut, and settle
   expect(await seq()).toBe(before + 4);
 });
 
-test("of two moves of a card the first stands, and the other is told what became of theirs", async ({
-  page,
-}) => {
+test("of two moves of one card the first wins, and the demo tells the other visitor", async ({ page }) => {
   await add(page, "Lift");
   await expect(texts(other, "todo")).toHaveText(["Lift"]);
   await cut(page);
@@ -132,7 +132,9 @@ test("of two moves of a card the first stands, and the other is told what became
   await expect(other.getByTestId("cards-told")).toBeHidden();
 });
 
-test("an edit of a card that somebody else deleted is told, and the card is gone", async ({ page }) => {
+test("the demo says so when another visitor has deleted the edited card, and the card is gone", async ({
+  page,
+}) => {
   await add(page, "Lift");
   await expect(texts(other, "todo")).toHaveText(["Lift"]);
   await cut(page);

@@ -1,12 +1,12 @@
-// A browser's folder that was copied while its outbox was in use: two browsers that number on from
-// the same row.
+// A browser profile that was copied while its outbox was in use: two browsers continue from the
+// same row number.
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";
 import { hubEntries } from "./support/hub.js";
 import { openClient, records } from "./support/storage.js";
 
-/** Publishes these numbers, and says how each was acked. */
+/** Publishes these numbers, and returns how each ended. */
 async function publishAll(page: Page, from: number, to: number): Promise<boolean[]> {
   return page.evaluate(
     async ([from, to]) => {
@@ -20,7 +20,7 @@ async function publishAll(page: Page, from: number, to: number): Promise<boolean
   );
 }
 
-/** Gives a page the outbox that another one has: its name, and the number of its last row. */
+/** Gives a page another page's outbox: its producer and the number of its last row. */
 async function copyOutbox(page: Page, producer: unknown, last: number): Promise<void> {
   await records(page, "partitions", (record) => {
     record[0] = producer;
@@ -45,11 +45,7 @@ async function copyOutbox(page: Page, producer: unknown, last: number): Promise<
   );
 }
 
-test("f17: two copies of a profile lose nothing, with equal payloads neither", async ({
-  page,
-  browser,
-  hub,
-}) => {
+test("f17: two copies of a profile lose nothing, not even equal payloads", async ({ page, browser, hub }) => {
   await openClient(page, hub.url);
   expect(await publishAll(page, 1, 3)).toEqual([false, false, false]);
   const [before] = await records(page, "partitions");
@@ -82,7 +78,7 @@ test("f17: two copies of a profile lose nothing, with equal payloads neither", a
     expect(await each.evaluate(() => opened.client.outbox.deadLetters())).toEqual([]);
     expect(await each.evaluate(() => opened.errors)).toEqual([]);
   }
-  // What readers see is not the name with which the outbox publishes.
+  // The ids that readers see do not reveal the producer with which the outbox publishes.
   for (const name of [before?.[0], after?.[0]])
     expect(entries.some(({ id }) => id?.includes(String(name)))).toBe(false);
   await context.close();

@@ -1,5 +1,5 @@
-// S59: the wasm crashes at every kind of moment. Another instance goes on where listeners and
-// publications were.
+// S59: the wasm crashes at every kind of moment, and the next instance continues for listeners and
+// publications.
 
 import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
@@ -7,23 +7,23 @@ import { watchInstances } from "./support/crash.js";
 import { expect, type Numbered, quick, test } from "./support/fixtures.js";
 import type { Hub } from "./support/hub.js";
 
-/** From a crash to the next connection, ms: S59 of the requirements. */
+/** The longest time from a crash to the next connection, ms: S59 of the requirements. */
 const recoveryMsMax = 2_000;
 
 declare global {
-  /** What the tests of this file keep in a page. */
+  /** State that these tests keep in a page. */
   var told: {
     errors: { code: string; atMs: number }[];
     connectedAtMs: number[];
     acks: Promise<api.Ack>[];
-    /** Publishes so many more, and is done when all have a receipt. */
+    /** Publishes this many more, and resolves when all have a receipt. */
     publish(count: number): Promise<void>;
   };
 }
 
 /**
- * A client that publishes to `t` and follows it from its beginning. Every acknowledged number shows
- * up in its log, and the hub's.
+ * Opens a client that publishes to `t` and follows it from its start. Each acknowledged number must
+ * appear in its log and the hub's.
  */
 async function begin(page: Page, hub: Hub, options: api.Options = {}): Promise<void> {
   await watchInstances(page);
@@ -56,8 +56,8 @@ async function begin(page: Page, hub: Hub, options: api.Options = {}): Promise<v
 }
 
 /**
- * Waits for so many crashes and recoveries, publishes some more, and looks whether each number was
- * taken and told once, in order.
+ * Waits for this many crashes and recoveries and publishes some more. Then checks that the hub
+ * took, and the client reported, each number once and in order.
  */
 async function isWhole(page: Page, hub: Hub, crashes: number): Promise<void> {
   await page.waitForFunction((crashes) => told.errors.length >= crashes, crashes);
@@ -110,7 +110,7 @@ async function logOf(hub: Hub, topic: string): Promise<number[]> {
   }
 }
 
-/** What makes the wasm run, once it is spoiled. */
+/** Actions that run the wasm after it is spoiled. */
 const moments: Record<string, (page: Page, hub: Hub) => unknown> = {
   "when an answer arrives": (page) => page.evaluate(() => opened.client.topic("other").publish(1)),
   "when a publication is made": (page) => page.evaluate(() => told.publish(1)),
@@ -124,7 +124,7 @@ const moments: Record<string, (page: Page, hub: Hub) => unknown> = {
 };
 
 for (const [moment, act] of Object.entries(moments)) {
-  test(`s59: a client that crashes ${moment} goes on, and nothing is lost or told twice`, async ({
+  test(`s59: a client that crashes ${moment} recovers, and loses and repeats nothing`, async ({
     hub,
     page,
   }) => {
@@ -136,7 +136,7 @@ for (const [moment, act] of Object.entries(moments)) {
 }
 
 for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
-  test(`s59: over ${transport} publications that are on their way when it crashes take effect once`, async ({
+  test(`s59: over ${transport} publications in flight during a crash take effect once`, async ({
     hub,
     page,
   }) => {
@@ -150,7 +150,7 @@ for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
   });
 }
 
-test("s59: what is published while the next instance looks into storage is taken once, behind what was before", async ({
+test("s59: publications made while the next instance reads storage are taken once, behind earlier ones", async ({
   hub,
   page,
 }) => {
@@ -165,7 +165,7 @@ test("s59: what is published while the next instance looks into storage is taken
   await isWhole(page, hub, 1);
 });
 
-test("s59: eight crashes in a row, while all goes on", async ({ hub, page }) => {
+test("s59: the client survives eight crashes in a row under load", async ({ hub, page }) => {
   await begin(page, hub);
   await page.evaluate(async () => {
     for (let crashes = 1; crashes <= 8; crashes++) {
@@ -182,7 +182,7 @@ test("s59: eight crashes in a row, while all goes on", async ({ hub, page }) => 
   await isWhole(page, hub, 8);
 });
 
-test("s59: a listener that wakes a crash in the middle of a batch gets the rest of it, once", async ({
+test("s59: a listener that causes a crash within a batch receives the rest of the batch once", async ({
   hub,
   page,
 }) => {
@@ -209,7 +209,7 @@ test("s59: a listener that wakes a crash in the middle of a batch gets the rest 
 });
 
 for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
-  test(`s59: over ${transport} an instance that could go on after a panic does not: nothing enters it, nothing comes out`, async ({
+  test(`s59: over ${transport} no calls go into a panicked instance, and no effects come out of it`, async ({
     hub,
     page,
   }) => {
@@ -217,8 +217,8 @@ for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
     const late = await page.evaluate(async () => {
       const { client } = opened;
       const [old] = crash.sockets();
-      // Both in one frame, or one answer: what is left of it when the first listener panics is
-      // another subscription's.
+      // Both arrive in one frame or answer. When the first listener panics, the rest belongs to
+      // another subscription.
       let count = 0;
       for (const topic of ["t", "t2"]) {
         client.topic(topic).subscribe(
@@ -242,7 +242,7 @@ for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
   });
 }
 
-test("s59: a client that crashes while it waits for a token asks again", async ({ hub, page }) => {
+test("s59: a client that crashes while it waits for a token asks for one again", async ({ hub, page }) => {
   await watchInstances(page);
   const calls = await page.evaluate(async (url) => {
     const calls: string[] = [];
@@ -250,7 +250,7 @@ test("s59: a client that crashes while it waits for a token asks again", async (
     const client = longhaul.connect(url, {
       token: (reason) => {
         calls.push(reason);
-        // The first answer finds its instance gone.
+        // The instance that asked is gone when the first answer comes.
         if (calls.length > 1) return "second";
         return new Promise((resolve) => {
           const look = () => (errors.length > 0 ? resolve("first") : requestAnimationFrame(look));
@@ -268,7 +268,7 @@ test("s59: a client that crashes while it waits for a token asks again", async (
   expect(calls).toEqual({ calls: ["initial", "initial"], errors: ["client_crashed"] });
 });
 
-test("s59: a client that crashes again and again says that it gives up", async ({ hub, page }) => {
+test("s59: a client that crashes again and again reports that it gives up", async ({ hub, page }) => {
   await begin(page, hub);
   const end = await page.evaluate(async () => {
     const { client } = opened;
@@ -290,7 +290,7 @@ test("s59: a client that crashes again and again says that it gives up", async (
   });
 });
 
-test("s59: the crash of one client is none of another's", async ({ hub, page }) => {
+test("s59: the crash of one client does not affect another one", async ({ hub, page }) => {
   await begin(page, hub);
   const other = await page.evaluate(async (url) => {
     crash.spoil("core_start");
@@ -321,7 +321,7 @@ declare global {
   };
 }
 
-/** Follows `cards`, which begins with one of them. */
+/** Follows `cards`, which starts with one card. */
 async function beginCards(page: Page): Promise<void> {
   await page.evaluate(async () => {
     const document = opened.client.document<Cards>("cards");
@@ -334,7 +334,7 @@ async function beginCards(page: Page): Promise<void> {
   });
 }
 
-/** All cards are here, confirmed, and none was ever seen to go. */
+/** Checks that all cards are here and confirmed, and that none was ever missing. */
 async function areCardsWhole(page: Page, count: number): Promise<void> {
   const seen = await page.evaluate(async (count) => {
     const { document, values, acks } = cards;
@@ -352,17 +352,14 @@ async function areCardsWhole(page: Page, count: number): Promise<void> {
   expect(seen).toEqual({ isSame: true, seq: count, isGrowing: true, errors: ["client_crashed"] });
 }
 
-test("s59: own changes that the hub does not have yet stay shown when the values of documents crash", async ({
-  hub,
-  page,
-}) => {
+test("s59: unconfirmed own changes stay visible when the documents' wasm crashes", async ({ hub, page }) => {
   await begin(page, hub);
   await beginCards(page);
   const shown = await page.evaluate(async () => {
     const { document, values } = cards;
     const [socket] = crash.sockets();
     if (socket === undefined) throw new Error("there is no socket");
-    // A line on which only changes of documents get lost.
+    // A line that loses changes of documents and nothing else.
     const send = socket.send.bind(socket);
     socket.send = (frame) => /^merge /m.test(String(frame)) || send(frame);
     const { acked } = await document.merge({ cards: { "1": "one" } });
@@ -382,7 +379,7 @@ for (const { which, having } of [
   { which: "its client", having: "core_start" },
   { which: "its own part of the wasm", having: "documentcore_changes" },
 ] as const) {
-  test(`s59: a document goes on after a crash of ${which}, with the own changes that were on their way`, async ({
+  test(`s59: a document continues after a crash of ${which}, with the own changes in flight`, async ({
     hub,
     page,
   }) => {

@@ -1,5 +1,5 @@
-// Where the browser lacks an API, or throws when somebody looks at it: the client does without, and
-// says what it can't do.
+// Browsers that lack an API, or throw when a script reads it: the client works without, and reports
+// what it can't do.
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -10,7 +10,7 @@ import { expect, quick, test } from "./support/fixtures.js";
 import { hubEntries } from "./support/hub.js";
 import { serveSite } from "./support/site.js";
 
-/** Where each API is looked at. */
+/** The object that has each API. */
 const apis = [
   "localStorage",
   "sessionStorage",
@@ -33,14 +33,14 @@ const apis = [
 
 type How = "is missing" | "throws";
 
-/** Takes them away from the page, before anything of the package has run. */
+/** Removes the APIs from the page before any code of the package runs. */
 async function takeAway(page: Page, names: readonly string[], how: How): Promise<void> {
   await page.evaluate(
     ([names, how]) => {
       for (const name of names) {
         const path = name.split(".");
         const last = path.pop() ?? "";
-        // Those on a part of the page that was taken away before are gone with it.
+        // An API on a part of the page that is removed already is gone with it.
         const owner = path.reduce<object | undefined>((at, key) => {
           try {
             return (at as Record<string, object> | undefined)?.[key];
@@ -60,7 +60,7 @@ async function takeAway(page: Page, names: readonly string[], how: How): Promise
 }
 
 /**
- * Publishes, listens, follows a document, asks for everything that a client has, logs out. Gives
+ * Publishes, listens, follows a document, calls everything that a client has, and logs out. Returns
  * the codes of errors.
  */
 async function useAll(page: Page, url: string): Promise<unknown> {
@@ -90,14 +90,14 @@ const all = { errors: [], rows: [], letters: [], advice: "All is well", transpor
 
 for (const how of ["is missing", "throws"] as const) {
   for (const name of apis) {
-    test(`f06: a page where ${name} ${how} has a client that works`, async ({ hub, page }) => {
+    test(`f06: a client works in a page where ${name} ${how}`, async ({ hub, page }) => {
       await takeAway(page, [name], how);
       expect(await useAll(page, hub.url)).toEqual(all);
       expect(await hubEntries(hub, "t")).toHaveLength(1);
     });
   }
 
-  test(`f06: a page where everything ${how} has a client that works`, async ({ hub, page }) => {
+  test(`f06: a client works in a page where everything ${how}`, async ({ hub, page }) => {
     await takeAway(page, apis, how);
     expect(await useAll(page, hub.url)).toEqual(all);
     expect(await hubEntries(hub, "t")).toHaveLength(1);
@@ -105,12 +105,11 @@ for (const how of ["is missing", "throws"] as const) {
 }
 
 for (const outbox of [undefined, false] as const) {
-  test(`f06: a sandboxed frame, whose origin is nobody's, has a client that works, ${outbox === false ? "without" : "with"} an outbox`, async ({
+  test(`f06: a client works in a sandboxed frame with an opaque origin, ${outbox === false ? "without" : "with"} an outbox`, async ({
     hub,
     page,
   }) => {
-    // A frame of no origin needs everything by CORS, which the site of the other tests does not
-    // give.
+    // A frame with an opaque origin loads everything by CORS, which the usual site does not allow.
     const dist = fileURLToPath(new URL("../../js/dist/", import.meta.url));
     const site = await serveSite("e2e/page", (path, _request, response) => {
       const name = path.replace("/longhaul/", "");
@@ -129,7 +128,7 @@ for (const outbox of [undefined, false] as const) {
       response.end(readFileSync(file));
       return true;
     });
-    // The hub does not serve pages of no origin: what stands between them names none.
+    // The hub does not serve opaque origins, so the site between them sends no origin.
     const bridge = await fakeHub((socket) => {
       const inner = new WebSocket(`${hub.url.replace("http", "ws")}/v1/connect`, "longhaul.v1");
       const early: string[] = [];

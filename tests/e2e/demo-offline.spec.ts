@@ -1,5 +1,5 @@
-// The demo without a network: the line cut over a reload, the outbox on the page, and what a closed
-// tab leaves to the service worker.
+// The demo without a network: a reload with the line cut, the outbox on the page, and rows that a
+// closed tab leaves to the service worker.
 
 import { fileURLToPath } from "node:url";
 import { expect, type Page, test } from "@playwright/test";
@@ -40,7 +40,7 @@ async function notes(): Promise<string[]> {
 
 const texts = ["one", "two", "three"];
 
-test("notes of a closed tab stay over a reload with the line cut, and arrive in another browser once and in order", async ({
+test("notes of a closed tab survive a reload with the line cut, and another browser sees them once and in order", async ({
   page,
   browser,
   context,
@@ -64,7 +64,7 @@ test("notes of a closed tab stay over a reload with the line cut, and arrive in 
   await expect(page.getByTestId("outbox-size")).toHaveText("3");
   expect(await notes()).toEqual([]);
 
-  // Another page keeps the browser open, and has no client.
+  // Another page keeps the browser open, without a client.
   await (await context.newPage()).goto(`${hub.url}/healthz`);
   await page.close();
   await expect(other.locator("li.note .note-text")).toHaveText(texts);
@@ -72,7 +72,7 @@ test("notes of a closed tab stay over a reload with the line cut, and arrive in 
   await other.context().close();
 });
 
-test("a page opens without a hub, and what is written there arrives when the hub is back", async ({
+test("the page opens without a hub, and notes written there arrive when the hub is back", async ({
   page,
 }) => {
   await hub.kill();
@@ -87,9 +87,7 @@ test("a page opens without a hub, and what is written there arrives when the hub
   expect(await notes()).toEqual(["nobody there"]);
 });
 
-test("s15: a note that came too late is a dead letter with its reason, and arrives when it is retried", async ({
-  page,
-}) => {
+test("s15: an expired note is a dead letter with its reason, and arrives after a retry", async ({ page }) => {
   await cut(page);
   await page.getByTestId("outbox-brief").click();
   const row = page.getByTestId("outbox-rows").locator("li");
@@ -104,7 +102,7 @@ test("s15: a note that came too late is a dead letter with its reason, and arriv
   await expect.poll(notes).toHaveLength(1);
 });
 
-test("s16: what the hub refuses is a dead letter, survives a reload, and goes when it is discarded", async ({
+test("s16: a refused note is a dead letter, survives a reload, and goes when it is discarded", async ({
   page,
 }) => {
   await page.getByTestId("outbox-refused").click();
@@ -117,7 +115,7 @@ test("s16: what the hub refuses is a dead letter, survives a reload, and goes wh
   await expect(page.getByTestId("outbox-hint")).toContainText("Nothing waits");
 });
 
-test("wiping leaves nothing to send", async ({ page }) => {
+test("a wipe leaves nothing to send", async ({ page }) => {
   await cut(page);
   await write(page, "never mind");
   await expect(page.getByTestId("outbox-size")).toHaveText("1");

@@ -1,4 +1,4 @@
-// The demo as a visitor meets it: served by the hub, live, shared, and cut.
+// The demo as a visitor sees it: the hub serves it, it is live and shared, and its line can be cut.
 
 import { fileURLToPath } from "node:url";
 import { expect, type Locator, type Page, test } from "@playwright/test";
@@ -29,7 +29,7 @@ async function visit(page: Page): Promise<string[]> {
   return complaints;
 }
 
-test("the host's figures come in live, under the hub's content security policy", async ({ page }) => {
+test("the host's figures arrive live, under the hub's content security policy", async ({ page }) => {
   const complaints = await visit(page);
   await expect.poll(() => number(page, "host-seq")).toBeGreaterThan(0);
   const before = await number(page, "host-seq");
@@ -39,7 +39,7 @@ test("the host's figures come in live, under the hub's content security policy",
   expect(complaints).toEqual([]);
 });
 
-test("what one visitor writes on the board, the other one sees", async ({ page, context }) => {
+test("one visitor sees what another one writes on the board", async ({ page, context }) => {
   const other = await context.newPage();
   await visit(page);
   await visit(other);
@@ -51,7 +51,10 @@ test("what one visitor writes on the board, the other one sees", async ({ page, 
   expect(await number(other, "board-seq")).toBeGreaterThan(0);
 });
 
-test("a cut line is seen, waited out, and nothing is missing afterwards", async ({ page, context }) => {
+test("the page shows a cut line and waits it out, and nothing is missing afterwards", async ({
+  page,
+  context,
+}) => {
   const other = await context.newPage();
   await visit(page);
   await visit(other);
@@ -77,8 +80,8 @@ test("a cut line is seen, waited out, and nothing is missing afterwards", async 
 });
 
 /**
- * Moves take a few attempts with waits between them; coming back takes a look for something better,
- * every 20 s at most.
+ * Changes of transport take a few attempts with waits; the way back takes a probe, every 20 s at
+ * most.
  */
 const moveMs = 30_000;
 
@@ -104,9 +107,9 @@ async function write(page: Page, text: string): Promise<void> {
 }
 
 /**
- * How many messages of both topics the page has not received, of those up to where it is: what was
- * before its time, and what it missed. Read the moment that the counters are refreshed, when all of
- * them are of the same moment.
+ * How many messages of both topics the page lacks, up to its position: those before its time and
+ * those that it missed. Reads at the moment when the counters are refreshed, so all are of the same
+ * moment.
  */
 async function notReceived(page: Page): Promise<number> {
   return page.evaluate(async () => {
@@ -118,7 +121,7 @@ async function notReceived(page: Page): Promise<number> {
   });
 }
 
-test("a15: blocked transports are left for the next one, and for the best one when it is let through", async ({
+test("a15: the client leaves blocked transports for the next one, and returns to the best one when it works", async ({
   page,
   context,
 }) => {
@@ -187,7 +190,7 @@ test("a15: blocked transports are left for the next one, and for the best one wh
   );
 });
 
-test("Why? says in words why the client is where it is, and lists what it tried", async ({ page }) => {
+test("Why? explains the client's state in words, and lists its attempts", async ({ page }) => {
   test.setTimeout(90_000);
   await visit(page);
   await page.getByTestId("why").click();
@@ -206,7 +209,9 @@ test("Why? says in words why the client is where it is, and lists what it tried"
   await expect(page.getByTestId("why-dialog")).toBeHidden();
 });
 
-test("a hub that accepts no token is shown as that, not as a lost connection", async ({ page }) => {
+test("the page shows that the hub accepts no token, and does not call it a lost connection", async ({
+  page,
+}) => {
   await page.routeWebSocket(/v1\/connect/, (socket) => socket.close());
   await page.route(/v1\/session/, (route) => route.fulfill({ status: 401 }));
   await page.goto(hub.url);
@@ -217,7 +222,7 @@ test("a hub that accepts no token is shown as that, not as a lost connection", a
   await expect(page.getByTestId("why-advice")).toContainText("Sign in again");
 });
 
-test("after twenty failed attempts the page says so, and that they go on", async ({ page }) => {
+test("after twenty failed attempts the page says so, and that the client keeps trying", async ({ page }) => {
   test.setTimeout(120_000);
   await page.clock.install();
   await visit(page);

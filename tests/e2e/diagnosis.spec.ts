@@ -1,4 +1,4 @@
-// Advice where the fault is on this side of the network: policies, mixed content, the address, the
+// Diagnoses of faults on this side of the network: policies, mixed content, the address, the
 // package's own files.
 
 import type { Page } from "@playwright/test";
@@ -11,7 +11,7 @@ const advice = (page: Page): Promise<string> =>
 const reaches = (page: Page, state: "connected" | "waiting" | "closed") =>
   page.evaluate((state) => longhaul.reaches(opened.client, state), state);
 
-/** Adds a policy to that of the page: both must allow. */
+/** Adds a policy to that of the page; both must allow a request. */
 const forbid = (page: Page, policy: string): Promise<void> =>
   page.evaluate((policy) => {
     const meta = document.createElement("meta");
@@ -46,7 +46,7 @@ test("f14: a WebSocket that the page's policy forbids costs no head start, and n
   }
 });
 
-test("f20: a policy that forbids the WebSocket, or all of the hub, is named", async ({ hub, page }) => {
+test("f20: diagnose names a policy that forbids the WebSocket, or all of the hub", async ({ hub, page }) => {
   await forbid(page, "connect-src 'self' http:");
   await open(page, hub.url);
   await reaches(page, "connected");
@@ -58,13 +58,16 @@ test("f20: a policy that forbids the WebSocket, or all of the hub, is named", as
   expect(await advice(page)).toContain(`forbids ws://${host} and http://${host}:`);
 });
 
-test("f20: an address with https of a hub that speaks http is named", async ({ hub, page }) => {
+test("f20: diagnose names an https address of a hub that speaks http", async ({ hub, page }) => {
   await open(page, hub.url.replace("http:", "https:"));
   await reaches(page, "waiting");
   expect(await advice(page)).toContain("wrong scheme");
 });
 
-test("f20: an insecure hub of a secure page is mixed content", async ({ page, siteUrl }) => {
+test("f20: diagnose names mixed content when a secure page uses an insecure hub", async ({
+  page,
+  siteUrl,
+}) => {
   await page.route("https://app.test/**", async (route) => {
     const { pathname } = new URL(route.request().url());
     const response = await route.fetch({ url: new URL(pathname, siteUrl).href });
@@ -78,7 +81,7 @@ test("f20: an insecure hub of a secure page is mixed content", async ({ page, si
   expect(await advice(page)).toContain("The page is secure (https)");
 });
 
-test("f20: a closed client, and one whose wasm is not there, blame no proxy", async ({ hub, page }) => {
+test("f20: diagnose blames no proxy when the client is closed or has no wasm", async ({ hub, page }) => {
   await open(page, hub.url);
   await reaches(page, "connected");
   await page.evaluate(() => opened.client.close());

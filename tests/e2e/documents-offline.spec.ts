@@ -1,5 +1,5 @@
-// Documents without a network: own changes survive a reload, are shown over what the hub had
-// confirmed, and settle.
+// Documents without a network: own changes survive a reload, show over the confirmed value, and
+// settle.
 
 import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
@@ -26,7 +26,7 @@ async function follow(page: Page, url: string): Promise<void> {
   );
 }
 
-test("own changes survive a reload without a network, are shown over what was confirmed, and settle", async ({
+test("own changes survive a reload without a network, show over the confirmed value, and settle", async ({
   page,
   newPage,
   line,
@@ -68,14 +68,13 @@ test("own changes survive a reload without a network, are shown over what was co
     value,
   ]);
   expect(await page.evaluate(() => opened.errors)).toEqual([]);
-  // What was kept for the time without a network is gone: another page begins with what the hub
-  // has.
+  // The offline copy is gone, so another page starts with the hub's value.
   const other = await newPage();
   await follow(other, line.url);
   await expect.poll(() => other.evaluate(() => offlinePlan.document.value)).toEqual(value);
 });
 
-test("a change that is made while nobody follows shows to a listener that joins offline, and leaves when it is discarded", async ({
+test("a change made while nobody follows shows to a later listener offline, and goes when it is discarded", async ({
   page,
   line,
 }) => {

@@ -1,5 +1,5 @@
-// Documents in real pages: followed, changed, laid over, healed; and the public test suite in the
-// browser's wasm.
+// Documents in real pages: following, changing, pending changes, repair. Also the public test suite
+// in the browser's wasm.
 
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -9,7 +9,7 @@ import { fakeHub } from "./support/fake-hub.js";
 import { expect, quick, test } from "./support/fixtures.js";
 import type { Hub } from "./support/hub.js";
 
-/** A document as a page has it, with all that its listeners were called with. */
+/** A document in a page, with all values that its listeners received. */
 interface Followed {
   document: api.Document<Board>;
   values: (Board | null | undefined)[];
@@ -55,7 +55,7 @@ async function follow({ url, options }: { url: string; options: api.Options }): 
   return document.value;
 }
 
-test("a page gets the value and then every change, keeps what has not changed, and looks at places", async ({
+test("a page gets the value and then every change, keeps unchanged parts, and reads single places", async ({
   hub,
   page,
 }) => {
@@ -122,7 +122,7 @@ test("own changes show at once, are confirmed, and reach another page", async ({
   }
 });
 
-test("what does not apply is refused at the call, or is a dead letter when only the hub can tell", async ({
+test("a change that does not apply rejects at the call, or is a dead letter if only the hub can tell", async ({
   hub,
   page,
 }) => {
@@ -142,7 +142,7 @@ test("what does not apply is refused at the call, or is a dead letter when only 
       await codeOf(document.patch([{ op: "remove", path: "title" }])),
       await codeOf(document.patch([], { key: "k" })),
     ];
-    // Nobody listens to this one, so nothing is known of it here.
+    // Nobody follows this document, so the client does not know its value.
     const blind = client.document("other");
     const receipt = await blind.patch([{ op: "remove", path: "/missing" }]);
     codes.push(await codeOf(receipt.acked));
@@ -161,7 +161,7 @@ test("what does not apply is refused at the call, or is a dead letter when only 
   });
 });
 
-test("a document goes on after a reconnect, and after a lost hub with what the new one has", async ({
+test("a document continues after a reconnect, and with the new hub's value after a lost hub", async ({
   hub,
   page,
 }) => {
@@ -183,7 +183,7 @@ test("a document goes on after a reconnect, and after a lost hub with what the n
   expect(state).toEqual([{ title: "Reborn" }, 1, []]);
 });
 
-test("a page that has documents loads their code, others do not", async ({ hub, page }) => {
+test("only pages that have documents load their code", async ({ hub, page }) => {
   const loaded: string[] = [];
   page.on("request", (request) => loaded.push(new URL(request.url()).pathname));
   await page.evaluate(async (url) => longhaul.reaches(longhaul.open(url).client, "connected"), hub.url);
@@ -195,10 +195,10 @@ test("a page that has documents loads their code, others do not", async ({ hub, 
   ]);
 });
 
-/** So that what happens to the socket is all that happens. */
+/** WebSocket only, so the test controls all that happens. */
 const sockets: api.Options = { ...quick, transports: ["websocket"] };
 
-test("d8: a document that was damaged without a word is healed when the hub says what it hashes to", async ({
+test("d8: the next checkpoint of the hub repairs a document that was damaged silently", async ({
   hub,
   page,
 }) => {
@@ -206,14 +206,14 @@ test("d8: a document that was damaged without a word is healed when the hub says
   await change(hub, board);
   await page.evaluate(follow, { url: hub.url, options: sockets });
   const damaged = await page.evaluate(async () => {
-    // In the place of entry 2 comes one that the hub does not have.
+    // Entry 2 is replaced by one that the hub does not have.
     const data = 'patch 1 2 0 0 - [{"op":"replace","path":"/title","value":"Damaged"}]';
     crash.sockets()[0]?.dispatchEvent(new MessageEvent("message", { data }));
     while (followed.document.value?.title !== "Damaged") await new Promise(requestAnimationFrame);
     return followed.errors;
   });
   expect(damaged).toEqual([]);
-  // Entries up to the next checkpoint, and none of them mends the title.
+  // Entries up to the next checkpoint; none of them repairs the title.
   for (let n = 2; n <= 102; n++) await change(hub, { cards: { a: { text: String(n) } } });
   await page.waitForFunction(
     () => followed.document.value?.title === "Plan" && followed.document.seq === 102,
@@ -226,9 +226,7 @@ test("d8: a document that was damaged without a word is healed when the hub says
   ]);
 });
 
-test("d8: a hub whose snapshots can't be read is asked again at once, then after a while", async ({
-  page,
-}) => {
+test("d8: the client asks for an unreadable snapshot again at once, then after a pause", async ({ page }) => {
   const askedAtMs: number[] = [];
   const peer = await fakeHub((socket) => {
     socket.send("welcome s1 1763779200000");
@@ -255,7 +253,7 @@ test("d8: a hub whose snapshots can't be read is asked again at once, then after
   expect(third - second).toBeGreaterThan(900);
 });
 
-test("the wasm of documents comes from where options say, and what can't be loaded is said", async ({
+test("the documents' wasm loads from the address in the options, and the client reports a failed load", async ({
   hub,
   page,
 }) => {
@@ -297,8 +295,8 @@ interface Vector {
 }
 
 /**
- * Without the numbers that this test, being JavaScript, would round; Rust reads them from the same
- * files.
+ * Leaves out the numbers that this test would round, as it is JavaScript. Rust reads them from the
+ * same files.
  */
 const load = (path: string): Vector[] =>
   JSON.parse(readFileSync(path, "utf8")).filter(
@@ -311,7 +309,7 @@ for (const { name, kind, vectors } of [
   {
     name: "the public test suite of RFC 6902",
     kind: "patch",
-    // JavaScript reads of two `op` the last one.
+    // Of two `op` members JavaScript reads the last one.
     vectors: [...load(suite), ...load(suite.replace("tests.json", "spec_tests.json"))].filter(
       ({ comment }) => comment !== "duplicate ops",
     ),

@@ -1,10 +1,10 @@
-// What components do: their effects stop and start subscriptions within one task, and show what
-// waits.
+// Subscriptions of UI components: effects stop and start them within one task, and watch what is
+// pending.
 
 import type * as api from "longhaul";
 import { expect, quick, test } from "./support/fixtures.js";
 
-test("f01 a topic that is subscribed to after a document in the same task hears its messages", async ({
+test("f01 a topic that is subscribed to after a document in the same task receives its messages", async ({
   hub,
   page,
 }) => {
@@ -34,7 +34,7 @@ test("f01 a topic that is subscribed to after a document in the same task hears 
   expect(told.filter((what) => what !== null)).toEqual([1, 2, 3, 4]);
 });
 
-test("f12 a listener that stops and starts again in one task, again and again, loses nothing", async ({
+test("f12 a listener that stops and starts again in one task, many times, loses nothing", async ({
   hub,
   page,
 }) => {
@@ -62,7 +62,7 @@ test("f12 a listener that stops and starts again in one task, again and again, l
       channel.port2.postMessage(0);
       const acks = await longhaul.publishMany(other, "t", 2, total, "flood");
       const last = Math.max(...acks.map(({ seq }) => seq));
-      // The last one may be among those that are lost.
+      // The last message may be among the lost ones.
       while (seqs.at(-1) !== last) {
         await new Promise(requestAnimationFrame);
         if ((seqs.at(-1) ?? 0) > last) break;
@@ -78,7 +78,7 @@ test("f12 a listener that stops and starts again in one task, again and again, l
   expect(gaps).toEqual([]);
 });
 
-test("f12 an iteration that is left and begun again gets what the first had not consumed", async ({
+test("f12 an iteration that is left and begun again gets the messages that the first had not consumed", async ({
   hub,
   page,
 }) => {
@@ -112,7 +112,7 @@ test("f12 an iteration that is left and begun again gets what the first had not 
   expect(seqs).toEqual(seqs.map((_, i) => (seqs[0] ?? 0) + i));
 });
 
-test("f12 a document that is left and followed again in one task asks for nothing, and shows own changes meanwhile", async ({
+test("f12 a document that is left and followed again in one task asks for nothing, and keeps showing own changes", async ({
   hub,
   page,
 }) => {
@@ -170,7 +170,7 @@ test("f12 a listener that starts again as passive leaves the stream as it is", a
   expect(records.filter((record) => /^(un)?sub /.test(record))).toHaveLength(1);
 });
 
-test("f19 what is pending and confirmed can be watched, and the snapshot is the same object until something changes", async ({
+test("f19 an app can watch pending and confirmed, and the snapshot is the same object until a change", async ({
   hub,
   page,
 }) => {
@@ -212,7 +212,7 @@ test("f19 what is pending and confirmed can be watched, and the snapshot is the 
   expect(isStopped).toBe(true);
 });
 
-test("f19 a listener that joins when a value is there is called with it, once", async ({ hub, page }) => {
+test("f19 a listener that joins when a value is there is called with it once", async ({ hub, page }) => {
   const told = await page.evaluate(
     async ([url, options]) => {
       const { client } = longhaul.open(url, options);
@@ -237,7 +237,7 @@ test("f19 a listener that joins when a value is there is called with it, once", 
   expect(told).toEqual(["subscribed", ...values]);
 });
 
-test("f19 the size of the outbox is told whenever it changes", async ({ hub, page }) => {
+test("f19 the outbox reports each change of its size", async ({ hub, page }) => {
   const { told, sizes } = await page.evaluate(
     async ([url, options]) => {
       const { client } = longhaul.open(url, options);
@@ -260,7 +260,7 @@ test("f19 the size of the outbox is told whenever it changes", async ({ hub, pag
   expect(sizes).toEqual([true, true]);
 });
 
-test("f15 calls of next that wait side by side each get a message, or the end", async ({ hub, page }) => {
+test("f15 of several parallel calls of next each gets a message or the end", async ({ hub, page }) => {
   const results = await page.evaluate(
     async ([url, options]) => {
       const { client } = longhaul.open(url, options);
@@ -277,7 +277,7 @@ test("f15 calls of next that wait side by side each get a message, or the end", 
   expect(results).toEqual([1, 2, 3, "end", "end"]);
 });
 
-test("f15 what has no JSON form is refused with its code, whichever way it is published", async ({
+test("f15 every way of publishing rejects values without a JSON form, with their code", async ({
   hub,
   page,
 }) => {

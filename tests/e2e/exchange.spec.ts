@@ -1,9 +1,9 @@
-// Two real pages and a real hub: messages arrive once, in order, and with the numbers that the API
+// Two real pages and a real hub: messages arrive once, in order, with the seqs that the API
 // promises.
 
 import { expect, quick, test } from "./support/fixtures.js";
 
-test("two pages exchange messages, each sees all of them once and in the same order", async ({
+test("two pages exchange messages, and each sees all of them once and in the same order", async ({
   hub,
   page,
   newPage,
@@ -42,7 +42,7 @@ test("two pages exchange messages, each sees all of them once and in the same or
   expect(seqs.size).toBe(400);
 });
 
-test("w8: ten thousand subscriptions are more than a frame takes, and are all there after a reconnect", async ({
+test("w8: ten thousand subscriptions are more than one frame holds, and all survive a reconnect", async ({
   hub,
   page,
 }) => {
@@ -66,7 +66,7 @@ test("w8: ten thousand subscriptions are more than a frame takes, and are all th
 });
 
 for (const transport of ["eventsource", "longpoll"] as const) {
-  test(`w8: ${transport}: sixteen thousand topics of the longest names are asked for in one post`, async ({
+  test(`w8: ${transport}: one post requests sixteen thousand topics with the longest names`, async ({
     hub,
     page,
   }) => {
@@ -76,7 +76,7 @@ for (const transport of ["eventsource", "longpoll"] as const) {
         const name = (no: number) => String(no).padStart(255, "0");
         for (let no = 1; no < 16_000; no++) client.topic(name(no)).subscribe(() => {});
         const { log } = longhaul.record(client, name(16_000));
-        // Before the hub has read the subscription, messages pass by.
+        // Messages arrive before the hub has read the subscription.
         while (log.length === 0) await (await client.topic(name(16_000)).publish("there")).acked;
         const reasons = statuses.flatMap((status) => ("reason" in status ? [status.reason.code] : []));
         return { data: log[0]?.data, reasons, errors };
@@ -110,7 +110,7 @@ test("a message carries topic, seq, epoch, time and the id of its receipt", asyn
   expect(ack).toEqual({ epoch: expect.stringMatching(/^[0-9a-f]{16}$/), seq: 1, duplicate: false });
 });
 
-test("what a back end posts is delivered, and what a page publishes can be read back", async ({
+test("subscribers receive what a back end posts, and the back end can read what a page publishes", async ({
   hub,
   page,
 }) => {
@@ -148,7 +148,7 @@ test("what a back end posts is delivered, and what a page publishes can be read 
   ]);
 });
 
-test("from: live, start and a seq begin where they say", async ({ hub, page }) => {
+test("from: live, start and a seq begin at their documented positions", async ({ hub, page }) => {
   const seen = await page.evaluate(async (url) => {
     const { client } = longhaul.open(url);
     await longhaul.publishMany(client, "t", 1, 5, "before");
@@ -157,7 +157,7 @@ test("from: live, start and a seq begin where they say", async ({ hub, page }) =
       longhaul.record(client, "t", { from: "start" }),
       longhaul.record(client, "t", { from: 4 }),
     ].map(({ log }) => log);
-    // Subs and publications of one page reach the hub in order, so all three are served before
+    // The hub handles a page's subs and publications in order, so all three are served before
     // number 6.
     await longhaul.publishMany(client, "t", 6, 1, "after");
     for await (const message of client.topic<{ n: number }>("t").messages({ from: "start" })) {
@@ -168,7 +168,7 @@ test("from: live, start and a seq begin where they say", async ({ hub, page }) =
   expect(seen).toEqual([[6], [1, 2, 3, 4, 5, 6], [4, 5, 6]]);
 });
 
-test("a listener that throws hurts nobody, and one that has left gets nothing more", async ({
+test("a listener that throws affects no other, and a listener that has left receives nothing more", async ({
   hub,
   page,
 }) => {
@@ -201,7 +201,7 @@ test("a listener that throws hurts nobody, and one that has left gets nothing mo
   ]);
 });
 
-test("s60: listeners may publish, subscribe and close from within", async ({ hub, page }) => {
+test("s60: listeners may publish, subscribe and close", async ({ hub, page }) => {
   const result = await page.evaluate(async (url) => {
     const { client, errors } = longhaul.open(url);
     const seen: unknown[] = [];
@@ -226,7 +226,7 @@ test("10,000 messages in a burst arrive complete and in order", async ({ hub, pa
     globalThis.opened = longhaul.open(url);
     globalThis.recorded = longhaul.record(opened.client, "burst");
     await longhaul.reaches(opened.client, "connected");
-    // Served in order: once this is acknowledged, the sub before it has been read.
+    // The hub answers in order: once it has acked this, it has read the sub before it.
     await (await opened.client.topic("ready").publish(1)).acked;
   }, hub.url);
   const acks = await page.evaluate(async (url) => {

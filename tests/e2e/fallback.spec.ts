@@ -1,11 +1,11 @@
-// A client that may take any transport, on networks that let some through.
+// A client with all transports, on networks that block some of them.
 
 import type { Page } from "@playwright/test";
 import { expect, hasAll, publish, quick, test, waits } from "./support/network.js";
 import { startNginx } from "./support/proxies.js";
 
-test.describe("s54: a client that may take any transport", () => {
-  /** Until the first message is there, ms; and over what it came. */
+test.describe("s54: a client with all transports", () => {
+  /** The time to the first message, ms, and the transport that brought it. */
   async function firstMessage(page: Page, url: string): Promise<{ ms: number; transport: string }> {
     return page.evaluate(
       async ([url, options]) => {
@@ -32,13 +32,13 @@ test.describe("s54: a client that may take any transport", () => {
     await fetch(`${url}/v1/topics/t`, { method: "POST", headers, body: '{"by":"back end","n":1}' });
   }
 
-  // Ceilings are three times and more of what a quiet machine needs: what matters is which way it
-  // takes.
+  // The limits are more than three times what a quiet machine needs: the test is about the
+  // transport.
   for (const [file, transport] of [
     ["nginx-no-upgrade.conf", "eventsource"],
     ["nginx-buffering.conf", "longpoll"],
   ] as const) {
-    test(`${file}: it gets through by ${transport}, at once on the next load, and says why`, async ({
+    test(`${file}: the client connects by ${transport}, at once on the next load, and names the reason`, async ({
       page,
       hub,
       hubPort,
@@ -61,7 +61,7 @@ test.describe("s54: a client that may take any transport", () => {
     });
   }
 
-  test("a network that swallows WebSocket handshakes is left after a head start, and the socket taken when it lets it", async ({
+  test("the client leaves a swallowed WebSocket handshake after a head start, and takes the socket when it works", async ({
     page,
     hub,
     line,

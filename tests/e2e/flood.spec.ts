@@ -1,5 +1,5 @@
-// A hole that nobody fills, and a flood behind it: what is held stays within its limits, and all is
-// delivered once it is filled.
+// A hole that stays open and a flood behind it: the client keeps a limited amount, and delivers all
+// messages once the hole is filled.
 
 import type { Page } from "@playwright/test";
 import { fakeHub } from "./support/fake-hub.js";
@@ -13,7 +13,7 @@ const text = "x".repeat(1_000);
 const message = (no: string, seq: number) =>
   `m ${no} ${seq} ${seq} 1763779200000 - {"n":${seq},"text":"${text}"}`;
 
-/** What the page's JavaScript holds, bytes, when nothing of it is garbage. */
+/** The bytes that the page's JavaScript holds after garbage collection. */
 async function heapBytes(page: Page): Promise<number> {
   const session = await page.context().newCDPSession(page);
   await session.send("HeapProfiler.collectGarbage");
@@ -23,7 +23,7 @@ async function heapBytes(page: Page): Promise<number> {
   return (usedSize ?? 0) + (embedderHeapUsedSize ?? 0) + (backingStorageSize ?? 0);
 }
 
-test("s46: behind a message that is lost 20 MB are not kept, and all come once it is there", async ({
+test("s46: behind a lost message the client does not keep 20 MB, and delivers all once it arrives", async ({
   page,
 }) => {
   let isFilled = false;
@@ -64,14 +64,14 @@ test("s46: behind a message that is lost 20 MB are not kept, and all come once i
   const before = await heapBytes(page);
   startFlood();
   await page.waitForFunction(() => opened.client.metrics().connects >= 2);
-  // 256 of them are 0.3 MB; what the engine keeps besides is not ours.
+  // 256 messages are 0.3 MB; the rest belongs to the engine.
   expect((await heapBytes(page)) - before).toBeLessThan(5_000_000);
   expect(await seqs()).toHaveLength(lost - 1);
   expect(await page.evaluate(() => opened.client.metrics().bytesReceived)).toBeGreaterThan(20_000_000);
   expect(asked).toBeLessThan(1 + 20_000 / 64);
   isFilled = true;
   await page.evaluate(() => opened.client.reconnect());
-  // Twenty thousand frames take a busy machine a while.
+  // Twenty thousand frames take a busy machine some time.
   await expect.poll(async () => (await seqs()).length, { timeout: 60_000 }).toBe(last);
   hub.close();
   expect(await seqs()).toEqual(Array.from({ length: last }, (_, i) => i + 1));

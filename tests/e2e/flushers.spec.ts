@@ -1,5 +1,5 @@
-// Several flushers of one outbox: tabs and the service worker send the same rows, alone, at once or
-// after each other, and each row takes effect once and in order.
+// Several flushers of one outbox. Tabs and the service worker send the same rows, alone, at once or
+// one after another; each row takes effect once and in order.
 
 import type { Page } from "@playwright/test";
 import type { Hub } from "./support/hub.js";
@@ -9,7 +9,7 @@ import { conserved, isEmpty, publish, verdicts } from "./support/rows.js";
 import { type Tab, Tabs } from "./support/tabs.js";
 import { Worker } from "./support/worker.js";
 
-/** Tabs that can be frozen, and shown after one another. */
+/** Tabs that a test can freeze and show one after another. */
 const test = base.extend<object, { tabs: Tabs }>({
   tabs: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright finds a fixture's needs in the pattern.
@@ -46,8 +46,8 @@ async function connect(page: Page, url: string): Promise<void> {
 }
 
 /**
- * Connects a page that is the one that sends when this ends: the lock is asked for when there is a
- * connection, and given later.
+ * Connects a page and waits until it is the leader. It asks for the lock once it is connected, and
+ * gets it later.
  */
 async function connectSender(page: Page, url: string): Promise<void> {
   await connect(page, url);
@@ -59,7 +59,7 @@ async function count(hub: Hub): Promise<number> {
   return (await hubEntries(hub, "t")).length;
 }
 
-/** Counts what a page sends, and withholds what the hub says to it until `letGo`. */
+/** Counts what a page sends, and withholds the hub's frames from it until `release`. */
 async function withhold(page: Page): Promise<{ sent: number; letGo: () => void }> {
   const withheld: (() => void)[] = [];
   let isOver = false;
@@ -103,8 +103,8 @@ test("s22: two tabs and the service worker flush the same 200 rows at once, with
     pages.map((page, i) => publish(page, hub.url, { count: 100, by: `page ${i}`, topics, options: sockets })),
   );
   await expect.poll(() => lines.map(({ sent }) => sent)).toEqual([200, 200]);
-  // No verdict has come; the worker is the third to send them all, and tells the tabs what it
-  // hears.
+  // No verdict has arrived. The worker is the third to send all rows, and passes its verdicts to
+  // the tabs.
   await worker.sync();
   const acks = (await Promise.all(pages.map(verdicts))).flat();
   expect(acks.map(({ duplicate }) => duplicate)).toEqual(Array(200).fill(true));
@@ -113,13 +113,13 @@ test("s22: two tabs and the service worker flush the same 200 rows at once, with
   await conserved(hub, ...pages);
 });
 
-test("s25: a sync event in the middle of a tab's sending takes nothing from it", async ({ page, hub }) => {
+test("s25: a sync event while a tab sends does not take its rows away", async ({ page, hub }) => {
   const line = await withhold(page);
   const worker = await Worker.install(page, "/sw-probed.js?without=locks");
   await connect(page, hub.url);
   await publish(page, hub.url, { count: 200, options: sockets });
   await expect.poll(() => line.sent).toBe(200);
-  // The tab has heard of none of them when the worker sends them too.
+  // The tab has no verdict when the worker sends its rows too.
   await worker.sync();
   await publish(page, hub.url, { count: 200, options: sockets });
   expect(await worker.outcome("sync")).toBe("done");
@@ -127,7 +127,7 @@ test("s25: a sync event in the middle of a tab's sending takes nothing from it",
   await conserved(hub, page);
 });
 
-test("s30: what the service worker sends overtakes the tab's own post, and comes in order and once", async ({
+test("s30: rows that the service worker sends before the tab's own post arrive once and in order", async ({
   page,
   hub,
 }) => {
@@ -152,7 +152,7 @@ test("s30: what the service worker sends overtakes the tab's own post, and comes
   await conserved(hub, page);
 });
 
-test("s29: the tab that sends is closed in the middle: another one goes on within 2 s", async ({
+test("s29: when the leading tab is closed while it sends, another one continues within 2 s", async ({
   page,
   newPage,
   hub,
@@ -165,7 +165,7 @@ test("s29: the tab that sends is closed in the middle: another one goes on withi
   await line.setFaults({ down: { latencyMs: 300 } });
   await publish(other, line.url, { count: 600 });
   await expect.poll(() => count(hub)).toBeGreaterThan(0);
-  // The browser tells of frames in its own time: the hub may have them before this counts them.
+  // The browser reports frames late, so the hub may have them before this counts them.
   await expect.poll(() => counts.map(({ sent }) => sent > 0)).toEqual([true, false]);
   const tookMs = await timed(async () => {
     await page.close();
@@ -182,7 +182,7 @@ async function openTab(tabs: Tabs, url: string): Promise<Tab> {
   return tab;
 }
 
-test("s23: a tab that sends freezes: another one takes over, and it sends nothing stale afterwards", async ({
+test("s23: when the leading tab freezes, another one takes over, and the first sends nothing stale afterwards", async ({
   tabs,
   siteUrl,
   hub,
@@ -190,7 +190,7 @@ test("s23: a tab that sends freezes: another one takes over, and it sends nothin
 }) => {
   const holder = await openTab(tabs, siteUrl);
   await connectSender(holder.page, line.url);
-  // Its socket takes what it sends, and nothing comes of it.
+  // Its socket accepts everything and delivers nothing.
   await line.strand();
   const other = await openTab(tabs, siteUrl);
   await connect(other.page, line.url);
@@ -210,8 +210,8 @@ declare global {
 }
 
 /**
- * Counts what the page sends and the transactions that it has open, and hears of another tab that
- * is frozen.
+ * Counts the page's publications and open transactions, and receives the news that another tab is
+ * frozen.
  */
 function watchItself(): void {
   globalThis.seen = { sent: 0, transactions: 0, isFrozen: false, watch: () => {} };
@@ -230,8 +230,7 @@ function watchItself(): void {
   new BroadcastChannel("frozen").onmessage = () => {
     seen.isFrozen = true;
   };
-  // The look for a sender that is silent: it comes when the test says so, a minute later by its own
-  // clock.
+  // The check for a silent leader. The test triggers it, a minute later by the page's own clock.
   const start = globalThis.setInterval;
   globalThis.setInterval = ((act: () => void, ms: number) => {
     if (ms !== 15_000) return start(act, ms);
@@ -246,9 +245,9 @@ function watchItself(): void {
 }
 
 /**
- * The page's scripts hear nothing of being frozen; the other tabs hear when it is so far. Between
- * the event and the freeze Chromium still hands over messages: they come when it is over, or the
- * page would be frozen in the transaction that they lead to.
+ * Freezes the tab and tells the others, because its own scripts get no event. Chromium delivers
+ * messages between event and freeze, which could open a transaction. Such messages wait until the
+ * freeze is over.
  */
 function freezeUnheard(): void {
   const channel = new BroadcastChannel("frozen");
@@ -289,14 +288,14 @@ for (const how of ["freezes unheard", "falls silent"] as const) {
     await holder.evaluate(watchItself);
     await holder.evaluate(freezeUnheard);
     await connectSender(holder.page, line.url);
-    // Its socket takes what it sends, and nothing comes of it.
+    // Its socket accepts everything and delivers nothing.
     await line.strand();
     const other = await openTab(tabs, siteUrl);
     await other.evaluate(watchItself);
     await connect(other.page, line.url);
     await publish(holder.page, line.url, { count: 300 });
     await holder.waitForFunction(() => seen.sent === 256);
-    // What is frozen in the middle of a transaction holds up everybody's: docs/decisions/outbox.md.
+    // A tab frozen within a transaction blocks the transactions of all: docs/decisions/outbox.md.
     await holder.waitForFunction(() => seen.transactions === 0);
     if (how === "freezes unheard") {
       await holder.freeze("frozen");
@@ -317,7 +316,7 @@ for (const how of ["freezes unheard", "falls silent"] as const) {
   });
 }
 
-/** Leaves the page for another one, from which the browser can come back to it as it was. */
+/** Leaves the page for another one; the browser can restore it from its cache. */
 async function leave(tab: Tab, siteUrl: string): Promise<void> {
   await tab.evaluate(() =>
     addEventListener("pageshow", ({ persisted }) => Object.assign(globalThis, { persisted })),
@@ -333,7 +332,7 @@ async function comeBack(tab: Tab): Promise<void> {
   expect(await tab.evaluate(() => (globalThis as { persisted?: boolean }).persisted)).toBe(true);
 }
 
-test("a tab in the back-forward cache holds neither lock nor channel, and goes on when it is back", async ({
+test("a tab in the back-forward cache holds neither lock nor channel, and continues when it is restored", async ({
   tabs,
   siteUrl,
   hub,
@@ -354,7 +353,7 @@ test("a tab in the back-forward cache holds neither lock nor channel, and goes o
   await tab.evaluate(() => opened.client.close());
 });
 
-test("s23: a tab finds in storage what the hub said to its rows while it was in the back-forward cache", async ({
+test("s23: a restored tab finds the verdicts of its time in the back-forward cache in storage", async ({
   tabs,
   siteUrl,
   hub,
@@ -362,7 +361,7 @@ test("s23: a tab finds in storage what the hub said to its rows while it was in 
 }) => {
   const tab = await openTab(tabs, siteUrl);
   await connectSender(tab.page, line.url);
-  // Its socket takes what it sends, and nothing comes of it.
+  // Its socket accepts everything and delivers nothing.
   await line.strand();
   await publish(tab.page, line.url, { count: 50 });
   await leave(tab, siteUrl);

@@ -1,11 +1,11 @@
-// The outbox's name is the name of a database that the app has for itself: that one stays as it is.
+// An app's own database has the outbox's name: the package does not change it.
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";
 import { end, errorCodes, openClient, publishSome } from "./support/storage.js";
 import { Worker } from "./support/worker.js";
 
-/** The app's database, with a note in it, at a version below, at and above the outbox's. */
+/** The app's database with one note, at a version below, at or above the outbox's. */
 async function writeNote(page: Page, name: string, version: number): Promise<void> {
   await page.evaluate(
     ([name, version]) =>
@@ -14,7 +14,7 @@ async function writeNote(page: Page, name: string, version: number): Promise<voi
         request.onerror = () => reject(request.error);
         request.onupgradeneeded = () => request.result.createObjectStore("notes").put("a note", 1);
         request.onsuccess = () => {
-          // The app keeps it open, and would hear of anybody who wants to change it.
+          // The app keeps it open, and would receive an event if another script changed it.
           request.result.onversionchange = () => Object.assign(globalThis, { wasAsked: true });
           Object.assign(globalThis, { database: request.result });
           resolve();
@@ -52,7 +52,7 @@ async function look(page: Page): Promise<Seen> {
 }
 
 for (const version of [1, 2, 3]) {
-  test(`f07: a database of the app at version ${version} that has the outbox's name is left alone, and publications are in memory`, async ({
+  test(`f07: the outbox leaves an app's database of version ${version} with its name alone, and keeps publications in memory`, async ({
     page,
     hub,
   }) => {
@@ -92,7 +92,7 @@ test("f07: an app that makes its database at the same moment keeps it", async ({
         const published = client.topic("t").publish(turns);
         for (let turn = 0; turn < turns; turn++) await Promise.resolve();
         const before = made;
-        // Where the outbox was first, the app makes nothing: it finds what is there, or a later
+        // Where the outbox came first, the app makes no database. It finds the outbox's, or a later
         // version.
         (await open(name, 1).catch(() => undefined))?.close();
         const isMade = made > before;
@@ -118,7 +118,7 @@ test("f07: the service worker leaves a database of the app alone", async ({ page
   expect(await look(other)).toEqual({ version: 1, stores: ["notes"], note: "a note", wasAsked: false });
 });
 
-test("f07: an empty database of the name is made the outbox's, because nothing is there to lose", async ({
+test("f07: the outbox takes an empty database of its name, because there is nothing to lose", async ({
   page,
   hub,
 }) => {

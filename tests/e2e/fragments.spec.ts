@@ -1,4 +1,4 @@
-// Frames in pieces: a message grows no larger for coming in ever so many of them.
+// Frames in fragments: a message does not get larger by having very many of them.
 
 import { execFile } from "node:child_process";
 import { get } from "node:http";
@@ -6,13 +6,13 @@ import type { Duplex } from "node:stream";
 import { promisify } from "node:util";
 import { expect, test } from "./support/fixtures.js";
 
-/** So many fragments each, of one byte: far more than a frame may have. */
+/** This many fragments of one byte each, far more than a frame may have. */
 const fragments = 2_000_000;
 const sockets = 8;
 
 /**
- * The first one opens a text message, all others go on with it, none ends it; each has a mask of
- * zeros (RFC 6455, section 5.2).
+ * The first fragment opens a text message, the others continue it, and none ends it. Each has a
+ * mask of zeros (RFC 6455, section 5.2).
  */
 function piecemeal(): Buffer {
   const bytes = Buffer.alloc(7 * fragments);
@@ -39,14 +39,14 @@ function upgraded(url: string): Promise<Duplex> {
   });
 }
 
-/** Sends `bytes`; gives the code with which the hub closes. */
+/** Sends `bytes`, and resolves with the hub's close code. */
 function closeCode(socket: Duplex, bytes: Buffer): Promise<number | undefined> {
   return new Promise((resolve) => {
     const said: Buffer[] = [];
     socket.on("data", (data: Buffer) => {
       said.push(data);
       const all = Buffer.concat(said);
-      // From frame to frame, each with its length in one byte or in the two after it.
+      // Steps from frame to frame. The length is in one byte, or in the two after it.
       for (let at = 0; at + 4 <= all.length; ) {
         if (all[at] === 0x88) return resolve(all.readUInt16BE(at + 2));
         at += all[at + 1] === 126 ? 4 + all.readUInt16BE(at + 2) : 2 + (all[at + 1] ?? 0);
@@ -54,13 +54,13 @@ function closeCode(socket: Duplex, bytes: Buffer): Promise<number | undefined> {
     });
     socket.on("error", () => {});
     socket.on("close", () => resolve(undefined));
-    // A hello in time, so that the size decides and not the clock.
+    // Sends hello in time, so that the size decides and not the clock.
     socket.write(Buffer.concat([Buffer.from([0x81, 0x87, 0, 0, 0, 0]), Buffer.from("hello 1")]));
     socket.write(bytes);
   });
 }
 
-test("s58: sixteen million fragments of a byte are refused at the size of a frame, and cost the hub little memory", async ({
+test("s58: the hub refuses sixteen million fragments of a byte at a frame's size, with little memory", async ({
   hub,
 }) => {
   const residentBytes = async () => {
@@ -78,7 +78,7 @@ test("s58: sixteen million fragments of a byte are refused at the size of a fram
   while (!isOver) most = Math.max(most, await residentBytes());
   expect(await closed).toEqual(Array(sockets).fill(1009));
   for (const socket of opened) socket.destroy();
-  // Twice the size of a frame is 0.5 MB; all that was sent is 16 MB.
+  // Twice a frame's size is 0.5 MB; the client sent 16 MB.
   expect(most - before).toBeLessThan(12_000_000);
   expect((await fetch(`${hub.url}/healthz`)).status).toBe(200);
 });

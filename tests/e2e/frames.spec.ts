@@ -1,4 +1,4 @@
-// The golden frames that Rust reads too: messages records mean the same on both sides.
+// The golden frames that Rust also reads: records of messages mean the same on both sides.
 
 import { readFileSync } from "node:fs";
 import { expect, test } from "@playwright/test";
@@ -12,7 +12,7 @@ interface Golden {
 
 const golden: Golden = JSON.parse(readFileSync(new URL("../fixtures/frames.json", import.meta.url), "utf8"));
 
-/** The record, read between two others as it stands in a frame; undefined if it is refused. */
+/** Reads the record between two others, as in a frame; undefined if it is refused. */
 function read(record: string): Messages | undefined {
   const before = "ping 1\n";
   const into = { chars: 0 } as Messages;
@@ -32,7 +32,7 @@ for (const { record, means } of golden.toClient) {
     test(`${record} is left to the core`, () => expect(isMessages(record, 0)).toBe(false));
     continue;
   }
-  test(`${record} is read as Rust reads it`, () => {
+  test(`JavaScript reads ${record} as Rust does`, () => {
     expect(isMessages(record, 0)).toBe(true);
     const { no, first, chain, at, count, isBatch, data, id } = read(record) ?? ({} as Messages);
     if (one)
@@ -49,12 +49,12 @@ for (const { record, means } of golden.toClient) {
 }
 
 for (const record of [...golden.badToClient.map(({ record }) => record), ...golden.badPayloads]) {
-  test(`${record} is refused or left to the core, which refuses it`, () => {
+  test(`JavaScript refuses ${record}, or leaves it to the core, which refuses it`, () => {
     expect(isMessages(record, 0) && read(record) !== undefined).toBe(false);
   });
 }
 
-test("entries of one document that follow each other are one run, and a hole or another document ends it", () => {
+test("consecutive entries of a document form one run, which a hole or another document ends", () => {
   const records = [
     "patch 1 42 5 1763779200123 - []",
     'merge 1 43 6 1763779200124 p:1 {"a":1}',
@@ -87,5 +87,5 @@ for (const record of [
   "patch 1 42",
   `patch 1 2 ${2 ** 48} 0 - []`,
 ]) {
-  test(`${record} has no place in a document`, () => expect(readChanges(record, 0, {} as Messages)).toBe(0));
+  test(`${record} may not be in a document`, () => expect(readChanges(record, 0, {} as Messages)).toBe(0));
 }

@@ -1,21 +1,23 @@
-// Connections that look open and are not: sockets on their way to close, streams, polls and posts
-// that a router forgot.
+// Connections that look open and are dead: closing sockets, and streams, polls and posts that a
+// router forgot.
 
 import type * as api from "longhaul";
 import { expect, hasAll, isConnected, open, publish, quick, test, timed } from "./support/network.js";
 
 declare global {
-  /** What the page has opened, and how often something was said into one that was not open. */
+  /**
+   * The sockets that the page has opened, and how often it sent into a socket that was not open.
+   */
   var spied: { sockets: WebSocket[]; unheard: number };
 }
 
 /**
- * Three times and more of what a quiet machine needs, and far below the 35 s of the default
- * heartbeat.
+ * The limit, ms: three times what a quiet machine needs, and far below the default heartbeat's 35
+ * s.
  */
 const soonMs = 10_000;
 
-test("s07: what is published while the socket is closing is not taken for sent, and goes over the next one at once", async ({
+test("s07: the client does not count publications into a closing socket as sent, and sends them over the next one at once", async ({
   page,
   newPage,
   hub,
@@ -39,7 +41,7 @@ test("s07: what is published while the socket is closing is not taken for sent, 
   await open(reader, hub.url);
   await open(page, line.url);
   await publish(page, 1, 5);
-  // The closing handshake gets no answer: the browser waits for one for a minute, and tells nobody.
+  // The closing handshake gets no answer. The browser waits a minute for one, without an event.
   await line.strand();
   const state = await page.evaluate(() => {
     const [socket] = spied.sockets;
@@ -60,13 +62,13 @@ test("s07: what is published while the socket is closing is not taken for sent, 
   expect(await page.evaluate(() => spied.unheard)).toBe(0);
 });
 
-test.describe("with a hub that is heard twice a second", () => {
+test.describe("with a hub that sends twice a second", () => {
   test.use({
     hubArgs: ["--heartbeat-ms", "500", "--heartbeat-wait-ms", "500", "--hold-ms", "1000"],
   });
 
   for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
-    test(`s08: ${transport}: half-open, twenty publications are sent again in order, once`, async ({
+    test(`s08: ${transport}: twenty publications into a half-open connection are sent again in order, once`, async ({
       page,
       newPage,
       hub,
@@ -76,8 +78,8 @@ test.describe("with a hub that is heard twice a second", () => {
       await open(reader, hub.url);
       await open(page, line.url, { ...quick, transports: [transport] });
       await publish(page, 1, 5);
-      // New connections work, those that are open never again: also those that the browser keeps
-      // for later requests.
+      // New connections work. Open ones never do, including those that the browser keeps for later
+      // requests.
       expect(await line.strand()).toBeGreaterThanOrEqual(1);
       let acks: api.Ack[] = [];
       const tookMs = await timed(async () => {
@@ -93,7 +95,7 @@ test.describe("with a hub that is heard twice a second", () => {
       expect(missedHeartbeats).toBeGreaterThanOrEqual(1);
     });
 
-    test(`s08: ${transport}: a reader whose connection is half-open misses nothing`, async ({
+    test(`s08: ${transport}: a reader with a half-open connection misses nothing`, async ({
       page,
       newPage,
       hub,
@@ -110,7 +112,7 @@ test.describe("with a hub that is heard twice a second", () => {
     });
   }
 
-  test("a post that hangs is given up after 15 s and sent again, while the stream goes on", async ({
+  test("the client gives a hanging post up after 15 s and sends it again, while the stream continues", async ({
     page,
     line,
   }) => {
@@ -128,10 +130,10 @@ test.describe("with a hub that is heard twice a second", () => {
   });
 });
 
-test("many large publications go up in posts that the hub takes", async ({ page, hub }) => {
+test("many large publications go up in posts that the hub accepts", async ({ page, hub }) => {
   await open(page, hub.url, { ...quick, transports: ["eventsource"] });
   await isConnected(page);
-  // All at once, as after a time without a network: 1 MB, four times what the hub takes in a frame.
+  // All at once, as after a time offline: 1 MB, four times a frame's limit.
   await publish(page, 1, 1_000, "page".padEnd(1_000, "."));
   await hasAll(page, 1_000);
 });

@@ -4,16 +4,19 @@ import { fakeHub } from "./support/fake-hub.js";
 import { test as base, expect, hasAll, open, publish, sockets, timed, waits } from "./support/network.js";
 import { type Tab, Tabs } from "./support/tabs.js";
 
-/** The promise is 5 s; a busy machine has the double. The heartbeat would need 35 s. */
+/**
+ * The limit, ms. The promise is 5 s, a busy machine has the double, and the heartbeat would need 35
+ * s.
+ */
 const soonMs = 10_000;
 
-/** A minute: only what needs no backoff is quick. */
+/** A backoff of a minute, so that only expedited attempts are quick. */
 const patient = { ...sockets, backoff: { baseMs: 60_000, capMs: 60_000, jitter: "none" } } as const;
 
 interface Fixtures {
-  /** One tab with the package in it, in front. */
+  /** The tab with the package, in front. */
   tab: Tab;
-  /** Another one, which hides it when it is shown. */
+  /** The tab that hides the first one when it is shown. */
   other: Tab;
 }
 
@@ -39,7 +42,7 @@ const test = base.extend<Fixtures, { tabs: Tabs }>({
   },
 });
 
-test("s52: a hidden tab whose timers are slowed keeps its connection, on a quiet and on a busy topic", async ({
+test("s52: a hidden tab with slowed timers keeps its connection, on a silent and on a busy topic", async ({
   tab,
   other,
   newPage,
@@ -68,7 +71,7 @@ test("s52: a hidden tab whose timers are slowed keeps its connection, on a quiet
   expect((await line.stats()).opened).toBe(1);
 });
 
-test("s52: in a hidden tab whose timers do not come at all, what arrives sends the pings", async ({
+test("s52: in a hidden tab without timers, arriving messages trigger the pings", async ({
   tab,
   other,
   newPage,
@@ -94,7 +97,7 @@ test("s52: in a hidden tab whose timers do not come at all, what arrives sends t
   await hasAll(page, sent);
 });
 
-test("s08: a tab that is shown again asks at once whether its socket lives", async ({ tab, other, line }) => {
+test("s08: a tab that is shown again probes its socket at once", async ({ tab, other, line }) => {
   const { page } = tab;
   await open(page, line.url);
   await publish(page, 1, 5);
@@ -116,13 +119,13 @@ test("s08: a tab that is shown again asks at once whether its socket lives", asy
   await hasAll(page, 10);
 });
 
-test("no timer of a hidden tab is longer than browsers know: one of a month would fire at once, for ever", async ({
+test("no timer of a hidden tab exceeds the browser's limit: one of a month would fire at once, forever", async ({
   tab,
   other,
 }) => {
   await other.show();
   await tab.waitForFunction(() => document.visibilityState === "hidden");
-  // It wants nobody back: so there is nothing to wait for but the end of the publication's time.
+  // The hub asks for no attempt, so only the end of the publication's time is left to wait for.
   const hub = await fakeHub((socket) => socket.close(4500, "version_unsupported"));
   const { asked, rows } = (await tab.evaluate(async (url: string) => {
     const asked: number[] = [];
@@ -131,11 +134,11 @@ test("no timer of a hidden tab is longer than browsers know: one of a month woul
       asked.push(ms ?? 0);
       return native(act, ms);
     }) as typeof setTimeout;
-    // In memory a publication's time is the client's to watch.
+    // In a memory outbox the client watches the time to live.
     globalThis.opened = longhaul.open(url, { transports: ["websocket"], outbox: false });
     await opened.client.topic("t").publish({ n: 1 }, { ttlMs: 31 * 24 * 3_600_000 });
     await longhaul.reaches(opened.client, "closed");
-    // Three times around the loop: whoever fires at once has fired.
+    // Three turns of the loop: a timer that fires at once has fired by then.
     for (let i = 0; i < 3; i++) await new Promise((resolve) => native(resolve));
     return { asked, rows: opened.client.metrics().outboxRows };
   }, hub.url)) as { asked: number[]; rows: number };
@@ -146,7 +149,7 @@ test("no timer of a hidden tab is longer than browsers know: one of a month woul
 });
 
 for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
-  test(`s52: ${transport}: a tab that is frozen lets go, and is back at once when it is not`, async ({
+  test(`s52: ${transport}: a frozen tab closes its connection, and is back at once when it resumes`, async ({
     tab,
     other,
     newPage,
@@ -161,7 +164,7 @@ for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
     await hasAll(page, 5);
     await other.show();
     await tab.freeze("frozen");
-    // Of requests, the browser keeps connections for later ones.
+    // The browser keeps connections of requests for later ones.
     if (transport === "websocket") await expect.poll(async () => (await line.stats()).open).toBe(0);
     await publish(writer, 6, 20);
     const tookMs = await timed(async () => {

@@ -1,5 +1,5 @@
-// A closed client leaves nothing behind, at whatever moment it was closed: no memory of a wasm, no
-// open database, no channel.
+// A closed client leaves nothing behind, whenever it is closed: no memory of a wasm, no open
+// database, no channel.
 
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -10,10 +10,10 @@ import { watchInstances } from "./support/crash.js";
 import { expect, quick, test } from "./support/fixtures.js";
 import { devtools } from "./support/storage.js";
 
-/** Of each moment. By hand LONGHAUL_ROUNDS=1250 makes 10,000 rounds in all. */
+/** The rounds for each moment. By hand, LONGHAUL_ROUNDS=1250 makes 10,000 rounds in all. */
 const rounds = Number(process.env["LONGHAUL_ROUNDS"] ?? 50);
 
-/** Objects of a class that are alive in the page. */
+/** How many objects of a class are alive in the page. */
 async function alive(cdp: CDPSession, name: string): Promise<number> {
   const { result: prototype } = await cdp.send("Runtime.evaluate", { expression: `${name}.prototype` });
   const { objects } = await cdp.send("Runtime.queryObjects", { prototypeObjectId: prototype.objectId ?? "" });
@@ -26,7 +26,7 @@ async function alive(cdp: CDPSession, name: string): Promise<number> {
   return length.value;
 }
 
-/** What clients may leave behind. */
+/** The classes that clients may leave objects of. */
 async function left(cdp: CDPSession): Promise<Record<string, number>> {
   await cdp.send("HeapProfiler.collectGarbage");
   const classes = [
@@ -41,7 +41,7 @@ async function left(cdp: CDPSession): Promise<Record<string, number>> {
   return { ...Object.fromEntries(counts), jsEventListeners };
 }
 
-/** When a client is closed. */
+/** The moments at which a client is closed. */
 const moments: Record<string, (client: api.Client) => unknown> = {
   "at once": () => {},
   "a microtask later": () => Promise.resolve(),
@@ -65,7 +65,7 @@ const moments: Record<string, (client: api.Client) => unknown> = {
 };
 
 declare global {
-  /** As long as the page. */
+  /** Objects that live as long as the page. */
   var lasting: AbortController;
 }
 
@@ -85,7 +85,7 @@ async function live(page: Page, url: string, moment: string, count: number): Pro
   );
 }
 
-test("f04: a page opens and closes clients at every kind of moment, and nothing of them stays", async ({
+test("f04: a page opens and closes clients at every kind of moment, and they leave nothing", async ({
   hub,
   page,
 }) => {
@@ -135,7 +135,7 @@ test("f04: closed clients that the page keeps have no memory of a wasm", async (
     .toBeLessThan((before["WebAssembly.Memory"] ?? 0) + 3);
 });
 
-test("f04: nor have they one where storage never opened, which documents wait for", async ({ hub, page }) => {
+test("f04: nor if storage, which documents wait for, never opened", async ({ hub, page }) => {
   const cdp = await devtools(page);
   const memories = async (): Promise<number> => (await left(cdp))["WebAssembly.Memory"] ?? 0;
   const before = await memories();
@@ -148,7 +148,7 @@ test("f04: nor have they one where storage never opened, which documents wait fo
     },
     [hub.url, quick] as const,
   );
-  // The client's and the one of its documents.
+  // The client's instance and that of its documents.
   await expect.poll(memories).toBe(before + 10);
   await page.evaluate(() =>
     Promise.all((globalThis as unknown as { kept: api.Client[] }).kept.map((client) => client.close())),
@@ -156,7 +156,7 @@ test("f04: nor have they one where storage never opened, which documents wait fo
   await expect.poll(memories).toBeLessThan(before + 3);
 });
 
-test("f04: an instance that crashes while it is made leaves nothing", async ({ hub, page }) => {
+test("f04: an instance that crashes during its creation leaves nothing", async ({ hub, page }) => {
   const cdp = await devtools(page);
   const before = await left(cdp);
   const crashed = await page.evaluate(
@@ -208,7 +208,7 @@ test("f04: an instance that crashes while it is made leaves nothing", async ({ h
     .toEqual([]);
 });
 
-test("f04: an instance that has crashed leaves no database open, so it can be removed", async ({
+test("f04: a crashed instance leaves no database open, so the database can be deleted", async ({
   hub,
   page,
 }) => {
@@ -226,7 +226,8 @@ test("f04: an instance that has crashed leaves no database open, so it can be re
       await client.close();
       return new Promise((resolve) => {
         const request = indexedDB.deleteDatabase("longhaul");
-        // It may wait for the last transaction. It waits for ever where a database was left open.
+        // The deletion may wait for the last transaction. It would wait forever for a database left
+        // open.
         request.onsuccess = () => resolve("removed");
       });
     },
@@ -242,9 +243,7 @@ for (const [having, globals] of [
   ["fetch alone", ""],
   ["neither", "delete globalThis.fetch;"],
 ] as const) {
-  test(`f04: a process of Node with ${having} ends by itself after close, at whatever moment`, async ({
-    hub,
-  }) => {
+  test(`f04: a Node process with ${having} ends by itself after close, at any moment`, async ({ hub }) => {
     const script = `
       ${globals}
       const { readFile } = await import("node:fs/promises");
@@ -269,7 +268,7 @@ for (const [having, globals] of [
       await new Promise((resolve) => setTimeout(resolve, 50));
       await client.close();
       console.log("closed");`;
-    // Past the time limit it is killed, and this rejects.
+    // After the time limit it is killed, and this rejects.
     const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], {
       cwd: root,
       timeout: 20_000,
@@ -278,7 +277,7 @@ for (const [having, globals] of [
   });
 }
 
-test("f04: a process of Node ends after close where the wasm can't be had", async () => {
+test("f04: a Node process ends after close if the wasm can't be loaded", async () => {
   const script = `
     const { connect } = await import("longhaul");
     const client = connect("http://127.0.0.1:9", { wasm: "http://127.0.0.1:9/no.wasm" });

@@ -1,12 +1,12 @@
-// Loading is an attempt like any other: a download that fails is made again, and what was asked
-// meanwhile is done in order.
+// Loading is an attempt like any other: the client repeats a failed download, and then runs the
+// calls made meanwhile in order.
 
 import type { Page, Route } from "@playwright/test";
 import type * as api from "longhaul";
 import { expect, quick, test } from "./support/fixtures.js";
 import { hubEntries } from "./support/hub.js";
 
-/** Nothing is tried again by itself within a test. */
+/** A backoff so long that no attempt repeats by itself within a test. */
 const slow = { backoff: { baseMs: 60_000, capMs: 60_000, jitter: "none" } } satisfies api.Options;
 
 type Answer = (route: Route) => Promise<void>;
@@ -17,8 +17,8 @@ const portal: Answer = (route) =>
   route.fulfill({ status: 200, contentType: "text/html", body: "<h1>Sign in to this network</h1>" });
 
 /**
- * Answers the first requests for a file by these, the others as ever. Gives the addresses that were
- * asked for.
+ * Answers the first requests for a file with these, and later ones as usual. Returns the requested
+ * addresses.
  */
 async function answer(page: Page, file: string, answers: readonly Answer[]): Promise<string[]> {
   const asked: string[] = [];
@@ -33,7 +33,7 @@ async function answer(page: Page, file: string, answers: readonly Answer[]): Pro
   return asked;
 }
 
-/** Opens a client, publishes n = 1, 2, 3 and listens, all before the wasm is there. */
+/** Opens a client, publishes n = 1, 2, 3 and listens, all before the wasm is loaded. */
 async function openEarly(page: Page, url: string, options: api.Options): Promise<void> {
   await page.evaluate(
     ([url, options]) => {
@@ -54,7 +54,7 @@ async function areThere(page: Page): Promise<void> {
   expect(await page.evaluate(() => recorded.log.map(({ data }) => data.n))).toEqual([1, 2, 3]);
 }
 
-test("f05: a client whose wasm is refused twice is connected at the third attempt, and sends what was published meanwhile", async ({
+test("f05: a client whose wasm fails twice connects at the third attempt, and sends the earlier publications", async ({
   hub,
   page,
 }) => {
@@ -79,7 +79,7 @@ for (const [what, act] of [
   ["reconnect()", () => opened.client.reconnect()],
   ["a network that is back", () => void dispatchEvent(new Event("online"))],
 ] as const) {
-  test(`f05: ${what} loads the wasm now, whatever the backoff says`, async ({ hub, page }) => {
+  test(`f05: ${what} loads the wasm at once, whatever the backoff`, async ({ hub, page }) => {
     await answer(page, "longhaul_bg.wasm", [noNetwork]);
     await openEarly(page, hub.url, slow);
     await page.waitForFunction(() => opened.client.status.state === "waiting");
@@ -88,7 +88,7 @@ for (const [what, act] of [
   });
 }
 
-test("f05: without a network the client is offline, and loads when there is one", async ({
+test("f05: without a network the client is offline, and loads when the network is back", async ({
   hub,
   page,
   context,
@@ -100,7 +100,7 @@ test("f05: without a network the client is offline, and loads when there is one"
   await areThere(page);
 });
 
-test("f05: a page of a captive portal in the wasm's place is reported once, and is not the end", async ({
+test("f05: the client reports a captive portal's page in place of the wasm once, and keeps trying", async ({
   hub,
   page,
 }) => {
@@ -114,7 +114,7 @@ for (const [what, policy] of [
   ["wasm", "script-src 'self' 'unsafe-inline'"],
   ["the download", "connect-src 'none'"],
 ]) {
-  test(`f05: a policy that forbids ${what} is the end at once, and says so`, async ({
+  test(`f05: a policy that forbids ${what} ends the client at once, and the error says so`, async ({
     hub,
     page,
     siteUrl,
@@ -143,7 +143,7 @@ for (const [what, policy] of [
   });
 }
 
-test("f05: a client that is closed while it waits for its wasm asks for nothing more", async ({
+test("f05: a client that is closed while it waits for its wasm requests nothing more", async ({
   hub,
   page,
 }) => {
@@ -165,7 +165,7 @@ test("f05: a client that is closed while it waits for its wasm asks for nothing 
   expect(asked).toHaveLength(1);
 });
 
-test("f05: without its wasm a client says at once that it can't flush or wipe, and a wipe withdraws what waits", async ({
+test("f05: without its wasm a client rejects flush and wipe at once, and the wipe withdraws waiting publications", async ({
   hub,
   page,
 }) => {
@@ -191,7 +191,7 @@ test("f05: without its wasm a client says at once that it can't flush or wipe, a
     .toEqual([2]);
 });
 
-test("f05: what waits for the wasm is limited as the outbox is", async ({ hub, page }) => {
+test("f05: publications that wait for the wasm have the outbox's limit", async ({ hub, page }) => {
   await answer(page, "longhaul_bg.wasm", [unavailable]);
   const codes = await page.evaluate(
     async ([url, options]) => {
@@ -213,7 +213,7 @@ test("f05: what waits for the wasm is limited as the outbox is", async ({ hub, p
 });
 
 for (const file of ["documents.js", "longhaul_documents_bg.wasm"]) {
-  test(`f05: a document is shown once ${file} is there, refused twice before`, async ({ hub, page }) => {
+  test(`f05: a document shows once ${file} is loaded, after two failures`, async ({ hub, page }) => {
     const asked = await answer(page, file, [unavailable, unavailable]);
     const value = await page.evaluate(
       async ([url, options]) => {
@@ -233,7 +233,7 @@ for (const file of ["documents.js", "longhaul_documents_bg.wasm"]) {
   });
 }
 
-test("f05: documents that come very late begin with what the hub has, and with the own changes since", async ({
+test("f05: documents that load very late start with the hub's value and the own changes since", async ({
   hub,
   page,
 }) => {
@@ -245,7 +245,7 @@ test("f05: documents that come very late begin with what the hub has, and with t
       const document = client.document<Record<string, number>>("d");
       document.subscribe(() => {});
       await longhaul.reaches(client, "connected");
-      // More than is kept for a document whose code is not there.
+      // More than the client keeps for a document whose code is missing.
       for (let n = 0; n < 1_500; n++) await (await document.merge({ [`k${n % 10}`]: n })).acked;
       client.reconnect();
       await new Promise(requestAnimationFrame);

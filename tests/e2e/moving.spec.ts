@@ -1,17 +1,17 @@
-// A client that moves between transports, paths and addresses under load: its readers see each
-// message once, in order, in time.
+// A client under load changes transports, paths and addresses. Its readers see each message once,
+// in order, in time.
 
 import type { Page } from "@playwright/test";
 import { expect, hasAll, isConnected, isOver, open, publish, quick, test, waits } from "./support/network.js";
 import { type Rule, startFaultProxy, startNginx } from "./support/proxies.js";
 
 declare global {
-  /** Messages published by the writer so far, until it is stopped. */
+  /** How many messages the writer has published, until it is stopped. */
   var writing: { count: number; isOver: boolean; done: Promise<void> };
   var shuffling: { isOn: boolean; dropped: number; doubled: number; swapped: number };
 }
 
-/** Publishes five messages at a time, all the while. */
+/** Publishes five messages at a time until it is stopped. */
 async function write(page: Page): Promise<void> {
   await page.evaluate(() => {
     const writing = { count: 0, isOver: false, done: Promise.resolve() };
@@ -26,7 +26,7 @@ async function write(page: Page): Promise<void> {
   });
 }
 
-/** Ends that, and gives the number of messages. */
+/** Stops the writer, and returns the number of messages. */
 async function written(page: Page): Promise<number> {
   return page.evaluate(async () => {
     writing.isOver = true;
@@ -35,7 +35,7 @@ async function written(page: Page): Promise<number> {
   });
 }
 
-/** So many more have come. */
+/** Waits until this many more messages have arrived. */
 async function goesOn(page: Page, more: number): Promise<void> {
   const before = await page.evaluate(() => recorded.log.length);
   await page.waitForFunction((least) => recorded.log.length >= least, before + more);
@@ -51,12 +51,12 @@ test("s45: frames dropped, doubled and swapped while the transport changes under
   hub,
   line,
 }) => {
-  // How soon a better transport is looked for again is shown elsewhere: where it was lost soon
-  // after the last move, it is rarely.
+  // Another test shows how soon the client probes for a better transport. Soon after a loss it is
+  // rare.
   test.setTimeout(300_000);
   const patienceMs = 100_000;
-  // Between the browser and the package: of frames that hold messages alone, each third is lost,
-  // comes twice, or late.
+  // Between browser and package: of the frames with messages alone, some are lost, some come twice,
+  // some late.
   await page.evaluate(() => {
     globalThis.shuffling = { isOn: true, dropped: 0, doubled: 0, swapped: 0 };
     let seed = 7;
@@ -117,7 +117,7 @@ test("s45: frames dropped, doubled and swapped while the transport changes under
   await page.evaluate(() => {
     shuffling.isOn = false;
   });
-  // A last frame that was dropped would be missed by nobody: a hole shows by what comes after it.
+  // No hole would show a dropped last frame; a later message shows the hole.
   await goesOn(page, 50);
   await hasAll(page, await written(writer));
   const { dropped, doubled, swapped } = await page.evaluate(() => shuffling);
@@ -128,7 +128,7 @@ for (const [how, block] of [
   ["the 101 without its subprotocol", { upgrade: true, action: "stripSubprotocol" }],
   ["the handshake black-holed", { pathPrefix: "/v1/connect", action: "swallow" }],
 ] as const satisfies [string, Rule][]) {
-  test(`s54: ${how} and streams buffered: polling, at once on the next load; back on the socket when it lifts, and nobody notices`, async ({
+  test(`s54: ${how} and buffered streams: the client polls, at once on the next load, and returns to the socket later`, async ({
     page,
     newPage,
     hub,
@@ -152,7 +152,7 @@ for (const [how, block] of [
     await page.reload();
     await page.waitForFunction(() => "longhaul" in globalThis);
     expect(await load()).toBeLessThan(5_000);
-    // Each message is timed from the hub's clock, which is this machine's, to its listener.
+    // Each message's time runs from the hub's clock, which is this machine's, to its listener.
     await page.evaluate(() => {
       const late = { ms: 0 };
       Object.assign(globalThis, { late });
@@ -163,7 +163,7 @@ for (const [how, block] of [
     await writer.evaluate(() => longhaul.publishMany(opened.client, "t", 6, 5, "page"));
     await page.waitForFunction(() => recorded.log.length >= 10);
     const numbers = writer.evaluate(async () => {
-      // Small and steady, so that what is late is not late for its size.
+      // Small and steady messages, so that size does not delay them.
       for (let n = 11; n <= 400 && document.title !== "stop"; n += 5) {
         await longhaul.publishMany(opened.client, "t", n, 5, "page");
         await new Promise((resolve) => setTimeout(resolve, 300));
@@ -188,13 +188,14 @@ for (const [how, block] of [
   });
 }
 
-test("s41: a stream over one path, posts over the other, no stickiness; whichever dies, all goes on over what is left", async ({
+test("s41: a stream over one path and posts over the other, without stickiness: when either dies, the other carries on", async ({
   page,
   hubPort,
   keep,
 }) => {
   const [a, b] = [await keep(startFaultProxy(hubPort)), await keep(startFaultProxy(hubPort))];
-  // It asks whoever has fewer connections: the stream takes one path, so posts take the other.
+  // The balancer picks the path with fewer connections: the stream takes one, so posts take the
+  // other.
   const proxy = await keep(startNginx("nginx.conf", a.port, b.port));
   await open(page, proxy.url, { ...quick, transports: ["eventsource"] });
   await publish(page, 1, 20);
@@ -212,7 +213,7 @@ test("s41: a stream over one path, posts over the other, no stickiness; whicheve
   expect(gaps).toBe(0);
 });
 
-test("s41 c29: a client with two addresses goes on at the second from where it was at the first", async ({
+test("s41 c29: a client with two addresses continues at the second from its position at the first", async ({
   page,
   newPage,
   hub,
@@ -240,13 +241,10 @@ test("s41 c29: a client with two addresses goes on at the second from where it w
   await hasAll(page, 45);
 });
 
-test("s42: whatever the moment between two polls, a message comes with the one or the other", async ({
-  page,
-  hub,
-}) => {
+test("s42: a message at any moment between two polls arrives with one of them", async ({ page, hub }) => {
   await open(page, hub.url, { ...quick, transports: ["longpoll"] });
   await isConnected(page);
-  // One that fell in between would come when the poll has been held for 25 s.
+  // A message that fell in between would arrive only after the poll's 25 s.
   const slowestMs = await page.evaluate(async () => {
     let slowestMs = 0;
     for (let n = 1; n <= 200; n++) {
@@ -254,7 +252,7 @@ test("s42: whatever the moment between two polls, a message comes with the one o
       await longhaul.publishMany(opened.client, "t", n, 1, "page");
       while (recorded.log.length < n) await new Promise((resolve) => setTimeout(resolve));
       slowestMs = Math.max(slowestMs, performance.now() - begunMs);
-      // From right away to after the next poll has arrived.
+      // The delays: from none until after the next poll has arrived.
       const pauseMs = (n * 7) % 11;
       if (pauseMs > 0) await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }

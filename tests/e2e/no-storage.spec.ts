@@ -1,11 +1,11 @@
-// The outbox where there is no storage from the start: publications are in memory, say so, and
+// The outbox without storage from the start: publications stay in memory, are not durable, and
 // arrive.
 
 import { expect, quick, test } from "./support/fixtures.js";
 import { hubEntries } from "./support/hub.js";
 import { errorCodes, openClient, publishSome } from "./support/storage.js";
 
-test("without storage publications are in memory, say so, and arrive", async ({ page, hub }) => {
+test("without storage publications stay in memory, report it, and arrive", async ({ page, hub }) => {
   const durable = await page.evaluate(
     async ([url, options]) => {
       Object.defineProperty(globalThis, "indexedDB", { value: undefined });
@@ -21,12 +21,12 @@ test("without storage publications are in memory, say so, and arrive", async ({ 
   expect(entries.map(({ data }) => data.n)).toEqual([1]);
 });
 
-test("storage that never opens is given up after three seconds, and publications are in memory", async ({
+test("the client gives up storage that never opens after three seconds, and keeps publications in memory", async ({
   page,
   hub,
 }) => {
   await page.evaluate(() => {
-    // Safari's first open after a start of the browser (WebKit 226547).
+    // The first open after Safari starts can hang so (WebKit 226547).
     const { open } = IDBFactory.prototype;
     IDBFactory.prototype.open = function (name) {
       const request = open.call(this, `${name} of another`);
@@ -56,7 +56,7 @@ for (const [how, act] of [
     "fails to open",
     () => {
       const { open } = IDBFactory.prototype;
-      // As Firefox did in private windows: an error event.
+      // Firefox did this in private windows: an error event.
       IDBFactory.prototype.open = function (name) {
         const request = open.call(this, `${name} of another`);
         request.addEventListener("upgradeneeded", (event) => {
@@ -68,7 +68,10 @@ for (const [how, act] of [
     },
   ],
 ] as const) {
-  test(`storage that ${how}, as in private windows: in memory, and it says so`, async ({ page, hub }) => {
+  test(`storage that ${how}, as in private windows: publications stay in memory and report it`, async ({
+    page,
+    hub,
+  }) => {
     await page.evaluate(act);
     await openClient(page, hub.url);
     expect(await publishSome(page, 1, 3)).toEqual(Array(3).fill(false));

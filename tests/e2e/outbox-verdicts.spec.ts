@@ -1,5 +1,5 @@
-// What becomes of rows: verdicts, dead letters and the policy for them, times to live, limits,
-// keys, log-outs; over reloads and tabs.
+// The fate of rows: verdicts, dead letters and their policy, times to live, limits, keys and wipes,
+// over reloads and tabs.
 
 import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
@@ -22,8 +22,8 @@ const readable = {
 };
 
 /**
- * Answers of something that is no hub to the next `times` posts of publications, over a stream that
- * stays.
+ * Answers the next `times` publication posts as a server that is no hub, while the stream stays
+ * open.
  */
 const strangers = [
   { id: "s17", what: "503 five times", times: 5, answer: { status: 503, headers: readable } },
@@ -43,7 +43,7 @@ const strangers = [
 ];
 
 for (const { id, what, times, answer } of strangers) {
-  test(`${id}: posts that are answered with ${what}: rows stay in storage until a hub answers, and take effect once`, async ({
+  test(`${id}: when posts are answered with ${what}, rows stay stored until a hub answers, and take effect once`, async ({
     page,
     hub,
     line,
@@ -65,7 +65,7 @@ for (const { id, what, times, answer } of strangers) {
   });
 }
 
-test("s15: the fifth of nine expires offline: it is a dead letter with its reason, the others are taken in order", async ({
+test("s15: the fifth of nine expires offline: it is a dead letter with its reason, and the others arrive in order", async ({
   page,
   hub,
 }) => {
@@ -78,7 +78,7 @@ test("s15: the fifth of nine expires offline: it is a dead letter with its reaso
     return (await opened.client.outbox.rows())[4]?.expiresAtMs ?? 0;
   });
   await publishSome(page, 6, 4);
-  // Nobody gives it up before the hub's clock says so: until then all of them wait.
+  // Only the hub's clock may end it; until then all of them wait.
   await expect.poll(() => Date.now() > expiresAtMs + 100).toBe(true);
   expect((await dump(page)).rows).toHaveLength(9);
   await reopen(page, hub.url);
@@ -88,7 +88,7 @@ test("s15: the fifth of nine expires offline: it is a dead letter with its reaso
   expect(letters.map(({ data, reason }) => [data, reason.code])).toEqual([[{ by: "page", n: 5 }, "expired"]]);
 });
 
-test("a clock that jumps a week ahead while offline makes nothing expire: the hub's time decides", async ({
+test("a clock that jumps a week ahead while offline expires nothing: the hub's time decides", async ({
   page,
   hub,
 }) => {
@@ -107,7 +107,7 @@ test("a clock that jumps a week ahead while offline makes nothing expire: the hu
   await end(page, hub, { log: run(1, 10) });
 });
 
-/** Publishes n in `from` …, of which `poison` is nested deeper than the hub takes. */
+/** Publishes n in `from` …. The hub rejects number `rejected`, because it is nested too deeply. */
 async function publishPoisoned(page: Page, from: number, count: number, poison: number): Promise<void> {
   await page.evaluate(
     async ([from, count, poison]) => {
@@ -122,7 +122,7 @@ async function publishPoisoned(page: Page, from: number, count: number, poison: 
   );
 }
 
-test("s16: a poisonous row dies with its reason and its followers go on, as all do by default", async ({
+test("s16: a row rejected for good becomes a dead letter with its reason, and by default later rows go on", async ({
   page,
   hub,
 }) => {
@@ -140,7 +140,7 @@ async function reasons(page: Page): Promise<string[]> {
 
 const pausing = { ...quick, outbox: { poison: "pause" } } satisfies api.Options;
 
-test("s16: with the policy of a pause its topic waits, over reloads and in every tab, and no other topic does", async ({
+test("s16: under the policy of a pause its topic waits, over reloads and in every tab, and no other topic does", async ({
   page,
   newPage,
   hub,
@@ -154,7 +154,7 @@ test("s16: with the policy of a pause its topic waits, over reloads and in every
   await publishSome(page, 6, 1, {}, "other");
   await expect.poll(async () => (await hubEntries(hub, "other")).length).toBe(6);
   await expect.poll(() => whereabouts(page, hub)).toEqual({ log: [1, 2], rows: run(4, 6), letters: [3] });
-  // Another tab takes the dead letter away.
+  // Another tab discards the dead letter.
   const other = await newPage();
   await openClient(other, hub.url, pausing);
   await other.evaluate(async () => {
@@ -164,7 +164,7 @@ test("s16: with the policy of a pause its topic waits, over reloads and in every
   await end(page, hub, { log: [1, 2, 4, 5, 6, 7, 8, 9] });
 });
 
-test("s16: a dead letter that is retried under the policy of a pause comes after what waited for it", async ({
+test("s16: under the policy of a pause a retried dead letter comes after the rows that waited for it", async ({
   page,
   hub,
 }) => {
@@ -175,11 +175,11 @@ test("s16: a dead letter that is retried under the policy of a pause comes after
     const { outbox } = opened.client;
     for (const { id } of await outbox.deadLetters()) await outbox.retry(id);
   });
-  // It is as poisonous as before.
+  // The hub rejects it again.
   await end(page, hub, { log: [2, 3], letters: [1] });
 });
 
-test("s19: what is too large is refused before the network; what a hub takes no longer dies, and its followers flow", async ({
+test("s19: publish rejects what is too large; a row over the hub's own limit dies, and later rows go on", async ({
   page,
   hub,
 }) => {
@@ -194,7 +194,7 @@ test("s19: what is too large is refused before the network; what a hub takes no 
   expect((await dump(page)).rows).toEqual([]);
   await hub.kill();
   await publishSome(page, 3, 3);
-  // A row of a time when the hub took more.
+  // A row from a time when the hub's limit was higher.
   await page.evaluate(
     () =>
       new Promise((resolve) => {
@@ -218,7 +218,7 @@ test("s19: what is too large is refused before the network; what a hub takes no 
   expect(await reasons(page)).toEqual(["payload_too_large"]);
 });
 
-test("a key takes the place of an unsent row, from another tab and after a reload, and keeps that place", async ({
+test("a key replaces an unsent row, from another tab and after a reload, in the row's place", async ({
   page,
   newPage,
   hub,
@@ -238,12 +238,12 @@ test("a key takes the place of an unsent row, from another tab and after a reloa
   expect(await page.evaluate(() => opened.client.outbox.size)).toBe(4);
   await hub.restart();
   await end(page, hub, { log: [2, 300, 4, 5] });
-  // It was sent: the key begins anew.
+  // The row was sent, so the key begins anew.
   await publishSome(page, 3_000, 1, { key: "k" });
   await end(page, hub, { log: [2, 300, 4, 5, 3_000] });
 });
 
-test("both tabs see the rows and dead letters of both, and either may retry and discard", async ({
+test("two tabs see the rows and dead letters of both, and either may retry and discard", async ({
   page,
   newPage,
   hub,
@@ -271,7 +271,7 @@ test("both tabs see the rows and dead letters of both, and either may retry and 
   expect(await page.evaluate((id) => opened.client.outbox.retry(id).catch(({ code }) => code), first)).toBe(
     "row_unknown",
   );
-  // A row that waits is given up by the tab that did not publish it.
+  // Another tab cancels the waiting row than the one that published it.
   await hub.kill();
   const receipt = page.evaluate(async () => {
     const { acked } = await opened.client.topic("t").publish({ by: "page", n: 7 });
@@ -292,7 +292,7 @@ async function entriesNumbered(hub: Hub): Promise<number[]> {
   return (await hubEntries<{ n: number }>(hub, "t")).map(({ data }) => data.n);
 }
 
-test("a wipe in one tab removes rows and dead letters for all, and nothing of them is sent later", async ({
+test("a wipe in one tab removes rows and dead letters for all, and the client sends none of them later", async ({
   page,
   newPage,
   hub,
@@ -319,7 +319,7 @@ test("a wipe in one tab removes rows and dead letters for all, and nothing of th
   await end(page, hub, { log: [4] });
 });
 
-test("the outbox's limits hold over reloads and tabs, refuse what is new, and drop nothing", async ({
+test("the outbox's limits hold over reloads and tabs, reject new rows and drop none", async ({
   page,
   newPage,
   hub,
@@ -358,14 +358,11 @@ test("the outbox's limits hold over reloads and tabs, refuse what is new, and dr
 });
 
 declare global {
-  /**
-   * What an app shows that reads its lists again with each event of the outbox, and the dead
-   * letters that it was told.
-   */
+  /** The lists of an app that reads them again at each outbox event, and its dead letter events. */
   var shown: { rows: string[]; letters: number[]; told: number[] };
 }
 
-/** Keeps lists as an app does. */
+/** Keeps such lists, as an app does. */
 async function watchLists(page: Page): Promise<void> {
   await page.evaluate(() => {
     const { client } = opened;
@@ -383,7 +380,7 @@ async function watchLists(page: Page): Promise<void> {
   });
 }
 
-test("lists that are read again with each event of the outbox are right in three tabs", async ({
+test("lists that are read again at each outbox event are right in three tabs", async ({
   page,
   newPage,
   hub,
@@ -412,7 +409,7 @@ test("lists that are read again with each event of the outbox are right in three
     });
     await show({ told });
   }
-  // Rows that wait are given up by another tab than the one that published them.
+  // Another tab cancels the waiting rows than the one that published them.
   await hub.kill();
   await publishSome(page, 100, 2);
   await show({ rows: ["queued 0", "queued 0"] });

@@ -1,4 +1,4 @@
-// The outbox in the browser's storage: what was accepted survives reloads, and takes effect once
+// The outbox in the browser's storage: accepted publications survive reloads, and take effect once
 // and in order.
 
 import { expect, quick, test } from "./support/fixtures.js";
@@ -6,7 +6,7 @@ import { hubEntries } from "./support/hub.js";
 import { isEmpty } from "./support/rows.js";
 import { openClient, publishSome, reopen } from "./support/storage.js";
 
-test("s02: what was published while the hub was away is sent after a reload, once and in order", async ({
+test("s02: publications made while the hub was away arrive after a reload, once and in order", async ({
   page,
   hub,
 }) => {
@@ -41,7 +41,7 @@ test("a publication online is durable, acknowledged and gone from storage", asyn
   expect(entry?.id).toBe(outcome.id);
 });
 
-test("two tabs publish to one topic: one sends for both, and each learns of its own", async ({
+test("two tabs publish to one topic: the leader sends for both, and each receives its own verdicts", async ({
   page,
   newPage,
   hub,

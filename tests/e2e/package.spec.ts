@@ -1,4 +1,4 @@
-// The package as a user gets it: quiet at import, clear about misuse, strict about its content
+// The package as users get it: silent at import, clear about misuse, within a strict content
 // security policy.
 
 import { execFile } from "node:child_process";
@@ -9,7 +9,7 @@ import { expect, quick, test } from "./support/fixtures.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-test("importing it in Node does nothing and leaves nothing behind", async () => {
+test("its import in Node does nothing and leaves nothing behind", async () => {
   const script = `
     const before = Object.keys(globalThis).length;
     const longhaul = await import("longhaul");
@@ -29,7 +29,7 @@ test("importing it in Node does nothing and leaves nothing behind", async () => 
   expect(stderr).toBe("");
 });
 
-test("no file of it names a folder of the machine that it was built on", () => {
+test("none of its files names a folder of the machine that built it", () => {
   const dist = new URL("../../js/dist/", import.meta.url);
   const naming = readdirSync(dist).filter((file) => {
     const bytes = readFileSync(new URL(file, dist));
@@ -38,7 +38,7 @@ test("no file of it names a folder of the machine that it was built on", () => {
   expect(naming).toEqual([]);
 });
 
-test("importing it in a page loads no wasm; the first connect does", async ({ hub, page }) => {
+test("its import in a page loads no wasm; the first connect does", async ({ hub, page }) => {
   const loaded: string[] = [];
   page.on("request", (request) => loaded.push(new URL(request.url()).pathname));
   await page.reload();
@@ -49,7 +49,7 @@ test("importing it in a page loads no wasm; the first connect does", async ({ hu
   expect(loaded.filter((path) => path.endsWith(".wasm"))).toEqual(["/longhaul/longhaul_bg.wasm"]);
 });
 
-test("connect returns at once and everything asked before the wasm is there is done in order", async ({
+test("connect returns at once, and calls made before the wasm is loaded run in order", async ({
   hub,
   page,
 }) => {
@@ -89,7 +89,7 @@ test("the status is the same object until something changes", async ({ hub, page
   expect(isSame).toBe(true);
 });
 
-test("misuse is thrown at the call, with a code and a hint", async ({ page }) => {
+test("misuse throws at the call, with a code and a hint", async ({ page }) => {
   const cases = await page.evaluate(() => {
     const { connect } = longhaul;
     const any = (value: unknown) => value as never;
@@ -153,7 +153,7 @@ test("misuse is thrown at the call, with a code and a hint", async ({ page }) =>
   ]);
 });
 
-test("a publication that can't be made rejects, and says why", async ({ hub, page }) => {
+test("an impossible publication rejects, and names the reason", async ({ hub, page }) => {
   const codes = await page.evaluate(async (url) => {
     const { client } = longhaul.open(url, { outbox: { rowsMax: 3 } });
     await longhaul.reaches(client, "connected");
@@ -193,7 +193,7 @@ test("a publication that can't be made rejects, and says why", async ({ hub, pag
   ]);
 });
 
-test("what is in memory only when the client is closed becomes a dead letter", async ({ page }) => {
+test("publications in a memory outbox become dead letters when the client closes", async ({ page }) => {
   const result = await page.evaluate(async () => {
     const { client, deadLetters, errors } = longhaul.open("http://127.0.0.1:9", { outbox: false });
     const receipt = await client.topic("t").publish({ a: 1 });
@@ -211,7 +211,7 @@ test("what is in memory only when the client is closed becomes a dead letter", a
   });
 });
 
-test("what is durable when the client is closed stays in the outbox, and only its receipt ends", async ({
+test("durable publications stay in the outbox when the client closes, and only their receipts end", async ({
   page,
 }) => {
   const result = await page.evaluate(async () => {
@@ -226,14 +226,17 @@ test("what is durable when the client is closed stays in the outbox, and only it
   expect(result).toMatchObject({ acked: "closed", deadLetters: [], ids: [result.id] });
 });
 
-test("wasm that can't be loaded is said plainly, and the next connect tries again", async ({ hub, page }) => {
+test("the client reports wasm that can't be loaded, and the next connect tries again", async ({
+  hub,
+  page,
+}) => {
   const result = await page.evaluate(
     async ([url, options]) => {
       const { client, errors } = longhaul.open(url, { ...options, wasm: "/no-such.wasm" });
       const status = await longhaul.reaches(client, "waiting");
       const again = longhaul.open(url, options);
       await longhaul.reaches(again.client, "connected");
-      // They share what one of them has loaded.
+      // Both clients share the loaded wasm.
       await longhaul.reaches(client, "connected");
       return { status, errors };
     },
@@ -245,7 +248,7 @@ test("wasm that can't be loaded is said plainly, and the next connect tries agai
   });
 });
 
-test("f21: an error that no onError hears is printed with its code and its hint", async ({ page }) => {
+test("f21: without onError the client prints an error with its code and its hint", async ({ page }) => {
   const printed: string[] = [];
   page.on("console", (message) => printed.push(message.text()));
   await page.route("**/longhaul_bg.wasm", (route) => route.fulfill({ status: 404 }));
@@ -254,7 +257,7 @@ test("f21: an error that no onError hears is printed with its code and its hint"
   expect(printed.join()).toMatch(/longhaul: wasm_load_failed: .*HTTP 404.* \(serve longhaul_bg\.wasm beside/);
 });
 
-test("f21: an error is printed where onError throws, with what it threw", async ({ page }) => {
+test("f21: if onError throws, the client prints the error and the exception", async ({ page }) => {
   const printed: string[] = [];
   page.on("console", (message) => printed.push(message.text()));
   await page.route("**/longhaul_bg.wasm", (route) => route.fulfill({ status: 404 }));
@@ -267,7 +270,7 @@ test("f21: an error is printed where onError throws, with what it threw", async 
   await expect.poll(() => printed.join()).toMatch(/longhaul: wasm_load_failed: .* \(serve.*out of order/s);
 });
 
-test("an iteration ends by break, by its signal, and tells a consumer that is too slow", async ({
+test("an iteration ends by break and by its signal, and a consumer that is too slow gets an error", async ({
   hub,
   page,
 }) => {

@@ -1,5 +1,4 @@
-// Publications that are saved together share records of storage. What happens to one of them
-// happens to it alone.
+// Publications that are saved together share batch records. Each of them still has its own outcome.
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/network.js";
@@ -14,12 +13,12 @@ import {
   whereabouts,
 } from "./support/storage.js";
 
-/** How many records the rows of all subjects are in. */
+/** How many records hold the rows of all subjects. */
 async function recordCount(page: Page): Promise<number> {
   return (await records(page, "rows")).length + (await records(page, "packs")).length;
 }
 
-test("three hundred publications at once are a dozen records, are told and sent in order, and go with their verdicts", async ({
+test("three hundred publications at once are a dozen records, arrive in order, and go with their verdicts", async ({
   page,
   hub,
 }) => {
@@ -28,7 +27,7 @@ test("three hundred publications at once are a dozen records, are told and sent 
   expect(await publishSome(page, 2, 300)).toEqual(Array(300).fill(true));
   expect((await dump(page)).rows).toEqual(run(2, 300));
   expect(await recordCount(page)).toBeLessThan(12);
-  // The browser's count goes on behind them.
+  // The browser counts on behind them.
   for (const n of [302, 303]) expect(await publishSome(page, n, 1)).toEqual([true]);
   await reopen(page, hub.url);
   await page.waitForFunction(() => opened.client.outbox.size === 302);
@@ -45,7 +44,7 @@ test("three hundred publications at once are a dozen records, are told and sent 
   expect(await recordCount(page)).toBe(0);
 });
 
-test("a line that is cut while a pack goes out leaves what has no verdict, and that alone is there after a reload", async ({
+test("a cut while a batch goes out leaves the rows without verdict, and only those are there after a reload", async ({
   page,
   hub,
   line,
@@ -54,7 +53,7 @@ test("a line that is cut while a pack goes out leaves what has no verdict, and t
   await line.setFaults({ stop: "down" });
   expect(await publishSome(page, 2, 100)).toEqual(Array(100).fill(true));
   await expect.poll(() => whereabouts(page, hub)).toMatchObject({ log: run(1, 101) });
-  // Sent without a verdict: everything is still there.
+  // Sent without a verdict, so all rows are still there.
   expect((await dump(page)).rows).toEqual(run(2, 100));
   await page.evaluate(() => opened.client.close());
   await line.cut();
@@ -64,10 +63,7 @@ test("a line that is cut while a pack goes out leaves what has no verdict, and t
   expect(await page.evaluate(() => opened.client.metrics().acks)).toBe(100);
 });
 
-test("a row that is discarded in the middle of a pack, and one that expires in it, leave the others in their places", async ({
-  page,
-  hub,
-}) => {
+test("a discarded row and an expired row within a batch do not move the others", async ({ page, hub }) => {
   await openWithFirst(page, hub);
   await hub.kill();
   const id = await page.evaluate(async () => {
@@ -88,7 +84,10 @@ test("a row that is discarded in the middle of a pack, and one that expires in i
   expect(await recordCount(page)).toBe(0);
 });
 
-test("a wipe takes the packs of its subject, and leaves those of another one", async ({ page, hub }) => {
+test("a wipe removes the batch records of its subject, and keeps those of another one", async ({
+  page,
+  hub,
+}) => {
   await openWithFirst(page, hub, { subject: "ann" });
   await hub.kill();
   await publishSome(page, 2, 50);
@@ -102,7 +101,7 @@ test("a wipe takes the packs of its subject, and leaves those of another one", a
   await end(page, hub, { log: run(2, 50) });
 });
 
-test("s12: a handle that dies when the verdicts of a pack are to be noted: they are noted with the next one, and nothing is sent again", async ({
+test("s12: when a handle dies before the verdicts of a batch are stored, the next one stores them, and nothing is sent again", async ({
   page,
   hub,
 }) => {

@@ -1,4 +1,4 @@
-// longhaul/testing in a real browser: a hub in the page, and no server but for the files.
+// longhaul/testing in a real browser: the hub runs in the page, and the only server serves files.
 
 import { test as base, expect } from "@playwright/test";
 import type * as api from "longhaul";
@@ -23,10 +23,7 @@ const test = base.extend<{ asked: string[] }>({
 });
 
 for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
-  test(`a page has its hub in itself, over ${transport}, and lives through a cut`, async ({
-    page,
-    asked,
-  }) => {
+  test(`a page has its own hub, over ${transport}, and survives a cut`, async ({ page, asked }) => {
     const seen = await page.evaluate(async (transport) => {
       const { hub, browser, connect } = globalThis.playground;
       const client = connect(hub.url, { transports: [transport], backoff: { baseMs: 20, capMs: 40 } });

@@ -13,7 +13,7 @@ test.describe("proxies that let WebSockets through", () => {
     "haproxy.cfg": startHaproxy,
   };
   for (const [name, start] of Object.entries(kinds)) {
-    test(`${name}: messages go both ways, and on after the proxy was away`, async ({
+    test(`${name}: messages go both ways, and again after an outage of the proxy`, async ({
       page,
       hubPort,
       keep,
@@ -30,7 +30,7 @@ test.describe("proxies that let WebSockets through", () => {
       await hasAll(page, 70);
     });
 
-    test(`${name}: the hub's HTTP goes through, with the methods and answers that back ends know`, async ({
+    test(`${name}: the hub's HTTP passes, with the methods and answers that back ends use`, async ({
       hubPort,
       keep,
     }) => {
@@ -44,7 +44,7 @@ test.describe("proxies that let WebSockets through", () => {
     });
   }
 
-  test("squid.conf: a browser behind it reaches the hub by CONNECT, and only hubs", async ({
+  test("squid.conf: a browser behind it reaches the hub by CONNECT, and nothing but hubs", async ({
     browser,
     hub,
     hubPort,
@@ -53,7 +53,7 @@ test.describe("proxies that let WebSockets through", () => {
   }) => {
     const squid = await keep(startSquid(hubPort));
     const proxied = await browser.newContext({
-      // The page itself comes directly, as from another server; loopback is not excepted.
+      // The page itself comes directly, as from another server; loopback is no exception here.
       proxy: { server: squid.url, bypass: new URL(siteUrl).host },
     });
     const page = await proxied.newPage();
@@ -62,7 +62,7 @@ test.describe("proxies that let WebSockets through", () => {
     await open(page, hub.url);
     await publish(page, 1, 50);
     await hasAll(page, 50);
-    // Without squid there is no way: it was really between.
+    // Without squid there is no way, so it was really between.
     await squid.kill();
     await waits(page, 2);
     const late = publish(page, 51, 20);
@@ -70,7 +70,7 @@ test.describe("proxies that let WebSockets through", () => {
     await late;
     await hasAll(page, 70);
 
-    // A tunnel to another port is refused, and told as a lost connection.
+    // squid refuses a tunnel to another port, and the client reports a lost connection.
     const elsewhere = await keep(startFaultProxy(hubPort));
     await page.evaluate(() => opened.client.close());
     await open(page, elsewhere.url);
@@ -81,7 +81,7 @@ test.describe("proxies that let WebSockets through", () => {
 });
 
 test.describe("event streams through proxies", () => {
-  /** Serves a stream that has said one thing and says no more until it is ended. */
+  /** Serves a stream that sends one event and then stays silent until it is ended. */
   async function streaming() {
     const responses: ServerResponse[] = [];
     const server = createServer((request, response) => {
@@ -104,7 +104,7 @@ test.describe("event streams through proxies", () => {
     "haproxy.cfg": startHaproxy,
   };
   for (const [name, start] of Object.entries(kinds)) {
-    test(`${name}: an event comes at once`, async ({ keep }) => {
+    test(`${name}: an event arrives at once`, async ({ keep }) => {
       const upstream = await streaming();
       const proxy = await keep(start(upstream.port));
       const { body } = await fetch(`${proxy.url}/v1/events`);
@@ -115,7 +115,7 @@ test.describe("event streams through proxies", () => {
     });
   }
 
-  test("nginx-buffering.conf: nothing of a stream comes before it has ended, not even its head", async ({
+  test("nginx-buffering.conf: no part of a stream arrives before its end, not even its head", async ({
     keep,
   }) => {
     const upstream = await streaming();
@@ -125,7 +125,7 @@ test.describe("event streams through proxies", () => {
       hasCome = true;
       return response.text();
     });
-    // It has one process: what it would pass on at once, it had passed on before it answered these.
+    // nginx has one process: before it answered these, it had passed on all that it passes at once.
     for (let i = 0; i < 20; i++) await fetch(`${proxy.url}/healthz`);
     expect(hasCome).toBe(false);
     upstream.end();

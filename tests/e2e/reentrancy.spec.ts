@@ -1,4 +1,4 @@
-// S60: what a user's functions may do from within every call that the client makes to them.
+// S60: calls that a user's functions may make from within every callback of the client.
 
 import type * as api from "longhaul";
 import { expect, quick, test } from "./support/fixtures.js";
@@ -8,8 +8,7 @@ type Place = (typeof places)[number];
 
 declare global {
   /**
-   * Makes every kind of call of the client's happen, and acts within the first one of the place
-   * named.
+   * Makes the client run every kind of callback, and acts within the first one of the named kind.
    */
   var scene: (
     url: string,
@@ -22,7 +21,7 @@ declare global {
 test.use({ hubArgs: ["--retain-entries", "5"] });
 
 test.beforeEach(async ({ hub, page }) => {
-  // So that a subscription from seq 1 has a gap, and then a batch.
+  // Gives a subscription from seq 1 a gap, and then a batch.
   await page.evaluate(async (url) => {
     const { client } = longhaul.open(url);
     await longhaul.publishMany(client, "t", 1, 12, "before");
@@ -79,14 +78,14 @@ test.beforeEach(async ({ hub, page }) => {
   });
 });
 
-/** What a listener was told of the status, in order. */
+/** The statuses that a listener received, in order. */
 function statuses(told: readonly string[], who: string): string[] {
   const own = told.filter((what) => new RegExp(`^${who} [a-z]+$`).test(what));
   return own.map((what) => what.slice(who.length + 1));
 }
 
 for (const place of places) {
-  test(`s60: from ${place} a user may publish, subscribe, unsubscribe and reconnect`, async ({
+  test(`s60: a user may publish, subscribe, unsubscribe and reconnect from ${place}`, async ({
     hub,
     page,
   }) => {
@@ -134,7 +133,7 @@ for (const place of places) {
     expect(statuses(told, "second"), "both hear of every status, in order").toEqual(statuses(told, "first"));
   });
 
-  test(`s60: after close() from ${place} nothing is delivered`, async ({ hub, page }) => {
+  test(`s60: after close() from ${place} the client delivers nothing`, async ({ hub, page }) => {
     const { told, errors, status, late } = await page.evaluate(
       async ([url, place, quick]) => {
         const late: unknown[] = [];
@@ -150,7 +149,7 @@ for (const place of places) {
         });
         await longhaul.reaches(client, "closed");
         while (!told.includes("iteration over") || late.length < 1) await new Promise(requestAnimationFrame);
-        // What was on its way would be here by the time another client has been served.
+        // Messages on their way would have arrived by the time another client is served.
         const { client: other } = longhaul.open(url);
         await (await other.topic("t").publish("after")).acked;
         await other.close();
@@ -163,7 +162,7 @@ for (const place of places) {
     // The client reports the late subscription to onError and does not throw.
     expect(errors).toEqual(place === "onError" ? ["listener_threw", "closed"] : ["closed"]);
     const after = told.slice(told.indexOf("acted") + 1);
-    // What a promise had been resolved with before is its consumer's.
+    // A value that a promise resolved with before belongs to its consumer.
     const allowed = /^(?:dead .*|acked|(?:first|second) (?:closed|connected|connecting)|iteration over)$/;
     const more = after.filter((what) => !allowed.test(what));
     expect(more.filter((what) => !what.startsWith("iterated"))).toEqual([]);
@@ -176,7 +175,7 @@ for (const place of places) {
 }
 
 for (const transport of ["longpoll", "eventsource"] as const) {
-  test(`f09 over ${transport} a listener may reconnect while more waits than one post takes`, async ({
+  test(`f09 over ${transport} a listener may reconnect while more waits than one post holds`, async ({
     hub,
     page,
   }) => {

@@ -1,5 +1,5 @@
-// Hubs that are too busy, and strangers that answer in a hub's place: publications are kept, and
-// the client says what it met.
+// Hubs that are too busy, and other servers that answer in a hub's place: publications stay, and
+// the client names what it met.
 
 import type { Page } from "@playwright/test";
 import {
@@ -18,7 +18,7 @@ import { type Rule, startFaultProxy } from "./support/proxies.js";
 
 const streams = { ...quick, transports: ["eventsource"] } as const;
 
-/** A hub lets pages of other origins read its refusals; so does this. */
+/** A hub lets pages of other origins read its refusals, and so does this server. */
 const readable = {
   "Access-Control-Allow-Origin": "*",
   "Access-Control-Expose-Headers": "Retry-After",
@@ -27,8 +27,7 @@ const readable = {
 const posts = { pathPrefix: "/v1/publish", method: "POST" };
 
 /**
- * A hotel's network: everything is the page to sign in at, and nothing of it may be read by pages
- * of other origins.
+ * A hotel's network: every answer is the sign-in page, which pages of other origins may not read.
  */
 const portal: Rule = { action: { answer: { status: 200, body: "<!doctype html><title>Sign in</title>" } } };
 
@@ -36,7 +35,7 @@ async function advice(page: Page): Promise<string> {
   return page.evaluate(async () => (await opened.client.diagnose()).advice);
 }
 
-test("s17: posts that get 503 five times are repeated until they are taken, and take effect once", async ({
+test("s17: posts that get 503 five times are repeated until the hub accepts them, and take effect once", async ({
   page,
   line,
 }) => {
@@ -69,15 +68,12 @@ test("s17: a post that gets 429 with Retry-After 7 is repeated after seven secon
   const tookMs = await timed(() => publish(page, 1, 5));
   expect(tookMs).toBeGreaterThanOrEqual(7_000);
   expect(tookMs).toBeLessThan(15_000);
-  // What is published in the meantime waits as well, and in order.
+  // Publications made meanwhile wait as well, in order.
   await hasAll(page, 5);
   expect((await line.stats()).ruled).toBe(1);
 });
 
-test("s18: posts that are answered with 200 and HTML have no verdict: the row is kept until a hub answers", async ({
-  page,
-  line,
-}) => {
+test("s18: 200 with HTML is no verdict: the row stays until a hub answers", async ({ page, line }) => {
   await line.setFaults({
     http: [
       { ...posts, times: 3, action: { answer: { status: 200, headers: readable, body: "<p>Sign in" } } },
@@ -90,7 +86,7 @@ test("s18: posts that are answered with 200 and HTML have no verdict: the row is
   expect((await line.stats()).ruled).toBe(3);
 });
 
-test("s18: a captive portal is named in words, nothing is lost, and when it lets go all goes on by itself", async ({
+test("s18: the client names a captive portal, loses nothing, and continues by itself when it is gone", async ({
   page,
   line,
 }) => {
@@ -107,7 +103,7 @@ test("s18: a captive portal is named in words, nothing is lost, and when it lets
   await hasAll(page, 10);
 });
 
-test("s18: a portal that was there first, too; and the best transport is found when it has let go", async ({
+test("s18: also with a portal from the start; afterwards the client finds the best transport", async ({
   page,
   line,
 }) => {
@@ -121,7 +117,7 @@ test("s18: a portal that was there first, too; and the best transport is found w
   await hasAll(page, 5);
 });
 
-test("a hub that is slow to accept is waited for", async ({ page, line }) => {
+test("the client waits for a hub that is slow to accept", async ({ page, line }) => {
   await line.setFaults({ acceptAfterMs: 2_500 });
   await open(page, line.url, { ...quick, transports: ["websocket"] });
   await publish(page, 1, 5);
@@ -130,7 +126,7 @@ test("a hub that is slow to accept is waited for", async ({ page, line }) => {
   expect((await line.stats()).opened).toBe(1);
 });
 
-test("a page of the internet whose hub is on the local network is told of the browser's permission", async ({
+test("a page of the internet with a hub on the local network hears of the browser's permission", async ({
   page,
   siteUrl,
   hubPort,

@@ -1,11 +1,12 @@
-// The hub dies and comes back: pages go on by themselves, and what could not be had is told.
+// The hub dies and comes back: pages continue by themselves, and report the messages that they
+// can't get.
 
 import type { Page } from "@playwright/test";
 import { expect, quick, type Recorded, test } from "./support/fixtures.js";
 
 /**
- * Each seq once and in order within an epoch, what is missing told by range, and a new epoch told
- * before its first message.
+ * Checks that within an epoch each seq comes once and in order, gaps report missing ranges, and a
+ * new epoch is reported before its first message.
  */
 function checkLog(log: readonly Recorded[]): void {
   const next = new Map<string, number>();
@@ -36,7 +37,7 @@ async function begin(page: Page, url: string, by: string): Promise<void> {
       globalThis.opened = longhaul.open(url, options);
       globalThis.recorded = longhaul.record(opened.client, "load", { from: "start" });
       await longhaul.reaches(opened.client, "connected");
-      // Load without end: the next batch goes out when the one before has its acks.
+      // Endless load: the next batch goes out when the last one has its acks.
       void (async () => {
         for (let n = 1; opened.client.status.state !== "closed"; n += 20) {
           await longhaul.publishMany(opened.client, "load", n, 20, by);
@@ -50,12 +51,12 @@ async function begin(page: Page, url: string, by: string): Promise<void> {
 test.describe("a hub under load", () => {
   test.use({ hubArgs: ["--retain-entries", "1000000"] });
 
-  test("it is killed and restarted, and both pages go on", async ({ hub, page, newPage }) => {
+  test("a kill and a restart, and both pages continue", async ({ hub, page, newPage }) => {
     const pages = [page, await newPage()];
     for (const [i, page] of pages.entries()) await begin(page, hub.url, `page ${i}`);
     for (let round = 1; round <= 3; round++) {
       for (const page of pages) {
-        // Both have seen something of this incarnation, so that there is something to lose.
+        // Both have received messages of this epoch, so there is something to lose.
         await page.waitForFunction(
           (round) => new Set(recorded.log.filter(({ gap }) => !gap).map(({ epoch }) => epoch)).size >= round,
           round,
@@ -95,7 +96,7 @@ test.describe("a hub under load", () => {
   });
 });
 
-test("publications made while the hub is away are sent when it is back, once and in order", async ({
+test("publications made while the hub is away arrive when it is back, once and in order", async ({
   hub,
   page,
 }) => {
@@ -118,7 +119,7 @@ test("publications made while the hub is away are sent when it is back, once and
   await page.waitForFunction(() => recorded.log.filter(({ gap }) => !gap).length === 50);
 });
 
-test("c27: a hub that stops says so, and ends well", async ({ hub, page }) => {
+test("c27: a hub that stops says so, and exits cleanly", async ({ hub, page }) => {
   const waiting = page.evaluate(async (url) => {
     const { client } = longhaul.open(url);
     await longhaul.reaches(client, "connected");
@@ -133,7 +134,11 @@ test("c27: a hub that stops says so, and ends well", async ({ hub, page }) => {
 test.describe("a hub that keeps ten messages", () => {
   test.use({ hubArgs: ["--retain-entries", "10"] });
 
-  test("s47: what it no longer has is told by range, and then it goes on", async ({ hub, page, newPage }) => {
+  test("s47: a gap reports the range that the hub no longer has, and then the stream continues", async ({
+    hub,
+    page,
+    newPage,
+  }) => {
     const reader = await newPage();
     await reader.evaluate(
       async ([url, options]) => {
@@ -144,7 +149,7 @@ test.describe("a hub that keeps ten messages", () => {
       [hub.url, { ...quick, heartbeat: { intervalMs: 200, timeoutMs: 200 } }] as const,
     );
     await reader.waitForFunction(() => recorded.log.length === 3);
-    // The page sleeps: nothing of it runs, and it misses more than the hub keeps.
+    // The page sleeps: none of its code runs, and it misses more than the hub keeps.
     const session = await reader.context().newCDPSession(reader);
     await session.send("Network.enable");
     await session.send("Network.emulateNetworkConditions", {

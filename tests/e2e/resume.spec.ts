@@ -1,4 +1,4 @@
-// `resume`: what a reload goes on with.
+// `resume`: the positions from which a reloaded page continues.
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";
@@ -9,7 +9,7 @@ async function follow(page: Page, url: string): Promise<void> {
       globalThis.opened = longhaul.open(url, { ...quick, resume: true });
       globalThis.recorded = longhaul.record(opened.client, "t");
       await longhaul.reaches(opened.client, "connected");
-      // Served in order: once this is acknowledged, the sub before it has been read.
+      // The hub answers in order: once it has acked this, it has read the sub before it.
       await (await opened.client.topic("ready").publish(1)).acked;
     },
     [url, quick] as const,
@@ -44,10 +44,7 @@ test.describe("a page that is reloaded", () => {
     await follow(page, hub.url);
   });
 
-  test("a10: a live subscription goes on after the last message that was handed over", async ({
-    hub,
-    page,
-  }) => {
+  test("a10: a live subscription continues after the last delivered message", async ({ hub, page }) => {
     await publish(3, 3);
     await page.waitForFunction(() => recorded.log.length === 3);
     await reload(page);
@@ -58,7 +55,7 @@ test.describe("a page that is reloaded", () => {
     expect(await seen(page)).toEqual([6, 7, 8]);
   });
 
-  test("s47: what is gone meanwhile is told before anything later", async ({ hub, page }) => {
+  test("s47: a gap reports trimmed messages before anything later", async ({ hub, page }) => {
     await reload(page);
     await publish(3, 30);
     await follow(page, hub.url);
@@ -68,12 +65,12 @@ test.describe("a page that is reloaded", () => {
     expect(log.slice(1).map(({ seq }) => seq)).toEqual([23, 24, 25, 26, 27, 28, 29, 30, 31, 32]);
   });
 
-  test("s36: a log that is gone is told before the first message of the new one", async ({ hub, page }) => {
+  test("s36: a gap reports a lost log before the first message of the new one", async ({ hub, page }) => {
     await publish(3, 1);
     await page.waitForFunction(() => recorded.log.length === 1);
     const epoch = await page.evaluate(() => recorded.log[0]?.epoch);
     await hub.kill();
-    // Before the hub is back: else this page may be told, and not the next.
+    // Before the hub is back; otherwise this page may receive the gap, and the next one may not.
     await reload(page);
     await hub.restart();
     await publish(1, 2);
@@ -85,13 +82,13 @@ test.describe("a page that is reloaded", () => {
     expect(log[1]?.epoch).not.toBe(epoch);
   });
 
-  test("a10: the position is never ahead of delivery: what an iteration has not taken comes again", async ({
+  test("a10: the position is never ahead of delivery: messages that an iteration has not taken come again", async ({
     hub,
     page,
   }) => {
     await page.evaluate(() => {
       globalThis.recorded.stop();
-      // Nobody takes from it.
+      // No consumer takes from it.
       const iteration = opened.client.topic("t").messages()[Symbol.asyncIterator]();
       void iteration.next();
     });
@@ -105,7 +102,7 @@ test.describe("a page that is reloaded", () => {
     expect(seqs).toEqual(expect.arrayContaining([4, 5]));
   });
 
-  test("a topic that was left begins live again, and so does everything without the option", async ({
+  test("a topic that the app left begins live again, and so does everything without the option", async ({
     hub,
     page,
   }) => {

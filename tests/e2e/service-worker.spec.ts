@@ -1,4 +1,4 @@
-// The outbox in a service worker: rows that tabs have left behind arrive, once and in order,
+// The outbox in a service worker: rows that tabs have left behind arrive once and in order,
 // whatever ends the worker.
 
 import type { BrowserContext, Page } from "@playwright/test";
@@ -16,7 +16,7 @@ for (const [script, type] of [
   ["/sw-classic.js", "classic"],
   ["/sw-module.js", "module"],
 ] as const) {
-  test(`a ${type} service worker sends what a closed tab has left`, async ({ page, newPage, hub }) => {
+  test(`a ${type} service worker sends the rows of a closed tab`, async ({ page, newPage, hub }) => {
     await Worker.install(page, script, type);
     await hub.kill();
     // The worker confirms in its own time whose rows it sends.
@@ -27,7 +27,7 @@ for (const [script, type] of [
         return publish(page, hub.url, { count: 1 });
       })
       .toEqual(["background-sync"]);
-    // Another page keeps the browser open, and has no client.
+    // Another page keeps the browser open, without a client.
     const worker = await Worker.install(await newPage(), script, type);
     await page.close();
     await hub.restart();
@@ -61,12 +61,12 @@ test("s24: a service worker that is stopped at any step of its flush leaves each
     await verdicts(writer);
   }
   await conserved(hub, writer);
-  // Before a post or after it, and in and after the transaction that its answer leads to.
+  // Before or after a post, and in or after the transaction that follows its answer.
   expect(steps.some((step) => step.endsWith("/v1/publish"))).toBe(true);
   expect(steps).toEqual(expect.arrayContaining(["will delete", "has a transaction complete"]));
 });
 
-test("s26: at the last chance without a connection the event fails, the tag is there again, and the next visit sends", async ({
+test("s26: at the last chance without a connection the event fails, the tag is registered again, and the next visit sends", async ({
   page,
   newPage,
   hub,
@@ -97,7 +97,7 @@ test("s26: at the last chance without a connection the event fails, the tag is t
   await expect.poll(() => visit.evaluate(() => opened.client.outbox.size)).toBe(0);
 });
 
-/** What browsers without Background Sync, and users who do not want it, leave of it. */
+/** Browsers without Background Sync, and users who do not want it. */
 const denials: [string, (page: Page, context: BrowserContext) => Promise<void>][] = [
   [
     "that is not there",
@@ -158,7 +158,7 @@ for (const [what, deny] of denials) {
   });
 }
 
-test("s59: a worker whose client crashes again and again ends its event, and leaves the rows where they are", async ({
+test("s59: a worker whose client crashes again and again ends its event, and leaves the rows as they are", async ({
   page,
   newPage,
   hub,
@@ -167,7 +167,8 @@ test("s59: a worker whose client crashes again and again ends its event, and lea
   const writer = await silentPage(newPage);
   await publish(writer, hub.url, { count: 2, options: mute });
   await writer.close();
-  // No version of the package writes this: the hub refuses it, and the dead letter can't be made.
+  // No version of the package writes this: the hub rejects it, and the client can't make the dead
+  // letter.
   await records(page, "rows", (record) => {
     record[3] = '{"n":';
   });
@@ -175,7 +176,7 @@ test("s59: a worker whose client crashes again and again ends its event, and lea
   expect(await records(page, "rows")).toHaveLength(2);
 });
 
-test("beside an app's own listeners the worker hears its own tag and messages only, and loads nothing for others", async ({
+test("the worker handles its own tag and messages only, and loads nothing for those of the app", async ({
   page,
   hub,
   newPage,

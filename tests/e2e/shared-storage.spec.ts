@@ -1,4 +1,4 @@
-// Tabs that share an outbox, when storage or the wasm goes away under one of them.
+// Tabs that share an outbox, when storage or the wasm of one of them goes away.
 
 import type { Page } from "@playwright/test";
 import { watchInstances } from "./support/crash.js";
@@ -9,11 +9,11 @@ import { isMute, mute } from "./support/worker.js";
 
 declare global {
   var databases: IDBDatabase[];
-  /** Kinds of the notices that have come from other tabs. */
+  /** The types of the tab messages from other tabs. */
   var heard: string[];
 }
 
-test("s13: a tab that has not noticed that storage is another one takes no word of it for its own rows", async ({
+test("s13: a tab that has not noticed a new storage ignores tab messages about the old one", async ({
   page,
   newPage,
   hub,
@@ -35,7 +35,7 @@ test("s13: a tab that has not noticed that storage is another one takes no word 
     new BroadcastChannel(`longhaul:outbox:longhaul ${url}/ `).onmessage = ({ data }) => {
       for (const [kind] of data) heard.push(kind);
     };
-    // The browser does so without a word where its own storage process dies.
+    // The browser does so silently if its own storage process dies.
     for (const database of databases) database.close();
     await new Promise((resolve) => {
       indexedDB.deleteDatabase("longhaul").onsuccess = resolve;
@@ -46,22 +46,23 @@ test("s13: a tab that has not noticed that storage is another one takes no word 
   await page.waitForFunction(() => heard.includes("acked"));
   const before = await page.evaluate(() => Promise.race([kept[0]?.acked, Promise.resolve("waits")]));
   expect(before).toBe("waits");
-  // It looks at last.
+  // It reads storage at last.
   expect(await publishSome(page, 3, 1)).toEqual([true]);
   expect(await page.evaluate(() => kept[0]?.acked.catch(({ code }) => code))).toBe("outbox_lost");
   await end(other, hub, { log: [2, 3] });
 });
 
 declare global {
-  /** Lets the next instances of the wasm begin. */
+  /** Lets the next instances of the wasm start. */
   var begin: () => void;
-  /** What became of the call that a crash has cut off. */
+  /** The result of the call that the crash interrupted. */
   var cut: Promise<string>;
 }
 
 /**
- * A page that sends nothing itself, with a row n = 1 whose verdict it waits for. It publishes n =
- * 2, and crashes when storage has that and nobody was told; the next instance waits for `begin`.
+ * Opens a page that does not send, with a row n = 1 that waits for its verdict. It publishes n = 2
+ * and crashes once storage has that row and no tab knows of it. The next instance waits for
+ * `begin`.
  */
 async function cutOff(page: Page, url: string): Promise<void> {
   await isMute(page);
@@ -79,7 +80,7 @@ async function cutOff(page: Page, url: string): Promise<void> {
     const { add } = IDBObjectStore.prototype;
     IDBObjectStore.prototype.add = function (...args) {
       IDBObjectStore.prototype.add = add;
-      // First of all who hear of it.
+      // This listener must run before all others.
       this.transaction.addEventListener("complete", () => crash.spoil("core_start"));
       return add.apply(this, args);
     };
@@ -92,7 +93,7 @@ async function cutOff(page: Page, url: string): Promise<void> {
   });
 }
 
-test("s59: what was saved when the wasm crashed, and got its verdict by another tab, is published once", async ({
+test("s59: a row saved during a crash that got its verdict through another tab is published once", async ({
   page,
   newPage,
   hub,
@@ -108,7 +109,7 @@ test("s59: what was saved when the wasm crashed, and got its verdict by another 
   await end(other, hub, { log: [1, 2, 3] });
 });
 
-test("s59: what was saved when the wasm crashed, and is still there, is published once", async ({
+test("s59: a row saved during a crash that is still stored is published once", async ({
   page,
   newPage,
   hub,
@@ -122,7 +123,7 @@ test("s59: what was saved when the wasm crashed, and is still there, is publishe
   await end(other, hub, { log: [1, 2, 3] });
 });
 
-test("s55: a wipe while the wasm of another tab has crashed is of what that had saved", async ({
+test("s55: a wipe during the crash of another tab's wasm also removes the row saved there", async ({
   page,
   newPage,
   hub,
@@ -139,11 +140,11 @@ test("s55: a wipe while the wasm of another tab has crashed is of what that had 
 });
 
 declare global {
-  /** Lets a transaction be complete that was held. */
+  /** Completes a transaction that was held back. */
   var letComplete: () => void;
 }
 
-test("s24: a tab that opens between an end and its note shows no row too many when that is noted", async ({
+test("s24: a tab that opens between an outcome and its storage counts no row too many afterwards", async ({
   page,
   newPage,
   hub,
@@ -164,7 +165,7 @@ test("s24: a tab that opens between an end and its note shows no row too many wh
   await page.evaluate(() => longhaul.reaches(opened.client, "connected"));
   await publish(page, hub.url, { count: 1 });
   await expect.poll(() => held.length).toBe(1);
-  // Storage has the second one, and the tab is not told: what it hears now it can't note.
+  // Storage has the second outcome, but the tab does not know it and can't store a new one now.
   await page.evaluate(async () => {
     const { transaction } = IDBDatabase.prototype;
     const held = new Promise<void>((resolve) => {

@@ -1,4 +1,4 @@
-// The shopping list of examples/: an app that a newcomer wrote, used as its users do.
+// The shopping list of examples/: an app by a newcomer, used as its users do.
 
 import { fileURLToPath } from "node:url";
 import type { Browser, Page } from "@playwright/test";
@@ -20,7 +20,7 @@ const test = base.extend<object, { app: Hub }>({
   ],
 });
 
-/** Somebody with a browser of their own. */
+/** Opens the app in a new browser. */
 async function person(browser: Browser, address: string, name: string): Promise<Page> {
   const page = await (await browser.newContext()).newPage();
   await page.goto(address);
@@ -47,7 +47,7 @@ async function settles(page: Page): Promise<void> {
   await expect(status(page, "Saving")).toBeEmpty();
 }
 
-test("two people edit one list, and both see what was done", async ({ app, hub, browser }) => {
+test("two people edit one list, and each sees the other's changes", async ({ app, hub, browser }) => {
   const address = `${app.url}/?hub=${hub.url}`;
   const ann = await person(browser, address, "Ann");
   const bob = await person(browser, address, "Bob");
@@ -65,7 +65,7 @@ test("two people edit one list, and both see what was done", async ({ app, hub, 
   }
 });
 
-test("what is changed without a hub shows at once, survives a reload, and arrives", async ({
+test("changes without a hub show at once, survive a reload, and arrive", async ({
   app,
   browser,
   line,
@@ -94,7 +94,7 @@ test("what is changed without a hub shows at once, survives a reload, and arrive
   await settles(ann);
 });
 
-test("f01 f12 panels that come and go in any order show everything, once", async ({ app, hub, browser }) => {
+test("f01 f12 panels that come and go in any order show everything once", async ({ app, hub, browser }) => {
   const address = `${app.url}/?hub=${hub.url}`;
   const ann = await person(browser, address, "Ann");
   const bob = await person(browser, address, "Bob");
@@ -112,7 +112,7 @@ test("f01 f12 panels that come and go in any order show everything, once", async
   await expect(activity(bob)).toHaveText(names.map((name) => `Ann added ${name}`).reverse());
 });
 
-test("f11 who signs out leaves nothing to send, and another user can sign in", async ({
+test("f11 a user who signs out leaves nothing to send, and another one can sign in", async ({
   app,
   hub,
   browser,

@@ -1,5 +1,5 @@
-// Signed messages (rules V1 to V4): who has the topic's key is believed, nobody else, and order is
-// kept.
+// Signed messages (rules V1 to V4): only holders of the topic's key are believed, and the order
+// stays.
 
 import { execFile } from "node:child_process";
 import { createHmac, randomBytes } from "node:crypto";
@@ -13,7 +13,7 @@ import { expect, quick, test } from "./support/fixtures.js";
 const key = [...randomBytes(32)];
 const otherKey = [...randomBytes(32)];
 
-/** What a back end posts: rule V2, with nothing of the package. */
+/** The message that a back end posts by rule V2, made without the package. */
 function seal(topic: string, text: string, by = key): string {
   const hmac = createHmac("sha256", Buffer.from(by)).update(`${topic}\n${text}`).digest("base64");
   return JSON.stringify({ hmac, signed: text });
@@ -25,7 +25,7 @@ async function post(url: string, topic: string, payload: string): Promise<void> 
   expect(answer.status).toBe(200);
 }
 
-/** Records what a key holder gets of the topic, gaps among it. */
+/** Records the messages and gaps that a key holder receives. */
 async function follow(
   page: Page,
   url: string,
@@ -47,7 +47,7 @@ async function follow(
   );
 }
 
-/** Data, or the first seq and the reason of a gap. */
+/** The data, or the first seq and the reason of a gap. */
 function log(page: Page): Promise<unknown[]> {
   return page.evaluate(() =>
     recorded.log.map(({ data, gap }) => (gap ? `${gap.fromSeq}-${gap.toSeq} ${gap.reason}` : data)),
@@ -58,7 +58,7 @@ async function has(page: Page, entries: number): Promise<void> {
   await page.waitForFunction((entries) => recorded.log.length >= entries, entries);
 }
 
-/** Verifications answer only when `verifications` is opened; those that have begun are counted. */
+/** Delays verifications until `verifications` is opened, and counts those that have begun. */
 async function holdVerifications(page: Page): Promise<void> {
   await page.evaluate(() => {
     const native = crypto.subtle.verify.bind(crypto.subtle);
@@ -83,7 +83,7 @@ const begun = (page: Page, least: number) =>
 const release = (page: Page) =>
   page.evaluate(() => (globalThis as unknown as { verifications: { open(): void } }).verifications.open());
 
-test("v1: what a page and a back end sign is delivered as it was published, and seen sealed by others", async ({
+test("v1: messages that a page and a back end sign arrive as published, and other readers see them sealed", async ({
   hub,
   page,
   newPage,
@@ -112,7 +112,7 @@ test("v1: what a page and a back end sign is delivered as it was published, and 
   ]);
 });
 
-test("v2: the key, topic and text of docs/protocol.md have the signature that stands there", async ({
+test("v2: the key, topic and text of docs/protocol.md have the signature given there", async ({
   hub,
   page,
 }) => {
@@ -133,7 +133,7 @@ test("v2: the key, topic and text of docs/protocol.md have the signature that st
   expect(entries.map(({ data }) => data)).toEqual([sealed, sealed]);
 });
 
-test("v3: what is tampered, unsigned, of another topic or key is reported, told as a gap, and not delivered", async ({
+test("v3: a message that is changed, unsigned, or of another topic or key is reported as a gap, and not delivered", async ({
   hub,
   page,
 }) => {
@@ -165,14 +165,14 @@ test("v3: what is tampered, unsigned, of another topic or key is reported, told 
   }
 });
 
-test("v4: order is kept, gaps among it, whichever verification ends first", async ({ hub, page }) => {
+test("v4: messages and gaps stay in order, whichever verification ends first", async ({ hub, page }) => {
   await page.evaluate(() => {
     const native = crypto.subtle.verify.bind(crypto.subtle);
     let first: (() => void) | undefined;
     let calls = 0;
     crypto.subtle.verify = async (...args) => {
       calls++;
-      // The first one waits for the last one.
+      // The first verification waits for the last.
       if (calls === 1) await new Promise<void>((resolve) => (first = resolve));
       const isValid = await native(...args);
       if (calls === 20) first?.();
@@ -186,7 +186,7 @@ test("v4: order is kept, gaps among it, whichever verification ends first", asyn
   expect(await log(page)).toEqual(expected);
 });
 
-test("v4: publications keep their order, whichever is signed first", async ({ hub, page }) => {
+test("v4: publications stay in order, whichever is signed first", async ({ hub, page }) => {
   await follow(page, hub.url);
   await page.evaluate(async (key) => {
     const native = crypto.subtle.sign.bind(crypto.subtle);
@@ -210,14 +210,17 @@ for (const [name, end] of Object.entries({
   unsubscribed: (): void => recorded.stop(),
   "closed by its client": (): void => void opened.client.close(),
 })) {
-  test(`nothing is delivered that is verified after the subscription was ${name}`, async ({ hub, page }) => {
+  test(`the client delivers nothing that it verifies after the subscription was ${name}`, async ({
+    hub,
+    page,
+  }) => {
     await holdVerifications(page);
     await post(hub.url, "t", seal("t", "1"));
     await follow(page, hub.url);
     await begun(page, 1);
     await page.evaluate(end);
     await release(page);
-    // Another key holder's message goes the same way and is the last.
+    // Another key holder's message takes the same way as the last one.
     await page.evaluate(
       async ([url, key]) => {
         const { client } = longhaul.open(url);
@@ -231,7 +234,7 @@ for (const [name, end] of Object.entries({
   });
 }
 
-test("a listener that throws is reported and hurts nobody", async ({ hub, page }) => {
+test("a listener that throws is reported and affects no other", async ({ hub, page }) => {
   for (const text of ["1", "2"]) await post(hub.url, "t", seal("t", text));
   const errors = await page.evaluate(
     async ([url, key]) => {
@@ -257,7 +260,7 @@ test("a listener that throws is reported and hurts nobody", async ({ hub, page }
   ]);
 });
 
-test("with more than 10,000 messages to verify the subscription goes on from where it is", async ({
+test("with more than 10,000 messages to verify the subscription continues from its position", async ({
   page,
 }) => {
   const one = seal("t", "1");
@@ -273,7 +276,7 @@ test("with more than 10,000 messages to verify the subscription goes on from whe
         asked.push(from);
         const first = from === "start" ? 1 : Number(from);
         socket.send(`subscribed ${no} ${epoch} ${first - 1} 0 ${total}`);
-        // A frame is as large as a hub may send it (rule W8).
+        // A frame as large as a hub may send it (rule W8).
         for (let at = first; at <= total; at += 1_000) {
           const count = Math.min(1_000, total - at + 1);
           socket.send(`b ${no} ${at} ${count} 0 0 [${Array(count).fill(`${one},0,0`).join(",")}]`);
@@ -294,7 +297,7 @@ test("with more than 10,000 messages to verify the subscription goes on from whe
   );
 });
 
-test("a reload loses nothing that was still to be verified", async ({ hub, page }) => {
+test("a reload loses no message that waits for verification", async ({ hub, page }) => {
   const open = () =>
     page.evaluate(
       async ([url, key]) => {
@@ -306,7 +309,7 @@ test("a reload loses nothing that was still to be verified", async ({ hub, page 
         const log: (typeof recorded)["log"] = [];
         globalThis.recorded = { log, stop: topic.subscribe((message) => log.push(message)) };
         await longhaul.reaches(opened.client, "connected");
-        // Served in order: once this is acknowledged, the sub before it has been read.
+        // The hub answers in order: once it has acked this, it has read the sub before it.
         await (await opened.client.topic("ready").publish(1)).acked;
       },
       [hub.url, key] as const,
@@ -320,11 +323,11 @@ test("a reload loses nothing that was still to be verified", async ({ hub, page 
   await page.reload();
   await page.waitForFunction(() => "longhaul" in globalThis);
   await open();
-  // What was handed over a moment before may come again.
+  // Messages delivered a moment before may come again.
   await page.waitForFunction(() => recorded.log.at(-1)?.seq === 2);
 });
 
-test("misuse of keys is told, and documents are refused", async ({ hub, page }) => {
+test("misuse of keys is reported, and documents are rejected", async ({ hub, page }) => {
   const codes = await page.evaluate(
     async ([url, key]) => {
       const { client } = longhaul.open(url);
@@ -367,7 +370,7 @@ test("misuse of keys is told, and documents are refused", async ({ hub, page }) 
   });
 });
 
-test("importing signatures in Node does nothing", async () => {
+test("the import of signatures in Node does nothing", async () => {
   const script = `console.log(Object.keys(await import("longhaul/signatures")).join())`;
   const args = ["--input-type=module", "-e", script];
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: import.meta.dirname });

@@ -1,5 +1,5 @@
-// Lines that carry 8 kB a second: what is large comes in parts and is life while it arrives, and
-// what is far too large is refused.
+// Lines that carry 8 kB a second: large data comes in parts, which count as life, and data over the
+// limits is refused.
 
 import type * as api from "longhaul";
 import { fakeHub } from "./support/fake-hub.js";
@@ -8,7 +8,7 @@ import { expect, isConnected, open, publish, quick, test } from "./support/netwo
 const bytesPerSec = 8_000;
 const transports = ["websocket", "eventsource", "longpoll"] as const;
 
-/** Makes the document `d` of so many members of 60,000 bytes. */
+/** Makes the document `d` with this many members of 60,000 bytes. */
 async function write(url: string, members: number): Promise<void> {
   for (let n = 0; n < members; n++) {
     const response = await fetch(`${url}/v1/topics/d`, {
@@ -20,7 +20,7 @@ async function write(url: string, members: number): Promise<void> {
   }
 }
 
-/** Follows `d`. Gives the size of its first value, and what it took to get it. */
+/** Follows `d`, and returns the size of its first value and what it took to get it. */
 async function follow([url, options]: readonly [string, api.Options]) {
   const { client, errors } = longhaul.open(url, options);
   const heard = new Promise<void>((resolve) => {
@@ -51,12 +51,12 @@ for (const transport of transports) {
   });
 }
 
-test.describe("with a heartbeat shorter than the document takes", () => {
+test.describe("with a heartbeat that is shorter than the document's transfer", () => {
   // The largest frame takes 2.1 s, the whole document 15 s.
   test.use({ hubArgs: ["--heartbeat-ms", "1000", "--heartbeat-wait-ms", "8000", "--hold-ms", "1000"] });
 
   for (const transport of transports) {
-    test(`f03: over a line of 8 kB/s it arrives whole over ${transport}, without another connection`, async ({
+    test(`f03: over a line of 8 kB/s it arrives whole over ${transport}, on one connection`, async ({
       page,
       hub,
       line,
@@ -74,7 +74,7 @@ test.describe("with a heartbeat shorter than the document takes", () => {
   }
 });
 
-test("f03: a window of large publications goes up over 8 kB/s in posts, each of them once", async ({
+test("f03: a window of large publications goes up over 8 kB/s in posts, each once", async ({
   page,
   line,
 }) => {
@@ -82,14 +82,14 @@ test("f03: a window of large publications goes up over 8 kB/s in posts, each of 
   await line.setFaults({ up: { bytesPerSec } });
   await open(page, line.url, { ...quick, transports: ["eventsource"] });
   await isConnected(page);
-  // 240 kB take half a minute, twice what a post may take.
+  // 240 kB take half a minute, twice the time of a post.
   const acks = await publish(page, 1, 8, "p".repeat(30_000));
   expect(acks.map(({ seq, duplicate }) => [seq, duplicate])).toEqual(
     Array.from({ length: 8 }, (_, i) => [i + 1, false]),
   );
 });
 
-test("f24: a frame, a part and an answer over their limits end the connection before they are parsed", async ({
+test("f24: a frame, a part or an answer over its limit ends the connection before it is parsed", async ({
   page,
 }) => {
   const text = "x".repeat(300_000);

@@ -1,4 +1,4 @@
-// The outbox when its storage goes away: database handles die, the browser removes the data,
+// The outbox when its storage goes away: database handles die, the browser removes the data, or
 // storage can't be opened again.
 
 import type { Page } from "@playwright/test";
@@ -19,7 +19,7 @@ declare global {
   var handles: IDBDatabase[];
 }
 
-/** Lets a test take hold of the handles that the package works with. */
+/** Records the handles that the package uses. */
 async function watchHandles(page: Page): Promise<void> {
   await page.evaluate(() => {
     globalThis.handles = [];
@@ -31,7 +31,7 @@ async function watchHandles(page: Page): Promise<void> {
   });
 }
 
-test("s12: a handle that dies is replaced within a second: fifty rows are there and go out in order", async ({
+test("s12: a dead handle is replaced within a second: fifty rows are there and go out in order", async ({
   page,
   hub,
 }) => {
@@ -52,7 +52,7 @@ test("s12: a handle that dies is replaced within a second: fifty rows are there 
   await end(page, hub, { log: run(2, 51) });
 });
 
-test("s12: where storage can't be opened again publications are in memory and say so, and the rows wait there", async ({
+test("s12: if storage can't be opened again, publications stay in memory and report it, and the rows wait", async ({
   page,
   hub,
 }) => {
@@ -73,7 +73,7 @@ test("s12: where storage can't be opened again publications are in memory and sa
   await end(page, hub, { log: [...run(7, 5), ...run(2, 5)] });
 });
 
-test("s13: storage that is removed while offline is told at once; what comes next has another identity", async ({
+test("s13: the client reports storage that is removed while offline at once, and uses a new identity", async ({
   page,
   hub,
   siteUrl,
@@ -113,7 +113,7 @@ test("s13: storage that is removed while offline is told at once; what comes nex
   await end(page, hub, { log: [12] });
 });
 
-test("s13: a handle that died with the storage it was of does not number rows of the old identity anew", async ({
+test("s13: a handle that died with its storage does not renumber rows of the old identity", async ({
   page,
   hub,
 }) => {
@@ -122,7 +122,7 @@ test("s13: a handle that died with the storage it was of does not number rows of
   await publishSome(page, 1, 3);
   await end(page, hub, { log: [1, 2, 3] });
   await page.evaluate(async () => {
-    // Without a word to anybody, as after a crash of the browser's own process.
+    // Without an event, as after a crash of the browser's storage process.
     IDBDatabase.prototype.dispatchEvent = () => true;
     for (const handle of handles) handle.close();
     await new Promise((resolve) => {

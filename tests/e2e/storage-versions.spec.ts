@@ -1,5 +1,5 @@
-// The outbox and storage of other schema versions: a later version takes it over, an earlier one is
-// read.
+// The outbox and storage of other schema versions: a later version takes storage over, and the
+// client reads an earlier one.
 
 import type { Page } from "@playwright/test";
 import { expect, test } from "./support/network.js";
@@ -39,7 +39,7 @@ async function upgrade(page: Page): Promise<number> {
   );
 }
 
-test("s21: a tab lets go of its thirty rows for the sake of a later version, says that it is to be reloaded, and goes on in memory", async ({
+test("s21: a tab leaves its thirty rows to a later version, asks for a reload, and continues in memory", async ({
   page,
   newPage,
   hub,
@@ -53,14 +53,14 @@ test("s21: a tab lets go of its thirty rows for the sake of a later version, say
   await expect.poll(() => errorCodes(page)).toEqual(["reload_required"]);
   expect(await publishSome(page, 32, 5)).toEqual(Array(5).fill(false));
   await hub.restart();
-  // It no longer sends what the later version has.
+  // It no longer sends the rows that the later version has.
   await expect
     .poll(() => whereabouts(newer, hub))
     .toEqual({ log: run(32, 5), rows: run(2, 30), letters: [] });
   expect(await errorCodes(page)).toEqual(["reload_required"]);
 });
 
-test("s21: a page of an earlier version than the storage's says that it is to be reloaded, and works in memory", async ({
+test("s21: a page of an earlier version than the storage's asks for a reload, and works in memory", async ({
   page,
   hub,
 }) => {
@@ -71,7 +71,7 @@ test("s21: a page of an earlier version than the storage's says that it is to be
   await end(page, hub, { log: [1, 2, 3] });
 });
 
-test("s21: rows that the schema of version 1 has unsent are sent as they were, in order", async ({
+test("s21: the client sends the unsent rows of schema version 1 unchanged and in order", async ({
   page,
   hub,
 }) => {
@@ -83,14 +83,14 @@ test("s21: rows that the schema of version 1 has unsent are sent as they were, i
     rows: (await opened.client.outbox.rows()).map(({ id, state, attempts }) => [id, state, attempts]),
     letters: (await opened.client.outbox.deadLetters()).map(({ id, reason }) => [id, reason]),
   }));
-  // Ids show what is derived from the producer, and never the producer (rule H8).
+  // Ids contain a value derived from the producer, and never the producer (rule H8).
   const [sender] = String(known.rows[0]?.[0]).split(":");
   expect(sender).not.toBe("0123456789abcdef");
   expect(known.rows).toEqual(
     run(1, 30).map((n) => [`${sender}:${n}`, n === 9 ? "sent" : "queued", n === 9 ? 3 : 0]),
   );
   expect(known.letters).toEqual([[`${sender}:31`, { code: "payload_invalid", message: "not JSON" }]]);
-  // Its key still takes effect, and numbers go on.
+  // The old key still takes effect, and numbers continue.
   await page.evaluate(async () => {
     const topic = opened.client.topic("t");
     await topic.publish({ by: "v2", n: 700 }, { key: "k" });

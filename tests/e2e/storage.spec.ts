@@ -1,5 +1,4 @@
-// The outbox when storage fails under it: killed tabs, no room, aborted transactions, dead handles,
-// eviction, later versions.
+// The outbox when storage fails under it: killed tabs, a full disk, aborted transactions.
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/network.js";
@@ -16,7 +15,9 @@ import {
   whereabouts,
 } from "./support/storage.js";
 
-/** Where the tab of s01 stands still until it is killed, and what is certain then. */
+/**
+ * The moments at which the tab of s01 stops until it is killed, and the certain results of each.
+ */
 const moments = {
   "before its rows are committed": { accepted: 0, there: 0 },
   "when its rows are committed and it does not know": { accepted: 0, there: 20 },
@@ -31,7 +32,7 @@ for (const [moment, certain] of Object.entries(moments)) {
     hub,
   }) => {
     const next = await newPage();
-    // Who blocks takes no new session.
+    // A blocked page accepts no new session.
     const killer = await devtools(page);
     const accepted: number[] = [];
     await page.exposeFunction("accept", (n: number) => void accepted.push(n));
@@ -41,7 +42,7 @@ for (const [moment, certain] of Object.entries(moments)) {
       .evaluate(
         ([moment, url, options]) => {
           const told = globalThis as unknown as { accept(n: number): void; stuck(): void };
-          // Blocks the page: without that the kill comes when everything has its ack.
+          // Blocks the page; otherwise the kill would come after all acks.
           const stand = (where: string) => {
             if (where !== moment) return;
             told.stuck();
@@ -59,7 +60,7 @@ for (const [moment, certain] of Object.entries(moments)) {
             commit.call(this);
             if (writing.has(this)) stand("when its rows are committed and it does not know");
           };
-          // What is published before storage is open shares a transaction.
+          // Publications made before storage is open share a transaction.
           globalThis.opened = longhaul.open(url, options);
           const topic = opened.client.topic("t");
           for (let n = 1; n <= 20; n++) {
@@ -81,7 +82,7 @@ for (const [moment, certain] of Object.entries(moments)) {
     killer.send("Page.crash").catch(() => {});
     await crashed;
     expect(accepted).toEqual(run(1, certain.accepted));
-    // In one transaction, or in none.
+    // All in one transaction, so all or none.
     const { log, rows } = await whereabouts(next, hub);
     const there = [...new Set([...log, ...rows])].sort((a, b) => a - b);
     expect(there).toEqual(run(1, certain.there));
@@ -90,7 +91,7 @@ for (const [moment, certain] of Object.entries(moments)) {
   });
 }
 
-test("s03: what was sent into a connection that is reset before the hub reads it is sent again, once", async ({
+test("s03: publications that a reset keeps from the hub are sent again, once", async ({
   page,
   hub,
   line,
@@ -105,7 +106,7 @@ test("s03: what was sent into a connection that is reset before the hub reads it
   await end(page, hub, { log: run(1, 11) });
 });
 
-test("s04: what the hub has when the connection is reset before its ack gets the first verdict again", async ({
+test("s04: publications that the hub has when a reset loses their acks get the first verdict again", async ({
   page,
   hub,
   line,
@@ -122,7 +123,7 @@ test("s04: what the hub has when the connection is reset before its ack gets the
   await end(page, hub, { log: run(1, 11) });
 });
 
-test("s05: a tab that is killed between an ack and the deletion of its row: sent again, and the hub knows it", async ({
+test("s05: a row of a tab that is killed between its ack and its deletion is sent again, and the hub knows it", async ({
   page,
   hub,
 }) => {
@@ -151,7 +152,7 @@ test("s08: twenty publications into a half-open socket are durable at once and s
 });
 
 /**
- * How many bytes the page's origin may have in the browser; as many as others where none is told.
+ * Sets how many bytes the origin may have in the browser; without `quotaSize` back to the default.
  */
 async function setQuota(page: Page, quotaSize?: number): Promise<void> {
   const browser = await devtools(page);
@@ -160,16 +161,16 @@ async function setQuota(page: Page, quotaSize?: number): Promise<void> {
   await browser.send("Storage.overrideQuotaForOrigin", { origin, ...quota });
 }
 
-test("s09: where the browser has no room, publish rejects and earlier rows stay; with room all goes on", async ({
+test("s09: without room in the browser publish rejects and earlier rows stay; with room it works again", async ({
   page,
   hub,
 }) => {
-  // Before storage is first used: the browser remembers for a while what room there was.
+  // Before the first use of storage, because the browser caches the quota for a while.
   await setQuota(page, 6 * 1024 * 1024);
   await openWithFirst(page, hub);
   await hub.kill();
   const outcomes = await page.evaluate(async () => {
-    // What LevelDB can't compress.
+    // Data that LevelDB can't compress.
     const noise = () =>
       Array.from(crypto.getRandomValues(new Uint8Array(30_000)), (byte) =>
         byte.toString(16).padStart(2, "0"),
@@ -195,14 +196,14 @@ test("s09: where the browser has no room, publish rejects and earlier rows stay;
   expect(taken).toBeGreaterThan(10);
   expect((await dump(page)).rows).toEqual(run(2, taken));
   expect(await errorCodes(page)).toEqual([]);
-  // The hub has lost its memory, and takes what there is.
+  // The hub has lost its memory, and accepts the rows from any number on.
   await setQuota(page);
   await hub.restart();
   expect(await publishSome(page, 1_000, 1)).toEqual([true]);
   await end(page, hub, { log: [...run(2, taken), 1_000] });
 });
 
-test("s09: where there is no room from the first visit on, publications are in memory, say so, and arrive", async ({
+test("s09: without room from the first visit on, publications stay in memory, report it, and arrive", async ({
   page,
   hub,
 }) => {
@@ -214,10 +215,7 @@ test("s09: where there is no room from the first visit on, publications are in m
   expect(await errorCodes(page)).toEqual([]);
 });
 
-/**
- * What `count` transactions that write rows meet from now on: the browser aborts them when they are
- * to be complete.
- */
+/** Makes the browser abort the next `count` write transactions at their commit. */
 async function abortWrites(page: Page, count: number): Promise<void> {
   await page.evaluate((count) => {
     const { add } = IDBObjectStore.prototype;
@@ -235,7 +233,7 @@ async function abortWrites(page: Page, count: number): Promise<void> {
   }, count);
 }
 
-test("s10: a transaction that is aborted is no success: it is tried once more, and then publish rejects", async ({
+test("s10: the client repeats an aborted transaction once, and then publish rejects", async ({
   page,
   hub,
 }) => {
@@ -248,12 +246,12 @@ test("s10: a transaction that is aborted is no success: it is tried once more, a
   expect(await page.evaluate(() => opened.client.outbox.size)).toBe(0);
 });
 
-test("s10: a listener that throws within the transaction aborts it, and nothing of it is there or was told", async ({
+test("s10: a listener that throws within the transaction aborts it, and none of its rows is stored or reported", async ({
   context,
   siteUrl,
   hub,
 }) => {
-  // The exception is the page's own, and reported as that.
+  // The page itself reports the exception.
   const page = await context.newPage();
   await page.goto(siteUrl);
   await page.waitForFunction(() => "longhaul" in globalThis);
@@ -275,9 +273,9 @@ test("s10: a listener that throws within the transaction aborts it, and nothing 
           ({ durable }) => durable,
           ({ code }) => String(code),
         );
-    // A transaction that was told to be complete is out of its reach.
+    // A transaction that is committed explicitly is out of the listener's reach.
     const codes = [await publish(2)];
-    // Where that is left to the browser, an exception in a listener is an abort.
+    // Without an explicit commit, an exception in a listener aborts the transaction.
     IDBTransaction.prototype.commit = () => {};
     codes.push(...(await Promise.all([publish(3), publish(4)])));
     return codes;
@@ -288,9 +286,7 @@ test("s10: a listener that throws within the transaction aborts it, and nothing 
   await end(page, hub, { log: [1, 2, 5] });
 });
 
-test("persist asks the browser to keep the storage, and is false where there is no such thing", async ({
-  page,
-}) => {
+test("persist asks the browser to keep the storage, and is false without such an API", async ({ page }) => {
   const answers = await page.evaluate(async () => {
     const { client } = longhaul.open("http://127.0.0.1:9");
     const asked: string[] = [];

@@ -1,5 +1,4 @@
-// Several users of one browser: rows of one are never sent as another, whoever flushes and
-// whenever.
+// Several users of one browser: no client sends one user's rows as another user, at any time.
 
 import {
   expect,
@@ -22,7 +21,7 @@ test.use(stoppable);
 const probed = "/sw-probed.js?without=patience";
 
 for (const returns of ["a visit", "the service worker"] as const) {
-  test(`s55: rows of a user who signed out wait while another is signed in, and go out with ${returns} of theirs`, async ({
+  test(`s55: rows of a signed-out user wait while another is signed in, and go out with ${returns} of theirs`, async ({
     page,
     newPage,
     hub,
@@ -31,7 +30,7 @@ for (const returns of ["a visit", "the service worker"] as const) {
     const worker = await Worker.install(page, probed);
     const tab = await pageWithFive(newPage, gate);
     await signOut(tab);
-    // Between the two.
+    // Between the two users.
     gate.revoke();
     gate.signIn("b");
     gate.setOutage(false);
@@ -48,7 +47,7 @@ for (const returns of ["a visit", "the service worker"] as const) {
       await signIn(tab, gate, "a");
       await isEmpty(tab);
     } else {
-      // One that begins anew: the last two calls were in vain.
+      // A call that begins anew, because the last two were in vain.
       await worker.stop();
       expect(await worker.flush()).toBe("done");
     }
@@ -69,7 +68,7 @@ for (const returns of ["a visit", "the service worker"] as const) {
   });
 }
 
-test("s55: rows of a user who signed out with a wipe are gone in every tab, and nobody sends them", async ({
+test("s55: rows of a user who signed out with a wipe are gone in every tab, and no client sends them", async ({
   page,
   newPage,
   hub,
@@ -81,7 +80,7 @@ test("s55: rows of a user who signed out with a wipe are gone in every tab, and 
   await signIn(other, gate, "a");
   await expect.poll(() => rowsSeen(other)).toEqual([5, 5]);
   await worker.forget();
-  // The worker is on its way when the switch comes.
+  // The worker is sending when the switch comes.
   await worker.sync();
   await tab.evaluate(() => opened.client.outbox.wipe());
   await signOut(tab);
@@ -130,7 +129,7 @@ test("s55: a tab that is still open when another user signs in sends nothing wit
   expect(sentBy(gate)).toEqual([...ownRun("a", 1, 6), ...ownRun("b", 1, 3)]);
 });
 
-test("s55 h14 f33: where a client can't read whose its token is the hub refuses its rows alone, and they wait for their owner", async ({
+test("s55 h14 f33: if a client can't read its token's subject, the hub refuses its rows alone, and they wait for their owner", async ({
   page,
   hub,
   gate,
@@ -142,7 +141,7 @@ test("s55 h14 f33: where a client can't read whose its token is the hub refuses 
   gate.setOutage(false);
   await expect.poll(() => page.evaluate(() => opened.errors.map(({ code }) => code))).toContain("not_owner");
   expect(await page.evaluate(() => opened.client.status.state)).toBe("connected");
-  // What is not a row of that outbox goes on.
+  // Publications that are no rows of that outbox continue.
   const headers = { "content-type": "application/json" };
   await fetch(`${hub.url}/v1/topics/u`, { method: "POST", headers, body: "1" });
   await page.evaluate(

@@ -1,22 +1,22 @@
 // Many tabs of one browser over HTTP, which has six connections to a host for all of them (rule
-// T7); and polls that rest or are cut.
+// T7); and polls that balancers cut.
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";
 import { type Relay, startRelay } from "./support/relay.js";
 
-/** Places for what is held, and what a tab holds while it moves from one to another. */
+/** The slots, and the requests of a tab while it moves from one transport to another. */
 const placesMax = 3;
 const perTabMax = 2;
-/** No tab may wait longer than this for anything, ms: a stuck one waits for ever. */
+/** The longest wait of a tab, ms. A stuck tab would wait forever. */
 const patienceMs = 30_000;
 
 declare global {
-  /** What this tab holds now, and the most it ever held. */
+  /** How many requests this tab holds open now, and the most that it ever held. */
   var downlinks: { open: number; max: number };
 }
 
-/** Counts in the page what it holds over HTTP. */
+/** Counts the open HTTP requests in the page. */
 function countDownlinks(): void {
   const count = { open: 0, max: 0 };
   const add = (n: number): void => {
@@ -65,7 +65,7 @@ for (const transports of ["eventsource,longpoll", "longpoll"]) {
   test.describe(`a hub that serves ${transports} over HTTP/1.1`, () => {
     test.use({ hubArgs: ["--transports", transports] });
     for (const tabs of [7, 9]) {
-      test(`t7: ${tabs} tabs all get all messages and all publish, and few of them hold anything`, async ({
+      test(`t7: ${tabs} tabs all get all messages and all publish, and few of them hold requests open`, async ({
         hub,
         context,
         newPage,
@@ -112,7 +112,7 @@ for (const transports of ["eventsource,longpoll", "longpoll"]) {
         await expect.poll(relay.held, { timeout: patienceMs }).toBe(placesMax);
         expect(relay.heldMax()).toBeLessThanOrEqual(placesMax * perTabMax);
 
-        // A tab that goes gives its place back, and another one takes it.
+        // A closing tab returns its slot, and another tab takes it.
         const holds = await Promise.all(pages.map((page) => page.evaluate(() => downlinks.open)));
         expect(holds.filter((open) => open > 0)).toHaveLength(placesMax);
         await pages[holds.findIndex((open) => open > 0)]?.close();
@@ -136,7 +136,7 @@ for (const transports of ["eventsource,longpoll", "longpoll"]) {
 test.describe("a hub that serves no WebSocket, over HTTP/2", () => {
   test.use({ hubArgs: ["--transports", "eventsource,longpoll"], ignoreHTTPSErrors: true });
 
-  test("t7: where requests share a connection every tab holds a stream", async ({ hub, newPage }) => {
+  test("t7: tabs whose requests share a connection each keep a stream open", async ({ hub, newPage }) => {
     test.setTimeout(4 * patienceMs);
     const relay = await startRelay(hub.url, { isMultiplexed: true });
     const pages = await openTabs(7, newPage, relay.url);
@@ -152,7 +152,7 @@ test.describe("a hub that serves no WebSocket, over HTTP/2", () => {
   });
 });
 
-test("a16: while all is passive nothing is held, and what a live subscription opens goes again", async ({
+test("a16: while all is passive no request is open, and the requests of a live subscription end with it", async ({
   hub,
   page,
   newPage,
@@ -208,11 +208,7 @@ test("a16: while all is passive nothing is held, and what a live subscription op
   expect(states).not.toContain("waiting");
 });
 
-test("t7: where there are no locks a page that nobody looks at holds nothing", async ({
-  hub,
-  context,
-  newPage,
-}) => {
+test("t7: without locks a hidden page keeps no request open", async ({ hub, context, newPage }) => {
   await context.addInitScript(countDownlinks);
   await context.addInitScript(() => Object.defineProperty(navigator, "locks", { value: undefined }));
   const page = await newPage();
@@ -246,7 +242,10 @@ test("t7: where there are no locks a page that nobody looks at holds nothing", a
   await holds(1);
 });
 
-test("a16: a hub that wants to be left alone is, and the status says for how long", async ({ hub, page }) => {
+test("a16: the client leaves a hub alone that asks for it, and the status says for how long", async ({
+  hub,
+  page,
+}) => {
   const headers = {
     "access-control-allow-origin": "*",
     "access-control-expose-headers": "retry-after",
@@ -275,7 +274,7 @@ test.describe("behind a balancer that cuts polls after 3 s", () => {
   let relay: Relay;
   test.afterEach(() => relay.close());
 
-  test("a03: after a few cuts polls are held for less, and every message comes once", async ({
+  test("a03: after a few cuts poll timeouts are shorter, and every message arrives once", async ({
     hub,
     page,
   }) => {
@@ -294,7 +293,7 @@ test.describe("behind a balancer that cuts polls after 3 s", () => {
       .toBeGreaterThan(1);
     const { reconnects } = await page.evaluate(() => opened.client.metrics());
     expect(reconnects).toBeGreaterThan(0);
-    // The browser repeats a cut poll once by itself, so the client sees every other cut, and twice
+    // The browser repeats a cut poll once by itself, so the client sees every other cut, at twice
     // the age.
     expect(reconnects).toBeLessThanOrEqual(6);
     const cuts = relay.cuts();

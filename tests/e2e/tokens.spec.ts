@@ -1,4 +1,4 @@
-// Tokens in a real page, before a gate that wants them and the real hub behind it.
+// Tokens in a real page, with a gate that requires them and the real hub behind it.
 
 import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
@@ -9,7 +9,7 @@ import { expect, test } from "./support/guarded.js";
 
 const transports: readonly api.TransportName[] = ["websocket", "eventsource", "longpoll"];
 
-/** A client whose token function asks the gate, as an app's would ask its back end. */
+/** Opens a client whose token function asks the gate, as an app would ask its back end. */
 async function open(page: Page, gate: Gatekeeper, options: api.Options = {}): Promise<void> {
   await page.evaluate(
     ([url, tokenUrl, options]) => {
@@ -54,7 +54,10 @@ for (const transport of transports) {
     for (const way of ways) expect(way).not.toContain("token");
   });
 
-  test(`c9: ${transport}: a token is renewed in time, without a moment offline`, async ({ gate, page }) => {
+  test(`c9: ${transport}: the client renews a token in time, without a moment offline`, async ({
+    gate,
+    page,
+  }) => {
     gate.give("good", 4_000);
     await open(page, gate, { transports: [transport] });
     await reaches(page, "connected");
@@ -71,7 +74,7 @@ for (const transport of transports) {
   });
 }
 
-test("s56: refused twice, the client says so, keeps the rows, and goes on after the login", async ({
+test("s56: after two refusals the client says so, keeps the rows, and continues after the login", async ({
   gate,
   page,
 }) => {
@@ -96,7 +99,10 @@ test("s56: refused twice, the client says so, keeps the rows, and goes on after 
   expect(await page.evaluate(() => opened.client.metrics().deadLetters)).toBe(0);
 });
 
-test("s56: a token endpoint that is down is told, not hammered, and waited for", async ({ gate, page }) => {
+test("s56: the client reports a token endpoint that is down, and waits for it without flooding it", async ({
+  gate,
+  page,
+}) => {
   gate.give("nothing");
   await open(page, gate);
   const status = await reaches(page, "waiting");
@@ -139,7 +145,10 @@ test("f13: without a network no failure of the token function makes the client u
   expect(Object.keys(seen)).toHaveLength(3);
 });
 
-test("f13: an app that refuses twice is unauthorized where the hub is there", async ({ gate, page }) => {
+test("f13: a token function that rejects twice makes the client unauthorized if the hub is there", async ({
+  gate,
+  page,
+}) => {
   await page.evaluate((url) => {
     globalThis.opened = longhaul.open(url, {
       token: () => {
@@ -152,7 +161,7 @@ test("f13: an app that refuses twice is unauthorized where the hub is there", as
   expect(await reaches(page, "unauthorized")).toMatchObject({ reason: { code: "token_unavailable" } });
 });
 
-test("f13: a token function that hangs is asked again by reconnect()", async ({ gate, page }) => {
+test("f13: reconnect() calls a hanging token function again", async ({ gate, page }) => {
   await page.evaluate(
     ([url, tokenUrl]) => {
       const give = longhaul.tokenFrom(tokenUrl);
@@ -171,7 +180,10 @@ test("f13: a token function that hangs is asked again by reconnect()", async ({ 
   await reaches(page, "connected");
 });
 
-test("a token that is a string is shown, and once refused is not shown for ever", async ({ gate, page }) => {
+test("the client shows a string token, and stops showing it once the hub refuses it", async ({
+  gate,
+  page,
+}) => {
   const token = await (await fetch(gate.tokenUrl)).text();
   await page.evaluate(
     ([url, options]) => {
@@ -187,7 +199,7 @@ test("a token that is a string is shown, and once refused is not shown for ever"
   expect(error).toMatchObject({ code: "token_unavailable" });
 });
 
-test("what is no token is refused at the call, or told as an error where a function gave it", async ({
+test("connect rejects a value that is no token, and onError reports one from a function", async ({
   gate,
   page,
 }) => {

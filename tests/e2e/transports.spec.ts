@@ -49,7 +49,7 @@ for (const transport of transports) {
     }
   });
 
-  test(`${transport}: subscriptions come and go, and the hub's restart is survived and told`, async ({
+  test(`${transport}: subscriptions come and go, and the client survives and reports the hub's restart`, async ({
     hub,
     page,
   }) => {
@@ -97,7 +97,7 @@ for (const transport of transports) {
         await longhaul.reaches(client, "connected");
         await longhaul.publishMany(client, "a", 1, 1, "me");
         while (log.length < 1) await new Promise(requestAnimationFrame);
-        // Requests that come after the next poll: by their answers it is there, and held.
+        // Requests that follow the next poll. Their answers show that the hub holds it.
         for (let i = 0; i < 3; i++) await fetch(`${url}/.well-known/longhaul`);
         document.title = "connected";
         return longhaul.reaches(client, "waiting");
@@ -116,7 +116,10 @@ for (const transport of transports) {
 test.describe("a hub that serves no WebSocket", () => {
   test.use({ hubArgs: ["--transports", "eventsource,longpoll"] });
 
-  test("a14 e17: the client takes the next transport, remembers it, and says why", async ({ hub, page }) => {
+  test("a14 e17: the client takes the next transport, remembers it, and names the reason", async ({
+    hub,
+    page,
+  }) => {
     const first = await page.evaluate(
       async ([url, options]) => {
         const { client } = longhaul.open(url, options);
@@ -152,7 +155,7 @@ test.describe("a hub that serves no WebSocket", () => {
   });
 });
 
-test("a15: a client that begins on a poll moves up to the socket, and loses and doubles nothing", async ({
+test("a15: a client that starts on a poll upgrades to the socket, and loses and doubles nothing", async ({
   hub,
   page,
   newPage,
@@ -196,11 +199,11 @@ test("a15: a client that begins on a poll moves up to the socket, and loses and 
   expect(states, "the user never saw it").not.toContain("waiting");
 });
 
-test("t1: what is published while a post is under way shares the next one", async ({ hub, page }) => {
+test("t1: publications made while a post is under way share the next one", async ({ hub, page }) => {
   let posts = 0;
   await page.route(/\/v1\/publish$/, async (route) => {
     posts += 1;
-    // As long as it takes until the page has published all of it.
+    // Long enough for the page to publish all of it.
     await page.waitForFunction(() => "published" in globalThis);
     await route.continue();
   });

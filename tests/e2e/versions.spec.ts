@@ -1,5 +1,5 @@
-// Page and service worker of different versions: one leaves alone what it does not know of the
-// other's, and no row is lost.
+// A page and a service worker of different versions: each leaves unknown data of the other alone,
+// and no row is lost.
 
 import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";
@@ -11,7 +11,7 @@ import { knowsNoWorker, Worker } from "./support/worker.js";
 const probed = "/sw-probed.js";
 
 /**
- * Where a later version's own places begin: after those of a dead letter, and after those of a
+ * Where the members of a later version start: after those of a dead letter, and after those of a
  * partition.
  */
 const later = { row: 14, partition: 6 };
@@ -22,7 +22,7 @@ async function databaseVersion(page: Page): Promise<number | undefined> {
   );
 }
 
-/** A worker, and rows that a closed page has left while the hub is away. */
+/** Installs a worker, and leaves rows of a closed page while the hub is away. */
 async function leaveRows(page: Page, newPage: () => Promise<Page>, hub: Hub, count: number): Promise<Worker> {
   const worker = await Worker.install(page, probed);
   const writer = await knowsNoWorker(await newPage());
@@ -32,7 +32,7 @@ async function leaveRows(page: Page, newPage: () => Promise<Page>, hub: Hub, cou
   return worker;
 }
 
-test("a worker sends the rows of a later version's page, and what that has added to them stays where they stay", async ({
+test("a worker sends the rows of a later version's page, and keeps the members which that has added", async ({
   page,
   newPage,
   hub,
@@ -42,7 +42,7 @@ test("a worker sends the rows of a later version's page, and what that has added
   await hub.kill();
   await openClient(writer, hub.url);
   await publishSome(writer, 1, 3);
-  // A row with a key is marked before it is sent.
+  // A row with a key is marked as sent before it goes out.
   await publishSome(writer, 4, 1, { key: "k" });
   await writer.close();
   await records(page, "rows", (record) => {
@@ -55,7 +55,7 @@ test("a worker sends the rows of a later version's page, and what that has added
   expect(await worker.flush()).toBe("not_flushed");
   const waiting = await records(page, "rows");
   expect(waiting.map((record) => record[later.row])).toEqual(Array(4).fill("later"));
-  // The hub refuses this one for good, since it is too deep: it becomes a dead letter.
+  // The hub rejects this one for good, because it is nested too deeply: it becomes a dead letter.
   await records(page, "rows", (record) => {
     if (String(record[3]).includes('"n":2')) record[3] = `${"[".repeat(200)}${"]".repeat(200)}`;
   });
@@ -70,7 +70,7 @@ test("a worker sends the rows of a later version's page, and what that has added
   expect(partitions.map((record) => record[later.partition])).toEqual(["later"]);
 });
 
-test("a page that notes something else of its partition leaves what a later version has added", async ({
+test("a page that stores its partition again keeps the members of a later version", async ({
   page,
   newPage,
   hub,
@@ -87,7 +87,11 @@ test("a page that notes something else of its partition leaves what a later vers
   expect([tokenUrl, isPausing, added]).toEqual(["/token", true, "later"]);
 });
 
-test("a worker sends for an earlier version's page, which has noted less", async ({ page, newPage, hub }) => {
+test("a worker sends for an earlier version's page, which has stored less", async ({
+  page,
+  newPage,
+  hub,
+}) => {
   const worker = await leaveRows(page, newPage, hub, 3);
   await records(page, "partitions", (record) => {
     record.length = 5;
@@ -111,7 +115,7 @@ test("s21: a worker of an earlier version than the storage's says so, and leaves
   expect(await databaseVersion(page)).toBe(3);
 });
 
-test("s21: a page whose worker brings a later version of the storage lets go of it and says that it is to be reloaded", async ({
+test("s21: a page whose worker upgrades the storage closes it and asks for a reload", async ({
   page,
   newPage,
   hub,

@@ -1,5 +1,5 @@
-// Pages that slept, were hidden, frozen, cached or moved to another network: what is dead then is
-// found by a quick look, long before the heartbeat of 25 s, and what is alive is kept.
+// Pages that slept, were hidden, frozen, cached or moved to another network. A probe finds dead
+// connections long before the heartbeat of 25 s, and keeps live ones.
 
 import { chromium, type Page } from "@playwright/test";
 import {
@@ -15,12 +15,13 @@ import {
   waits,
 } from "./support/network.js";
 
-/** The promise is 5 s; a busy machine has the double. The heartbeat would need 35 s. */
+/**
+ * The limit, ms. The promise is 5 s, a busy machine has the double, and the heartbeat would need 35
+ * s.
+ */
 const soonMs = 10_000;
 
-/**
- * As a sleep looks where the monotonic clock stands still meanwhile: only the wall clock is ahead.
- */
+/** A sleep during which the monotonic clock stands still: only the wall clock is ahead. */
 async function sleeps(page: Page, ms: number): Promise<void> {
   await page.evaluate((ms) => {
     const now = Date.now;
@@ -31,7 +32,7 @@ async function sleeps(page: Page, ms: number): Promise<void> {
 const twoHoursMs = 7_200_000;
 
 for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
-  test(`s53: ${transport}: a sleep of two hours that only the clocks show, and the connection died in it`, async ({
+  test(`s53: ${transport}: the connection died in a sleep of two hours that only the clocks show`, async ({
     page,
     line,
   }) => {
@@ -41,7 +42,7 @@ for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
     await line.strand();
     const tookMs = await timed(async () => {
       await sleeps(page, twoHoursMs);
-      // Nothing is published before: that would be another reason to notice.
+      // The test publishes nothing before, because that would also reveal the fault.
       await page.waitForFunction(() => opened.client.metrics().connects >= 2);
     });
     expect(tookMs).toBeLessThan(soonMs);
@@ -52,7 +53,7 @@ for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
   });
 }
 
-test("s53: a connection that survived the sleep is asked and kept", async ({ page, line }) => {
+test("s53: the client probes a connection that survived the sleep, and keeps it", async ({ page, line }) => {
   await open(page, line.url);
   await publish(page, 1, 5);
   const before = (await line.stats()).bytesUp;
@@ -64,7 +65,7 @@ test("s53: a connection that survived the sleep is asked and kept", async ({ pag
   expect((await line.stats()).opened).toBe(1);
 });
 
-test("s53: an attempt that was under way when the machine slept begins anew", async ({ page, line }) => {
+test("s53: an attempt that was under way when the machine slept starts anew", async ({ page, line }) => {
   await line.setFaults({ accept: "blackHole" });
   await open(page, line.url);
   await expect.poll(async () => (await line.stats()).opened).toBe(1);
@@ -73,7 +74,7 @@ test("s53: an attempt that was under way when the machine slept begins anew", as
     await sleeps(page, twoHoursMs);
     await isConnected(page);
   });
-  // It would have been given up after ten.
+  // The old attempt would have timed out after ten seconds.
   expect(tookMs).toBeLessThan(8_000);
   expect(await waits(page)).toEqual([]);
 });
@@ -93,7 +94,7 @@ const events: Record<string, (page: Page) => Promise<void>> = {
   },
 };
 for (const [name, happens] of Object.entries(events)) {
-  test(`s08: ${name}: a half-open socket is replaced within seconds, a live one is asked and kept`, async ({
+  test(`s08: ${name}: the client replaces a half-open socket within seconds, and probes and keeps a live one`, async ({
     page,
     line,
   }) => {
@@ -114,7 +115,7 @@ for (const [name, happens] of Object.entries(events)) {
   });
 }
 
-test("s08: a network that goes away and comes back: the browser says so, and the wait ends at once", async ({
+test("s08: the client stops waiting at once when the browser reports that the network is back", async ({
   page,
   context,
   hub,
@@ -133,7 +134,7 @@ test("s08: a network that goes away and comes back: the browser says so, and the
   expect(tookMs).toBeLessThan(soonMs);
 });
 
-test("s52: a page comes out of the back-forward cache connected, with nothing lost or doubled", async ({
+test("s52: a page leaves the back-forward cache and is connected, with nothing lost or doubled", async ({
   newPage,
   hub,
   line,

@@ -1,5 +1,5 @@
-// A wipe in the middle of the service worker's flush: what was on its way may take effect, nothing
-// else is sent, nothing comes back.
+// A wipe during the service worker's flush: publications in flight may take effect, no others are
+// sent, and none comes back.
 
 import type { Page } from "@playwright/test";
 import { expect, rowsSeen, signIn, test } from "./support/guarded.js";
@@ -11,7 +11,7 @@ import { mute, silentPage, Worker } from "./support/worker.js";
 /** More than two windows of rule C8. */
 const count = 600;
 
-/** Of each publication of the page, what became of it: its seq, or why it was refused. */
+/** The outcome of each publication of the page: its seq, or the reason of its rejection. */
 async function outcomes(page: Page): Promise<(number | string)[]> {
   return page.evaluate(() =>
     Promise.all(

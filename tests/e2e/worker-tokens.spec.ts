@@ -1,5 +1,5 @@
-// Tokens in the service worker, which has no app to ask: an open page lends its own, else the app's
-// endpoint gives one, else rows wait. And what becomes of rows where tokens fail.
+// Tokens in the service worker, which has no app to ask. An open page shares its own, or the app's
+// endpoint gives one, or rows wait. Also the rows when tokens fail.
 
 import type { Giving } from "./support/gatekeeper.js";
 import {
@@ -21,7 +21,7 @@ test.use(stoppable);
 
 const probed = "/sw-probed.js?without=patience";
 
-test("an open page lends the worker its token, and its app is not asked for another", async ({
+test("an open page shares its token with the worker, and the worker does not call its app", async ({
   page,
   newPage,
   gate,
@@ -39,7 +39,7 @@ test("an open page lends the worker its token, and its app is not asked for anot
   expect(gate.calls()).toBe(1);
 });
 
-test("s56: a lent token that is refused is not lent again: the page's next one is", async ({
+test("s56: the page shares no token again that the hub refused, but its next one", async ({
   page,
   newPage,
   gate,
@@ -64,7 +64,7 @@ test("s56: a lent token that is refused is not lent again: the page's next one i
   expect(sentBy(gate)).toEqual(ownRun("a", 1, 3));
 });
 
-test("where no page is open and no endpoint is known, the worker lets rows wait for the next visit", async ({
+test("without an open page and an endpoint, the worker leaves the rows to the next visit", async ({
   page,
   newPage,
   gate,
@@ -92,7 +92,7 @@ const answers: [string, { give?: Giving; user?: string; shows?: true }][] = [
 
 for (const [what, { give = "good", user = "a", shows }] of answers) {
   const isGood = give === "good" && user === "a";
-  test(`s56: without a page the worker asks outbox.tokenUrl, which gives ${what}: ${isGood ? "rows go out" : "rows wait, and it is asked twice a minute at most"}`, async ({
+  test(`s56: without a page the worker asks outbox.tokenUrl, which gives ${what}: ${isGood ? "rows go out" : "rows wait, and the worker asks twice a minute at most"}`, async ({
     page,
     newPage,
     gate,
@@ -124,11 +124,11 @@ for (const [what, { give = "good", user = "a", shows }] of answers) {
   });
 }
 
-test("s56: a token that ends during an outage, and refreshes that fail: the queue pauses, loses nothing, and goes on after the login", async ({
+test("s56: a token expires during an outage and refreshes fail: the outbox waits, loses nothing, and continues after the login", async ({
   page,
   gate,
 }) => {
-  // Too old for another attempt by the time of the next one.
+  // Too old for another attempt by then.
   gate.give("good", 30_000);
   await queueFive(page, gate, {});
   gate.revoke();
@@ -137,7 +137,7 @@ test("s56: a token that ends during an outage, and refreshes that fail: the queu
   const status = await page.evaluate(() => longhaul.reaches(opened.client, "unauthorized"));
   expect(status).toMatchObject({ reason: { code: "unauthorized", closeCode: 4401 } });
   expect(gate.calls()).toBe(2);
-  // Whatever may wake a client, but for the user's own wish.
+  // Every event that may wake a client, except the user's own call.
   await page.evaluate(() => {
     for (let i = 0; i < 20; i++) {
       dispatchEvent(new Event("online"));

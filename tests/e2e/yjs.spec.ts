@@ -1,4 +1,4 @@
-// A CRDT rides on a topic: examples/yjs in real pages, with a line that is cut while both edit.
+// A CRDT on a topic: examples/yjs in real pages, with a line that is cut while both edit.
 
 import { fileURLToPath } from "node:url";
 import type { Page } from "@playwright/test";
@@ -49,7 +49,7 @@ const read = (page: Page): Promise<string> => page.evaluate(() => doc.getText("n
 const reads = (page: Page, text: string): Promise<unknown> =>
   expect.poll(() => read(page), { timeout: 20_000 }).toBe(text);
 
-test("two pages edit while one is cut off, and both have both", async ({ hub, line, page, newPage }) => {
+test("two pages edit while one is cut off, and both get both edits", async ({ hub, line, page, newPage }) => {
   const other = await newPage();
   await open(page, hub.url);
   await open(other, line.url);
@@ -73,7 +73,7 @@ test("two pages edit while one is cut off, and both have both", async ({ hub, li
   await reads(late, "eggs, , bread, tea");
 });
 
-test("a hub that has lost everything gets it back from those who know", async ({ hub, page, newPage }) => {
+test("a hub that has lost everything gets it back from the pages", async ({ hub, page, newPage }) => {
   await open(page, hub.url);
   await write(page, 0, "kept by its readers");
   const other = await newPage();
