@@ -96,7 +96,11 @@ test("a page gets the value and then every change, keeps unchanged parts, and re
   expect(await page.evaluate(() => followed.document.value?.title)).toBe("New");
 });
 
-test("own changes show at once, are confirmed, and reach another page", async ({ hub, page, newPage }) => {
+test("own changes show at once, are confirmed, and reach another page", { tag: "@plain" }, async ({
+  hub,
+  page,
+  newPage,
+}) => {
   await change(hub, board);
   const other = await newPage();
   for (const each of [page, other]) await each.evaluate(follow, { url: hub.url, options: quick });
@@ -161,10 +165,9 @@ test("a change that does not apply rejects at the call, or is a dead letter if o
   });
 });
 
-test("a document continues after a reconnect, and with the new hub's value after a lost hub", async ({
-  hub,
-  page,
-}) => {
+test("a document continues after a reconnect, and with the new hub's value after a lost hub", {
+  tag: "@plain",
+}, async ({ hub, page }) => {
   await change(hub, board);
   await page.evaluate(follow, { url: hub.url, options: quick });
   await page.evaluate(async () => {

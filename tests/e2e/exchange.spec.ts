@@ -3,11 +3,9 @@
 
 import { expect, quick, test } from "./support/fixtures.js";
 
-test("two pages exchange messages, and each sees all of them once and in the same order", async ({
-  hub,
-  page,
-  newPage,
-}) => {
+test("two pages exchange messages, and each sees all of them once and in the same order", {
+  tag: "@plain",
+}, async ({ hub, page, newPage }) => {
   const pages = [page, await newPage()];
   for (const [i, page] of pages.entries()) {
     await page.evaluate(
@@ -87,7 +85,10 @@ for (const transport of ["eventsource", "longpoll"] as const) {
   });
 }
 
-test("a message carries topic, seq, epoch, time and the id of its receipt", async ({ hub, page }) => {
+test("a message carries topic, seq, epoch, time and the id of its receipt", { tag: "@plain" }, async ({
+  hub,
+  page,
+}) => {
   const { message, receipt, ack, now } = await page.evaluate(async (url) => {
     const { client } = longhaul.open(url);
     const messages = client.topic("a/b").messages({ from: "start" })[Symbol.asyncIterator]();

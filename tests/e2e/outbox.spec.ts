@@ -6,10 +6,9 @@ import { hubEntries } from "./support/hub.js";
 import { isEmpty } from "./support/rows.js";
 import { openClient, publishSome, reopen } from "./support/storage.js";
 
-test("s02: publications made while the hub was away arrive after a reload, once and in order", async ({
-  page,
-  hub,
-}) => {
+test("s02: publications made while the hub was away arrive after a reload, once and in order", {
+  tag: "@plain",
+}, async ({ page, hub }) => {
   await hub.kill();
   await openClient(page, hub.url);
   expect(await publishSome(page, 1, 10)).toEqual(Array(10).fill(true));
@@ -41,11 +40,9 @@ test("a publication online is durable, acknowledged and gone from storage", asyn
   expect(entry?.id).toBe(outcome.id);
 });
 
-test("two tabs publish to one topic: the leader sends for both, and each receives its own verdicts", async ({
-  page,
-  newPage,
-  hub,
-}) => {
+test("two tabs publish to one topic: the leader sends for both, and each receives its own verdicts", {
+  tag: "@plain",
+}, async ({ page, newPage, hub }) => {
   const pages = [page, await newPage()];
   const acks = await Promise.all(
     pages.map((page, i) =>

@@ -38,7 +38,10 @@ test("none of its files names a folder of the machine that built it", () => {
   expect(naming).toEqual([]);
 });
 
-test("its import in a page loads no wasm; the first connect does", async ({ hub, page }) => {
+test("its import in a page loads no wasm; the first connect does", { tag: "@plain" }, async ({
+  hub,
+  page,
+}) => {
   const loaded: string[] = [];
   page.on("request", (request) => loaded.push(new URL(request.url()).pathname));
   await page.reload();

@@ -66,11 +66,9 @@ test("s24: a service worker that is stopped at any step of its flush leaves each
   expect(steps).toEqual(expect.arrayContaining(["will delete", "has a transaction complete"]));
 });
 
-test("s26: at the last chance without a connection the event fails, the tag is registered again, and the next visit sends", async ({
-  page,
-  newPage,
-  hub,
-}) => {
+test("s26: at the last chance without a connection the event fails, the tag is registered again, and the next visit sends", {
+  tag: "@plain",
+}, async ({ page, newPage, hub }) => {
   const worker = await Worker.install(page, probed);
   await hub.kill();
   const writer = await knowsNoWorker(await newPage());

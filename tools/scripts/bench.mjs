@@ -1,12 +1,15 @@
-// npm run bench: measurements in a real browser. Prints tables and keeps them in bench/RESULTS.md; nothing passes or fails.
+// npm run bench: measures in a real browser, and writes its tables into bench/RESULTS.md. Nothing
+// passes or fails.
 //
-//   npm run bench -- layouts [--rounds 50] [--only "60 B, 1 a"]    one bench; with --only some of its cases, not kept
-//   npm run bench -- receive                                       receiving, side by side with peers
-//   npm run bench -- patches                                       patches of documents, side by side with libraries
-//   npm run bench -- sockets                                       receiving over a real socket
-//   npm run bench -- resume                                        coming back after missed messages, memory
-//   npm run bench -- outbox                                        making publications durable, beside libraries
-//   npm run bench -- transports                                    how long moves between transports take
+//   npm run bench -- layouts       the data that crosses from JavaScript to wasm for a message
+//   npm run bench -- receive       receiving messages, compared with other clients
+//   npm run bench -- patches       patches of documents, compared with libraries
+//   npm run bench -- sockets       receiving messages over a real socket
+//   npm run bench -- resume        reconnecting after missed messages, and memory
+//   npm run bench -- outbox        making publications durable, compared with libraries
+//   npm run bench -- transports    the time of moves between transports
+//   npm run bench -- layouts --rounds 50 --only "60 B, 1 a"
+//                                  some cases of a bench; it does not keep their tables
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -35,14 +38,14 @@ const benches = {
 };
 const resultsFile = join(root, "bench/RESULTS.md");
 
-/** The hub and the fault proxy of the tests. */
+/** Builds the hub and the fault proxy of the tests, and tells the benches where they are. */
 async function buildHub() {
   await build(["hub"], { profile: "dev" });
   process.env.LONGHAUL_HUB = join(root, hubPath("dev"));
   process.env.LONGHAUL_FAULTPROXY = join(root, faultProxyPath);
 }
 
-/** Puts a section between its marks; what people have written around it stays. */
+/** Replaces the section between a bench's marks. The text around it stays. */
 function keep(name, section) {
   const text = readFileSync(resultsFile, "utf8");
   const [begin, end] = [`<!-- ${name}:begin -->\n`, `\n<!-- ${name}:end -->`];
@@ -61,7 +64,7 @@ await main(async () => {
   });
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds > 0))
-    throw new Stop(`--rounds ${values.rounds}: a number from 1`);
+    throw new Stop(`--rounds ${values.rounds}: it must be a whole number from 1`);
   const unknown = positionals.find((name) => !(name in benches));
   if (unknown) throw new Stop(`there is no bench ${unknown}; there are ${Object.keys(benches).join(", ")}`);
   const names = positionals.length > 0 ? positionals : Object.keys(benches);

@@ -1,5 +1,5 @@
-// npm run boundary: writes the numbers that Rust and TypeScript share, from src/boundary.json into src/boundary.rs and
-// js/src/boundary.ts. With --check it only says whether the two files agree with their source.
+// npm run boundary: generates src/boundary.rs and js/src/boundary.ts from src/boundary.json, which
+// has everything that Rust and TypeScript share. With --check it only compares them.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

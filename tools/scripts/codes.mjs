@@ -1,5 +1,6 @@
-// npm run docs:codes: writes src/codes.json into docs/protocol.md and docs/errors.md as a table. With --check it only says
-// whether they agree. Either way each code of the sources must be in docs/errors.md, and each code there in the sources.
+// npm run docs:codes: writes the table of src/codes.json into docs/protocol.md and docs/errors.md.
+// With --check it only compares them. In both cases it fails if docs/errors.md lacks a code of the
+// sources, or lists one that no source uses.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,13 +9,19 @@ import { main, root, Stop } from "./lib/run.mjs";
 const reference = "docs/errors.md";
 const documents = ["docs/protocol.md", reference];
 
-/** Where codes that an app may see are written as literals. Nacks of the hub become dead letters. */
+/**
+ * The folders that contain the codes for apps, as literals. Nacks of the hub become dead letters,
+ * so its codes count as well.
+ */
 const sources = ["js/src", "src", "hub/src/core"];
 
-/** A record of the wire, a detail of 4401, and a nack after which the client sends again without a word. */
+/**
+ * Codes that apps never see: a record of the wire, a detail of 4401, and a nack after which the
+ * client sends again silently.
+ */
 const unseen = ["resume_failed", "ticket_invalid", "out_of_order"];
 
-/** Of docs/protocol.md, for hubs with access rules; this one has none. */
+/** Codes of docs/protocol.md for hubs with access rules. This hub has none. */
 const foreign = ["forbidden"];
 
 const begin = /<!-- codes:begin[^\n]*-->\n/;
@@ -38,7 +45,7 @@ function table(codes) {
     .join("");
 }
 
-/** The sources without tests, comments and generated code. */
+/** The paths and texts of the sources, without tests, comments and generated code. */
 function readSources() {
   const paths = sources.flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, name)),
@@ -51,7 +58,10 @@ function readSources() {
   return read.map(([path, text]) => [path, text.replace(/^\s*(\/\/|\*|\/\*).*$/gm, "")]);
 }
 
-/** Codes by where they are used: all literals of two words or more, and what errors are made with. */
+/**
+ * The codes in use, each with a path that uses it. They are the literals of two words or more, and
+ * the first arguments of errors.
+ */
 function usedCodes(texts) {
   const used = new Map();
   for (const [path, text] of texts) {
@@ -62,7 +72,7 @@ function usedCodes(texts) {
   return used;
 }
 
-/** The first cells of the tables. */
+/** The codes in the first cells of the reference's tables. */
 function listedCodes() {
   const text = readFileSync(join(root, reference), "utf8");
   return new Set(Array.from(text.matchAll(/^\|(?: \d+ \|)? `([a-z_]+)` \|/gm), ([, code]) => code));
@@ -95,7 +105,7 @@ function write(path, codes) {
   const wanted = text.slice(0, from) + table(codes) + text.slice(to);
   if (wanted === text) return;
   if (process.argv.includes("--check"))
-    throw new Stop(`${path} does not say what src/codes.json says; run:\n  npm run docs:codes`);
+    throw new Stop(`${path} differs from src/codes.json. Run:\n  npm run docs:codes`);
   writeFileSync(join(root, path), wanted);
   console.log(`✓ ${path} has the codes of src/codes.json`);
 }

@@ -1,7 +1,9 @@
-// npm run fuzz: feeds mutated inputs to what reads peers, and says what broke. The corpora are in tests/fuzz/corpus.
+// npm run fuzz: feeds mutated inputs to the parsers of data from peers, and prints the failures.
+// The corpora are in tests/fuzz/corpus.
 //
-//   npm run fuzz -- frames --seconds 600 [--seed 7]    frames, json, resume, transports or hub; all of them without
-//   npm run fuzz -- json --input FILE                  one input
+//   npm run fuzz -- --seconds 600              all targets
+//   npm run fuzz -- frames --seed 7            one target: frames, json, resume, transports or hub
+//   npm run fuzz -- json --input FILE          one input
 
 import { main, run } from "./lib/run.mjs";
 import { setup } from "./setup.mjs";

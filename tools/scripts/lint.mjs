@@ -1,16 +1,23 @@
-// npm run lint: formats, warnings and types, without changing anything. `npm run format` mends what can be mended.
+// npm run lint: checks formats, warnings, types and documentation, and changes nothing.
+// `npm run format` applies automatic fixes.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { ask, bin, main, root, run, Stop, seconds, step } from "./lib/run.mjs";
+import { checkToolchain } from "./lib/toolchain.mjs";
 import { setup } from "./setup.mjs";
 
 const projects = ["js", "www", "tests", "tests/types", "bench", "examples/shopping-list"].filter((name) =>
   existsSync(join(root, name, "tsconfig.json")),
 );
 
+/** The crates that become a wasm. */
+const wasmCrates = ["longhaul", "longhaul-documents", "longhaul-testing"];
+const wasmTarget = ["--target", "wasm32-unknown-unknown"];
+
 const checks = {
+  "the Rust version is exact, and claimed": checkToolchain,
   rustfmt: () => run("cargo", ["fmt", "--all", "--check"]),
   biome: () => run(bin("biome"), ["check", "--error-on-warnings"]),
   "what Rust and TypeScript share": () => run("node", ["tools/scripts/boundary.mjs", "--check"]),
@@ -21,19 +28,27 @@ const checks = {
   "clippy for the host": () =>
     run("cargo", ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
   "clippy for the browser": async () => {
-    // One by one: together they would have the features of both.
-    for (const crate of ["longhaul", "longhaul-documents", "longhaul-testing"]) {
-      const target = ["--target", "wasm32-unknown-unknown"];
-      await run("cargo", ["clippy", "-p", crate, ...target, "--", "-D", "warnings"]);
-    }
+    // One at a time: together they would unify their features.
+    for (const crate of wasmCrates)
+      await run("cargo", ["clippy", "-p", crate, ...wasmTarget, "--", "-D", "warnings"]);
+  },
+  "documentation of Rust": async () => {
+    const env = { ...process.env, RUSTDOCFLAGS: "-D warnings" };
+    const doc = ["doc", "-q", "--no-deps", "--document-private-items"];
+    await run("cargo", [...doc, "--workspace"], { env });
+    // The code for the browser exists only for this target.
+    await run("cargo", [...doc, "-p", "longhaul", ...wasmTarget], { env });
   },
   ...Object.fromEntries(projects.map((name) => [`types of ${name}/`, () => run(bin("tsc"), ["-p", name])])),
   "types of the unit tests": () => run(bin("tsc"), ["-p", "js/tsconfig.test.json"]),
-  "cargo-deny": denied,
+  "cargo-deny": checkDependencies,
 };
 
-/** Licences, sources and bans. It takes minutes to compile, so it is not installed here: the workflow always runs it. */
-async function denied() {
+/**
+ * Licences, sources and bans. cargo-deny takes minutes to compile, so this does not install it. The
+ * workflow always runs it.
+ */
+async function checkDependencies() {
   if (!(await ask("cargo", ["deny", "--version"]))) {
     console.log("  skipped, it is not installed (cargo install cargo-deny); the GitHub workflow runs it");
     return;
@@ -43,7 +58,7 @@ async function denied() {
 
 await main(async () => {
   await setup({ lint: true });
-  // The types of the package and of what imports it come from its bindings.
+  // tsc reads the types of the generated bindings.
   await build(["js"]);
   const startMs = Date.now();
   const failed = [];
@@ -54,6 +69,6 @@ await main(async () => {
     });
   }
   if (failed.length > 0)
-    throw new Stop(`lint failed: ${failed.join(", ")}\n  npm run format mends what can be mended by itself`);
+    throw new Stop(`lint failed: ${failed.join(", ")}\n  npm run format applies automatic fixes`);
   console.log(`\n✓ lint passed (${seconds(Date.now() - startMs)})`);
 });

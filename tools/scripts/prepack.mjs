@@ -1,11 +1,12 @@
-// Runs before `npm pack -w js`: the licences, the README and the pages for users go into the package, which must have been
-// built. Links to files that the package does not have lead to the repository, or become text where that has no address.
+// Runs before `npm pack -w js`: copies the licences, the README and the pages for users into the
+// package. Links to files outside the package get the repository's address. If package.json names
+// no repository, they become text. `npm run build` must have run.
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join, posix } from "node:path";
 import { main, root, Stop } from "./lib/run.mjs";
 
-/** For people who use the package. */
+/** The pages for users. */
 const pages = [
   "README",
   "docs/README",
@@ -19,7 +20,7 @@ const pages = [
   "docs/glossary",
 ];
 
-/** What the repository has under another name. */
+/** Files that have another path in the package. */
 const renamed = {
   "js/src/api.d.ts": "dist/index.d.ts",
   "js/testing/api.d.ts": "dist/testing.d.ts",
@@ -46,7 +47,7 @@ function relinked(path, repository) {
 await main(() => {
   for (const name of ["index.js", "index.d.ts", "longhaul_bg.wasm"]) {
     if (!existsSync(join(root, "js/dist", name)))
-      throw new Stop(`js/dist/${name} is missing; build the package first:\n  npm run build`);
+      throw new Stop(`js/dist/${name} is missing. Build the package first:\n  npm run build`);
   }
   for (const name of ["LICENSE-MIT", "LICENSE-APACHE"]) {
     if (existsSync(join(root, name))) copyFileSync(join(root, name), join(root, "js", name));

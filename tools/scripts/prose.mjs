@@ -1,11 +1,16 @@
-// node tools/scripts/prose.mjs: checks README, CONTRIBUTING, CHANGELOG and docs/**/*.md. Prose lines have at most 100 columns,
-// relative links and their anchors exist, and no word is used that docs/glossary.md has replaced. `npm run lint` runs it.
+// node tools/scripts/prose.mjs: checks the documentation and the comments. Lines have at most 100
+// columns, links and their anchors exist, and no document uses a word that docs/glossary.md has
+// replaced. `npm run lint` runs it. With --all it lists the long comments of every folder.
 
+import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { main, root, Stop } from "./lib/run.mjs";
 
-/** Chosen: two pages fit beside each other on a screen. */
+/** The folders whose comments must fit. An empty text stands for all folders. */
+const commentFolders = ["tools/scripts/", "tools/wasm-build/"];
+
+/** Chosen: two files fit side by side on a screen. */
 const columnsMax = 100;
 
 const glossary = "docs/glossary.md";
@@ -18,7 +23,7 @@ function listDocuments() {
   return ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...docs];
 }
 
-/** The text with fenced code and HTML comments as empty lines, so that line numbers stay. */
+/** The text with blanks instead of fenced code and HTML comments, so that line numbers stay. */
 function withoutCode(text) {
   let fence;
   const lines = text.split("\n").map((line) => {
@@ -31,10 +36,10 @@ function withoutCode(text) {
   return lines.join("\n").replace(/<!--.*?-->/gs, blank);
 }
 
-/** Spaces instead of everything but line feeds. */
+/** Replaces everything but line feeds by spaces. */
 const blank = (text) => text.replace(/[^\n]/g, " ");
 
-/** A code span may go on over a line feed, but not over an empty line. */
+/** A code span may contain a line feed, but no empty line. */
 const withoutSpans = (text) => text.replace(/(`+)(?!`)(?:(?!\n\n).)*?[^`]\1(?!`)/gs, blank);
 
 const lineAt = (text, index) => text.slice(0, index).split("\n").length;
@@ -52,7 +57,24 @@ function checkColumns({ path, prose }) {
   });
 }
 
-/** The anchors that GitHub gives the headings of a document, and those that it has itself. */
+/** The paths of the sources that have comments, generated files excluded. */
+function listSources() {
+  const args = ["ls-files", "--cached", "--others", "--exclude-standard", "*.rs", "*.ts", "*.mjs"];
+  const paths = execFileSync("git", args, { cwd: root, encoding: "utf8" }).split("\n");
+  return paths.filter((path) => path !== "" && existsSync(join(root, path)));
+}
+
+/** Lines that are nothing but a comment. Formatters decide on the width of code. */
+function checkComments(path) {
+  const lines = readFileSync(join(root, path), "utf8").split("\n");
+  return lines.flatMap((line, index) => {
+    const columns = [...line].length;
+    if (columns <= columnsMax || !/^\s*(\/\/|\/\*|\*)/.test(line) || hasLongUrl(line)) return [];
+    return [`${path}:${index + 1}: the comment has ${columns} columns, the limit is ${columnsMax}`];
+  });
+}
+
+/** The anchors that GitHub gives to headings, and those that the document itself defines. */
 function readAnchors(text) {
   const anchors = new Set();
   const counts = new Map();
@@ -89,7 +111,7 @@ function checkLinks({ path, bare }) {
   });
 }
 
-/** The words that the glossary has in bold in its column "not", each with the word in its place. */
+/** The bold words of the glossary's column "not", each with the word that replaces it. */
 function readReplaced() {
   const rows = readFileSync(join(root, glossary), "utf8").split("\n").filter(isTableRow);
   return rows.flatMap((row) => {
@@ -101,7 +123,7 @@ function readReplaced() {
 
 function checkWords({ path, bare }, replaced) {
   const lines = bare.split("\n").map((line) => line.replace(/\]\([^)]*\)/g, "]"));
-  // Words may stand on both sides of a line feed. The glossary's own tables name what they replace.
+  // A line feed may separate two words. The glossary's own tables contain the replaced words.
   const text = lines.map((line) => (path === glossary && isTableRow(line) ? "" : line)).join("\n");
   return replaced.flatMap(({ not, word }) => {
     const pattern = new RegExp(
@@ -123,7 +145,15 @@ await main(() => {
     const document = { path, prose, bare: withoutSpans(prose) };
     return [...checkColumns(document), ...checkLinks(document), ...checkWords(document, replaced)];
   });
-  if (faults.length > 0)
-    throw new Stop(`faults in the documentation: ${faults.length}\n  ${faults.join("\n  ")}`);
-  console.log("✓ the documentation has short lines, links that lead somewhere, and the glossary's words");
+  const isChecked = (path) => commentFolders.some((folder) => path.startsWith(folder));
+  const sources = listSources();
+  faults.push(...sources.filter(isChecked).flatMap(checkComments));
+  const others = sources.filter((path) => !isChecked(path)).flatMap(checkComments);
+  if (process.argv.includes("--all")) faults.push(...others);
+  if (faults.length > 0) throw new Stop(`faults in prose: ${faults.length}\n  ${faults.join("\n  ")}`);
+  console.log("✓ the documentation has short lines, working links, and the glossary's words");
+  if (others.length > 0)
+    console.log(
+      `  ${others.length} comments in other folders than ${commentFolders.join(", ")} are too long; --all lists them`,
+    );
 });

@@ -1,5 +1,6 @@
-// node tools/scripts/requirements.mjs: whether every test, section and command that docs/requirements.md names exists, and how many
-// rows are shown. With --check that is all; without, it also lists the rows that are not shown.
+// node tools/scripts/requirements.mjs: checks that every test, section and command in
+// docs/requirements.md exists, and counts the rows that tests show. Without --check it also lists
+// the other rows.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +8,7 @@ import { main, root, Stop } from "./lib/run.mjs";
 
 const document = "docs/requirements.md";
 
-/** The sections that have a row an id: the last of each. */
+/** The last id of each section. A section has a row for each id up to it. */
 const lastIds = { A: "A-50", B: "B-19", C: "C-39", D: "D-14", E: "E-24", G: "G-8" };
 
 const states = ["shown", "partly", "not yet"];
@@ -25,7 +26,7 @@ function readRows(text) {
       const cells = line.slice(1, -1).split("|");
       const by = cells.at(-1).trim();
       const state = /^\*\*(not yet|partly)\*\*/.exec(by)?.[1] ?? "shown";
-      // The row of the scenarios without a test has all their ids.
+      // One row has the ids of all scenarios without a test.
       const ids = /^[A-Z]\d/.test(cells[0].trim()) ? cells[0].trim().split(/\s+/) : [cells[0].trim()];
       rows.push({ at: `${document}:${index + 1}`, section, ids, by, state });
     }
@@ -33,7 +34,10 @@ function readRows(text) {
   return rows;
 }
 
-/** What the row says it is shown by: code spans with a path, `::name` and `› "title"` being of the file before. */
+/**
+ * The references of a cell: code spans with a path, a name or a command. `::name` and `› "title"`
+ * belong to the file before them.
+ */
 function readReferences(by, faults) {
   const references = [];
   let path;
@@ -44,7 +48,7 @@ function readReferences(by, faults) {
     else if (name !== undefined) {
       path = of || path;
       references.push({ code, path, name });
-    } else if (/[/›]|::|^npm /.test(code)) faults.push(`\`${code}\` is no reference`);
+    } else if (/[/›]|::|^npm /.test(code)) faults.push(`\`${code}\` is neither a path nor a command`);
   }
   return references;
 }
@@ -57,7 +61,7 @@ function textOf(path) {
 
 const escaped = (text) => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 
-/** Whether a Rust file has a test of this name that is not ignored. */
+/** Whether a Rust file has a test with this name that is not ignored. */
 function hasRustTest(text, name) {
   const found = new RegExp(
     `#\\[(?:tokio::)?test\\b[^\\n]*\\n((?:\\s*(?:#\\[|//)[^\\n]*\\n)*)\\s*(?:async )?fn ${name}\\b`,
@@ -65,7 +69,10 @@ function hasRustTest(text, name) {
   return found !== null && !found[1].includes("#[ignore");
 }
 
-/** Whether a TypeScript file has a test of this title. What fills a template must stand in the same file. */
+/**
+ * Whether a TypeScript file has a test with this title. The same file must contain the words that
+ * fill the title's template.
+ */
 function hasTest(text, title) {
   const titles = text.matchAll(/(?<![.\w])test\(\s*(["'`])((?:\\.|(?!\1)[^\\])*)\1/g);
   return [...titles].some(([, , written]) => {
@@ -77,7 +84,7 @@ function hasTest(text, title) {
 
 const hasHeading = (text, heading) => new RegExp(`^#+ ${escaped(heading)}$`, "m").test(text);
 
-/** What is wrong with a reference, or undefined. */
+/** The fault of a reference, or undefined. */
 function faultOf({ code, path, name, script, argument }) {
   if (script !== undefined) {
     const command = JSON.parse(textOf("package.json")).scripts[script];
@@ -88,18 +95,18 @@ function faultOf({ code, path, name, script, argument }) {
       return `\`npm run ${script}\` knows no ${argument}`;
     return undefined;
   }
-  if (!path) return `\`${code}\` stands behind no file`;
+  if (!path) return `\`${code}\` follows no file`;
   if (!existsSync(join(root, path))) return `there is no file ${path}`;
   const has = { rs: hasRustTest, ts: hasTest, md: hasHeading }[path.split(".").at(-1)];
   return has?.(textOf(path), name) ? undefined : `${path} has no "${name}"`;
 }
 
-/** Whether each section has each of its ids once and in order. */
+/** The faults of the ids: missing and repeated ones. */
 function checkIds(rows) {
   const faults = [];
   const ids = rows.flatMap((row) => row.ids.map((id) => `${row.section}: ${id}`));
   const twice = ids.filter((id, at) => ids.indexOf(id) !== at);
-  for (const id of twice) faults.push(`${document}: ${id} is there twice`);
+  for (const id of twice) faults.push(`${document}: ${id} occurs twice`);
   for (const [section, last] of Object.entries(lastIds)) {
     const [count, digits] = [Number(last.slice(2)), last.length - 2];
     const wanted = Array.from(
@@ -145,6 +152,6 @@ await main(() => {
   }
   if (faults.length > 0)
     throw new Stop(
-      `${document} names what is not there:\n  ${faults.join("\n  ")}\n  Name the test that shows the row now, or say \`**not yet**\`.`,
+      `${document} names things that do not exist:\n  ${faults.join("\n  ")}\n  Name a test that shows the row, or write \`**not yet**\`.`,
     );
 });

@@ -1,4 +1,5 @@
-// npm run screenshot: docs/demo.png and docs/demo-phone.png, from a real browser on a real hub.
+// npm run screenshot: makes docs/demo.png and docs/demo-phone.png with a real browser and a real
+// hub.
 
 import { statSync } from "node:fs";
 import { join } from "node:path";
@@ -21,13 +22,13 @@ const pictures = [
     deviceScaleFactor: 2,
   },
 ];
-/** The host's messages, at ten a second: when the charts are nearly full and the story begins. */
+/** The story begins at this seq of the host's messages. Chosen: the charts are nearly full then. */
 const beginAtSeq = 300;
-/** How long each act lasts, so that its span is wide enough for its label. */
+/** The length of an act, ms. Chosen: its span in the chart has room for its label. */
 const actMs = 6_000;
-/** Longer than the messages take on a slow machine. */
+/** The limit of every wait, ms. Chosen: a slow machine needs less for all messages. */
 const timeout = 180_000;
-/** Chosen: a picture in the README that loads at once. */
+/** The limit of a picture's size. Chosen: it appears in the README at once. */
 const bytesMax = 400_000;
 
 const before = [
@@ -37,7 +38,7 @@ const before = [
 const whileBlocked = ["Edsger", "This network lets no WebSocket through. Did anyone notice?"];
 const own = "Not me: it went out over Long poll by itself, once.";
 
-/** Cards for the picture, some of them further than others. */
+/** Adds the cards of the picture and moves some of them. */
 async function plan(page) {
   for (const text of ["Pack for the train", "Call the lift company", "Sail without a signal"]) {
     await page.getByTestId("cards-input").fill(text);
@@ -80,7 +81,10 @@ async function isOn(page, transport) {
   );
 }
 
-/** Down the ways and up again. What is blocked is let through soon enough for the next look for a better one. */
+/**
+ * Blocks one transport after the other, then allows them again. They are allowed before the
+ * client's next probe for a better transport.
+ */
 async function move(page, writer) {
   if (writer) await plan(page);
   await page.getByTestId("let-websocket").click();
@@ -97,7 +101,7 @@ async function move(page, writer) {
   await page.waitForTimeout(actMs);
 }
 
-/** Nothing has the focus or the pointer, and the page stands where it opens. */
+/** Takes a picture without focus, without pointer, and scrolled to the top. */
 async function take(page, file) {
   await page.mouse.move(0, 0);
   await page.evaluate(() => {
@@ -146,7 +150,7 @@ await main(async () => {
   const hub = startHub(hubPath("release"), "127.0.0.1:0");
   try {
     const url = await hub.ready;
-    await step("take the pictures", () => takeAll(url), "about a minute: the charts have to fill");
+    await step("take the pictures", () => takeAll(url), "about a minute, until the charts are full");
   } finally {
     hub.child.kill("SIGTERM");
     await hub.ended;

@@ -1,6 +1,6 @@
-// npm run setup: everything the other commands need, and nothing twice. They all call it first.
+// npm run setup: installs everything that the other commands need. They all call it first.
 //
-// Runs before node_modules exists, so it and what it imports name Node built-ins only.
+// It runs before node_modules exists, so it and its imports use only Node's own modules.
 
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -29,7 +29,8 @@ function checkLinker() {
 async function checkRust() {
   if (!which("cargo")) throw new Stop(`Rust was not found. Install it with rustup:\n  ${installRust}`);
   if (await ask("cargo", ["--version"])) return;
-  // The toolchain of rust-toolchain.toml is not there, and rustup may have been told to install nothing by itself.
+  // The toolchain of rust-toolchain.toml is missing, and rustup may be set to install none by
+  // itself.
   if (!which("rustup")) throw new Stop(`cargo does not start. Install Rust with rustup:\n  ${installRust}`);
   await step("install the Rust toolchain", () => run("rustup", ["toolchain", "install"]));
 }
@@ -70,18 +71,18 @@ async function npmInstall() {
   const wanted = hash.digest("hex");
   const stamp = join(root, "node_modules/.longhaul-setup");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
-  // `ci` takes exactly what the lock file says but removes node_modules first, which may be in use where it exists.
+  // `ci` follows the lock file exactly, but first removes node_modules, which may be in use.
   const command = existsSync(join(root, "node_modules")) && !process.env.CI ? "install" : "ci";
   await step(`npm ${command}`, () => run("npm", [command, "--no-audit", "--no-fund", "--loglevel=error"]));
   writeFileSync(stamp, wanted);
 }
 
-/** A Chromium for the tests: the path of one, or undefined for the one that Playwright downloads. */
+/** The path of a Chromium for the tests, or undefined for the one that Playwright downloads. */
 export async function findBrowser() {
   const named = process.env.CHROME_PATH;
   if (named) {
     if (existsSync(named)) return named;
-    throw new Stop(`CHROME_PATH is ${named}, and no file is there`);
+    throw new Stop(`CHROME_PATH is ${named}, and that file does not exist`);
   }
   const found = installedBrowser();
   if (found) return found;
@@ -104,12 +105,12 @@ export async function findBrowser() {
     return undefined;
   } catch {
     throw new Stop(
-      "No Chromium or Chrome for the tests was found, and none could be installed. Install one, or name one:\n  apt-get install -y chromium     (Debian, as root)\n  CHROME_PATH=/path/to/chrome npm test",
+      "The tests need Chromium or Chrome. None was found, and none could be installed. Install one, or give its path:\n  apt-get install -y chromium     (Debian, as root)\n  CHROME_PATH=/path/to/chrome npm test",
     );
   }
 }
 
-/** The proxies that the tests put between page and hub: nginx, HAProxy and squid. */
+/** Installs the proxies that tests put between page and hub: nginx, HAProxy and squid. */
 export async function findProxies() {
   const missing = ["nginx", "haproxy", "squid"].filter((name) => !whichServer(name));
   if (missing.length === 0) return;
@@ -119,17 +120,17 @@ export async function findProxies() {
   }
   const packages = missing.join(" ");
   throw new Stop(
-    `The tests need proxies that were not found: ${missing.join(", ")}. Install the packages:\n  apt-get install -y --no-install-recommends ${packages}     (Debian, Ubuntu, as root)\n  brew install ${packages}     (macOS)\n  The tests start their own on free ports; the services that a system starts from these packages can be stopped.`,
+    `The tests need proxies that were not found: ${missing.join(", ")}. Install the packages:\n  apt-get install -y --no-install-recommends ${packages}     (Debian, Ubuntu, as root)\n  brew install ${packages}     (macOS)\n  The tests start their own proxies on free ports. You can stop the services that the packages start.`,
   );
 }
 
-/** What drives Firefox by WebDriver. Debian has no package of it, so it is compiled once: a minute or two. */
+/** geckodriver drives Firefox by WebDriver. Debian has no package, so cargo compiles it once. */
 const geckodriverVersion = "0.37.1";
 const geckodriverFolder = join(root, "target", "geckodriver");
 
 /**
- * The other browsers of the tests, Firefox and WebKitGTK, with what drives them and the display that WebKitGTK wants:
- * paths by the names of the environment in which tests look for them.
+ * Installs Firefox and WebKitGTK with their drivers, and a display for WebKitGTK. Returns their
+ * paths by the variables in which tests look for them.
  */
 export async function findOtherBrowsers() {
   const missing = () => Object.keys(otherPrograms).filter((name) => !otherPrograms[name].find());
@@ -162,7 +163,7 @@ const otherPrograms = {
   Xvfb: { env: "LONGHAUL_XVFB", debian: "xvfb", find: () => which("Xvfb") },
 };
 
-/** WebKitGTK's own small browser lies beside its library: /usr/lib/ARCHITECTURE/webkit2gtk-VERSION. */
+/** WebKitGTK's small browser is beside its library: /usr/lib/ARCHITECTURE/webkit2gtk-VERSION. */
 function miniBrowser() {
   const inside = (folder, isWanted) =>
     existsSync(folder)
@@ -194,7 +195,7 @@ async function geckodriver() {
   return path;
 }
 
-/** Debian keeps servers where only root looks. */
+/** Debian keeps servers in folders that only root has on its path. */
 function whichServer(name) {
   return which(name) ?? ["/usr/sbin", "/usr/local/sbin"].map((folder) => join(folder, name)).find(existsSync);
 }
@@ -215,14 +216,14 @@ async function install(packages) {
   });
 }
 
-/** Debian starts a server that it installs, unless this file says that it may not (101). */
+/** Debian starts each server that it installs, unless this script exits with 101. */
 const policy = "/usr/sbin/policy-rc.d";
 
-/** Installs servers without starting them. A machine's own policy is left as it is. */
+/** Installs servers without starting them. It does not change a policy of the machine. */
 async function installIdle(packages) {
   if (existsSync(policy)) return install(packages);
   const remove = () => rmSync(policy, { force: true });
-  // Ctrl-C ends us without a `finally`.
+  // Ctrl-C ends the process without a `finally`.
   process.once("exit", remove);
   writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
   try {
@@ -239,7 +240,10 @@ function installedBrowser() {
   return names.map(which).find(Boolean) ?? (existsSync(mac) ? mac : undefined);
 }
 
-/** Makes the machine ready, saying what it installs; a Stop names the command that mends what it cannot. */
+/**
+ * Installs what is missing, and prints each step. If it can't install something, it throws a Stop
+ * with the command that does.
+ */
 export async function setup({ lint = false } = {}) {
   checkNode();
   checkLinker();

@@ -1,6 +1,8 @@
-// npm start: sets up, builds what changed, runs the hub with the demo, prints its URL, ends with Ctrl-C.
+// npm start: installs what it needs, builds changed parts, runs the hub with the demo, and prints
+// its URL. Ctrl-C stops it.
 //
-//   LONGHAUL_LISTEN=ADDRESS:PORT   where to listen; without it 127.0.0.1:4400, or a free port when that one is taken
+//   LONGHAUL_LISTEN=ADDRESS:PORT    the hub's address. The default is 127.0.0.1:4400, or a free
+//                                   port if that one is taken.
 
 import { createServer } from "node:net";
 import { build, hubPath } from "./build.mjs";
@@ -9,7 +11,7 @@ import { handleSignals, main, Stop } from "./lib/run.mjs";
 import { setup } from "./setup.mjs";
 
 const defaultPort = 4400;
-/** How long the hub may take to say goodbye before it is killed. Chosen: its own drain is shorter. */
+/** The hub's time for its drain, ms, before it is killed. Chosen: a drain is shorter. */
 const stopMs = 10_000;
 
 function isFree(port) {
@@ -23,16 +25,16 @@ function isFree(port) {
 async function address() {
   if (process.env.LONGHAUL_LISTEN) return process.env.LONGHAUL_LISTEN;
   if (await isFree(defaultPort)) return `127.0.0.1:${defaultPort}`;
-  console.log(`  port ${defaultPort} is taken, another one is chosen`);
+  console.log(`  port ${defaultPort} is taken, so the hub takes a free one`);
   return "127.0.0.1:0";
 }
 
-/** Runs the hub until a signal comes; anything else that ends it is a failure. */
+/** Runs the hub until a signal arrives. Every other end is a failure. */
 async function runHub() {
   handleSignals();
   const hub = startHub(hubPath("release"), await address());
   let stopping = false;
-  // The signal itself is passed on by lib/run.mjs; here it is only waited for, and not for ever.
+  // lib/run.mjs passes the signal on to the hub. This limits how long the hub may take.
   const stop = () => {
     stopping = true;
     setTimeout(() => hub.child.kill("SIGKILL"), stopMs).unref();
@@ -44,7 +46,8 @@ async function runHub() {
     () => {},
   );
   const how = await hub.ended;
-  if (!stopping) await hub.ready.then(() => Promise.reject(new Stop(`the hub ended by itself with ${how}`)));
+  if (!stopping)
+    await hub.ready.then(() => Promise.reject(new Stop(`the hub stopped by itself with ${how}`)));
 }
 
 await main(async () => {

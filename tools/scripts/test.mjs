@@ -1,44 +1,53 @@
-// npm test: sets up (a browser and proxies included), builds what changed, runs everything, says what failed.
+// npm test: installs what the tests need, builds changed parts, runs every stage, and
+// says which ones failed.
 //
-//   npm test -- --only rust|sim|types|unit|protocol|apps|programs|programs-chromium|e2e|browsers|kills      one stage; the rest of the line goes to its program:
+//   npm test -- --only STAGE ARGUMENTS    one stage; its program gets the arguments
 //   npm test -- --only e2e -g "two pages"
 //   LONGHAUL_KILLS=1000 LONGHAUL_SEED=7 npm test -- --only kills
+//
+// The stages are the keys of `stages`.
 
 import { join } from "node:path";
-import { build, faultProxyPath, hubPath } from "./build.mjs";
+import { build, faultProxyPath, hubPath, plainDist } from "./build.mjs";
 import { bin, main, root, run, Stop, seconds, step } from "./lib/run.mjs";
 import { programs } from "./programs.mjs";
 import { findBrowser, findOtherBrowsers, findProxies, setup } from "./setup.mjs";
 
-/** Programs in Node in one run of all tests. Chosen: in so many each call meets each fault. */
+/** The number of programs in Node. Chosen: in 2,000 each call meets each fault. */
 const programsCount = 2_000;
 
 const stages = {
   rust: (rest) => run("cargo", ["test", "--workspace", "--no-fail-fast", ...rest]),
-  // Its coverage is part of what it must show: fewer seeds than a thousand would not meet every fault.
+  // It checks its own coverage as well: fewer than a thousand seeds do not meet every fault.
   sim: (rest) => run("cargo", ["run", "-q", "-p", "longhaul-sim", "--", "--seeds", "10000", ...rest]),
   types: (rest) => run(bin("tsc"), ["-p", "tests", ...rest]),
-  // Those of js/src in Node, and how much of it they run.
+  // The tests of js/src in Node, with their coverage.
   unit: (rest) => run(bin("vitest"), ["run", "--coverage", ...rest], { cwd: join(root, "js") }),
-  // A client written from docs/protocol.md alone, against the hub: whether the page is enough, and right.
+  // A client written from docs/protocol.md alone, against the hub: is the page complete and right?
   protocol: async (rest) => {
     const env = { ...process.env, LONGHAUL_HUB: await hub() };
     await run("node", ["--test", ...rest, "tests/protocol/protocol.test.mjs"], { env });
   },
-  // What docs/testing-your-app.md shows, on the built package: Vitest's and Jest's ways to find it differ.
+  // The examples of docs/testing-your-app.md. Vitest and Jest find the package in different ways.
   apps: async (rest) => {
     const cwd = join(root, "tests/apps");
     await run(bin("vitest"), ["run", ...rest], { cwd });
     const env = { ...process.env, NODE_OPTIONS: "--experimental-vm-modules --no-warnings" };
     await run(bin("jest"), rest, { cwd, env });
   },
-  // Random ones in Node, 200 more in Chromium against the real hub.
+  // Random programs in Node, and 200 more in Chromium against the real hub.
   programs: (rest) => programs(rest.length > 0 ? rest : ["1", "--count", String(programsCount)]),
   "programs-chromium": async (rest) => playwright(["-c", "programs.config.ts", ...rest], await chromium()),
   e2e: async (rest) => playwright(rest, await chromium()),
-  // Those that Playwright can't drive: Firefox and WebKitGTK, by WebDriver.
+  // Some end-to-end tests on the package of `npm run build -- --plain`.
+  plain: async (rest) => {
+    await build(["js"], { plain: true });
+    const env = { ...(await chromium()), LONGHAUL_DIST: plainDist };
+    await playwright(["--grep", "@plain", ...rest], env);
+  },
+  // Firefox and WebKitGTK, which Playwright can't drive, by WebDriver.
   browsers: async (rest) => playwright(["-c", "browsers.config.ts", ...rest], await findOtherBrowsers()),
-  // A browser that is killed a hundred times.
+  // A Chromium that is killed a hundred times.
   kills: async (rest) => playwright(["-c", "kills.config.ts", ...rest], await chromium()),
 };
 
@@ -46,18 +55,19 @@ async function chromium() {
   return { LONGHAUL_CHROMIUM: (await findBrowser()) ?? "" };
 }
 
-/** Builds the hub of the tests, and says where it is. */
+/** Builds the hub of the tests and returns its path. */
 async function hub() {
   await build(["hub"], { profile: "dev" });
   return join(root, hubPath("dev"));
 }
 
-async function playwright(args, browsers) {
+/** `settings` are variables of the environment, such as the paths of browsers. */
+async function playwright(args, settings) {
   const env = {
     ...process.env,
     LONGHAUL_HUB: await hub(),
     LONGHAUL_FAULTPROXY: join(root, faultProxyPath),
-    ...browsers,
+    ...settings,
   };
   await run(bin("playwright"), ["test", ...args], { cwd: join(root, "tests"), env });
 }
@@ -65,11 +75,12 @@ async function playwright(args, browsers) {
 await main(async () => {
   const [flag, only, ...rest] = process.argv.slice(2);
   if (flag && (flag !== "--only" || !(only in stages))) {
-    throw new Stop(`usage: npm test -- --only ${Object.keys(stages).join("|")} [arguments of its program]`);
+    throw new Stop(`usage: npm test -- --only ${Object.keys(stages).join("|")} [ARGUMENTS]`);
   }
   const names = flag ? [only] : Object.keys(stages);
   await setup();
-  if (["programs-chromium", "e2e", "kills"].some((name) => names.includes(name))) await findBrowser();
+  if (["programs-chromium", "e2e", "plain", "kills"].some((name) => names.includes(name)))
+    await findBrowser();
   if (names.includes("e2e")) await findProxies();
   if (names.includes("browsers")) await findOtherBrowsers();
   if (names.includes("e2e")) await build(["js", "www", "examples"]);
@@ -83,7 +94,7 @@ await main(async () => {
   const results = [];
   for (const name of names) {
     const startMs = Date.now();
-    // Every stage runs, whatever the one before it said: one run tells all that is wrong.
+    // Every stage runs, even after a failure, so that one run shows every fault.
     const error = await step(`test: ${name}`, () => stages[name](rest)).then(
       () => undefined,
       (error) => error,

@@ -8,6 +8,8 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
+/** The package under test: the shipped one, or the one that `npm test -- --only plain` has built. */
+const dist = join(root, process.env["LONGHAUL_DIST"] ?? "js/dist");
 const types: Record<string, string> = {
   ".html": "text/html; charset=utf-8",
   ".js": "text/javascript; charset=utf-8",
@@ -32,7 +34,7 @@ export async function serveSite(
     const path = normalize(new URL(request.url ?? "/", "http://x").pathname);
     if (answer(path, request, response)) return;
     const file = path.startsWith("/longhaul/")
-      ? join(root, "js/dist", path.slice("/longhaul/".length))
+      ? join(dist, path.slice("/longhaul/".length))
       : join(root, "tests", folder, path === "/" ? "index.html" : path);
     if (!existsSync(file)) {
       response.writeHead(404).end();

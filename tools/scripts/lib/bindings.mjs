@@ -1,50 +1,83 @@
-// Turns the generated bindings of a wasm, a module with state of its own, into a function that makes a set of them for each instance.
+// Turns the generated bindings of a wasm into a function that makes a set of them.
+//
+// wasm-bindgen generates a module, and a module has its state once. Each client has an instance of
+// its own, so each needs its own bindings. No option of the generator does that: its targets differ
+// in how they load the wasm.
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { bin, root, run, Stop } from "./run.mjs";
+import { pathToFileURL } from "node:url";
+import { root, Stop } from "./run.mjs";
 
 /**
- * Writes FILE_bindings.js and its types beside FILE_bg.js in the folder `out`. The generated code is not read: esbuild writes it with
- * all that it exports in one clause at the end, and that becomes what the function returns.
+ * Writes FILE_bindings.js and its types beside FILE_bg.js in the folder `out`. `sorted` puts
+ * similar functions side by side, which compresses better: terser moves each function to the place
+ * of its name.
+ *
+ * esbuild bundles a module that imports every binding and assigns an object of them. Nothing here
+ * reads the generated code.
  */
-export async function makeBindings(out, file) {
-  const gathered = join(out, `${file}_bg.gathered.js`);
-  await run(bin("esbuild"), [
-    join(out, `${file}_bg.js`),
-    "--bundle",
-    "--format=esm",
-    "--target=es2022",
-    `--outfile=${gathered}`,
-    "--log-level=warning",
-  ]);
-  const [code, names, ...more] = readFileSync(join(root, gathered), "utf8").split(/^export \{$/m);
-  if (names === undefined || more.length > 0 || / as |import/.test(names)) {
-    throw new Stop(
-      `${gathered} does not end with one list of its exports: tools/scripts/lib/bindings.mjs counts on that`,
-    );
-  }
-  const body = `export function bindings() {\n${code}return {\n${alikeTogether(names, code)}\n};\n}\n`;
-  const types = `import type * as Bindings from "./${file}.js";
+export async function makeBindings(out, file, { sorted }) {
+  const esbuild = await import("esbuild");
+  const folder = join(root, out);
+  const renamed = readNames(join(folder, `${file}_names.json`));
+  const names = await listExports(join(folder, `${file}_bg.js`), sorted);
+  const members = names.map((name) => `${JSON.stringify(renamed.imports[name] ?? name)}: ${name}`);
+  const contents = `import { ${names.join(", ")} } from "./${file}_bg.js";
+made = { ${members.join(", ")} };`;
+  await esbuild.build({
+    stdin: { contents, resolveDir: folder, sourcefile: `${file}_entry.js` },
+    bundle: true,
+    format: "esm",
+    target: "es2022",
+    banner: { js: "export function bindings() {\nlet made;" },
+    footer: { js: "return made;\n}" },
+    outfile: join(folder, `${file}_bindings.js`),
+    logLevel: "warning",
+    ...renameProperties(renamed.exports),
+  });
+  checkRenamed(join(folder, `${file}_bindings.js`), renamed.exports);
+  writeFileSync(
+    join(folder, `${file}_bindings.d.ts`),
+    `import type * as Bindings from "./${file}.js";
 export declare function bindings(): typeof Bindings & {
   __wbg_set_wasm(exports: WebAssembly.Exports): void;
 };
-`;
-  writeFileSync(join(root, out, `${file}_bindings.js`), body);
-  writeFileSync(join(root, out, `${file}_bindings.d.ts`), types);
+`,
+  );
 }
 
-/**
- * The names of a clause of exports, in the order of what the functions behind them do: terser puts each function where it is named, and
- * what is alike compresses better side by side. The code stays as it is: where a function is not found, only bytes are lost.
- */
-function alikeTogether(names, code) {
-  const functions = code.split(/^function (?=[\w$]+\()/m).slice(1);
-  const texts = new Map(functions.map((text) => [text.split("(", 1)[0], text.slice(text.indexOf("("))]));
-  const text = (name) => texts.get(name) ?? "";
-  const byText = (a, b) => (text(a) < text(b) ? -1 : Number(text(a) > text(b)));
-  return names
-    .match(/[\w$]+/g)
-    .sort(byText)
-    .join(",\n");
+/** The names that `wasm-build bind --short-names` has replaced in the wasm. */
+function readNames(path) {
+  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : { imports: {}, exports: {} };
+}
+
+/** The exports of a generated module. Importing it does nothing else: it has no wasm yet. */
+async function listExports(path, sorted) {
+  // Node keeps a module by its URL, and a later build writes another one to the same path.
+  const module = await import(`${pathToFileURL(path).href}?at=${Date.now()}`);
+  const names = Object.keys(module);
+  if (!sorted) return names;
+  const text = (name) => String(module[name]);
+  return names.sort((a, b) => (textAfterName(text(a)) < textAfterName(text(b)) ? -1 : 1));
+}
+
+/** The text of a function from its parameters on. Its name must not decide its place. */
+function textAfterName(text) {
+  return text.slice(text.indexOf("("));
+}
+
+/** esbuild's options for the exports of the wasm, which the bindings call as properties. */
+function renameProperties(exports) {
+  const names = Object.keys(exports);
+  if (names.length === 0) return {};
+  return { mangleProps: new RegExp(`^(${names.join("|")})$`), mangleQuoted: true, mangleCache: exports };
+}
+
+/** A name that esbuild did not see as a property would not exist at run time. */
+function checkRenamed(path, exports) {
+  const code = readFileSync(path, "utf8");
+  const left = Object.keys(exports).filter((name) => code.includes(`.${name}`));
+  if (left.length > 0)
+    throw new Stop(`${path} still calls ${left.join(", ")}: tools/scripts/lib/bindings.mjs renames them`);
 }

@@ -1,11 +1,11 @@
-// Starting the hub with the demo, for people and for pictures.
+// Starts the hub with the demo, for `npm start` and `npm run screenshot`.
 
 import { createInterface } from "node:readline";
 import { Stop, start } from "./run.mjs";
 
 /**
- * Starts the hub at `listen`. `ready` is its URL as soon as it serves; `ended` resolves when it is gone, with what ended
- * it. Other lines of its standard output are printed; its standard error goes to ours.
+ * Starts the hub at the address `listen`. `ready` resolves to its URL when it serves. `ended`
+ * resolves to the signal or code with which it ends. Its other output is printed.
  */
 export function startHub(path, listen) {
   const child = start(path, ["--memory", "--demo", "--static", "www/dist", "--listen", listen], {
@@ -21,7 +21,10 @@ export function startHub(path, listen) {
       if (url) resolve(url);
       else console.log(line);
     });
-    ended.then((how) => reject(new Stop(`the hub ended with ${how}; it was to listen on ${listen}`)), reject);
+    ended.then(
+      (how) => reject(new Stop(`the hub stopped with ${how} before it listened on ${listen}`)),
+      reject,
+    );
   });
   return { child, ready, ended };
 }

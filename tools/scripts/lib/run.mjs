@@ -1,4 +1,5 @@
-// Running programs and naming steps. Node built-ins only: this runs before npm install has.
+// Runs programs and prints steps. It uses only Node's own modules, because it runs before npm
+// install.
 
 import { spawn } from "node:child_process";
 import { accessSync, constants, realpathSync } from "node:fs";
@@ -7,15 +8,15 @@ import { fileURLToPath } from "node:url";
 
 export const root = resolve(import.meta.dirname, "../../..");
 
-/** A failure that is explained by its message; no stack is shown for it. */
+/** A failure whose message explains it. It is printed without a stack. */
 export class Stop extends Error {}
 
 const children = new Set();
 let handled = false;
 let ending = false;
 for (const signal of ["SIGINT", "SIGTERM"]) {
-  // A terminal sends Ctrl-C to the whole group and npm passes it on once more, `kill` reaches only us: either way no
-  // child may outlive the script, and only the first one counts.
+  // No child may outlive the script. `kill` reaches only the script, so it passes the signal on. A
+  // terminal sends Ctrl-C to the whole group, and npm once more: only the first signal counts.
   process.on(signal, () => {
     if (ending) return;
     ending = true;
@@ -23,12 +24,12 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
     if (!handled) process.exit(signal === "SIGINT" ? 130 : 143);
   });
 }
-/** From here on the caller ends the process itself after a signal. */
+/** From now on the caller ends the process after a signal. */
 export function handleSignals() {
   handled = true;
 }
 
-/** Starts a program in the repository's root and keeps track of it. */
+/** Starts a program in the repository's root. It gets the signals that this process gets. */
 export function start(command, args, options = {}) {
   const child = spawn(command, args, { cwd: root, stdio: "inherit", ...options });
   children.add(child);
@@ -37,7 +38,9 @@ export function start(command, args, options = {}) {
   return child;
 }
 
-/** Runs a program to its end. `quiet` shows its output only when it fails. Throws when it fails. */
+/**
+ * Runs a program to its end, and throws a Stop if it fails. `quiet` prints its output only then.
+ */
 export async function run(command, args, { quiet = false, ...options } = {}) {
   const { code, signal, output } = await new Promise((resolve, reject) => {
     const child = start(command, args, { ...options, stdio: quiet ? ["ignore", "pipe", "pipe"] : "inherit" });
@@ -52,7 +55,7 @@ export async function run(command, args, { quiet = false, ...options } = {}) {
   throw new Stop(`${[command, ...args].join(" ")} ended with ${signal ?? `code ${code}`}`);
 }
 
-/** What a program prints, or undefined when it is missing or fails. */
+/** The output of a program, or undefined if the program is missing or fails. */
 export async function ask(command, args) {
   return new Promise((resolve) => {
     const child = start(command, args, { stdio: ["ignore", "pipe", "ignore"] });
@@ -63,7 +66,7 @@ export async function ask(command, args) {
   });
 }
 
-/** The path of a program, or undefined. */
+/** The path of a program on the PATH, or undefined. */
 export function which(name) {
   for (const folder of (process.env.PATH ?? "").split(delimiter)) {
     const path = join(folder, name);
@@ -75,12 +78,14 @@ export function which(name) {
   return undefined;
 }
 
-/** The path of a program that npm installed, `node_modules/.bin/NAME`. */
+/** The path of a program that npm has installed: `node_modules/.bin/NAME`. */
 export function bin(name) {
   return join(root, "node_modules", ".bin", name);
 }
 
-/** Says what begins, and in `hint` how long to wait; runs it; says how long it took. */
+/**
+ * Prints the name of a step, runs it, and prints how long it took. `hint` says how long to wait.
+ */
 export async function step(name, work, hint) {
   console.log(`▸ ${name}${hint ? ` (${hint})` : ""}`);
   const startMs = Date.now();
@@ -93,12 +98,14 @@ export function seconds(ms) {
   return `${(ms / 1000).toFixed(1)} s`;
 }
 
-/** Whether this module is the script that node was started with, rather than imported. */
+/** Whether node was started with this module. Otherwise another module has imported it. */
 export function isMain(url) {
   return process.argv[1] !== undefined && fileURLToPath(url) === realpathSync(process.argv[1]);
 }
 
-/** Runs a script's main function; a Stop ends it with its message and code 1. */
+/**
+ * Runs a script's main function. An error ends it with code 1; of a Stop only the message shows.
+ */
 export async function main(work) {
   try {
     await work();

@@ -1,4 +1,4 @@
-// Sizes of what a page downloads, and the budget in js/size-budget.json that holds them.
+// Prints the sizes of files that pages download, and compares them with js/size-budget.json.
 
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -15,7 +15,10 @@ function sizesOf(path) {
   return { raw: bytes.length, gzip: gzipSync(bytes, { level: 9 }).length, brotli: brotli.length };
 }
 
-/** Prints a row a file and their sum, called `total` in the budget; a Stop names every limit that is passed. */
+/**
+ * Prints a row for each file and one for their sum, which the budget calls `total`. Throws a Stop
+ * with every limit that is exceeded.
+ */
 export function checkSizes(paths, total = "total") {
   const rows = new Map(paths.map((path) => [basename(path), sizesOf(path)]));
   const sum = (kind) => [...rows.values()].reduce((bytes, sizes) => bytes + sizes[kind], 0);
@@ -38,7 +41,7 @@ export function checkSizes(paths, total = "total") {
   }
   if (over.length > 0) {
     throw new Stop(
-      `${over.join("\n  ")}\n  Make it smaller (npm run build:wasm -- --names keeps names for a size profiler), or raise js/size-budget.json and say why in docs/decisions/build-and-size.md.`,
+      `${over.join("\n  ")}\n  Make it smaller: npm run build:wasm -- --names keeps the names for a size profiler. Or raise the limit in js/size-budget.json, and give the reason in docs/decisions/build-and-size.md.`,
     );
   }
 }

@@ -1,4 +1,5 @@
-// Which build steps are up to date: a hash of each step's inputs, kept in target/longhaul-stamps.json.
+// Skips build steps that are up to date. target/longhaul-stamps.json has a hash of each step's
+// inputs.
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -8,7 +9,7 @@ import { root, step } from "./run.mjs";
 const stampFile = join(root, "target", "longhaul-stamps.json");
 const skipped = new Set(["node_modules", "dist", "target", "results", ".git"]);
 
-/** Unit tests stand beside what they test, and are no part of what is built. */
+/** Unit tests are beside the modules that they test, and are not built. */
 function isSkipped(name) {
   return skipped.has(name) || name.endsWith(".test.ts");
 }
@@ -37,12 +38,12 @@ function stamps() {
 }
 
 /**
- * Runs a step unless its inputs are what they were when it last succeeded and its outputs are there. Inputs are files and
- * folders, hashed by content: a changed branch and back builds nothing, and a touched file builds nothing.
- * Returns whether it ran.
+ * Runs a step unless its outputs exist and its inputs are the ones of its last success. Inputs are
+ * files and folders, hashed by content, so a touched file or a switch of branches builds nothing.
+ * Returns whether the step ran.
  */
 export async function stepIfChanged(name, { inputs, outputs, variant = "", hint }, work) {
-  // Taken before the work: an edit made while it runs must build again the next time.
+  // The hash is made before the work. An edit during the work must build again the next time.
   const hash = `${hashOf(inputs)} ${variant}`.trim();
   if (stamps()[name] === hash && outputs.every((path) => existsSync(join(root, path)))) {
     console.log(`· ${name}: up to date`);

@@ -1,10 +1,9 @@
-//! Panics without their words: in an object file, a call that can only end in a panic becomes the trap that it ends in.
+//! Replaces a call that can only panic by the trap that the panic ends in, in an object file.
 //!
-//! Nobody hears what a panic of a client says, because there is no hook that would tell it. Yet its words, its places and all that
-//! writes them are a tenth of the client. With the calls gone the linker leaves out what only they needed, and keeps what else is in use.
-//!
-//! What can't return is known by the `unreachable` that LLVM puts behind each such call. Of these only calls into the standard
-//! library are taken: what other crates do at their end, such as throwing an exception, is their own.
+//! The client has no panic hook, so nobody reads the messages of its panics. The linker then omits
+//! the texts and the formatting that only these calls needed. It reads three documented forms:
+//! object files and relocations (WebAssembly/tool-conventions, Linking.md), instructions (the core
+//! specification), and symbols (the rustc book, "Symbol Mangling", by the crate that it names).
 
 use std::error::Error;
 use std::ops::Range;
@@ -14,80 +13,85 @@ use wasmparser::{
     RelocationType, SymbolInfo,
 };
 
+// Opcodes of the core specification, "Binary Format, Instructions".
 const UNREACHABLE: u8 = 0x00;
 const NOP: u8 = 0x01;
 const END: u8 = 0x0b;
+/// The id of custom sections, in which relocations are.
 const CUSTOM_SECTION: u8 = 0;
 
-/// What is read of an object file. All places are in the file.
+/// The parts of an object file that matter here. All ranges are in the file.
 #[derive(Default)]
 struct Object<'a> {
     sections: Vec<Range<usize>>,
     bodies: Vec<FunctionBody<'a>>,
-    /// The section of the code, by its number.
+    /// The index of the code section.
     code: Option<usize>,
     symbols: Vec<SymbolInfo<'a>>,
-    /// By the number of the section that each is in.
+    /// The relocation sections, each with its own index.
     relocations: Vec<(usize, RelocSectionReader<'a>)>,
 }
 
-/// A place in the code that the linker fills in.
-struct Hole {
+/// A relocation: a place in the code that the linker fills in.
+struct Relocation {
+    /// The offset in the file that is filled in.
     at: usize,
-    /// The operand of a call that may become a trap.
+    /// Whether it is the operand of a call into the standard library.
     is_standard_call: bool,
-    /// Its entry in the list of such places.
+    /// The relocation's entry in its section.
     entry: Range<usize>,
 }
 
-/// An object file with traps.
-pub(crate) fn trapped(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
+/// The object file with traps, and how many there are.
+pub(crate) fn replace_panics(bytes: &[u8]) -> Result<(Vec<u8>, usize), Box<dyn Error>> {
     let object = read(bytes)?;
-    let Some((section, list)) = object.of_code() else {
-        return Ok(bytes.to_vec());
+    let Some((section, list)) = object.code_relocations() else {
+        return Ok((bytes.to_vec(), 0));
     };
-    let holes = object.holes(list)?;
-    let mut ends = Vec::new();
+    let relocations = object.relocations_of(list)?;
+    let mut panics = Vec::new();
     for body in &object.bodies {
-        ends.extend(dead_ends(bytes, body, &holes)?);
+        panics.extend(find_panics(bytes, body, &relocations)?);
     }
-    let mut trapped = bytes.to_vec();
-    for end in &ends {
-        let code = trapped.get_mut(end.clone()).ok_or("code beyond the file")?;
+    let mut replaced = bytes.to_vec();
+    for panic in &panics {
+        let code = replaced
+            .get_mut(panic.clone())
+            .ok_or("code beyond the file")?;
         code.fill(NOP);
         if let Some(first) = code.first_mut() {
             *first = UNREACHABLE;
         }
     }
-    // What stood there is asked for no longer.
-    let is_kept = |hole: &&Hole| !ends.iter().any(|end| end.contains(&hole.at));
-    let kept: Vec<&Hole> = holes.iter().filter(is_kept).collect();
+    // The linker must not write into the replaced code, nor keep what it referenced.
+    let is_kept = |one: &&Relocation| !panics.iter().any(|panic| panic.contains(&one.at));
+    let kept: Vec<&Relocation> = relocations.iter().filter(is_kept).collect();
     let content = object.sections.get(section).cloned().unwrap_or_default();
     let slice = |range: Range<usize>| bytes.get(range).ok_or("a section beyond the file");
     let mut fresh = slice(content.start..list.entries().range().start)?.to_vec();
     push_leb(&mut fresh, kept.len());
-    for hole in kept {
-        fresh.extend(slice(hole.entry.clone())?);
+    for relocation in kept {
+        fresh.extend(slice(relocation.entry.clone())?);
     }
     let before = section.checked_sub(1);
     let before = before.and_then(|before| object.sections.get(before));
     let start = before.map_or(0, |before| before.end);
     let mut header = vec![CUSTOM_SECTION];
     push_leb(&mut header, fresh.len());
-    trapped.splice(start..content.end, header.into_iter().chain(fresh));
-    Ok(trapped)
+    replaced.splice(start..content.end, header.into_iter().chain(fresh));
+    Ok((replaced, panics.len()))
 }
 
 fn read(bytes: &[u8]) -> Result<Object<'_>, Box<dyn Error>> {
     let mut object = Object::default();
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload?;
-        let number = object.sections.len();
+        let index = object.sections.len();
         if let Some((_, content)) = payload.as_section() {
             object.sections.push(content);
         }
         match payload {
-            Payload::CodeSectionStart { .. } => object.code = Some(number),
+            Payload::CodeSectionStart { .. } => object.code = Some(index),
             Payload::CodeSectionEntry(body) => object.bodies.push(body),
             Payload::CustomSection(custom) => match custom.as_known() {
                 KnownCustom::Linking(linking) => {
@@ -97,7 +101,7 @@ fn read(bytes: &[u8]) -> Result<Object<'_>, Box<dyn Error>> {
                         }
                     }
                 }
-                KnownCustom::Reloc(list) => object.relocations.push((number, list)),
+                KnownCustom::Reloc(list) => object.relocations.push((index, list)),
                 _ => {}
             },
             _ => {}
@@ -107,32 +111,35 @@ fn read(bytes: &[u8]) -> Result<Object<'_>, Box<dyn Error>> {
 }
 
 impl<'a> Object<'a> {
-    /// The places in the code that the linker fills in, and the number of the section that lists them.
-    fn of_code(&self) -> Option<(usize, &RelocSectionReader<'a>)> {
+    /// The relocation section of the code, with its index.
+    fn code_relocations(&self) -> Option<(usize, &RelocSectionReader<'a>)> {
         let code = u32::try_from(self.code?).ok()?;
         let mut lists = self.relocations.iter();
-        let (number, list) = lists.find(|(_, list)| list.section_index() == code)?;
-        Some((*number, list))
+        let (index, list) = lists.find(|(_, list)| list.section_index() == code)?;
+        Some((*index, list))
     }
 
-    /// In the order in which they stand.
-    fn holes(&self, list: &RelocSectionReader<'_>) -> Result<Vec<Hole>, Box<dyn Error>> {
+    /// The relocations of a section, in the order of their offsets.
+    fn relocations_of(
+        &self,
+        list: &RelocSectionReader<'_>,
+    ) -> Result<Vec<Relocation>, Box<dyn Error>> {
         let code = self.code.and_then(|code| self.sections.get(code));
         let code = code.map_or(0, |code| code.start);
-        let mut holes: Vec<Hole> = Vec::new();
+        let mut relocations: Vec<Relocation> = Vec::new();
         for entry in list.entries().into_iter_with_offsets() {
             let (start, entry) = entry?;
-            if let Some(last) = holes.last_mut() {
+            if let Some(last) = relocations.last_mut() {
                 last.entry.end = start;
             }
-            holes.push(Hole {
+            relocations.push(Relocation {
                 at: code + entry.relocation_range().start,
                 is_standard_call: entry.ty == RelocationType::FunctionIndexLeb
                     && self.is_standard(entry.index),
                 entry: start..list.range().end,
             });
         }
-        Ok(holes)
+        Ok(relocations)
     }
 
     fn is_standard(&self, symbol: u32) -> bool {
@@ -144,56 +151,62 @@ impl<'a> Object<'a> {
     }
 }
 
-/// Whether a mangled name is one of `core`, `alloc` or `std`: `_R`, what it is, then its crate as `Cs`, a hash, `_` and the name.
-fn is_of_standard_library(name: &str) -> bool {
-    let path = name.strip_prefix("_R");
-    let of_crate = path.and_then(|path| path.split_once("Cs")?.1.split_once('_'));
-    let is_one = |name: &str| {
-        ["4core", "5alloc", "3std"]
-            .iter()
-            .any(|one| name.starts_with(one))
+/// Whether a symbol is a function of the standard library. Other crates may end in their own way,
+/// such as by an exception.
+fn is_of_standard_library(symbol: &str) -> bool {
+    let Ok(name) = rustc_demangle::try_demangle(symbol) else {
+        return false;
     };
-    of_crate.is_some_and(|(_, name)| is_one(name))
+    // `core::panicking::panic`, or `<core::option::Option<u8>>::expect` for a method.
+    let path = format!("{name:#}");
+    let path = path.trim_start_matches('<');
+    ["core::", "alloc::", "std::"]
+        .iter()
+        .any(|root| path.starts_with(root))
 }
 
-/// What leads to nothing but a panic in a function: each such call, with what has been made ready for it.
-fn dead_ends(
+/// The ranges of a function that only lead to a panic: each such call, with its arguments.
+///
+/// A call can't return if LLVM has put `unreachable` behind it.
+fn find_panics(
     bytes: &[u8],
     body: &FunctionBody<'_>,
-    holes: &[Hole],
+    relocations: &[Relocation],
 ) -> Result<Vec<Range<usize>>, Box<dyn Error>> {
-    let mut ends = Vec::new();
+    let mut panics = Vec::new();
     let mut operators = body.get_operators_reader()?;
-    let mut straight = operators.original_position();
+    let mut arguments = operators.original_position();
     while !operators.eof() {
         let at = operators.original_position();
         let operator = operators.read()?;
         let next = operators.original_position();
         if matches!(operator, Operator::Call { .. }) {
             let operand = at + 1;
-            let hole = holes.binary_search_by_key(&operand, |hole| hole.at).ok();
-            let is_standard = hole
-                .and_then(|hole| holes.get(hole))
-                .is_some_and(|hole| hole.is_standard_call);
-            if is_standard && is_end(bytes, next) {
-                ends.push(straight..next);
+            let found = relocations.binary_search_by_key(&operand, |one| one.at);
+            let is_standard = found
+                .ok()
+                .and_then(|found| relocations.get(found))
+                .is_some_and(|relocation| relocation.is_standard_call);
+            if is_standard && is_followed_by_trap(bytes, next) {
+                panics.push(arguments..next);
             }
         }
-        if !is_straight(&operator) {
-            straight = next;
+        if !is_argument(&operator) {
+            arguments = next;
         }
     }
-    Ok(ends)
+    Ok(panics)
 }
 
-/// Whether nothing comes but a trap, perhaps behind the end of blocks.
-fn is_end(bytes: &[u8], next: usize) -> bool {
+/// Whether only a trap follows, perhaps after the ends of blocks.
+fn is_followed_by_trap(bytes: &[u8], next: usize) -> bool {
     let mut rest = bytes.iter().skip(next);
     rest.find(|byte| **byte != END) == Some(&UNREACHABLE)
 }
 
-/// Whether an operator does no more than make values ready, on the stack or in memory. What it has done before a trap nobody sees.
-fn is_straight(operator: &Operator<'_>) -> bool {
+/// Whether an operator only prepares values, on the stack or in memory. Nothing reads them after
+/// the trap.
+fn is_argument(operator: &Operator<'_>) -> bool {
     use Operator::*;
     matches!(
         operator,
@@ -217,6 +230,7 @@ fn is_straight(operator: &Operator<'_>) -> bool {
     )
 }
 
+/// Appends an unsigned LEB128 number.
 fn push_leb(bytes: &mut Vec<u8>, mut number: usize) {
     loop {
         let low = u8::try_from(number & 0x7f).unwrap_or_default();
@@ -244,7 +258,8 @@ mod tests {
     /// A call of the second function, as LLVM writes it.
     const CALL: [u8; 6] = [0x10, 0x81, 0x80, 0x80, 0x80, 0x00];
 
-    /// An object file whose first function is `before`, a call of the second one, which has this name, and `behind`.
+    /// An object file with two functions. The first is `before`, a call of the second, `behind`.
+    /// The second has the symbol `name`.
     fn object(name: &str, before: &[u8], behind: &[u8]) -> Vec<u8> {
         let mut types = TypeSection::new();
         types.ty().function([], []);
@@ -268,7 +283,7 @@ mod tests {
         let start = read(module.as_slice()).unwrap().sections[2].start;
         let call = module.as_slice().windows(6).position(|bytes| bytes == CALL);
         let operand = u8::try_from(call.unwrap() + 1 - start).unwrap();
-        // In the third section one hole: a function's number, there, the second symbol's.
+        // One relocation in section 2: the index of a function, at the operand, of symbol 1.
         let list = Cow::from(vec![2, 1, 0, operand, 1]);
         module.section(&CustomSection {
             name: "reloc.CODE".into(),
@@ -282,45 +297,60 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_can_only_panic_becomes_a_trap_and_asks_the_linker_for_nothing() {
-        // local.get 0, i32.const 7, local.set 1: what is made ready for it.
+    fn a_call_that_can_only_panic_becomes_a_trap_without_a_relocation() {
+        // The arguments: local.get 0, i32.const 7, local.set 1.
         let object = object(PANIC, &[0x20, 0, 0x41, 7, 0x21, 1], &[UNREACHABLE, END]);
-        let trapped = trapped(&object).unwrap();
-        let (locals, code) = first_body(&trapped).split_at(3);
+        let (replaced, count) = replace_panics(&object).unwrap();
+        assert_eq!(count, 1);
+        let (locals, code) = first_body(&replaced).split_at(3);
         assert_eq!(locals, first_body(&object).split_at(3).0);
         assert_eq!(code[0], UNREACHABLE);
         assert!(code[1..12].iter().all(|byte| *byte == NOP), "{code:?}");
         assert_eq!(code[12..], [UNREACHABLE, END]);
-        let after = read(&trapped).unwrap();
+        let after = read(&replaced).unwrap();
         assert_eq!(after.relocations[0].1.entries().count(), 0);
-        wasmparser::validate(&trapped).unwrap();
+        wasmparser::validate(&replaced).unwrap();
     }
 
     #[test]
-    fn what_is_done_before_it_in_calls_and_branches_stays() {
-        // block, end: control flow.
+    fn control_flow_before_the_call_stays() {
+        // block, end
         let object = object(PANIC, &[0x02, 0x40, END], &[UNREACHABLE, END]);
-        let trapped = trapped(&object).unwrap();
-        let code = first_body(&trapped).split_at(3).1;
+        let (replaced, _) = replace_panics(&object).unwrap();
+        let code = first_body(&replaced).split_at(3).1;
         assert_eq!(code[..4], [0x02, 0x40, END, UNREACHABLE]);
-        wasmparser::validate(&trapped).unwrap();
+        wasmparser::validate(&replaced).unwrap();
     }
 
     #[test]
-    fn a_call_at_the_end_of_a_block_that_ends_in_a_trap_is_one_too() {
+    fn a_call_at_the_end_of_a_block_before_a_trap_is_replaced_too() {
         let object = object(PANIC, &[0x02, 0x40], &[END, UNREACHABLE, END]);
-        assert_eq!(first_body(&trapped(&object).unwrap())[5], UNREACHABLE);
+        let (replaced, _) = replace_panics(&object).unwrap();
+        assert_eq!(first_body(&replaced)[5], UNREACHABLE);
     }
 
     #[test]
-    fn a_call_that_comes_back_or_that_is_of_another_crate_stays() {
-        let comes_back = object(PANIC, &[], &[END]);
-        assert_eq!(trapped(&comes_back).unwrap(), comes_back);
-        let throws = "_ZN12wasm_bindgen9throw_str17h24a51ebebe3a12eeE";
-        let other = "_RNvCsgXGp5Oqx2Ny_8longhaul4core";
-        for name in [throws, other] {
+    fn both_forms_of_mangled_names_are_read() {
+        let names = [
+            "_ZN4core9panicking5panic17h24a51ebebe3a12eeE",
+            "_RNvMNtCsgXGp5Oqx2Ny_4core6optionINtB2_6OptionhE6expect",
+        ];
+        for name in names {
             let object = object(name, &[], &[UNREACHABLE, END]);
-            assert_eq!(trapped(&object).unwrap(), object, "{name}");
+            assert_eq!(replace_panics(&object).unwrap().1, 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_returns_and_calls_of_other_crates_stay() {
+        let returns = object(PANIC, &[], &[END]);
+        assert_eq!(replace_panics(&returns).unwrap(), (returns, 0));
+        let throws = "_ZN12wasm_bindgen9throw_str17h24a51ebebe3a12eeE";
+        let module = "_RNvCsgXGp5Oqx2Ny_8longhaul4core";
+        let exported = "core::panicking::panic";
+        for name in [throws, module, exported] {
+            let object = object(name, &[], &[UNREACHABLE, END]);
+            assert_eq!(replace_panics(&object).unwrap(), (object, 0), "{name}");
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Functions in another order: those that are alike side by side, because a page downloads them compressed.
+//! Sorts the functions of a wasm so that similar ones are neighbours, which compresses better.
 //!
-//! Changes nothing but the order and, with it, the numbers by which functions are called. Comes last: what optimises has orders of its own.
+//! It changes only the order, and the indices by which functions are called. It is the last step,
+//! because wasm-opt has an order of its own.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -10,10 +11,10 @@ use wasm_encoder::reencode::{self, Reencode};
 use wasm_encoder::{CodeSection, FunctionSection, Module};
 use wasmparser::{CodeSectionReader, FunctionSectionReader, Parser, Payload, TypeRef};
 
-/// So many bytes in a row are looked for in other functions. Chosen: with two or with five the result is larger.
+/// How many bytes in a row make two functions similar. Chosen: two or five give a larger result.
 const RUN: usize = 3;
 
-/// The module with its functions in that order.
+/// The same module with its functions sorted.
 pub(crate) fn ordered(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut imports = 0;
     let mut bodies = Vec::new();
@@ -41,8 +42,8 @@ pub(crate) fn ordered(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(module.finish())
 }
 
-/// The number of each function in the old order, by the new one: the largest first, then always the one of whose runs
-/// the last one has the most.
+/// The old indices in the new order. The largest function comes first. Each next one is the
+/// function of whose runs the one before it has the largest share.
 fn chain(bodies: &[&[u8]]) -> Vec<usize> {
     let mut having: HashMap<&[u8], Vec<usize>> = HashMap::new();
     let mut runs = Vec::new();
@@ -74,7 +75,7 @@ fn chain(bodies: &[&[u8]]) -> Vec<usize> {
             let runs = runs.get(*number).map_or(0, Vec::len).max(1);
             shared / f64::from(u32::try_from(runs).unwrap_or(u32::MAX))
         };
-        // Of those that are equally like it the first: the same bytes in, the same bytes out.
+        // The first of equals, so that the same input gives the same output.
         next = left
             .iter()
             .copied()
@@ -85,9 +86,11 @@ fn chain(bodies: &[&[u8]]) -> Vec<usize> {
 }
 
 struct Order {
-    /// Imported functions come first in all numbers.
+    /// The number of imported functions. Their indices come before those of the module's own.
     imports: usize,
+    /// The old indices in the new order.
     old: Vec<usize>,
+    /// The new indices in the old order.
     new: Vec<usize>,
 }
 
@@ -147,7 +150,8 @@ mod tests {
 
     use super::*;
 
-    /// A module with an imported function and three own ones, of which the first and the last are alike. The first calls the second.
+    /// A module with one import and three functions of its own. The first and the last are similar.
+    /// The first calls the second.
     fn module() -> Vec<u8> {
         let mut types = TypeSection::new();
         types.ty().function([], []);
@@ -181,8 +185,8 @@ mod tests {
         module.section(&exports).section(&code).as_slice().to_vec()
     }
 
-    /// Which own function is exported, which one it calls first, and the sizes of all.
-    fn told(module: &[u8]) -> (u32, u32, Vec<usize>) {
+    /// The exported function, the one that it calls first, and the sizes of all.
+    fn describe(module: &[u8]) -> (u32, u32, Vec<usize>) {
         Validator::new().validate_all(module).unwrap();
         let (mut exported, mut called, mut sizes) = (0, Vec::new(), Vec::new());
         for payload in Parser::new(0).parse_all(module) {
@@ -206,18 +210,18 @@ mod tests {
     }
 
     #[test]
-    fn functions_that_are_alike_come_side_by_side_and_are_called_and_exported_as_before() {
+    fn similar_functions_become_neighbours_and_are_called_and_exported_as_before() {
         let before = module();
-        let (exported, called, sizes) = told(&before);
+        let (exported, called, sizes) = describe(&before);
         assert_eq!((exported, called), (0, 1));
         let after = ordered(&before).unwrap();
-        let (exported, called, new_sizes) = told(&after);
+        let (exported, called, new_sizes) = describe(&after);
         assert_eq!((exported, called), (0, 2), "{new_sizes:?}");
         assert_eq!(new_sizes, [sizes[0], sizes[2], sizes[1]]);
     }
 
     #[test]
-    fn the_same_module_is_written_the_same() {
+    fn the_same_module_gives_the_same_bytes() {
         assert_eq!(ordered(&module()).unwrap(), ordered(&module()).unwrap());
     }
 }
