@@ -20,7 +20,7 @@ function listDocuments() {
     .map((name) => join("docs", name))
     .filter((name) => name.endsWith(".md"))
     .sort();
-  return ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", ...docs];
+  return ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md", ...docs];
 }
 
 /** The text with blanks instead of fenced code and HTML comments, so that line numbers stay. */
