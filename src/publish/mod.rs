@@ -201,8 +201,12 @@ impl Publisher {
         posting_at: Option<Time>,
     ) {
         let Context {
-            metrics, effects, ..
+            now,
+            metrics,
+            effects,
+            ..
         } = context;
+        let now = *now;
         if let Some(durable) = &mut self.durable {
             durable.seek(connection.is_some(), effects);
             durable.work(&mut self.main, self.memory.producer(), effects);
@@ -212,9 +216,11 @@ impl Publisher {
             return;
         }
         if self.durable.as_ref().is_none_or(DurableOutbox::is_leader) {
-            self.main.pump(connection, posting_at, metrics, effects);
+            self.main
+                .pump(now, connection, posting_at, metrics, effects);
         }
-        self.memory.pump(connection, posting_at, metrics, effects);
+        self.memory
+            .pump(now, connection, posting_at, metrics, effects);
     }
 
     /// Gives up the posts under way, if they hang.

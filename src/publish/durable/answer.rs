@@ -242,13 +242,13 @@ impl DurableOutbox {
                 continue;
             }
             self.bytes_saving -= save.bytes;
+            if !saved.was_there && self.known.next() == n {
+                self.known = n;
+            } else if self.sync_state == SyncState::Full && n > self.known {
+                // Another tab saved rows in between, or the one whose place this took. They go first.
+                self.sync_state = SyncState::Behind;
+            }
             if !saved.was_there {
-                // Whatever others have saved in between is to be sent first.
-                if self.known.next() == n {
-                    self.known = n;
-                } else if self.sync_state == SyncState::Full && n > self.known {
-                    self.sync_state = SyncState::Behind;
-                }
                 last = last.max(n);
                 rows += 1;
                 bytes += save.bytes;

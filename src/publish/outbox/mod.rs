@@ -62,6 +62,8 @@ pub(crate) struct Outbox {
     post_until: Option<Time>,
     next_expiry: Option<Time>,
     unmarked: Vec<(RowNo, u32)>,
+    /// When storage notes the rows that have been on their way since the last time.
+    mark_at: Option<Time>,
     /// The topics that dead letters have stopped, by those; nothing where none does.
     pauses: Option<Vec<(RowNo, Box<str>)>>,
 }
@@ -95,6 +97,7 @@ impl Outbox {
             post_until: None,
             next_expiry: None,
             unmarked: Vec::new(),
+            mark_at: None,
             pauses: None,
         }
     }
@@ -139,6 +142,7 @@ impl Outbox {
             self.barred_until(),
             self.post_until,
             self.next_expiry,
+            self.mark_at,
         ];
         parts.into_iter().flatten().min()
     }
@@ -147,6 +151,9 @@ impl Outbox {
     pub(crate) fn tick(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
         self.end_pauses(now);
         self.end_bar(now);
+        if self.mark_at.take_if(|at| *at <= now).is_some() {
+            self.mark_sent();
+        }
         if self.next_expiry.is_some_and(|at| at <= now) {
             self.expire(now, metrics, effects);
         }

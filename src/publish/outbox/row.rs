@@ -55,6 +55,18 @@ impl QueuedRow {
         }
     }
 
+    /// Storage has the row, and does not know that it was sent.
+    pub(super) fn is_unmarked(&self) -> bool {
+        self.stored.is_some_and(|stored| !stored.is_marked)
+    }
+
+    /// Storage is to note that the row was sent, and how often: nothing if it knows.
+    pub(super) fn mark(&mut self) -> Option<(RowNo, u32)> {
+        let stored = self.stored.as_mut().filter(|stored| !stored.is_marked)?;
+        stored.is_marked = true;
+        Some((self.n, self.attempts))
+    }
+
     pub(super) fn is_keyed(&self) -> bool {
         self.stored.is_some_and(|stored| stored.is_keyed)
     }

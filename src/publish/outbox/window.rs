@@ -5,6 +5,7 @@
 
 use super::Outbox;
 use super::owner::Bar;
+use super::row::Row;
 use crate::backoff::repeat::RepeatPause;
 use crate::codes;
 use crate::config::{PAUSE_MS, POST_MS_MAX, WINDOW_BYTES_MAX, WINDOW_ROWS_MAX};
@@ -19,6 +20,10 @@ use crate::wire::{Publish, Skip, ToHub};
 /// First rest of a topic that is busy again after the pause of all, ms: four times that pause, so that other topics have their turn
 /// before it.
 const TOPIC_MS: u64 = 4 * PAUSE_MS;
+
+/// How long a row is on its way before storage notes that it was sent, ms. Chosen: most acks take less, and
+/// a note costs a transaction.
+const MARK_AFTER_MS: u64 = 1_000;
 
 /// Topics that can rest at a time; the first one makes room. Chosen: a client publishes to a few.
 const BUSY_TOPICS_MAX: usize = 64;
@@ -37,12 +42,15 @@ impl Outbox {
     /// Sends what the window allows, in order. What goes out in posts, `posting_at`, is watched: nothing else tells that one hangs.
     pub(crate) fn pump(
         &mut self,
+        now: Time,
         connection: ConnectionId,
         posting_at: Option<Time>,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
     ) {
-        self.send_what_fits(connection, metrics, effects);
+        if self.send_what_fits(connection, metrics, effects) {
+            self.mark_at.get_or_insert(now.plus(MARK_AFTER_MS));
+        }
         self.post_until = posting_at
             .filter(|_| self.rows_on_their_way > 0)
             .map(|now| self.post_until.unwrap_or(now.plus(POST_MS_MAX)));
@@ -52,18 +60,20 @@ impl Outbox {
         self.post_until.is_some_and(|until| now >= until)
     }
 
+    /// Returns whether it sent a row that storage has and does not know to be sent.
     fn send_what_fits(
         &mut self,
         connection: ConnectionId,
         metrics: &mut Metrics,
         effects: &mut Vec<Effect>,
-    ) {
+    ) -> bool {
+        let mut has_unmarked = false;
         if self.busy_until.is_some() || self.barred_until().is_some() {
-            return;
+            return has_unmarked;
         }
         for row in &mut self.rows {
             if matches!(self.bar, Bar::Probing) && self.rows_on_their_way > 0 {
-                return;
+                return has_unmarked;
             }
             if row.is_on_its_way || !Self::is_sendable(row, self.forked_at) {
                 continue;
@@ -80,12 +90,13 @@ impl Outbox {
             let bytes = self.bytes_on_their_way + row.bytes;
             let has_room = self.rows_on_their_way < self.window_rows && bytes <= WINDOW_BYTES_MAX;
             if !has_room && self.rows_on_their_way > 0 {
-                return;
+                return has_unmarked;
             }
             if row.awaits_mark() {
                 // Its followers in the topic would be refused; the others can wait that long.
-                return;
+                return has_unmarked;
             }
+            has_unmarked |= row.is_unmarked();
             metrics.retries += u64::from(row.attempts > 0);
             row.attempts = row.attempts.saturating_add(1);
             row.is_on_its_way = true;
@@ -129,6 +140,7 @@ impl Outbox {
                 row: Some(RowNo(row.n.0 + self.as_memory)),
             });
         }
+        has_unmarked
     }
 
     /// The connection is gone, and with it what was on its way.
@@ -149,15 +161,16 @@ impl Outbox {
                 continue;
             }
             row.is_on_its_way = false;
-            if let Some(stored) = &mut row.stored
-                && !stored.is_marked
-            {
-                stored.is_marked = true;
-                self.unmarked.push((row.n, row.attempts));
-            }
+            self.unmarked.extend(row.mark());
         }
         self.rows_on_their_way = 0;
         self.bytes_on_their_way = 0;
+    }
+
+    /// Rows have been on their way for a while: other tabs and the next page must know that they were sent.
+    pub(super) fn mark_sent(&mut self) {
+        let sent = self.rows.iter_mut().filter(|row| row.is_on_its_way);
+        self.unmarked.extend(sent.filter_map(Row::mark));
     }
 
     /// A row is not on its way any more. Whether it was.
