@@ -5,7 +5,7 @@
 
 use super::Outbox;
 use super::owner::Bar;
-use super::row::Row;
+use super::row::QueuedRow;
 use crate::backoff::repeat::RepeatPause;
 use crate::codes;
 use crate::config::{PAUSE_MS, POST_MS_MAX, WINDOW_BYTES_MAX, WINDOW_ROWS_MAX};
@@ -170,7 +170,7 @@ impl Outbox {
     /// Rows have been on their way for a while: other tabs and the next page must know that they were sent.
     pub(super) fn mark_sent(&mut self) {
         let sent = self.rows.iter_mut().filter(|row| row.is_on_its_way);
-        self.unmarked.extend(sent.filter_map(Row::mark));
+        self.unmarked.extend(sent.filter_map(QueuedRow::mark));
     }
 
     /// A row is not on its way any more. Whether it was.
