@@ -1,4 +1,4 @@
-// A page in real headless Chromium, served from loopback. Knows nothing of what is measured in it.
+// A page in real headless Chromium, served from loopback. It knows nothing of the benches.
 
 import { createReadStream, existsSync } from "node:fs";
 import { createServer } from "node:http";
@@ -32,7 +32,7 @@ async function serve(folders) {
   return { url: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
 }
 
-/** Opens a page and hands it to `use`, with the browser's version; closes everything afterwards. */
+/** Opens a page and calls `use` with it and the browser's version; closes everything afterwards. */
 export function withPage(options, use) {
   return withBrowser(options, async (browser, url) => {
     const page = await browser.newPage();
@@ -43,7 +43,7 @@ export function withPage(options, use) {
 }
 
 /**
- * Starts a browser and hands it to `use`, with the address of the folders; closes everything
+ * Starts a browser and calls `use` with it and the address of the folders; closes everything
  * afterwards.
  */
 export async function withBrowser({ folders, executablePath }, use) {
@@ -61,10 +61,7 @@ export async function withBrowser({ folders, executablePath }, use) {
   }
 }
 
-/**
- * A clock that gives the CPU time in ms of the page's main thread: what other programs do does not
- * stop it or run it.
- */
+/** A clock of the CPU time of the page's main thread, ms. Other programs do not affect it. */
 export async function threadClock(page) {
   const session = await page.context().newCDPSession(page);
   await session.send("Performance.enable");

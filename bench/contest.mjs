@@ -1,4 +1,4 @@
-// A bench of receivers: the rounds of each case in a page, and the tables.
+// Runs a bench of receivers: the rounds of each case in a page, and the tables.
 
 import { mkdirSync, rmSync } from "node:fs";
 import { cpus, loadavg } from "node:os";
@@ -10,11 +10,11 @@ import { median, shuffled, table } from "./stats.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 
-/** Messages a measurement, chosen so that it takes about 5 ms. */
+/** Messages in a measurement, chosen so that it takes about 5 ms. */
 const messages = { 60: 4_096, 1024: 768 };
 /** Measurements of each peer before the first that counts. */
 const warmUps = 3;
-/** On a busy machine a case ends after this time, ms, though not before so many rounds. */
+/** On a busy machine a case ends after this time, ms, but not before this many rounds. */
 const caseMs = 13_000;
 const roundsMin = 7;
 const roundsUsual = 21;
@@ -22,9 +22,9 @@ const roundsUsual = 21;
 const noCase = { topics: 1, hasIds: false, isPlain: false };
 
 /**
- * Builds the page in `folder` and runs the cases whose name contains `only`; gives the section for
- * RESULTS.md. Rounds that are asked for are all done. With an `echoUrl` frames come over a real
- * socket from there.
+ * Builds the page in `folder` and runs the cases whose name contains `only`. Returns the section
+ * for RESULTS.md. Explicit rounds all run. With an `echoUrl` the frames come over a real socket
+ * from there.
  */
 export async function contest({ name, folder, cases, rounds = roundsUsual, only, executablePath, echoUrl }) {
   const out = await buildPage(name, folder);
@@ -50,8 +50,8 @@ export async function contest({ name, folder, cases, rounds = roundsUsual, only,
 }
 
 /**
- * Bundles `page.ts` beside `index.html`; gives the folder. The package is taken as it is built, at
- * its own address.
+ * Bundles `page.ts` beside `index.html` and returns the folder. The built package stays at its own
+ * address.
  */
 export async function buildPage(name, folder) {
   const out = join(here, "results", name);
@@ -75,7 +75,7 @@ export async function buildPage(name, folder) {
   return out;
 }
 
-/** Messages a second of each peer, a number a round. */
+/** Messages a second of each peer, one number for each round. */
 async function measureCase(page, clock, of, peers, rounds) {
   await page.evaluate((of) => globalThis.bench.open(of), of);
   const time = async (peer, frames) => {
@@ -93,7 +93,7 @@ async function measureCase(page, clock, of, peers, rounds) {
   const endMs = Date.now() + caseMs;
   for (let round = -warmUps; round < rounds; round++) {
     if (round >= roundsMin && rounds === roundsUsual && Date.now() > endMs) break;
-    // What it costs to ask the page, 1 ms or so.
+    // The cost of a call into the page is 1 ms or so.
     empty.push(await time("raw", 0));
     for (const peer of shuffled(peers)) {
       const ms = await time(peer, frames);
@@ -110,10 +110,7 @@ function row(peer, speeds) {
   return [peer, ...[median(all), Math.min(...all), Math.max(...all)].map(thousands), ratio(peer, speeds)];
 }
 
-/**
- * Median of the ratios to raw within each round: what is slow for all for a while does not show in
- * it.
- */
+/** Median of the ratios to raw within each round, which removes slow phases that all share. */
 function ratio(peer, speeds) {
   return median(speeds[peer].map((speed, round) => speed / speeds.raw[round])).toFixed(2);
 }

@@ -1,5 +1,5 @@
-// The page's side of a bench of receivers: opens the peers of a case and times one of them when
-// told to.
+// The page's side of a bench of receivers: it opens the peers of a case and times one of them at a
+// time.
 
 import { hub } from "./hub.js";
 import type { Peer, Receiver } from "./peer.js";
@@ -27,7 +27,7 @@ class Contestant {
     });
   }
 
-  /** Makes the events of so many frames. */
+  /** Makes the events of this many frames. */
   prepare(frames: number): void {
     this.#events = [];
     this.#due += frames * this.#case.perFrame;
@@ -41,8 +41,8 @@ class Contestant {
   }
 
   /**
-   * What is timed. Who delivers later gets a microtask after each event, as in a browser, and tasks
-   * at the end.
+   * The timed part. Peers that deliver later get a microtask after each event, as in a browser, and
+   * tasks at the end.
    */
   async receive(): Promise<void> {
     const receive = this.#receiver?.receive;
@@ -64,7 +64,7 @@ class Contestant {
   }
 
   /**
-   * What is timed over a socket: the echo sends each frame back as one of the browser's own events.
+   * The timed part over a socket: the echo sends each frame back, and the browser makes the events.
    */
   async receiveFrom(echo: WebSocket): Promise<void> {
     const receive = this.#receiver?.receive;
@@ -83,7 +83,7 @@ class Contestant {
     while (this.#received < this.#due && performance.now() < endMs) await nextTask();
   }
 
-  /** Throws where a message was lost or came twice. */
+  /** Throws if a message was lost or came twice. */
   check(): void {
     if (this.#received !== this.#due) throw new Error(`${this.#received} of ${this.#due} messages`);
     if (this.#sum !== this.#source.sum) throw new Error("other messages were received than sent");
@@ -107,11 +107,11 @@ function nextTask(): Promise<void> {
 
 declare global {
   var bench: unknown;
-  /** There with Chromium's --expose-gc. */
+  /** Exists with Chromium's --expose-gc. */
   var gc: (() => void) | undefined;
 }
 
-/** Gives bench/contest.mjs what it calls. */
+/** Publishes the functions that bench/contest.mjs calls. */
 export function offer(peers: readonly Peer[]): void {
   let contestants = new Map<string, Contestant>();
   let current: Contestant | undefined;
@@ -125,7 +125,7 @@ export function offer(peers: readonly Peer[]): void {
   globalThis.bench = {
     peers: peers.map(({ name }) => name),
 
-    /** Opens all peers for a case, in place of those of the case before. */
+    /** Opens all peers for a case, in place of those of the last case. */
     async open(of: Case): Promise<void> {
       for (const contestant of contestants.values()) contestant.close();
       contestants = new Map(peers.map(({ name }) => [name, new Contestant(of)]));
@@ -141,7 +141,7 @@ export function offer(peers: readonly Peer[]): void {
       globalThis.gc?.();
     },
 
-    /** From now on frames come over a socket. */
+    /** Makes frames come over a socket from now on. */
     async connect(url: string): Promise<void> {
       const socket = new RealWebSocket(url);
       socket.binaryType = "arraybuffer";

@@ -1,4 +1,4 @@
-// The hub's side of a connection, as far as a subscriber needs it: docs/protocol.md.
+// The hub's side of a connection, as far as docs/protocol.md gives it to a subscriber.
 
 import { type Data, type Server, sentTexts } from "./socket.js";
 
@@ -23,8 +23,8 @@ function answer(record: string): string[] {
 }
 
 /**
- * Whether the client that opened the last socket has asked for this many subscriptions and has had
- * their answers.
+ * Whether the client of the last socket has requested this many subscriptions and received their
+ * answers.
  */
 export function hasSubscribed(topics: number): boolean {
   const subs = sentTexts()

@@ -1,4 +1,4 @@
-// What a way to receive must offer to be measured.
+// The interface that a receiver must offer to be measured.
 
 import type { Case, Sent } from "./workload.js";
 
@@ -11,9 +11,9 @@ export interface Peer {
 }
 
 export interface Receiver {
-  /** The frames that carry these messages: what the `data` of a message event is. Not timed. */
+  /** Makes the frames of these messages: the `data` of message events. Not timed. */
   encode(frame: readonly Sent[]): (string | ArrayBuffer)[];
-  /** What the browser calls with a message event. Timed. */
+  /** Returns the function that the browser calls with a message event. Timed. */
   readonly receive: (event: MessageEvent) => void;
   close(): void;
 }

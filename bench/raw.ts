@@ -1,4 +1,4 @@
-// The floor: what an app writes by hand when it promises nothing.
+// The floor: code that an app writes by hand when it promises nothing.
 
 import type { Peer } from "./peer.js";
 import { asReceived, topicName } from "./workload.js";
@@ -6,7 +6,7 @@ import { asReceived, topicName } from "./workload.js";
 type Callback = (data: unknown, seq: number) => void;
 
 /**
- * One JSON value a message: JSON.parse, a look into a Map, the callback. One message a frame in
+ * One JSON value for each message: JSON.parse, a Map lookup, the callback. One message a frame in
  * every case.
  */
 export const raw: Peer = {
@@ -30,7 +30,7 @@ export const raw: Peer = {
   },
 };
 
-/** One JSON value a frame: `[[topic's number, seq, payload], …]`. */
+/** One JSON value for each frame: `[[topic's number, seq, payload], …]`. */
 export const rawBatch: Peer = {
   name: "raw-batch",
   async open({ topics }, listener) {

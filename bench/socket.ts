@@ -1,20 +1,17 @@
-// A WebSocket that is none: what a client opens when the page's own class has been replaced by this
-// one.
-//
-// A scripted server answers as far as a subscriber needs it; the bench hands frames to the client's
-// own handler.
+// A fake WebSocket, which replaces the page's own class. A scripted server answers as far as a
+// subscriber needs it, and the bench calls the client's own handler with frames.
 
 import type { Receiver } from "./peer.js";
 
 export type Data = string | ArrayBuffer;
 
-/** What a peer's own server says until the client has its subscriptions. */
+/** The script of a peer's own server until the client has its subscriptions. */
 export interface Server {
-  /** The subprotocol that the handshake brings back. */
+  /** The subprotocol of the handshake's answer. */
   readonly protocol: string;
-  /** What it says by itself when the socket is open. */
+  /** The frames that it sends when the socket opens. */
   opened(): Data[];
-  /** What it answers to a frame. */
+  /** Its answers to a frame. */
   answer(frame: Data): Data[];
 }
 
@@ -67,20 +64,17 @@ class FakeSocket {
   }
 }
 
-/** Puts the fake in the place of the page's WebSocket for good. */
+/** Replaces the page's WebSocket for good. */
 export function replaceWebSocket(): void {
   Object.defineProperty(globalThis, "WebSocket", { value: FakeSocket });
 }
 
-/** Sockets that are opened from now on are this server's. */
+/** Makes this the server of all sockets that open from now on. */
 export function serve(by: Server): void {
   server = by;
 }
 
-/**
- * What the client set as its handler on the socket that it opened last, once `isReady` says that it
- * is subscribed.
- */
+/** The client's message handler on the last socket, once `isReady` says that it is subscribed. */
 export async function handler(isReady: () => boolean): Promise<Receiver["receive"]> {
   const endMs = performance.now() + 5_000;
   while (!isReady() || last?.onmessage == null) {

@@ -7,7 +7,7 @@ export function median(numbers) {
 }
 
 /**
- * Rows as a Markdown table that also reads well as plain text. The first column is left-aligned.
+ * Rows as a Markdown table that is also readable as plain text. The first column is left-aligned.
  */
 export function table(columns, rows) {
   const all = [columns, ...rows.map((row) => row.map(String))];
@@ -18,7 +18,7 @@ export function table(columns, rows) {
   return [line(columns), rule, ...all.slice(1).map(line)].join("\n");
 }
 
-/** A copy in an order drawn by lot. */
+/** A copy in random order. */
 export function shuffled(array) {
   const result = [...array];
   for (let i = result.length - 1; i > 0; i--) {

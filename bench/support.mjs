@@ -1,4 +1,4 @@
-// The tests' hub and fault proxy, for benches that run on the real thing.
+// The tests' hub and fault proxy, for benches of the real thing.
 
 import { mkdirSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,21 +1,21 @@
-// What is sent: the same messages for every peer, made before the clock runs.
+// The workload: the same messages for every peer, made before the clock runs.
 
 export interface Case {
   readonly name: string;
   readonly payloadBytes: 60 | 1024;
-  /** Messages a frame. `raw` has one in any case. */
+  /** Messages in a frame. `raw` always has one. */
   readonly perFrame: number;
   readonly topics: number;
   /** Whether each message carries the id of its publication, `producer:n`. */
   readonly hasIds: boolean;
   /**
-   * Whether events are plain objects: reading a real one's `data` costs all peers about as much as
-   * a small JSON.parse.
+   * Whether events are plain objects. Reading a real event's `data` costs all peers about a small
+   * JSON.parse.
    */
   readonly isPlain: boolean;
 }
 
-/** One message before it is put into a peer's layout. */
+/** One message, before it gets a peer's layout. */
 export interface Sent {
   /** Index of its topic. */
   readonly topic: number;
@@ -30,12 +30,12 @@ export interface Sent {
 const producer = "7Hq2vXk9_wBzT4mRcL0aYe";
 const startMs = 1_763_000_000_000;
 
-/** An endless stream of messages, turn about over the topics; each topic's seq has no holes. */
+/** An endless stream of messages, which takes the topics in turn. Each topic's seq has no holes. */
 export class Source {
   readonly #case: Case;
   readonly #seqs: number[];
   #made = 0;
-  /** Of all payloads' `n`, so that a peer that loses or repeats one is found out. */
+  /** The sum of all payloads' `n`; it reveals a peer that loses or repeats one. */
   sum = 0;
 
   constructor(of: Case) {
@@ -57,7 +57,7 @@ export class Source {
     return {
       topic,
       seq,
-      // 48 bits that look random: nobody checks them on the way in.
+      // 48 bits that look random; the receiver does not check them.
       chain: (n * 2_654_435_761 * 65_537) % 2 ** 48,
       at: startMs + n * 3,
       id: this.#case.hasIds ? `${producer}:${n}` : undefined,
@@ -66,7 +66,7 @@ export class Source {
   }
 }
 
-/** The messages of a frame, those of one topic that follow each other together. */
+/** The messages of a frame; consecutive ones of one topic are grouped. */
 export function runs(frame: readonly Sent[]): Sent[][] {
   const runs: Sent[][] = [];
   for (const sent of frame) {
@@ -102,7 +102,7 @@ function fraction(n: number): number {
 
 const filler = "abcdefghij".repeat(100);
 
-/** Fills the last field, whose text is still open, up to so many bytes. */
+/** Fills the last field, whose text is still open, up to this many bytes. */
 function padded(open: string, bytes: number): string {
   return `${open}${filler.slice(0, Math.max(0, bytes - open.length - 2))}"}`;
 }
@@ -111,14 +111,14 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /**
- * Text as the browser's socket hands it over: flat, and outside of the JavaScript heap. What a
- * script has joined together is neither, and its reader would pay for that.
+ * Text as the browser's socket delivers it: flat, and outside of the JavaScript heap. Text that a
+ * script has joined is neither, and its reader would pay for that.
  */
 export function asReceived(text: string): string {
   return decoder.decode(encoder.encode(text));
 }
 
-/** Lets the page see many shapes of objects, as one that has run for a while has. */
+/** Shows the page objects of many shapes, as a page that has run for a while has seen. */
 export function seeManyShapes(listener: (data: unknown) => void): void {
   for (let shape = 0; shape < 400; shape++) {
     const keys = Array.from({ length: 2 + (shape % 12) }, (_, i) => [`k${shape}_${i}`, i % 3 ? i : `${i}`]);

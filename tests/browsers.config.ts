@@ -1,7 +1,7 @@
 import { defineConfig } from "@playwright/test";
 import type { Engine } from "./browsers/support/driver.js";
 
-/** Playwright only runs these tests: browsers that it can't drive are driven by WebDriver. */
+/** Playwright only runs these tests; WebDriver drives the browsers, which Playwright can't. */
 export default defineConfig<object, { engine: Engine }>({
   testDir: "browsers",
   outputDir: "../test-results",

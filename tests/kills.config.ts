@@ -1,6 +1,8 @@
 import { defineConfig } from "@playwright/test";
 
-/** A browser that is killed over and over wants the machine for itself: these tests run alone. */
+/**
+ * These tests run alone, because a browser that is killed over and over needs the whole machine.
+ */
 export default defineConfig({
   testDir: "kills",
   outputDir: "../test-results",

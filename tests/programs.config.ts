@@ -10,7 +10,7 @@ export default defineConfig(base, {
     trace: "off",
     launchOptions: {
       ...base.use?.launchOptions,
-      // Tabs of one browser share a process: a tenth of the time.
+      // Tabs of one browser share a process, which takes a tenth of the time.
       args: [...(base.use?.launchOptions?.args ?? []), "--process-per-site"],
     },
   },

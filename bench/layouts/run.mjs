@@ -1,4 +1,4 @@
-// Frame layouts, on the client's receive path. docs/decisions/wire.md says what came of it.
+// Compares frame layouts on the client's receive path. docs/decisions/wire.md has the conclusion.
 
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -37,7 +37,7 @@ async function perSecond(count: number, work: () => Promise<unknown>): Promise<n
   return (count / (performance.now() - startMs)) * 1_000;
 }
 
-/** What bench/outbox/run.mjs calls. */
+/** The functions that bench/outbox/run.mjs calls. */
 globalThis.outbox = {
   peers: peers.map(({ name }) => name),
 

@@ -1,4 +1,4 @@
-// What a library must offer to be measured as an outbox, and what is put into it.
+// The interface that a library must offer to be measured as an outbox, and the rows for it.
 
 /** A publication as an app would queue it. */
 export interface Row {
@@ -7,21 +7,20 @@ export interface Row {
   createdAtMs: number;
 }
 
-/** The network: takes a row and gives its verdict at once. */
+/** The network: takes a row and returns its verdict at once. */
 export type Send = (row: Row) => void;
 
 export interface Queue {
   /**
-   * Resolves when the row is stored: when its transaction is complete, where the library tells
-   * that.
+   * Resolves when the row is stored: when its transaction is complete, if the library reports that.
    */
   add(row: Row): Promise<unknown>;
   /**
-   * Sends all rows in order, and deletes each when it has its verdict. Resolves when the last
-   * deletion is stored.
+   * Sends all rows in order, and deletes each after its verdict. Resolves when the last deletion is
+   * stored.
    */
   drain(send: Send): Promise<void>;
-  /** Lets go of the database, so that it can be deleted. */
+  /** Closes the database, so that it can be deleted. */
   close(): void | Promise<void>;
 }
 
@@ -31,5 +30,5 @@ export interface Peer {
   open(database: string): Promise<Queue>;
 }
 
-/** Rows that are read, sent and deleted together, where a library can do that. */
+/** How many rows are read, sent and deleted together, if a library can do that. */
 export const group = 100;

@@ -1,5 +1,5 @@
-// Outboxes: publications made durable a second, and emptied, beside what apps use today. Wall time,
-// because most of the work is done outside of the page's main thread.
+// Compares outboxes: publications made durable a second, and sent, beside the libraries that apps
+// use today. It measures wall time, because most of the work is outside of the page's main thread.
 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,10 +14,10 @@ const warmUps = 1;
 const oneByOne = 500;
 const overlapping = 2_000;
 const measures = { oneByOne: "one by one", overlapping: "overlapping calls", drain: "drain" };
-/** Whose speed the others' are compared with. */
+/** The peer whose speed the others are compared with. */
 const floor = "hand-written";
 
-/** Measures all peers whose name contains `only`; gives the section for RESULTS.md. */
+/** Measures all peers whose name contains `only`. Returns the section for RESULTS.md. */
 export async function outbox({ rounds = roundsUsual, only, executablePath }) {
   const folders = {
     "/": await buildPage("outbox", here),
@@ -49,7 +49,7 @@ function report(speeds, peers, version, rounds) {
     const [middle, min, max] = [median(all), Math.min(...all), Math.max(...all)].map(Math.round);
     return `${middle} (${min}-${max})`;
   };
-  // Within a round, so that what is slow for all for a while does not show.
+  // Compared within a round, so that slow phases which all share do not matter.
   const ratio = (peer, key) =>
     median(numbers(peer, key).map((speed, round) => speed / speeds[floor][round][key])).toFixed(2);
   const ratios = peers.map((peer) => [peer, ...keys.map((key) => ratio(peer, key))]);

@@ -1,29 +1,28 @@
-// What is patched: documents and endless streams of patches, the same for every peer.
+// The cases: documents and endless streams of patches, the same for every peer.
 
 export interface Case {
   readonly name: string;
   readonly document: keyof typeof documents;
-  /** Patches that come together; nobody looks between them. */
+  /** Patches that arrive together; no reader looks between them. */
   readonly perFrame: number;
   readonly read: Read;
 }
 
 /**
- * What is looked at after each frame: the whole value, the place that the last patch was about, or
- * nothing.
+ * The part that is read after each frame: the whole value, the place of the last patch, or nothing.
  */
 export type Read = "whole" | "place" | "nothing";
 
 export interface Patch {
   /** RFC 6902, as JSON. */
   readonly text: string;
-  /** A place that is there after it. */
+  /** A place that exists after it. */
   readonly place: readonly string[];
 }
 
 /**
- * A document: its first value, and the patch with a number. Patches are for the value after all
- * those before.
+ * A document: its first value, and the patch with a number. Each patch is for the value after all
+ * earlier ones.
  */
 export interface Subject {
   readonly start: unknown;
@@ -37,7 +36,7 @@ interface Operation {
 }
 
 const entities = 1_000;
-/** V8 keeps objects of more than 1,020 keys in another way. */
+/** V8 stores objects of more than 1,020 keys differently. */
 const entitiesMany = 1_500;
 const elements = 10_000;
 
@@ -91,7 +90,7 @@ export const documents = {
 
   "array, inserted": (): Subject => ({
     start: manyElements(),
-    // The last falls off, so that it stays as long as it is.
+    // The last element goes, so that the list keeps its length.
     patch: (n) =>
       patchOf(
         [
@@ -120,7 +119,7 @@ export const documents = {
 };
 
 /**
- * A document of a shape of its own, so that a page has seen many: mostly small ones, some with
+ * A document with a shape of its own, so that the page sees many. Most are small, some have
  * hundreds of keys.
  */
 export function shape(no: number): Subject {

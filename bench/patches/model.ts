@@ -1,4 +1,4 @@
-// What the value should be: operations done in place, in the plainest way, on a copy of their own.
+// The expected value: applies operations in place, in the plainest way, to its own copy.
 
 interface Operation {
   readonly op: string;

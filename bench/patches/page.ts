@@ -1,5 +1,4 @@
-// The page's side: holds a document of the case with each peer, and lets one of them take frames
-// when told to.
+// The page's side: each peer holds a document of the case, and one of them at a time takes frames.
 
 import { replaceWebSocket } from "../socket.js";
 import { type Case, documents, type Subject, shape } from "./cases.js";
@@ -27,7 +26,7 @@ const peers: readonly Peer[] = [
   rfc6902InPlace,
 ];
 
-/** Documents of other shapes that each peer has held before, and patches on each. */
+/** How many documents of other shapes each peer has held before, and how many patches on each. */
 const shapes = 64;
 const patchesOfShape = 40;
 
@@ -55,7 +54,7 @@ class Contestant {
     this.holder.prepare(list);
   }
 
-  /** Throws where the value is not what it should be. */
+  /** Throws if the value is wrong. */
   check(): void {
     if (JSON.stringify(this.holder.value()) !== this.#model.json()) {
       throw new Error(`${this.#name} has another value`);
@@ -71,7 +70,7 @@ replaceWebSocket();
 globalThis.bench = {
   peers: peers.map(({ name }) => name),
 
-  /** Lets every peer see documents of many shapes. */
+  /** Shows every peer documents of many shapes. */
   async seeManyShapes(): Promise<void> {
     for (let no = 0; no < shapes; no++) {
       for (const peer of peers) {
@@ -84,7 +83,7 @@ globalThis.bench = {
     }
   },
 
-  /** Holds a case's document with every peer, in place of those of the case before. */
+  /** Makes every peer hold a case's document, in place of the last case's. */
   async open({ document, perFrame, read }: Case): Promise<void> {
     for (const { holder } of contestants.values()) holder.close();
     contestants = new Map();

@@ -1,4 +1,4 @@
-// What a way to apply patches must offer to be measured.
+// The interface that a way to apply patches must offer to be measured.
 
 import type { Patch, Read } from "./cases.js";
 
@@ -9,9 +9,9 @@ export interface Peer {
 
 /** A document held by a peer. */
 export interface Holder {
-  /** Notes the frames that come. Not timed. */
+  /** Prepares the frames. Not timed. */
   prepare(frames: readonly (readonly Patch[])[]): void;
-  /** Takes frame by frame and looks as it is to. Timed. */
+  /** Takes the frames one by one, and reads as the case says. Timed. */
   run(): void | Promise<void>;
   /** The value now. */
   value(): unknown;

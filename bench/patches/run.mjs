@@ -1,5 +1,4 @@
-// Patches of documents, from their text to a value that can be looked at, side by side with
-// libraries.
+// Measures patches of documents, from their text to a readable value, side by side with libraries.
 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -10,10 +9,7 @@ import { median, shuffled, table } from "../stats.mjs";
 const here = dirname(fileURLToPath(import.meta.url));
 
 const roundsUsual = 7;
-/**
- * A measurement of a peer takes about this, ms of CPU, after a trial that finds how many frames
- * that are.
- */
+/** The CPU time of one measurement, ms. A trial finds how many frames that are. */
 const measurementMs = 12;
 const framesMax = 8_192;
 
@@ -36,11 +32,11 @@ const cases = [
   { name: "whole value, of changing type", document: "scalar root", perFrame: 1, read: "whole" },
 ];
 
-/** Who shares what has not changed, and who at least leaves the value before as it was. */
+/** Peers that share unchanged parts, and peers that at least keep the last value unchanged. */
 const sharing = ["mutative", "immer"];
 const immutable = [...sharing, "fast-json-patch"];
 
-/** What we want to be: so many times the fastest of some peers, or so many patches a second. */
+/** The goals: a multiple of the fastest of some peers, or a number of patches a second. */
 const goals = [
   { of: "large object, 1 operation", times: 15, peers: ["mutative"] },
   { of: "array of 10,000, replace", times: 1.5, peers: ["mutative"] },
@@ -52,7 +48,7 @@ const goals = [
   { of: "large object, 100 a frame", times: 4, peers: sharing },
 ];
 
-/** Gives the section for RESULTS.md. */
+/** Returns the section for RESULTS.md. */
 export async function patches({ rounds = roundsUsual, only, executablePath }) {
   const folders = {
     "/": await buildPage("patches", here),
@@ -94,7 +90,7 @@ function judged({ of, times, peers, perSecond }, speeds) {
   return [`${of}: ${times} of ${whom}`, `${ratio.toFixed(2)} of ${best}`, ratio >= times ? "met" : "missed"];
 }
 
-/** Patches a second of each peer, a number a round. */
+/** Patches a second of each peer, one number for each round. */
 async function measure(page, clock, of, peers, rounds) {
   await page.evaluate((of) => globalThis.bench.open(of), of);
   const time = async (peer, frames) => {
@@ -105,7 +101,7 @@ async function measure(page, clock, of, peers, rounds) {
     await page.evaluate(() => globalThis.bench.check());
     return ms;
   };
-  // What it costs to ask the page, 1 ms or so.
+  // The cost of a call into the page is 1 ms or so.
   const empty = [];
   for (let i = 0; i < 5; i++) empty.push(await time(peers[0], 0));
   const frames = {};
@@ -133,7 +129,7 @@ function told(speeds) {
   return `${middle} (${min}-${max})`;
 }
 
-/** Three figures at most: 1.21M, 298k, 3.9k, 425. */
+/** Three digits at most: 1.21M, 298k, 3.9k, 425. */
 function short(perSecond) {
   const [number, unit] =
     perSecond >= 1e6 ? [perSecond / 1e6, "M"] : perSecond >= 1e3 ? [perSecond / 1e3, "k"] : [perSecond, ""];

@@ -1,5 +1,5 @@
-// The peers that take part. Each is imported when it is opened, because some look for WebSocket
-// when they are.
+// The peers that take part. Each is imported when it is opened, because some look for WebSocket at
+// their import.
 
 import { offer } from "../contest.js";
 import { shipped } from "../layouts/peers/text.js";

@@ -1,4 +1,4 @@
-// The package has no types of its own: what is used of it here.
+// Types for the used part of phoenix, which has none of its own.
 
 declare module "phoenix" {
   export class Channel {

@@ -1,4 +1,4 @@
-// Receiving, side by side with peers that are used for the same.
+// Measures receiving, side by side with libraries for the same purpose.
 
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,8 +1,8 @@
-// A TCP line to a server: counts the bytes both ways, takes its time, and can be cut.
+// A TCP line to a server. It counts the bytes of both directions, delays them, and can be cut.
 
 import { connect, createServer } from "node:net";
 
-/** What is sent arrives after `delayMs`, in order. Opening a connection takes none of it. */
+/** Data arrives after `delayMs`, in order. Opening a connection takes no such delay. */
 export async function startLine(port) {
   const line = { bytes: 0, delayMs: 0, isCut: false };
   const sockets = new Set();

@@ -1,4 +1,4 @@
-// The page's side: a client that is connected, loses its line, and is told when to come back.
+// The page's side: a client that is connected, loses its line, and comes back on command.
 
 import { Centrifuge, State, SubscriptionState } from "centrifuge";
 import { connect } from "longhaul";
@@ -8,9 +8,9 @@ type Listener = (data: { n: number }) => void;
 
 interface Client {
   isReady(): boolean;
-  /** Whether it knows that its line is cut. */
+  /** Whether the client knows that its line is cut. */
   isDown(): boolean;
-  /** Connects again, now. */
+  /** Makes the client connect again now. */
   back(): void;
 }
 
@@ -26,7 +26,7 @@ const open: Record<string, (port: number, topics: readonly string[], listener: L
   },
 
   "socket.io"(port, topics, listener) {
-    // It would be trying when it is told to come back: left to itself it would wait for a second.
+    // By itself it would wait for a second; on command it tries at once.
     const options = { transports: ["websocket"], reconnection: false };
     const socket = io(`http://127.0.0.1:${port}`, options);
     for (const topic of topics) socket.on(topic, listener);
@@ -72,7 +72,9 @@ async function until(is: () => boolean | undefined): Promise<void> {
 
 const memories = new Set<WebAssembly.Memory>();
 
-/** The browser does not count wasm memory with the heap: instances are noted as they are made. */
+/**
+ * The browser does not count wasm memory as heap, so the page notes each instance as it is made.
+ */
 for (const name of ["instantiate", "instantiateStreaming"] as const) {
   const make = WebAssembly[name] as (...given: unknown[]) => Promise<{ instance: WebAssembly.Instance }>;
   const noted = async (...given: unknown[]) => {
@@ -88,7 +90,7 @@ declare global {
   var resume: unknown;
 }
 
-/** What bench/resume/run.mjs calls. */
+/** The functions that bench/resume/run.mjs calls. */
 globalThis.resume = {
   peers: Object.keys(open),
 
@@ -101,7 +103,7 @@ globalThis.resume = {
     await until(() => client?.isReady());
   },
 
-  /** Resolves when something was received, and forgets it. */
+  /** Resolves when a message has arrived, and resets that. */
   async receives(): Promise<void> {
     await until(() => received.length > 0);
     received = [];
@@ -111,7 +113,7 @@ globalThis.resume = {
 
   down: () => until(() => client?.isDown()),
 
-  /** From the call to the last of so many messages, ms. */
+  /** The time from the call to the last of so many messages, ms. */
   async back(count: number): Promise<number> {
     due = count;
     const complete = new Promise<void>((resolve) => {

@@ -1,5 +1,5 @@
-// Coming back after a thousand missed messages, and what ten thousand subscriptions weigh, beside
-// peers that can resume.
+// Measures the recovery of a thousand missed messages, and the memory of ten thousand
+// subscriptions, beside peers that can resume.
 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,7 +21,7 @@ const roundTrips = [0, 50];
 const topicsHeld = 10_000;
 const memoryRounds = 3;
 
-/** Gives the section for RESULTS.md. */
+/** Returns the section for RESULTS.md. */
 export async function resume({ rounds = roundsUsual, only, executablePath }) {
   const { Hub } = await support("resume-support");
   const folders = { "/": await buildPage("resume", here), "/longhaul/": join(root, "js/dist") };
@@ -47,7 +47,7 @@ async function recovered(browser, siteUrl, started, peers, rounds) {
       const line = await startLine(server.port);
       const page = await openPage(browser, siteUrl);
       await page.evaluate(([peer, port]) => globalThis.resume.open(peer, port, 1), [peer, line.port]);
-      // Socket.IO can recover a connection only if it has had a message on it.
+      // Socket.IO can recover a connection only after a message on it.
       await server.publish(topic, payload(0));
       await page.evaluate(() => globalThis.resume.receives());
       return { peer, server, line, page, clock: await threadClock(page) };
@@ -83,13 +83,13 @@ async function recovered(browser, siteUrl, started, peers, rounds) {
   return rows;
 }
 
-/** Cut, missed, mended: from then on it is measured, to the last message. */
+/** Cuts the line, publishes, and restores it. The time runs from there to the last message. */
 async function recover({ server, line, page, clock }, roundTripMs) {
   line.cut();
   await page.evaluate(() => globalThis.resume.down());
   const sent = [];
   for (let n = 0; n < missed; n++) {
-    // In order: each waits for the one before it.
+    // In order: each post waits for the one before it.
     sent.push(await server.publish(topic, payload(n)));
   }
   line.delayMs = roundTripMs / 2;
@@ -103,8 +103,8 @@ async function recover({ server, line, page, clock }, roundTripMs) {
 }
 
 /**
- * What a page weighs more with the subscriptions than before its client was made: heap and wasm
- * memory, after collections.
+ * By how much the page grows with its client and subscriptions: heap and wasm memory, after
+ * collections.
  */
 async function weighed(browser, siteUrl, started, peers) {
   const bytes = new Map(peers.map((peer) => [peer, []]));
@@ -140,7 +140,9 @@ async function weighed(browser, siteUrl, started, peers) {
   });
 }
 
-/** Subscriptions are answered in order: who hears from the last topic has them all. */
+/**
+ * The hub answers subscriptions in order, so a message of the last topic means that all are there.
+ */
 async function heardFrom(page, server, topic) {
   let isHeard = false;
   const heard = page

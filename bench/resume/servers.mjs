@@ -1,14 +1,11 @@
-// The servers: the real hub, the real Socket.IO server, and as much of Centrifugo's JSON protocol
-// as a recovery needs.
+// The servers: the real hub, the real Socket.IO server, and the part of Centrifugo's JSON protocol
+// that a recovery needs.
 
 import { Agent, createServer, request } from "node:http";
 import { Server as SocketIo } from "socket.io";
 import { WebSocketServer } from "ws";
 
-/**
- * Each starts a server; `publish` gives a payload, JSON as text, to everybody who listens to the
- * topic.
- */
+/** Each starts a server. `publish` sends a payload, JSON as text, to all listeners of the topic. */
 export function servers(Hub) {
   return {
     longhaul: () => startHub(Hub),
@@ -18,7 +15,7 @@ export function servers(Hub) {
 }
 
 async function startHub(Hub) {
-  // As many as are missed, and those of the rounds before.
+  // Enough for the missed messages and those of earlier rounds.
   const hub = await Hub.start(["--retain-entries", "2000"]);
   const agent = new Agent({ keepAlive: true, maxSockets: 8 });
   const { port } = new URL(hub.url);
@@ -59,8 +56,8 @@ async function startSocketIo() {
 }
 
 /**
- * A log a channel; a subscription that asks to recover gets all after its offset in the answer, as
- * Centrifugo does it.
+ * One log for each channel. A subscription that recovers gets all after its offset in the answer,
+ * as in Centrifugo.
  */
 async function startCentrifugo() {
   const http = createServer();

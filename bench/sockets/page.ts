@@ -1,12 +1,11 @@
-// The page of the real hub's replays: subscribes from the start and says when the last message
-// came.
+// The page for replays of the real hub: it subscribes from the start and times the last message.
 
 import { type Client, connect } from "longhaul";
 
 let client: Client | undefined;
 let frames = 0;
 
-/** Counts the frames that come in. */
+/** Counts the frames that arrive. */
 class CountedSocket extends WebSocket {
   constructor(...args: ConstructorParameters<typeof WebSocket>) {
     super(...args);

@@ -1,5 +1,5 @@
-// Receiving over real sockets: the peers of `receive` from an echo of their frames, and our client
-// from the real hub.
+// Measures receiving over real sockets: the peers of `receive` from an echo of their frames, and
+// our client from the real hub.
 
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -18,8 +18,7 @@ const cases = [
 ];
 
 /**
- * Messages that the hub has before somebody subscribes. Chosen: below what it retains of a topic by
- * default.
+ * How many messages the hub has before the subscription. Chosen: fewer than it retains by default.
  */
 const retained = 1_000;
 const replaysUsual = 9;
@@ -44,7 +43,7 @@ export async function sockets({ rounds, only, executablePath }) {
   }
 }
 
-/** Keeps what it is sent and sends it back, frame by frame, at "go". */
+/** Keeps the frames that it receives, and sends them back one by one at "go". */
 async function startEcho() {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: false });
   server.on("connection", (socket) => {
@@ -68,7 +67,7 @@ async function startEcho() {
   };
 }
 
-/** From `subscribe` to the last of what the hub has, in frames as it makes them. */
+/** From `subscribe` to the hub's last message, in frames as the hub makes them. */
 async function replays(executablePath) {
   const { Hub } = await support("sockets-support");
   const hub = await Hub.start();

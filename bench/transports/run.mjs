@@ -1,5 +1,5 @@
-// How long moves between transports take: blocked ways, lifted blocks, half-open connections. Real
-// hub, real fault proxy.
+// Measures how long moves between transports take: blocked ways, lifted blocks, half-open
+// connections. Real hub, real fault proxy.
 
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
@@ -12,14 +12,14 @@ const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(dirname(here));
 
 const roundsUsual = 5;
-/** Half-open pages of a round, side by side: each waits for half a minute. */
+/** How many half-open pages run side by side in a round: each waits for half a minute. */
 const strandedPages = 5;
 
 const swallowUpgrade = { upgrade: true, action: "swallow" };
 const blockUpgrade = { upgrade: true, action: "blockUpgrade" };
 const bufferStream = { pathPrefix: "/v1/events", action: { buffer: { bytes: 65_536 } } };
 
-/** What is in the way, and how long the first message may take, ms, cold and on the next load. */
+/** The obstacles, and how long the first message may take, ms, cold and on the next load. */
 const obstacles = [
   { name: "nothing", http: [], cold: undefined, next: undefined },
   { name: "WebSocket black-holed", http: [swallowUpgrade], cold: 3_000, next: 1_000 },
@@ -31,7 +31,7 @@ const obstacles = [
   },
 ];
 
-/** Runs the cases whose name contains `only`; gives the section for RESULTS.md. */
+/** Runs the cases whose name contains `only`. Returns the section for RESULTS.md. */
 export async function transports({ rounds = roundsUsual, only, executablePath }) {
   const { Hub, startFaultProxy } = await support("transports");
   const rows = [];
@@ -81,10 +81,7 @@ function figures(all, limitMs) {
   return [...numbers, limitMs ?? "–"];
 }
 
-/**
- * From `connect` to the first message: in a browser that has seen nothing, and on the load after
- * it.
- */
+/** From `connect` to the first message: in a fresh browser, and on the load after it. */
 async function firstMessages({ browser, siteUrl, line, url, rounds }, { http }) {
   const [cold, next] = [[], []];
   let transport = "";
@@ -113,8 +110,8 @@ async function firstMessages({ browser, siteUrl, line, url, rounds }, { http }) 
 }
 
 /**
- * From the end of a block to the move, under a message every 20 ms; and how late the latest one of
- * the move was.
+ * From the end of a block to the upgrade, under a message every 20 ms; and the largest delay of a
+ * message meanwhile.
  */
 async function lifted({ browser, siteUrl, line, url, rounds }) {
   const [back, late] = [[], []];
@@ -134,7 +131,7 @@ async function lifted({ browser, siteUrl, line, url, rounds }) {
       );
       globalThis.sending = setInterval(() => topic.publish({ sentMs: performance.now() }), 20);
     }, url);
-    // By lot, so that the looks for something better are met at any moment between them.
+    // A random pause, so that the block ends at any moment between two probes.
     await new Promise((resolve) => setTimeout(resolve, 2_000 + Math.random() * 15_000));
     await line.setFaults();
     const measured = await page.evaluate(async () => {
@@ -159,8 +156,8 @@ async function lifted({ browser, siteUrl, line, url, rounds }) {
 }
 
 /**
- * From the moment that a connection stops carrying anything, or the wake after it, to the first
- * message that was published later.
+ * From the moment when a connection stops carrying data, or the wake after it, to the first message
+ * published later.
  */
 async function stranded({ browser, siteUrl, line, url, hubUrl, rounds }, transport, isWoken) {
   const times = [];

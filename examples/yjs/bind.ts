@@ -1,22 +1,21 @@
-// A Yjs document over a topic: its updates are the messages. Updates merge in any order and any
-// number of times, so all that the topic has to do is to bring each of them to everybody, or to say
-// that it can't.
+// Binds a Yjs document to a topic: its updates are the messages. Updates merge in any order and any
+// number of times, so the topic only has to deliver each of them, or to report that it can't.
 
 import type { Topic } from "longhaul";
 import * as Y from "yjs";
 
-/** Updates of this time are one message, ms: typing makes one a key. */
+/** How long updates collect into one message, ms: typing makes one a key. */
 const gatherMs = 50;
 
 /**
- * After so many messages somebody publishes the whole state, so that those who come later need not
- * have seen them all.
+ * After this many messages a client publishes the whole state, so that later clients need not read
+ * them all.
  */
 const messagesPerState = 200;
 
 /**
- * Keeps `doc` in step with everybody who binds a document to the same topic. Returns how to stop.
- * `onError` hears what could not be kept.
+ * Keeps `doc` in step with all documents that are bound to the topic. Returns a function that ends
+ * it. `onError` receives changes that could not be kept.
  */
 export function bind(
   doc: Y.Doc,
@@ -41,7 +40,7 @@ export function bind(
   };
 
   const changed = (update: Uint8Array, origin: unknown): void => {
-    // What came from the topic is on it already.
+    // Updates from the topic are on it already.
     if (origin === topic) return;
     gathered.push(update);
     timer ??= setTimeout(flush, gatherMs);
@@ -56,13 +55,13 @@ export function bind(
   topic.subscribe(
     ({ data }) => {
       Y.applyUpdate(doc, fromText(data), topic);
-      // By lot, so that not everybody does it at once.
+      // At random, so that not every client does it at once.
       if (++sinceState > messagesPerState * (1 + Math.random())) publishState();
     },
     {
       from: "start",
       signal: stop.signal,
-      // What is gone, others may have: everybody who misses something says all that it knows.
+      // Other clients may have what is gone: each client with a gap publishes all that it knows.
       onGap: publishState,
     },
   );

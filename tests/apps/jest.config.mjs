@@ -1,3 +1,3 @@
-// Tests as users of the package write them, by Jest: npm test -- --only apps
+// Tests as users of the package write them, with Jest: npm test -- --only apps
 
 export default { testMatch: ["**/*.jest.mjs"], transform: {} };

@@ -2,7 +2,7 @@ import { expect, test } from "@jest/globals";
 import { connect } from "longhaul";
 import { createTestHub, createVirtualClock } from "longhaul/testing";
 
-test("a document shows an own change at once, and another's when it arrives", async () => {
+test("a document shows an own change at once, and another user's when it arrives", async () => {
   const clock = createVirtualClock();
   const hub = await createTestHub({ clock });
   const browser = hub.browser();

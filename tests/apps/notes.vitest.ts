@@ -2,7 +2,7 @@ import { connect } from "longhaul";
 import { createTestHub, createVirtualClock } from "longhaul/testing";
 import { expect, onTestFinished, test } from "vitest";
 
-test("a note that was written without a network arrives when it is back", async () => {
+test("a note that is written without a network arrives when the network is back", async () => {
   const clock = createVirtualClock();
   const hub = await createTestHub({ clock });
   const browser = hub.browser();

@@ -3,7 +3,7 @@ import { connect } from "longhaul";
 import { createTestHub, createVirtualClock } from "longhaul/testing";
 import { expect, onTestFinished, test } from "vitest";
 
-test("what was written offline outlives the page, and arrives once", async () => {
+test("a publication made offline survives the page, and arrives once", async () => {
   const clock = createVirtualClock();
   const hub = await createTestHub({ clock });
   const browser = hub.browser();

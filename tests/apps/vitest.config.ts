@@ -1,4 +1,4 @@
-// Tests as users of the package write them, by Vitest: npm test -- --only apps
+// Tests as users of the package write them, with Vitest: npm test -- --only apps
 
 import { defineConfig } from "vitest/config";
 

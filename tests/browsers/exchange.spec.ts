@@ -1,5 +1,5 @@
-// The built package in browsers that are no Chromium: every transport, the way back when the line
-// is down, half-open, or the page was left.
+// The built package in Firefox and WebKitGTK: every transport, and the recovery from a dead line, a
+// half-open line and a page that was left.
 
 import type * as api from "longhaul";
 import { hasAll, isOver, lively, open, publish, quick, waits } from "../e2e/support/network.js";
@@ -7,11 +7,11 @@ import { begin, expect, test } from "./support/fixtures.js";
 
 const transports: readonly api.TransportName[] = ["websocket", "eventsource", "longpoll"];
 
-/** As the WebDriver programs call them. */
+/** The browsers' names in WebDriver. */
 const names = { firefox: "firefox", webkit: "MiniBrowser" };
 
 for (const transport of transports) {
-  test(`${transport}: what is published is received, and a line that is down is waited for`, async ({
+  test(`${transport}: the page receives its publications, and waits for a line that is down`, async ({
     driven,
     engine,
     line,
@@ -25,8 +25,8 @@ for (const transport of transports) {
     );
     await hasAll(page, 50);
 
-    // A cut alone may go unnoticed: Firefox repeats a poll by itself. Here nobody answers for a
-    // while.
+    // A cut alone may go unnoticed, because Firefox repeats a poll by itself. So the line stays
+    // silent for a while.
     await begin(page, 51, 50);
     await line.kill();
     await waits(page, 1);
@@ -38,7 +38,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`s52 a10: ${transport}: a page that was left and comes back goes on, from the cache or from its place`, async ({
+  test(`s52 a10: ${transport}: a page that was left continues on its return, from the cache or from its position`, async ({
     driven,
     engine,
     hub,
@@ -54,7 +54,7 @@ for (const transport of transports) {
             document.title = persisted ? "from the cache" : "loaded";
           });
         },
-        // Who does not notice the return would wait for a minute.
+        // A client that does not notice the return would wait for a minute.
         [
           hub.url,
           {
@@ -75,12 +75,12 @@ for (const transport of transports) {
       await fetch(`${hub.url}/v1/topics/t`, { ...posted, body: JSON.stringify({ by: "back end", n }) });
     }
     await driven.goBack();
-    // Firefox decides before `pagehide` that a page with an open connection is not kept.
+    // Firefox decides before `pagehide` not to keep a page with an open connection.
     if (engine === "webkit") {
       await page.waitForFunction(() => document.title === "from the cache");
       await hasAll(page, 20);
-      // WebKit aborts requests before it says that the page is left, so a poll is lost rather than
-      // let go.
+      // WebKit aborts requests before it reports that the user left, so a poll is lost and not
+      // closed.
       const code = transport === "longpoll" ? "connection_lost" : "page_suspended";
       expect(await waits(page)).toMatchObject([{ code }]);
     } else {
@@ -93,7 +93,7 @@ for (const transport of transports) {
   });
 }
 
-test("s08: a line that is half-open is found by its silence and left, with nothing lost or doubled", async ({
+test("s08: the client detects and leaves a half-open line by its silence, with nothing lost or doubled", async ({
   driven,
   line,
 }) => {

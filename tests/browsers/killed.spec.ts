@@ -1,15 +1,15 @@
-// What was published offline in a browser that died is sent by the next one, once: neither engine
-// has Background Sync.
+// Publications made offline in a browser that died: the next one sends them once, because neither
+// engine has Background Sync.
 
 import { faultsOf } from "../kills/support/conservation.js";
 import { counted, flushMs, Trial } from "../kills/support/trial.js";
 import { startDisplay } from "./support/driver.js";
 import { expect, test } from "./support/fixtures.js";
 
-/** Chosen: few, because these engines take seconds to start; Chromium's loop has a hundred. */
+/** Chosen: few, because these engines take seconds to start. Chromium's loop has a hundred. */
 const kills = 5;
 
-test("s02 s27 i16: what was published offline survives the browser's death and is sent on the next visit, once", async ({
+test("s02 s27 i16: publications made offline survive the browser's death, and the next visit sends them once", async ({
   engine,
 }) => {
   test.setTimeout(kills * 20_000 + 2 * flushMs);

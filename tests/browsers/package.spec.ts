@@ -1,4 +1,4 @@
-// The parts of the package that lean on the engine: documents in a wasm of their own, signatures by
+// The parts of the package that depend on the engine: documents with their own wasm, signatures by
 // WebCrypto, a wasm that crashes.
 
 import type * as api from "longhaul";
@@ -10,7 +10,7 @@ declare global {
   var titled: { document: api.Document<{ title: string }>; values: unknown[] };
 }
 
-test("a document is followed, patched and confirmed", async ({ driven, hub }) => {
+test("a page follows, patches and confirms a document", async ({ driven, hub }) => {
   const { page } = driven;
   await page.evaluate((url) => {
     const document = longhaul.connect(url).document<{ title: string }>("plan");
@@ -30,7 +30,7 @@ test("a document is followed, patched and confirmed", async ({ driven, hub }) =>
   expect(await (await fetch(`${hub.url}/v1/topics/plan`)).json()).toEqual({ title: "Ädvent 🎄" });
 });
 
-test("signed messages are believed, and what is not signed is told as a gap", async ({ driven, hub }) => {
+test("signed messages are believed, and an unsigned one is reported as a gap", async ({ driven, hub }) => {
   const { page } = driven;
   const headers = { "content-type": "application/json" };
   const log = await page.evaluate(

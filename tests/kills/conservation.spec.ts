@@ -1,4 +1,4 @@
-// The checker itself: it is silent about what may happen, and names each thing that may not.
+// Tests the checker itself: it accepts each allowed history, and names each violation.
 
 import { expect, test } from "@playwright/test";
 import { faultsOf, type History, type Order } from "./support/conservation.js";
@@ -6,10 +6,7 @@ import { faultsOf, type History, type Order } from "./support/conservation.js";
 const order = (n: number, run: number, tab = "a", topic = "t"): Order => ({ n, topic, run, tab });
 const log = (...ns: number[]) => ns.map((n, i) => ({ seq: i + 1, n }));
 
-/**
- * Two tabs in the first run, one in the second; 4 never came to be durable, 5 is still queued, 6 is
- * dead.
- */
+/** Two tabs in the first run, one in the second. 4 never became durable, 5 is queued, 6 is dead. */
 const well: History = {
   orders: [order(1, 1), order(2, 1, "b"), order(3, 1), order(4, 1), order(5, 2), order(6, 2)],
   durable: [1, 2, 3, 5, 6],
@@ -19,11 +16,11 @@ const well: History = {
   logs: { t: log(2, 1, 3) },
 };
 
-test("i16: what may happen is no fault", () => {
+test("i16: the checker accepts allowed histories", () => {
   expect(faultsOf(well)).toEqual([]);
-  // Appended, and the ack was lost: it is queued until its verdict comes again.
+  // The hub appended it and the ack was lost: it is queued until its verdict comes again.
   expect(faultsOf({ ...well, logs: { t: log(2, 1, 3, 5) } })).toEqual([]);
-  // Stored and sent, and killed before the receipt could be told.
+  // Stored and sent, and killed before the page could report the receipt.
   expect(faultsOf({ ...well, logs: { t: log(2, 1, 3, 4) } })).toEqual([]);
 });
 
@@ -65,7 +62,7 @@ const wrongs: { name: string; history: Partial<History>; fault: RegExp }[] = [
 ];
 
 for (const { name, history, fault } of wrongs) {
-  test(`i16: ${name} is found`, () => {
+  test(`i16: the checker finds ${name}`, () => {
     expect(faultsOf({ ...well, ...history }).filter((text) => fault.test(text))).toHaveLength(1);
   });
 }

@@ -1,5 +1,5 @@
-// A browser that is killed over and over while its tabs publish and its service worker sends;
-// afterwards the books must balance.
+// A browser that is killed over and over, while its tabs publish and its service worker sends. At
+// the end the ledger, storage and hub must agree.
 
 import { expect, test } from "@playwright/test";
 import { faultsOf } from "./support/conservation.js";
@@ -7,10 +7,7 @@ import { counted, flushMs, Trial } from "./support/trial.js";
 
 const kills = Number(process.env["LONGHAUL_KILLS"] ?? 100);
 const seed = Number(process.env["LONGHAUL_SEED"] ?? 1);
-/**
- * So often the books are looked at on the way: a fault is easier to find when few runs may have
- * made it.
- */
+/** How many checks run on the way: a fault is easier to find when few runs may have caused it. */
 const runsBetween = 20;
 
 let trial: Trial;
@@ -34,7 +31,7 @@ test("s01 s02 s05 s24 s25 i16: a hundred kills of a browser with two tabs and a 
     );
     expect({ faults: faultsOf(history), failures: ledger.failures }).toEqual({ faults: [], failures: [] });
   }
-  // What was never killed in the act proves nothing.
+  // A browser that was never killed during work proves nothing.
   expect(productive).toBeGreaterThan(kills / 2);
   expect([...ledger.deferred]).toContain("background-sync");
 

@@ -1,4 +1,4 @@
-// What a kill tears off the browser's own log, and what the tests make of it.
+// The torn records that a kill leaves in the browser's log, and how the tests treat them.
 
 import { expect, test } from "@playwright/test";
 import { faultsOf } from "./support/conservation.js";
@@ -12,8 +12,8 @@ function record(kind: number, length: number): Buffer {
   return bytes;
 }
 
-test("a log that a kill has cut off anywhere ends with its last whole record", () => {
-  // A whole record, one of three parts over the end of a block, of which four bytes are left, and
+test("a log that a kill has cut anywhere ends with its last whole record", () => {
+  // A whole record, one in three parts over the end of a block, which leaves four bytes, and
   // another whole one.
   const records = [
     [record(1, 100)],
@@ -29,19 +29,19 @@ test("a log that a kill has cut off anywhere ends with its last whole record", (
   );
 });
 
-test("what fills up the end of a block is not torn", () => {
+test("the padding at the end of a block is not torn", () => {
   const log = Buffer.concat([record(1, 32_768 - 7 - 4), Buffer.alloc(4), record(1, 1)]);
   expect(wholeBytes(log.subarray(0, 32_768))).toBe(32_768);
   expect(wholeBytes(log.subarray(0, 32_768 + 3))).toBe(32_768);
   expect(wholeBytes(log)).toBe(log.length);
 });
 
-test("s01: a kill within a write of the browser's costs no row", async () => {
+test("s01: a kill during a write of the browser costs no row", async () => {
   const trial = await Trial.begin("chromium", 1);
   const life = { isOffline: true, reports: 40 };
   await trial.live(life);
   tear(trial.profile);
-  // What is written behind the torn record is not read again, and all that was there goes with it.
+  // A record behind the torn one is not read again, and all earlier data goes with it.
   await trial.live(life);
   await trial.live(life);
   const history = await trial.books();

@@ -1,10 +1,10 @@
-// Reads a grammar in ABNF (RFC 5234, with %s"…" of RFC 7405) that has no recursion, and makes it
-// one pattern a rule.
+// Reads a grammar in ABNF (RFC 5234, with %s"…" of RFC 7405) without recursion, and makes a pattern
+// of each rule.
 
-/** `matches(rule, text)` says whether the whole text is of that rule. */
+/** `matches(rule, text)` says whether the rule produces the whole text. */
 export function grammar(source) {
   const rules = new Map();
-  // A rule goes on in lines that begin with white space.
+  // A rule continues in lines that begin with white space.
   const text = source.replace(/;.*$/gm, "").replace(/\n[ \t]+/g, " ");
   for (const [, name, body] of text.matchAll(/^([A-Za-z][\w-]*) *= *(.+)$/gm)) rules.set(name, body);
   const patterns = new Map();

@@ -1,6 +1,6 @@
 // A client of longhaul.v1 that was written from docs/protocol.md alone and imports nothing of the
-// project: it shows that the page is enough. It verifies what a hub sends: the order of messages,
-// chains, hashes of documents. It is no client for apps: it does not reconnect, and stores nothing.
+// project. It shows that the specification suffices. It verifies the order of messages, chains and
+// hashes of documents. It does not reconnect and stores nothing.
 
 import { createHash, randomBytes } from "node:crypto";
 import { connect } from "node:net";
@@ -71,7 +71,9 @@ class Reader {
 
 export const parseJson = (text) => new Reader(text).value();
 
-/** The texts of a batch's elements (H6): the chain needs the bytes of each payload as they are. */
+/**
+ * The texts of a batch's elements (H6), because the chain needs the exact bytes of each payload.
+ */
 function elements(text) {
   const reader = new Reader(text);
   reader.expect("\\[");
@@ -93,7 +95,7 @@ export function toJson(value) {
 
 const textForm = (text) => Buffer.concat([Buffer.from(`"${text}`), Buffer.of(255)]);
 
-/** The bytes that a document's hash is over (D8). */
+/** The bytes that a document's hash covers (D8). */
 export function canonical(value) {
   if (value === null || typeof value === "boolean") return Buffer.from(String(value)[0]);
   if (typeof value === "string") return textForm(value);
@@ -149,14 +151,14 @@ function find(root, path) {
   return found;
 }
 
-/** An element's index; `more` is 1 where it may be a new one. */
+/** An element's index; with `more` 1 it may be that of a new element. */
 function index(list, name, more) {
   const at = more === 1 && name === "-" ? list.length : /^(0|[1-9]\d*)$/.test(name) ? Number(name) : Infinity;
   if (at >= list.length + more) throw new Error(`no element ${name}`);
   return at;
 }
 
-/** Puts `values`, one or none, in the place of as many elements as `replaced`: 0 or 1. */
+/** Puts `values`, one or none, in place of `replaced` elements, 0 or 1. */
 function put(root, path, replaced, ...values) {
   if (path === "") return values[0] ?? null;
   if (replaced === 1) find(root, path);
@@ -172,8 +174,8 @@ function put(root, path, replaced, ...values) {
 const copy = (value) => parseJson(toJson(value));
 
 /**
- * RFC 6902 with the choices of D4. Throws where it can't be applied; the document given stays as it
- * was.
+ * RFC 6902 with the choices of D4. Throws if the patch does not apply; the given document stays
+ * unchanged.
  */
 export function applyPatch(document, patch) {
   let root = copy(document);
@@ -198,7 +200,7 @@ export function applyPatch(document, patch) {
 
 const counted = (verbs) =>
   Object.fromEntries(verbs.split(" ").map((text) => [text.slice(0, -1), text.at(-1)]));
-/** How many fields a verb has; the last one of these takes all up to the end of the record. */
+/** How many fields a verb has; the last one takes the rest of the record. */
 const withRest = counted("refused3 m6 b6 snapshot5 patch6 merge6 nack4 close2 part3");
 const others = counted("welcome2 subscribed5 resume_failed6 checkpoint3 ack5 ping1 pong1 ticket2 spread1");
 
@@ -218,7 +220,7 @@ const parseFrame = (text) => text.split("\n").filter(Boolean).map(parseRecord);
 
 // ---- Subscriptions
 
-/** Follows one topic and throws where what comes is not what the page says. */
+/** Follows one topic, and throws if a record breaks the specification. */
 export class Subscription {
   delivered = [];
 
@@ -226,7 +228,7 @@ export class Subscription {
     Object.assign(this, { no: String(no), topic, options: options && ` ${options}` });
   }
 
-  /** The record that begins it, or resumes it after what it has. */
+  /** The record that starts the subscription, or resumes it from its position. */
   record() {
     const from = this.epoch === undefined ? "start" : `${this.epoch}/${this.seq}/${this.chain}`;
     return `sub ${this.no} ${this.topic} ${from}${this.options}`;
@@ -276,7 +278,7 @@ export class Subscription {
 
 // ---- Downlinks
 
-/** Records in order, those in parts put together (W9), and handed to their subscriptions. */
+/** Joins records that come in parts (W9), and gives all records in order to their subscriptions. */
 class Downlink {
   #records = [];
   #arrived;
@@ -293,7 +295,7 @@ class Downlink {
     this.#arrived?.();
   }
 
-  /** Hands on records up to the first one that is `wanted`, which it gives. */
+  /** Handles records up to the first one that is `wanted`, and returns that. */
   async until(wanted, ...subscriptions) {
     for (;;) {
       while (this.#records.length === 0) await new Promise((resolve) => (this.#arrived = resolve));
@@ -304,7 +306,7 @@ class Downlink {
   }
 }
 
-/** A WebSocket (RFC 6455). Its close frame is given as a `close` record (T4). */
+/** A WebSocket (RFC 6455). It reports its close frame as a `close` record (T4). */
 export class Socket extends Downlink {
   static async open(base, { offered = "longhaul.v1", trace } = {}) {
     const { hostname, port, host } = new URL(base);
@@ -358,7 +360,7 @@ export class Socket extends Downlink {
   close = () => this.tcp.destroy();
 }
 
-/** A post of T1, T2 or T3: `records` are those of the answer, if it is a frame. */
+/** A post of T1, T2 or T3. `records` are those of the answer, if it is a frame. */
 export async function post(base, path, records, headers = {}) {
   headers = { "content-type": mediaType, ...headers };
   const answer = await fetch(base + path, { method: "POST", headers, body: records.join("\n") });
@@ -369,7 +371,7 @@ export async function post(base, path, records, headers = {}) {
 
 export const publish = (base, ...records) => post(base, "/v1/publish", ["hello 1", ...records]);
 
-/** One poll; what it brings goes to its subscriptions. */
+/** One poll; its records go to the subscriptions. */
 export async function poll(base, holdMs, ...subscriptions) {
   const subs = subscriptions.map((one) => one.record());
   const answer = await post(base, "/v1/poll", [`hello 1 hold=${holdMs}`, ...subs]);

@@ -1,6 +1,6 @@
-// The independent client against the real hub, the vectors of docs/protocol.md against its hashes,
-// and the records of the page and of the golden frames against docs/protocol.abnf. LONGHAUL_HUB
-// names the hub's binary.
+// Tests docs/protocol.md: its independent client against the real hub, its vectors against its
+// hashes, and its records and the golden frames against docs/protocol.abnf. LONGHAUL_HUB names the
+// hub's binary.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -16,9 +16,7 @@ const read = (path) => readFileSync(new URL(`../../${path}`, import.meta.url), "
 const page = read("docs/protocol.md");
 const vectors = JSON.parse(/<!-- vectors -->\s*```json\n([\s\S]*?)```/.exec(page)[1]);
 
-/**
- * What waits for a record that never comes has an end, ms. Chosen: the slowest takes one second.
- */
+/** The limit of a wait for a record that never comes, ms. Chosen: the slowest takes one second. */
 const timeout = 20_000;
 const test = (name, act) => runner.test(name, { timeout }, act);
 
@@ -33,13 +31,13 @@ runner.before(async () => {
 });
 
 runner.after(() => hub.kill("SIGKILL"));
-// The runner ends this file by a signal where it is interrupted.
+// The runner ends an interrupted file by a signal.
 process.once("SIGTERM", () => process.exit(1)).on("exit", () => hub.kill("SIGKILL"));
 
-// ---- The page
+// ---- The vectors of the specification
 
 for (const { epoch, topic, chain, entries } of vectors.chains) {
-  test(`h7_the_chain_of_${topic}_is_that_of_the_page`, () => {
+  test(`h7_the_chain_of_${topic}_is_that_of_the_specification`, () => {
     let now = client.firstChain(epoch, topic);
     assert.equal(now, chain);
     for (const { seq, at, payload, repeat = 1, chain } of entries) {
@@ -49,7 +47,7 @@ for (const { epoch, topic, chain, entries } of vectors.chains) {
   });
 }
 
-test("d8_hashes_and_the_bytes_they_are_over_are_those_of_the_page", () => {
+test("d8_hashes_and_their_bytes_are_those_of_the_specification", () => {
   for (const { json, bytes, hash } of vectors.documents) {
     const value = client.parseJson(json);
     const shown = Buffer.from(client.canonical(value).map((byte) => (byte === 255 ? 0x7c : byte)));
@@ -58,11 +56,11 @@ test("d8_hashes_and_the_bytes_they_are_over_are_those_of_the_page", () => {
   }
 });
 
-test("h8_public_names_are_those_of_the_page", () => {
+test("h8_public_names_are_those_of_the_specification", () => {
   for (const { producer, name } of vectors.names) assert.equal(client.publicName(producer), name);
 });
 
-test("d4_patches_and_merges_make_the_documents_of_the_page", () => {
+test("d4_patches_and_merges_make_the_documents_of_the_specification", () => {
   for (const { document, patch, merge, result } of vectors.changes) {
     const value = client.parseJson(document);
     const change = client.parseJson(patch ?? merge);
@@ -74,7 +72,7 @@ test("d4_patches_and_merges_make_the_documents_of_the_page", () => {
 
 const transcripts = [...page.matchAll(/```longhaul\n([\s\S]*?)```/g)].map(([, text]) => text.split("\n"));
 
-test("h7_d8_the_transcripts_of_the_page_have_the_chains_and_hashes_that_they_must_have", () => {
+test("h7_d8_the_transcripts_of_the_specification_have_the_right_chains_and_hashes", () => {
   let verified = 0;
   for (const lines of transcripts) {
     const subscriptions = new Map();
@@ -85,7 +83,7 @@ test("h7_d8_the_transcripts_of_the_page_have_the_chains_and_hashes_that_they_mus
       const one = subscriptions.get(no);
       if (mark !== "<" || !one) continue;
       const record = client.parseRecord(line.slice(2));
-      // The page leaves out merges that came at one time, and says what they are.
+      // The specification leaves out merges of the same time, and says which.
       while (verb === "merge" && Number(record.fields[1]) > one.seq + 1) {
         const [seq, at, payload] = [one.seq + 1, record.fields[3], `{"n":${one.seq - 2}}`];
         const chain = client.nextChain(one.chain, seq, at, payload);
@@ -98,7 +96,7 @@ test("h7_d8_the_transcripts_of_the_page_have_the_chains_and_hashes_that_they_mus
   assert.equal(verified, 12);
 });
 
-test("the_grammar_has_the_records_of_the_page_and_the_golden_frames_and_no_bad_ones", () => {
+test("the_grammar_has_the_records_of_the_specification_and_the_golden_frames_and_no_bad_ones", () => {
   const { matches, names } = grammar(read("docs/protocol.abnf"));
   const isRecord = (rule, record) => {
     const [verb, ...words] = record.split(" ");
@@ -120,7 +118,7 @@ test("the_grammar_has_the_records_of_the_page_and_the_golden_frames_and_no_bad_o
     ["to-client", records("< "), [...golden.toClient, ...golden.toFollower], golden.badToClient],
     ["change", [], [], golden.badToFollower],
   ];
-  // The grammar leaves the values of numbers to its comments.
+  // The grammar states the ranges of numbers in comments only.
   const isTooLarge = ({ error, record }) =>
     /number|from/.test(error) && /9007199254740992|281474976710656|2147483648/.test(record);
   for (const [rule, ofPage, good, bad] of sides) {
@@ -131,11 +129,10 @@ test("the_grammar_has_the_records_of_the_page_and_the_golden_frames_and_no_bad_o
   }
 });
 
-// ---- The vectors of the page, and what the hub makes of the same
+// ---- The vectors of the specification at the hub
 
 /**
- * What a topic's document is after these changes, each `[verb, payload]`, and the last one's
- * answer.
+ * Makes these changes of a topic, each `[verb, payload]`. Returns the document and the last answer.
  */
 async function documentAfter(topic, ...changes) {
   const rows = changes.map(([verb, payload], at) => `${verb} vectors ${at + 1} ${at} ${topic} ${payload}`);
@@ -146,7 +143,7 @@ async function documentAfter(topic, ...changes) {
 
 const whole = (json) => ["patch", `[{"op":"add","path":"","value":${json}}]`];
 
-test("d4_the_hub_makes_the_same_of_the_changes_of_the_page", async () => {
+test("d4_the_hub_applies_changes_as_the_specification_says", async () => {
   for (const [at, { document, patch, merge, result }] of vectors.changes.entries()) {
     const change = patch ? ["patch", patch] : ["merge", merge];
     const { last, text } = await documentAfter(`changes/${at}`, whole(document), change);
@@ -155,7 +152,7 @@ test("d4_the_hub_makes_the_same_of_the_changes_of_the_page", async () => {
   }
 });
 
-test("d8_the_hub_has_the_same_hashes_as_the_page", async () => {
+test("d8_the_hub_has_the_hashes_of_the_specification", async () => {
   for (const [at, { json, hash }] of vectors.documents.entries()) {
     const topic = `hashes/${at}`;
     const { epoch } = await documentAfter(topic, ...Array(100).fill(whole(json)));
@@ -179,7 +176,7 @@ test("h7_the_hub_has_the_same_chains_for_payloads_of_all_lengths", async () => {
 
 // ---- The three transports
 
-/** What each can do here: open with subscriptions, wait until something is so, close. */
+/** Each transport as three functions: open with subscriptions, wait for a condition, close. */
 const transports = {
   websocket: async (...subscriptions) => {
     const socket = await Socket.open(base);
@@ -213,7 +210,7 @@ const transports = {
   }),
 };
 
-/** Publications of one producer to one topic, from `first` on. */
+/** Publications of one producer to one topic, from number `first` on. */
 const pubs = (verb, producer, topic, first, ...payloads) =>
   payloads.map((payload, at) => `${verb} ${producer} ${first + at} ${first + at - 1} ${topic} ${payload}`);
 
@@ -244,7 +241,7 @@ for (const [name, open] of Object.entries(transports)) {
       [1, 2, 3, 4, 5].map((n) => `${client.publicName(`p-${name}`)}:${n}`),
     );
 
-    // Resumed: only what is new comes, and the chain goes on.
+    // After a resume only new messages come, and the chain continues.
     const again = await open(one);
     await again.publish(...pubs("pub", `p-${name}`, topic, 6, "6", "7"));
     await again.until(has(one, 7));
@@ -252,7 +249,7 @@ for (const [name, open] of Object.entries(transports)) {
     assert.equal(one.delivered.length, 7);
   });
 
-  test(`${name}_h3_a_cursor_that_cannot_be_continued_is_told_with_its_reason`, async () => {
+  test(`${name}_h3_a_gap_reports_a_cursor_that_cannot_be_continued_with_its_reason`, async () => {
     const topic = `gaps/${name}`;
     await publish(base, ...pubs("pub", `g-${name}`, topic, 1, "1", "2", "3"));
     const whole = new Subscription(0, topic);
@@ -295,7 +292,7 @@ for (const [name, open] of Object.entries(transports)) {
     );
     await link.publish(...pubs("merge", producer, topic, 4, ...changes));
     if (name === "longpoll") {
-      // Each poll counts anew, so only one that brings a hundred changes ends with a checkpoint.
+      // Each poll counts anew, so a checkpoint follows only in a poll with a hundred changes.
       await link.until(has(one, 113));
       await publish(base, ...pubs("merge", producer, topic, 114, ...changes));
       await poll(base, 0, one);
@@ -342,7 +339,7 @@ test("w3_c1_bad_records_close_a_socket_and_the_hub_says_why", async () => {
   }
 });
 
-test("t4_t5_what_is_wrong_with_a_post_is_a_problem_with_a_code", async () => {
+test("t4_t5_the_hub_answers_a_wrong_post_with_a_problem_and_its_code", async () => {
   const refused = async (path, records, headers) => {
     const { status, text } = await post(base, path, records, headers);
     return [status, JSON.parse(text).code];
@@ -361,7 +358,7 @@ test("t2_a_ticket_opens_one_stream", async () => {
   assert.match(await (await fetch(url)).text(), /^data: close 4401 ticket_invalid /m);
 });
 
-test("h8_h9_publications_take_effect_once_and_get_the_verdicts_of_the_page", async () => {
+test("h8_h9_publications_take_effect_once_and_get_the_verdicts_of_the_specification", async () => {
   const [known] = (await publish(base, "pub v 1 0 verdicts 1")).records;
   const { records } = await publish(
     base,
@@ -390,7 +387,7 @@ test("h8_h9_publications_take_effect_once_and_get_the_verdicts_of_the_page", asy
   assert.equal(records[0].fields[4], "1");
 });
 
-test("d2_d5_d6_changes_that_are_refused_have_the_codes_of_the_page", async () => {
+test("d2_d5_d6_refused_changes_have_the_codes_of_the_specification", async () => {
   const copies = JSON.stringify(Array(20).fill({ op: "copy", from: "/a", path: "/b" }));
   const cases = [
     ["merge", `{"a":"${"x".repeat(60_000)}"}`, undefined],

@@ -1,5 +1,5 @@
-// XXH3-64 with a seed, for 17 bytes or more: rule H7 hashes nothing shorter. Node has none, and
-// another implementation of the protocol takes a library. It knows nothing of the protocol.
+// XXH3-64 with a seed, for 17 bytes or more: rule H7 hashes nothing shorter. Node has no such
+// function; other implementations of the protocol can use a library.
 
 const mask = (1n << 64n) - 1n;
 const [p32a, p32b, p32c] = [0x9e3779b1n, 0x85ebca77n, 0xc2b2ae3dn];

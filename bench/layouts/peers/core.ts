@@ -1,5 +1,4 @@
-// The decision of the real core, with as little around it as can be: what the layouts are compared
-// on.
+// The decision of the real core with as little around it as possible: all layouts share it.
 
 import type { Messages } from "../../../js/src/frame.js";
 import { compile, instantiate } from "../../../js/src/instance.js";
@@ -16,8 +15,8 @@ export function topicNo(topic: number): number {
 }
 
 /**
- * What the core needs of JavaScript to subscribe; nothing here goes wrong or is missing, so the
- * rest is never called.
+ * The part of JavaScript that the core needs to subscribe. Nothing fails here, so the core calls no
+ * other.
  */
 class Host {
   readonly streams = new Map<number, Stream>();

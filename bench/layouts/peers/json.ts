@@ -39,7 +39,7 @@ export const layoutA: Peer = {
             first,
             count,
             chain,
-            // Nobody knows the payload's own length any more.
+            // The length of the payload alone is not known any more.
             text.length,
           );
           if (skip >= 0) streams.get(no)?.deliver(read, skip);

@@ -1,4 +1,5 @@
-// Layout B: a header of plain numbers, then the payload as JSON, a line a record: docs/protocol.md.
+// Layout B: a header of plain numbers, then the payload as JSON, one line for each record:
+// docs/protocol.md.
 
 import { connect } from "longhaul";
 import { isMessages, readMessages } from "../../../js/src/frame.js";
@@ -8,7 +9,7 @@ import { handler } from "../../socket.js";
 import { asReceived, runs, type Sent, topicName } from "../../workload.js";
 import { emptyMessages, openCore, topicNo } from "./core.js";
 
-/** Layout B read by the package's own reader, with nothing of the package around it. */
+/** Layout B with the package's own reader, and nothing else of the package. */
 export const layoutB: Peer = {
   name: "B text",
   async open(of, listener) {

@@ -1,5 +1,5 @@
-// IndexedDB by hand: a transaction a call, as a careful app writes it. `strict` waits for the disk
-// as well.
+// IndexedDB by hand: one transaction for each call, as a careful app writes it. `strict` also waits
+// for the disk.
 
 import { group, type Peer, type Queue } from "../queue.js";
 

@@ -1,4 +1,4 @@
-// It has keys and values and no transactions: an app makes up keys that sort, and asks for each.
+// localForage has keys and values and no transactions: an app makes keys that sort, and reads each.
 
 import localforage from "localforage";
 import { group, type Peer, type Row } from "../queue.js";

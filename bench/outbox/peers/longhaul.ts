@@ -1,5 +1,5 @@
-// The built package by its public API, with a hub in the page: silent while publications are
-// queued, then it acknowledges each.
+// The built package by its public API, with a hub in the page. The hub is silent while publications
+// are queued, then it acknowledges each.
 
 import { connect } from "longhaul";
 import type { Data } from "../../socket.js";
@@ -45,7 +45,7 @@ export const longhaul: Peer = {
         send = to;
         client.reconnect();
         await Promise.all(outcomes);
-        // And storage has nothing left to do.
+        // Storage has nothing left to do.
         await client.outbox.flush();
       },
       close: () => client.close(),

@@ -1,6 +1,6 @@
-// Workbox queues requests, for a service worker. In a page it does the same work, once it finds a
-// registration without Background Sync, so that it leaves its own replays alone. Its only way to
-// empty a queue is one request at a time.
+// Workbox queues requests for a service worker. In a page it does the same work, if it finds a
+// registration without Background Sync and so starts no replay. Its only way to empty a queue is
+// one request at a time.
 
 import { Queue } from "workbox-background-sync/Queue.js";
 import type { Peer, Row } from "../queue.js";

@@ -1,4 +1,4 @@
-// The floor: copy on write as an app writes it by hand, for add, remove and replace, with no
+// The floor: copy on write as an app writes it by hand, for add, remove and replace, without
 // checks.
 
 import { library } from "./library.js";

@@ -1,8 +1,8 @@
-// The libraries that take part, each as its documentation shows it.
+// The libraries that take part, each used as its documentation shows.
 
 import { library, type Operations } from "./library.js";
 
-/** Its patches have lists of keys for paths. */
+/** Paths in its patches are lists of keys. */
 export const immer = library("immer", async () => {
   const { applyPatches, enablePatches, setAutoFreeze } = await import("immer");
   enablePatches();
@@ -10,7 +10,7 @@ export const immer = library("immer", async () => {
   setAutoFreeze(false);
   return (value, operations) => {
     const patches = operations.map(({ op, path, value }) => ({ op, path: keysOf(path), value }));
-    // It takes nothing but objects as a base.
+    // It accepts only objects as a base.
     if (patches.length === 1 && patches[0]?.path.length === 0) return patches[0].value;
     return applyPatches(value as object, patches);
   };
@@ -38,7 +38,7 @@ export const jsonJoyInPlace = library("json-joy, in place", async () => {
 
 export const rfc6902InPlace = library("rfc6902, in place", async () => {
   const { applyPatch } = await import("rfc6902");
-  // It can't replace the whole value: whoever needs that holds it in something.
+  // It can't replace the whole value, so an app that needs that wraps the value.
   const held: { value: unknown } = { value: undefined };
   return (value, operations) => {
     held.value = value;

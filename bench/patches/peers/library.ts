@@ -1,16 +1,16 @@
-// Libraries: a document in a variable, patches parsed by JSON.parse.
+// Libraries: the document is in a variable, and JSON.parse reads the patches.
 
 import { asReceived } from "../../workload.js";
 import type { Patch, Read } from "../cases.js";
 import type { Holder, Peer } from "../peer.js";
 
-/** Whatever a library takes as an operation of RFC 6902. */
+/** The type that a library takes as an operation of RFC 6902. */
 // biome-ignore lint/suspicious/noExplicitAny: each library has types of its own
 export type Operations = any[];
 
 export type Apply = (value: unknown, operations: Operations) => unknown;
 
-/** What is read goes here, so that it is not optimised away. */
+/** Values that are read go here, so that the engine does not drop the reading. */
 export const sink = { last: undefined as unknown };
 
 interface Frame {
@@ -19,8 +19,8 @@ interface Frame {
 }
 
 /**
- * `load` imports the library; what it gives applies operations to a value and gives the value after
- * them.
+ * `load` imports the library and returns a function, which applies operations to a value and
+ * returns the new value.
  */
 export function library(name: string, load: () => Promise<Apply>): Peer {
   return {
@@ -52,7 +52,7 @@ class Held implements Holder {
 
   run(): void {
     for (const { texts, place } of this.#frames) {
-      // All operations of a frame at once: who copies then copies once.
+      // All operations of a frame at once, so that libraries which copy do it once.
       let operations: Operations = JSON.parse(texts[0] ?? "[]");
       if (texts.length > 1) operations = texts.flatMap((text) => JSON.parse(text));
       this.#value = this.#apply(this.#value, operations);

@@ -1,4 +1,4 @@
-// The built package: records of a document, handed to the client's own handler of message events.
+// The built package: records of a document go to the client's own handler of message events.
 
 import { type Client, connect, type Document } from "longhaul";
 import { hub } from "../../hub.js";
@@ -47,7 +47,7 @@ async function begin(): Promise<{ client: Client; receive: (event: Event) => voi
   return { client, receive: receive as unknown as (event: Event) => void };
 }
 
-/** The number by which the client asked for a document. */
+/** The number that the client has given to the document. */
 async function numberOf(name: string): Promise<string> {
   for (;;) {
     const asked = sentTexts()
@@ -78,8 +78,8 @@ class Held implements Holder {
       this.#calls++;
       this.#told = value;
     };
-    // A document is followed while somebody listens; to a place where nothing changes, it is not
-    // looked at.
+    // A client follows a document that has a listener. This listener is at a place where nothing
+    // changes.
     document.subscribe(listener, read === "whole" ? { signal } : { signal, at: "/nowhere" });
   }
 
@@ -104,7 +104,7 @@ class Held implements Holder {
   async run(): Promise<void> {
     for (const { event, pointer } of this.#frames) {
       this.#receive(event);
-      // Listeners are called in a microtask, which a browser runs after each event.
+      // The client calls listeners in a microtask, which a browser runs after each event.
       await undefined;
       if (this.#read === "place") sink.last = this.#document.at(pointer);
     }

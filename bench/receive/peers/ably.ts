@@ -1,5 +1,5 @@
-// ably in its JSON protocol, which is what browsers take by default: a channel's messages of a
-// frame in one protocol message.
+// ably with its JSON protocol, the default of browsers: one protocol message has all messages of a
+// channel in a frame.
 
 import type { Peer } from "../../peer.js";
 import { handler, serve } from "../../socket.js";

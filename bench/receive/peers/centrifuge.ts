@@ -1,5 +1,5 @@
-// centrifuge in both of its protocols, with the offsets of a channel that can be recovered; replies
-// share a frame.
+// centrifuge with both of its protocols and the offsets of a recoverable channel; replies share a
+// frame.
 
 import type { Peer } from "../../peer.js";
 import { handler, serve } from "../../socket.js";
@@ -7,7 +7,7 @@ import { asReceived, type Sent, topicName } from "../../workload.js";
 import { delimited, type Field, message, read } from "./protobuf.js";
 
 const address = "ws://bench.invalid/connection/websocket";
-/** What its server tells by default, s. */
+/** The ping interval that its server announces by default, s. */
 const ping = 25;
 
 export const centrifugeJson: Peer = {
@@ -56,7 +56,7 @@ function push({ topic, seq, json }: Sent): string {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Payloads are bytes to it, so what is JSON the app reads itself. */
+/** It treats payloads as bytes, so the app parses JSON itself. */
 export const centrifugeProtobuf: Peer = {
   name: "centrifuge-pb",
   async open({ topics }, listener) {

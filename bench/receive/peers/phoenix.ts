@@ -1,4 +1,4 @@
-// phoenix: its serializer 2.0.0, a broadcast a frame, as the protocol has no batch.
+// phoenix with its serializer 2.0.0: one broadcast in a frame, as the protocol has no batch.
 
 import type { Peer } from "../../peer.js";
 import { handler, serve } from "../../socket.js";

@@ -1,4 +1,4 @@
-// As much of Protocol Buffers as Centrifugo's frames need.
+// The part of Protocol Buffers that Centrifugo's frames need.
 
 const encoder = new TextEncoder();
 
@@ -22,7 +22,7 @@ export function delimited(messages: readonly Uint8Array[]): ArrayBuffer {
   return Uint8Array.from(messages.flatMap((message) => [...varint(message.length), ...message])).buffer;
 }
 
-/** Numbers and contents of a length-delimited message's fields, for each message of a frame. */
+/** Numbers and contents of the fields of each length-delimited message in a frame. */
 export function read(frame: ArrayBuffer): Map<number, number>[] {
   const bytes = new Uint8Array(frame);
   let at = 0;
@@ -43,7 +43,7 @@ export function read(frame: ArrayBuffer): Map<number, number>[] {
       const tag = next();
       const value = next();
       fields.set(tag >> 3, value);
-      // Of a field with contents the length is all that is kept.
+      // The bench keeps only the length of a field with contents.
       if ((tag & 7) === 2) at += value;
     }
     messages.push(fields);

@@ -1,11 +1,11 @@
-// socket.io-client on WebSocket alone: Engine.IO 4, Socket.IO 5, an event a frame, as the protocol
-// has no batch.
+// socket.io-client on WebSocket alone: Engine.IO 4, Socket.IO 5, one event in a frame, as the
+// protocol has no batch.
 
 import type { Peer } from "../../peer.js";
 import { handler, serve } from "../../socket.js";
 import { asReceived, topicName } from "../../workload.js";
 
-/** The default of 25 s would need pings; they are the same for all and left out for all. */
+/** The default of 25 s would need pings, which the bench leaves out for all peers. */
 const open = `0{"sid":"lv_VI97HAXpY6yYWAAAC","upgrades":[],"pingInterval":600000,"pingTimeout":20000,"maxPayload":1000000}`;
 
 export const socketIo: Peer = {

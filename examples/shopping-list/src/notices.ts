@@ -1,7 +1,7 @@
 import { LonghaulError } from "longhaul";
 import { createStore } from "./store";
 
-/** Something the user should know about, until they dismiss it. */
+/** A message for the user, shown until they dismiss it. */
 export interface Notice {
   id: number;
   text: string;

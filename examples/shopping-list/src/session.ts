@@ -22,12 +22,12 @@ export const session = createStore(open(localStorage.getItem(nameKey)));
 
 export function signIn(name: string): void {
   localStorage.setItem(nameKey, name);
-  // It would go on publishing as the user before.
+  // The client would continue to publish as the last user.
   void session.get()?.client.close();
   session.set(open(name));
 }
 
-/** Leaves nothing behind: what was not sent is gone. */
+/** Signs out and removes everything, including unsent changes. */
 export async function signOut({ client }: Session): Promise<void> {
   localStorage.removeItem(nameKey);
   session.set(undefined); // first, so that no component publishes any more
@@ -35,7 +35,7 @@ export async function signOut({ client }: Session): Promise<void> {
   await client.close();
 }
 
-// Another tab has signed out, or in as somebody else.
+// Another tab has signed out, or signed in as another user.
 addEventListener("storage", ({ key, newValue }) => {
   if (key !== nameKey || newValue === session.get()?.name) return;
   void session.get()?.client.close();

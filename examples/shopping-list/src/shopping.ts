@@ -7,7 +7,7 @@ export interface Item {
   addedAtMs: number;
 }
 
-/** Null until somebody has written to it. */
+/** Null until the first change. */
 export type Items = { items: Record<string, Item> } | null;
 
 export interface Activity {
@@ -15,7 +15,7 @@ export interface Activity {
   what: string;
 }
 
-/** The list that everybody shares, as one person sees and changes it. */
+/** The shared list, as one person sees and changes it. */
 export class Shopping {
   readonly document: Document<Items>;
   readonly activity: Topic<Activity>;
@@ -45,10 +45,7 @@ export class Shopping {
     this.save(`removed ${item.name}`, this.document.merge({ items: { [id]: null } }));
   }
 
-  /**
-   * Fails where somebody else has removed the item meanwhile, so that it does not come back in
-   * part.
-   */
+  /** Fails if another person has removed the item meanwhile, so that no part of it comes back. */
   private replace(id: string, field: keyof Item, value: unknown) {
     return this.document.patch([{ op: "replace", path: `/items/${id}/${field}`, value }]);
   }

@@ -22,7 +22,7 @@ export function useDeadLetters(client: Client) {
         ...known,
         ...more.filter(({ id }) => !known.some((letter) => letter.id === id)),
       ]);
-    // The event may come before deadLetters() knows of the letter, so both are listened to.
+    // The event may come before deadLetters() has the dead letter, so the hook listens to both.
     client.outbox.deadLetters().then(add, notifyError);
     return client.on("deadletter", (letter) => add([letter]));
   }, [client]);

@@ -3,15 +3,12 @@ import { useEffect, useState } from "react";
 
 export type Entry<T> = { kind: "message"; message: Message<T> } | { kind: "gap"; gap: Gap };
 
-/**
- * All that the hub retains of a topic and all that follows, oldest first, with the gaps where they
- * are.
- */
+/** All retained and future messages of a topic, oldest first, with gaps in their place. */
 export function useMessages<T>(topic: Topic<T>): readonly Entry<T>[] {
   const [entries, setEntries] = useState<readonly Entry<T>[]>([]);
 
   useEffect(() => {
-    // A subscription begins at the start again, so each has a history of its own.
+    // Each subscription starts at the beginning again, so each has its own history.
     let history: readonly Entry<T>[] = [];
     const append = (entry: Entry<T>) => {
       history = [...history, entry];

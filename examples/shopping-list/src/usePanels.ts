@@ -4,7 +4,7 @@ export type PanelName = "list" | "activity";
 
 const storageKey = "shopping-list:closed-panels";
 
-/** Which panels are open; remembered for the next visit. */
+/** The open panels, remembered for the next visit. */
 export function usePanels() {
   const [closed, setClosed] = useState<readonly PanelName[]>(() =>
     JSON.parse(localStorage.getItem(storageKey) ?? "[]"),

@@ -1,4 +1,4 @@
-// A page that has its hub in itself: the files of the package are all that it loads.
+// A page that runs its own hub; it loads no files but the package's.
 
 import { connect } from "/longhaul/index.js";
 import { createTestHub } from "/longhaul/testing.js";

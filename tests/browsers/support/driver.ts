@@ -1,5 +1,5 @@
-// Firefox and WebKitGTK, each by its WebDriver program, on free ports and without a window that
-// anybody sees. What is started here is ended here.
+// Drives Firefox and WebKitGTK through their WebDriver programs, on free ports and a hidden
+// display. It ends all processes that it starts.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -12,11 +12,10 @@ import { type Between, startProgram } from "../../e2e/support/proxies.js";
 export type Engine = "firefox" | "webkit";
 
 /**
- * How often a condition in the page is looked at, ms. Chosen: a test waits little longer than it
- * must.
+ * The pause between two checks of a condition, ms. Chosen: tests wait little longer than they must.
  */
 const lookMs = 50;
-/** How long a script or a condition may take, ms. Chosen: far more than a busy machine needs. */
+/** The limit of a script or a condition, ms. Chosen: far more than a busy machine needs. */
 const patienceMs = 45_000;
 
 export class Driven {
@@ -44,18 +43,18 @@ export class Driven {
     }
   }
 
-  /** What the browser says of itself. */
+  /** The capabilities that the browser reports. */
   async browserName(): Promise<string | undefined> {
     return (await this.#driver.getCapabilities()).getBrowserName();
   }
 
-  /** Opens the test page, with the package in it. */
+  /** Opens the test page with the package in it. */
   async goto(url: string): Promise<void> {
     await this.#driver.get(url);
     await this.waitForFunction(() => "longhaul" in globalThis);
   }
 
-  /** Goes to something that is no test page. */
+  /** Opens a page that is not the test page. */
   async leave(url: string): Promise<void> {
     await this.#driver.get(url);
   }
@@ -64,7 +63,7 @@ export class Driven {
     await this.#driver.navigate().back();
   }
 
-  /** As far as the steps of e2e/support/network.ts go. */
+  /** The part of a Page that the steps of e2e/support/network.ts need. */
   get page(): Page {
     return this as unknown as Page;
   }
@@ -98,8 +97,8 @@ export class Driven {
 }
 
 /**
- * Firefox runs what a driver sends beside the page, with a global of its own; an inline script is
- * the page's.
+ * Firefox runs a driver's script beside the page, with its own global. An inline script belongs to
+ * the page.
  */
 const runInPage = `
   const [act, argument, done] = arguments;
@@ -147,10 +146,7 @@ function session({ url }: Between, capabilities: object): Promise<WebDriver> {
     .build();
 }
 
-/**
- * A display of its own, whose number it chooses itself. WebKitGTK draws on it, without the graphics
- * card's help.
- */
+/** A display whose number Xvfb chooses. WebKitGTK draws on it without the graphics card. */
 export async function startDisplay(): Promise<{ env: Record<string, string>; stop: () => Promise<void> }> {
   const child = spawn(
     needed("LONGHAUL_XVFB"),

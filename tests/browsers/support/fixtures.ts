@@ -1,5 +1,5 @@
-// What each test in another browser gets: one browser a worker, a fresh page a test, and the hub
-// and proxies of the other tests.
+// The fixtures of tests in other browsers: one browser for each worker, a fresh page for each test,
+// and the usual hub and proxies.
 
 import type { Page } from "@playwright/test";
 import { test as base } from "../../e2e/support/network.js";
@@ -26,7 +26,7 @@ export const test = base.extend<Fixtures, { engine: Engine; browserOfWorker: Dri
   },
 });
 
-/** Publishes without waiting: a driver runs one script at a time. */
+/** Publishes without waiting, because a driver runs one script at a time. */
 export async function begin(page: Page, from: number, count: number): Promise<void> {
   await page.evaluate(([from, count]) => void longhaul.publishMany(opened.client, "t", from, count, "page"), [
     from,

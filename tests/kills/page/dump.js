@@ -1,4 +1,4 @@
-// Everything that the origin's databases hold, as JSON.
+// Returns the contents of all databases of the origin, as JSON.
 
 export async function dump() {
   const all = {};

@@ -1,7 +1,6 @@
-// A page that publishes what it is told to, and tells what became of it, until it is killed.
-//
-// The address says what to do: `?hub=URL&run=N&tab=a&tabs=ab`, with `&worker` beside a service
-// worker, or `?dump` to tell what the databases hold.
+// A page that publishes as the ledger orders and reports the outcomes, until it is killed. Its
+// address has the options: `?hub=URL&run=N&tab=a&tabs=ab`, with `&worker` beside a service worker,
+// or `?dump` to report the databases.
 
 import { connect } from "longhaul";
 import { dump } from "./dump.js";
@@ -37,14 +36,14 @@ async function publish(tab) {
   }
 }
 
-/** Tells when all that the outbox holds has its outcome. */
+/** Reports when all rows of the outbox have their outcome. */
 async function flush(client) {
   while (client.status.state !== "connected") await new Promise((resolve) => client.on("status", resolve));
   await client.outbox.flush();
   await tell({ flushed: true });
 }
 
-/** Publishes one message, and tells that it was accepted and what came of it. */
+/** Publishes one message, and reports its receipt and its outcome. */
 function order(client, n, topic) {
   const accepted = client.topic(topic).publish({ mark: n });
   const acked = accepted.then((receipt) => receipt.acked);

@@ -1,30 +1,33 @@
-// The conservation checker, invariant I16: what was accepted is in the hub's log once, dead with
+// Checks conservation, invariant I16: each accepted publication is in the hub's log once, dead with
 // its reason, or still queued.
 
-/** A message that a page was told to publish. */
+/** A message that the ledger told a page to publish. */
 export interface Order {
   n: number;
   topic: string;
-  /** Which start of the browser. */
+  /** The number of the browser's start. */
   run: number;
   tab: string;
 }
 
 export interface History {
-  /** In the order in which they were given out. A page publishes its own in this order. */
+  /**
+   * All orders, in the order in which the ledger gave them out. A page publishes its own in this
+   * order.
+   */
   orders: readonly Order[];
-  /** Whose receipts resolved as durable. */
+  /** The orders whose receipts resolved as durable. */
   durable: readonly number[];
-  /** What the page was told by the hub. */
+  /** The outcomes that the hub sent to the page. */
   acks: readonly { n: number; seq: number }[];
   dead: readonly number[];
-  /** What the outbox holds. */
+  /** The contents of the outbox. */
   queued: readonly number[];
   /** The hub's log of each topic. */
   logs: Readonly<Record<string, readonly { seq: number; n: number }[]>>;
 }
 
-/** Everything that is wrong with a history, in words; nothing where all is well. */
+/** All violations in a history, in words; empty if there are none. */
 export function faultsOf(history: History): string[] {
   const orders = new Map(history.orders.map((order) => [order.n, order]));
   const at = new Map<number, number>();
@@ -55,10 +58,7 @@ export function faultsOf(history: History): string[] {
   return faults;
 }
 
-/**
- * A tab's messages stand in the order of its calls, and those of an earlier run before those of a
- * later one.
- */
+/** A tab's messages are in the order of its calls, and an earlier run's before a later run's. */
 function orderFaults(
   topic: string,
   log: History["logs"][string],
@@ -81,8 +81,7 @@ function orderFaults(
 }
 
 /**
- * Queued rows before which the hub took what the same tab published later: they can't come in order
- * any more.
+ * Queued rows that can't arrive in order any more, because the hub has a later one of the same tab.
  */
 function overtaken(
   { queued, logs }: History,

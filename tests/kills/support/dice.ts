@@ -1,4 +1,4 @@
-// Chance that can be had again: the same seed, the same throws.
+// Repeatable random numbers: the same seed gives the same numbers.
 
 export class Dice {
   #state: number;
@@ -7,7 +7,7 @@ export class Dice {
     this.#state = seed >>> 0;
   }
 
-  /** A whole number from 0 to below `sides`. mulberry32. */
+  /** A whole number from 0 to below `sides`. Source: mulberry32. */
   below(sides: number): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let x = this.#state;

@@ -1,5 +1,5 @@
-// A browser with a profile of its own that can be killed as a power cut does it: the whole process
-// group at once. Nothing drives it; its pages know what to do from their address.
+// A browser with its own profile that can be killed as in a power cut: the whole process group at
+// once. No driver runs it; its pages take their task from their address.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -9,14 +9,14 @@ import { chromium } from "@playwright/test";
 
 export type Engine = "chromium" | "firefox" | "webkit";
 
-/** How often it is looked whether all processes are gone, ms. Chosen: they need some tens. */
+/** The pause between two checks whether all processes are gone, ms. Chosen: they need some tens. */
 const lookMs = 10;
 
 export class Killable {
   readonly #process: ChildProcess;
   readonly #exited: Promise<unknown>;
 
-  /** `env` has the display that WebKitGTK draws on. */
+  /** `env` has the display on which WebKitGTK draws. */
   constructor(engine: Engine, profile: string, url: string, env: Record<string, string> = {}) {
     const program = programs[engine](profile, url);
     this.#process = spawn(program.path, program.args, {
@@ -29,12 +29,12 @@ export class Killable {
       once(this.#process, "error").then(([error]) => Promise.reject(error)),
     ]);
     this.#exited.catch(() => {});
-    // A group of its own outlives us otherwise, should the tests be ended from outside.
+    // The process group would outlive these tests if they are ended from outside.
     process.once("exit", this.#end);
     this.#process.once("exit", () => process.off("exit", this.#end));
   }
 
-  /** Rejects when it ends by itself. */
+  /** Rejects if it ends by itself. */
   get died(): Promise<never> {
     return this.#exited.then(() => Promise.reject(new Error("the browser ended by itself")));
   }
@@ -44,7 +44,7 @@ export class Killable {
     if (pid !== undefined && exitCode === null && signalCode === null) process.kill(-pid, "SIGKILL");
   };
 
-  /** Resolves when none of its processes runs any more, so that the profile is nobody's. */
+  /** Resolves when none of its processes runs any more, so no process uses the profile. */
   async kill(): Promise<void> {
     const group = this.#process.pid;
     if (group === undefined) return;
@@ -61,8 +61,8 @@ interface Program {
 }
 
 /**
- * All of them let a page open others, which is how there come to be tabs, and start where a killed
- * one has left off.
+ * The flags let a page open others, which become the tabs, and let it start where a killed one left
+ * off.
  */
 const programs: Record<Engine, (profile: string, url: string) => Program> = {
   chromium: (profile, url) => ({
@@ -70,7 +70,7 @@ const programs: Record<Engine, (profile: string, url: string) => Program> = {
     args: [
       "--headless",
       "--no-sandbox",
-      // Without a zygote every process is in the group that is killed.
+      // Without a zygote every process is in the killed group.
       "--no-zygote",
       "--disable-breakpad",
       "--disable-gpu",
@@ -90,8 +90,7 @@ const programs: Record<Engine, (profile: string, url: string) => Program> = {
     const preferences = {
       "dom.disable_open_during_load": false,
       "dom.popup_maximum": -1,
-      // After some crashes it would ask whether to start in safe mode, and open the pages of
-      // before.
+      // After some crashes it would offer safe mode and open the earlier pages.
       "toolkit.startup.max_resumed_crashes": -1,
       "browser.sessionstore.resume_from_crash": false,
       "browser.aboutwelcome.enabled": false,

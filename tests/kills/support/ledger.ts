@@ -1,5 +1,5 @@
-// The client's own log, kept outside of the browser: pages ask here what to publish, and tell here
-// what became of it.
+// The test's own record outside of the browser: pages ask here what to publish, and report the
+// outcomes here.
 
 import type { IncomingMessage } from "node:http";
 import { serveSite } from "../../e2e/support/site.js";
@@ -7,17 +7,17 @@ import type { Order } from "./conservation.js";
 import type { Dice } from "./dice.js";
 
 /**
- * Topics that are published in turn by lot. Chosen: some, so that a row often waits for one of its
- * own topic.
+ * How many topics the orders use at random. Chosen: few, so that rows often wait for another row of
+ * their topic.
  */
 const topics = ["kills/a", "kills/b", "kills/c"];
 /**
- * Orders of one answer. Chosen: some calls overlap, and pages ask often enough to be killed
- * anywhere.
+ * How many orders one answer has. Chosen: some calls overlap, and pages ask often enough for kills
+ * at any point.
  */
 const ordersMax = 6;
 
-/** What a page is told to do: how far it has to be before it asks again. */
+/** The orders of a page, and how many receipts and outcomes it needs before it asks again. */
 interface Work {
   orders: { n: number; topic: string }[];
   until: "called" | "accepted" | "acked" | "flushed";
@@ -25,7 +25,7 @@ interface Work {
 const waitsOffline: readonly Work["until"][] = ["called", "accepted"];
 const waitsOnline: readonly Work["until"][] = ["called", "accepted", "acked", "acked"];
 
-/** What a page tells. */
+/** A report of a page. */
 type Told =
   | { durable: boolean; deferred?: string; n: number }
   | { seq: number; n: number }
@@ -36,10 +36,10 @@ type Told =
 export class Ledger {
   readonly orders: Order[] = [];
   readonly durable: number[] = [];
-  /** Who was said to send what a page leaves behind. */
+  /** The subjects or workers named in receipts as senders of rows that a page leaves behind. */
   readonly deferred = new Set<string>();
   readonly acks: { n: number; seq: number }[] = [];
-  /** Calls that were refused, errors of pages: none is expected. */
+  /** Rejected calls and errors of pages. The test expects none. */
   readonly failures: string[] = [];
   url = "";
   close = () => {};
@@ -73,7 +73,7 @@ export class Ledger {
           response.writeHead(204).end();
         },
         () => {
-          // Killed while it was telling.
+          // The page was killed during its report.
         },
       );
       return true;
@@ -84,8 +84,8 @@ export class Ledger {
   }
 
   /**
-   * From here on orders are of this run. Where nothing can be acknowledged, nobody is told to wait
-   * for it.
+   * Starts a run: orders are of this run from now on. If nothing can be acknowledged, pages do not
+   * wait for acks.
    */
   begin(run: number, isOffline: boolean): void {
     this.#run = run;
@@ -95,7 +95,7 @@ export class Ledger {
     this.#waiting = undefined;
   }
 
-  /** Resolves when pages have asked or told something so many times in this run. */
+  /** Resolves when pages have asked or reported this many times in the run. */
   async reaches(reports: number): Promise<void> {
     if (this.#reports >= reports) return;
     await new Promise<void>((resolve) => {
@@ -121,7 +121,7 @@ export class Ledger {
 
   #work(run: number, tab: string): Work {
     this.#report();
-    // What a page of an earlier run asked for in its last moment is not worked on by anybody.
+    // No page works on orders that a page of an earlier run asked for in its last moment.
     if (this.#isIdle || run !== this.#run) return { orders: [], until: "flushed" };
     const count = 1 + this.#dice.below(ordersMax);
     const orders = Array.from({ length: count }, () => {

@@ -1,11 +1,7 @@
-// What a kill leaves of the log in which Chromium keeps an origin's databases, a LevelDB.
-//
-// A process that is killed between the header of a record and its payload leaves a torn record at
-// the end. LevelDB ignores that, as it should, but Chromium has it go on in the same log, behind
-// the torn record; whoever reads on from there finds a wrong checksum, and then Chromium removes
-// the database and begins with an empty one. So a kill costs all that was complete before the one
-// after it, whatever the durability: docs/decisions/outbox.md. That is the browser's loss, and
-// hides ours: here what is torn is cut off, as LevelDB alone would do.
+// Cuts torn records off Chromium's LevelDB logs, as LevelDB alone would do. Chromium appends after
+// a torn record that a kill leaves. The next reader then finds a wrong checksum, and Chromium
+// starts with an empty database. That loss is the browser's, and would hide the package's:
+// docs/decisions/outbox.md.
 
 import { appendFileSync, existsSync, readdirSync, readFileSync, truncateSync } from "node:fs";
 import { join } from "node:path";
@@ -13,18 +9,18 @@ import { join } from "node:path";
 /** Source: LevelDB, doc/log_format.md. */
 const blockBytes = 32_768;
 const headerBytes = 7;
-/** Kinds of records: whole ones, and the last part of one that is in several. */
+/** The types of records: whole ones, and the last part of a record in several parts. */
 const full = 1;
 const last = 4;
 
-/** Where the last record that is whole ends. */
+/** Returns where the last whole record ends. */
 export function wholeBytes(log: Buffer): number {
   let whole = 0;
   let at = 0;
   while (at < log.length) {
     const left = blockBytes - (at % blockBytes);
     if (left < headerBytes) {
-      // Too short for a record: what is left of a block is filled up.
+      // The rest of the block is too short for a record, so it is padding.
       if (whole === at) whole = Math.min(at + left, log.length);
       at += left;
       continue;
@@ -38,7 +34,7 @@ export function wholeBytes(log: Buffer): number {
   return whole;
 }
 
-/** Cuts off what is torn, in a browser's profile. Gives in how many logs something was. */
+/** Cuts off torn records in a browser's profile. Returns how many logs had one. */
 export function cutTorn(profile: string): number {
   const torn = logsIn(profile).filter((path) => {
     const log = readFileSync(path);
@@ -49,7 +45,7 @@ export function cutTorn(profile: string): number {
   return torn.length;
 }
 
-/** Leaves a torn record at the end of each log: a header, and no payload. */
+/** Leaves a torn record at the end of each log: a header without a payload. */
 export function tear(profile: string): void {
   const header = Buffer.from([1, 2, 3, 4, 100, 0, full]);
   for (const path of logsIn(profile)) appendFileSync(path, header);

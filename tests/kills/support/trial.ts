@@ -1,5 +1,5 @@
-// A browser, a hub, a line between them that fails, and a ledger beside them: what is killed, and
-// what is compared afterwards.
+// One trial: a browser, a hub, a failing line between them and a ledger beside them. It kills the
+// browser and compares what is left.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,19 +13,18 @@ import { Ledger } from "./ledger.js";
 import { cutTorn } from "./leveldb.js";
 
 /**
- * A run that gets nowhere is killed after this time, ms. Chosen: a start takes a second, three on a
- * busy machine.
+ * The limit of a run without progress, ms. Chosen: a start takes a second, three on a busy machine.
  */
 const runMs = 15_000;
-/** How long all that is queued may take to be sent, ms. */
+/** How long the browser may take to send all queued rows, ms. */
 export const flushMs = 60_000;
-/** More than a run brings, so that the hub's log is whole. */
+/** More messages than a run publishes, so the hub's log is whole. */
 const keepAll = ["--retain-entries", "1000000", "--retain-ms", "86400000"];
 
-/** What a run of the browser is like. What is left out is drawn by lot. */
+/** The conditions of one run of the browser. Those left out are random. */
 export interface Life {
   isOffline?: boolean;
-  /** So many orders, receipts and outcomes later it is killed. */
+  /** How many orders, receipts and outcomes come before the kill. */
   reports?: number;
 }
 
@@ -37,7 +36,7 @@ export class Trial {
   readonly #line: FaultProxy;
   readonly #dice: Dice;
   readonly profile = mkdtempSync(join(tmpdir(), "longhaul-kills-"));
-  /** So many logs of the browser were torn by a kill. */
+  /** How many of the browser's logs a kill has torn. */
   torn = 0;
   #run = 0;
 
@@ -71,14 +70,14 @@ export class Trial {
     rmSync(this.profile, { recursive: true, force: true, maxRetries: 5 });
   }
 
-  /** Starts the browser, with a good or a bad line, and kills it at a moment. */
+  /** Starts the browser with a good or a bad line, and kills it at a random moment. */
   async live({ isOffline, reports }: Life = {}): Promise<void> {
     const dice = this.#dice;
     const chance = {
       isOffline: dice.below(3) === 0,
       isEarly: dice.below(5) === 0,
       cutAfter: dice.below(4) === 0 ? 1 + dice.below(20) : Number.POSITIVE_INFINITY,
-      // A long run now and then, so that much is acknowledged between two kills too.
+      // Some runs are long, so that much is acknowledged between two kills too.
       reports: 1 + dice.below(dice.below(4) === 0 ? 300 : 40),
     };
     const isEarly = reports === undefined && chance.isEarly;
@@ -99,7 +98,7 @@ export class Trial {
     await browser.kill();
   }
 
-  /** What the hub and a page that runs no client say. */
+  /** The reports of the hub, and of a page without a client. */
   async books(): Promise<History> {
     const dumped = this.ledger.dump();
     const browser = this.#start(`${this.ledger.url}?dump`);
@@ -115,9 +114,9 @@ export class Trial {
   }
 
   /**
-   * Lets pages that publish nothing send what is queued over a good line, until they say that
-   * nothing is. Another tab, or the service worker, may be about to note it then: what a kill
-   * leaves of that is sent once more.
+   * Opens pages that publish nothing and send all queued rows over a good line, until they report
+   * an empty outbox. Another tab or the worker may be storing that just then; a kill would leave
+   * rows that are sent once more.
    */
   async flush(): Promise<History> {
     await this.#line.setFaults();
@@ -138,10 +137,7 @@ export class Trial {
     return new Killable(this.#engine, this.profile, url, this.#env);
   }
 
-  /**
-   * A service worker sends beside the tabs where the browser has Background Sync. It stays once it
-   * is there.
-   */
+  /** With Background Sync a service worker sends beside the tabs. Once installed, it stays. */
   #address(): string {
     const worker = this.#engine === "chromium" && this.#run > 1 ? "&worker" : "";
     return `${this.ledger.url}?hub=${encodeURIComponent(this.#line.url)}&run=${this.#run}&tabs=ab&tab=a${worker}`;
@@ -158,7 +154,7 @@ export class Trial {
   }
 }
 
-/** The moment of a kill is a matter of time. */
+/** Draws the moment of a kill, by time. */
 function after(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
