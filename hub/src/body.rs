@@ -1,4 +1,6 @@
-//! Bodies of requests: read whole, within a size and a time, because a body that never ends holds a socket for good.
+//! Reads the bodies of requests, within limits of size and time.
+//!
+//! Without them a body that never ends would hold a socket for ever.
 
 use std::time::Duration;
 
@@ -8,20 +10,20 @@ use http_body_util::LengthLimitError;
 use hyper::body::Body as _;
 use longhaul::wire::slow_ms;
 
-use crate::api::problem::Problem;
+use crate::api::problem::{Problem, ProblemCode};
 use crate::core::Limits;
 
-/// The body.
+/// Reads a body.
 ///
 /// # Errors
-/// `too_large` if it is; it did not end, or ended before its time.
+/// It is too large, it takes too long, or the connection ends before it.
 pub(crate) async fn read(
     body: Body,
     bytes_max: usize,
     limits: &Limits,
     too_large: fn(usize) -> Problem,
 ) -> Result<Bytes, Problem> {
-    // Over a slow line what was announced takes its time.
+    // A slow network needs time for a large body.
     let announced = body
         .size_hint()
         .exact()
@@ -32,7 +34,7 @@ pub(crate) async fn read(
         let detail = format!("the body did not end within {body_ms} ms");
         return Err(Problem::new(
             StatusCode::REQUEST_TIMEOUT,
-            "body_timeout",
+            ProblemCode::BodyTimeout,
             detail,
         ));
     };
@@ -40,7 +42,7 @@ pub(crate) async fn read(
         if std::error::Error::source(&error).is_some_and(|source| source.is::<LengthLimitError>()) {
             return too_large(bytes_max);
         }
-        let detail = "the body ended before its time";
-        Problem::new(StatusCode::BAD_REQUEST, "body_unreadable", detail)
+        let detail = "the connection ended before the body did";
+        Problem::new(StatusCode::BAD_REQUEST, ProblemCode::BodyUnreadable, detail)
     })
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, Networks, RefreshKind, System};
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::shell::Shell;
+use crate::runtime::Runtime;
 
 /// Where the figures go.
 pub(crate) const TOPIC: &str = "demo/host";
@@ -111,7 +111,7 @@ impl Meter {
 }
 
 /// Publishes for ever.
-pub(crate) async fn run(shell: Arc<Shell>) {
+pub(crate) async fn run(runtime: Arc<Runtime>) {
     let mut meter = Meter::new();
     // Before that there is nothing to take a mean over.
     let first = Instant::now() + Duration::from_millis(CPU_MS);
@@ -122,7 +122,7 @@ pub(crate) async fn run(shell: Arc<Shell>) {
         match serde_json::to_string(&meter.measure(now)) {
             Ok(json) => {
                 let outcome =
-                    shell.with(|hub, now, effects| hub.publish(now, TOPIC, None, &json, effects));
+                    runtime.with(|hub, now, effects| hub.publish(now, TOPIC, None, &json, effects));
                 if let Err(fault) = outcome {
                     tracing::warn!(?fault, "the host's figures were not published");
                 }

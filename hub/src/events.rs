@@ -1,6 +1,6 @@
-//! `GET /v1/events`: an event stream that takes its next frame when the client has room for it (rule T2).
+//! `GET /v1/events`: an event stream (rule T2). It takes its next frame when the client can receive it.
 //!
-//! Owns what keeps a stream alive; `api::events` has its form.
+//! Owns what keeps a stream alive. `api::events` has the form of a stream.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +14,30 @@ use futures_util::stream;
 use tokio::task::AbortHandle;
 
 use crate::api::events::{
-    COMMENT, COMMENT_MS, OPENING, event, headers as stream_headers, origin, refusal, refused,
-    ticket,
+    COMMENT, COMMENT_MS, OPENING, event, headers as stream_headers, refusal, refused, ticket,
 };
-use crate::api::posts::close_record;
+use crate::api::frame::close_record;
+use crate::api::origin::origin;
 use crate::core::Close;
 use crate::listener::Cut;
-use crate::origin;
-use crate::shell::{Connection, Shell};
+use crate::origin::page_origin;
+use crate::runtime::{ConnectionHandle, Runtime};
 
-/// How long a close may take to go out, ms. Chosen: as for a socket.
+/// How long a close may take, ms. Chosen: as for a socket.
 const CLOSE_MS: u64 = 1_000;
+
+/// What a stream sends next.
+#[derive(Clone, Copy)]
+enum Phase {
+    Opening,
+    Frames,
+    End,
+}
 
 /// An open stream.
 struct Events {
-    connection: Connection,
-    is_open: bool,
-    is_closed: bool,
+    connection: ConnectionHandle,
+    phase: Phase,
     watchdog: AbortHandle,
 }
 
@@ -42,29 +49,29 @@ impl Drop for Events {
 
 /// `GET /v1/events`.
 pub(crate) async fn events(
-    State(shell): State<Arc<Shell>>,
+    State(runtime): State<Arc<Runtime>>,
     Extension(cut): Extension<Cut>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let opened = match refusal(origin::is_origin_served(&headers), shell.limits()) {
+    let opened = match refusal(page_origin(&headers), runtime.limits()) {
         Some(refusal) => Err(refusal),
-        None => shell.connect(|hub, now, conn, effects| {
+        None => runtime.connect(|hub, now, conn, effects| {
             let query = query.unwrap_or_default();
             let origin = origin(&headers);
             hub.open_stream(now, conn, ticket(&query), origin.as_deref(), effects)
         }),
     };
     let body = match opened {
-        Ok(connection) => body(connection, cut, shell.limits().stalled_close_ms),
+        Ok(connection) => body(connection, cut, runtime.limits().stalled_close_ms),
         Err(refusal) => {
-            tracing::info!(reason = %refusal.reason(), "refused an event stream");
+            tracing::info!(reason = %refusal.reason(), "the hub refuses an event stream");
             Body::from(refused(&refusal))
         }
     };
     let mut response = Response::new(body);
     response.headers_mut().extend(stream_headers());
-    // Every page may read why it is refused; only those that are served get more than that.
+    // Every page may read why the hub refuses it. Only served pages get more.
     let readers = headers.get(header::ORIGIN).cloned();
     let response_headers = response.headers_mut();
     response_headers.insert(header::VARY, header::HeaderValue::from_static("origin"));
@@ -72,13 +79,13 @@ pub(crate) async fn events(
     response
 }
 
-fn body(connection: Connection, cut: Cut, stalled_close_ms: u64) -> Body {
-    let link = Arc::clone(connection.link());
-    // A client that takes nothing does not take the close either.
+fn body(connection: ConnectionHandle, cut: Cut, stalled_close_ms: u64) -> Body {
+    let signals = Arc::clone(connection.signals());
+    // A client that takes no frames does not take the close either.
     let watchdog = tokio::spawn(async move {
-        link.ended.notified().await;
-        // It may read on, and then finds out why: the close is behind the event that it has not taken.
-        let is_stalled = link
+        signals.ended.notified().await;
+        // The close is behind the event that the client has not taken. A client that reads on gets it.
+        let is_stalled = signals
             .close
             .get()
             .is_some_and(|(close, _)| *close == Close::SlowConsumer);
@@ -92,8 +99,7 @@ fn body(connection: Connection, cut: Cut, stalled_close_ms: u64) -> Body {
     });
     let events = Events {
         connection,
-        is_open: false,
-        is_closed: false,
+        phase: Phase::Opening,
         watchdog: watchdog.abort_handle(),
     };
     Body::from_stream(stream::unfold(events, |mut events| async move {
@@ -102,26 +108,28 @@ fn body(connection: Connection, cut: Cut, stalled_close_ms: u64) -> Body {
     }))
 }
 
-/// The next piece of a stream, asked for when the one before it has left for the client.
+/// The next piece of a stream. The library asks for it when it has sent the one before.
 async fn next(events: &mut Events) -> Option<String> {
-    if !events.is_open {
-        events.is_open = true;
-        return Some(OPENING.to_owned());
-    }
-    if events.is_closed {
-        return None;
+    match events.phase {
+        Phase::Opening => {
+            events.phase = Phase::Frames;
+            return Some(OPENING.to_owned());
+        }
+        Phase::Frames => {}
+        Phase::End => return None,
     }
     loop {
         if let Some(frame) = events.connection.take_frame() {
             return Some(event(&frame));
         }
-        let link = events.connection.link();
-        if let Some((close, reason)) = link.close.get() {
-            events.is_closed = true;
-            return Some(event(&close_record(*close, reason)));
+        let signals = events.connection.signals();
+        if let Some((close, reason)) = signals.close.get() {
+            let last = event(&close_record(*close, reason));
+            events.phase = Phase::End;
+            return Some(last);
         }
         let comment = Duration::from_millis(COMMENT_MS);
-        if tokio::time::timeout(comment, link.wake.notified())
+        if tokio::time::timeout(comment, signals.wake.notified())
             .await
             .is_err()
         {

@@ -1,12 +1,15 @@
 //! Longhaul's reference server: topics over WebSocket, and HTTP for back ends.
 //!
-//! `core` decides and `api` says what HTTP means to it, and neither names a socket. The modules beside them drive both: `server` puts them together, `listener` accepts,
-//! `shell` holds the core, `ws`, `events` and `posts` are what clients come over, `http` what back ends use.
-//! docs/protocol.md has the wire. For wasm32 there are `api` and `core` alone, for `longhaul-testing`.
+//! `core` has all rules, and `api` the meaning of HTTP requests. Neither names a socket. Around them,
+//! `server` starts the hub, `listener` accepts connections, and `runtime` drives the core.
+//! `http` routes requests to `websocket`, `events`, `posts` and `back_ends`. docs/protocol.md
+//! defines the wire. For wasm32 the crate is only `api` and `core`, for `longhaul-testing`.
 
 pub mod api;
 pub mod core;
 
+#[cfg(not(target_arch = "wasm32"))]
+mod back_ends;
 #[cfg(not(target_arch = "wasm32"))]
 mod body;
 #[cfg(not(target_arch = "wasm32"))]
@@ -18,6 +21,8 @@ pub mod descriptors;
 #[cfg(not(target_arch = "wasm32"))]
 mod events;
 #[cfg(not(target_arch = "wasm32"))]
+mod guards;
+#[cfg(not(target_arch = "wasm32"))]
 mod http;
 #[cfg(not(target_arch = "wasm32"))]
 mod listener;
@@ -26,10 +31,10 @@ mod origin;
 #[cfg(not(target_arch = "wasm32"))]
 mod posts;
 #[cfg(not(target_arch = "wasm32"))]
-pub mod server;
+mod runtime;
 #[cfg(not(target_arch = "wasm32"))]
-mod shell;
+pub mod server;
 #[cfg(not(target_arch = "wasm32"))]
 mod site;
 #[cfg(not(target_arch = "wasm32"))]
-mod ws;
+mod websocket;

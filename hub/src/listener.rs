@@ -1,7 +1,7 @@
-//! The accept loop: one task a TCP connection, each with bounds on what it buffers and how long it may be silent.
+//! The accept loop: one task for each TCP connection, with limits on its buffers and its silence.
 //!
-//! Owns the ends of connections: by themselves, gracefully at a stop, or cut, because nothing else frees what a client
-//! does not read.
+//! Owns how TCP connections end: by themselves, gracefully at a stop, or cut. Only a cut frees the
+//! bytes that a client does not read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,41 +18,43 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
-use crate::api::problem::Problem;
+use crate::api::problem::{Problem, ProblemCode};
 use crate::core::Close;
 
-/// Bytes that wait for a client in one connection, but for the frame that goes over it; request heads, too. Chosen: one frame.
+/// Bytes that a connection buffers for a client, except for the frame that is on its way. Also the limit
+/// of a request head. Chosen: one frame.
 const BUFFER_BYTES: usize = 65_536;
 
-/// How long a connection may be without a request, and a request head without its end, ms. Chosen: longer than the 60 s for
-/// which common proxies keep a connection, so that it is they who close it.
+/// How long a connection may have no request, and a request head no end, ms. Chosen: longer than the
+/// 60 s of common proxies, so that the proxy closes the connection.
 const HEAD_MS: u64 = 75_000;
 
-/// How long a connection may be without its first request, ms. Chosen: as long as a hello (rule C1).
+/// How long a connection may take to send its first request, ms. Chosen: as long as a hello (rule C1).
 const FIRST_MS: u64 = 10_000;
 
-/// TCP connections at a time that are only told that there are too many. Chosen: some for probes among them.
+/// The most TCP connections beyond the limit, which get a refusal. Chosen: enough for some probes.
 const REFUSALS_MAX: usize = 16;
 
-/// How long such a one may take, ms. Chosen: a bad line's round trips.
+/// How long a refusal may take, ms. Chosen: the round trips of a bad network.
 const REFUSAL_MS: u64 = 2_000;
 
-/// When it may come again, s. Chosen: what is silent has gone by then, or is half way there.
+/// The minimum retry delay of a refusal, s. Chosen: half of the time after which a silent connection
+/// ends.
 const RETRY_S: u64 = 5;
 
-/// How long what was written may stay unacknowledged, ms. Chosen: as long as a silent socket (rule B3).
+/// How long written bytes may stay unacknowledged, ms. Chosen: as long as a silent socket (rule B3).
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MS: u64 = 35_000;
 
-/// What was written and is not sent yet waits in the system up to this, bytes: a pong overtakes only what is still in the hub.
-/// Chosen: two frames.
+/// Written bytes that the system has not sent yet. A pong overtakes only what is still in the hub, so
+/// this is small. Chosen: two frames.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES: u32 = 32_768;
 
-/// How long to wait when the system has no more sockets, ms.
+/// The pause when the system has no more sockets, ms.
 const PAUSE_MS: u64 = 100;
 
-/// Ends the TCP connection that a request came over, whatever it is doing.
+/// Ends the TCP connection of a request, whatever the connection is doing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cut(Arc<Notify>);
 
@@ -62,15 +64,15 @@ impl Cut {
     }
 }
 
-/// What a TCP connection takes of those that there may be, until the last copy is dropped: a WebSocket outlives the request
-/// that it came by.
+/// The permit of a TCP connection. The drop of the last copy releases it. A WebSocket keeps a copy,
+/// because it outlives its request.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct SocketPermit {
     _permit: Arc<OwnedSemaphorePermit>,
 }
 
-/// Serves until `stop` says so, and then until the last connection has ended. Beyond `sockets_max` TCP connections it tells
-/// clients to come later; beyond some more, they wait in the system's queue.
+/// Serves until `stop`, and then until the last connection has ended. Beyond `sockets_max` TCP
+/// connections, clients get a refusal; beyond `REFUSALS_MAX` more, they wait in the system's queue.
 pub(crate) async fn run(
     listener: TcpListener,
     app: Router,
@@ -79,7 +81,7 @@ pub(crate) async fn run(
 ) {
     let mut tasks = JoinSet::new();
     let stopped = stop.clone();
-    let places = Arc::new(Semaphore::new(sockets_max.min(Semaphore::MAX_PERMITS)));
+    let permits = Arc::new(Semaphore::new(sockets_max.min(Semaphore::MAX_PERMITS)));
     let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
     loop {
         let accepted = async {
@@ -88,20 +90,20 @@ pub(crate) async fn run(
         };
         tokio::select! {
             (accepted, refusal) = accepted => match (accepted, refusal) {
-                (Ok((socket, _)), Ok(refusal)) => match Arc::clone(&places).try_acquire_owned() {
+                (Ok((socket, _)), Ok(refusal)) => match Arc::clone(&permits).try_acquire_owned() {
                     Ok(permit) => {
-                        let place = Place { _permit: Arc::new(permit) };
-                        tasks.spawn(serve(socket, app.clone(), place, stopped.clone()));
+                        let permit = SocketPermit { _permit: Arc::new(permit) };
+                        tasks.spawn(serve(socket, app.clone(), permit, stopped.clone()));
                     }
                     Err(_) => {
                         tasks.spawn(refuse(socket, app.clone(), refusal));
                     }
                 },
                 (Err(error), _) => {
-                    tracing::warn!(%error, "can't accept");
+                    tracing::warn!(%error, "the hub can't accept a TCP connection");
                     tokio::time::sleep(Duration::from_millis(PAUSE_MS)).await;
                 }
-                // Nobody closes the semaphore.
+                // Never: the hub does not close the semaphore.
                 (_, Err(_)) => break,
             },
             Some(_) = tasks.join_next() => {}
@@ -112,7 +114,8 @@ pub(crate) async fn run(
     while tasks.join_next().await.is_some() {}
 }
 
-/// Answers one request of a TCP connection for which there is no place: probes as ever, all others with 503.
+/// Answers one request of a TCP connection beyond the limit. Probes get their normal answer, all other
+/// requests get 503.
 async fn refuse(socket: TcpStream, app: Router, _refusal: OwnedSemaphorePermit) {
     let service = service_fn(|request: Request<hyper::body::Incoming>| {
         let app = app.clone();
@@ -122,7 +125,7 @@ async fn refuse(socket: TcpStream, app: Router, _refusal: OwnedSemaphorePermit) 
             }
             let detail = "too many TCP connections";
             let status = StatusCode::SERVICE_UNAVAILABLE;
-            let problem = Problem::new(status, Close::TryAgainLater.word(), detail);
+            let problem = Problem::new(status, ProblemCode::Close(Close::TryAgainLater), detail);
             Ok(problem.retry_after_s(RETRY_S).into_response())
         }
     });
@@ -133,8 +136,13 @@ async fn refuse(socket: TcpStream, app: Router, _refusal: OwnedSemaphorePermit) 
     let _ = tokio::time::timeout(Duration::from_millis(REFUSAL_MS), connection).await;
 }
 
-async fn serve(socket: TcpStream, app: Router, place: Place, mut stop: watch::Receiver<bool>) {
-    // Small frames should not wait for one another.
+async fn serve(
+    socket: TcpStream,
+    app: Router,
+    permit: SocketPermit,
+    mut stop: watch::Receiver<bool>,
+) {
+    // Small frames shall not wait for each other.
     let _ = socket.set_nodelay(true);
     #[cfg(target_os = "linux")]
     {
@@ -148,7 +156,7 @@ async fn serve(socket: TcpStream, app: Router, place: Place, mut stop: watch::Re
         begun.notify_one();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(cut.clone());
-        request.extensions_mut().insert(place.clone());
+        request.extensions_mut().insert(permit.clone());
         app.clone().oneshot(request)
     });
     let connection = http1::Builder::new()

@@ -1,4 +1,4 @@
-//! The hub as a program: options in, one line out when it is ready, a clean stop on a signal.
+//! The hub as a program. It prints one line when it is ready, and drains when it gets a signal.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use longhaul_hub::server::{Config, Server};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
-/// Exit code for options that can't be had, as clap has it too.
+/// The exit code for invalid options. clap uses it too.
 const MISUSE: u8 = 2;
 
 #[tokio::main]
@@ -71,14 +71,16 @@ async fn main() -> ExitCode {
             };
         }
     };
-    say("no key: loopback only, anyone may read and write");
-    say("topics are kept in memory only in this version: a restart begins new ones");
+    say("no key: the hub serves loopback only, and anyone there may read and write");
+    say("topics are in memory only: a restart begins new ones");
     let mut out = io::stdout();
-    // Whoever started us may have closed our output; that is no reason to fail.
+    // The parent process may have closed our standard output. The hub runs anyway.
     let _ = writeln!(out, "longhaul-hub ready on http://{}", server.address());
     let _ = out.flush();
     signals.wait().await;
-    say("stopping: clients are let go one after another; a second signal stops at once");
+    say(
+        "draining: the hub closes its connections one after another; a second signal stops it at once",
+    );
     tokio::select! {
         () = server.drain() => {}
         () = signals.wait() => say("stopping at once"),
@@ -87,6 +89,7 @@ async fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Prints a line for the operator.
 fn say(text: &str) {
     let _ = writeln!(io::stderr(), "longhaul-hub: {text}");
 }

@@ -1,30 +1,38 @@
-//! Who may talk to a hub without a key: programs on this machine, and pages that came from it.
+//! Which clients a hub without a key serves: programs on this machine, and pages of loopback hosts.
 //!
-//! A WebSocket knows no same-origin rule, so the hub keeps it (RFC 6455, section 10.2). The Host header is checked too,
-//! because a page may have its own name resolve to 127.0.0.1 (DNS rebinding).
+//! Browsers apply no same-origin policy to WebSockets, so the hub does (RFC 6455, section 10.2). It also
+//! checks the Host header, because any domain can resolve to 127.0.0.1 (DNS rebinding).
 
 use std::net::Ipv4Addr;
 
 use axum::http::{HeaderMap, Uri, header};
 
-/// Whether the request's page, if it has one, is from a loopback host. Programs send no Origin.
-pub(crate) fn is_origin_served(headers: &HeaderMap) -> bool {
+use crate::api::origin::PageOrigin;
+
+/// Whether the page of a request is from a loopback host. Programs send no Origin, and are served.
+pub(crate) fn page_origin(headers: &HeaderMap) -> PageOrigin {
     let mut origins = headers.get_all(header::ORIGIN).iter().peekable();
-    if origins.peek().is_none() {
-        return !is_foreign_page(headers);
+    let is_served = if origins.peek().is_none() {
+        !is_foreign_page(headers)
+    } else {
+        origins.all(|origin| origin.to_str().is_ok_and(is_loopback_origin))
+    };
+    if is_served {
+        PageOrigin::Served
+    } else {
+        PageOrigin::Refused
     }
-    origins.all(|origin| origin.to_str().is_ok_and(is_loopback_origin))
 }
 
-/// Whether a page of another site asks without an Origin, as an image, a script or a frame in it does (Fetch Metadata). What a
-/// user opens by its address is nobody's page.
+/// Whether a page of another site sends the request without an Origin (Fetch Metadata). Images,
+/// scripts and frames do that. A request for an address that the user opens has no page.
 fn is_foreign_page(headers: &HeaderMap) -> bool {
     let says = |name: &str, word: &str| headers.get(name).is_some_and(|value| value == word);
     let is_opened = says("sec-fetch-mode", "navigate") && says("sec-fetch-dest", "document");
     says("sec-fetch-site", "cross-site") && !is_opened
 }
 
-/// Whether an origin, as a browser writes it, is a loopback host's.
+/// Whether an origin, in the form that browsers use, is a loopback host.
 pub(crate) fn is_loopback_origin(origin: &str) -> bool {
     origin
         .strip_prefix("http://")
@@ -32,18 +40,18 @@ pub(crate) fn is_loopback_origin(origin: &str) -> bool {
         .is_some_and(is_loopback_authority)
 }
 
-/// Whether the request was sent to a loopback host by name.
+/// Whether the request names a loopback host.
 pub(crate) fn is_host_served(uri: &Uri, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(header::HOST).iter();
     match (hosts.next(), hosts.next(), uri.authority()) {
         (Some(host), None, _) => host.to_str().is_ok_and(is_loopback_authority),
-        // HTTP/2 has it in the request line.
+        // HTTP/2 has the host in its pseudo-headers.
         (None, None, Some(authority)) => is_loopback_authority(authority.as_str()),
         _ => false,
     }
 }
 
-/// Whether `host` or `host:port` is loopback.
+/// Whether `host` or `host:port` is a loopback host.
 fn is_loopback_authority(authority: &str) -> bool {
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, port),
@@ -65,13 +73,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f29_what_a_foreign_page_asks_for_without_an_origin_is_refused() {
+    fn f29_requests_of_a_foreign_page_without_an_origin_are_refused() {
         let is_served = |headers: &[(&'static str, &'static str)]| {
             let pairs = headers.iter().map(|(name, value)| {
                 let name = axum::http::HeaderName::from_static(name);
                 (name, axum::http::HeaderValue::from_static(value))
             });
-            is_origin_served(&pairs.collect())
+            page_origin(&pairs.collect()) == PageOrigin::Served
         };
         let image = [
             ("sec-fetch-site", "cross-site"),
@@ -97,11 +105,11 @@ mod tests {
             ("origin", "http://localhost:5173"),
             ("sec-fetch-site", "cross-site"),
         ];
-        assert!(is_served(&page), "its origin says who it is");
+        assert!(is_served(&page), "its origin is a loopback host");
     }
 
     #[test]
-    fn pages_of_loopback_hosts_are_served_and_others_that_look_like_them_are_not() {
+    fn pages_of_loopback_hosts_are_served_and_lookalikes_are_not() {
         for good in [
             "http://localhost",
             "http://localhost:5173",

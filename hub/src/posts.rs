@@ -1,6 +1,6 @@
-//! Reads what clients without a WebSocket post: publications, polls, and the subscriptions of an event stream (rules T1 to T3).
+//! Posts of clients without a WebSocket (rules T1 to T3).
 //!
-//! Owns how a body is read. What it must be and how it is answered is in `api::posts`, and the core reads the frame.
+//! Reads the bodies from sockets; `api::posts` checks and answers them, and the core reads the frames.
 
 use std::sync::Arc;
 
@@ -10,74 +10,77 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use tokio::sync::SemaphorePermit;
 
+use crate::api::frame::{answer, close_record};
 use crate::api::posts;
-use crate::api::problem::Problem;
+use crate::api::problem::{Problem, ProblemCode};
 use crate::body;
 use crate::core::{Close, Limits, Refusal, Transport};
-use crate::shell::Shell;
+use crate::runtime::Runtime;
 
 /// Random bytes of a ticket.
 const TICKET_BYTES: usize = 16;
 
 /// `POST /v1/publish`.
 pub(crate) async fn publish(
-    State(shell): State<Arc<Shell>>,
+    State(runtime): State<Arc<Runtime>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let headers = request.headers().clone();
-    let text = frame(request, shell.limits().frame_bytes_max, shell.limits()).await?;
-    Ok(posts::publish(&*shell, &headers, &text)?.map(Body::from))
+    let text = frame(request, runtime.limits().frame_bytes_max, runtime.limits()).await?;
+    Ok(posts::publish(&*runtime, &headers, &text)?.map(Body::from))
 }
 
 /// `POST /v1/session`.
 pub(crate) async fn session(
-    State(shell): State<Arc<Shell>>,
+    State(runtime): State<Arc<Runtime>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    posts::check_transport(shell.limits(), Transport::EventSource)?;
+    posts::check_transport(runtime.limits(), Transport::EventSource)?;
     let headers = request.headers().clone();
-    let (text, _room) = subs(&shell, request).await?;
+    let (text, _permit) = subscriptions(&runtime, request).await?;
     let Some(ticket) = new_ticket() else {
         return Err(Problem::new(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "hub_error",
-            "the system gave no randomness",
+            ProblemCode::Close(Close::HubError),
+            "the system has no randomness",
         ));
     };
-    Ok(posts::session(&*shell, &headers, &ticket, &text)?.map(Body::from))
+    Ok(posts::session(&*runtime, &headers, &ticket, &text)?.map(Body::from))
 }
 
 /// `POST /v1/poll`.
 pub(crate) async fn poll(
-    State(shell): State<Arc<Shell>>,
+    State(runtime): State<Arc<Runtime>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    posts::check_transport(shell.limits(), Transport::LongPoll)?;
-    let (text, room) = subs(&shell, request).await?;
-    let opened = shell.connect(|hub, now, conn, effects| hub.open_poll(now, conn, &text, effects));
+    posts::check_transport(runtime.limits(), Transport::LongPoll)?;
+    let (text, permit) = subscriptions(&runtime, request).await?;
+    let opened =
+        runtime.connect(|hub, now, conn, effects| hub.open_poll(now, conn, &text, effects));
     let connection = match opened {
         Ok(connection) => connection,
         Err(refusal) => return Ok(posts::refuse(&refusal)?.map(Body::from)),
     };
-    drop((text, room));
+    drop((text, permit));
     let frame = loop {
         if let Some(frame) = connection.take_answer() {
             break frame;
         }
-        if let Some((close, reason)) = connection.link().close.get() {
-            break posts::close_record(*close, reason);
+        if let Some((close, reason)) = connection.signals().close.get() {
+            break close_record(*close, reason);
         }
-        connection.link().wake.notified().await;
+        connection.signals().wake.notified().await;
     };
-    Ok(posts::answer(frame).map(Body::from))
+    Ok(answer(frame).map(Body::from))
 }
 
-/// The body of a post of subscriptions. One larger than a frame names its length, and takes its part of what all may have.
-async fn subs(
-    shell: &Shell,
+/// The body of a post of subscriptions. A body larger than a frame must name its length. It needs a
+/// permit, because all large posts share a limit.
+async fn subscriptions(
+    runtime: &Runtime,
     request: Request,
 ) -> Result<(String, Option<SemaphorePermit<'_>>), Problem> {
-    let limits = shell.limits();
+    let limits = runtime.limits();
     let bytes = length(request.headers()).filter(|bytes| *bytes > limits.frame_bytes_max);
     let Some(bytes) = bytes else {
         return Ok((frame(request, limits.frame_bytes_max, limits).await?, None));
@@ -85,14 +88,14 @@ async fn subs(
     if bytes > limits.subs_bytes_max {
         return Err(posts::too_large(limits.subs_bytes_max));
     }
-    let Some(room) = shell.room_for_post(bytes) else {
-        let message = "too many large posts are being read";
+    let Some(permit) = runtime.try_acquire_post(bytes) else {
+        let message = "the hub is reading too many large posts";
         return Err(posts::unavailable(&Refusal::new(
             Close::TryAgainLater,
             message,
         )));
     };
-    Ok((frame(request, bytes, limits).await?, Some(room)))
+    Ok((frame(request, bytes, limits).await?, Some(permit)))
 }
 
 fn length(headers: &HeaderMap) -> Option<usize> {
@@ -100,7 +103,7 @@ fn length(headers: &HeaderMap) -> Option<usize> {
     length.to_str().ok()?.parse().ok()
 }
 
-/// The body, a frame.
+/// The frame in a body.
 async fn frame(request: Request, bytes_max: usize, limits: &Limits) -> Result<String, Problem> {
     posts::check_type(request.headers())?;
     let body = body::read(request.into_body(), bytes_max, limits, posts::too_large).await?;

@@ -1,4 +1,4 @@
-//! The parts put together: a listener, the routes, the ticker, the demo, and a stop that says goodbye.
+//! A complete hub: the listener, the routes, the ticker and the demo. Stops with a close for each client.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,34 +12,36 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::core::{Event, Limits};
-use crate::shell::Shell;
-use crate::{demo, http, listener, site};
+use crate::runtime::Runtime;
+use crate::{demo, guards, http, listener, site};
 
-/// How long a stop waits for connections to end, ms. Chosen: a container's patience is 10 s, a developer's less.
+/// How long a stop waits for connections to end, ms. Chosen: container platforms wait 10 s, developers
+/// less.
 const STOP_MS: u64 = 1_500;
 
-/// How often a stop looks whether all have ended, ms.
-const STOP_LOOK_MS: u64 = 10;
+/// The time between two checks whether all connections have ended, ms.
+const STOP_CHECK_MS: u64 = 10;
 
-/// What a hub is started with.
+/// The configuration of a hub.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Address to listen on, loopback.
+    /// The address to listen on. It must be loopback.
     pub listen: SocketAddr,
-    /// The core's limits.
+    /// The limits of the core.
     pub limits: Limits,
-    /// TCP connections at a time, at least one more than the limits' connections. Beyond it requests are answered 503.
+    /// TCP connections at a time: at least one more than the connections in `limits`. Beyond it
+    /// requests get 503.
     pub sockets_max: usize,
-    /// Whether to publish the host's figures.
+    /// Whether to publish the figures of this machine.
     pub demo: bool,
-    /// Folder with an app's files.
+    /// A folder with the files of an app.
     pub static_dir: Option<PathBuf>,
 }
 
 /// A running hub.
 #[derive(Debug)]
 pub struct Server {
-    shell: Arc<Shell>,
+    runtime: Arc<Runtime>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
@@ -50,7 +52,8 @@ impl Server {
     /// Listens and serves.
     ///
     /// # Errors
-    /// `InvalidInput` if the address is not loopback or the limits do not fit together; what the system says if it can't be listened on.
+    /// `InvalidInput` if the address is not loopback, or if the limits contradict each other. The
+    /// system's error if it can't listen.
     pub async fn start(config: Config) -> io::Result<Self> {
         if !config.listen.ip().is_loopback() {
             return Err(io::Error::new(
@@ -66,21 +69,21 @@ impl Server {
         }
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
-        let shell = Shell::new(config.limits);
+        let runtime = Runtime::new(config.limits);
         let site = match &config.static_dir {
             Some(dir) => site::router(dir),
             None => Router::new().fallback(http::not_found),
         };
-        let app = http::router(Arc::clone(&shell))
+        let app = http::router(Arc::clone(&runtime))
             .fallback_service(site)
-            .layer(middleware::from_fn(http::serve_host));
+            .layer(middleware::from_fn(guards::check_host));
         let (stop, stopped) = watch::channel(false);
-        let mut tasks = vec![tokio::spawn(Arc::clone(&shell).run_ticker())];
+        let mut tasks = vec![tokio::spawn(Arc::clone(&runtime).run_ticker())];
         if config.demo {
-            tasks.push(tokio::spawn(demo::run(Arc::clone(&shell))));
+            tasks.push(tokio::spawn(demo::run(Arc::clone(&runtime))));
         }
         Ok(Self {
-            shell,
+            runtime,
             address,
             stop,
             serving: tokio::spawn(listener::run(listener, app, config.sockets_max, stopped)),
@@ -88,40 +91,41 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Sockets, event streams and polls that have not ended.
+    /// The number of sockets, event streams and polls that have not ended.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.shell.links()
+        self.runtime.open_connections()
     }
 
-    /// Lets the clients go in turn, until all are. Meanwhile `/readyz` says so, and nobody new comes in.
+    /// Closes all connections, one after another. Meanwhile `/readyz` reports that the hub drains, and
+    /// the hub refuses new clients.
     pub async fn drain(&self) {
-        self.shell.drain().await;
+        self.runtime.drain().await;
     }
 
-    /// Drains and ends.
+    /// Drains, and then stops.
     pub async fn stop(self) {
         self.drain().await;
         self.end().await;
     }
 
-    /// Takes no more connections, tells whoever is left goodbye, and waits a moment for them to go.
+    /// Stops: refuses new connections, closes the others, and waits a short time for them to end.
     pub async fn end(mut self) {
         let _ = self.stop.send(true);
-        self.shell.handle(Event::Stop);
-        let goodbyes = async {
-            while self.shell.links() > 0 {
-                tokio::time::sleep(Duration::from_millis(STOP_LOOK_MS)).await;
+        self.runtime.handle(Event::Stop);
+        let all_ended = async {
+            while self.runtime.open_connections() > 0 {
+                tokio::time::sleep(Duration::from_millis(STOP_CHECK_MS)).await;
             }
             let _ = (&mut self.serving).await;
         };
-        let _ = tokio::time::timeout(Duration::from_millis(STOP_MS), goodbyes).await;
+        let _ = tokio::time::timeout(Duration::from_millis(STOP_MS), all_ended).await;
         self.serving.abort();
         for task in self.tasks {
             task.abort();

@@ -1,6 +1,7 @@
-//! A single-page app's files, served beside the hub for demos and tests.
+//! The files of a single-page app, for demos and tests.
 //!
-//! Owns their headers. A file under `/assets/` has a hash in its name and never changes; all else is asked for again.
+//! Owns their headers. A file under `/assets/` has a hash in its name and never changes. Browsers
+//! revalidate all other files.
 
 use std::path::Path;
 
@@ -14,12 +15,12 @@ use tower_http::services::ServeDir;
 
 use crate::api::problem::Problem;
 
-/// What a page from here may load: its own files, wasm, and a hub on this machine.
+/// A page of this app may load its own files and wasm, and may connect to hubs on this machine.
 const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data:; connect-src 'self' ws: wss: http://127.0.0.1:* http://localhost:*; \
     object-src 'none'; base-uri 'self'; frame-ancestors 'none'; form-action 'self'";
 
-/// The fallback of the hub's router that serves `dir`.
+/// A fallback for the hub's router. It serves the files of `dir`.
 pub(crate) fn router(dir: &Path) -> Router {
     let files = ServeDir::new(dir);
     let serve = move |request: Request| {

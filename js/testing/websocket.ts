@@ -175,7 +175,7 @@ interface ClientEnd {
   close(code: number, reason: string): void;
 }
 
-/** The hub's end of a socket: hub/src/ws.rs in small. */
+/** The hub's end of a socket: hub/src/websocket.rs in small. */
 class HubEnd implements Peer {
   readonly #server: Server;
   readonly #wire: Wire;

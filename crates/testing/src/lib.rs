@@ -14,6 +14,8 @@ mod requests;
 
 use std::cell::RefCell;
 
+use longhaul_hub::api::frame::{self, close_record};
+use longhaul_hub::api::origin::PageOrigin;
 use longhaul_hub::api::{events, handshake, posts};
 use longhaul_hub::core::{Close, ConnId, Effect, Event, Hub, Now, Refusal, Time};
 use serde_json::{Value, json};
@@ -69,7 +71,7 @@ impl HubCore {
     /// Why a socket with this subprotocol is closed as soon as it is open: JSON of code and reason.
     /// None if it is served.
     pub fn refusal(&self, chosen: &str, is_origin_served: bool) -> Option<String> {
-        let refusal = handshake::refusal(chosen, is_origin_served, self.hub.limits())?;
+        let refusal = handshake::refusal(chosen, page_origin(is_origin_served), self.hub.limits())?;
         Some(closing(&refusal))
     }
 
@@ -98,7 +100,7 @@ impl HubCore {
             query,
             headers,
             body,
-            is_origin_served,
+            origin: page_origin(is_origin_served),
         };
         visit.answer(&request).told()
     }
@@ -118,15 +120,14 @@ impl HubCore {
     /// The answer of a poll, once it is due, as `request` tells it. The connection is over then.
     #[wasm_bindgen(js_name = takeAnswer)]
     pub fn take_answer(&mut self, conn: f64) -> Option<String> {
-        let frame = self.hub.take_answer(self.now, ConnId(conn as u64))?;
-        Some(requests::told(posts::answer(frame)))
+        let answer = self.hub.take_answer(self.now, ConnId(conn as u64))?;
+        Some(requests::told(frame::answer(answer)))
     }
 
     /// The answer of a poll that the hub has closed.
     #[wasm_bindgen(js_name = closedAnswer)]
     pub fn closed_answer(&self, code: u16, reason: &str) -> String {
-        let frame = close_record(code, reason);
-        requests::told(posts::answer(frame))
+        requests::told(frame::answer(closing_frame(code, reason)))
     }
 
     /// The next event of a stream; after none an effect `wake` tells when to ask again.
@@ -138,7 +139,7 @@ impl HubCore {
     /// The last event of a stream that the hub has closed.
     #[wasm_bindgen(js_name = closedEvent)]
     pub fn closed_event(&self, code: u16, reason: &str) -> String {
-        events::event(&close_record(code, reason))
+        events::event(&closing_frame(code, reason))
     }
 
     /// How often a silent stream gets a comment, ms, and how long a transport may take for a frame.
@@ -232,9 +233,17 @@ fn closing(refusal: &Refusal) -> String {
     json!([refusal.close.number(), refusal.reason()]).to_string()
 }
 
-fn close_record(code: u16, reason: &str) -> String {
+fn page_origin(is_served: bool) -> PageOrigin {
+    if is_served {
+        PageOrigin::Served
+    } else {
+        PageOrigin::Refused
+    }
+}
+
+fn closing_frame(code: u16, reason: &str) -> String {
     let close = Close::ALL.iter().find(|close| close.number() == code);
-    close.map_or_else(String::new, |close| posts::close_record(*close, reason))
+    close.map_or_else(String::new, |close| close_record(*close, reason))
 }
 
 impl HubCore {

@@ -1,11 +1,12 @@
-//! Requests as a page's fetch and EventSource make them: the routes of hub/src/http.rs, answered by
-//! `longhaul_hub::api`.
+//! Requests of a page's fetch and EventSource, on the routes of hub/src/http.rs. `longhaul_hub::api`
+//! answers them.
 
 use std::cell::RefCell;
 
 use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
-use longhaul_hub::api::documents::{self, Alteration};
+use longhaul_hub::api::documents::{self, DocumentChange};
+use longhaul_hub::api::origin::{PageOrigin, origin};
 use longhaul_hub::api::problem::Problem;
 use longhaul_hub::api::topics::{self, Publication};
 use longhaul_hub::api::{Access, Answer, events, posts, well_known};
@@ -21,8 +22,8 @@ pub(crate) struct Request<'a> {
     /// A JSON array of names and values by turns.
     pub(crate) headers: &'a str,
     pub(crate) body: &'a [u8],
-    /// Whether pages of its origin are served.
-    pub(crate) is_origin_served: bool,
+    /// Whether the hub serves pages of its origin.
+    pub(crate) origin: PageOrigin,
 }
 
 /// What comes of it.
@@ -72,30 +73,28 @@ impl Visit<'_> {
         let headers = headers(request.headers);
         let is_post = request.method == "POST";
         if matches!(request.path, "/v1/publish" | "/v1/session" | "/v1/poll") {
-            check_origin(request)?;
+            request.origin.check()?;
             if !is_post {
-                return Err(not_allowed("this address takes POST"));
+                return Err(Problem::method_not_allowed("POST"));
             }
             return self.post(request, &headers);
         }
         let answer = match (request.method, request.path) {
             ("GET", "/.well-known/longhaul") => {
-                check_origin(request)?;
+                request.origin.check()?;
                 well_known::well_known(self)
             }
             ("GET", "/healthz") => well_known::healthy(self)?,
             ("GET", "/readyz") => well_known::ready(self)?,
-            (_, "/v1/events") => return Err(not_allowed("this address takes GET")),
+            (_, "/v1/events") => return Err(Problem::method_not_allowed("GET")),
             (_, "/v1/connect") => {
-                let detail = "this address takes WebSocket connections";
-                let status = StatusCode::UPGRADE_REQUIRED;
-                return Err(Problem::new(status, "upgrade_required", detail));
+                return Err(Problem::upgrade_required(StatusCode::UPGRADE_REQUIRED));
             }
             (_, path) => {
                 let topic = path
                     .strip_prefix("/v1/topics/")
                     .filter(|topic| !topic.is_empty());
-                check_origin(request)?;
+                request.origin.check()?;
                 self.topic(request, topic.ok_or_else(Problem::not_found)?, &headers)?
             }
         };
@@ -152,20 +151,20 @@ impl Visit<'_> {
             "GET" => topics::read(self, topic, request.query, headers),
             "POST" => Publication::read(topic, headers)?.publish(self, body()?),
             "PATCH" => {
-                let made = Alteration::read(topic, headers)
-                    .and_then(|alteration| alteration.make(self, body()?));
-                Ok(documents::answered(made))
+                let outcome = DocumentChange::read(topic, headers)
+                    .and_then(|change| change.apply(self, body()?));
+                Ok(documents::answered(outcome))
             }
-            _ => Err(not_allowed("this address takes GET, POST and PATCH")),
+            _ => Err(Problem::method_not_allowed("GET, POST and PATCH")),
         }
     }
 
     fn stream(&self, request: &Request<'_>) -> Outcome {
         let headers = headers(request.headers);
-        let opened = match events::refusal(request.is_origin_served, &self.limits) {
+        let opened = match events::refusal(request.origin, &self.limits) {
             Some(refusal) => Err(refusal),
             None => self.with(|hub, now, effects| {
-                let origin = events::origin(&headers);
+                let origin = origin(&headers);
                 let ticket = events::ticket(request.query);
                 hub.open_stream(now, self.conn, ticket, origin.as_deref(), effects)
             }),
@@ -219,22 +218,6 @@ fn members(answer: Answer) -> Map<String, Value> {
         .into_iter()
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
-}
-
-fn check_origin(request: &Request<'_>) -> Result<(), Problem> {
-    if request.is_origin_served {
-        return Ok(());
-    }
-    let detail = "pages of this origin are not served; add it to the allowed origins";
-    Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "origin_refused",
-        detail,
-    ))
-}
-
-fn not_allowed(detail: &str) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }
 
 fn headers(json: &str) -> HeaderMap {

@@ -1,19 +1,22 @@
-//! The form of an event stream (rule T2). A browser can't read a refused stream, so refusals come
-//! in one.
+//! The form of an event stream (rule T2).
+//!
+//! A browser can't read a refused stream, so the hub sends a refusal as a stream too.
 
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
-use super::handshake::{disabled, origin_refused};
-use super::posts::{PASS_THROUGH, close_record};
+use super::frame::{PASS_THROUGH, close_record};
+use super::handshake::disabled;
+use super::origin::PageOrigin;
 use crate::core::{Limits, Refusal, Transport};
 
-/// What comes before the first frame: something at once, so that the headers are on their way; and
-/// that a browser need not come back by itself, because the client does, with another ticket.
+/// The text before the first frame. It sends the headers on their way at once. Its retry time keeps
+/// the browser from reconnecting by itself; the client reconnects, with a new ticket.
 pub const OPENING: &str = ": longhaul\nretry: 3600000\n\n";
 
-/// What keeps a silent stream open, and how often, ms. Source: rule T2.
+/// A comment that keeps a silent stream open. Source: rule T2.
 pub const COMMENT: &str = ":\n\n";
-/// See `COMMENT`.
+
+/// The time between two comments of a silent stream, ms. Source: rule T2.
 pub const COMMENT_MS: u64 = 15_000;
 
 /// The headers of every stream.
@@ -33,23 +36,22 @@ pub fn ticket(query: &str) -> &str {
         .unwrap_or_default()
 }
 
-/// Why nobody gets a stream here, whatever the ticket.
+/// Why the hub refuses a stream, whatever its ticket.
 #[must_use]
-pub fn refusal(is_origin_served: bool, limits: &Limits) -> Option<Refusal> {
-    if !is_origin_served {
-        return Some(origin_refused());
-    }
-    disabled(Transport::EventSource, limits)
+pub fn refusal(origin: PageOrigin, limits: &Limits) -> Option<Refusal> {
+    origin
+        .refusal()
+        .or_else(|| disabled(Transport::EventSource, limits))
 }
 
-/// A whole stream that only says why.
+/// A complete stream that only says why the hub refuses it.
 #[must_use]
 pub fn refused(refusal: &Refusal) -> String {
     let close = close_record(refusal.close, &refusal.reason());
     format!("{OPENING}{}", event(&close))
 }
 
-/// A frame as an event. A frame has no CR (rule W2), so the client gets it back as it was.
+/// A frame as an event. Frames contain no CR (rule W2), so the client gets the frame unchanged.
 #[must_use]
 pub fn event(frame: &str) -> String {
     let mut event = String::with_capacity(frame.len() + 64);
@@ -60,11 +62,4 @@ pub fn event(frame: &str) -> String {
     }
     event.push('\n');
     event
-}
-
-/// The Origin that a browser names.
-#[must_use]
-pub fn origin(headers: &HeaderMap) -> Option<String> {
-    let origin = headers.get(http::header::ORIGIN)?;
-    Some(String::from_utf8_lossy(origin.as_bytes()).into_owned())
 }

@@ -1,8 +1,9 @@
-//! What a WebSocket's handshake must offer, and whom the hub turns away right after it (rule W1).
+//! The handshake of a WebSocket: its subprotocol, and the refusals right after it (rule W1).
 
 use http::header::{HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use longhaul::wire::SUBPROTOCOL;
 
+use super::origin::PageOrigin;
 use crate::core::{Close, Limits, Refusal, Transport};
 
 /// The subprotocols that a handshake offers.
@@ -15,7 +16,8 @@ pub fn offers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .map(str::trim)
 }
 
-/// Ours of those that are offered, else the first of another version. `None` if there is neither.
+/// The hub's subprotocol if the client offers it, or else the first one of another version. `None` if
+/// the client offers neither.
 pub fn chosen<'a>(offers: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let offers: Vec<&str> = offers
         .filter(|offer| offer.starts_with("longhaul."))
@@ -27,25 +29,20 @@ pub fn chosen<'a>(offers: impl Iterator<Item = &'a str>) -> Option<&'a str> {
         .copied()
 }
 
-/// Why the socket is closed as soon as it is open: a browser can't read a refused handshake.
+/// Why the hub closes a socket as soon as it is open. A browser can't read a refused handshake.
 #[must_use]
-pub fn refusal(chosen: &str, is_origin_served: bool, limits: &Limits) -> Option<Refusal> {
-    if !is_origin_served {
-        return Some(origin_refused());
-    }
-    if chosen != SUBPROTOCOL {
+pub fn refusal(chosen: &str, origin: PageOrigin, limits: &Limits) -> Option<Refusal> {
+    let other_version = || {
         let message = format!("the hub speaks {SUBPROTOCOL}");
-        return Some(Refusal::new(Close::VersionUnsupported, message));
-    }
-    disabled(Transport::WebSocket, limits)
+        (chosen != SUBPROTOCOL).then(|| Refusal::new(Close::VersionUnsupported, message))
+    };
+    origin
+        .refusal()
+        .or_else(other_version)
+        .or_else(|| disabled(Transport::WebSocket, limits))
 }
 
 pub(super) fn disabled(transport: Transport, limits: &Limits) -> Option<Refusal> {
     let message = format!("the hub serves {}", limits.transports);
     (!limits.transports.has(transport)).then(|| Refusal::new(Close::TransportDisabled, message))
-}
-
-pub(super) fn origin_refused() -> Refusal {
-    let message = "pages of this origin are not served; add it to the allowed origins";
-    Refusal::new(Close::OriginRefused, message)
 }

@@ -1,22 +1,22 @@
-//! What a hub tells of itself (rules P5 and P7).
+//! The hub's limits and its health (rules P5 and P7).
 
 use http::StatusCode;
 use longhaul::wire::SUBPROTOCOL;
 use serde_json::json;
 
-use super::problem::Problem;
-use super::{Access, Answer};
-use crate::core::{Readiness, Transport};
+use super::access::Access;
+use super::answer::{Answer, json as answer_json};
+use super::problem::{Problem, ProblemCode};
+use crate::core::{Close, Readiness, Transport};
 
-/// How late the hub may be with what is due and still be called healthy, ms. Chosen: above any load
-/// that it should bear.
+/// A healthy hub handles its timers within this time, ms. Chosen: more than any normal load causes.
 const LATE_MS_MAX: u64 = 5_000;
 
 /// `GET /.well-known/longhaul`.
 pub fn well_known(hub: &impl Access) -> Answer {
     let limits = hub.limits();
     let transports: Vec<&str> = limits.transports.iter().map(Transport::name).collect();
-    super::json(&json!({
+    answer_json(&json!({
         "versions": [SUBPROTOCOL],
         "transports": transports,
         "limits": {
@@ -43,29 +43,33 @@ pub fn well_known(hub: &impl Access) -> Answer {
     }))
 }
 
-/// `GET /healthz`: whether the hub does what is due.
-///
-/// # Errors
-/// It is late.
-pub fn healthy(hub: &impl Access) -> Result<Answer, Problem> {
-    let late_ms = hub.with(|hub, now, _| hub.late_ms(now.time));
-    if late_ms > LATE_MS_MAX {
-        let detail = format!("what was due {late_ms} ms ago is not done");
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        return Err(Problem::new(status, "hub_error", detail));
-    }
-    Ok(super::json(&json!({ "status": "ok" })))
-}
-
-/// `GET /readyz`: whether it makes sense to send clients here.
+/// `GET /healthz`: whether the hub handles its timers in time.
 ///
 /// # Errors
 /// It does not.
+pub fn healthy(hub: &impl Access) -> Result<Answer, Problem> {
+    let late_ms = hub.with(|hub, now, _| hub.late_ms(now.time));
+    if late_ms > LATE_MS_MAX {
+        let detail = format!("a timer has been due for {late_ms} ms");
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let code = ProblemCode::Close(Close::HubError);
+        return Err(Problem::new(status, code, detail));
+    }
+    Ok(answer_json(&json!({ "status": "ok" })))
+}
+
+/// `GET /readyz`: whether a load balancer should send clients here.
+///
+/// # Errors
+/// It should not.
 pub fn ready(hub: &impl Access) -> Result<Answer, Problem> {
     let (code, detail) = match hub.with(|hub, _, _| hub.readiness()) {
-        Readiness::Ready => return Ok(super::json(&json!({ "status": "ok" }))),
-        Readiness::Full => ("full", "all connections are taken"),
-        Readiness::Draining => ("draining", "the hub lets its clients go and stops"),
+        Readiness::Ready => return Ok(answer_json(&json!({ "status": "ok" }))),
+        Readiness::Full => (ProblemCode::Full, "the hub has its maximum of connections"),
+        Readiness::Draining => (
+            ProblemCode::Draining,
+            "the hub closes its connections and stops",
+        ),
     };
     Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail))
 }

@@ -1,46 +1,35 @@
-//! The hub without its sockets: topics, producers, connections and what each is owed next.
+//! The hub without its sockets: topics, connections, admission, and what each connection gets next.
 //!
-//! Sans-I/O. `now` arrives with every event and randomness is seeded, so the same events give the same effects. It names
-//! no clock, socket or runtime; the rest of the crate drives it, and so may a simulator with thousands of clients.
+//! Sans-I/O: `now` arrives with every event, and random numbers come from a seed. So the same events
+//! give the same effects. The core names no clock, socket or runtime. The rest of the crate drives
+//! it, and so does the simulator.
 
 mod admission;
-mod changes;
 mod close;
-mod document;
-mod door;
-mod drain;
-mod high_water;
+mod connections;
+mod event;
 mod hub;
-mod large;
+mod ids;
 mod limits;
-mod log;
-mod owners;
-mod payload;
-mod peer;
-mod posts;
-mod producers;
-mod records;
-mod room;
-mod sessions;
-mod stream;
-mod subject;
-mod tickets;
+mod refusal;
 mod time;
-mod topic;
 mod topics;
 mod transports;
 
-pub use admission::{Admission, spread_ms};
-pub use close::{Close, Refusal};
-pub use document::{ChangeFault, Expected, State};
-pub use door::Readiness;
-pub use drain::Drain;
-pub use hub::{Effect, Event, Hub};
+pub use admission::bucket::{Admission, spread_ms};
+pub use admission::drain::Drain;
+pub use admission::phase::Readiness;
+pub use close::Close;
+pub use event::{Effect, Event};
+pub use hub::state::Hub;
+pub use ids::ConnId;
 pub use limits::Limits;
-pub use log::{Entry, Log};
-pub use payload::PayloadFault;
-pub use peer::ConnId;
-pub use producers::Verdict;
+pub use refusal::Refusal;
 pub use time::{Now, Time};
-pub use topic::{Offer, Page, PublishFault, Published, ReadFault};
+pub use topics::document::{ChangeFault, DocumentState, Expected};
+pub use topics::log::{Entry, Log};
+pub use topics::nack::NackCode;
+pub use topics::payload::PayloadFault;
+pub use topics::producers::Verdict;
+pub use topics::publication::{Offer, Page, PublishFault, Published, ReadFault};
 pub use transports::{Transport, Transports};

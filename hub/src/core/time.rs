@@ -5,8 +5,9 @@ pub use longhaul::Time;
 /// When an event happens, on both clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Now {
-    /// Decides what is due.
+    /// The monotonic clock. All deadlines use it.
     pub time: Time,
-    /// Stands in messages: ms since 1970. May jump, so it decides nothing but what clients reckon by it (rule C10).
+    /// The wall clock, ms since 1970, which may jump. Only messages and the time limits of clients
+    /// use it (rule C10).
     pub wall_ms: u64,
 }

@@ -1,11 +1,11 @@
-//! Which transports the hub serves (rule T6).
+//! The transports that the hub serves (rule T6).
 
 use std::fmt;
 use std::str::FromStr;
 
 pub use longhaul::Transport;
 
-/// A set of transports, not empty. Written as names with commas, the better first.
+/// A set of transports, never empty. As text: their names with commas, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transports(u8);
 
@@ -13,13 +13,13 @@ impl Transports {
     /// All of them.
     pub const ALL: Self = Self(7);
 
-    /// Whether this one is served.
+    /// Whether the hub serves this transport.
     #[must_use]
     pub fn has(self, transport: Transport) -> bool {
         self.0 & bit(transport) != 0
     }
 
-    /// Those that are served, the better first.
+    /// The transports in the set, the best first.
     pub fn iter(self) -> impl Iterator<Item = Transport> {
         Transport::ALL
             .into_iter()
@@ -48,7 +48,12 @@ impl FromStr for Transports {
             let transport = Transport::ALL
                 .into_iter()
                 .find(|transport| transport.name() == name)
-                .ok_or_else(|| format!("{name:?} is none of {}", Self::ALL))?;
+                .ok_or_else(|| {
+                    format!(
+                        "{name:?} is not a transport; the transports are {}",
+                        Self::ALL
+                    )
+                })?;
             set.0 |= bit(transport);
         }
         Ok(set)
@@ -68,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_is_read_in_any_order_and_written_with_the_better_first() {
+    fn a_set_is_read_in_any_order_and_written_with_the_best_first() {
         let set: Transports = "longpoll, websocket".parse().unwrap();
         assert_eq!(set.to_string(), "websocket,longpoll");
         assert!(!set.has(Transport::EventSource));

@@ -108,7 +108,7 @@ async fn f31_a_reader_that_takes_nothing_finds_4008_when_it_reads_on() {
         assert!(writer.ask(&publication).await.starts_with("ack w "));
     }
     until_forgotten(&hub).await;
-    let reason = "slow_consumer a frame was not taken in time".to_owned();
+    let reason = "slow_consumer the client did not take a frame in time".to_owned();
     assert_eq!(reader.close().await, (4008, reason));
 }
 
@@ -154,7 +154,7 @@ async fn b3_silence_after_hello_is_pinged_and_closed_with_4002() {
     let (code, reason) = client.close().await;
     assert_eq!(code, 4002);
     assert!(
-        reason.starts_with("heartbeat_timeout heard nothing for "),
+        reason.starts_with("heartbeat_timeout the client sent nothing for "),
         "{reason}"
     );
 }
@@ -223,7 +223,7 @@ async fn a_connection_that_takes_nothing_holds_up_nobody() {
     // Slow machines must not turn it into a stalled one.
     let limits = Limits {
         write_ms: 600_000,
-        lag_bytes: 0,
+        for_readers_bytes: 0,
         ..Limits::default()
     };
     let hub = hub_with(limits).await;

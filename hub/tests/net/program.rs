@@ -136,7 +136,9 @@ async fn a_signal_stops_it_with_goodbyes_exit_0_and_nothing_more_on_standard_out
         assert_eq!(output.stdout, b"");
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(
-            said.contains("no key: loopback only, anyone may read and write"),
+            said.contains(
+                "no key: the hub serves loopback only, and anyone there may read and write"
+            ),
             "{said}"
         );
         assert!(said.contains("in memory only"), "{said}");

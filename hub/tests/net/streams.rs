@@ -130,7 +130,7 @@ async fn f31_a_stream_that_takes_nothing_finds_4008_when_it_reads_on() {
         assert!(writer.ask(&publication).await.starts_with("ack "));
     }
     until_forgotten(&hub).await;
-    let close = b"data: close 4008 slow_consumer a frame was not taken in time\n\n";
+    let close = b"data: close 4008 slow_consumer the client did not take a frame in time\n\n";
     let mut read = Vec::new();
     within(async {
         while !read.windows(close.len()).any(|bytes| bytes == close) {

@@ -48,7 +48,7 @@ proptest! {
         let limits = Limits {
             retain_entries: 5,
             retain_ms: 60_000,
-            lag_bytes: 500,
+            for_readers_bytes: 500,
             topic_idle_ms: 120_000,
             verdicts_max: 3,
             producers_max: 1,

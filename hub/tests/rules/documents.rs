@@ -77,7 +77,7 @@ fn d2_a_patch_that_does_not_apply_is_a_verdict_and_no_entry() {
     b.ask(conn, r#"merge q 1 0 d {"n":"a\nb"}"#);
     let again = b.ask(conn, failing);
     assert!(
-        again.starts_with("nack p 2 patch_failed the document was not as the patch says"),
+        again.starts_with("nack p 2 patch_failed the patch did not fit the document"),
         "of the verdict its code is kept: {again}"
     );
     assert!(b.ask(conn, r#"merge p 3 2 d {"n":3}"#).ends_with(" 3 0"));
@@ -220,7 +220,7 @@ fn d7_a_follower_gets_a_snapshot_and_then_change_by_change() {
 fn d7_a_cursor_gets_patches_only_and_one_that_is_gone_a_snapshot() {
     let mut b = Bench::with(Limits {
         retain_entries: 3,
-        lag_bytes: 0,
+        for_readers_bytes: 0,
         ..Limits::default()
     });
     let conn = b.client();
@@ -272,7 +272,7 @@ fn d7_a_cursor_gets_patches_only_and_one_that_is_gone_a_snapshot() {
 fn d7_who_still_waits_for_a_snapshot_is_not_told_what_it_missed() {
     let mut b = Bench::with(Limits {
         retain_entries: 1,
-        lag_bytes: 0,
+        for_readers_bytes: 0,
         ..Limits::default()
     });
     let conn = b.client();
@@ -477,7 +477,7 @@ proptest! {
     fn d7_every_follower_has_what_the_hub_has_whenever_it_looks(
         steps in proptest::collection::vec((0_u8..8, 0_u8..6, 0_u8..4), 1..200),
     ) {
-        let mut b = Bench::with(Limits { retain_entries: 20, lag_bytes: 0, ..Limits::default() });
+        let mut b = Bench::with(Limits { retain_entries: 20, for_readers_bytes: 0, ..Limits::default() });
         let mut followers: Vec<(ConnId, Follower)> = Vec::new();
         let writer = b.client();
         let mut n = 0;

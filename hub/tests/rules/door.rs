@@ -60,12 +60,12 @@ fn r1_polls_and_tickets_are_admitted_at_the_same_rate_as_sockets() {
         (poll.hint.retry_ms, poll.hint.spread_ms),
         (Some(1_100), Some(1_000))
     );
-    let ticket = b.issue("x", None, "hello 1");
+    let ticket = b.issue_ticket("x", None, "hello 1");
     assert_eq!(ticket, Err(Close::TryAgainLater));
     b.pass(100);
     b.poll("hello 1");
     assert_eq!(
-        b.issue("x", None, "hello 1"),
+        b.issue_ticket("x", None, "hello 1"),
         Err(Close::TryAgainLater),
         "that was one"
     );
@@ -74,15 +74,15 @@ fn r1_polls_and_tickets_are_admitted_at_the_same_rate_as_sockets() {
 #[test]
 fn t2_who_has_a_ticket_is_not_admitted_again() {
     let mut b = slow();
-    b.issue("x", None, "hello 1 session=s\nsub 1 t live")
+    b.issue_ticket("x", None, "hello 1 session=s\nsub 1 t live")
         .unwrap();
     b.stream("x", None).unwrap();
     // Another set of subscriptions needs another stream, of the same client.
-    b.issue("y", None, "hello 1 session=s\nsub 2 u live")
+    b.issue_ticket("y", None, "hello 1 session=s\nsub 2 u live")
         .unwrap();
     b.stream("y", None).unwrap();
     assert_eq!(
-        b.issue("z", None, "hello 1 session=other"),
+        b.issue_ticket("z", None, "hello 1 session=other"),
         Err(Close::TryAgainLater)
     );
 }

@@ -83,7 +83,7 @@ fn s40_who_waits_for_its_turn_is_served_and_who_comes_is_not() {
     let late = b.open();
     assert_eq!(b.closed(late), Some((Close::GoingAway, GOODBYE.to_owned())));
     assert_eq!(b.poll_refusal("hello 1").reason(), GOODBYE);
-    assert_eq!(b.issue("x", None, "hello 1"), Err(Close::GoingAway));
+    assert_eq!(b.issue_ticket("x", None, "hello 1"), Err(Close::GoingAway));
     b.pass(4_000);
     assert!(b.closed(second).is_some());
 }
@@ -93,7 +93,7 @@ fn s40_a_ticket_from_before_opens_no_stream_during_a_drain() {
     let mut b = bench(Some(10_000));
     b.client();
     b.client();
-    b.issue("x", None, "hello 1").unwrap();
+    b.issue_ticket("x", None, "hello 1").unwrap();
     b.drain();
     assert_eq!(b.stream("x", None), Err(Close::GoingAway));
 }

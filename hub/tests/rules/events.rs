@@ -7,14 +7,14 @@ use crate::bench::{Bench, messages};
 const PAGE: Option<&str> = Some("http://localhost:5173");
 
 impl Bench {
-    pub(crate) fn issue(
+    pub(crate) fn issue_ticket(
         &mut self,
         ticket: &str,
         origin: Option<&str>,
         frame: &str,
     ) -> Result<String, Close> {
         self.hub
-            .issue(self.now, ticket, origin, frame)
+            .issue_ticket(self.now, ticket, origin, frame)
             .map_err(|refusal| refusal.close)
     }
 
@@ -28,7 +28,7 @@ impl Bench {
 
     /// A stream that has taken its welcome.
     pub(crate) fn welcomed(&mut self, subs: &str) -> ConnId {
-        self.issue("welcomed", PAGE, &format!("hello 1\n{subs}"))
+        self.issue_ticket("welcomed", PAGE, &format!("hello 1\n{subs}"))
             .unwrap();
         let conn = self.stream("welcomed", PAGE).unwrap();
         assert!(self.records(conn)[0].starts_with("welcome "));
@@ -41,7 +41,7 @@ impl Bench {
 fn t2_a_ticket_opens_one_stream_that_begins_with_the_welcome() {
     let mut b = Bench::new();
     b.publish("t", "1");
-    let answer = b.issue(
+    let answer = b.issue_ticket(
         "x1",
         PAGE,
         "hello 1 session=mine\nsub 7 t start\nsub 8 u live",
@@ -69,13 +69,13 @@ fn s57_a_ticket_is_refused_that_is_unknown_used_late_or_another_pages() {
     let mut b = Bench::new();
     assert_eq!(b.stream("", None), Err(Close::TicketInvalid));
     assert_eq!(b.stream("nobody", PAGE), Err(Close::TicketInvalid));
-    b.issue("late", PAGE, "hello 1").unwrap();
-    b.issue("early", PAGE, "hello 1").unwrap();
+    b.issue_ticket("late", PAGE, "hello 1").unwrap();
+    b.issue_ticket("early", PAGE, "hello 1").unwrap();
     b.pass(29_999);
     assert!(b.stream("early", PAGE).is_ok());
     b.pass(1);
     assert_eq!(b.stream("late", PAGE), Err(Close::TicketInvalid));
-    b.issue("foreign", PAGE, "hello 1").unwrap();
+    b.issue_ticket("foreign", PAGE, "hello 1").unwrap();
     let other = Some("http://localhost:5174");
     assert_eq!(b.stream("foreign", other), Err(Close::TicketInvalid));
     assert_eq!(
@@ -83,10 +83,10 @@ fn s57_a_ticket_is_refused_that_is_unknown_used_late_or_another_pages() {
         Err(Close::TicketInvalid),
         "burnt"
     );
-    b.issue("program", None, "hello 1").unwrap();
+    b.issue_ticket("program", None, "hello 1").unwrap();
     assert_eq!(b.stream("program", PAGE), Err(Close::TicketInvalid));
     // A browser names no origin when a page asks its own server.
-    b.issue("own", PAGE, "hello 1").unwrap();
+    b.issue_ticket("own", PAGE, "hello 1").unwrap();
     assert!(b.stream("own", None).is_ok());
     assert_eq!(b.hub.connections(), 2);
 }
@@ -98,28 +98,31 @@ fn t2_tickets_are_bounded_in_number_and_bytes_and_those_used_or_late_make_room()
         tickets_bytes_max: 2_000,
         ..Limits::default()
     });
-    b.issue("a", PAGE, "hello 1").unwrap();
+    b.issue_ticket("a", PAGE, "hello 1").unwrap();
     b.pass(10_000);
-    b.issue("b", PAGE, "hello 1").unwrap();
-    assert_eq!(b.issue("c", PAGE, "hello 1"), Err(Close::TryAgainLater));
+    b.issue_ticket("b", PAGE, "hello 1").unwrap();
+    assert_eq!(
+        b.issue_ticket("c", PAGE, "hello 1"),
+        Err(Close::TryAgainLater)
+    );
     b.stream("b", PAGE).unwrap();
-    b.issue("c", PAGE, "hello 1").unwrap();
+    b.issue_ticket("c", PAGE, "hello 1").unwrap();
     b.pass(20_000);
-    b.issue("d", PAGE, "hello 1").unwrap();
+    b.issue_ticket("d", PAGE, "hello 1").unwrap();
     b.pass(30_000);
     assert_eq!(b.stream("d", PAGE), Err(Close::TicketInvalid));
     let large = format!("hello 1{}", "\n".repeat(1_000));
-    b.issue("e", PAGE, &large).unwrap();
-    assert_eq!(b.issue("f", PAGE, &large), Err(Close::TryAgainLater));
+    b.issue_ticket("e", PAGE, &large).unwrap();
+    assert_eq!(b.issue_ticket("f", PAGE, &large), Err(Close::TryAgainLater));
     b.pass(30_000);
-    b.issue("f", PAGE, &large).unwrap();
+    b.issue_ticket("f", PAGE, &large).unwrap();
 }
 
 #[test]
 fn t2_tickets_nobody_brings_are_forgotten_by_themselves() {
     let mut b = Bench::new();
     for n in 0..100 {
-        b.issue(&n.to_string(), PAGE, "hello 1").unwrap();
+        b.issue_ticket(&n.to_string(), PAGE, "hello 1").unwrap();
     }
     let deadline = b.hub.deadline().unwrap();
     assert_eq!(deadline, b.now.time.plus(30_000));
@@ -139,11 +142,14 @@ fn t5_what_can_not_be_subscribed_to_gets_no_ticket() {
         ("hello 3", Close::VersionUnsupported),
         ("hello 1\npub p 1 0 t 1", Close::BadFrame),
     ] {
-        assert_eq!(b.issue("x", PAGE, frame), Err(close), "{frame:?}");
+        assert_eq!(b.issue_ticket("x", PAGE, frame), Err(close), "{frame:?}");
     }
-    b.issue("early", PAGE, "hello 1").unwrap();
+    b.issue_ticket("early", PAGE, "hello 1").unwrap();
     b.client();
-    assert_eq!(b.issue("x", PAGE, "hello 1"), Err(Close::TryAgainLater));
+    assert_eq!(
+        b.issue_ticket("x", PAGE, "hello 1"),
+        Err(Close::TryAgainLater)
+    );
     assert_eq!(b.stream("early", PAGE), Err(Close::TryAgainLater));
 }
 

@@ -8,7 +8,7 @@ use crate::bench::{Bench, messages};
 fn small() -> Bench {
     Bench::with(Limits {
         memory_bytes_max: 800_000,
-        lag_bytes: 0,
+        for_readers_bytes: 0,
         ..Limits::default()
     })
 }

@@ -18,7 +18,7 @@ fn now(ms: u64) -> Now {
 fn log(count: u64, retained: usize) -> (Log, Limits) {
     let limits = Limits {
         retain_entries: retained,
-        lag_bytes: 0,
+        for_readers_bytes: 0,
         ..Limits::default()
     };
     let mut log = Log::new("a/b", EPOCH);
@@ -75,7 +75,7 @@ fn retention_drops_entries_at_their_age_and_not_a_millisecond_sooner() {
     let (mut log, _) = log(3, 10);
     let limits = Limits {
         retain_ms: 100,
-        lag_bytes: 0,
+        for_readers_bytes: 0,
         ..Limits::default()
     };
     log.expire(Time(100), &limits);

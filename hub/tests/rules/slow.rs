@@ -115,7 +115,10 @@ impl World {
                 match self.transport {
                     Transport::WebSocket => bench.handle(HubEvent::Opened(conn)),
                     Transport::EventSource => {
-                        bench.hub.issue(bench.now, "t", None, &records).unwrap();
+                        bench
+                            .hub
+                            .issue_ticket(bench.now, "t", None, &records)
+                            .unwrap();
                         let effects = &mut bench.effects;
                         bench
                             .hub

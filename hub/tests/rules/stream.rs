@@ -161,7 +161,7 @@ fn topics_take_turns_so_that_a_long_replay_holds_up_no_other_topic() {
 fn h10_a_slow_consumer_costs_a_cursor_and_goes_on_after_a_told_gap() {
     let limits = Limits {
         retain_entries: 10,
-        lag_bytes: 0,
+        for_readers_bytes: 0,
         ..Limits::default()
     };
     let mut b = Bench::with(limits);
@@ -225,7 +225,7 @@ fn h11_what_lags_goes_after_its_time_and_beyond_its_bytes() {
     let limits = Limits {
         retain_entries: 10,
         // Some hundred of the messages below.
-        lag_bytes: 10_000,
+        for_readers_bytes: 10_000,
         ..Limits::default()
     };
     let mut b = Bench::with(limits);

@@ -191,8 +191,8 @@ impl Mix {
             retain_ms: pick(rng, &[2_000, 20_000, 300_000]),
             // So that a frame is full soon, and a window, too.
             frame_bytes_aim: pick(rng, &[500, 4_000, 16_384]),
-            lag_bytes: pick(rng, &[0, 2_000, 16 << 20]),
-            lag_ms: pick(rng, &[0, 1_000, 30_000]),
+            for_readers_bytes: pick(rng, &[0, 2_000, 16 << 20]),
+            for_readers_ms: pick(rng, &[0, 1_000, 30_000]),
             hold_ms: pick(rng, &[1_000, 25_000]),
             admit_per_s: pick(rng, &[1, 20, 2_000]),
             ..Limits::default()

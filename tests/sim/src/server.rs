@@ -130,7 +130,7 @@ impl Server {
             Kind::Session(text) => {
                 self.last_ticket += 1;
                 let ticket = format!("t{}", self.last_ticket);
-                sent.push((id, answer(hub.issue(at, &ticket, None, text))));
+                sent.push((id, answer(hub.issue_ticket(at, &ticket, None, text))));
             }
             Kind::Stream(ticket) => {
                 sent.push((id, Down::Opened));

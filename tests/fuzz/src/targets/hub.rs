@@ -49,7 +49,7 @@ fn limits() -> Limits {
         retain_entries: 6,
         retain_ms: 60_000,
         retain_bytes: 4_096,
-        lag_bytes: 1_024,
+        for_readers_bytes: 1_024,
         topics_max: 4,
         connections_max: 5,
         admit_per_s: 100,
@@ -150,7 +150,7 @@ impl Play {
                 self.tickets += 1;
                 let ticket = format!("t{}", self.tickets);
                 let origin = (!first.is_empty()).then_some(first);
-                if let Ok(answer) = self.hub.issue(now, &ticket, origin, text) {
+                if let Ok(answer) = self.hub.issue_ticket(now, &ticket, origin, text) {
                     let answer = ToClient::decode(&answer).expect("an answer");
                     assert!(matches!(answer, ToClient::Ticket { .. }));
                 }
