@@ -1,26 +1,23 @@
 // npm run sizes: builds the client once for each step above the plain build, and prints the table
 // of docs/size.md. It takes some minutes, and changes nothing in js/dist.
 
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
-import { brotliCompressSync } from "node:zlib";
 import { bundle } from "./lib/package.mjs";
-import { main, root } from "./lib/run.mjs";
+import { main } from "./lib/run.mjs";
+import { sizesOf } from "./lib/sizes.mjs";
 import { allSteps, buildWasm, clientWasms } from "./lib/wasm.mjs";
 import { setup } from "./setup.mjs";
 
 const client = clientWasms.filter(({ crate }) => crate === "longhaul");
 
-/** Bytes after brotli, whose default quality is 11. */
-const sizeOf = (path) => brotliCompressSync(readFileSync(join(root, path))).length;
+const wasm = "target/sizes/wasm";
+const dist = "target/sizes/dist";
 
-/** The sizes of the wasm and of index.js with some steps. */
-async function measure(number, steps) {
-  const folder = `target/sizes/${number}`;
-  const wasm = `${folder}/wasm`;
-  for (const one of client) await buildWasm(one, wasm, { steps });
-  await bundle({ wasm, dist: `${folder}/dist` }, steps, { only: "index" });
-  return [sizeOf(`${wasm}/longhaul_bg.wasm`), sizeOf(`${folder}/dist/index.js`)];
+/** The sizes of the wasm and of index.js with some steps, after the step `last` was added. */
+async function measure(steps, last) {
+  // terser changes no wasm.
+  if (last !== "terser") for (const one of client) await buildWasm(one, wasm, { steps });
+  await bundle({ wasm, dist }, steps, { only: "index" });
+  return [sizesOf(`${wasm}/longhaul_bg.wasm`).brotli, sizesOf(`${dist}/index.js`).brotli];
 }
 
 function table(rows) {
@@ -37,10 +34,10 @@ function table(rows) {
 await main(async () => {
   await setup();
   const steps = new Set();
-  const rows = [{ name: "plain", sizes: await measure(0, steps) }];
+  const rows = [{ name: "plain", sizes: await measure(steps) }];
   for (const [step, name] of Object.entries(allSteps)) {
     steps.add(step);
-    rows.push({ name, sizes: await measure(rows.length, steps) });
+    rows.push({ name, sizes: await measure(steps, step) });
   }
   console.log(`\n${table(rows)}`);
 });

@@ -7,7 +7,8 @@ import { root, Stop } from "./run.mjs";
 
 const kinds = ["raw", "gzip", "brotli"];
 
-function sizesOf(path) {
+/** The sizes of a file in bytes: raw, and after each compression. */
+export function sizesOf(path) {
   const bytes = readFileSync(join(root, path));
   const brotli = brotliCompressSync(bytes, {
     params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },

@@ -43,11 +43,7 @@ fn link(args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let output = args.iter().skip_while(|arg| *arg != "-o").nth(1);
     let work = PathBuf::from(output.ok_or("rustc gave no -o")?).with_extension("traps");
     std::fs::create_dir_all(&work)?;
-    let (edited, replaced) = edit_objects(args, &work)?;
-    if replaced == 0 {
-        return Err(NOTHING_REPLACED.into());
-    }
-    run(&edited)?;
+    run(&edit_objects(args, &work)?)?;
     Ok(std::fs::remove_dir_all(&work)?)
 }
 
@@ -59,8 +55,8 @@ fn run(args: &[String]) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// The arguments with the edited objects in the folder `work`, and the number of traps in them.
-fn edit_objects(args: Vec<String>, work: &Path) -> Result<(Vec<String>, usize), Box<dyn Error>> {
+/// The arguments with the edited objects in the folder `work`. Fails if no object had a panic.
+fn edit_objects(args: Vec<String>, work: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     let mut replaced = 0;
     let mut edited = Vec::new();
     for arg in args {
@@ -74,5 +70,28 @@ fn edit_objects(args: Vec<String>, work: &Path) -> Result<(Vec<String>, usize), 
         std::fs::write(&path, object)?;
         edited.push(path.display().to_string());
     }
-    Ok((edited, replaced))
+    if replaced == 0 {
+        return Err(NOTHING_REPLACED.into());
+    }
+    Ok(edited)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_without_a_panic_fail_the_build() {
+        let work = std::env::temp_dir().join(format!("wasm-linker-{}", std::process::id()));
+        std::fs::create_dir_all(&work).unwrap();
+        let object = work.join("empty.o");
+        std::fs::write(&object, wasm_encoder::Module::new().finish()).unwrap();
+        let args = vec![object.display().to_string(), "--gc-sections".to_owned()];
+        let failed = edit_objects(args, &work).unwrap_err();
+        assert!(
+            failed.to_string().contains("no panic became a trap"),
+            "{failed}"
+        );
+        std::fs::remove_dir_all(&work).unwrap();
+    }
 }
