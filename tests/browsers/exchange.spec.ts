@@ -2,7 +2,7 @@
 // half-open line and a page that was left.
 
 import type * as api from "longhaul";
-import { hasAll, isOver, lively, open, publish, quick, waits } from "../e2e/support/network.js";
+import { hasAll, isOver, open, publish, quick, shortHeartbeat, waits } from "../e2e/support/network.js";
 import { begin, expect, test } from "./support/fixtures.js";
 
 const transports: readonly api.TransportName[] = ["websocket", "eventsource", "longpoll"];
@@ -98,7 +98,7 @@ test("s08: the client detects and leaves a half-open line by its silence, with n
   line,
 }) => {
   const { page } = driven;
-  await open(page, line.url, lively);
+  await open(page, line.url, shortHeartbeat);
   await publish(page, 1, 5);
   await line.strand();
   await publish(page, 6, 20);

@@ -17,7 +17,7 @@ test("s02 s27 i16: publications made offline survive the browser's death, and th
   const trial = await Trial.begin(engine, 1, display.env);
   try {
     const { ledger } = trial;
-    await trial.live({ isOffline: true, reports: 60 });
+    await trial.runUntilKilled({ isOffline: true, reports: 60 });
     const offline = await trial.books();
     console.log(`  ${engine}, killed offline: ${counted(offline)}`);
     expect(offline.durable.length).toBeGreaterThan(10);
@@ -25,7 +25,7 @@ test("s02 s27 i16: publications made offline survive the browser's death, and th
     expect(offline.queued.length).toBeGreaterThanOrEqual(offline.durable.length);
     expect({ faults: faultsOf(offline), failures: ledger.failures }).toEqual({ faults: [], failures: [] });
 
-    for (let run = 1; run < kills; run++) await trial.live();
+    for (let run = 1; run < kills; run++) await trial.runUntilKilled();
     const flushed = await trial.flush();
     console.log(`  ${engine}, flushed: ${counted(flushed)}`);
     expect({ faults: faultsOf(flushed), failures: ledger.failures }).toEqual({ faults: [], failures: [] });

@@ -62,7 +62,7 @@ test("s59: a wasm whose memory is overwritten is replaced, with nothing lost or 
   await publish(page, 1, 20);
   await isConnected(page);
   await begin(page, 21, 20);
-  expect(await page.evaluate(() => crash.spoil("core_start"))).toBe(1);
+  expect(await page.evaluate(() => crash.corrupt("core_start"))).toBe(1);
   await begin(page, 41, 20);
   await page.waitForFunction(() => recorded.log.length >= 60);
   const seen = await page.evaluate(() => ({

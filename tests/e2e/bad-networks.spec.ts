@@ -4,9 +4,9 @@ import {
   expect,
   hasAll,
   isConnected,
-  lively,
   open,
   publish,
+  shortHeartbeat,
   sockets,
   test,
   waits,
@@ -69,7 +69,7 @@ test.describe("bad networks", () => {
   }) => {
     const reader = await newPage();
     await open(reader, hub.url);
-    await open(page, line.url, lively);
+    await open(page, line.url, shortHeartbeat);
     await publish(page, 1, 5);
     // A router forgot the connection; new ones work.
     const strandedMs = Date.now();
@@ -92,7 +92,7 @@ test.describe("bad networks", () => {
   }) => {
     const reader = await newPage();
     await open(reader, hub.url);
-    await open(page, line.url, lively);
+    await open(page, line.url, shortHeartbeat);
     await publish(page, 1, 5);
     const before = (await line.stats()).bytesUp;
     await line.setFaults({ stop: "both" });
@@ -109,7 +109,7 @@ test.describe("bad networks", () => {
 
   for (const stop of ["up", "down"] as const) {
     test(`a heartbeat detects a connection whose ${stop} direction alone is dead`, async ({ page, line }) => {
-      await open(page, line.url, lively);
+      await open(page, line.url, shortHeartbeat);
       await publish(page, 1, 5);
       await line.setFaults({ stop });
       const acks = publish(page, 6, 5);

@@ -12,7 +12,7 @@ const recoveryMsMax = 2_000;
 
 declare global {
   /** State that these tests keep in a page. */
-  var told: {
+  var observed: {
     errors: { code: string; atMs: number }[];
     connectedAtMs: number[];
     acks: Promise<api.Ack>[];
@@ -29,26 +29,26 @@ async function begin(page: Page, hub: Hub, options: api.Options = {}): Promise<v
   await watchInstances(page);
   await page.evaluate(
     async ([url, options]) => {
-      const errors: typeof told.errors = [];
+      const errors: typeof observed.errors = [];
       globalThis.opened = longhaul.open(url, {
         ...options,
         onError: ({ code }) => errors.push({ code, atMs: performance.now() }),
       });
       const { client } = opened;
       globalThis.recorded = longhaul.record(client, "t", { from: "start" });
-      globalThis.told = { errors, connectedAtMs: [], acks: [], publish };
+      globalThis.observed = { errors, connectedAtMs: [], acks: [], publish };
       let last = 0;
       async function publish(count: number): Promise<void> {
         const calls = Array.from({ length: count }, () =>
           client.topic("t").publish({ by: "page", n: ++last }),
         );
-        for (const { acked } of await Promise.all(calls)) told.acks.push(acked);
+        for (const { acked } of await Promise.all(calls)) observed.acks.push(acked);
       }
       client.on("status", ({ state }) => {
-        if (state === "connected") told.connectedAtMs.push(performance.now());
+        if (state === "connected") observed.connectedAtMs.push(performance.now());
       });
       await publish(20);
-      await Promise.all(told.acks);
+      await Promise.all(observed.acks);
       while (recorded.log.length < 20) await new Promise(requestAnimationFrame);
     },
     [hub.url, { ...quick, ...options }] as const,
@@ -60,20 +60,20 @@ async function begin(page: Page, hub: Hub, options: api.Options = {}): Promise<v
  * took, and the client reported, each number once and in order.
  */
 async function isWhole(page: Page, hub: Hub, crashes: number): Promise<void> {
-  await page.waitForFunction((crashes) => told.errors.length >= crashes, crashes);
+  await page.waitForFunction((crashes) => observed.errors.length >= crashes, crashes);
   const seen = await page.evaluate(async () => {
-    await told.publish(20);
-    await Promise.all(told.acks);
-    const count = told.acks.length;
+    await observed.publish(20);
+    await Promise.all(observed.acks);
+    const count = observed.acks.length;
     while (recorded.log.length < count) await new Promise(requestAnimationFrame);
     await longhaul.reaches(opened.client, "connected");
-    const recoveriesMs = told.errors.map(
-      ({ atMs }) => (told.connectedAtMs.find((ms) => ms > atMs) ?? Number.POSITIVE_INFINITY) - atMs,
+    const recoveriesMs = observed.errors.map(
+      ({ atMs }) => (observed.connectedAtMs.find((ms) => ms > atMs) ?? Number.POSITIVE_INFINITY) - atMs,
     );
     return {
-      errors: told.errors.map(({ code }) => code),
+      errors: observed.errors.map(({ code }) => code),
       crashes: opened.client.metrics().crashes,
-      letters: opened.deadLetters,
+      deadLetters: opened.deadLetters,
       downloads: crash.downloads(),
       open: crash.open(),
       count,
@@ -86,7 +86,7 @@ async function isWhole(page: Page, hub: Hub, crashes: number): Promise<void> {
   expect(rest).toEqual({
     errors: Array.from({ length: crashes }, () => "client_crashed"),
     crashes,
-    letters: [],
+    deadLetters: [],
     downloads: 1,
     open: rest.open,
     log: numbers.map((n) => [n, n]),
@@ -110,10 +110,10 @@ async function logOf(hub: Hub, topic: string): Promise<number[]> {
   }
 }
 
-/** Actions that run the wasm after it is spoiled. */
+/** Actions that run the wasm after it is corrupted. */
 const moments: Record<string, (page: Page, hub: Hub) => unknown> = {
   "when an answer arrives": (page) => page.evaluate(() => opened.client.topic("other").publish(1)),
-  "when a publication is made": (page) => page.evaluate(() => told.publish(1)),
+  "when a publication is made": (page) => page.evaluate(() => observed.publish(1)),
   "when a timer fires": () => {},
   "when its socket closes": (page) => page.evaluate(() => crash.sockets().at(-1)?.close()),
   "when a reconnect is asked for": (page) => page.evaluate(() => opened.client.reconnect()),
@@ -129,7 +129,7 @@ for (const [moment, act] of Object.entries(moments)) {
     page,
   }) => {
     await begin(page, hub);
-    expect(await page.evaluate(() => crash.spoil("core_start"))).toBe(1);
+    expect(await page.evaluate(() => crash.corrupt("core_start"))).toBe(1);
     await act(page, hub);
     await isWhole(page, hub, 1);
   });
@@ -142,9 +142,9 @@ for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
   }) => {
     await begin(page, hub, { transports: [transport] });
     await page.evaluate(async () => {
-      await told.publish(30);
-      crash.spoil("core_start");
-      await told.publish(10);
+      await observed.publish(30);
+      crash.corrupt("core_start");
+      await observed.publish(10);
     });
     await isWhole(page, hub, 1);
   });
@@ -156,10 +156,10 @@ test("s59: publications made while the next instance reads storage are taken onc
 }) => {
   await begin(page, hub);
   await page.evaluate(async () => {
-    crash.spoil("core_start");
-    const before = told.publish(10);
+    crash.corrupt("core_start");
+    const before = observed.publish(10);
     while (crash.made("core_start") < 2) await new Promise((resolve) => setTimeout(resolve));
-    await told.publish(10);
+    await observed.publish(10);
     await before;
   });
   await isWhole(page, hub, 1);
@@ -169,12 +169,12 @@ test("s59: the client survives eight crashes in a row under load", async ({ hub,
   await begin(page, hub);
   await page.evaluate(async () => {
     for (let crashes = 1; crashes <= 8; crashes++) {
-      await told.publish(10);
-      // Now and then the next instance is spoiled before it has done anything.
+      await observed.publish(10);
+      // Now and then the next instance is corrupted before it has done anything.
       const made = crash.made("core_start");
-      crash.spoil("core_start");
-      await told.publish(1);
-      while (told.errors.length < crashes || crash.made("core_start") === made)
+      crash.corrupt("core_start");
+      await observed.publish(1);
+      while (observed.errors.length < crashes || crash.made("core_start") === made)
         await new Promise(requestAnimationFrame);
       if (crashes % 3 > 0) await longhaul.reaches(opened.client, "connected");
     }
@@ -194,7 +194,7 @@ test("s59: a listener that causes a crash within a batch receives the rest of th
       ({ seq }) => {
         seqs.push(seq);
         if (seqs.length !== 5) return;
-        crash.spoil("core_start");
+        crash.corrupt("core_start");
         published = opened.client.topic("other").publish("from within");
       },
       { from: "start" },
@@ -231,7 +231,7 @@ for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
         );
       }
       await (await client.topic("t2").publish(1)).acked;
-      while (count < 21 || told.errors.length < 1) await new Promise(requestAnimationFrame);
+      while (count < 21 || observed.errors.length < 1) await new Promise(requestAnimationFrame);
       await longhaul.reaches(client, "connected");
       const forged = `m 1 21 0 0 - ${JSON.stringify({ by: "nobody", n: 0 })}`;
       old?.dispatchEvent(new MessageEvent("message", { data: forged }));
@@ -253,14 +253,14 @@ test("s59: a client that crashes while it waits for a token asks for one again",
         // The instance that asked is gone when the first answer comes.
         if (calls.length > 1) return "second";
         return new Promise((resolve) => {
-          const look = () => (errors.length > 0 ? resolve("first") : requestAnimationFrame(look));
-          look();
+          const check = () => (errors.length > 0 ? resolve("first") : requestAnimationFrame(check));
+          check();
         });
       },
       onError: ({ code }) => errors.push(code),
     });
     while (calls.length < 1) await new Promise(requestAnimationFrame);
-    crash.spoil("core_start");
+    crash.corrupt("core_start");
     client.reconnect();
     await longhaul.reaches(client, "connected");
     return { calls, errors };
@@ -273,14 +273,14 @@ test("s59: a client that crashes again and again reports that it gives up", asyn
   const end = await page.evaluate(async () => {
     const { client } = opened;
     while (client.status.state !== "closed") {
-      if (crash.spoil("core_start") > 0) client.reconnect();
+      if (crash.corrupt("core_start") > 0) client.reconnect();
       await new Promise(requestAnimationFrame);
     }
     const code = await client
       .topic("t")
       .publish(1)
       .catch((error: api.LonghaulError) => error.code);
-    return { code, status: client.status, errors: told.errors.length, open: crash.open() };
+    return { code, status: client.status, errors: observed.errors.length, open: crash.open() };
   });
   expect(end).toMatchObject({
     code: "client_crashed",
@@ -293,12 +293,12 @@ test("s59: a client that crashes again and again reports that it gives up", asyn
 test("s59: the crash of one client does not affect another one", async ({ hub, page }) => {
   await begin(page, hub);
   const other = await page.evaluate(async (url) => {
-    crash.spoil("core_start");
+    crash.corrupt("core_start");
     const { client, errors, statuses } = longhaul.open(url);
     await longhaul.reaches(client, "connected");
     await (await client.topic("other").publish(1)).acked;
     opened.client.reconnect();
-    while (told.errors.length < 1) await new Promise(requestAnimationFrame);
+    while (observed.errors.length < 1) await new Promise(requestAnimationFrame);
     await (await client.topic("other").publish(2)).acked;
     const { crashes } = client.metrics();
     const states = statuses.map(({ state }) => state);
@@ -346,7 +346,7 @@ async function areCardsWhole(page: Page, count: number): Promise<void> {
       isSame: JSON.stringify(document.value) === JSON.stringify(document.confirmed),
       seq: document.seq,
       isGrowing: sizes.every((size, i) => i === 0 || size >= (sizes[i - 1] ?? 0)),
-      errors: told.errors.map(({ code }) => code),
+      errors: observed.errors.map(({ code }) => code),
     };
   }, count);
   expect(seen).toEqual({ isSame: true, seq: count, isGrowing: true, errors: ["client_crashed"] });
@@ -364,7 +364,7 @@ test("s59: unconfirmed own changes stay visible when the documents' wasm crashes
     socket.send = (frame) => /^merge /m.test(String(frame)) || send(frame);
     const { acked } = await document.merge({ cards: { "1": "one" } });
     cards.acks.push(acked);
-    crash.spoil("documentcore_changes");
+    crash.corrupt("documentcore_changes");
     await document.merge({ cards: { "2": "two" } });
     while (document.pending < 2 || document.seq < 1) await new Promise(requestAnimationFrame);
     return { value: document.value, confirmed: document.confirmed, last: values.at(-1) };
@@ -392,7 +392,7 @@ for (const { which, having } of [
         acks.push(acked);
       };
       await put(1);
-      const count = crash.spoil(having);
+      const count = crash.corrupt(having);
       await put(2);
       const { value } = document;
       await put(3);

@@ -74,19 +74,19 @@ async function useAll(page: Page, url: string): Promise<unknown> {
       await shown;
       while (log.length < 1) await new Promise(requestAnimationFrame);
       const rows = await client.outbox.rows();
-      const letters = await client.outbox.deadLetters();
+      const deadLetters = await client.outbox.deadLetters();
       await client.outbox.flush();
       await client.outbox.persist();
       const { advice, transport } = await client.diagnose();
       await client.outbox.wipe();
       await client.close();
-      return { errors, rows, letters, advice: advice.slice(0, 11), transport };
+      return { errors, rows, deadLetters, advice: advice.slice(0, 11), transport };
     },
     [url, quick] as const,
   );
 }
 
-const all = { errors: [], rows: [], letters: [], advice: "All is well", transport: "websocket" };
+const all = { errors: [], rows: [], deadLetters: [], advice: "All is well", transport: "websocket" };
 
 for (const how of ["is missing", "throws"] as const) {
   for (const name of apis) {
@@ -149,7 +149,7 @@ for (const outbox of [undefined, false] as const) {
       if (frame === undefined) throw new Error("there is no frame");
       await frame.waitForFunction(() => "longhaul" in globalThis);
       expect(await frame.evaluate(() => origin)).toBe("null");
-      const told = await frame.evaluate(
+      const result = await frame.evaluate(
         async ([url, options]) => {
           const { client, errors } = longhaul.open(url, options);
           const { durable, acked } = await client.topic("t").publish({ by: "page", n: 1 });
@@ -160,7 +160,7 @@ for (const outbox of [undefined, false] as const) {
         },
         [bridge.url, { ...quick, ...(outbox === false && { outbox }) }] as const,
       );
-      expect(told).toEqual({ errors: [], durable: false });
+      expect(result).toEqual({ errors: [], durable: false });
       expect(await hubEntries(hub, "t")).toHaveLength(1);
     } finally {
       bridge.close();

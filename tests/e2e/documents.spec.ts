@@ -22,7 +22,7 @@ interface Board {
 }
 
 declare global {
-  var followed: Followed & { client: api.Client; errors: unknown[]; letters: api.DeadLetter[] };
+  var followed: Followed & { client: api.Client; errors: unknown[]; deadLetters: api.DeadLetter[] };
 }
 
 const board = { title: "Plan", cards: { a: { text: "one" }, b: { text: "two" } }, order: ["a", "b"] };
@@ -40,11 +40,11 @@ async function change(hub: Hub, body: unknown, topic = "board"): Promise<void> {
 
 /** Follows `board` and waits for its first value. */
 async function follow({ url, options }: { url: string; options: api.Options }): Promise<unknown> {
-  const { client, errors, deadLetters: letters } = longhaul.open(url, options);
+  const { client, errors, deadLetters } = longhaul.open(url, options);
   const document = client.document<Board>("board");
   const values: Followed["values"] = [];
   const titles: Followed["titles"] = [];
-  globalThis.followed = { client, document, values, titles, errors, letters };
+  globalThis.followed = { client, document, values, titles, errors, deadLetters };
   document.subscribe((value) => titles.push(value), { at: "/title" });
   await new Promise<void>((resolve) => {
     document.subscribe((value) => {
@@ -133,7 +133,7 @@ test("a change that does not apply rejects at the call, or is a dead letter if o
   await change(hub, board);
   await page.evaluate(follow, { url: hub.url, options: quick });
   const result = await page.evaluate(async () => {
-    const { client, document, letters } = followed;
+    const { client, document, deadLetters } = followed;
     const codeOf = (call: Promise<unknown>) =>
       call.then(
         () => undefined,
@@ -152,14 +152,14 @@ test("a change that does not apply rejects at the call, or is a dead letter if o
     codes.push(await codeOf(receipt.acked));
     return {
       codes,
-      letter: letters[0]?.reason.code,
+      deadLetter: deadLetters[0]?.reason.code,
       value: document.value?.title,
       pending: document.pending,
     };
   });
   expect(result).toEqual({
     codes: ["patch_failed", "key_forbidden", "patch_invalid", "option_invalid", "patch_failed"],
-    letter: "patch_failed",
+    deadLetter: "patch_failed",
     value: "Plan",
     pending: 0,
   });
@@ -344,10 +344,10 @@ for (const { name, kind, vectors } of [
     expect(outcomes.length).toBeGreaterThan(19);
     for (const [index, { comment, doc, patch, expected, error }] of vectors.entries()) {
       const { step, value } = outcomes[index] ?? {};
-      const told = `${comment} ${JSON.stringify(patch)}`;
-      expect(step, told).toBe(error === undefined ? 1 : 3);
-      if (error !== undefined) expect(JSON.parse(value), told).toEqual(doc);
-      else if (expected !== undefined) expect(JSON.parse(value), told).toEqual(expected);
+      const label = `${comment} ${JSON.stringify(patch)}`;
+      expect(step, label).toBe(error === undefined ? 1 : 3);
+      if (error !== undefined) expect(JSON.parse(value), label).toEqual(doc);
+      else if (expected !== undefined) expect(JSON.parse(value), label).toEqual(expected);
     }
   });
 }

@@ -8,30 +8,30 @@ test("f01 a topic that is subscribed to after a document in the same task receiv
   hub,
   page,
 }) => {
-  const told = await page.evaluate(
+  const received = await page.evaluate(
     async ([url, options]) => {
-      const told: unknown[] = [];
+      const received: unknown[] = [];
       const { client: other } = longhaul.open(url, options);
       await longhaul.publishMany(other, "b", 1, 3, "before");
       const { client } = longhaul.open(url, options);
-      client.document("a").subscribe((value) => told.push(value));
+      client.document("a").subscribe((value) => received.push(value));
       await new Promise<void>((resolve) => {
         client.topic<{ n: number }>("b").subscribe(
           ({ data }) => {
-            told.push(data.n);
+            received.push(data.n);
             if (data.n === 4) resolve();
           },
           { from: "start" },
         );
         void longhaul.publishMany(other, "b", 4, 1, "after");
       });
-      while (!told.includes(null)) await new Promise(requestAnimationFrame);
+      while (!received.includes(null)) await new Promise(requestAnimationFrame);
       await Promise.all([client.close(), other.close()]);
-      return told;
+      return received;
     },
     [hub.url, quick] as const,
   );
-  expect(told.filter((what) => what !== null)).toEqual([1, 2, 3, 4]);
+  expect(received.filter((what) => what !== null)).toEqual([1, 2, 3, 4]);
 });
 
 test("f12 a listener that stops and starts again in one task, many times, loses nothing", async ({
@@ -160,9 +160,9 @@ test("f12 a listener that starts again as passive leaves the stream as it is", a
       const stop = topic.subscribe(() => {});
       await longhaul.reaches(client, "connected");
       stop();
-      const told = new Promise((resolve) => topic.subscribe(resolve, { passive: true }));
+      const received = new Promise((resolve) => topic.subscribe(resolve, { passive: true }));
       await (await topic.publish(1)).acked;
-      await told;
+      await received;
       await client.close();
     },
     [hub.url, quick] as const,
@@ -213,18 +213,18 @@ test("f19 an app can watch pending and confirmed, and the snapshot is the same o
 });
 
 test("f19 a listener that joins when a value is there is called with it once", async ({ hub, page }) => {
-  const told = await page.evaluate(
+  const received = await page.evaluate(
     async ([url, options]) => {
       const { client } = longhaul.open(url, options);
       const document = client.document<{ n: number }>("d");
       await new Promise<void>((resolve) => document.subscribe(() => resolve()));
-      const told: unknown[] = [];
-      document.subscribe((value) => told.push(["late", value]));
-      document.subscribe((value) => told.push(["at", value]), { at: "/n" });
-      told.push("subscribed");
+      const received: unknown[] = [];
+      document.subscribe((value) => received.push(["late", value]));
+      document.subscribe((value) => received.push(["at", value]), { at: "/n" });
+      received.push("subscribed");
       await (await document.merge({ n: 1 })).acked;
       await client.close();
-      return told;
+      return received;
     },
     [hub.url, quick] as const,
   );
@@ -234,29 +234,29 @@ test("f19 a listener that joins when a value is there is called with it once", a
     ["late", { n: 1 }],
     ["at", { n: 1 }],
   ];
-  expect(told).toEqual(["subscribed", ...values]);
+  expect(received).toEqual(["subscribed", ...values]);
 });
 
 test("f19 the outbox reports each change of its size", async ({ hub, page }) => {
-  const { told, sizes } = await page.evaluate(
+  const { received, sizes } = await page.evaluate(
     async ([url, options]) => {
       const { client } = longhaul.open(url, options);
-      const told: number[] = [];
+      const received: number[] = [];
       const sizes: boolean[] = [];
       client.on("outbox", ({ size }) => {
-        told.push(size);
+        received.push(size);
         sizes.push(client.outbox.size === size);
       });
       await longhaul.reaches(client, "connected");
       const { acked } = await client.topic("t").publish(1);
       await acked;
-      while (told.at(-1) !== 0) await new Promise(requestAnimationFrame);
+      while (received.at(-1) !== 0) await new Promise(requestAnimationFrame);
       await client.close();
-      return { told, sizes };
+      return { received, sizes };
     },
     [hub.url, quick] as const,
   );
-  expect(told).toEqual([1, 0]);
+  expect(received).toEqual([1, 0]);
   expect(sizes).toEqual([true, true]);
 });
 

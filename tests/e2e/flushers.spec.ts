@@ -49,10 +49,11 @@ async function connect(page: Page, url: string): Promise<void> {
  * Connects a page and waits until it is the leader. It asks for the lock once it is connected, and
  * gets it later.
  */
-async function connectSender(page: Page, url: string): Promise<void> {
+async function connectLeader(page: Page, url: string): Promise<void> {
   await connect(page, url);
-  const held = () => page.evaluate(async () => (await navigator.locks.query()).held?.map(({ name }) => name));
-  await expect.poll(held).toContainEqual(expect.stringMatching(/^longhaul:outbox:/));
+  const locks = () =>
+    page.evaluate(async () => (await navigator.locks.query()).held?.map(({ name }) => name));
+  await expect.poll(locks).toContainEqual(expect.stringMatching(/^longhaul:outbox:/));
 }
 
 async function count(hub: Hub): Promise<number> {
@@ -60,12 +61,12 @@ async function count(hub: Hub): Promise<number> {
 }
 
 /** Counts what a page sends, and withholds the hub's frames from it until `release`. */
-async function withhold(page: Page): Promise<{ sent: number; letGo: () => void }> {
+async function withhold(page: Page): Promise<{ sent: number; release: () => void }> {
   const withheld: (() => void)[] = [];
   let isOver = false;
   const state = {
     sent: 0,
-    letGo: () => {
+    release: () => {
       isOver = true;
       for (const pass of withheld) pass();
     },
@@ -109,7 +110,7 @@ test("s22: two tabs and the service worker flush the same 200 rows at once, with
   const acks = (await Promise.all(pages.map(verdicts))).flat();
   expect(acks.map(({ duplicate }) => duplicate)).toEqual(Array(200).fill(true));
   expect(await worker.outcome("sync")).toBe("done");
-  for (const { letGo } of lines) letGo();
+  for (const { release } of lines) release();
   await conserved(hub, ...pages);
 });
 
@@ -123,7 +124,7 @@ test("s25: a sync event while a tab sends does not take its rows away", async ({
   await worker.sync();
   await publish(page, hub.url, { count: 200, options: sockets });
   expect(await worker.outcome("sync")).toBe("done");
-  line.letGo();
+  line.release();
   await conserved(hub, page);
 });
 
@@ -133,9 +134,9 @@ test("s30: rows that the service worker sends before the tab's own post arrive o
 }) => {
   const worker = await Worker.install(page, "/sw-probed.js?without=locks");
   let held = 0;
-  let letGo = (): void => {};
+  let release = (): void => {};
   const until = new Promise<void>((resolve) => {
-    letGo = resolve;
+    release = resolve;
   });
   await page.route("**/v1/publish", async (route) => {
     held++;
@@ -148,7 +149,7 @@ test("s30: rows that the service worker sends before the tab's own post arrive o
   await worker.sync();
   expect(await worker.outcome("sync")).toBe("done");
   expect(await count(hub)).toBe(2);
-  letGo();
+  release();
   await conserved(hub, page);
 });
 
@@ -160,7 +161,7 @@ test("s29: when the leading tab is closed while it sends, another one continues 
 }) => {
   const other = await newPage();
   const counts = [countSent(page), countSent(other)];
-  await connectSender(page, line.url);
+  await connectLeader(page, line.url);
   await connect(other, line.url);
   await line.setFaults({ down: { latencyMs: 300 } });
   await publish(other, line.url, { count: 600 });
@@ -188,20 +189,20 @@ test("s23: when the leading tab freezes, another one takes over, and the first s
   hub,
   line,
 }) => {
-  const holder = await openTab(tabs, siteUrl);
-  await connectSender(holder.page, line.url);
+  const leader = await openTab(tabs, siteUrl);
+  await connectLeader(leader.page, line.url);
   // Its socket accepts everything and delivers nothing.
   await line.strand();
   const other = await openTab(tabs, siteUrl);
   await connect(other.page, line.url);
-  await publish(holder.page, line.url, { count: 50 });
-  await holder.freeze("frozen");
+  await publish(leader.page, line.url, { count: 50 });
+  await leader.freeze("frozen");
   await publish(other.page, line.url, { count: 50, by: "other" });
   expect(await verdicts(other.page)).toHaveLength(50);
   await expect.poll(() => count(hub)).toBe(100);
-  await holder.freeze("active");
-  await conserved(hub, holder.page, other.page);
-  await holder.evaluate(() => opened.client.close());
+  await leader.freeze("active");
+  await conserved(hub, leader.page, other.page);
+  await leader.evaluate(() => opened.client.close());
   await other.evaluate(() => opened.client.close());
 });
 
@@ -249,15 +250,15 @@ function watchItself(): void {
  * messages between event and freeze, which could open a transaction. Such messages wait until the
  * freeze is over.
  */
-function freezeUnheard(): void {
+function freezeSilently(): void {
   const channel = new BroadcastChannel("frozen");
   let late: (() => void)[] | undefined;
   const { set } = Object.getOwnPropertyDescriptor(BroadcastChannel.prototype, "onmessage") ?? {};
   Object.defineProperty(BroadcastChannel.prototype, "onmessage", {
-    set(hear: (event: MessageEvent) => void) {
+    set(deliver: (event: MessageEvent) => void) {
       set?.call(this, (event: MessageEvent) => {
-        if (late === undefined) hear(event);
-        else late.push(() => hear(event));
+        if (late === undefined) deliver(event);
+        else late.push(() => deliver(event));
       });
     },
   });
@@ -268,15 +269,15 @@ function freezeUnheard(): void {
   };
   const resumed = (event: Event): void => {
     event.stopImmediatePropagation();
-    const heard = late ?? [];
+    const delayed = late ?? [];
     late = undefined;
-    for (const hear of heard) hear();
+    for (const deliver of delayed) deliver();
   };
   document.addEventListener("freeze", frozen, true);
   document.addEventListener("resume", resumed, true);
 }
 
-for (const how of ["freezes unheard", "falls silent"] as const) {
+for (const how of ["freezes silently", "falls silent"] as const) {
   test(`s23: a tab that ${how} while it sends loses the lock after a minute, and sends nothing more`, async ({
     tabs,
     siteUrl,
@@ -284,21 +285,21 @@ for (const how of ["freezes unheard", "falls silent"] as const) {
     line,
   }) => {
     const sent = async (tab: Tab) => (await tab.evaluate(() => seen.sent)) as number;
-    const holder = await openTab(tabs, siteUrl);
-    await holder.evaluate(watchItself);
-    await holder.evaluate(freezeUnheard);
-    await connectSender(holder.page, line.url);
+    const leader = await openTab(tabs, siteUrl);
+    await leader.evaluate(watchItself);
+    await leader.evaluate(freezeSilently);
+    await connectLeader(leader.page, line.url);
     // Its socket accepts everything and delivers nothing.
     await line.strand();
     const other = await openTab(tabs, siteUrl);
     await other.evaluate(watchItself);
     await connect(other.page, line.url);
-    await publish(holder.page, line.url, { count: 300 });
-    await holder.waitForFunction(() => seen.sent === 256);
+    await publish(leader.page, line.url, { count: 300 });
+    await leader.waitForFunction(() => seen.sent === 256);
     // A tab frozen within a transaction blocks the transactions of all: docs/decisions/outbox.md.
-    await holder.waitForFunction(() => seen.transactions === 0);
-    if (how === "freezes unheard") {
-      await holder.freeze("frozen");
+    await leader.waitForFunction(() => seen.transactions === 0);
+    if (how === "freezes silently") {
+      await leader.freeze("frozen");
       await other.waitForFunction(() => seen.isFrozen);
     }
     await publish(other.page, line.url, { count: 50, by: "other" });
@@ -306,12 +307,12 @@ for (const how of ["freezes unheard", "falls silent"] as const) {
     await other.evaluate(() => seen.watch());
     expect(await verdicts(other.page)).toHaveLength(50);
     expect(await count(hub)).toBe(350);
-    if (how === "freezes unheard") await holder.freeze("active");
-    await publish(holder.page, line.url, { count: 10 });
-    await verdicts(holder.page);
-    expect([await sent(holder), await sent(other)]).toEqual([256, 360]);
-    await conserved(hub, holder.page, other.page);
-    await holder.evaluate(() => opened.client.close());
+    if (how === "freezes silently") await leader.freeze("active");
+    await publish(leader.page, line.url, { count: 10 });
+    await verdicts(leader.page);
+    expect([await sent(leader), await sent(other)]).toEqual([256, 360]);
+    await conserved(hub, leader.page, other.page);
+    await leader.evaluate(() => opened.client.close());
     await other.evaluate(() => opened.client.close());
   });
 }
@@ -360,7 +361,7 @@ test("s23: a restored tab finds the verdicts of its time in the back-forward cac
   line,
 }) => {
   const tab = await openTab(tabs, siteUrl);
-  await connectSender(tab.page, line.url);
+  await connectLeader(tab.page, line.url);
   // Its socket accepts everything and delivers nothing.
   await line.strand();
   await publish(tab.page, line.url, { count: 50 });

@@ -120,7 +120,7 @@ test("f04: closed clients that the page keeps have no memory of a wasm", async (
         const { client } = longhaul.open(url, { ...options, subject: "ann", token });
         client.topic("t").subscribe(() => {});
         const document = client.document("d");
-        await new Promise<void>((heard) => document.subscribe(() => heard()));
+        await new Promise<void>((resolve) => document.subscribe(() => resolve()));
         await (await client.topic("t").publish(round)).acked;
         await client.close();
         kept.push(client);
@@ -169,24 +169,24 @@ test("f04: an instance that crashes during its creation leaves nothing", async (
       ) => Promise<WebAssembly.Instance>;
       let callsLeft = Number.POSITIVE_INFINITY;
       let crashed = 0;
-      const spoiled = (call: (...args: unknown[]) => unknown) => {
+      const corrupted = (call: (...args: unknown[]) => unknown) => {
         return (...args: unknown[]) => {
           if (--callsLeft !== 0) return call(...args);
           crashed++;
-          throw new Error("spoiled");
+          throw new Error("corrupted");
         };
       };
-      const spoil = (imports: WebAssembly.ModuleImports): WebAssembly.ModuleImports =>
+      const corrupt = (imports: WebAssembly.ModuleImports): WebAssembly.ModuleImports =>
         Object.fromEntries(
           Object.entries(imports).map(([name, value]) => [
             name,
-            typeof value === "function" ? spoiled(value as () => unknown) : value,
+            typeof value === "function" ? corrupted(value as () => unknown) : value,
           ]),
         );
       WebAssembly.instantiate = ((module: WebAssembly.Module, imports: WebAssembly.Imports) =>
         instantiate(
           module,
-          Object.fromEntries(Object.entries(imports).map(([name, its]) => [name, spoil(its)])),
+          Object.fromEntries(Object.entries(imports).map(([name, its]) => [name, corrupt(its)])),
         )) as unknown as typeof WebAssembly.instantiate;
       for (let call = 1; call <= 60; call += 3) {
         callsLeft = call;
@@ -217,7 +217,7 @@ test("f04: a crashed instance leaves no database open, so the database can be de
     async ([url, options]) => {
       const { client, errors } = longhaul.open(url, options);
       await (await client.topic("t").publish(1)).acked;
-      crash.spoil("core_start");
+      crash.corrupt("core_start");
       while (errors.length < 1) {
         client.reconnect();
         await new Promise(requestAnimationFrame);

@@ -57,7 +57,7 @@ for (const { id, what, times, answer } of strangers) {
     expect(await publishSome(page, 1, 5)).toEqual(Array(5).fill(true));
     await expect.poll(async () => (await line.stats()).ruled).toBeGreaterThan(0);
     if (times === 1) {
-      expect(await whereabouts(page, hub)).toEqual({ log: [], rows: run(1, 5), letters: [] });
+      expect(await whereabouts(page, hub)).toEqual({ log: [], rows: run(1, 5), deadLetters: [] });
     }
     await end(page, hub, { log: run(1, 5) });
     if (times === 1) expect(Date.now() - begunMs).toBeGreaterThanOrEqual(7_000);
@@ -83,9 +83,11 @@ test("s15: the fifth of nine expires offline: it is a dead letter with its reaso
   expect((await dump(page)).rows).toHaveLength(9);
   await reopen(page, hub.url);
   await hub.restart();
-  await end(page, hub, { log: [1, 2, 3, 4, 6, 7, 8, 9], letters: [5] });
-  const letters = await page.evaluate(() => opened.client.outbox.deadLetters());
-  expect(letters.map(({ data, reason }) => [data, reason.code])).toEqual([[{ by: "page", n: 5 }, "expired"]]);
+  await end(page, hub, { log: [1, 2, 3, 4, 6, 7, 8, 9], deadLetters: [5] });
+  const deadLetters = await page.evaluate(() => opened.client.outbox.deadLetters());
+  expect(deadLetters.map(({ data, reason }) => [data, reason.code])).toEqual([
+    [{ by: "page", n: 5 }, "expired"],
+  ]);
 });
 
 test("a clock that jumps a week ahead while offline expires nothing: the hub's time decides", async ({
@@ -128,7 +130,7 @@ test("s16: a row rejected for good becomes a dead letter with its reason, and by
 }) => {
   await openClient(page, hub.url);
   await publishPoisoned(page, 1, 9, 3);
-  await end(page, hub, { log: [1, 2, 4, 5, 6, 7, 8, 9], letters: [3] });
+  await end(page, hub, { log: [1, 2, 4, 5, 6, 7, 8, 9], deadLetters: [3] });
   expect(await reasons(page)).toEqual(["payload_invalid"]);
 });
 
@@ -147,13 +149,13 @@ test("s16: under the policy of a pause its topic waits, over reloads and in ever
 }) => {
   await openClient(page, hub.url, pausing);
   await publishPoisoned(page, 1, 9, 3);
-  await end(page, hub, { log: [1, 2], rows: run(4, 6), letters: [3] });
+  await end(page, hub, { log: [1, 2], rows: run(4, 6), deadLetters: [3] });
   await publishSome(page, 1, 5, {}, "other");
   await expect.poll(async () => (await hubEntries(hub, "other")).length).toBe(5);
   await reopen(page, hub.url, pausing);
   await publishSome(page, 6, 1, {}, "other");
   await expect.poll(async () => (await hubEntries(hub, "other")).length).toBe(6);
-  await expect.poll(() => whereabouts(page, hub)).toEqual({ log: [1, 2], rows: run(4, 6), letters: [3] });
+  await expect.poll(() => whereabouts(page, hub)).toEqual({ log: [1, 2], rows: run(4, 6), deadLetters: [3] });
   // Another tab discards the dead letter.
   const other = await newPage();
   await openClient(other, hub.url, pausing);
@@ -170,13 +172,13 @@ test("s16: under the policy of a pause a retried dead letter comes after the row
 }) => {
   await openClient(page, hub.url, pausing);
   await publishPoisoned(page, 1, 3, 1);
-  await end(page, hub, { rows: [2, 3], letters: [1] });
+  await end(page, hub, { rows: [2, 3], deadLetters: [1] });
   await page.evaluate(async () => {
     const { outbox } = opened.client;
     for (const { id } of await outbox.deadLetters()) await outbox.retry(id);
   });
   // The hub rejects it again.
-  await end(page, hub, { log: [2, 3], letters: [1] });
+  await end(page, hub, { log: [2, 3], deadLetters: [1] });
 });
 
 test("s19: publish rejects what is too large; a row over the hub's own limit dies, and later rows go on", async ({
@@ -214,7 +216,7 @@ test("s19: publish rejects what is too large; a row over the hub's own limit die
   );
   await reopen(page, hub.url);
   await hub.restart();
-  await end(page, hub, { log: [4, 5], letters: [3] });
+  await end(page, hub, { log: [4, 5], deadLetters: [3] });
   expect(await reasons(page)).toEqual(["payload_too_large"]);
 });
 
@@ -256,8 +258,8 @@ test("two tabs see the rows and dead letters of both, and either may retry and d
   const log = [1, 3, 4, 6];
   await expect
     .poll(async () => {
-      const { log, rows, letters } = await whereabouts(page, hub);
-      return [log.toSorted((a, b) => a - b), rows, letters.toSorted((a, b) => a - b)];
+      const { log, rows, deadLetters } = await whereabouts(page, hub);
+      return [log.toSorted((a, b) => a - b), rows, deadLetters.toSorted((a, b) => a - b)];
     })
     .toEqual([log, [], [2, 5]]);
   const idsOf = (page: Page) =>
@@ -301,7 +303,7 @@ test("a wipe in one tab removes rows and dead letters for all, and the client se
   await openClient(page, hub.url);
   await openClient(other, hub.url);
   await publishPoisoned(page, 1, 1, 1);
-  await end(page, hub, { letters: [1] });
+  await end(page, hub, { deadLetters: [1] });
   await hub.kill();
   const receipt = page.evaluate(async () => {
     const { acked } = await opened.client.topic("t").publish({ by: "page", n: 2 });
@@ -311,7 +313,7 @@ test("a wipe in one tab removes rows and dead letters for all, and the client se
   await publishSome(other, 3, 1);
   await other.evaluate(() => opened.client.outbox.wipe());
   expect(await receipt).toBe("wiped");
-  expect(await dump(page)).toEqual({ rows: [], letters: [] });
+  expect(await dump(page)).toEqual({ rows: [], deadLetters: [] });
   await expect.poll(() => page.evaluate(() => opened.client.outbox.size)).toBe(0);
   await reopen(page, hub.url);
   await hub.restart();
@@ -359,23 +361,23 @@ test("the outbox's limits hold over reloads and tabs, reject new rows and drop n
 
 declare global {
   /** The lists of an app that reads them again at each outbox event, and its dead letter events. */
-  var shown: { rows: string[]; letters: number[]; told: number[] };
+  var shown: { rows: string[]; deadLetters: number[]; reported: number[] };
 }
 
 /** Keeps such lists, as an app does. */
 async function watchLists(page: Page): Promise<void> {
   await page.evaluate(() => {
     const { client } = opened;
-    globalThis.shown = { rows: [], letters: [], told: [] };
+    globalThis.shown = { rows: [], deadLetters: [], reported: [] };
     let last = 0;
-    client.on("deadletter", ({ data }) => shown.told.push((data as { n: number }).n));
+    client.on("deadletter", ({ data }) => shown.reported.push((data as { n: number }).n));
     client.on("outbox", async () => {
       const no = ++last;
       const rows = await client.outbox.rows();
-      const letters = await client.outbox.deadLetters();
+      const deadLetters = await client.outbox.deadLetters();
       if (no !== last) return;
       shown.rows = rows.map(({ state, attempts }) => `${state} ${attempts}`);
-      shown.letters = letters.map(({ data }) => (data as { n: number }).n);
+      shown.deadLetters = deadLetters.map(({ data }) => (data as { n: number }).n);
     });
   });
 }
@@ -392,22 +394,28 @@ test("lists that are read again at each outbox event are right in three tabs", a
     await watchLists(each);
   }
   const [, other, third] = pages as [Page, Page, Page];
-  const show = async (what: { rows?: string[]; letters?: number[]; told?: number[] }): Promise<void> => {
+  const show = async (what: {
+    rows?: string[];
+    deadLetters?: number[];
+    reported?: number[];
+  }): Promise<void> => {
     for (const each of pages)
-      await expect.poll(() => each.evaluate(() => shown)).toMatchObject({ rows: [], letters: [], ...what });
+      await expect
+        .poll(() => each.evaluate(() => shown))
+        .toMatchObject({ rows: [], deadLetters: [], ...what });
   };
-  let told: number[] = [];
+  let reported: number[] = [];
   for (const [round, each] of [...pages, ...pages].entries()) {
     const from = round * 10;
     await publishPoisoned(each, from, 5, from + 2);
-    told = [...told, from + 2];
-    await show({ letters: [from + 2], told });
+    reported = [...reported, from + 2];
+    await show({ deadLetters: [from + 2], reported });
     const taker = pages[(round + 1) % 3] ?? page;
     await taker.evaluate(async () => {
       const { outbox } = opened.client;
       for (const { id } of await outbox.deadLetters()) await outbox.discard(id);
     });
-    await show({ told });
+    await show({ reported });
   }
   // Another tab cancels the waiting rows than the one that published them.
   await hub.kill();
@@ -426,7 +434,7 @@ test("lists that are read again at each outbox event are right in three tabs", a
   await hub.restart();
   for (const each of pages) {
     await expect.poll(() => each.evaluate(() => opened.client.outbox.size)).toBe(0);
-    await expect.poll(() => each.evaluate(() => shown)).toMatchObject({ rows: [], letters: [] });
+    await expect.poll(() => each.evaluate(() => shown)).toMatchObject({ rows: [], deadLetters: [] });
   }
   expect((await entriesNumbered(hub)).filter((n) => n >= 100)).toEqual([]);
 });

@@ -3,8 +3,17 @@
 import type * as api from "longhaul";
 import { expect, quick, test } from "./support/fixtures.js";
 
-const places = ["message", "gap", "status", "deadletter", "onError", "token", "iterator", "acked"] as const;
-type Place = (typeof places)[number];
+const callbacks = [
+  "message",
+  "gap",
+  "status",
+  "deadletter",
+  "onError",
+  "token",
+  "iterator",
+  "acked",
+] as const;
+type Callback = (typeof callbacks)[number];
 
 declare global {
   /**
@@ -12,10 +21,10 @@ declare global {
    */
   var scene: (
     url: string,
-    place: Place,
+    callback: Callback,
     options: api.Options,
     act: (client: api.Client) => void,
-  ) => { client: api.Client; told: string[]; errors: string[] };
+  ) => { client: api.Client; events: string[]; errors: string[] };
 }
 
 test.use({ hubArgs: ["--retain-entries", "5"] });
@@ -28,16 +37,16 @@ test.beforeEach(async ({ hub, page }) => {
     await client.close();
   }, hub.url);
   await page.evaluate(() => {
-    globalThis.scene = (url, place, options, act) => {
-      const told: string[] = [];
+    globalThis.scene = (url, callback, options, act) => {
+      const events: string[] = [];
       const errors: string[] = [];
       let isDone = false;
-      const at = (here: Place, what: string): void => {
-        told.push(what);
-        if (here !== place || isDone) return;
+      const at = (here: Callback, what: string): void => {
+        events.push(what);
+        if (here !== callback || isDone) return;
         isDone = true;
         act(client);
-        told.push("acted");
+        events.push("acted");
       };
       const client = longhaul.connect(url, {
         ...options,
@@ -59,12 +68,12 @@ test.beforeEach(async ({ hub, page }) => {
       }
       client.on("deadletter", ({ data }) => at("deadletter", `dead ${data}`));
       client.topic("t").subscribe(() => {
-        if (place === "onError" && !isDone) throw new Error("mine");
+        if (callback === "onError" && !isDone) throw new Error("mine");
       });
       void (async () => {
         for await (const { seq } of client.topic("t").messages({ from: 1 }))
           at("iterator", `iterated ${seq}`);
-        told.push("iteration over");
+        events.push("iteration over");
       })();
       const publish = async (data: unknown, options?: api.PublishOptions): Promise<void> => {
         const { acked } = await client.topic("t").publish(data, options);
@@ -73,27 +82,27 @@ test.beforeEach(async ({ hub, page }) => {
       };
       publish("short-lived", { ttlMs: 1 }).catch(() => {});
       publish("live").catch(() => {});
-      return { client, told, errors };
+      return { client, events, errors };
     };
   });
 });
 
 /** The statuses that a listener received, in order. */
-function statuses(told: readonly string[], who: string): string[] {
-  const own = told.filter((what) => new RegExp(`^${who} [a-z]+$`).test(what));
+function statuses(events: readonly string[], who: string): string[] {
+  const own = events.filter((what) => new RegExp(`^${who} [a-z]+$`).test(what));
   return own.map((what) => what.slice(who.length + 1));
 }
 
-for (const place of places) {
-  test(`s60: a user may publish, subscribe, unsubscribe and reconnect from ${place}`, async ({
+for (const callback of callbacks) {
+  test(`s60: a user may publish, subscribe, unsubscribe and reconnect from ${callback}`, async ({
     hub,
     page,
   }) => {
-    const { seen, told, errors } = await page.evaluate(
-      async ([url, place, quick]) => {
+    const { seen, events, errors } = await page.evaluate(
+      async ([url, callback, quick]) => {
         const seen: unknown[] = [];
         let own = 0;
-        const { client, told, errors } = scene(url, place, quick, (client) => {
+        const { client, events, errors } = scene(url, callback, quick, (client) => {
           void client.topic("own").publish(1);
           const stop = client.topic("own").subscribe(() => seen.push("left, and yet called"));
           const other = client.topic("own").subscribe(
@@ -109,35 +118,37 @@ for (const place of places) {
           client.on("status", () => other)();
         });
         await new Promise<void>((resolve) => {
-          const look = (): void => {
+          const check = (): void => {
             const isAll = own === 2 && client.status.state === "connected";
-            if (isAll && ["acted", "first 13", "second 13"].every((what) => told.includes(what))) resolve();
-            else requestAnimationFrame(look);
+            if (isAll && ["acted", "first 13", "second 13"].every((what) => events.includes(what))) resolve();
+            else requestAnimationFrame(check);
           };
-          look();
+          check();
         });
-        return { seen, told, errors };
+        return { seen, events, errors };
       },
-      [hub.url, place, quick] as const,
+      [hub.url, callback, quick] as const,
     );
     expect(seen).toEqual([1, 2]);
-    expect(errors).toEqual(place === "onError" ? ["listener_threw"] : []);
+    expect(errors).toEqual(callback === "onError" ? ["listener_threw"] : []);
     for (const who of ["first", "second"]) {
-      const mine = told.filter((what) => what.startsWith(who) && /\d$/.test(what));
+      const mine = events.filter((what) => what.startsWith(who) && /\d$/.test(what));
       expect(mine, "order is kept").toEqual(
         [`${who} gap 7`, 8, 9, 10, 11, 12, 13].map((what) =>
           typeof what === "number" ? `${who} ${what}` : what,
         ),
       );
     }
-    expect(statuses(told, "second"), "both hear of every status, in order").toEqual(statuses(told, "first"));
+    expect(statuses(events, "second"), "both receive every status, in order").toEqual(
+      statuses(events, "first"),
+    );
   });
 
-  test(`s60: after close() from ${place} the client delivers nothing`, async ({ hub, page }) => {
-    const { told, errors, status, late } = await page.evaluate(
-      async ([url, place, quick]) => {
+  test(`s60: after close() from ${callback} the client delivers nothing`, async ({ hub, page }) => {
+    const { events, errors, status, late } = await page.evaluate(
+      async ([url, callback, quick]) => {
         const late: unknown[] = [];
-        const { client, told, errors } = scene(url, place, quick, (client) => {
+        const { client, events, errors } = scene(url, callback, quick, (client) => {
           void client.close();
           void client.close();
           client.reconnect();
@@ -148,28 +159,29 @@ for (const place of places) {
           client.topic("t").subscribe(() => {});
         });
         await longhaul.reaches(client, "closed");
-        while (!told.includes("iteration over") || late.length < 1) await new Promise(requestAnimationFrame);
+        while (!events.includes("iteration over") || late.length < 1)
+          await new Promise(requestAnimationFrame);
         // Messages on their way would have arrived by the time another client is served.
         const { client: other } = longhaul.open(url);
         await (await other.topic("t").publish("after")).acked;
         await other.close();
-        return { told, errors, status: client.status, late };
+        return { events, errors, status: client.status, late };
       },
-      [hub.url, place, quick] as const,
+      [hub.url, callback, quick] as const,
     );
     expect(status).toMatchObject({ state: "closed" });
     expect(late).toEqual(["closed"]);
     // The client reports the late subscription to onError and does not throw.
-    expect(errors).toEqual(place === "onError" ? ["listener_threw", "closed"] : ["closed"]);
-    const after = told.slice(told.indexOf("acted") + 1);
+    expect(errors).toEqual(callback === "onError" ? ["listener_threw", "closed"] : ["closed"]);
+    const after = events.slice(events.indexOf("acted") + 1);
     // A value that a promise resolved with before belongs to its consumer.
     const allowed = /^(?:dead .*|acked|(?:first|second) (?:closed|connected|connecting)|iteration over)$/;
     const more = after.filter((what) => !allowed.test(what));
     expect(more.filter((what) => !what.startsWith("iterated"))).toEqual([]);
     expect(more.length).toBeLessThan(2);
     for (const who of ["first", "second"]) {
-      expect(statuses(told, who).filter((state) => state === "closed")).toHaveLength(1);
-      expect(statuses(told, who).at(-1), "the last word").toBe("closed");
+      expect(statuses(events, who).filter((state) => state === "closed")).toHaveLength(1);
+      expect(statuses(events, who).at(-1), "the last status").toBe("closed");
     }
   });
 }

@@ -11,10 +11,10 @@ import { expect, quick, type Recorded, test } from "./support/fixtures.js";
 function checkLog(log: readonly Recorded[]): void {
   const next = new Map<string, number>();
   let epoch: string | undefined;
-  let isTold = true;
+  let isReported = true;
   for (const { gap, ...message } of log) {
     if (gap !== undefined) {
-      isTold = true;
+      isReported = true;
       if (next.has(gap.epoch) || gap.reason === "trimmed") {
         expect(gap.fromSeq).toBe(next.get(gap.epoch) ?? 1);
         next.set(gap.epoch, gap.toSeq + 1);
@@ -22,12 +22,12 @@ function checkLog(log: readonly Recorded[]): void {
       continue;
     }
     if (message.epoch !== epoch) {
-      expect(isTold, `a gap is told before the first message of ${message.epoch}`).toBe(true);
+      expect(isReported, `a gap is reported before the first message of ${message.epoch}`).toBe(true);
       epoch = message.epoch;
     }
     expect(message.seq).toBe(next.get(epoch) ?? 1);
     next.set(epoch, message.seq + 1);
-    isTold = false;
+    isReported = false;
   }
 }
 

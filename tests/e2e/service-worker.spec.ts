@@ -73,7 +73,7 @@ test("s26: at the last chance without a connection the event fails, the tag is r
   await hub.kill();
   const writer = await knowsNoWorker(await newPage());
   await publish(writer, hub.url, { count: 5 });
-  const ids = await writer.evaluate(() => kept.map(({ id }) => id));
+  const ids = await writer.evaluate(() => publications.map(({ id }) => id));
   await writer.close();
   const tags = () =>
     page.evaluate(async () => {
@@ -129,7 +129,7 @@ for (const [what, deny] of denials) {
     const writer = await newPage();
     await deny(writer, context);
     expect(await publish(writer, hub.url, { count: 5 })).toEqual(Array(5).fill("next-visit"));
-    const ids = await writer.evaluate(() => kept.map(({ id }) => id));
+    const ids = await writer.evaluate(() => publications.map(({ id }) => id));
     await writer.close();
     await hub.restart();
     const visit = await knowsNoWorker(await newPage());
@@ -183,9 +183,9 @@ test("the worker handles its own tag and messages only, and loads nothing for th
   await worker.sync({ tag: "app-queue" });
   expect(await worker.outcome("sync")).toBe("done");
   await worker.allow(null);
-  expect((await worker.told()).filter(({ type }) => type === "fetch")).toEqual([]);
+  expect((await worker.reports()).filter(({ type }) => type === "fetch")).toEqual([]);
   const writer = await isMute(await newPage());
   await publish(writer, hub.url, { count: 1, options: mute });
   await verdicts(writer);
-  expect(await worker.told()).toContainEqual({ type: "fetch", outcome: "/longhaul/longhaul_bg.wasm" });
+  expect(await worker.reports()).toContainEqual({ type: "fetch", outcome: "/longhaul/longhaul_bg.wasm" });
 });

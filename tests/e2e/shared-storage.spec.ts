@@ -10,7 +10,7 @@ import { isMute, mute } from "./support/worker.js";
 declare global {
   var databases: IDBDatabase[];
   /** The types of the tab messages from other tabs. */
-  var heard: string[];
+  var tabMessages: string[];
 }
 
 test("s13: a tab that has not noticed a new storage ignores tab messages about the old one", async ({
@@ -31,9 +31,9 @@ test("s13: a tab that has not noticed a new storage ignores tab messages about t
   });
   await publish(page, hub.url, { count: 1, options: mute });
   await page.evaluate(async (url) => {
-    globalThis.heard = [];
+    globalThis.tabMessages = [];
     new BroadcastChannel(`longhaul:outbox:longhaul ${url}/ `).onmessage = ({ data }) => {
-      for (const [kind] of data) heard.push(kind);
+      for (const [kind] of data) tabMessages.push(kind);
     };
     // The browser does so silently if its own storage process dies.
     for (const database of databases) database.close();
@@ -43,12 +43,12 @@ test("s13: a tab that has not noticed a new storage ignores tab messages about t
   }, hub.url);
   await openClient(other, hub.url);
   await publishSome(other, 2, 1);
-  await page.waitForFunction(() => heard.includes("acked"));
-  const before = await page.evaluate(() => Promise.race([kept[0]?.acked, Promise.resolve("waits")]));
+  await page.waitForFunction(() => tabMessages.includes("acked"));
+  const before = await page.evaluate(() => Promise.race([publications[0]?.acked, Promise.resolve("waits")]));
   expect(before).toBe("waits");
   // It reads storage at last.
   expect(await publishSome(page, 3, 1)).toEqual([true]);
-  expect(await page.evaluate(() => kept[0]?.acked.catch(({ code }) => code))).toBe("outbox_lost");
+  expect(await page.evaluate(() => publications[0]?.acked.catch(({ code }) => code))).toBe("outbox_lost");
   await end(other, hub, { log: [2, 3] });
 });
 
@@ -81,7 +81,7 @@ async function cutOff(page: Page, url: string): Promise<void> {
     IDBObjectStore.prototype.add = function (...args) {
       IDBObjectStore.prototype.add = add;
       // This listener must run before all others.
-      this.transaction.addEventListener("complete", () => crash.spoil("core_start"));
+      this.transaction.addEventListener("complete", () => crash.corrupt("core_start"));
       return add.apply(this, args);
     };
     const call = opened.client.topic("t").publish({ by: "page", n: 2 });
@@ -104,7 +104,7 @@ test("s59: a row saved during a crash that got its verdict through another tab i
   await end(other, hub, { log: [1, 2] });
   await page.evaluate(() => begin());
   expect(await page.evaluate(() => cut)).toBe("durable: true, seq 2");
-  expect(await page.evaluate(async () => (await kept[0]?.acked)?.seq)).toBe(1);
+  expect(await page.evaluate(async () => (await publications[0]?.acked)?.seq)).toBe(1);
   expect(await publishSome(page, 3, 1)).toEqual([true]);
   await end(other, hub, { log: [1, 2, 3] });
 });
@@ -135,7 +135,7 @@ test("s55: a wipe during the crash of another tab's wasm also removes the row sa
   await other.evaluate(() => opened.client.outbox.wipe());
   await page.evaluate(() => begin());
   expect(await page.evaluate(() => cut)).toBe("outcome_unknown");
-  expect(await page.evaluate(() => kept[0]?.acked.catch(({ code }) => code))).toBe("wiped");
+  expect(await page.evaluate(() => publications[0]?.acked.catch(({ code }) => code))).toBe("wiped");
   expect(await page.evaluate(() => opened.client.outbox.rows())).toEqual([]);
 });
 
@@ -187,7 +187,7 @@ test("s24: a tab that opens between an outcome and its storage counts no row too
   });
   isOver = true;
   for (const pass of held) pass();
-  await page.evaluate(() => kept[0]?.acked);
+  await page.evaluate(() => publications[0]?.acked);
   await openClient(other, hub.url);
   await other.waitForFunction(() => opened.client.outbox.size === 2);
   await page.evaluate(() => letComplete());

@@ -23,14 +23,14 @@ async function write(url: string, members: number): Promise<void> {
 /** Follows `d`, and returns the size of its first value and what it took to get it. */
 async function follow([url, options]: readonly [string, api.Options]) {
   const { client, errors } = longhaul.open(url, options);
-  const heard = new Promise<void>((resolve) => {
+  const arrived = new Promise<void>((resolve) => {
     client.topic("t").subscribe(() => resolve(), { from: "start" });
   });
   const bytes = await new Promise<number>((resolve) => {
     client.document("d").subscribe((value) => value && resolve(JSON.stringify(value).length));
   });
   await client.topic("t").publish(1);
-  await heard;
+  await arrived;
   const { connects } = client.metrics();
   return { bytes, connects, errors };
 }

@@ -56,7 +56,7 @@ test("s21: a tab leaves its thirty rows to a later version, asks for a reload, a
   // It no longer sends the rows that the later version has.
   await expect
     .poll(() => whereabouts(newer, hub))
-    .toEqual({ log: run(32, 5), rows: run(2, 30), letters: [] });
+    .toEqual({ log: run(32, 5), rows: run(2, 30), deadLetters: [] });
   expect(await errorCodes(page)).toEqual(["reload_required"]);
 });
 
@@ -81,15 +81,15 @@ test("s21: the client sends the unsent rows of schema version 1 unchanged and in
   await page.waitForFunction(() => opened.client.outbox.size === 30);
   const known = await page.evaluate(async () => ({
     rows: (await opened.client.outbox.rows()).map(({ id, state, attempts }) => [id, state, attempts]),
-    letters: (await opened.client.outbox.deadLetters()).map(({ id, reason }) => [id, reason]),
+    deadLetters: (await opened.client.outbox.deadLetters()).map(({ id, reason }) => [id, reason]),
   }));
   // Ids contain a value derived from the producer, and never the producer (rule H8).
-  const [sender] = String(known.rows[0]?.[0]).split(":");
-  expect(sender).not.toBe("0123456789abcdef");
+  const [producer] = String(known.rows[0]?.[0]).split(":");
+  expect(producer).not.toBe("0123456789abcdef");
   expect(known.rows).toEqual(
-    run(1, 30).map((n) => [`${sender}:${n}`, n === 9 ? "sent" : "queued", n === 9 ? 3 : 0]),
+    run(1, 30).map((n) => [`${producer}:${n}`, n === 9 ? "sent" : "queued", n === 9 ? 3 : 0]),
   );
-  expect(known.letters).toEqual([[`${sender}:31`, { code: "payload_invalid", message: "not JSON" }]]);
+  expect(known.deadLetters).toEqual([[`${producer}:31`, { code: "payload_invalid", message: "not JSON" }]]);
   // The old key still takes effect, and numbers continue.
   await page.evaluate(async () => {
     const topic = opened.client.topic("t");
@@ -97,5 +97,5 @@ test("s21: the client sends the unsent rows of schema version 1 unchanged and in
     await topic.publish({ by: "v2", n: 31 });
   });
   await hub.restart();
-  await end(page, hub, { log: run(1, 31).map((n) => (n === 7 ? 700 : n)), letters: [99] });
+  await end(page, hub, { log: run(1, 31).map((n) => (n === 7 ? 700 : n)), deadLetters: [99] });
 });

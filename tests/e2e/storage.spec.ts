@@ -41,11 +41,11 @@ for (const [moment, certain] of Object.entries(moments)) {
     page
       .evaluate(
         ([moment, url, options]) => {
-          const told = globalThis as unknown as { accept(n: number): void; stuck(): void };
+          const hooks = globalThis as unknown as { accept(n: number): void; stuck(): void };
           // Blocks the page; otherwise the kill would come after all acks.
           const stand = (where: string) => {
             if (where !== moment) return;
-            told.stuck();
+            hooks.stuck();
             for (;;);
           };
           const { add } = IDBObjectStore.prototype;
@@ -65,7 +65,7 @@ for (const [moment, certain] of Object.entries(moments)) {
           const topic = opened.client.topic("t");
           for (let n = 1; n <= 20; n++) {
             topic.publish({ by: "page", n }).then(({ acked }) => {
-              told.accept(n);
+              hooks.accept(n);
               stand("at its first receipt");
               acked.then(
                 () => stand("at its first ack"),
@@ -100,7 +100,7 @@ test("s03: publications that a reset keeps from the hub are sent again, once", a
   await line.setFaults({ stop: "up" });
   expect(await publishSome(page, 2, 10)).toEqual(Array(10).fill(true));
   await page.waitForFunction(() => opened.client.metrics().outboxRows === 10);
-  expect(await whereabouts(page, hub)).toEqual({ log: [1], rows: run(2, 10), letters: [] });
+  expect(await whereabouts(page, hub)).toEqual({ log: [1], rows: run(2, 10), deadLetters: [] });
   await line.cut();
   await line.setFaults();
   await end(page, hub, { log: run(1, 11) });
@@ -114,7 +114,9 @@ test("s04: publications that the hub has when a reset loses their acks get the f
   await openWithFirst(page, hub, { url: line.url });
   await line.setFaults({ stop: "down" });
   const acks = page.evaluate(() => longhaul.publishMany(opened.client, "t", 2, 10, "page"));
-  await expect.poll(() => whereabouts(page, hub)).toEqual({ log: run(1, 11), rows: run(2, 10), letters: [] });
+  await expect
+    .poll(() => whereabouts(page, hub))
+    .toEqual({ log: run(1, 11), rows: run(2, 10), deadLetters: [] });
   await line.cut();
   await line.setFaults();
   expect((await acks).map(({ seq, duplicate }) => [seq, duplicate])).toEqual(
@@ -134,7 +136,7 @@ test("s05: a row of a tab that is killed between its ack and its deletion is sen
   });
   await openClient(page, hub.url);
   await page.evaluate(() => longhaul.publishMany(opened.client, "t", 1, 5, "page"));
-  expect(await whereabouts(page, hub)).toEqual({ log: run(1, 5), rows: run(1, 5), letters: [] });
+  expect(await whereabouts(page, hub)).toEqual({ log: run(1, 5), rows: run(1, 5), deadLetters: [] });
   await reopen(page, hub.url);
   await end(page, hub, { log: run(1, 5) });
   expect(await page.evaluate(() => opened.client.metrics().acks)).toBe(5);
@@ -211,7 +213,7 @@ test("s09: without room from the first visit on, publications stay in memory, re
   await openClient(page, hub.url);
   expect(await publishSome(page, 1, 3)).toEqual(Array(3).fill(false));
   await page.waitForFunction(() => opened.client.metrics().acks === 3);
-  expect(await whereabouts(page, hub)).toEqual({ log: [1, 2, 3], rows: [], letters: [] });
+  expect(await whereabouts(page, hub)).toEqual({ log: [1, 2, 3], rows: [], deadLetters: [] });
   expect(await errorCodes(page)).toEqual([]);
 });
 

@@ -64,7 +64,7 @@ for (const returns of ["a visit", "the service worker"] as const) {
       "a5",
       "a6",
     ]);
-    expect(await dump(page)).toEqual({ rows: [], letters: [] });
+    expect(await dump(page)).toEqual({ rows: [], deadLetters: [] });
   });
 }
 
@@ -99,7 +99,7 @@ test("s55: rows of a user who signed out with a wipe are gone in every tab, and 
   await verdicts(other);
   expect(sentBy(gate)).toEqual(["a again1 as a", ...ownRun("a", 1, 1), ...ownRun("b", 1, 3)]);
   expect(await hubEntries(hub, "t")).toHaveLength(5);
-  expect(await dump(page)).toEqual({ rows: [], letters: [] });
+  expect(await dump(page)).toEqual({ rows: [], deadLetters: [] });
 });
 
 test("s55: a tab that is still open when another user signs in sends nothing with the other's token", async ({
@@ -145,7 +145,8 @@ test("s55 h14 f33: if a client can't read its token's subject, the hub refuses i
   const headers = { "content-type": "application/json" };
   await fetch(`${hub.url}/v1/topics/u`, { method: "POST", headers, body: "1" });
   await page.evaluate(
-    () => new Promise<void>((heard) => opened.client.topic("u").subscribe(() => heard(), { from: "start" })),
+    () =>
+      new Promise<void>((resolve) => opened.client.topic("u").subscribe(() => resolve(), { from: "start" })),
   );
   expect(gate.passed().some(({ as, data }) => as === "b" && data.by === "a")).toBe(true);
   expect(await hubEntries(hub, "t")).toHaveLength(1);

@@ -6,7 +6,7 @@ import { expect, quick, test } from "./support/fixtures.js";
 import { type Relay, startRelay } from "./support/relay.js";
 
 /** The slots, and the requests of a tab while it moves from one transport to another. */
-const placesMax = 3;
+const slotsMax = 3;
 const perTabMax = 2;
 /** The longest wait of a tab, ms. A stuck tab would wait forever. */
 const patienceMs = 30_000;
@@ -109,12 +109,12 @@ for (const transports of ["eventsource,longpoll", "longpoll"]) {
         }
         const all = Array.from({ length: 20 * tabs }, (_, i) => i + 1);
         expect(logs).toEqual(pages.map(() => all));
-        await expect.poll(relay.held, { timeout: patienceMs }).toBe(placesMax);
-        expect(relay.heldMax()).toBeLessThanOrEqual(placesMax * perTabMax);
+        await expect.poll(relay.openCount, { timeout: patienceMs }).toBe(slotsMax);
+        expect(relay.openMax()).toBeLessThanOrEqual(slotsMax * perTabMax);
 
         // A closing tab returns its slot, and another tab takes it.
         const holds = await Promise.all(pages.map((page) => page.evaluate(() => downlinks.open)));
-        expect(holds.filter((open) => open > 0)).toHaveLength(placesMax);
+        expect(holds.filter((open) => open > 0)).toHaveLength(slotsMax);
         await pages[holds.findIndex((open) => open > 0)]?.close();
         await expect
           .poll(
@@ -126,7 +126,7 @@ for (const transports of ["eventsource,longpoll", "longpoll"]) {
             },
             { timeout: patienceMs },
           )
-          .toBe(placesMax);
+          .toBe(slotsMax);
         relay.close();
       });
     }
@@ -147,7 +147,7 @@ test.describe("a hub that serves no WebSocket, over HTTP/2", () => {
         { timeout: patienceMs },
       );
     }
-    await expect.poll(relay.held).toBe(7);
+    await expect.poll(relay.openCount).toBe(7);
     relay.close();
   });
 });
@@ -289,7 +289,7 @@ test.describe("behind a balancer that cuts polls after 3 s", () => {
       [relay.url, quick] as const,
     );
     await expect
-      .poll(() => relay.holds.filter((ms) => ms > 0 && ms < 3_000).length, { timeout: patienceMs })
+      .poll(() => relay.pollTimeoutsMs.filter((ms) => ms > 0 && ms < 3_000).length, { timeout: patienceMs })
       .toBeGreaterThan(1);
     const { reconnects } = await page.evaluate(() => opened.client.metrics());
     expect(reconnects).toBeGreaterThan(0);
@@ -298,7 +298,7 @@ test.describe("behind a balancer that cuts polls after 3 s", () => {
     expect(reconnects).toBeLessThanOrEqual(6);
     const cuts = relay.cuts();
     await expect
-      .poll(() => relay.holds.filter((ms) => ms > 0 && ms < 3_000).length, { timeout: patienceMs })
+      .poll(() => relay.pollTimeoutsMs.filter((ms) => ms > 0 && ms < 3_000).length, { timeout: patienceMs })
       .toBeGreaterThan(4);
     expect(relay.cuts(), "and no more").toBe(cuts);
     await page.evaluate(() => longhaul.publishMany(opened.client, "t", 1, 20, "page"));

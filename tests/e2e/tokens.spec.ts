@@ -26,7 +26,7 @@ const reaches = (page: Page, state: api.Status["state"]): Promise<api.Status> =>
 const publish = (page: Page, from: number): Promise<api.Ack[]> =>
   page.evaluate((from) => longhaul.publishMany(opened.client, "a", from, 3, "me"), from);
 
-const heard = async (page: Page, count: number): Promise<number[]> => {
+const received = async (page: Page, count: number): Promise<number[]> => {
   await page.waitForFunction((count) => recorded.log.length >= count, count);
   return page.evaluate(() => recorded.log.map(({ data }) => data.n));
 };
@@ -39,11 +39,11 @@ for (const transport of transports) {
     await open(page, gate, { transports: [transport] });
     await reaches(page, "connected");
     await publish(page, 1);
-    expect(await heard(page, 3)).toEqual([1, 2, 3]);
+    expect(await received(page, 3)).toEqual([1, 2, 3]);
     expect(gate.calls()).toBe(1);
     gate.revoke();
     await publish(page, 4);
-    expect(await heard(page, 6)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(await received(page, 6)).toEqual([1, 2, 3, 4, 5, 6]);
     expect(gate.calls()).toBe(2);
     expect(await reaches(page, "connected")).toMatchObject({ transport });
     const states = await page.evaluate(() => opened.statuses.map(({ state }) => state));
@@ -64,7 +64,7 @@ for (const transport of transports) {
     gate.give("good");
     await expect.poll(() => new Set(gate.shown().map(({ token }) => token)).size).toBe(2);
     await publish(page, 1);
-    expect(await heard(page, 3)).toEqual([1, 2, 3]);
+    expect(await received(page, 3)).toEqual([1, 2, 3]);
     const seen = await page.evaluate(() => ({
       states: opened.statuses.map(({ state }) => state),
       reconnects: opened.client.metrics().reconnects,
@@ -93,7 +93,7 @@ test("s56: after two refusals the client says so, keeps the rows, and continues 
   expect(gate.calls(), "diagnosing asks for no token").toBe(2);
   gate.give("good");
   await page.evaluate(() => opened.client.reconnect());
-  expect(await heard(page, 3)).toEqual([1, 2, 3]);
+  expect(await received(page, 3)).toEqual([1, 2, 3]);
   // Messages may come before the acks.
   await page.waitForFunction(() => opened.client.metrics().outboxRows === 0);
   expect(await page.evaluate(() => opened.client.metrics().deadLetters)).toBe(0);

@@ -64,8 +64,10 @@ test("a worker sends the rows of a later version's page, and keeps the members w
   const entries = await hubEntries<{ n: number }>(hub, "t");
   expect(entries.map(({ data }) => data.n)).toEqual([1, 3, 4]);
   expect(await records(page, "rows")).toEqual([]);
-  const letters = await records(page, "letters");
-  expect(letters.map((record) => [record[12], record[later.row]])).toEqual([["payload_invalid", "later"]]);
+  const deadLetters = await records(page, "letters");
+  expect(deadLetters.map((record) => [record[12], record[later.row]])).toEqual([
+    ["payload_invalid", "later"],
+  ]);
   const partitions = await records(page, "partitions");
   expect(partitions.map((record) => record[later.partition])).toEqual(["later"]);
 });
@@ -129,5 +131,5 @@ test("s21: a page whose worker upgrades the storage closes it and asks for a rel
   expect(await publishSome(writer, 6, 1)).toEqual([false]);
   await hub.restart();
   await end(page, hub, { log: [6], rows: run(1, 5) });
-  expect(await dump(page)).toEqual({ rows: run(1, 5), letters: [] });
+  expect(await dump(page)).toEqual({ rows: run(1, 5), deadLetters: [] });
 });

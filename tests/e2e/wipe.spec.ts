@@ -15,7 +15,7 @@ const count = 600;
 async function outcomes(page: Page): Promise<(number | string)[]> {
   return page.evaluate(() =>
     Promise.all(
-      kept.map(({ acked }) =>
+      publications.map(({ acked }) =>
         acked.then(
           ({ seq }) => seq,
           ({ code }) => String(code),
@@ -27,7 +27,7 @@ async function outcomes(page: Page): Promise<(number | string)[]> {
 
 for (const [moment, what] of [
   ["before the hub has what it sends", "posts"],
-  ["before it hears the verdicts", "answers"],
+  ["before it receives the verdicts", "answers"],
 ] as const) {
   test(`s55: a wipe while the service worker flushes, ${moment}, leaves no row anywhere and sends no other`, async ({
     page,
@@ -47,11 +47,11 @@ for (const [moment, what] of [
     await publish(writer, gate.url, { count, by: "a" });
     await expect.poll(() => rowsSeen(other)).toEqual([count, count]);
 
-    let letGo = (): void => {};
+    let release = (): void => {};
     gate.hold(
       what,
       new Promise<void>((resolve) => {
-        letGo = resolve;
+        release = resolve;
       }),
     );
     await worker.sync();
@@ -61,8 +61,8 @@ for (const [moment, what] of [
     if (what === "answers") await expect.poll(() => hubEntries(hub, "t").catch(() => [])).toHaveLength(sent);
     await writer.evaluate(() => opened.client.outbox.wipe());
     for (const tab of tabs) await expect.poll(() => rowsSeen(tab)).toEqual([0, 0]);
-    expect(await dump(page)).toEqual({ rows: [], letters: [] });
-    letGo();
+    expect(await dump(page)).toEqual({ rows: [], deadLetters: [] });
+    release();
     expect(await worker.outcome("sync")).toBe("done");
     expect(await outcomes(writer)).toEqual(Array(count).fill("wiped"));
 
@@ -77,7 +77,7 @@ for (const [moment, what] of [
     ).toEqual(["later"]);
     const entries = await hubEntries<{ by: string }>(hub, "t");
     expect(entries).toHaveLength(sent + 1);
-    expect(await dump(page)).toEqual({ rows: [], letters: [] });
+    expect(await dump(page)).toEqual({ rows: [], deadLetters: [] });
     for (const tab of tabs) expect(await tab.evaluate(() => opened.client.outbox.deadLetters())).toEqual([]);
   });
 }

@@ -1,7 +1,7 @@
 // Tokens in the service worker, which has no app to ask. An open page shares its own, or the app's
 // endpoint gives one, or rows wait. Also the rows when tokens fail.
 
-import type { Giving } from "./support/gatekeeper.js";
+import type { TokenAnswer } from "./support/gatekeeper.js";
 import {
   expect,
   ownRun,
@@ -81,7 +81,7 @@ test("without an open page and an endpoint, the worker leaves the rows to the ne
   expect(sentBy(gate)).toEqual(ownRun("a", 1, 6));
 });
 
-const answers: [string, { give?: Giving; user?: string; shows?: true }][] = [
+const answers: [string, { give?: TokenAnswer; user?: string; shows?: true }][] = [
   ["a token", {}],
   ["401", { give: "nobody" }],
   ["200 and HTML", { give: "portal" }],
@@ -113,14 +113,14 @@ for (const [what, { give = "good", user = "a", shows }] of answers) {
     if (!isGood) {
       expect(gate.shown().length - shownBefore).toBe(shows ? 2 : 0);
       expect(sentBy(gate)).toEqual(ownRun("a", 1, 1));
-      expect(await dump(page)).toEqual({ rows: run(2, 5), letters: [] });
+      expect(await dump(page)).toEqual({ rows: run(2, 5), deadLetters: [] });
       gate.give("good");
       gate.signIn("a");
       await worker.stop();
       expect(await worker.flush()).toBe("done");
     }
     expect(sentBy(gate)).toEqual(ownRun("a", 1, 6));
-    expect(await dump(page)).toEqual({ rows: [], letters: [] });
+    expect(await dump(page)).toEqual({ rows: [], deadLetters: [] });
   });
 }
 

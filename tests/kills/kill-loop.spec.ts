@@ -22,7 +22,7 @@ test("s01 s02 s05 s24 s25 i16: a hundred kills of a browser with two tabs and a 
   let productive = 0;
   for (let run = 1; run <= kills; run++) {
     const before = ledger.durable.length;
-    await trial.live();
+    await trial.runUntilKilled();
     if (ledger.durable.length > before) productive++;
     if (run % runsBetween > 0 && run < kills) continue;
     const history = await trial.books();

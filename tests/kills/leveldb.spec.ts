@@ -39,11 +39,11 @@ test("the padding at the end of a block is not torn", () => {
 test("s01: a kill during a write of the browser costs no row", async () => {
   const trial = await Trial.begin("chromium", 1);
   const life = { isOffline: true, reports: 40 };
-  await trial.live(life);
+  await trial.runUntilKilled(life);
   tear(trial.profile);
   // A record behind the torn one is not read again, and all earlier data goes with it.
-  await trial.live(life);
-  await trial.live(life);
+  await trial.runUntilKilled(life);
+  await trial.runUntilKilled(life);
   const history = await trial.books();
   await trial.end();
   expect(faultsOf(history)).toEqual([]);

@@ -9,15 +9,15 @@ if (lacks.includes("patience")) {
   globalThis.setTimeout = (act, ms) => doSetTimeout(act, ms === 5_000 ? 300 : ms);
 }
 
-const told = new BroadcastChannel("worker");
+const channel = new BroadcastChannel("worker");
 
 const { waitUntil } = ExtendableEvent.prototype;
 ExtendableEvent.prototype.waitUntil = function (work) {
   const { type, tag } = this;
-  const tell = (outcome) => told.postMessage({ type, tag, outcome });
+  const report = (outcome) => channel.postMessage({ type, tag, outcome });
   Promise.resolve(work).then(
-    () => tell("done"),
-    (error) => tell(error.code ?? String(error)),
+    () => report("done"),
+    (error) => report(error.code ?? String(error)),
   );
   waitUntil.call(this, work);
 };
@@ -27,7 +27,7 @@ let stepsLeft = Number.POSITIVE_INFINITY;
 
 function mayStep(step) {
   stepsLeft--;
-  if (stepsLeft === 0) told.postMessage({ type: "stopped", outcome: step });
+  if (stepsLeft === 0) channel.postMessage({ type: "stopped", outcome: step });
   return stepsLeft > 0;
 }
 
@@ -38,7 +38,7 @@ globalThis.fetch = async (url, init) => {
   // Polls run beside the work and change no row.
   if (pathname === "/v1/poll") return stepsLeft > 0 ? doFetch(url, init) : forEver;
   if (!mayStep(`asks ${pathname}`)) return forEver;
-  told.postMessage({ type: "fetch", outcome: pathname });
+  channel.postMessage({ type: "fetch", outcome: pathname });
   const answer = await doFetch(url, init);
   return mayStep(`was answered by ${pathname}`) ? answer : forEver;
 };
@@ -73,10 +73,10 @@ addEventListener("message", ({ data }) => {
     const request = indexedDB.open("longhaul", data.upgrade);
     request.onsuccess = () => {
       request.result.close();
-      told.postMessage({ type: "upgrade", outcome: "done" });
+      channel.postMessage({ type: "upgrade", outcome: "done" });
     };
   }
-  if (data.steps !== undefined) told.postMessage({ type: "steps", outcome: "set" });
+  if (data.steps !== undefined) channel.postMessage({ type: "steps", outcome: "set" });
 });
 
 importScripts("/longhaul/service-worker.js");

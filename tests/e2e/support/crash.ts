@@ -1,4 +1,4 @@
-// Crashes the wasm in a page, in two ways. `spoil` overwrites its memory, so whatever runs in it
+// Crashes the wasm in a page, in two ways. `corrupt` overwrites its memory, so whatever runs in it
 // next fails. `panic` makes one call throw, after which the instance could still run.
 
 import type { Page } from "@playwright/test";
@@ -9,7 +9,7 @@ export interface Crash {
    * Overwrites the memory of all instances with this export that have not crashed before. Returns
    * how many there were.
    */
-  spoil(having: "core_start" | "documentcore_changes"): number;
+  corrupt(having: "core_start" | "documentcore_changes"): number;
   /** Makes the next call of this export do its work and then throw. */
   panic(name: string): void;
   /**
@@ -35,7 +35,7 @@ declare global {
 export async function watchInstances(page: Page): Promise<void> {
   await page.evaluate(() => {
     const instances: WebAssembly.Instance[] = [];
-    const spoiled = new Set<WebAssembly.Instance>();
+    const corrupted = new Set<WebAssembly.Instance>();
     const connections: (WebSocket | EventSource)[] = [];
     const instantiate = WebAssembly.instantiate as (
       module: WebAssembly.Module,
@@ -89,10 +89,10 @@ export async function watchInstances(page: Page): Promise<void> {
     };
     const having = (name: string) => instances.filter(({ exports }) => name in exports);
     globalThis.crash = {
-      spoil(name) {
-        const fresh = having(name).filter((instance) => !spoiled.has(instance));
+      corrupt(name) {
+        const fresh = having(name).filter((instance) => !corrupted.has(instance));
         for (const instance of fresh) {
-          spoiled.add(instance);
+          corrupted.add(instance);
           const memory = instance.exports["memory"] as WebAssembly.Memory;
           new Uint8Array(memory.buffer).fill(0xff);
         }

@@ -11,7 +11,7 @@ import { listening } from "./site.js";
  * "nobody": 401, as without a signed-in user, with a token as body. "portal": 200 and HTML, as from
  * a captive portal. "cut": the connection breaks.
  */
-export type Giving = "good" | "useless" | "nothing" | "nobody" | "portal" | "cut";
+export type TokenAnswer = "good" | "useless" | "nothing" | "nobody" | "portal" | "cut";
 
 /** A publication that has reached the gate. */
 export interface Passed {
@@ -34,7 +34,7 @@ export interface Gatekeeper {
   /** The tokens that clients have shown, in a post, a socket's hello or an `auth` record. */
   shown: () => { way: string; token: string }[];
   passed: () => readonly Passed[];
-  give: (what: Giving, livesMs?: number) => void;
+  give: (what: TokenAnswer, livesMs?: number) => void;
   /** Sets the subject of future tokens. */
   signIn: (user: string) => void;
   /** Makes future tokens opaque to clients: the gate shows the hub the JWT behind each. */
@@ -56,7 +56,7 @@ const publication = /^(?:pub|patch|merge) (\S+) (\d+) \d+ (\S+) (.*)$/gm;
 export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
   const shown: { way: string; token: string }[] = [];
   const passed: Passed[] = [];
-  const guests = new Set<WebSocket>();
+  const connections = new Set<WebSocket>();
   /** The JWT that the hub sees, for each valid token. */
   const good = new Map<string, string>();
   let calls = 0;
@@ -64,7 +64,7 @@ export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
   let isVeiled = false;
   let isOut = false;
   const held: { posts?: Promise<unknown>; answers?: Promise<unknown> } = {};
-  let giving: { what: Giving; livesMs: number } = { what: "good", livesMs: 3_600_000 };
+  let tokenAnswer: { what: TokenAnswer; livesMs: number } = { what: "good", livesMs: 3_600_000 };
 
   const isGood = (way: string, token: string | undefined): token is string => {
     if (token !== undefined) shown.push({ way, token });
@@ -79,7 +79,7 @@ export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
 
   const server = createServer(async (request, response) => {
     const path = new URL(request.url ?? "/", "http://x").pathname;
-    if (path === "/token") return tell(request, response);
+    if (path === "/token") return answerToken(request, response);
     const body = await read(request);
     // The client has gone away.
     if (body === undefined) return;
@@ -96,14 +96,14 @@ export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
     }
   });
 
-  const tell = (request: IncomingMessage, response: ServerResponse): void => {
+  const answerToken = (request: IncomingMessage, response: ServerResponse): void => {
     calls++;
     const headers = {
       "access-control-allow-origin": request.headers.origin ?? "*",
       "access-control-allow-credentials": "true",
       "cache-control": "no-store",
     };
-    const { what, livesMs } = giving;
+    const { what, livesMs } = tokenAnswer;
     if (what === "cut") response.destroy();
     else if (what === "nothing") response.writeHead(503, headers).end();
     else if (what === "nobody") response.writeHead(401, headers).end(tokenOf(user, {}));
@@ -137,15 +137,15 @@ export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
   };
 
   const sockets = new WebSocketServer({ server, handleProtocols: () => "longhaul.v1" });
-  sockets.on("connection", (guest) => {
-    if (isOut) return guest.terminate();
-    guests.add(guest);
+  sockets.on("connection", (connection) => {
+    if (isOut) return connection.terminate();
+    connections.add(connection);
     const hub = new WebSocket(`${hubUrl.replace("http", "ws")}/v1/connect`, "longhaul.v1", {
       headers: { origin: "http://127.0.0.1" },
     });
     const opened = new Promise((resolve) => hub.once("open", resolve));
     let token: string | undefined;
-    guest.on("message", async (data) => {
+    connection.on("message", async (data) => {
       let frame = String(data);
       for (const [record, way] of [
         [hello, "hello"],
@@ -154,21 +154,21 @@ export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
         const found = record.exec(frame);
         if (found === null) continue;
         token = found[1];
-        if (!isGood(way, token)) return guest.close(4401, "unauthorized not a token of mine");
+        if (!isGood(way, token)) return connection.close(4401, "unauthorized not a token of mine");
         frame = frame.replace(token, good.get(token) ?? token);
       }
       note(token, frame);
       await opened;
       if (hub.readyState === hub.OPEN) hub.send(frame);
     });
-    hub.on("message", (data) => guest.send(String(data)));
-    hub.on("error", () => guest.terminate());
+    hub.on("message", (data) => connection.send(String(data)));
+    hub.on("error", () => connection.terminate());
     hub.on("close", (code, reason) => {
-      if (code >= 4_000) guest.close(code, String(reason));
-      else guest.close();
+      if (code >= 4_000) connection.close(code, String(reason));
+      else connection.close();
     });
-    guest.on("close", () => {
-      guests.delete(guest);
+    connection.on("close", () => {
+      connections.delete(connection);
       hub.terminate();
     });
   });
@@ -181,7 +181,7 @@ export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
     shown: () => shown,
     passed: () => passed,
     give: (what, livesMs = 3_600_000) => {
-      giving = { what, livesMs };
+      tokenAnswer = { what, livesMs };
     },
     signIn: (name) => {
       user = name;
@@ -191,17 +191,17 @@ export async function gatekeeper(hubUrl: string): Promise<Gatekeeper> {
     },
     revoke: () => {
       good.clear();
-      for (const guest of guests) guest.close(4401, "unauthorized revoked");
+      for (const connection of connections) connection.close(4401, "unauthorized revoked");
     },
     setOutage: (isNow) => {
       isOut = isNow;
-      if (isOut) for (const guest of guests) guest.terminate();
+      if (isOut) for (const connection of connections) connection.terminate();
     },
     hold: (what, until) => {
       held[what] = until;
     },
     close: () => {
-      for (const guest of guests) guest.terminate();
+      for (const connection of connections) connection.terminate();
       server.closeAllConnections();
       server.close();
     },

@@ -29,7 +29,7 @@ export async function signIn(
   await page.evaluate(
     ([url, tokenUrl, options]) => {
       globalThis.opened = longhaul.open(url, { ...options, token: longhaul.tokenFrom(tokenUrl) });
-      globalThis.kept = [];
+      globalThis.publications = [];
     },
     [gate.url, gate.tokenUrl, { ...quick, subject, ...options }] as const,
   );

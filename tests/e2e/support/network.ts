@@ -10,7 +10,10 @@ import { type Between, type FaultProxy, startFaultProxy } from "./proxies.js";
 export const sockets = { ...quick, transports: ["websocket"] } satisfies api.Options;
 
 /** The same options, with heartbeats short enough to wait for. */
-export const lively = { ...sockets, heartbeat: { intervalMs: 500, timeoutMs: 500 } } satisfies api.Options;
+export const shortHeartbeat = {
+  ...sockets,
+  heartbeat: { intervalMs: 500, timeoutMs: 500 },
+} satisfies api.Options;
 
 interface Fixtures {
   hubPort: number;
@@ -26,13 +29,13 @@ export const test = base.extend<Fixtures>({
   },
   // biome-ignore lint/correctness/noEmptyPattern: Playwright finds a fixture's needs in the pattern.
   keep: async ({}, use) => {
-    const kept: Between[] = [];
+    const started: Between[] = [];
     await use(async (starting) => {
       const proxy = await starting;
-      kept.push(proxy);
+      started.push(proxy);
       return proxy;
     });
-    await Promise.all(kept.map((proxy) => proxy.stop()));
+    await Promise.all(started.map((proxy) => proxy.stop()));
   },
   line: async ({ hubPort, keep }, use) => {
     await use(await keep(startFaultProxy(hubPort)));

@@ -13,11 +13,11 @@ import { listening } from "./site.js";
 export interface Relay {
   url: string;
   /** How many event streams and long polls are open now. */
-  held: () => number;
+  openCount: () => number;
   /** The most that were open at once. */
-  heldMax: () => number;
+  openMax: () => number;
   /** The poll timeouts that polls asked for, ms, in order. */
-  holds: readonly number[];
+  pollTimeoutsMs: readonly number[];
   /** How many polls it has cut. */
   cuts: () => number;
   close: () => void;
@@ -34,20 +34,20 @@ export async function startRelay(
   upstream: string,
   { cutMs = Number.POSITIVE_INFINITY, isMultiplexed = false } = {},
 ): Promise<Relay> {
-  let held = 0;
-  let heldMax = 0;
+  let openCount = 0;
+  let openMax = 0;
   let cuts = 0;
-  const holds: number[] = [];
+  const pollTimeoutsMs: number[] = [];
   const open = new Set<Socket>();
   const relay = async (incoming: Request, response: Response): Promise<void> => {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
     const body = Buffer.concat(chunks);
     const path = incoming.url ?? "/";
-    const holdMs = path === "/v1/poll" ? Number(/ hold=(\d+)/.exec(body.toString())?.[1] ?? 0) : 0;
-    if (path === "/v1/poll" && incoming.method === "POST") holds.push(holdMs);
-    const isHeld = holdMs > 0 || path.startsWith("/v1/events");
-    if (isHeld) heldMax = Math.max(heldMax, ++held);
+    const timeoutMs = path === "/v1/poll" ? Number(/ hold=(\d+)/.exec(body.toString())?.[1] ?? 0) : 0;
+    if (path === "/v1/poll" && incoming.method === "POST") pollTimeoutsMs.push(timeoutMs);
+    const isLong = timeoutMs > 0 || path.startsWith("/v1/events");
+    if (isLong) openMax = Math.max(openMax, ++openCount);
     const headers = Object.fromEntries(Object.entries(incoming.headers).filter(([name]) => name[0] !== ":"));
     const outgoing = request(`${upstream}${path}`, {
       method: incoming.method ?? "GET",
@@ -63,15 +63,15 @@ export async function startRelay(
     );
     response.on("close", () => {
       clearTimeout(age);
-      if (isHeld) held--;
+      if (isLong) openCount--;
       outgoing.destroy();
     });
     outgoing.on("error", () => incoming.socket.destroy());
     outgoing.on("response", (answer) => {
-      const kept = Object.entries(answer.headers).filter(
+      const headers = Object.entries(answer.headers).filter(
         ([name]) => !/^(connection|transfer-encoding|keep-alive)$/.test(name),
       );
-      (response as ServerResponse).writeHead(answer.statusCode ?? 502, Object.fromEntries(kept));
+      (response as ServerResponse).writeHead(answer.statusCode ?? 502, Object.fromEntries(headers));
       answer.pipe(response as ServerResponse);
     });
     outgoing.end(body);
@@ -88,9 +88,9 @@ export async function startRelay(
   await listening(server as Server);
   return {
     url: `${isMultiplexed ? "https" : "http"}://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    held: () => held,
-    heldMax: () => heldMax,
-    holds,
+    openCount: () => openCount,
+    openMax: () => openMax,
+    pollTimeoutsMs,
     cuts: () => cuts,
     close: () => {
       server.close();

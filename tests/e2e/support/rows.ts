@@ -6,7 +6,7 @@ import type * as api from "longhaul";
 import { quick } from "./fixtures.js";
 import { type Hub, hubEntries } from "./hub.js";
 
-interface Kept {
+interface Publication {
   id: string;
   topic: string;
   deferred: api.Receipt["deferred"];
@@ -15,10 +15,10 @@ interface Kept {
 
 declare global {
   /** The publications that this page has made with `publish`. */
-  var kept: Kept[];
+  var publications: Publication[];
 }
 
-interface Wish {
+interface PublishRequest {
   count: number;
   by?: string;
   topics?: string[];
@@ -32,13 +32,13 @@ interface Wish {
 export async function publish(
   page: Page,
   url: string,
-  { count, by = "page", topics = ["t"], options = quick }: Wish,
-): Promise<Kept["deferred"][]> {
+  { count, by = "page", topics = ["t"], options = quick }: PublishRequest,
+): Promise<Publication["deferred"][]> {
   return page.evaluate(
     async ([url, options, topics, count, by]) => {
       globalThis.opened ??= longhaul.open(url, options);
-      globalThis.kept ??= [];
-      const first = kept.length;
+      globalThis.publications ??= [];
+      const first = publications.length;
       const calls = Array.from({ length: count }, async (_, i) => {
         const topic = topics[i % topics.length] ?? "";
         const receipt = await opened.client.topic(topic).publish({ by, n: first + i + 1 });
@@ -46,8 +46,8 @@ export async function publish(
         const { id, deferred, acked } = receipt;
         return { id, topic, deferred, acked };
       });
-      kept.push(...(await Promise.all(calls)));
-      return kept.slice(first).map(({ deferred }) => deferred);
+      publications.push(...(await Promise.all(calls)));
+      return publications.slice(first).map(({ deferred }) => deferred);
     },
     [url, options, topics, count, by] as const,
   );
@@ -56,7 +56,7 @@ export async function publish(
 /** The verdicts on all publications of the page, once it has received them all. */
 export async function verdicts(page: Page): Promise<(api.Ack & { id: string; topic: string })[]> {
   return page.evaluate(() =>
-    Promise.all(kept.map(async ({ id, topic, acked }) => ({ id, topic, ...(await acked) }))),
+    Promise.all(publications.map(async ({ id, topic, acked }) => ({ id, topic, ...(await acked) }))),
   );
 }
 
@@ -71,9 +71,9 @@ export async function isEmpty(page: Page): Promise<void> {
  * the order of its page. The log has no other entries, and the outbox is empty.
  */
 export async function conserved(hub: Hub, ...pages: Page[]): Promise<void> {
-  const told = (await Promise.all(pages.map(verdicts))).flat();
-  for (const topic of new Set(told.map(({ topic }) => topic))) {
-    const own = told.filter((ack) => ack.topic === topic);
+  const acks = (await Promise.all(pages.map(verdicts))).flat();
+  for (const topic of new Set(acks.map(({ topic }) => topic))) {
+    const own = acks.filter((ack) => ack.topic === topic);
     const entries = await hubEntries<{ by: string; n: number }>(hub, topic);
     expect(entries.map(({ id, seq }) => `${seq} ${id}`)).toEqual(
       own.toSorted((a, b) => a.seq - b.seq).map(({ id, seq }) => `${seq} ${id}`),

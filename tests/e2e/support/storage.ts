@@ -11,7 +11,7 @@ import { type Hub, hubEntries } from "./hub.js";
  */
 export interface Dump {
   rows: number[];
-  letters: number[];
+  deadLetters: number[];
 }
 
 /** Reads storage of any version, without the package. */
@@ -24,7 +24,7 @@ export async function dump(page: Page): Promise<Dump> {
       });
     const database = await done(indexedDB.open("longhaul"));
     try {
-      if (!database.objectStoreNames.contains("rows")) return { rows: [], letters: [] };
+      if (!database.objectStoreNames.contains("rows")) return { rows: [], deadLetters: [] };
       const tx = database.transaction(["rows", "packs", "letters"]);
       const read = async <T>(name: string): Promise<[number, T][]> => {
         const table = tx.objectStore(name);
@@ -32,7 +32,7 @@ export async function dump(page: Page): Promise<Dump> {
         return keys.map((key, i) => [Number(key), values[i]]);
       };
       type Row = readonly string[];
-      const [rows, packs, letters] = await Promise.all([
+      const [rows, packs, deadLetters] = await Promise.all([
         read<Row>("rows"),
         read<(Row | undefined)[]>("packs"),
         read<Row>("letters"),
@@ -43,7 +43,7 @@ export async function dump(page: Page): Promise<Dump> {
       }
       const texts = (of: [number, Row][]): number[] =>
         of.sort(([a], [b]) => a - b).map(([, [, , , text = "{}"]]) => JSON.parse(text).n);
-      return { rows: texts(rows), letters: texts(letters) };
+      return { rows: texts(rows), deadLetters: texts(deadLetters) };
     } finally {
       database.close();
     }
@@ -149,7 +149,7 @@ export async function whereabouts(page: Page, hub: Hub, topic = "t"): Promise<Wh
 export async function end(page: Page, hub: Hub, expected: Partial<Whereabouts>, topic = "t"): Promise<void> {
   await expect
     .poll(() => whereabouts(page, hub, topic), { timeout: 20_000 })
-    .toEqual({ log: [], rows: [], letters: [], ...expected });
+    .toEqual({ log: [], rows: [], deadLetters: [], ...expected });
 }
 
 /** Returns from, from + 1, … */

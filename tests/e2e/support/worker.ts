@@ -5,14 +5,14 @@ import { type CDPSession, expect, type Page } from "@playwright/test";
 import { quick } from "./fixtures.js";
 
 /** An event that the worker reports. */
-export interface Told {
+export interface WorkerReport {
   type: "sync" | "message" | "install" | "activate" | "fetch" | "steps" | "stopped" | "upgrade";
   tag?: string;
   outcome: string;
 }
 
 declare global {
-  var workerTold: Told[];
+  var workerReports: WorkerReport[];
 }
 
 /** Makes the page's sockets silent, so whatever arrives came from the worker. */
@@ -67,8 +67,8 @@ export class Worker {
   static async install(page: Page, script: string, type: WorkerType = "classic"): Promise<Worker> {
     await page.evaluate(
       async ([script, type]) => {
-        globalThis.workerTold = [];
-        new BroadcastChannel("worker").onmessage = ({ data }) => workerTold.push(data);
+        globalThis.workerReports = [];
+        new BroadcastChannel("worker").onmessage = ({ data }) => workerReports.push(data);
         await navigator.serviceWorker.register(script, { type });
         await navigator.serviceWorker.ready;
       },
@@ -103,29 +103,29 @@ export class Worker {
   }
 
   /** The reports since `forget`. */
-  told(): Promise<Told[]> {
-    return this.#page.evaluate(() => workerTold);
+  reports(): Promise<WorkerReport[]> {
+    return this.#page.evaluate(() => workerReports);
   }
 
   async forget(): Promise<void> {
     await this.#page.evaluate(() => {
-      workerTold.length = 0;
+      workerReports.length = 0;
     });
   }
 
   /** Waits for the first report of one of these types. */
-  async next(...types: Told["type"][]): Promise<Told> {
-    let found: Told | undefined;
+  async next(...types: WorkerReport["type"][]): Promise<WorkerReport> {
+    let found: WorkerReport | undefined;
     const find = async () => {
-      found ??= (await this.told()).find(({ type }) => types.includes(type));
+      found ??= (await this.reports()).find(({ type }) => types.includes(type));
       return found;
     };
     await expect.poll(find, { timeout: 30_000 }).toBeDefined();
-    return found as Told;
+    return found as WorkerReport;
   }
 
   /** Waits for the first event of a type to end, and returns its outcome. */
-  async outcome(type: Told["type"]): Promise<string> {
+  async outcome(type: WorkerReport["type"]): Promise<string> {
     return (await this.next(type)).outcome;
   }
 

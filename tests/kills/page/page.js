@@ -6,13 +6,13 @@ import { connect } from "longhaul";
 import { dump } from "./dump.js";
 
 const asked = new URLSearchParams(location.search);
-const tell = (told) => fetch("/told", { method: "POST", body: JSON.stringify(told) });
-const failed = (error, n) => tell({ failed: String(error?.stack ?? error), n });
+const report = (what) => fetch("/report", { method: "POST", body: JSON.stringify(what) });
+const failed = (error, n) => report({ failed: String(error?.stack ?? error), n });
 
 addEventListener("error", ({ error }) => void failed(error));
 addEventListener("unhandledrejection", ({ reason }) => void failed(reason));
 
-if (asked.has("dump")) await tell({ dump: await dump() });
+if (asked.has("dump")) await report({ dump: await dump() });
 else await publish(asked.get("tab"));
 
 async function publish(tab) {
@@ -40,14 +40,14 @@ async function publish(tab) {
 async function flush(client) {
   while (client.status.state !== "connected") await new Promise((resolve) => client.on("status", resolve));
   await client.outbox.flush();
-  await tell({ flushed: true });
+  await report({ flushed: true });
 }
 
 /** Publishes one message, and reports its receipt and its outcome. */
 function order(client, n, topic) {
   const accepted = client.topic(topic).publish({ mark: n });
   const acked = accepted.then((receipt) => receipt.acked);
-  accepted.then(({ durable, deferred }) => tell({ n, durable, deferred }));
-  acked.then(({ seq }) => tell({ n, seq })).catch((error) => failed(error, n));
+  accepted.then(({ durable, deferred }) => report({ n, durable, deferred }));
+  acked.then(({ seq }) => report({ n, seq })).catch((error) => failed(error, n));
   return { accepted, acked };
 }

@@ -36,7 +36,7 @@ export function faultsOf(history: History): string[] {
     for (const [i, { seq, n }] of log.entries()) {
       if (seq !== i + 1) faults.push(`${topic}: entry ${i + 1} has seq ${seq}`);
       if (orders.get(n)?.topic !== topic)
-        faults.push(`${topic}/${seq}: nobody was told to publish ${n} here`);
+        faults.push(`${topic}/${seq}: no page was told to publish ${n} here`);
       if (at.has(n)) faults.push(`${topic}/${seq}: ${n} is doubled, it is at ${at.get(n)} already`);
       at.set(n, seq);
     }
@@ -45,16 +45,17 @@ export function faultsOf(history: History): string[] {
   const queued = new Set(history.queued);
   const dead = new Set(history.dead);
   if (queued.size !== history.queued.length) faults.push("the outbox has a row twice");
-  for (const n of queued) if (!orders.has(n)) faults.push(`nobody was told to publish ${n}, which is queued`);
+  for (const n of queued)
+    if (!orders.has(n)) faults.push(`no page was told to publish ${n}, which is queued`);
   for (const n of history.durable) {
-    if (!at.has(n) && !queued.has(n) && !dead.has(n)) faults.push(`${told(orders, n)} is lost`);
+    if (!at.has(n) && !queued.has(n) && !dead.has(n)) faults.push(`${describe(orders, n)} is lost`);
   }
-  for (const n of dead) if (at.has(n)) faults.push(`${told(orders, n)} is dead and in the log`);
+  for (const n of dead) if (at.has(n)) faults.push(`${describe(orders, n)} is dead and in the log`);
   for (const { n, seq } of history.acks) {
     if (at.get(n) !== seq)
-      faults.push(`${told(orders, n)} was acknowledged at ${seq}, it is at ${at.get(n)}`);
+      faults.push(`${describe(orders, n)} was acknowledged at ${seq}, it is at ${at.get(n)}`);
   }
-  faults.push(...overtaken(history, orders, at));
+  faults.push(...outOfOrder(history, orders, at));
   return faults;
 }
 
@@ -83,7 +84,7 @@ function orderFaults(
 /**
  * Queued rows that can't arrive in order any more, because the hub has a later one of the same tab.
  */
-function overtaken(
+function outOfOrder(
   { queued, logs }: History,
   orders: ReadonlyMap<number, Order>,
   at: ReadonlyMap<number, number>,
@@ -95,11 +96,11 @@ function overtaken(
       other !== undefined &&
       (other.run > order.run || (other.run === order.run && other.tab === order.tab && other.n > n));
     const later = logs[order.topic]?.find((entry) => isLater(orders.get(entry.n)));
-    return later === undefined ? [] : [`${told(orders, n)} is queued and was overtaken by ${later.n}`];
+    return later === undefined ? [] : [`${describe(orders, n)} is queued and stands behind ${later.n}`];
   });
 }
 
-function told(orders: ReadonlyMap<number, Order>, n: number): string {
+function describe(orders: ReadonlyMap<number, Order>, n: number): string {
   const { topic, run, tab } = orders.get(n) ?? { topic: "no topic", run: 0, tab: "?" };
   return `${n} (${topic}, run ${run}, tab ${tab})`;
 }

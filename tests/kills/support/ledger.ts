@@ -4,7 +4,7 @@
 import type { IncomingMessage } from "node:http";
 import { serveSite } from "../../e2e/support/site.js";
 import type { Order } from "./conservation.js";
-import type { Dice } from "./dice.js";
+import type { Random } from "./random.js";
 
 /**
  * How many topics the orders use at random. Chosen: few, so that rows often wait for another row of
@@ -26,7 +26,7 @@ const waitsOffline: readonly Work["until"][] = ["called", "accepted"];
 const waitsOnline: readonly Work["until"][] = ["called", "accepted", "acked", "acked"];
 
 /** A report of a page. */
-type Told =
+type Report =
   | { durable: boolean; deferred?: string; n: number }
   | { seq: number; n: number }
   | { failed: string; n?: number }
@@ -43,7 +43,7 @@ export class Ledger {
   readonly failures: string[] = [];
   url = "";
   close = () => {};
-  readonly #dice: Dice;
+  readonly #random: Random;
   #run = 0;
   #reports = 0;
   #isIdle = false;
@@ -52,12 +52,12 @@ export class Ledger {
   #dumped: (dump: string) => void = () => {};
   #flushed: () => void = () => {};
 
-  private constructor(dice: Dice) {
-    this.#dice = dice;
+  private constructor(random: Random) {
+    this.#random = random;
   }
 
-  static async serve(dice: Dice): Promise<Ledger> {
-    const ledger = new Ledger(dice);
+  static async serve(random: Random): Promise<Ledger> {
+    const ledger = new Ledger(random);
     const site = await serveSite("kills/page", (path, request, response) => {
       if (path === "/work") {
         const of = new URL(request.url ?? "/", "http://x").searchParams;
@@ -66,10 +66,10 @@ export class Ledger {
           .end(JSON.stringify(ledger.#work(Number(of.get("run")), of.get("tab") ?? "")));
         return true;
       }
-      if (path !== "/told") return false;
+      if (path !== "/report") return false;
       textOf(request).then(
         (text) => {
-          ledger.#told(JSON.parse(text));
+          ledger.#take(JSON.parse(text));
           response.writeHead(204).end();
         },
         () => {
@@ -123,27 +123,27 @@ export class Ledger {
     this.#report();
     // No page works on orders that a page of an earlier run asked for in its last moment.
     if (this.#isIdle || run !== this.#run) return { orders: [], until: "flushed" };
-    const count = 1 + this.#dice.below(ordersMax);
+    const count = 1 + this.#random.below(ordersMax);
     const orders = Array.from({ length: count }, () => {
-      const topic = topics[this.#dice.below(topics.length)] ?? "";
+      const topic = topics[this.#random.below(topics.length)] ?? "";
       const order = { n: this.orders.length + 1, topic, run, tab };
       this.orders.push(order);
       return order;
     });
     const waits = this.#isOffline ? waitsOffline : waitsOnline;
-    return { orders, until: waits[this.#dice.below(waits.length)] ?? "called" };
+    return { orders, until: waits[this.#random.below(waits.length)] ?? "called" };
   }
 
-  #told(told: Told): void {
+  #take(report: Report): void {
     this.#report();
-    if ("dump" in told) this.#dumped(told.dump);
-    else if ("flushed" in told) this.#flushed();
-    else if ("failed" in told) this.failures.push(`${told.n ?? "page"}: ${told.failed}`);
-    else if ("seq" in told) this.acks.push({ n: told.n, seq: told.seq });
-    else if (told.durable) {
-      this.durable.push(told.n);
-      this.deferred.add(told.deferred ?? "nobody");
-    } else this.failures.push(`${told.n}: the receipt is not durable`);
+    if ("dump" in report) this.#dumped(report.dump);
+    else if ("flushed" in report) this.#flushed();
+    else if ("failed" in report) this.failures.push(`${report.n ?? "page"}: ${report.failed}`);
+    else if ("seq" in report) this.acks.push({ n: report.n, seq: report.seq });
+    else if (report.durable) {
+      this.durable.push(report.n);
+      this.deferred.add(report.deferred ?? "nobody");
+    } else this.failures.push(`${report.n}: the receipt is not durable`);
   }
 
   #report(): void {

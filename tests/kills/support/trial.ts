@@ -7,10 +7,10 @@ import { join } from "node:path";
 import { Hub } from "../../e2e/support/hub.js";
 import { type FaultProxy, startFaultProxy } from "../../e2e/support/proxies.js";
 import type { History } from "./conservation.js";
-import { Dice } from "./dice.js";
 import { type Engine, Killable } from "./killable.js";
 import { Ledger } from "./ledger.js";
 import { cutTorn } from "./leveldb.js";
+import { Random } from "./random.js";
 
 /**
  * The limit of a run without progress, ms. Chosen: a start takes a second, three on a busy machine.
@@ -22,7 +22,7 @@ export const flushMs = 60_000;
 const keepAll = ["--retain-entries", "1000000", "--retain-ms", "86400000"];
 
 /** The conditions of one run of the browser. Those left out are random. */
-export interface Life {
+export interface Conditions {
   isOffline?: boolean;
   /** How many orders, receipts and outcomes come before the kill. */
   reports?: number;
@@ -34,7 +34,7 @@ export class Trial {
   readonly #env: Record<string, string>;
   readonly #hub: Hub;
   readonly #line: FaultProxy;
-  readonly #dice: Dice;
+  readonly #random: Random;
   readonly profile = mkdtempSync(join(tmpdir(), "longhaul-kills-"));
   /** How many of the browser's logs a kill has torn. */
   torn = 0;
@@ -46,21 +46,21 @@ export class Trial {
     hub: Hub,
     line: FaultProxy,
     ledger: Ledger,
-    dice: Dice,
+    random: Random,
   ) {
     this.#engine = engine;
     this.#env = env;
     this.#hub = hub;
     this.#line = line;
     this.ledger = ledger;
-    this.#dice = dice;
+    this.#random = random;
   }
 
   static async begin(engine: Engine, seed: number, env: Record<string, string> = {}): Promise<Trial> {
-    const dice = new Dice(seed);
+    const random = new Random(seed);
     const hub = await Hub.start(keepAll);
     const line = await startFaultProxy(Number(new URL(hub.url).port));
-    return new Trial(engine, env, hub, line, await Ledger.serve(dice), dice);
+    return new Trial(engine, env, hub, line, await Ledger.serve(random), random);
   }
 
   async end(): Promise<void> {
@@ -71,17 +71,17 @@ export class Trial {
   }
 
   /** Starts the browser with a good or a bad line, and kills it at a random moment. */
-  async live({ isOffline, reports }: Life = {}): Promise<void> {
-    const dice = this.#dice;
+  async runUntilKilled({ isOffline, reports }: Conditions = {}): Promise<void> {
+    const random = this.#random;
     const chance = {
-      isOffline: dice.below(3) === 0,
-      isEarly: dice.below(5) === 0,
-      cutAfter: dice.below(4) === 0 ? 1 + dice.below(20) : Number.POSITIVE_INFINITY,
+      isOffline: random.below(3) === 0,
+      isEarly: random.below(5) === 0,
+      cutAfter: random.below(4) === 0 ? 1 + random.below(20) : Number.POSITIVE_INFINITY,
       // Some runs are long, so that much is acknowledged between two kills too.
-      reports: 1 + dice.below(dice.below(4) === 0 ? 300 : 40),
+      reports: 1 + random.below(random.below(4) === 0 ? 300 : 40),
     };
     const isEarly = reports === undefined && chance.isEarly;
-    const later = dice.below(isEarly ? 1_500 : 30);
+    const later = random.below(isEarly ? 1_500 : 30);
     const until = reports ?? chance.reports;
     const isDown = isOffline ?? chance.isOffline;
     await this.#line.setFaults(isDown ? { accept: "reset" } : {});

@@ -31,13 +31,13 @@ test("three hundred publications at once are a dozen records, arrive in order, a
   for (const n of [302, 303]) expect(await publishSome(page, n, 1)).toEqual([true]);
   await reopen(page, hub.url);
   await page.waitForFunction(() => opened.client.outbox.size === 302);
-  const told = await page.evaluate(async () =>
+  const acks = await page.evaluate(async () =>
     (await opened.client.outbox.rows()).map(({ id, data }) => [
       Number(id.split(":")[1]),
       (data as { n: number }).n,
     ]),
   );
-  expect(told).toEqual(run(2, 302).map((n) => [n, n]));
+  expect(acks).toEqual(run(2, 302).map((n) => [n, n]));
   await hub.restart();
   // The hub has lost its memory.
   await end(page, hub, { log: run(2, 302) });
@@ -80,7 +80,7 @@ test("a discarded row and an expired row within a batch do not move the others",
   await page.waitForFunction(() => opened.client.outbox.size >= 59);
   await hub.restart();
   const log = run(2, 60).filter((n) => n !== 22 && n !== 42);
-  await end(page, hub, { log, letters: [42] });
+  await end(page, hub, { log, deadLetters: [42] });
   expect(await recordCount(page)).toBe(0);
 });
 
