@@ -40,7 +40,7 @@ async function checkWasmTarget() {
   if (folder && existsSync(folder)) return;
   if (!which("rustup")) {
     throw new Stop(
-      `Rust's ${target} target is missing, and rustup, which installs it, was not found.\n  Debian's own Rust: apt-get install -y libstd-rust-dev-wasm32\n  or install Rust with rustup: ${installRust}`,
+      `Rust's ${target} target is missing, and rustup, which installs it, was not found. Install Rust with rustup:\n  ${installRust}`,
     );
   }
   await step(`install Rust's ${target} target`, () => run("rustup", ["target", "add", target]));
@@ -54,7 +54,7 @@ async function checkComponents() {
     (await ask("cargo", ["fmt", "--version"]));
   if (works) return;
   if (!which("rustup"))
-    throw new Stop("rustfmt or clippy is missing. Install them:\n  apt-get install -y rustfmt rust-clippy");
+    throw new Stop(`rustfmt or clippy is missing. Install Rust with rustup:\n  ${installRust}`);
   await step("install rustfmt and clippy", () => run("rustup", ["component", "add", "rustfmt", "clippy"]));
 }
 

@@ -90,7 +90,7 @@ pub(super) struct RowCopy {
     pub(super) is_own: bool,
     /// Storage knows that it may have been sent.
     pub(super) is_marked: bool,
-    /// As in [`StoredRow`].
+    /// As in `StoredRow`.
     pub(super) tag: u64,
     /// It has a key: whose place it took, or who took its place, waits for it too.
     pub(super) is_keyed: bool,
