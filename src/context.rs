@@ -1,90 +1,65 @@
-//! What one event is handled with: the time, chance, the counters, and where effects go.
+//! What one turn of the client shares: the time, random numbers, the counters and the effects.
 //!
-//! Also what a hello says, because every part that opens something needs one.
+//! A turn handles one event. The client makes one `Context` for it and lends that to every part.
+//! Parts that need less take less: a pause takes the time and the random numbers alone.
 
-use crate::connection::token::Tokens;
 use crate::ids::ConnectionId;
 use crate::interface::effect::Effect;
 use crate::metrics::Metrics;
-use crate::subscription::Subscriptions;
 use crate::time::Time;
-use crate::wire::{ToHub, VERSION};
 
-/// Name and version told in the hello.
-const CLIENT: &str = concat!("longhaul/", env!("CARGO_PKG_VERSION"));
-
-/// What every part handles an event with.
 pub(crate) struct Context<'a> {
     pub(crate) now: Time,
     pub(crate) rng: &'a mut fastrand::Rng,
     pub(crate) metrics: &'a mut Metrics,
+    /// In the order in which the caller executes them.
     pub(crate) effects: &'a mut Vec<Effect>,
 }
 
-pub(crate) struct Turn<'a> {
-    pub(crate) now: Time,
-    pub(crate) rng: &'a mut fastrand::Rng,
-    pub(crate) metrics: &'a mut Metrics,
-    pub(crate) effects: &'a mut Vec<Effect>,
-    pub(crate) session: Option<&'a str>,
-    pub(crate) subscriptions: &'a Subscriptions,
-    pub(crate) tokens: &'a mut Tokens,
-}
-
-impl Turn<'_> {
-    pub(crate) fn context(&mut self) -> Context<'_> {
-        Context {
-            now: self.now,
-            rng: self.rng,
-            metrics: self.metrics,
-            effects: self.effects,
-        }
-    }
-
-    /// Hello and all subs in one frame, so that a subscription takes one round trip (rule C2). A post shows its token in a
-    /// header.
-    pub(crate) fn hello(&self, hold_ms: Option<u64>) -> String {
-        self.hello_with(None, hold_ms, true)
-    }
-
-    /// The hello of a socket.
-    pub(crate) fn hello_of_socket(&self) -> String {
-        self.hello_with(self.tokens.shown(), None, true)
-    }
-
-    fn hello_with(&self, token: Option<&str>, hold_ms: Option<u64>, is_new: bool) -> String {
-        let mut records = String::new();
-        hello(self.session, token, hold_ms, &mut records);
-        self.subscriptions.ask_all(is_new, &mut records);
-        records
-    }
-
-    pub(crate) fn poll(&mut self, connection: ConnectionId, hold_ms: u64) {
-        let records = self.hello_with(None, Some(hold_ms), false);
-        self.effects.push(Effect::Poll {
+impl Context<'_> {
+    /// Sends records over a socket.
+    pub(crate) fn send(&mut self, connection: ConnectionId, records: String) {
+        self.effects.push(Effect::Send {
             connection,
             records,
         });
     }
 
+    /// Closes a connection without waiting for its close event.
     pub(crate) fn abandon(&mut self, connection: ConnectionId, code: u16) {
         self.effects.push(Effect::Abandon { connection, code });
     }
+
+    /// Tells the user that the status has changed.
+    pub(crate) fn status_changed(&mut self) {
+        self.effects.push(Effect::StatusChanged);
+    }
 }
 
-/// Appends a hello without subs.
-pub(crate) fn hello(
-    session: Option<&str>,
-    token: Option<&str>,
-    hold_ms: Option<u64>,
-    records: &mut String,
-) {
-    ToHub::Hello {
-        version: VERSION,
-        client: Some(CLIENT),
-        session,
-        token,
-        hold_ms,
+/// The parts of a context, for unit tests.
+#[cfg(test)]
+pub(crate) struct TestTurns {
+    pub(crate) rng: fastrand::Rng,
+    pub(crate) metrics: Metrics,
+    pub(crate) effects: Vec<Effect>,
+}
+
+#[cfg(test)]
+impl TestTurns {
+    pub(crate) fn with_seed(seed: u64) -> Self {
+        Self {
+            rng: fastrand::Rng::with_seed(seed),
+            metrics: Metrics::default(),
+            effects: Vec::new(),
+        }
     }
-    .encode(records);
+
+    pub(crate) fn at(&mut self, now: Time) -> Context<'_> {
+        Context {
+            now,
+            rng: &mut self.rng,
+            metrics: &mut self.metrics,
+            effects: &mut self.effects,
+        }
+    }
 }

@@ -1,32 +1,33 @@
-//! What a hub asks of a client that it sends away: options at the end of a close reason (rules R1 and R2).
+//! The hints in a hub's close reasons: when to come back (rules R1 and R2).
 //!
-//! Shared with the hub, which writes them. A reason is a peer's text: what can't be read is not there, what is out of
-//! range is brought into it.
+//! The hub writes them with the same code. A reason is text from a peer. Unreadable options do not
+//! count, and numbers out of range are clamped.
 
 use std::fmt;
 
 use crate::wire::record::{cut, parse_number, parts};
 
-/// The longest wait that a hub can ask for, ms. Chosen: longer than any storm, short enough that a wrong number is survived.
+/// The longest wait that a hub can ask for, ms. Chosen: longer than any thundering herd, and short
+/// enough that a wrong number does no lasting harm.
 pub use crate::boundary::RETRY_MS_MAX as HINT_MS_MAX;
 
-/// When to come back, as the hub would have it.
+/// When the hub wants the client back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Hint {
-    /// Not sooner than this, ms. A floor: the spread is added to it.
+    /// Not sooner than this, ms. The spread is added to it.
     pub retry_ms: Option<u64>,
-    /// Anywhere within so many ms.
+    /// The reconnect window, ms.
     pub spread_ms: Option<u64>,
 }
 
 impl Hint {
-    /// Reads the options at the end of a close reason. Of a key that comes twice the last counts.
+    /// Reads the options at the end of a close reason. If a key comes twice, the last one counts.
     #[must_use]
     pub fn of(reason: &str) -> Self {
         let mut hint = Self::default();
         for word in parts(reason, b' ') {
             let (key, Some(value)) = cut(word, b'=') else {
-                // What came before it is not the end.
+                // The options before this word are not at the end.
                 hint = Self::default();
                 continue;
             };
@@ -43,12 +44,22 @@ impl Hint {
     }
 }
 
-/// A number of ms that a peer said, brought into range.
+/// Limits a number of ms from a peer.
 pub(crate) fn clamp(ms: u64) -> u64 {
     ms.min(HINT_MS_MAX)
 }
 
-/// The options with a space before each, to be put behind the message.
+/// A close reason with the minimum retry delay that HTTP gave beside it, in the form of rule R1.
+pub(crate) fn with_floor(reason: &str, floor_ms: u64) -> String {
+    let mut words = String::from(reason);
+    if floor_ms > 0 {
+        words.push_str(" retry=");
+        words.push_str(itoa::Buffer::new().format(clamp(floor_ms)));
+    }
+    words
+}
+
+/// The options, with a space before each, to follow the message.
 impl fmt::Display for Hint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (key, value) in [("retry", self.retry_ms), ("spread", self.spread_ms)] {

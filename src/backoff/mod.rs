@@ -1,45 +1,47 @@
-//! When to make the next attempt (rules R1 to R4).
+//! Decides when to make the next attempt (rules R1 to R4).
 //!
-//! Owns the count of failures and how it falls again, what the hub has said of the herd, and the client's place in it.
-//! A herd that has been spread once stays spread if everybody keeps the same time between attempts. So a client draws a
-//! place once, as wide as the hub asked for, and keeps it for as long as the hub stays away: whenever it returns, the
-//! herd arrives at the rate that it asked for.
+//! Owns the count of failures, the reconnect window and the client's phase in it. A client draws its
+//! phase once and keeps it while the hub is away. So the clients stay spread, and they arrive at
+//! the rate that the hub asked for whenever it returns.
 
-use crate::codes;
-use crate::config::{BACKOFF_DECAY_MS, BACKOFF_FLOOR_MS, BackoffPolicy, Jitter};
 pub(crate) mod hint;
 pub(crate) mod repeat;
 
 use crate::backoff::hint::{Hint, clamp};
+use crate::codes;
+use crate::config::{BACKOFF_DECAY_MS, BACKOFF_FLOOR_MS, BackoffPolicy, Jitter};
 use crate::time::Time;
 
-/// A place wanders by at most a period divided by this, either way, so that no client meets a hub that comes and goes in
-/// step with it for ever. Chosen: a wandering herd stays flat, but the last one arrives later by so much.
+/// A phase wanders by at most a period divided by this, either way. Otherwise a client could always
+/// miss a hub that comes and goes with the same period. Chosen: the arrivals stay even, and the
+/// last client arrives later by this much.
 const WANDER: u64 = 20;
 
-/// After the browser says `online`, so many failures are not yet the hub's. Chosen: a network is up some seconds after its sign.
+/// After the browser reports `online`, so many failures are the network's and not the hub's.
+/// Chosen: a network works some seconds after its event.
 const ONLINE_TRIES: u32 = 3;
 
-/// Full jitter over a floor with a cap, and the place in the herd.
+/// Full jitter between a floor and a cap, and the client's phase.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
     policy: BackoffPolicy,
     failures: u32,
-    /// The window that the hub asks for, ms; 0 where it said nothing.
-    spread_ms: u64,
-    /// Where the last attempt stood, if it was one of the herd's.
-    place: Option<Place>,
-    /// How many failures more are put down to our own side.
+    /// The reconnect window that the hub asks for, ms; 0 if it asks for none.
+    reconnect_window_ms: u64,
+    /// The phase of the last attempt, if other clients come back with this one.
+    phase: Option<Phase>,
+    /// So many more failures count as the client's own.
     excused: u32,
-    /// How often in a row the hub has sent us away with a time.
+    /// How often in a row the hub has named a retry time.
     sent_away: u32,
 }
 
-/// So often in a row a client believes that the hub's time is its place in a queue. Chosen: a storm sends nobody away more often.
+/// A client takes the hub's retry time for its turn in the admission queue this often in a row.
+/// Chosen: a thundering herd sends no client away more often.
 const SENT_AWAY_MAX: u32 = 3;
 
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct Phase {
     at: Time,
     period_ms: u64,
 }
@@ -49,23 +51,26 @@ impl Backoff {
         Self {
             policy,
             failures: 0,
-            spread_ms: 0,
-            place: None,
+            reconnect_window_ms: 0,
+            phase: None,
             excused: 0,
             sent_away: 0,
         }
     }
 
-    /// Notes that a connection ended or an attempt failed, with the peer's words, and says when to make the next one.
+    /// Notes that a connection has ended or a race has failed. Returns when to make the next attempt.
     ///
-    /// With a window of `w` = min(cap, base * factor^(n-1)) after the n-th failure and the hub's spread `s`:
-    /// - the hub named a time: then, and its spread after it, or `w` (rule R1);
-    /// - our own side is to blame: uniform in [floor, w] (full jitter, AWS 2015);
-    /// - else the first time: uniform in [floor, max(s, w)];
-    /// - else a period p = max(s, w / 2) after the last one: as many attempts as full jitter, but in step (rule R4). While `w`
-    ///   makes it grow: uniform in [p / 2, 3 p / 2], or in [floor, w] where the hub never said how wide its herd must be.
+    /// The backoff window after the n-th failure is `w` = min(cap, base * factor^(n-1)). `s` is the
+    /// reconnect window.
+    /// - The hub named a retry time: then, plus its spread or `w` (rule R1).
+    /// - The failure is the client's own: uniform in [floor, w] (full jitter, AWS 2015).
+    /// - The first time: uniform in [floor, max(s, w)].
+    /// - Later: a period p = max(s, w / 2) after the last attempt. That makes as many attempts as
+    ///   full jitter, but keeps the phase (rule R4). While `w` makes p grow: uniform in
+    ///   [p / 2, 3 p / 2], or in [floor, w] if the hub never named a reconnect window.
     ///
-    /// Without jitter the hub's spread is not drawn from, with half jitter only where it is wider than `w`.
+    /// Without jitter the reconnect window does not count. With half jitter it counts if it is wider
+    /// than `w`.
     pub(crate) fn next(
         &mut self,
         now: Time,
@@ -76,27 +81,33 @@ impl Backoff {
         self.failures = self.failures.saturating_add(1);
         let window_ms = self.window_ms();
         let hint = Hint::of(reason);
-        self.spread_ms = self.spread_ms.max(hint.spread_ms.unwrap_or(0));
+        self.reconnect_window_ms = self.reconnect_window_ms.max(hint.spread_ms.unwrap_or(0));
         let excused = self.excused;
         self.excused = excused.saturating_sub(1);
-        let kept = self.place.take();
+        let kept = self.phase.take();
         self.sent_away = match hint.retry_ms {
             Some(_) => self.sent_away.saturating_add(1),
             None => 0,
         };
 
-        let period_ms = self.spread_ms.max(window_ms / 2).max(BACKOFF_FLOOR_MS);
-        let drawn_ms = hint.spread_ms.unwrap_or(self.spread_ms).max(window_ms);
-        let is_herd = match self.policy.jitter {
+        let period_ms = self
+            .reconnect_window_ms
+            .max(window_ms / 2)
+            .max(BACKOFF_FLOOR_MS);
+        let drawn_ms = hint
+            .spread_ms
+            .unwrap_or(self.reconnect_window_ms)
+            .max(window_ms);
+        let is_shared = match self.policy.jitter {
             Jitter::Full => true,
             Jitter::Half => drawn_ms > window_ms,
             Jitter::None => false,
         };
         if let Some(retry_ms) = hint.retry_ms {
-            // A hub that always says 0 must not make a loop.
+            // A hub that always names 0 must not cause a loop.
             let start = now.plus(retry_ms.max(self.policy.base_ms.min(self.policy.cap_ms)));
             let at = match hint.spread_ms {
-                // A hub that always says the same must not make one either.
+                // Nor must a hub that always names the same time.
                 Some(spread_ms) if self.policy.jitter != Jitter::None => {
                     let is_queue = self.sent_away <= SENT_AWAY_MAX;
                     let own_ms = if is_queue { 0 } else { window_ms };
@@ -104,33 +115,33 @@ impl Backoff {
                 }
                 _ => start.plus(self.jittered(window_ms, rng)),
             };
-            self.place = Some(Place { at, period_ms });
+            self.phase = Some(Phase { at, period_ms });
             return at;
         }
-        if !is_herd || (hint.spread_ms.is_none() && (excused > 0 || is_our_side(close_code))) {
+        if !is_shared || (hint.spread_ms.is_none() && (excused > 0 || is_own(close_code))) {
             return now.plus(self.jittered(window_ms, rng).max(BACKOFF_FLOOR_MS));
         }
-        let asked_ms = hint.spread_ms.unwrap_or(self.spread_ms);
-        let place = match kept.filter(|_| hint.spread_ms.is_none()) {
-            Some(place) if place.period_ms >= period_ms => Place {
-                at: place.next(now, period_ms, rng),
+        let asked_ms = hint.spread_ms.unwrap_or(self.reconnect_window_ms);
+        let phase = match kept.filter(|_| hint.spread_ms.is_none()) {
+            Some(phase) if phase.period_ms >= period_ms => Phase {
+                at: phase.next(now, period_ms, rng),
                 period_ms,
             },
-            Some(place) if asked_ms > 0 && place.period_ms >= asked_ms => Place {
+            Some(phase) if asked_ms > 0 && phase.period_ms >= asked_ms => Phase {
                 at: now.plus(between(period_ms / 2, period_ms + period_ms / 2, rng)),
                 period_ms,
             },
-            _ => Place {
+            _ => Phase {
                 at: now.plus(between(BACKOFF_FLOOR_MS, drawn_ms, rng)),
-                // What it is drawn for: a longer period than this needs a wider draw.
+                // A longer period than this needs another phase.
                 period_ms: asked_ms.max(window_ms / 2).max(BACKOFF_FLOOR_MS),
             },
         };
-        self.place = Some(place);
-        place.at
+        self.phase = Some(phase);
+        phase.at
     }
 
-    /// The client's own jitter over its own window, ms.
+    /// The jitter of the client's own backoff window, ms.
     fn jittered(&self, window_ms: u64, rng: &mut fastrand::Rng) -> u64 {
         match self.policy.jitter {
             Jitter::Full => between(BACKOFF_FLOOR_MS, window_ms, rng),
@@ -151,40 +162,41 @@ impl Backoff {
         window
     }
 
-    /// The hub said welcome. What it said of the herd holds until it says otherwise.
-    pub(crate) fn welcomed(&mut self, spread_ms: Option<u64>) {
-        self.spread_ms = clamp(spread_ms.unwrap_or(0));
-        self.place = None;
+    /// A welcome has arrived, perhaps with a reconnect window.
+    pub(crate) fn welcomed(&mut self, reconnect_window_ms: Option<u64>) {
+        self.set_reconnect_window(reconnect_window_ms.unwrap_or(0));
+        self.phase = None;
         self.excused = 0;
     }
 
-    /// The hub has changed its mind about the spread (rule R3).
-    pub(crate) fn told(&mut self, spread_ms: u64) {
-        self.spread_ms = clamp(spread_ms);
+    /// The hub has changed the reconnect window (rule R3).
+    pub(crate) fn set_reconnect_window(&mut self, ms: u64) {
+        self.reconnect_window_ms = clamp(ms);
     }
 
-    /// The browser says that there is a network again: what fails now may be the network's, which is not quite there.
+    /// The browser reports a network. The next failures may be the network's, which may need seconds.
     pub(crate) fn back_online(&mut self) {
         self.excused = ONLINE_TRIES;
     }
 
-    /// A connection that was useful for `ms` has ended: half the failures are forgiven for each [`BACKOFF_DECAY_MS`].
+    /// A connection that was useful for `ms` has ended. Each [`BACKOFF_DECAY_MS`] halves the count of
+    /// failures.
     pub(crate) fn was_useful_for(&mut self, ms: u64) {
         let halvings = u32::try_from(ms / BACKOFF_DECAY_MS).unwrap_or(u32::MAX);
         self.failures = self.failures.checked_shr(halvings).unwrap_or(0);
         self.sent_away = self.sent_away.checked_shr(halvings).unwrap_or(0);
     }
 
-    /// The user asked for an attempt now: forgets everything.
+    /// The user wants an attempt now.
     pub(crate) fn forget(&mut self) {
         self.failures = 0;
         self.sent_away = 0;
-        self.place = None;
+        self.phase = None;
     }
 }
 
-impl Place {
-    /// The same place in the first period that is still to come.
+impl Phase {
+    /// The same phase in the first period that is still to come.
     fn next(self, now: Time, period_ms: u64, rng: &mut fastrand::Rng) -> Time {
         let soonest = now.plus(BACKOFF_FLOOR_MS);
         if self.at >= soonest {
@@ -198,8 +210,8 @@ impl Place {
     }
 }
 
-/// Whether the connection ended for a reason of this client's alone, so that nobody else is coming back with it.
-fn is_our_side(close_code: u16) -> bool {
+/// Whether the reason concerns this client alone, so that no others come back with it.
+fn is_own(close_code: u16) -> bool {
     matches!(
         close_code,
         codes::POLICY
@@ -211,7 +223,7 @@ fn is_our_side(close_code: u16) -> bool {
     )
 }
 
-/// Uniform; `from` where there is no room.
+/// Uniform; `from_ms` if the range is empty.
 fn between(from_ms: u64, to_ms: u64, rng: &mut fastrand::Rng) -> u64 {
     if to_ms > from_ms {
         rng.u64(from_ms..=to_ms)

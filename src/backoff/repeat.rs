@@ -1,6 +1,6 @@
-//! A pause that grows: between requests that repeat because of what a peer said.
+//! The repeat pause: a growing pause before a request that the hub's last answer makes necessary.
 //!
-//! Owns the growth, the chance and the bound. The caller decides what repeats and what counts as progress.
+//! Owns the growth, the jitter and the limit. The caller decides what counts as progress.
 
 use crate::config::{PAUSE_MS_MAX, WELL_MS};
 use crate::time::Time;
@@ -13,7 +13,8 @@ pub(crate) struct RepeatPause {
 }
 
 impl RepeatPause {
-    /// Something is to be asked for again: at once the first time after [`WELL_MS`] without, else not before the time given.
+    /// When to repeat a request. `None` means at once, for the first time after [`WELL_MS`] without
+    /// one.
     pub(crate) fn next(
         &mut self,
         now: Time,
@@ -28,7 +29,8 @@ impl RepeatPause {
         Some(self.grow(now, first_ms, rng))
     }
 
-    /// The same, never at once. A pause is half to all of a window, which begins with `first_ms` and doubles each time.
+    /// The same, but never at once. A pause is half to all of a window, which begins with `first_ms`
+    /// and doubles each time.
     pub(crate) fn grow(&mut self, now: Time, first_ms: u64, rng: &mut fastrand::Rng) -> Time {
         if self.is_well(now) {
             self.times = 0;
@@ -39,7 +41,7 @@ impl RepeatPause {
         now.plus(rng.u64(window_ms / 2..=window_ms))
     }
 
-    /// What was asked for helped: the next pause is a first one.
+    /// The request helped: the next pause is a first one.
     pub(crate) fn progressed(&mut self) {
         self.times = 0;
     }
@@ -55,7 +57,7 @@ mod tests {
 
     const T0: Time = Time(1_000_000);
 
-    /// The pauses of something that repeats as soon as it may, ms.
+    /// The pauses of a request that repeats as soon as it may, ms.
     fn pauses(pause: &mut RepeatPause, seed: u64) -> Vec<u64> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut now = T0;

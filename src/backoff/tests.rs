@@ -1,4 +1,4 @@
-//! What `backoff` promises: no time outside its bounds, no herd where the hub asked for none.
+//! `backoff` keeps its bounds, and spreads clients over the reconnect window.
 
 use super::*;
 use crate::backoff::hint::HINT_MS_MAX;
@@ -14,9 +14,9 @@ fn policy(jitter: Jitter) -> BackoffPolicy {
     }
 }
 
-fn told(jitter: Jitter, spread_ms: u64) -> Backoff {
+fn with_reconnect_window(jitter: Jitter, window_ms: u64) -> Backoff {
     let mut backoff = Backoff::new(policy(jitter));
-    backoff.welcomed(Some(spread_ms));
+    backoff.welcomed(Some(window_ms));
     backoff
 }
 
@@ -38,7 +38,7 @@ fn delays(backoff: &mut Backoff, rng: &mut fastrand::Rng, count: usize) -> Vec<u
 
 #[test]
 fn without_jitter_the_windows_are_1_2_4_8_16_30_30_seconds() {
-    let mut backoff = told(Jitter::None, 50_000);
+    let mut backoff = with_reconnect_window(Jitter::None, 50_000);
     assert_eq!(
         delays(&mut backoff, &mut rng(), 7),
         [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]
@@ -72,7 +72,7 @@ proptest! {
         seed: u64, retry in prop_oneof![0_u64..1_000, 0_u64..100_000], spread in proptest::option::of(0_u64..100_000), kind in 0..3,
     ) {
         let jitter = [Jitter::Full, Jitter::Half, Jitter::None][usize::try_from(kind).unwrap()];
-        let mut backoff = told(jitter, 50_000);
+        let mut backoff = with_reconnect_window(jitter, 50_000);
         let mut rng = fastrand::Rng::with_seed(seed);
         let hint = Hint { retry_ms: Some(retry), spread_ms: spread };
         let at = backoff.next(T0, codes::TRY_AGAIN_LATER, &format!("try_again_later{hint}"), &mut rng);
@@ -92,7 +92,7 @@ proptest! {
         for (what, number, code) in steps {
             match what {
                 0 => backoff.welcomed(Some(number)),
-                1 => backoff.told(number),
+                1 => backoff.set_reconnect_window(number),
                 2 => backoff.back_online(),
                 3 => backoff.was_useful_for(number),
                 4 => now = now.plus(number % 100_000_000),
@@ -157,15 +157,19 @@ fn full_jitter_is_flat_over_the_window() {
 #[test]
 fn r2_the_first_attempt_is_flat_over_the_spread_of_the_hub() {
     assert_flat(BACKOFF_FLOOR_MS, 50_000, |rng| {
-        told(Jitter::Full, 50_000).next(T0, LOST, "", rng).since(T0)
+        with_reconnect_window(Jitter::Full, 50_000)
+            .next(T0, LOST, "", rng)
+            .since(T0)
     });
     assert_flat(BACKOFF_FLOOR_MS, 30_000, |rng| {
-        told(Jitter::Full, 1_000)
+        with_reconnect_window(Jitter::Full, 1_000)
             .next(T0, codes::GOING_AWAY, "going_away spread=30000", rng)
             .since(T0)
     });
     assert_flat(BACKOFF_FLOOR_MS, 50_000, |rng| {
-        told(Jitter::Half, 50_000).next(T0, LOST, "", rng).since(T0)
+        with_reconnect_window(Jitter::Half, 50_000)
+            .next(T0, LOST, "", rng)
+            .since(T0)
     });
 }
 
@@ -173,12 +177,12 @@ fn r2_the_first_attempt_is_flat_over_the_spread_of_the_hub() {
 fn r2_a_spread_in_the_reason_holds_for_this_time_and_the_wider_one_afterwards() {
     let mut rng = rng();
     for _ in 0..1_000 {
-        let mut backoff = told(Jitter::Full, 50_000);
+        let mut backoff = with_reconnect_window(Jitter::Full, 50_000);
         let at = backoff.next(T0, codes::GOING_AWAY, "going_away spread=2000", &mut rng);
         assert!(at.since(T0) <= 2_000);
     }
     assert_flat(BACKOFF_FLOOR_MS, 50_000, |rng| {
-        let mut backoff = told(Jitter::Full, 50_000);
+        let mut backoff = with_reconnect_window(Jitter::Full, 50_000);
         let at = backoff.next(T0, codes::GOING_AWAY, "going_away spread=2000", rng);
         backoff.next(at, LOST, "", rng).since(at)
     });
@@ -187,7 +191,7 @@ fn r2_a_spread_in_the_reason_holds_for_this_time_and_the_wider_one_afterwards() 
 #[test]
 fn r3_a_wider_spread_in_the_reason_stays_the_period() {
     let mut rng = rng();
-    let mut backoff = told(Jitter::Full, 1_000);
+    let mut backoff = with_reconnect_window(Jitter::Full, 1_000);
     let at = backoff.next(T0, codes::GOING_AWAY, "going_away spread=40000", &mut rng);
     let next = backoff.next(at, LOST, "", &mut rng);
     assert!((38_000..=42_000).contains(&next.since(at)));
@@ -197,24 +201,24 @@ fn r3_a_wider_spread_in_the_reason_stays_the_period() {
 }
 
 #[test]
-fn r4_a_client_keeps_its_place_while_the_hub_stays_away() {
-    let mut backoff = told(Jitter::Full, 50_000);
+fn r4_a_client_keeps_its_phase_while_the_hub_stays_away() {
+    let mut backoff = with_reconnect_window(Jitter::Full, 50_000);
     for ms in &delays(&mut backoff, &mut rng(), 20)[1..] {
         assert!((47_500..=52_500).contains(ms), "{ms}");
     }
 }
 
 #[test]
-fn r4_a_place_wanders_so_that_no_client_meets_a_hub_in_step_with_it_for_ever() {
-    let mut backoff = told(Jitter::Full, 50_000);
+fn r4_a_phase_wanders_so_that_no_client_meets_a_hub_in_step_with_it_for_ever() {
+    let mut backoff = with_reconnect_window(Jitter::Full, 50_000);
     let delays = delays(&mut backoff, &mut rng(), 20);
     let spread = delays[1..].iter().max().unwrap() - delays[1..].iter().min().unwrap();
     assert!(spread > 2_500, "{delays:?}");
 }
 
 #[test]
-fn r4_time_that_an_attempt_takes_does_not_move_the_place() {
-    let mut backoff = told(Jitter::Full, 50_000);
+fn r4_time_that_an_attempt_takes_does_not_move_the_phase() {
+    let mut backoff = with_reconnect_window(Jitter::Full, 50_000);
     let mut rng = rng();
     let mut at = backoff.next(T0, LOST, "", &mut rng);
     for slow_ms in [0, 10_000, 45_000, 0, 20_000] {
@@ -228,13 +232,13 @@ fn r4_time_that_an_attempt_takes_does_not_move_the_place() {
     let off = next.since(at) % 50_000;
     assert!(
         off <= 2_500 || off >= 47_500,
-        "the same place, hours later: {off}"
+        "the same phase, hours later: {off}"
     );
 }
 
 #[test]
-fn r4_an_attempt_in_between_does_not_move_the_place() {
-    let mut backoff = told(Jitter::Full, 50_000);
+fn r4_an_attempt_in_between_does_not_move_the_phase() {
+    let mut backoff = with_reconnect_window(Jitter::Full, 50_000);
     let mut rng = rng();
     let at = backoff.next(T0, LOST, "", &mut rng);
     let next = backoff.next(at.plus(10_000), LOST, "", &mut rng);
@@ -242,9 +246,9 @@ fn r4_an_attempt_in_between_does_not_move_the_place() {
 }
 
 #[test]
-fn r4_a_narrow_spread_gives_way_to_half_the_window() {
+fn r4_a_narrow_reconnect_window_gives_way_to_half_the_window() {
     for seed in 0..100 {
-        let mut backoff = told(Jitter::Full, 500);
+        let mut backoff = with_reconnect_window(Jitter::Full, 500);
         let delays = delays(&mut backoff, &mut fastrand::Rng::with_seed(seed), 9);
         assert!((100..=1_000).contains(&delays[0]), "{delays:?}");
         for (ms, period) in delays[1..].iter().zip([1_000, 2_000, 4_000, 8_000, 15_000]) {
@@ -257,7 +261,7 @@ fn r4_a_narrow_spread_gives_way_to_half_the_window() {
 }
 
 #[test]
-fn without_a_hint_it_is_full_jitter_until_the_cap_and_then_a_place() {
+fn without_a_hint_it_is_full_jitter_until_the_cap_and_then_a_phase() {
     for (failure, window) in [(1, 2_000), (2, 4_000), (3, 8_000), (4, 16_000), (5, 30_000)] {
         assert_flat(BACKOFF_FLOOR_MS, window, |rng| {
             let mut backoff = Backoff::new(policy(Jitter::Full));
@@ -274,18 +278,18 @@ fn without_a_hint_it_is_full_jitter_until_the_cap_and_then_a_place() {
 fn what_is_our_own_fault_does_not_wait_for_the_herd() {
     let mut rng = rng();
     for code in [1008, 1009, 4002, 4006, 4007, 4008] {
-        let mut backoff = told(Jitter::Full, 50_000);
+        let mut backoff = with_reconnect_window(Jitter::Full, 50_000);
         let at = backoff.next(T0, code, "", &mut rng);
         assert!(at.since(T0) <= 1_000, "{code}");
     }
     // Once: when the next attempt fails too, it is the hub.
     assert_flat(BACKOFF_FLOOR_MS, 50_000, |rng| {
-        let mut backoff = told(Jitter::Full, 50_000);
+        let mut backoff = with_reconnect_window(Jitter::Full, 50_000);
         let at = backoff.next(T0, codes::HEARTBEAT_TIMEOUT, "", rng);
         backoff.next(at, LOST, "", rng).since(at)
     });
     for code in [1000, 1001, 1006, 1011, 1012, 1013, 4000, 4003, 4004, 4005] {
-        let mut backoff = told(Jitter::Full, 3_000_000);
+        let mut backoff = with_reconnect_window(Jitter::Full, 3_000_000);
         let at = backoff.next(T0, code, "", &mut rng);
         assert!(at.since(T0) > 1_000, "{code}");
     }
@@ -294,7 +298,7 @@ fn what_is_our_own_fault_does_not_wait_for_the_herd() {
 #[test]
 fn s53_back_online_the_first_failures_are_put_down_to_the_network() {
     for seed in 0..100 {
-        let mut backoff = told(Jitter::Full, 3_000_000);
+        let mut backoff = with_reconnect_window(Jitter::Full, 3_000_000);
         backoff.back_online();
         let mut rng = fastrand::Rng::with_seed(seed);
         let delays = delays(&mut backoff, &mut rng, 4);
@@ -304,14 +308,14 @@ fn s53_back_online_the_first_failures_are_put_down_to_the_network() {
 }
 
 #[test]
-fn a_welcome_ends_the_excuses_and_the_user_forgets_the_place() {
+fn a_welcome_ends_the_excuses_and_the_user_forgets_the_phase() {
     let mut rng = rng();
     let mut backoff = Backoff::new(policy(Jitter::Full));
     backoff.back_online();
     backoff.welcomed(Some(3_000_000));
     assert!(backoff.next(T0, LOST, "", &mut rng).since(T0) > 1_000);
     assert_flat(BACKOFF_FLOOR_MS, 50_000, |rng| {
-        let mut backoff = told(Jitter::Full, 50_000);
+        let mut backoff = with_reconnect_window(Jitter::Full, 50_000);
         let at = backoff.next(T0, LOST, "", rng);
         backoff.forget();
         backoff.next(at, LOST, "", rng).since(at)
@@ -321,14 +325,14 @@ fn a_welcome_ends_the_excuses_and_the_user_forgets_the_place() {
 #[test]
 fn r3_the_last_word_of_the_hub_counts_and_a_welcome_without_one_forgets_it() {
     let mut rng = rng();
-    let mut backoff = told(Jitter::Full, 50_000);
-    backoff.told(2_000);
+    let mut backoff = with_reconnect_window(Jitter::Full, 50_000);
+    backoff.set_reconnect_window(2_000);
     assert!(backoff.next(T0, LOST, "", &mut rng).since(T0) <= 2_000);
     backoff.welcomed(None);
     backoff.failures = 0;
     assert!(backoff.next(T0, LOST, "", &mut rng).since(T0) <= 1_000);
-    backoff.told(u64::MAX);
-    assert_eq!(backoff.spread_ms, HINT_MS_MAX);
+    backoff.set_reconnect_window(u64::MAX);
+    assert_eq!(backoff.reconnect_window_ms, HINT_MS_MAX);
 }
 
 #[test]
@@ -336,7 +340,7 @@ fn half_jitter_stays_in_the_upper_half() {
     let mut rng = rng();
     for spread_ms in [0, 900] {
         for _ in 0..1_000 {
-            let mut backoff = told(Jitter::Half, spread_ms);
+            let mut backoff = with_reconnect_window(Jitter::Half, spread_ms);
             let at = backoff.next(T0, LOST, "", &mut rng);
             assert!((500..=1_000).contains(&at.since(T0)));
         }

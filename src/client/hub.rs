@@ -1,67 +1,60 @@
-//! What the hub says: each of its records to the part that it is for.
+//! Routes the records of the hub to the part that each is for.
 //!
-//! Holds no rule but that of which records may come when.
+//! Holds one rule: which records may arrive when.
 
-use super::{Client, asking, context, turn};
+use super::router::Router;
 use crate::codes;
-use crate::connection::Reason;
+use crate::connection::{Piece, Reason};
+use crate::context::Context;
 use crate::ids::{ConnectionId, TopicNo};
-use crate::interface::effect::Effect;
 use crate::interface::event::Run;
 use crate::interface::publication::Outcome;
-use crate::time::Time;
 use crate::wire::ToClient;
 
-impl Client {
+impl Router {
     pub(super) fn messages(
         &mut self,
-        now: Time,
+        context: &mut Context<'_>,
         connection: ConnectionId,
         no: TopicNo,
         run: Run,
-        effects: &mut Vec<Effect>,
     ) {
         if self.connection.established() != Some(connection) {
             if self.connection.is_current(connection) {
-                self.end_bad_frame(now, connection, "messages before the welcome", effects);
+                self.end_bad_frame(context, connection, "messages before the welcome");
             }
             return;
         }
-        self.connection.heard(now, effects);
+        self.connection.heard(context);
         self.progressed();
         let mut records = String::new();
-        let asking = asking!(self, now, records);
-        let is_news = self
-            .subscriptions
-            .receive(connection, no, run, asking, effects);
-        if is_news {
+        let subscriptions = &mut self.subscriptions;
+        if subscriptions.receive(context, connection, no, run, &mut records) {
             self.connection.news();
         }
-        self.tell(&records, effects);
+        self.send(context, &records);
     }
 
-    /// Part of something has come. Over a socket or a stream only the welcome may come first.
+    /// Part of something has arrived. Over a socket or a stream only the welcome may come first.
     pub(super) fn heard(
         &mut self,
-        now: Time,
+        context: &mut Context<'_>,
         connection: ConnectionId,
-        piece: (usize, bool),
-        effects: &mut Vec<Effect>,
+        piece: Piece,
     ) {
         if self.connection.may_answer(connection) {
             self.subscriptions.heard();
-            self.connection.arriving(now, connection, piece, effects);
+            self.connection.arriving(context, connection, piece);
         } else if self.connection.is_current(connection) {
-            self.end_bad_frame(now, connection, "a part before the welcome", effects);
+            self.end_bad_frame(context, connection, "a part before the welcome");
         }
     }
 
     pub(super) fn record(
         &mut self,
-        now: Time,
+        context: &mut Context<'_>,
         connection: ConnectionId,
         text: &str,
-        effects: &mut Vec<Effect>,
     ) {
         if !self.connection.is_current(connection) {
             return;
@@ -69,38 +62,36 @@ impl Client {
         let before = self.connection.established();
         match ToClient::decode(text) {
             Ok(ToClient::Welcome(welcome)) => {
-                let turn = turn!(self, now, effects);
-                if self.connection.welcomed(turn, connection, &welcome) {
-                    self.session = Some(welcome.session.to_owned());
-                    self.publisher.welcomed(now, &welcome);
+                if self.connection.welcomed(context, connection, &welcome) {
+                    self.publisher.welcomed(context.now, &welcome);
                 } else {
-                    self.end_bad_frame(now, connection, "a second welcome", effects);
+                    self.end_bad_frame(context, connection, "a second welcome");
                 }
-                self.follow(now, before, effects);
+                self.settle_connection(context, before);
             }
             Ok(ToClient::Close { code, reason }) => {
-                let turn = turn!(self, now, effects);
                 let reason = Reason::new(code, reason);
-                self.connection.end(turn, connection, &reason, 0, true);
-                self.follow(now, before, effects);
+                self.connection
+                    .abandon(context, &self.subscriptions, connection, &reason);
+                self.settle_connection(context, before);
             }
             Ok(_) if before != Some(connection) => {
-                self.end_bad_frame(now, connection, "a record before the welcome", effects);
+                self.end_bad_frame(context, connection, "a record before the welcome");
             }
             Ok(record) => {
-                self.connection.heard(now, effects);
-                self.routed(now, connection, record, effects);
+                self.connection.heard(context);
+                self.established_record(context, connection, record);
             }
-            Err(error) => self.end_bad_frame(now, connection, error.field(), effects),
+            Err(error) => self.end_bad_frame(context, connection, error.field()),
         }
     }
 
-    fn routed(
+    /// Routes a record of the established connection.
+    fn established_record(
         &mut self,
-        now: Time,
+        context: &mut Context<'_>,
         connection: ConnectionId,
         record: ToClient<'_>,
-        effects: &mut Vec<Effect>,
     ) {
         let mut records = String::new();
         let is_heartbeat = matches!(
@@ -112,20 +103,16 @@ impl Client {
         }
         match record {
             ToClient::Subscribed(start) => {
-                let asking = asking!(self, now, records);
                 self.subscriptions
-                    .begin(connection, &start, None, asking, effects);
+                    .begin(context, connection, &start, None, &mut records);
             }
             ToClient::ResumeFailed { reason, start } => {
                 self.connection.setback();
-                let (why, asking) = (Some(reason), asking!(self, now, records));
                 self.subscriptions
-                    .begin(connection, &start, why, asking, effects);
+                    .begin(context, connection, &start, Some(reason), &mut records);
             }
             ToClient::Refused { no, code, message } => {
-                let asking = asking!(self, now, records);
-                self.subscriptions
-                    .refused(no, (code, message), asking, effects);
+                self.subscriptions.refused(context, no, code, message);
             }
             ToClient::Ack {
                 producer,
@@ -139,9 +126,8 @@ impl Client {
                     seq,
                     duplicate,
                 };
-                let context = context!(self, now, effects);
                 self.publisher.settle(context, producer, n, outcome);
-                self.pump(now, effects);
+                self.pump(context);
             }
             ToClient::Nack {
                 producer,
@@ -149,60 +135,53 @@ impl Client {
                 code,
                 message,
             } => {
-                let context = context!(self, now, effects);
                 self.publisher
                     .refused(context, (producer, n), (code, message));
-                self.pump(now, effects);
+                self.pump(context);
             }
             ToClient::Ping { t } => {
-                self.connection.pinged(connection, t, effects);
-                self.ask_stalled(now, connection, effects);
+                self.connection.pinged(context, connection, t);
+                self.ask_stalled(context, connection);
             }
             ToClient::Pong { t } => {
-                self.connection.pong(turn!(self, now, effects), t);
-                self.ask_stalled(now, connection, effects);
+                self.connection.pong(context, t);
+                self.ask_stalled(context, connection);
             }
-            ToClient::Spread { ms } => self.connection.spread(ms),
-            // Welcome and close have been handled; messages come as their own event, without their payloads; a ticket
-            // and parts are the adapter's.
+            ToClient::Spread { ms } => self.connection.set_reconnect_window(ms),
+            // `record` handles a welcome and a close. Messages are an event of their own, without
+            // their payloads. The adapter handles tickets and parts.
             ToClient::Welcome(_)
             | ToClient::Close { .. }
             | ToClient::Messages(_)
             | ToClient::Part { .. }
-            | ToClient::Ticket { .. } => self.end_bad_frame(now, connection, "verb", effects),
+            | ToClient::Ticket { .. } => self.end_bad_frame(context, connection, "verb"),
         }
-        self.tell(&records, effects);
+        self.send(context, &records);
     }
 
-    /// At a heartbeat: asks again for what the hub owes.
-    fn ask_stalled(&mut self, now: Time, connection: ConnectionId, effects: &mut Vec<Effect>) {
+    /// Asks again at a heartbeat for what the hub owes.
+    fn ask_stalled(&mut self, context: &mut Context<'_>, connection: ConnectionId) {
         if self.connection.is_renewing() {
-            // Another stream asks.
+            // The hello of another stream asks.
             self.subscriptions.heard();
         }
         let mut records = String::new();
-        let asking = asking!(self, now, records);
-        self.subscriptions.ask_stalled(connection, asking);
-        self.tell(&records, effects);
+        self.subscriptions
+            .ask_stalled(context, connection, &mut records);
+        self.send(context, &records);
     }
 
-    /// Something whole came that is no heartbeat.
+    /// Something complete has arrived that is no heartbeat.
     pub(super) fn progressed(&mut self) {
         self.connection.progressed();
         self.subscriptions.heard();
     }
 
-    fn end_bad_frame(
-        &mut self,
-        now: Time,
-        connection: ConnectionId,
-        detail: &str,
-        effects: &mut Vec<Effect>,
-    ) {
+    fn end_bad_frame(&mut self, context: &mut Context<'_>, connection: ConnectionId, detail: &str) {
         let before = self.connection.established();
         let reason = Reason::new(codes::BAD_FRAME, detail);
-        let turn = turn!(self, now, effects);
-        self.connection.end(turn, connection, &reason, 0, true);
-        self.follow(now, before, effects);
+        self.connection
+            .abandon(context, &self.subscriptions, connection, &reason);
+        self.settle_connection(context, before);
     }
 }

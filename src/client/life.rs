@@ -1,90 +1,76 @@
-//! What the connection lives through, and what becomes of publications on their way when it does.
-//!
-//! Holds no rule but the order: first the connection, then what was on its way, then what there is to send.
+//! Routes the events of the connection's life: first to the connection, then to the publisher.
 
-use super::{Client, turn};
+use super::router::Router;
 use crate::codes;
-use crate::connection::Reason;
+use crate::connection::{Reason, TokenFailure};
+use crate::context::Context;
 use crate::ids::ConnectionId;
-use crate::interface::effect::Effect;
 use crate::interface::event::Event;
-use crate::time::Time;
 
-impl Client {
-    /// An event of the connection. Where another one is established after it, what was on its way goes out again.
-    pub(super) fn connection_event(
-        &mut self,
-        now: Time,
-        event: Event<'_>,
-        effects: &mut Vec<Effect>,
-    ) {
+impl Router {
+    /// Handles an event of the connection. If another connection is established after it, the
+    /// publisher sends again.
+    pub(super) fn connection_event(&mut self, context: &mut Context<'_>, event: Event<'_>) {
         let before = self.connection.established();
-        if matches!(event, Event::Deadline) {
-            self.ask_again(now, effects);
-        }
-        let turn = turn!(self, now, effects);
+        let (connection, subscriptions) = (&mut self.connection, &self.subscriptions);
         match event {
-            Event::Start => {
-                turn.metrics.started(now);
-                self.connection.start(turn);
-            }
-            Event::Deadline => {
-                self.connection.tick(turn);
-                self.publisher.tick(&mut turn.context());
-                if let Some(connection) = self.connection.established() {
-                    self.publisher
-                        .abandon_posts(&mut turn.context(), connection);
-                }
-            }
-            Event::Opened { connection } => self.connection.opened(turn, connection),
-            Event::Answered { connection } => self.connection.answered(turn, connection),
-            Event::Garbage { connection, what } => {
-                if self.connection.is_current(connection) {
+            Event::Start => connection.start(context, subscriptions),
+            Event::Deadline => self.tick(context),
+            Event::Opened { connection: id } => connection.opened(context, subscriptions, id),
+            Event::Answered { connection: id } => connection.answered(context, subscriptions, id),
+            Event::Garbage {
+                connection: id,
+                what,
+            } => {
+                if connection.is_current(id) {
                     let reason = Reason::new(codes::BAD_FRAME, what);
-                    self.connection.end(turn, connection, &reason, 0, true);
+                    connection.abandon(context, subscriptions, id, &reason);
                 }
             }
             Event::Ended {
-                connection,
+                connection: id,
                 code,
                 reason,
                 floor_ms,
             } => {
                 let reason = Reason::new(code, reason);
-                self.connection
-                    .end(turn, connection, &reason, floor_ms, false);
+                connection.ended(context, subscriptions, id, &reason, floor_ms);
             }
-            Event::Reconnect => self.connection.reconnect(turn),
-            Event::Online(is_online) => self.connection.online(turn, is_online),
-            Event::Slot { is_granted } => self.connection.slot_granted(turn, is_granted),
+            Event::Reconnect => connection.reconnect(context, subscriptions),
+            Event::Online(is_online) => connection.online(context, subscriptions, is_online),
+            Event::Slot { is_granted } => {
+                connection.slot_granted(context, subscriptions, is_granted);
+            }
             Event::Woke => {
                 self.publisher.woke();
-                self.connection.woke(turn);
+                connection.woke(context, subscriptions);
             }
             Event::Slept { ms } => {
-                turn.tokens.slept(ms);
                 self.publisher.slept(ms);
-                self.publisher.tick(&mut turn.context());
-                self.connection.slept(turn, ms);
+                self.publisher.tick(context);
+                connection.slept(context, subscriptions, ms);
             }
             Event::Token { text, lives_ms } => {
-                turn.tokens.given(now, text, lives_ms, turn.rng);
                 self.publisher.token_changed();
-                self.connection.token(turn);
+                connection.token_given(context, subscriptions, text, lives_ms);
             }
             Event::NoToken { detail, is_refusal } => {
-                turn.tokens.failed(now, is_refusal, turn.rng);
-                self.connection.no_token(turn, detail, is_refusal);
+                let failure = if is_refusal {
+                    TokenFailure::Refused
+                } else {
+                    TokenFailure::Unreachable
+                };
+                connection.token_failed(context, failure, detail);
             }
             Event::Suspend => {
                 self.publisher.suspended();
-                self.connection.suspend(turn);
+                connection.suspend(context);
             }
             Event::Close => {
-                self.publisher.closed(&mut turn.context());
-                self.connection.close(turn);
+                self.publisher.closed(context);
+                connection.close(context);
             }
-            // The door has led these elsewhere.
+            // `route` handles these.
             Event::Messages { .. }
             | Event::Heard { .. }
             | Event::Record { .. }
@@ -104,31 +90,34 @@ impl Client {
             | Event::Wiped { .. }
             | Event::Cancel { .. } => {}
         }
-        if self.connection.established().is_some() {
-            self.tokens.renew(now, effects);
-        }
-        self.follow(now, before, effects);
+        self.connection.renew_token(context);
+        self.settle_connection(context, before);
     }
 
-    /// Subscriptions that the hub was too busy for are asked for again.
-    fn ask_again(&mut self, now: Time, effects: &mut Vec<Effect>) {
+    /// Asks again for refused subscriptions, and lets the connection and the publisher do what is
+    /// due.
+    fn tick(&mut self, context: &mut Context<'_>) {
         let mut records = String::new();
-        self.subscriptions.tick(now, &mut records);
-        self.tell(&records, effects);
+        self.subscriptions.tick(context.now, &mut records);
+        self.send(context, &records);
+        self.connection.tick(context, &self.subscriptions);
+        self.publisher.tick(context);
+        if let Some(connection) = self.connection.established() {
+            self.publisher.abandon_posts(context, connection);
+        }
     }
 
-    /// Publications go over the established connection, and all of them again where that is another one than before.
-    pub(super) fn follow(
+    /// Sends publications over the established connection. If it is another one than `before`, the
+    /// publisher sends again what has no verdict.
+    pub(super) fn settle_connection(
         &mut self,
-        now: Time,
+        context: &mut Context<'_>,
         before: Option<ConnectionId>,
-        effects: &mut Vec<Effect>,
     ) {
-        let established = self.connection.established();
-        if established != before {
+        if self.connection.established() != before {
             self.publisher.connection_lost();
         }
-        self.pump(now, effects);
-        self.connection.seek_place(effects);
+        self.pump(context);
+        self.connection.seek_slot(context);
     }
 }

@@ -1,10 +1,18 @@
-//! An answer to a poll, or a record in parts, while it arrives: how long it may take (rule B4).
+//! Limits how long an answer to a poll, or a record in parts, may take to arrive (rule B4).
 //!
-//! Owns the count of its bytes. Whether anything arrives at all is heartbeat's.
+//! Owns the count of the bytes. `heartbeat` decides whether anything arrives at all.
 
 use crate::config::ARRIVAL_MS_MAX;
 use crate::time::Time;
 use crate::wire::slow_ms;
+
+/// A piece of an answer, or of a record in parts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece {
+    pub(crate) bytes: usize,
+    /// The next piece follows at once.
+    pub(crate) has_more: bool,
+}
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
@@ -21,7 +29,7 @@ impl Arrival {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// When it is given up, unless more of it arrives. What a line of 8 kB/s brings never is.
+    /// When the client gives up, unless more arrives. A line of 8 kB/s is always fast enough.
     pub(crate) fn until(&self) -> Time {
         self.begun.plus(ARRIVAL_MS_MAX + slow_ms(self.bytes))
     }

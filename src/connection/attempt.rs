@@ -1,13 +1,15 @@
-//! One opening of one transport, from its start to the welcome.
+//! One attempt to open one transport, up to its welcome.
 //!
-//! Owns its deadlines and what its failure means. What comes after the welcome is connection's.
+//! Owns the deadlines of an attempt and the meaning of its failure. `established` continues after
+//! the welcome.
 
 use crate::codes;
 use crate::config::{OPEN_MS_MAX, STREAM_MS_MAX, WELCOME_MS_MAX};
-use crate::connection::Reason;
 use crate::connection::arrival::Arrival;
+use crate::connection::hello::Hello;
 use crate::connection::negotiation::{Tried, TriedOutcome};
-use crate::context::Turn;
+use crate::connection::status::Reason;
+use crate::context::Context;
 use crate::ids::ConnectionId;
 use crate::interface::effect::Effect;
 use crate::time::Time;
@@ -19,10 +21,10 @@ pub(crate) struct Attempt {
     pub(crate) id: ConnectionId,
     pub(crate) transport: Transport,
     pub(crate) begun: Time,
-    /// The subscriptions have changed since the request that it began with, and no record may follow that.
+    /// The subscriptions have changed since the first request, and no record may follow that one.
     pub(crate) is_outdated: bool,
     stage: Stage,
-    /// Of the answer to the poll that it begins with.
+    /// The answer to the first poll.
     answer: Arrival,
 }
 
@@ -33,30 +35,32 @@ enum Stage {
 }
 
 impl Attempt {
-    /// Asks for the opening. A socket says hello when it is open; the others have it in their first request.
+    /// Opens a transport. A socket sends its hello when it is open; the others send it in their
+    /// first request.
     pub(crate) fn open(
-        turn: &mut Turn<'_>,
+        context: &mut Context<'_>,
+        hello: &Hello<'_>,
         id: ConnectionId,
         transport: Transport,
         address: usize,
     ) -> Self {
-        turn.metrics.attempts += 1;
+        context.metrics.attempts += 1;
         let records = match transport {
             Transport::WebSocket => String::new(),
-            Transport::EventSource => turn.hello(None),
-            Transport::LongPoll => turn.hello(Some(0)),
+            Transport::EventSource => hello.of_stream(),
+            Transport::LongPoll => hello.of_first_poll(),
         };
-        // Of what goes up nothing is heard until it is there.
+        // Nothing arrives before the request is at the hub.
         let up_ms = slow_ms(records.len());
-        let until = turn.now.plus(OPEN_MS_MAX + up_ms);
+        let until = context.now.plus(OPEN_MS_MAX + up_ms);
         let stage = match transport {
             Transport::WebSocket | Transport::EventSource => Stage::Opening { until },
             Transport::LongPoll => Stage::AwaitingWelcome {
-                greeted: turn.now,
+                greeted: context.now,
                 until,
             },
         };
-        turn.effects.push(Effect::Open {
+        context.effects.push(Effect::Open {
             connection: id,
             transport,
             address,
@@ -65,31 +69,27 @@ impl Attempt {
         Self {
             id,
             transport,
-            begun: turn.now,
+            begun: context.now,
             is_outdated: false,
             stage,
-            answer: Arrival::new(turn.now.plus(up_ms)),
+            answer: Arrival::new(context.now.plus(up_ms)),
         }
     }
 
     /// The socket is open, or the stream has its ticket.
-    pub(crate) fn opened(&mut self, turn: &mut Turn<'_>) {
+    pub(crate) fn opened(&mut self, context: &mut Context<'_>, hello: &Hello<'_>) {
         if let Stage::AwaitingWelcome { .. } = self.stage {
             return;
         }
         let within_ms = if self.transport.is_duplex() {
-            let records = turn.hello_of_socket();
-            turn.effects.push(Effect::Send {
-                connection: self.id,
-                records,
-            });
+            context.send(self.id, hello.of_socket());
             WELCOME_MS_MAX
         } else {
             STREAM_MS_MAX
         };
         self.stage = Stage::AwaitingWelcome {
-            greeted: turn.now,
-            until: turn.now.plus(within_ms),
+            greeted: context.now,
+            until: context.now.plus(within_ms),
         };
     }
 
@@ -99,19 +99,17 @@ impl Attempt {
         }
     }
 
-    /// So much of the answer has come over `connection`: what arrives is waited for, as long as it does not merely trickle.
-    pub(crate) fn heard(&mut self, now: Time, connection: ConnectionId, bytes: usize) {
-        if let Stage::AwaitingWelcome { until, .. } = &mut self.stage
-            && self.id == connection
-        {
+    /// Part of the answer has arrived. The attempt waits for the rest, unless it merely trickles.
+    pub(crate) fn arriving(&mut self, now: Time, bytes: usize) {
+        if let Stage::AwaitingWelcome { until, .. } = &mut self.stage {
             self.answer.add(bytes);
             let more = now.plus(WELCOME_MS_MAX).min(self.answer.until());
             *until = (*until).max(more);
         }
     }
 
-    /// The close code of missing the deadline.
-    pub(crate) fn time_out(&self) -> u16 {
+    /// The close code for a missed deadline.
+    pub(crate) fn timeout_code(&self) -> u16 {
         match self.stage {
             Stage::Opening { .. } => codes::OPEN_TIMEOUT,
             Stage::AwaitingWelcome { .. } if self.transport == Transport::EventSource => {
@@ -121,12 +119,12 @@ impl Attempt {
         }
     }
 
-    /// Whether records may follow our hello here.
+    /// Whether the hello is sent and records may follow it.
     pub(crate) fn is_greeted_socket(&self) -> bool {
         self.transport.is_duplex() && matches!(self.stage, Stage::AwaitingWelcome { .. })
     }
 
-    /// Whether a request has gone out and nothing come back.
+    /// Whether the client has sent a request and received nothing yet.
     pub(crate) fn is_silent_request(&self) -> bool {
         match self.transport {
             Transport::WebSocket => false,
@@ -135,7 +133,7 @@ impl Attempt {
         }
     }
 
-    /// How long we have waited for the welcome, if we do.
+    /// How long the attempt has waited for the welcome, if it does.
     pub(crate) fn waited_ms(&self, now: Time) -> Option<u64> {
         match self.stage {
             Stage::Opening { .. } => None,
@@ -153,7 +151,7 @@ impl Attempt {
         }
     }
 
-    /// What its failure means.
+    /// The outcome that a failure with this reason means.
     pub(crate) fn failed(&self, now: Time, reason: &Reason) -> Tried {
         let outcome = match (reason.close_code, &self.stage) {
             (codes::OPEN_TIMEOUT | codes::WELCOME_TIMEOUT, _) => TriedOutcome::Silent,

@@ -1,65 +1,77 @@
-//! A link over which the hub has said welcome: whether it is alive and, where it polls, when it asks again.
+//! An established connection: whether it is alive and, if it polls, when it polls again.
 //!
-//! Owns the poll under way and the rest between two. Why polls are short or held is pace's.
+//! Owns the poll under way and the time of the next one. `poll_policy` chooses between long polls
+//! and short polls.
 
 use crate::codes;
 use crate::config::{HOLD_MS, HOLD_MS_MIN, HeartbeatPolicy};
-use crate::connection::arrival::Arrival;
+use crate::connection::arrival::{Arrival, Piece};
 use crate::connection::heartbeat::{Beat, Heartbeat};
-use crate::connection::poll_policy::{PollPolicy, Rest};
-use crate::context::Turn;
+use crate::connection::hello::Hello;
+use crate::connection::poll_policy::{Answer, NextPoll, PollPolicy};
+use crate::connection::race::Winner;
+use crate::context::Context;
 use crate::ids::ConnectionId;
+use crate::interface::effect::Effect;
 use crate::time::Time;
 use crate::transport::Transport;
 use crate::wire::Welcome;
 
 #[derive(Debug)]
-pub(crate) struct Live {
+pub(crate) struct Established {
     pub(crate) id: ConnectionId,
     pub(crate) transport: Transport,
     pub(crate) since: Time,
     pub(crate) heartbeat: Heartbeat,
-    /// Part of something has come, and more is to follow at once.
+    /// Something that has arrived in part; the rest follows at once.
     arrival: Option<Arrival>,
-    /// Something whole came since.
+    /// Something complete has arrived since.
     has_progressed: bool,
-    /// How long the hub holds a poll at most.
+    /// The longest time for which the hub holds a poll.
     allowed_ms: u64,
     poll: Poll,
 }
 
 #[derive(Debug)]
 enum Poll {
-    /// Under way. What opened a link asked not to be held, and on other transports nothing follows it.
+    /// Under way. The poll of the attempt is not held. Other transports stay in this state.
     Asked {
         at: Time,
         hold_ms: u64,
-        /// An answer at once is wanted.
-        is_probe: bool,
+        kind: PollKind,
     },
-    Resting(Rest),
+    /// The next poll waits.
+    Waiting(NextPoll),
 }
 
-impl Live {
-    pub(crate) fn new(
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PollKind {
+    /// Asks for news.
+    News,
+    /// Asks for an answer at once.
+    Probe,
+}
+
+impl Established {
+    pub(super) fn new(
         now: Time,
-        id: ConnectionId,
-        transport: Transport,
+        winner: &Winner,
         policy: HeartbeatPolicy,
         welcome: &Welcome<'_>,
-        rtt_ms: u64,
     ) -> Self {
+        let Winner { attempt, rtt_ms } = winner;
+        let (transport, rtt_ms) = (attempt.transport, Some(*rtt_ms));
         let allowed_ms = welcome.hold_ms.unwrap_or(HOLD_MS).min(HOLD_MS);
         let heartbeat = match transport {
-            Transport::WebSocket => Heartbeat::new(now, policy, Some(rtt_ms)),
+            Transport::WebSocket => Heartbeat::new(now, policy, rtt_ms),
             Transport::EventSource => {
-                // What sounds there is the hub's ping, which no option of ours makes more frequent.
+                // The hub sends pings there, and no option of the client makes them more frequent.
                 let interval_ms = welcome.ping_ms.unwrap_or(0).max(policy.interval_ms);
                 let policy = HeartbeatPolicy {
                     interval_ms,
                     ..policy
                 };
-                Heartbeat::listening(now, policy, Some(rtt_ms))
+                Heartbeat::listening(now, policy, rtt_ms)
             }
             Transport::LongPoll => {
                 let interval_ms = allowed_ms.max(policy.interval_ms);
@@ -67,11 +79,11 @@ impl Live {
                     interval_ms,
                     ..policy
                 };
-                Heartbeat::listening(now, policy, Some(rtt_ms))
+                Heartbeat::listening(now, policy, rtt_ms)
             }
         };
         Self {
-            id,
+            id: attempt.id,
             transport,
             since: now,
             heartbeat,
@@ -81,12 +93,12 @@ impl Live {
             poll: Poll::Asked {
                 at: now,
                 hold_ms: 0,
-                is_probe: true,
+                kind: PollKind::Probe,
             },
         }
     }
 
-    /// Every answer to a poll begins with a welcome. False where none is due.
+    /// Every answer to a poll begins with a welcome. Returns whether one was due.
     pub(crate) fn welcomed_again(&mut self, welcome: &Welcome<'_>) -> bool {
         self.allowed_ms = welcome.hold_ms.unwrap_or(self.allowed_ms).min(HOLD_MS);
         self.transport == Transport::LongPoll
@@ -94,7 +106,7 @@ impl Live {
 
     pub(crate) fn deadline(&self) -> Time {
         let alive = match self.poll {
-            Poll::Resting(Rest { until, .. }) => until.min(self.heartbeat.deadline()),
+            Poll::Waiting(NextPoll { at, .. }) => at.min(self.heartbeat.deadline()),
             Poll::Asked { .. } => self.heartbeat.deadline(),
         };
         let arrives = self.arrival.map(|arrival| arrival.until());
@@ -105,21 +117,22 @@ impl Live {
         self.arrival.is_some()
     }
 
-    /// So much of something came, and more may follow at once.
-    pub(crate) fn arriving(&mut self, now: Time, bytes: usize, has_more: bool) {
-        self.begin_anew(now);
+    /// Part of something has arrived.
+    pub(crate) fn arriving(&mut self, now: Time, piece: Piece) {
+        self.restart_arrival(now);
         let mut arrival = self.arrival.unwrap_or(Arrival::new(now));
-        arrival.add(bytes);
-        self.arrival = has_more.then_some(arrival);
+        arrival.add(piece.bytes);
+        self.arrival = piece.has_more.then_some(arrival);
     }
 
-    /// Something whole came that is no heartbeat. Records in parts take turns with others (rule W9).
+    /// Something complete has arrived that is no heartbeat. Records may come between the parts of
+    /// another one (rule W9).
     pub(crate) fn progressed(&mut self) {
         self.has_progressed = true;
     }
 
-    /// What is arriving has its whole time again.
-    fn begin_anew(&mut self, now: Time) {
+    /// Restarts the time limit of what is arriving.
+    fn restart_arrival(&mut self, now: Time) {
         if std::mem::take(&mut self.has_progressed)
             && let Some(arrival) = &mut self.arrival
         {
@@ -127,84 +140,101 @@ impl Live {
         }
     }
 
-    /// What is due of the heartbeat. What merely trickles is no life.
+    /// What the heartbeat requires now. A trickle of bytes is no sign of life.
     pub(crate) fn beat(&mut self, now: Time) -> Beat {
-        self.begin_anew(now);
+        self.restart_arrival(now);
         if self.arrival.is_some_and(|arrival| now >= arrival.until()) {
             return Beat::Dead;
         }
         self.heartbeat.tick(now)
     }
 
-    /// When the next poll goes out, where it waits because of how the hub answered (rule R7).
+    /// When the next poll is due, if it waits because of the hub's last answer (rule R7).
     pub(crate) fn repeat_at(&self) -> Option<Time> {
         match self.poll {
-            Poll::Resting(Rest {
-                until,
+            Poll::Waiting(NextPoll {
+                at,
                 is_repeat: true,
-            }) => Some(until),
+            }) => Some(at),
             _ => None,
         }
     }
 
-    /// Asks the hub, in place of what is under way.
-    pub(crate) fn ask(&mut self, turn: &mut Turn<'_>, poll_policy: &PollPolicy) {
-        self.send(turn, poll_policy.hold_ms(self.allowed_ms), false);
-        self.heartbeat.expect_from(turn.now);
+    /// Polls for news now. The new poll replaces the one under way.
+    pub(crate) fn ask(
+        &mut self,
+        context: &mut Context<'_>,
+        hello: &Hello<'_>,
+        poll_policy: &PollPolicy,
+    ) {
+        let hold_ms = poll_policy.hold_ms(self.allowed_ms);
+        self.poll(context, hello, hold_ms, PollKind::News);
+        self.heartbeat.expect_from(context.now);
     }
 
-    /// Asks for an answer at once, which is the sign of life that the heartbeat waits for.
-    pub(crate) fn probe(&mut self, turn: &mut Turn<'_>) {
-        self.send(turn, 0, true);
+    /// Polls for an answer at once, which is the sign of life that the heartbeat waits for.
+    pub(crate) fn probe(&mut self, context: &mut Context<'_>, hello: &Hello<'_>) {
+        self.poll(context, hello, 0, PollKind::Probe);
     }
 
-    fn send(&mut self, turn: &mut Turn<'_>, hold_ms: u64, is_probe: bool) {
+    fn poll(&mut self, context: &mut Context<'_>, hello: &Hello<'_>, hold_ms: u64, kind: PollKind) {
         self.arrival = None;
-        turn.poll(self.id, hold_ms);
+        context.effects.push(Effect::Poll {
+            connection: self.id,
+            records: hello.of_poll(hold_ms),
+        });
         self.poll = Poll::Asked {
-            at: turn.now,
+            at: context.now,
             hold_ms,
-            is_probe,
+            kind,
         };
     }
 
-    /// The answer is complete: the next poll goes out, or waits for its time.
-    pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, poll_policy: &mut PollPolicy) {
-        self.heartbeat.heard(turn.now);
+    /// The answer is complete. Sends the next poll, or waits for its time.
+    pub(crate) fn answered(
+        &mut self,
+        context: &mut Context<'_>,
+        hello: &Hello<'_>,
+        poll_policy: &mut PollPolicy,
+    ) {
+        self.heartbeat.heard(context.now);
         self.arrival = None;
         let mut is_hasty = false;
-        if let Poll::Asked {
-            at,
-            hold_ms,
-            is_probe,
-        } = self.poll
-        {
-            let age_ms = turn.now.since(at);
-            is_hasty = !is_probe && age_ms < HOLD_MS_MIN;
+        if let Poll::Asked { at, hold_ms, kind } = self.poll {
+            let age_ms = context.now.since(at);
+            is_hasty = kind == PollKind::News && age_ms < HOLD_MS_MIN;
             if hold_ms > 0 {
                 poll_policy.held(age_ms, hold_ms);
             }
         }
-        let is_behind = turn.subscriptions.are_behind();
-        match poll_policy.rest(turn.now, is_behind, is_hasty, turn.rng, turn.metrics) {
-            None => self.ask(turn, poll_policy),
-            Some(rest) => {
-                self.poll = Poll::Resting(rest);
-                self.heartbeat.expect_from(rest.until);
+        let answer = Answer {
+            is_behind: hello.subscriptions.are_behind(),
+            is_hasty,
+        };
+        match poll_policy.next_poll(context, answer) {
+            None => self.ask(context, hello, poll_policy),
+            Some(next) => {
+                self.poll = Poll::Waiting(next);
+                self.heartbeat.expect_from(next.at);
             }
         }
     }
 
-    /// Asks if the rest is over.
-    pub(crate) fn tick(&mut self, turn: &mut Turn<'_>, poll_policy: &PollPolicy) {
-        if let Poll::Resting(Rest { until, .. }) = self.poll
-            && turn.now >= until
+    /// Polls if it is time.
+    pub(crate) fn tick(
+        &mut self,
+        context: &mut Context<'_>,
+        hello: &Hello<'_>,
+        poll_policy: &PollPolicy,
+    ) {
+        if let Poll::Waiting(NextPoll { at, .. }) = self.poll
+            && context.now >= at
         {
-            self.ask(turn, poll_policy);
+            self.ask(context, hello, poll_policy);
         }
     }
 
-    /// It is gone. Where a poll was held and nobody said why it ended, something on the way may have cut it.
+    /// The connection is gone. If a held poll ended without a reason, a proxy may have cut it.
     pub(crate) fn lost(&self, now: Time, close_code: u16, poll_policy: &mut PollPolicy) {
         if let (codes::CONNECTION_LOST | codes::NOT_A_HUB, Poll::Asked { at, hold_ms, .. }) =
             (close_code, &self.poll)

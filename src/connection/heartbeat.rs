@@ -1,23 +1,25 @@
-//! Whether a connection is alive: pings, pongs, and how long silence may last (rules B1, B2).
+//! Detects dead connections: pings, pongs, and the longest silence (rules B1, B2).
 //!
-//! Judges by timestamps. A timer that fires late proves that the page slept, not that the peer is gone.
+//! Judges by timestamps. A timer that fires late proves that the page slept, not that the hub is
+//! gone.
 
 use crate::config::{HeartbeatPolicy, PROBE_MS};
 use crate::time::Time;
 
-/// A deadline noticed later than this, ms, means that timers were stopped. Chosen: above the 1 s to which hidden tabs are throttled.
+/// A timer that fires later than this, ms, had been stopped. Chosen: above the 1 s to which
+/// browsers throttle hidden tabs.
 const LATE_MS: u64 = 2_000;
 
 /// What to do at a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Beat {
     /// Nothing yet.
-    Rest,
+    Nothing,
     /// Send a ping with this time as its `t`.
     Ping(Time),
-    /// Ask the hub anew: this transport can't be pinged.
+    /// Send another request: this transport can't send pings.
     Renew,
-    /// The peer is gone.
+    /// Close the connection: the hub is gone.
     Dead,
 }
 
@@ -25,7 +27,7 @@ pub(crate) enum Beat {
 pub(crate) struct Heartbeat {
     policy: HeartbeatPolicy,
     heard: Time,
-    /// Something arrived after that, before the next look at the clock.
+    /// Something arrived after `heard`, and nobody looked at the clock.
     has_news: bool,
     wait: Wait,
     rtt_ms: Option<u64>,
@@ -40,11 +42,11 @@ enum Wait {
         sent: Time,
         until: Time,
     },
-    /// Nothing to send; the peer is heard from within so many ms.
+    /// The client sends nothing. Something arrives within this time, ms.
     Sound {
         within_ms: u64,
     },
-    /// The same, but asked anew: something must come until then.
+    /// The same after another request: something arrives until then.
     Sign {
         until: Time,
         within_ms: u64,
@@ -64,7 +66,8 @@ impl Heartbeat {
         }
     }
 
-    /// Of a transport that only listens: the hub says something at least every interval, and has the time-out on top.
+    /// For a transport that only listens: the hub sends something in every interval, and has the
+    /// timeout on top.
     pub(crate) fn listening(now: Time, policy: HeartbeatPolicy, rtt_ms: Option<u64>) -> Self {
         Self {
             wait: Wait::Sound {
@@ -87,8 +90,8 @@ impl Heartbeat {
         }
     }
 
-    /// Something arrived. A ping that is due goes out with it: the timer of a hidden page may be a minute late, and a hub
-    /// that sends messages sends no pings for us to answer (rule B3).
+    /// Something has arrived. Sends a ping that is due, because the timer of a hidden page may be a
+    /// minute late. A hub that sends messages sends no pings that the client could answer (rule B3).
     pub(crate) fn heard(&mut self, now: Time) -> Beat {
         self.heard = self.heard.max(now);
         match self.wait {
@@ -99,21 +102,22 @@ impl Heartbeat {
             Wait::Sign { within_ms, .. } => self.wait = Wait::Sound { within_ms },
             _ => {}
         }
-        Beat::Rest
+        Beat::Nothing
     }
 
-    /// Something arrived, and nobody looked at the clock: the next [`Self::tick`] takes it for new. Only where timers are in
-    /// time, because it sends no ping, and only where we ping, because silence is judged by [`Self::heard`].
-    pub(crate) fn noticed(&mut self) {
+    /// Something has arrived, and the caller did not look at the clock. The next [`Self::tick`] counts
+    /// it as new. Only for transports that ping, and only where timers are in time: this sends no
+    /// ping.
+    pub(crate) fn heard_untimed(&mut self) {
         self.has_news = true;
     }
 
-    /// Silence counts from `time` on: when the hub is asked.
+    /// Counts silence from `time` on, when the client sends a request.
     pub(crate) fn expect_from(&mut self, time: Time) {
         self.heard = time;
     }
 
-    /// A pong arrived. True if it answers the ping that we wait for.
+    /// A pong has arrived. Returns whether it answers the last ping.
     pub(crate) fn pong(&mut self, now: Time, t: u64) -> bool {
         let Wait::Pong { sent, .. } = self.wait else {
             return false;
@@ -128,7 +132,7 @@ impl Heartbeat {
         true
     }
 
-    /// Asks the peer for a sign of life now, with a short wait.
+    /// Asks the hub for a sign of life now, with a short timeout.
     pub(crate) fn probe(&mut self, now: Time) -> Beat {
         let wait_ms = self.policy.timeout_ms.min(PROBE_MS);
         if let Wait::Sound { within_ms } | Wait::Sign { within_ms, .. } = self.wait {
@@ -139,13 +143,13 @@ impl Heartbeat {
         self.ping(now, wait_ms)
     }
 
-    /// What is due.
+    /// What to do now.
     pub(crate) fn tick(&mut self, now: Time) -> Beat {
         if std::mem::take(&mut self.has_news) {
             self.heard = now;
         }
         if now < self.deadline() {
-            return Beat::Rest;
+            return Beat::Nothing;
         }
         if now.since(self.deadline()) > LATE_MS {
             return self.probe(now);
@@ -158,12 +162,12 @@ impl Heartbeat {
                 if self.heard <= sent || now >= extended {
                     Beat::Dead
                 } else if now >= next {
-                    // The pong may wait behind much else, and the hub wants to hear from us all the same (rule B3).
+                    // The pong may be behind much else, and the hub expects pings meanwhile (rule B3).
                     self.ping(now, self.policy.timeout_ms)
                 } else {
                     let until = extended.min(next);
                     self.wait = Wait::Pong { sent, until };
-                    Beat::Rest
+                    Beat::Nothing
                 }
             }
             Wait::Sound { .. } | Wait::Sign { .. } => Beat::Dead,
@@ -193,7 +197,7 @@ mod tests {
     #[test]
     fn b2_a_ping_goes_out_every_interval_and_a_pong_tells_the_round_trip() {
         let mut h = heartbeat();
-        assert_eq!(h.tick(T0.plus(24_999)), Beat::Rest);
+        assert_eq!(h.tick(T0.plus(24_999)), Beat::Nothing);
         let sent = T0.plus(25_000);
         assert_eq!(h.tick(sent), Beat::Ping(sent));
         assert!(!h.pong(sent.plus(40), 7), "a pong of another ping");
@@ -206,7 +210,7 @@ mod tests {
     fn b2_silence_after_a_ping_ends_the_connection_within_35_s() {
         let mut h = heartbeat();
         h.tick(T0.plus(25_000));
-        assert_eq!(h.tick(T0.plus(34_999)), Beat::Rest);
+        assert_eq!(h.tick(T0.plus(34_999)), Beat::Nothing);
         assert_eq!(h.tick(T0.plus(35_000)), Beat::Dead);
     }
 
@@ -219,14 +223,14 @@ mod tests {
         while now < T0.plus(131_000) {
             for beat in [h.tick(now), h.heard(now)] {
                 assert_ne!(beat, Beat::Dead, "data arrives all the time");
-                pings.extend((beat != Beat::Rest).then_some(now.since(T0)));
+                pings.extend((beat != Beat::Nothing).then_some(now.since(T0)));
             }
             now = now.plus(2_000);
         }
         assert_eq!(pings.len(), 5, "{pings:?}");
         assert!(pings.windows(2).all(|pair| pair[1] - pair[0] <= 26_000));
         let last = T0.plus(130_000 + 10_000);
-        assert_eq!(h.tick(T0.plus(139_999)), Beat::Rest);
+        assert_eq!(h.tick(T0.plus(139_999)), Beat::Nothing);
         assert_eq!(h.tick(last), Beat::Dead, "nothing does any more");
     }
 
@@ -235,25 +239,25 @@ mod tests {
         let mut h = heartbeat();
         h.probe(T0);
         h.heard(T0.plus(2_560));
-        assert_eq!(h.tick(T0.plus(PROBE_MS)), Beat::Rest);
-        assert_eq!(h.tick(T0.plus(2_560 + 9_999)), Beat::Rest);
+        assert_eq!(h.tick(T0.plus(PROBE_MS)), Beat::Nothing);
+        assert_eq!(h.tick(T0.plus(2_560 + 9_999)), Beat::Nothing);
         assert_eq!(h.tick(T0.plus(2_560 + 10_000)), Beat::Dead);
     }
 
     #[test]
     fn b2_what_nobody_looked_at_the_clock_for_extends_the_wait_too() {
         let mut h = heartbeat();
-        h.noticed();
+        h.heard_untimed();
         let sent = T0.plus(25_000);
         assert_eq!(h.tick(sent), Beat::Ping(sent));
         assert_eq!(
             h.tick(sent.plus(2_000)),
-            Beat::Rest,
+            Beat::Nothing,
             "a look before the deadline"
         );
-        h.noticed();
-        assert_eq!(h.tick(sent.plus(4_000)), Beat::Rest);
-        assert_eq!(h.tick(sent.plus(10_000)), Beat::Rest);
+        h.heard_untimed();
+        assert_eq!(h.tick(sent.plus(4_000)), Beat::Nothing);
+        assert_eq!(h.tick(sent.plus(10_000)), Beat::Nothing);
         assert_eq!(h.deadline(), sent.plus(14_000), "ten seconds after it");
         assert_eq!(h.tick(sent.plus(14_000)), Beat::Dead);
     }
@@ -262,7 +266,7 @@ mod tests {
     fn b2_what_came_before_the_ping_does_not_extend_the_wait() {
         let mut h = heartbeat();
         h.tick(T0.plus(24_000));
-        h.noticed();
+        h.heard_untimed();
         let sent = T0.plus(24_500);
         assert_eq!(h.probe(sent), Beat::Ping(sent));
         assert_eq!(h.tick(sent.plus(PROBE_MS)), Beat::Dead);
@@ -272,7 +276,7 @@ mod tests {
     fn a_transport_that_only_listens_is_judged_by_silence() {
         let mut h = Heartbeat::listening(T0, HeartbeatPolicy::default(), None);
         h.heard(T0.plus(20_000));
-        assert_eq!(h.tick(T0.plus(54_999)), Beat::Rest);
+        assert_eq!(h.tick(T0.plus(54_999)), Beat::Nothing);
         assert_eq!(h.tick(T0.plus(55_000)), Beat::Dead);
         let woke = T0.plus(7_200_000);
         assert_eq!(h.tick(woke), Beat::Renew);
@@ -286,12 +290,12 @@ mod tests {
     #[test]
     fn s52_what_arrives_sends_the_ping_that_a_stopped_timer_did_not() {
         let mut h = heartbeat();
-        assert_eq!(h.heard(T0.plus(24_999)), Beat::Rest);
+        assert_eq!(h.heard(T0.plus(24_999)), Beat::Nothing);
         let sent = T0.plus(26_000);
         assert_eq!(h.heard(sent), Beat::Ping(sent));
-        assert_eq!(h.heard(T0.plus(27_000)), Beat::Rest, "one is on its way");
+        assert_eq!(h.heard(T0.plus(27_000)), Beat::Nothing, "one is on its way");
         assert!(h.pong(T0.plus(28_000), sent.0));
-        assert_eq!(h.heard(T0.plus(52_999)), Beat::Rest);
+        assert_eq!(h.heard(T0.plus(52_999)), Beat::Nothing);
         assert!(matches!(h.heard(T0.plus(53_000)), Beat::Ping(_)));
     }
 

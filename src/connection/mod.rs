@@ -1,368 +1,478 @@
-//! The life of the connection: racing, connected, waiting for the next attempt, closed.
+//! The connection to the hub: one state machine, and what outlives its states.
 //!
-//! Owns the state machine, the backoff and the heartbeat; asks negotiation which transport. Knows nothing of topics or rows.
+//! `Connection` is the entry to this room. Functions that may make a request take the
+//! subscriptions, because every hello contains them. The room knows nothing else of topics or
+//! rows.
 
 mod arrival;
 mod attempt;
 mod connected;
+mod connector;
 mod established;
 mod heartbeat;
+mod hello;
 mod idle;
 mod negotiation;
 mod poll_interval;
 mod poll_policy;
 mod poll_timeout;
-mod racing;
+mod race;
+mod state;
 mod status;
-pub(crate) mod token;
+mod token;
+mod transitions;
 mod wake;
 
+pub(crate) use arrival::Piece;
 pub use negotiation::{Tried, TriedOutcome};
 pub use status::{Reason, Status};
+pub(crate) use token::TokenFailure;
 
-use crate::backoff::Backoff;
-use crate::backoff::hint::clamp;
-use crate::backoff::repeat::RepeatPause;
 use crate::codes;
 use crate::config::Config;
-use crate::config::HeartbeatPolicy;
 use crate::connection::attempt::Attempt;
-use crate::connection::established::Live;
-use crate::connection::negotiation::Negotiation;
-use crate::context::Turn;
+use crate::connection::connected::Connected;
+use crate::connection::connector::Connector;
+use crate::connection::heartbeat::Beat;
+use crate::connection::state::State;
+use crate::connection::transitions::Ended;
+use crate::context::Context;
 use crate::ids::ConnectionId;
+use crate::subscription::Subscriptions;
 use crate::time::Time;
-use crate::transport::Transport;
+use crate::transport::{Transport, TransportSet};
+use crate::wire::{ToHub, Welcome};
 
-/// An end of a link that is noticed later than this, ms, means that the page slept. Chosen: as for heartbeats.
+/// An attempt that ends later than this after its deadline, ms, shows that the page slept. Chosen:
+/// as for heartbeats.
 const LATE_MS: u64 = 2_000;
-
-#[derive(Debug)]
-enum State {
-    Unstarted,
-    /// An attempt: one transport, and others that join after a head start or take the place of one that failed at once.
-    Racing {
-        links: Vec<Attempt>,
-        /// In order, the next one first.
-        waiting: Vec<Transport>,
-        next_joins: Time,
-        /// How the first one failed.
-        reason: Option<Reason>,
-    },
-    Connected {
-        link: Live,
-        /// A connection that is to take the place of this one.
-        replacement: Option<Attempt>,
-        next_look: Option<Time>,
-    },
-    Waiting {
-        until: Time,
-        reason: Reason,
-    },
-    /// An attempt that begins when the app has given a token.
-    AwaitingToken {
-        until: Time,
-        /// The hub's refusal of the last one.
-        refusal: Option<Reason>,
-        is_unauthorized: bool,
-    },
-    /// No token helped; asked again after a while.
-    Unauthorized {
-        until: Time,
-        reason: Reason,
-    },
-    ClosedByHub {
-        reason: Reason,
-    },
-    ClosedByUser,
-}
 
 #[derive(Debug)]
 pub(crate) struct Connection {
     state: State,
-    /// The attempt that is under way or waited for, from 1; 0 while connected.
-    attempt: u32,
-    last_id: ConnectionId,
-    backoff: Backoff,
-    negotiation: Negotiation,
-    own_heartbeat: Option<HeartbeatPolicy>,
-    attempts_max: u32,
-    addresses: usize,
-    is_online: bool,
-    /// The subscriptions have changed on a transport that only listens.
-    is_outdated: bool,
-    /// Before another stream takes the place of the established one, where one has failed to.
-    renewal: RepeatPause,
-    renew_at: Option<Time>,
+    connector: Connector,
 }
 
 impl Connection {
     pub(crate) fn new(config: &Config) -> Self {
-        let wanted = if config.transports.is_empty() {
-            Transport::ALL.to_vec()
-        } else {
-            config.transports.clone()
-        };
         Self {
-            state: State::Unstarted,
-            attempt: 1,
-            last_id: ConnectionId(0),
-            backoff: Backoff::new(config.backoff),
-            negotiation: Negotiation::new(wanted, config.worked),
-            own_heartbeat: config.heartbeat,
-            attempts_max: config.backoff.attempts_max,
-            addresses: config.addresses.max(1),
-            is_online: true,
-            is_outdated: false,
-            renewal: RepeatPause::default(),
-            renew_at: None,
+            state: State::default(),
+            connector: Connector::new(config),
         }
+    }
+
+    /// The only place where the state is replaced.
+    fn change(&mut self, next: impl FnOnce(State, &mut Connector) -> State) {
+        let state = std::mem::take(&mut self.state);
+        self.state = next(state, &mut self.connector);
     }
 
     pub(crate) fn status(&self) -> Status {
-        match &self.state {
-            State::Unstarted => Status::Connecting {
-                attempt: self.attempt,
-                transport: self.first_choice(),
-            },
-            State::Racing { links, .. } => Status::Connecting {
-                attempt: self.attempt,
-                transport: links
-                    .first()
-                    .map_or_else(|| self.first_choice(), |link| link.transport),
-            },
-            State::Connected { link, .. } => Status::Connected {
-                transport: link.transport,
-                since: link.since,
-                rtt_ms: link.heartbeat.rtt_ms(),
-                // Subscriptions and publications may wait, too: the client knows.
-                repeat_at: None,
-            },
-            State::AwaitingToken {
-                refusal: Some(reason),
-                is_unauthorized: true,
-                ..
-            }
-            | State::Unauthorized { reason, .. } => Status::Unauthorized {
-                reason: reason.clone(),
-            },
-            State::AwaitingToken { .. } => Status::Connecting {
-                attempt: self.attempt,
-                transport: self.first_choice(),
-            },
-            State::Waiting { .. } if !self.is_online => Status::Offline,
-            State::Waiting { until, reason } => Status::Waiting {
-                attempt: self.attempt,
-                retry_at: *until,
-                reason: reason.clone(),
-                is_exhausted: self.attempt > self.attempts_max,
-            },
-            State::ClosedByHub { reason } => Status::Closed {
-                reason: reason.clone(),
-            },
-            State::ClosedByUser => Status::Closed {
-                reason: Reason::of(codes::DONE),
-            },
-        }
-    }
-
-    fn first_choice(&self) -> Transport {
-        let order = self.negotiation.order(self.attempt.saturating_sub(1));
-        order.first().copied().unwrap_or(Transport::WebSocket)
+        self.state.status(&self.connector)
     }
 
     pub(crate) fn tried(&self) -> impl Iterator<Item = &Tried> {
-        self.negotiation.tried()
+        self.connector.negotiation.tried()
     }
 
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.negotiation.poll_policy.is_quiet()
+    /// Whether short polls are the best transport, because every subscription is passive.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.connector.negotiation.poll_policy.is_idle()
     }
 
     pub(crate) fn is_degraded(&self) -> bool {
-        matches!(&self.state, State::Connected { link, .. } if !self.negotiation.is_best(link.transport))
+        self.state.is_degraded(&self.connector)
     }
 
     pub(crate) fn deadline(&self) -> Option<Time> {
-        match &self.state {
-            State::Racing {
-                links,
-                waiting,
-                next_joins,
-                ..
-            } => {
-                let joins = (!waiting.is_empty()).then_some(*next_joins);
-                links.iter().map(Attempt::deadline).chain(joins).min()
-            }
-            State::Connected {
-                link,
-                replacement,
-                next_look,
-            } => {
-                let ends = replacement.as_ref().map(Attempt::deadline);
-                let look = next_look.filter(|_| replacement.is_none());
-                let renew = self.renew_at.filter(|_| replacement.is_none());
-                // A stream is renewed once the one under way has come and gone; until then there is nothing to do.
-                let can_renew = replacement.is_none() || link.transport == Transport::LongPoll;
-                let now = if can_renew {
-                    Some(Time(0))
-                } else {
-                    self.look_ends_at()
-                };
-                let now = now.filter(|_| self.is_outdated);
-                [
-                    ends,
-                    look,
-                    renew,
-                    now,
-                    self.negotiation.poll_policy.deadline(),
-                ]
-                .into_iter()
-                .flatten()
-                .chain([link.deadline()])
-                .min()
-            }
-            State::Waiting { until, .. }
-            | State::AwaitingToken { until, .. }
-            | State::Unauthorized { until, .. } => Some(*until),
-            State::Unstarted | State::ClosedByHub { .. } | State::ClosedByUser => None,
-        }
+        self.state.deadline(&self.connector)
     }
 
-    /// The connection over which the hub has said welcome.
     pub(crate) fn established(&self) -> Option<ConnectionId> {
-        match &self.state {
-            State::Connected { link, .. } => Some(link.id),
-            _ => None,
-        }
+        self.state.established()
     }
 
-    /// Whether we are connected over `transport`: another connection over it is a renewal, no try.
-    fn is_on(&self, transport: Transport) -> bool {
-        matches!(&self.state, State::Connected { link, .. } if link.transport == transport)
-    }
-
-    /// Whether what is sent goes out in posts.
+    /// Whether publications go out in posts.
     pub(crate) fn is_posting(&self) -> bool {
-        matches!(&self.state, State::Connected { link, .. } if !link.transport.is_duplex())
+        let connected = self.state.connected();
+        connected.is_some_and(|it| !it.established.transport.is_duplex())
     }
 
-    /// The sockets over which our hello has gone out: more records may follow it there.
+    /// The sockets whose hello is sent: more records may follow it.
     pub(crate) fn greeted(&self) -> impl Iterator<Item = ConnectionId> + '_ {
-        let live = match &self.state {
-            State::Connected { link, .. } if link.transport.is_duplex() => Some(link.id),
-            _ => None,
-        };
-        let greeted = self.links().filter(|link| link.is_greeted_socket());
-        live.into_iter().chain(greeted.map(|link| link.id))
+        let connected = self.state.connected().map(|it| &it.established);
+        let established = connected.filter(|it| it.transport.is_duplex());
+        let attempts = self.state.attempts().iter();
+        let greeted = attempts.filter(|it| it.is_greeted_socket());
+        established
+            .map(|it| it.id)
+            .into_iter()
+            .chain(greeted.map(|it| it.id))
     }
 
-    /// Those that have not been welcomed yet.
-    fn links(&self) -> impl Iterator<Item = &Attempt> {
-        let links = match &self.state {
-            State::Racing { links, .. } => links.as_slice(),
-            State::Connected { replacement, .. } => replacement.as_slice(),
-            _ => &[],
-        };
-        links.iter()
-    }
-
+    /// Whether events of this connection count. Those of older ones are stale.
     pub(crate) fn is_current(&self, connection: ConnectionId) -> bool {
-        self.established() == Some(connection) || self.links().any(|link| link.id == connection)
+        let mut attempts = self.state.attempts().iter();
+        self.established() == Some(connection) || attempts.any(|it| it.id == connection)
     }
 
     pub(crate) fn is_closed_by_user(&self) -> bool {
         matches!(self.state, State::ClosedByUser)
     }
 
-    pub(crate) fn start(&mut self, turn: &mut Turn<'_>) {
-        if matches!(self.state, State::Unstarted) {
-            self.attempt(turn, None);
+    /// The token that requests over HTTP have.
+    pub(crate) fn token(&self) -> Option<&str> {
+        self.connector.credentials.tokens.current()
+    }
+
+    /// The hello of a post of publications (rule T1).
+    pub(crate) fn hello_of_post(&self) -> String {
+        self.connector.credentials.of_post()
+    }
+
+    /// Whether another event stream is on its way, or planned, because this one lacks a
+    /// subscription.
+    pub(crate) fn is_renewing(&self) -> bool {
+        self.state.connected().is_some_and(Connected::is_renewing)
+    }
+
+    /// When the client repeats a request because of the hub's last answer (rule R7).
+    pub(crate) fn repeat_at(&self) -> Option<Time> {
+        self.state.connected().and_then(Connected::repeat_at)
+    }
+
+    /// Whether a part of a record may arrive here: after the welcome, or in the answer to a poll.
+    pub(crate) fn may_answer(&self, connection: ConnectionId) -> bool {
+        let is_poll = |it: &Attempt| it.id == connection && it.transport == Transport::LongPoll;
+        self.established() == Some(connection) || self.state.attempts().iter().any(is_poll)
+    }
+
+    pub(crate) fn start(&mut self, context: &mut Context<'_>, subscriptions: &Subscriptions) {
+        context.metrics.started(context.now);
+        self.change(|state, connector| match state {
+            State::Unstarted => State::connect(connector, context, subscriptions, None),
+            state => state,
+        });
+    }
+
+    /// A socket is open, or a stream has its ticket.
+    pub(crate) fn opened(
+        &mut self,
+        context: &mut Context<'_>,
+        subscriptions: &Subscriptions,
+        connection: ConnectionId,
+    ) {
+        if let Some(attempt) = self.state.attempt_mut(connection) {
+            let hello = self.connector.credentials.hello(subscriptions);
+            attempt.opened(context, &hello);
         }
     }
 
-    /// A socket or a stream is open.
-    pub(crate) fn opened(&mut self, turn: &mut Turn<'_>, connection: ConnectionId) {
-        let links = match &mut self.state {
-            State::Racing { links, .. } => links.as_mut_slice(),
-            State::Connected { replacement, .. } => replacement.as_mut_slice(),
-            _ => return,
-        };
-        if let Some(link) = links.iter_mut().find(|link| link.id == connection) {
-            link.opened(turn);
-        }
-    }
-
-    pub(crate) fn tick(&mut self, turn: &mut Turn<'_>) {
-        let now = turn.now;
-        let over: Vec<(ConnectionId, u16, u64)> = self
-            .links()
-            .filter(|link| now >= link.deadline())
-            .map(|link| (link.id, link.time_out(), now.since(link.deadline())))
+    pub(crate) fn tick(&mut self, context: &mut Context<'_>, subscriptions: &Subscriptions) {
+        let now = context.now;
+        let attempts = self.state.attempts().iter();
+        let overdue: Vec<_> = attempts
+            .filter(|it| now >= it.deadline())
+            .map(|it| (it.id, it.timeout_code(), now.since(it.deadline())))
             .collect();
-        for (connection, code, late_ms) in over {
-            self.end(turn, connection, &Reason::of(code), 0, true);
+        for (connection, code, late_ms) in overdue {
+            self.abandon(context, subscriptions, connection, &Reason::of(code));
             if late_ms > LATE_MS {
-                self.expedite(turn);
+                self.state.expedite(context);
             }
         }
-        match &mut self.state {
-            State::Waiting { until, .. } if now >= *until => self.attempt(turn, None),
-            State::Unauthorized { until, reason } if now >= *until => {
-                let reason = reason.clone();
-                self.attempt(turn, Some(reason));
-            }
-            State::AwaitingToken { until, .. } if now >= *until => {
-                self.no_token(turn, "the app's token function does not answer", false);
-            }
-            State::Racing {
-                waiting,
-                next_joins,
-                ..
-            } if !waiting.is_empty() && now >= *next_joins => self.join(turn),
-            State::Connected { link, .. } => {
-                let (id, beat) = (link.id, link.beat(now));
-                self.beat(turn, id, beat);
-                self.settle(turn);
-                self.is_outdated |= self.renew_at.take_if(|at| now >= *at).is_some();
-                self.renew_if_outdated(turn);
-                if let State::Connected { link, .. } = &mut self.state {
-                    link.tick(turn, &self.negotiation.poll_policy);
+        self.change(|state, connector| state.tick(connector, context, subscriptions));
+    }
+
+    /// A transport has ended, or has never opened. The hub wants no other one within `floor_ms`.
+    pub(crate) fn ended(
+        &mut self,
+        context: &mut Context<'_>,
+        subscriptions: &Subscriptions,
+        connection: ConnectionId,
+        reason: &Reason,
+        floor_ms: u64,
+    ) {
+        let ended = Ended {
+            connection,
+            reason,
+            floor_ms,
+        };
+        self.change(|state, connector| state.ended(connector, context, subscriptions, &ended));
+    }
+
+    /// Closes a connection for this reason.
+    pub(crate) fn abandon(
+        &mut self,
+        context: &mut Context<'_>,
+        subscriptions: &Subscriptions,
+        connection: ConnectionId,
+        reason: &Reason,
+    ) {
+        context.abandon(connection, reason.close_code);
+        self.ended(context, subscriptions, connection, reason, 0);
+    }
+
+    /// A welcome has arrived. Returns whether the connection waited for one.
+    pub(crate) fn welcomed(
+        &mut self,
+        context: &mut Context<'_>,
+        connection: ConnectionId,
+        welcome: &Welcome<'_>,
+    ) -> bool {
+        if let Some(names) = welcome.transports {
+            let served = TransportSet::of_names(names);
+            self.connector.negotiation.serves(served);
+        }
+        let now = context.now;
+        let mut is_due = true;
+        self.change(|state, connector| match state {
+            State::Racing(mut race) => match race.take_winner(now, connection) {
+                Some(winner) => State::Connected(Connected::after_race(
+                    connector, context, race, winner, welcome,
+                )),
+                None => {
+                    is_due = false;
+                    State::Racing(race)
                 }
-                self.look_for_better(turn);
+            },
+            State::Connected(mut connected) => {
+                if connected.established.id == connection {
+                    let negotiation = &connector.negotiation;
+                    is_due = connected.welcomed_again(negotiation, now, welcome);
+                } else if let Some(winner) = connected.take_winner(now, connection) {
+                    connected = connected.replaced(connector, context, winner, welcome);
+                } else {
+                    is_due = false;
+                }
+                State::Connected(connected)
             }
-            _ => {}
+            state => {
+                is_due = false;
+                state
+            }
+        });
+        if is_due {
+            self.connector.credentials.session = Some(welcome.session.to_owned());
+        }
+        is_due
+    }
+
+    /// The hub has changed the reconnect window (rule R3).
+    pub(crate) fn set_reconnect_window(&mut self, ms: u64) {
+        self.connector.backoff.set_reconnect_window(ms);
+    }
+
+    /// Something has arrived over the established connection.
+    pub(crate) fn heard(&mut self, context: &mut Context<'_>) {
+        if let Some(connected) = self.state.connected_mut()
+            && let Beat::Ping(t) = connected.established.heartbeat.heard(context.now)
+        {
+            let mut records = String::new();
+            ToHub::Ping { t: t.0 }.encode(&mut records);
+            context.send(connected.established.id, records);
         }
     }
 
-    fn take_link(&mut self, connection: ConnectionId) -> Option<Attempt> {
-        match &mut self.state {
-            State::Racing { links, .. } => {
-                let at = links.iter().position(|link| link.id == connection)?;
-                Some(links.remove(at))
-            }
-            State::Connected { replacement, .. } => {
-                replacement.take_if(|link| link.id == connection)
-            }
-            _ => None,
+    /// Part of something has arrived.
+    pub(crate) fn arriving(
+        &mut self,
+        context: &mut Context<'_>,
+        connection: ConnectionId,
+        piece: Piece,
+    ) {
+        if let Some(connected) = self.state.connected_mut()
+            && connected.established.id == connection
+        {
+            connected.established.arriving(context.now, piece);
+            self.heard(context);
+        } else if let Some(attempt) = self.state.attempt_mut(connection) {
+            attempt.arriving(context.now, piece.bytes);
         }
     }
 
-    fn put_back(&mut self, link: Attempt) {
-        match &mut self.state {
-            State::Racing { links, .. } => links.push(link),
-            State::Connected { replacement, .. } => *replacement = Some(link),
-            _ => {}
+    /// Messages have arrived, and the caller did not look at the clock. Returns whether that is
+    /// enough: only where the heartbeat pings.
+    pub(crate) fn heard_untimed(&mut self, connection: ConnectionId) -> bool {
+        let established = self.state.connected_mut().map(|it| &mut it.established);
+        let mut socket = established.filter(|it| it.id == connection && it.transport.is_duplex());
+        if let Some(established) = &mut socket {
+            established.heartbeat.heard_untimed();
+            established.progressed();
+            self.connector.negotiation.poll_policy.news();
+            return true;
+        }
+        false
+    }
+
+    /// Something complete has arrived that is no heartbeat.
+    pub(crate) fn progressed(&mut self) {
+        if let Some(connected) = self.state.connected_mut() {
+            connected.established.progressed();
         }
     }
-}
 
-/// A reason with the least time to wait that HTTP told beside it, as rule R1 has it.
-pub(crate) fn with_floor(reason: &str, floor_ms: u64) -> String {
-    let mut words = String::from(reason);
-    if floor_ms > 0 {
-        words.push_str(" retry=");
-        words.push_str(itoa::Buffer::new().format(clamp(floor_ms)));
+    /// New messages have arrived.
+    pub(crate) fn news(&mut self) {
+        self.connector.negotiation.poll_policy.news();
     }
-    words
+
+    /// The hub could not resume a subscription.
+    pub(crate) fn setback(&mut self) {
+        self.connector.negotiation.poll_policy.setback();
+    }
+
+    /// The answer to a poll is complete. Sends the next poll, or waits for its time.
+    pub(crate) fn answered(
+        &mut self,
+        context: &mut Context<'_>,
+        subscriptions: &Subscriptions,
+        connection: ConnectionId,
+    ) {
+        if let Some(connected) = self.state.connected_mut()
+            && connected.established.id == connection
+        {
+            connected.answered(&mut self.connector, context, subscriptions);
+        } else if self.is_current(connection) {
+            // It has ended without a welcome.
+            let reason = Reason::of(codes::NOT_A_HUB);
+            self.abandon(context, subscriptions, connection, &reason);
+        }
+    }
+
+    /// The hub has sent a ping. A transport that only listens can't answer it, and the hub knows.
+    pub(crate) fn pinged(&self, context: &mut Context<'_>, connection: ConnectionId, t: u64) {
+        if self.greeted().any(|greeted| greeted == connection) {
+            let mut records = String::new();
+            ToHub::Pong { t }.encode(&mut records);
+            context.send(connection, records);
+        }
+    }
+
+    pub(crate) fn pong(&mut self, context: &mut Context<'_>, t: u64) {
+        let Some(connected) = self.state.connected_mut() else {
+            return;
+        };
+        let heartbeat = &mut connected.established.heartbeat;
+        let before = heartbeat.rtt_ms();
+        if heartbeat.pong(context.now, t) {
+            let rtt_ms = heartbeat.rtt_ms();
+            context.metrics.rtt_ms.record(rtt_ms.unwrap_or(0));
+            if rtt_ms != before {
+                context.status_changed();
+            }
+        }
+    }
+
+    /// The subscriptions have changed. Transports that only listen need another request.
+    pub(crate) fn subscriptions_changed(&mut self) {
+        if let Some(connected) = self.state.connected_mut() {
+            connected.is_outdated |= !connected.established.transport.is_duplex();
+        }
+        for attempt in self.state.attempts_mut() {
+            attempt.is_outdated = !attempt.transport.is_duplex();
+        }
+    }
+
+    /// Notes whether every subscription is passive. Then the client is idle after a while.
+    pub(crate) fn set_demand(&mut self, now: Time, is_passive: bool) {
+        let is_connected = self.established().is_some();
+        let poll_policy = &mut self.connector.negotiation.poll_policy;
+        if poll_policy.set_demand(now, is_passive, is_connected) {
+            self.state.reconsider(&self.connector, now);
+        }
+    }
+
+    /// Asks for a slot, or gives it back.
+    pub(crate) fn seek_slot(&mut self, context: &mut Context<'_>) {
+        self.state.seek_slot(&mut self.connector, context);
+    }
+
+    pub(crate) fn slot_granted(
+        &mut self,
+        context: &mut Context<'_>,
+        subscriptions: &Subscriptions,
+        is_granted: bool,
+    ) {
+        self.change(|state, connector| {
+            state.slot_granted(connector, context, subscriptions, is_granted)
+        });
+    }
+
+    /// Asks for a fresh token while connected, when it is time.
+    pub(crate) fn renew_token(&mut self, context: &mut Context<'_>) {
+        if self.established().is_some() {
+            self.connector.credentials.tokens.renew(context);
+        }
+    }
+
+    pub(crate) fn token_given(
+        &mut self,
+        context: &mut Context<'_>,
+        subscriptions: &Subscriptions,
+        text: &str,
+        lives_ms: Option<u64>,
+    ) {
+        let tokens = &mut self.connector.credentials.tokens;
+        tokens.given(context.now, text, lives_ms, context.rng);
+        self.change(|state, connector| state.token_given(connector, context, subscriptions));
+    }
+
+    pub(crate) fn token_failed(
+        &mut self,
+        context: &mut Context<'_>,
+        failure: TokenFailure,
+        detail: &str,
+    ) {
+        let tokens = &mut self.connector.credentials.tokens;
+        tokens.failed(context.now, failure, context.rng);
+        self.change(|state, connector| state.token_failed(connector, context, failure, detail));
+    }
+
+    pub(crate) fn reconnect(&mut self, context: &mut Context<'_>, subscriptions: &Subscriptions) {
+        self.change(|state, connector| state.reconnect(connector, context, subscriptions));
+    }
+
+    /// The browser's guess about the network: a reason to probe, and never a reason to stop.
+    pub(crate) fn online(
+        &mut self,
+        context: &mut Context<'_>,
+        subscriptions: &Subscriptions,
+        is_online: bool,
+    ) {
+        if self.connector.is_online == is_online {
+            return;
+        }
+        self.connector.is_online = is_online;
+        if is_online {
+            self.connector.backoff.back_online();
+            self.connector.credentials.tokens.back_online();
+        }
+        self.woke(context, subscriptions);
+        if matches!(self.state, State::Waiting { .. }) {
+            context.status_changed();
+        }
+    }
+
+    pub(crate) fn woke(&mut self, context: &mut Context<'_>, subscriptions: &Subscriptions) {
+        self.change(|state, connector| state.woke(connector, context, subscriptions));
+    }
+
+    pub(crate) fn slept(
+        &mut self,
+        context: &mut Context<'_>,
+        subscriptions: &Subscriptions,
+        ms: u64,
+    ) {
+        self.connector.credentials.tokens.slept(ms);
+        self.change(|state, connector| state.slept(connector, context, subscriptions, ms));
+    }
+
+    pub(crate) fn suspend(&mut self, context: &mut Context<'_>) {
+        self.change(|state, connector| state.suspend(connector, context));
+    }
+
+    pub(crate) fn close(&mut self, context: &mut Context<'_>) {
+        self.change(|state, _| state.close(context));
+    }
 }

@@ -1,6 +1,6 @@
-//! Which transport to try, when another one joins, and when to look for a better one.
+//! Chooses the transports of a race, their order, and the time of probes for better ones.
 //!
-//! Owns the order, the memory of what worked and what was tried. Opens nothing itself.
+//! Owns the order, the transport that worked before, and the last outcomes. Opens nothing itself.
 
 use std::collections::VecDeque;
 
@@ -9,17 +9,18 @@ use crate::connection::poll_policy::PollPolicy;
 use crate::time::Time;
 use crate::transport::{Transport, TransportSet};
 
-/// How many outcomes are kept for people who ask.
+/// How many outcomes the client keeps for diagnosis.
 const TRIED_MAX: usize = 16;
 
-/// Failed attempts with what worked before, until the next one begins with another transport: one failure may be anything.
-/// From there on each has one, so that the last of three has its turn with the fourth attempt, some seconds after the loss.
+/// Failed races that begin with the transport that worked before: one failure may be anything.
+/// Then each transport begins one race. So the last of three begins the fourth race, some seconds
+/// after the loss.
 const FAILURES_FIRST: u32 = 2;
 
-/// How a try of a transport went.
+/// The outcome of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TriedOutcome {
-    /// The hub said welcome.
+    /// The hub sent its welcome.
     Ok,
     /// It never opened.
     Blocked,
@@ -27,22 +28,22 @@ pub enum TriedOutcome {
     OpenedThenClosed,
     /// It did not open in time.
     Silent,
-    /// It opened and nothing came through.
+    /// It opened, and nothing arrived.
     Buffered,
-    /// The hub or something before it said no.
+    /// The hub, or a proxy, refused it.
     Refused,
-    /// Another transport was first.
+    /// Another attempt won the race.
     Superseded,
 }
 
-/// One try of a transport.
+/// One attempt, for diagnosis.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tried {
-    /// Which.
+    /// Its transport.
     pub transport: Transport,
-    /// How it went.
+    /// Its outcome.
     pub outcome: TriedOutcome,
-    /// The close code it ended with, 0 if it did not.
+    /// The close code that ended it, or 0.
     pub close_code: u16,
     /// The peer's words.
     pub detail: String,
@@ -52,17 +53,17 @@ pub struct Tried {
 
 #[derive(Debug)]
 pub(crate) struct Negotiation {
-    /// In order of preference; what the user wants and the browser has.
+    /// What the user wants and the browser has, in order of preference.
     wanted: Vec<Transport>,
     served: TransportSet,
-    /// What worked on this network before.
+    /// The transport that worked on this network before.
     worked: Option<Transport>,
-    /// What is urgent and what is free decides which transports come into question.
+    /// Decides which transports are allowed now.
     pub(crate) poll_policy: PollPolicy,
     tried: VecDeque<Tried>,
     probes: u32,
-    moved_up: Option<Time>,
-    /// How often a better transport was lost again soon after the move.
+    upgraded: Option<Time>,
+    /// How often a better transport was lost soon after the upgrade.
     flaps: u32,
 }
 
@@ -75,7 +76,7 @@ impl Negotiation {
             poll_policy: PollPolicy::default(),
             tried: VecDeque::new(),
             probes: 0,
-            moved_up: None,
+            upgraded: None,
             flaps: 0,
         }
     }
@@ -84,7 +85,7 @@ impl Negotiation {
     fn served(&self) -> impl Iterator<Item = Transport> + '_ {
         let served = self.served;
         let is_served = move |transport: &Transport| served.has(*transport);
-        // A hub that serves none of ours is told from its refusals, not by never asking.
+        // Refusals show that the hub serves none of them. Without an attempt there is no refusal.
         let any = self.wanted.iter().any(is_served);
         self.wanted
             .iter()
@@ -92,12 +93,12 @@ impl Negotiation {
             .filter(move |transport| !any || is_served(transport))
     }
 
-    /// What comes into question now, in order. Where polls are among it they are the best while nothing is urgent, and stand
-    /// in for a stream while the browser has no connection for one.
+    /// The transports that are allowed now, in order. Long-polling comes first for an idle client. It
+    /// replaces streams while the client has no slot.
     fn allowed(&self) -> Vec<Transport> {
         let mut allowed: Vec<Transport> = self.served().collect();
         if let Some(at) = allowed.iter().position(|each| *each == Transport::LongPoll) {
-            if self.poll_policy.is_quiet() {
+            if self.poll_policy.is_idle() {
                 allowed.remove(at);
                 allowed.insert(0, Transport::LongPoll);
             } else {
@@ -107,24 +108,25 @@ impl Negotiation {
         allowed
     }
 
-    /// Whether polls stand in for this one.
+    /// Whether long-polling replaces this transport for now.
     pub(crate) fn is_set_aside(&self, transport: Transport) -> bool {
         transport == Transport::EventSource
-            && !self.poll_policy.has_place()
+            && !self.poll_policy.has_slot()
             && self.served().any(|each| each == Transport::LongPoll)
     }
 
-    /// The hub has said what it serves.
+    /// The hub has sent the list of transports that it serves.
     pub(crate) fn serves(&mut self, served: TransportSet) {
         self.served = served;
     }
 
-    /// The order of an attempt after so many that failed. What worked here comes first, until it has failed repeatedly.
+    /// The order of the next race. The transport that worked before comes first, until it has failed
+    /// repeatedly.
     pub(crate) fn order(&self, failed: u32) -> Vec<Transport> {
         let mut order = self.allowed();
-        let is_quiet = self.poll_policy.is_quiet();
+        let is_idle = self.poll_policy.is_idle();
         let worked = match self.worked {
-            _ if is_quiet => None,
+            _ if is_idle => None,
             Some(worked) if self.is_set_aside(worked) => Some(Transport::LongPoll),
             worked => worked,
         };
@@ -137,15 +139,16 @@ impl Negotiation {
         let turns =
             usize::try_from((failed + 1).saturating_sub(FAILURES_FIRST)).unwrap_or(0) % count;
         order.rotate_left(turns);
-        if is_quiet {
-            // Nobody waits: no race.
+        if is_idle {
+            // Nobody waits, so one transport is enough.
             order.truncate(1);
         }
         order
     }
 
-    /// Whether a transport that fails at once makes room for the next one in the same attempt. Where one has worked before, a
-    /// quick failure means that the hub is away, and three requests instead of one would only make a storm of it.
+    /// Whether the next transport joins as soon as one has failed. Where one has worked before, a quick
+    /// failure means that the hub is away. Then three requests instead of one would only add to the
+    /// thundering herd.
     pub(crate) fn falls_through(&self) -> bool {
         self.worked.is_none()
     }
@@ -161,38 +164,39 @@ impl Negotiation {
         self.tried.iter()
     }
 
-    /// A transport has been useful. Gives when to look for a better one.
+    /// A connection is established. Returns when to probe for a better transport.
     pub(crate) fn connected(
         &mut self,
         now: Time,
         transport: Transport,
-        is_move: bool,
+        is_switch: bool,
     ) -> Option<Time> {
         if self.is_telling(transport) {
             self.worked = Some(transport);
         }
         self.probes = 0;
         if self.poll_policy.is_short() {
-            self.moved_up = None;
-        } else if is_move {
-            // A hub that calls another transport the better one after each move is left on what there is.
-            let before = self.moved_up.replace(now);
+            self.upgraded = None;
+        } else if is_switch {
+            // A hub may call another transport the better one after each move. Then the client stays.
+            let before = self.upgraded.replace(now);
             let is_flap = before.is_some_and(|before| now.since(before) < PROBE_FLAP_MS);
             self.flaps = self.flaps.saturating_add(u32::from(is_flap));
         }
         self.next_probe(now, transport)
     }
 
-    /// Whether getting through by `transport` says something of this network: short polls are a choice.
+    /// Whether success with `transport` says something about this network. Short polls do not: they
+    /// are the client's choice.
     pub(crate) fn is_telling(&self, transport: Transport) -> bool {
         transport != Transport::LongPoll || !self.poll_policy.is_short()
     }
 
-    /// When to look for something better than `transport` after one that began `now`: soon at first, then at growing intervals, and rarely
-    /// where a better one was lost again soon after each move.
-    pub(crate) fn next_probe(&mut self, now: Time, transport: Transport) -> Option<Time> {
+    /// When to probe for a better transport than `transport`, after a probe that began `now`. The
+    /// intervals grow, and are long where each upgrade was lost soon.
+    pub(crate) fn next_probe(&self, now: Time, transport: Transport) -> Option<Time> {
         self.better(transport)?;
-        // They take turns, so that each has its own within the interval.
+        // The better transports take turns, and each has one within the interval.
         let turns = u64::try_from(self.all_better(transport).len()).unwrap_or(1);
         let turns = turns.max(1);
         let ms = if self.flaps > 0 {
@@ -203,14 +207,14 @@ impl Negotiation {
         Some(now.plus(ms.min(PROBE_FLAPPED_MS_MAX)))
     }
 
-    /// What a look for something better tries: each better one in turn.
+    /// The transport of the next probe: each better one in turn.
     pub(crate) fn probe(&mut self, transport: Transport) -> Option<Transport> {
         let better = self.better(transport);
         self.probes = self.probes.saturating_add(1);
         better
     }
 
-    /// Those before it in order. What is set aside has one alone that stands in for it.
+    /// The transports before this one in the order.
     fn all_better(&self, transport: Transport) -> Vec<Transport> {
         if self.is_set_aside(transport) {
             return vec![Transport::LongPoll];
@@ -228,26 +232,26 @@ impl Negotiation {
         better.get(turn).copied()
     }
 
-    /// The connection is gone.
+    /// The established connection is gone.
     pub(crate) fn lost(&mut self, now: Time) {
-        let Some(moved_up) = self.moved_up.take() else {
+        let Some(upgraded) = self.upgraded.take() else {
             return;
         };
-        self.flaps = if now.since(moved_up) < PROBE_FLAP_MS {
+        self.flaps = if now.since(upgraded) < PROBE_FLAP_MS {
             self.flaps.saturating_add(1)
         } else {
             0
         };
     }
 
-    /// Whether one is before the other in order.
+    /// Whether one transport is before the other in the order.
     pub(crate) fn prefers(&self, one: Transport, other: Transport) -> bool {
         self.all_better(other).contains(&one)
     }
 
-    /// Whether nothing better is known, or wanted.
+    /// Whether no better transport is served and wanted.
     pub(crate) fn is_best(&self, transport: Transport) -> bool {
-        self.poll_policy.is_quiet() || self.served().next() == Some(transport)
+        self.poll_policy.is_idle() || self.served().next() == Some(transport)
     }
 }
 
@@ -305,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_better_transport_is_looked_for_within_30_s_and_rarely_where_it_flaps() {
+    fn the_client_probes_for_a_better_transport_within_30_s_and_rarely_where_it_flaps() {
         let mut n = negotiation(None);
         let mut now = Time(0);
         let mut at = n.connected(now, LongPoll, false);
@@ -332,11 +336,11 @@ mod tests {
     }
 
     #[test]
-    fn looks_go_to_each_better_transport_in_turn() {
+    fn probes_go_to_each_better_transport_in_turn() {
         let mut n = negotiation(None);
         n.connected(Time(0), LongPoll, false);
-        let looks: Vec<_> = (0..4).map(|_| n.probe(LongPoll).unwrap()).collect();
-        assert_eq!(looks, [WebSocket, EventSource, WebSocket, EventSource]);
+        let probes: Vec<_> = (0..4).map(|_| n.probe(LongPoll).unwrap()).collect();
+        assert_eq!(probes, [WebSocket, EventSource, WebSocket, EventSource]);
         assert_eq!(n.next_probe(Time(0), WebSocket), None);
     }
 

@@ -1,44 +1,45 @@
-//! How long to rest between short polls: briefly after news, longer while nothing comes, never all at once.
+//! The poll interval: short after news, and longer while none arrive.
 //!
-//! Owns the growth and the bounds. Whether polls are short at all is pace's.
+//! Owns the growth, the jitter and the bounds. `poll_policy` decides whether polls are short.
 
 use crate::config::{IDLE_POLL_MS_MAX, IDLE_POLL_MS_MIN, NO_SLOT_POLL_MS_MAX, NO_SLOT_POLL_MS_MIN};
 
-/// A rest is at most this much longer than the one before it, in halves.
+/// An interval is at most this many halves of the one before it.
 const GROWTH_HALVES: u64 = 3;
 
-/// The part of a rest that chance takes off or leaves, so that clients that began together drift apart.
+/// Jitter shortens an interval by at most this part of it, so that clients that began together
+/// drift apart.
 const JITTER_PART: u64 = 5;
 
-/// Between which times a rest stays, ms.
+/// The shortest and the longest interval, ms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Bounds {
     min_ms: u64,
     max_ms: u64,
 }
 
-/// Nobody waits for it.
-pub(crate) const QUIET: Bounds = Bounds {
+/// The client is idle.
+pub(crate) const IDLE: Bounds = Bounds {
     min_ms: IDLE_POLL_MS_MIN,
     max_ms: IDLE_POLL_MS_MAX,
 };
 
-/// Somebody does, but the browser has no connection to spare.
-pub(crate) const CROWDED: Bounds = Bounds {
+/// The client is not idle, but it has no slot.
+pub(crate) const WITHOUT_SLOT: Bounds = Bounds {
     min_ms: NO_SLOT_POLL_MS_MIN,
     max_ms: NO_SLOT_POLL_MS_MAX,
 };
 
 #[derive(Debug, Default)]
 pub(crate) struct PollInterval {
-    /// The last rest before chance, ms.
+    /// The last interval without its jitter, ms.
     ms: u64,
 }
 
 impl PollInterval {
-    /// The next rest, ms.
+    /// The next interval, ms.
     pub(crate) fn next(&mut self, bounds: Bounds, has_news: bool, rng: &mut fastrand::Rng) -> u64 {
-        // What chance may take off is put on first, so that the shortest rest keeps the bound.
+        // The shortest interval stays within the bound even with the largest jitter.
         let min_ms = bounds.min_ms * JITTER_PART / (JITTER_PART - 1);
         let grown_ms = if has_news {
             0
@@ -54,7 +55,7 @@ impl PollInterval {
 mod tests {
     use super::*;
 
-    fn rests(bounds: Bounds, seed: u64) -> Vec<u64> {
+    fn intervals(bounds: Bounds, seed: u64) -> Vec<u64> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut poll_interval = PollInterval::default();
         (0..12)
@@ -63,32 +64,32 @@ mod tests {
     }
 
     #[test]
-    fn rests_grow_while_nothing_comes_and_stay_within_their_bounds() {
-        for bounds in [QUIET, CROWDED] {
+    fn intervals_grow_while_nothing_arrives_and_stay_within_their_bounds() {
+        for bounds in [IDLE, WITHOUT_SLOT] {
             for seed in 0..200 {
-                let rests = rests(bounds, seed);
-                let (first, last) = (rests[0], rests[11]);
-                assert!(first <= bounds.min_ms * 5 / 4, "{rests:?}");
-                assert!(last >= bounds.max_ms * 4 / 5, "{rests:?}");
+                let intervals = intervals(bounds, seed);
+                let (first, last) = (intervals[0], intervals[11]);
+                assert!(first <= bounds.min_ms * 5 / 4, "{intervals:?}");
+                assert!(last >= bounds.max_ms * 4 / 5, "{intervals:?}");
                 let within = |ms: &u64| (bounds.min_ms..=bounds.max_ms).contains(ms);
-                assert!(rests.iter().all(within), "{rests:?}");
+                assert!(intervals.iter().all(within), "{intervals:?}");
             }
         }
     }
 
     #[test]
-    fn news_makes_the_next_rest_short_again() {
+    fn news_makes_the_next_interval_short_again() {
         let mut rng = fastrand::Rng::with_seed(7);
         let mut poll_interval = PollInterval::default();
         for _ in 0..12 {
-            poll_interval.next(QUIET, false, &mut rng);
+            poll_interval.next(IDLE, false, &mut rng);
         }
-        assert!(poll_interval.next(QUIET, true, &mut rng) <= IDLE_POLL_MS_MIN * 5 / 4);
+        assert!(poll_interval.next(IDLE, true, &mut rng) <= IDLE_POLL_MS_MIN * 5 / 4);
     }
 
     #[test]
-    fn two_clients_rest_differently_and_one_seed_always_the_same() {
-        assert_eq!(rests(QUIET, 1), rests(QUIET, 1));
-        assert_ne!(rests(QUIET, 1), rests(QUIET, 2));
+    fn two_clients_have_different_intervals_and_one_seed_always_the_same() {
+        assert_eq!(intervals(IDLE, 1), intervals(IDLE, 1));
+        assert_ne!(intervals(IDLE, 1), intervals(IDLE, 2));
     }
 }

@@ -1,4 +1,4 @@
-//! What users are shown of the connection.
+//! The status that users see, and the reasons in it.
 
 use crate::codes;
 use crate::time::Time;
@@ -25,7 +25,20 @@ impl Reason {
         }
     }
 
-    /// Whether the hub wants another token. A ticket that it does not accept says nothing of the token (rule T2).
+    /// Whether the hub sent it, which shows that the way to the hub works.
+    pub(crate) fn is_from_hub(&self) -> bool {
+        !matches!(
+            self.close_code,
+            codes::CONNECTION_LOST
+                | codes::OPEN_TIMEOUT
+                | codes::WELCOME_TIMEOUT
+                | codes::SUBPROTOCOL_MISSING
+                | codes::NOT_A_HUB
+                | codes::STREAM_BUFFERED
+        )
+    }
+
+    /// Whether the hub wants another token. A refused ticket says nothing about the token (rule T2).
     pub(crate) fn is_unauthorized(&self) -> bool {
         self.close_code == codes::UNAUTHORIZED && !self.detail.starts_with("ticket_invalid")
     }

@@ -1,54 +1,68 @@
-//! The token that the hub is shown: whether a fresh one is needed, and when the app is asked for it.
+//! The client's token, and when to ask the app for a fresh one.
 //!
-//! Owns how often that may be: one call at a time, two a minute, whatever the hub and the app's own endpoint say. Never
-//! reads a token; how long it lives comes with it.
+//! Owns the limits on these calls: one at a time, two a minute, whatever the hub and the app's
+//! endpoint answer. Never reads a token; the app says how long it is valid.
 
+use crate::context::Context;
 use crate::interface::effect::{Effect, TokenReason};
 use crate::time::Time;
 
 /// How long an attempt waits for a token, ms. Chosen: as long as for a transport to open.
 const CALL_MS_MAX: u64 = 10_000;
 
-/// A call that has no answer for so long, ms, is not waited for any more: another one may be made.
+/// The client stops waiting for the answer to a call after this time, ms, and may call again.
 const CALL_FORGOTTEN_MS: u64 = 60_000;
 
-/// The app is asked at most [`CALLS_MAX`] times in this time, ms. Source: an endpoint that refuses or is down must not be hammered (S56).
+/// The client calls the app at most [`CALLS_MAX`] times in this time, ms. Source: requests must not
+/// hammer an endpoint that refuses or is down (S56).
 const CALLS_WINDOW_MS: u64 = 60_000;
 
 const CALLS_MAX: usize = 2;
 
-/// Spread over calls that the window has put off, so that pages of one app do not come at once. Chosen.
-const CALL_SPREAD_MS: u64 = 10_000;
+/// Jitter of calls that the window has put off, so that pages of one app do not call at once.
+/// Chosen.
+const CALL_JITTER_MS: u64 = 10_000;
 
-/// No attempt is made with a token that has less than this left, ms. Source: browser facts, refresh before a reconnect.
+/// The client gets a fresh token before an attempt if less than this is left, ms. Source: browser
+/// facts, refresh before a reconnect.
 const FRESH_MS: u64 = 60_000;
 
-/// A connection's token is replaced so long before its end, ms, give or take [`RENEW_SPREAD_MS`]. Source: as [`FRESH_MS`].
+/// While connected, the client replaces a token this long before its end, ms, give or take
+/// [`RENEW_JITTER_MS`]. Source: as [`FRESH_MS`].
 const RENEW_MS: u64 = 30_000;
 
-const RENEW_SPREAD_MS: u64 = 10_000;
+const RENEW_JITTER_MS: u64 = 10_000;
+
+/// Why the app has given no token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenFailure {
+    /// The app refused.
+    Refused,
+    /// The app could not ask its endpoint, or has not answered.
+    Unreachable,
+}
 
 /// How an attempt goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Clearance {
     /// At once.
     Go,
-    /// When the token is there, but no later than this.
+    /// When the app has given the token, but no later than this.
     Await(Time),
-    /// The app may not be asked again before this.
+    /// The client may not call the app again before this.
     NotBefore(Time),
 }
 
 #[derive(Debug)]
 pub(crate) struct Tokens {
     /// Whether the app gives tokens at all.
-    is_given: bool,
+    is_used: bool,
     token: Option<Token>,
-    /// Since when the app has owed an answer.
+    /// When the client made a call that has no answer yet.
     asked: Option<Time>,
     /// The last calls, the newest first.
     calls: [Option<Time>; CALLS_MAX],
-    /// Since the last welcome.
+    /// The hub's refusals since the last welcome.
     refusals: u32,
     /// Calls in a row that the app refused.
     failures: u32,
@@ -66,9 +80,9 @@ struct Token {
 }
 
 impl Tokens {
-    pub(crate) fn new(is_given: bool) -> Self {
+    pub(crate) fn new(is_used: bool) -> Self {
         Self {
-            is_given,
+            is_used,
             token: None,
             asked: None,
             calls: [None; CALLS_MAX],
@@ -78,47 +92,49 @@ impl Tokens {
         }
     }
 
-    /// What the hub is shown.
-    pub(crate) fn shown(&self) -> Option<&str> {
+    /// The token that the hub gets.
+    pub(crate) fn current(&self) -> Option<&str> {
         self.token.as_ref().map(|token| token.text.as_str())
     }
 
-    /// Before an attempt: asks for a fresh token if one is needed.
-    pub(crate) fn clear(&mut self, now: Time, effects: &mut Vec<Effect>) -> Clearance {
+    /// Asks for a fresh token before an attempt, if it needs one.
+    pub(crate) fn clear(&mut self, context: &mut Context<'_>) -> Clearance {
+        let now = context.now;
         let reason = match &self.token {
-            _ if !self.is_given => return Clearance::Go,
+            _ if !self.is_used => return Clearance::Go,
             None => TokenReason::Initial,
             Some(token) if token.is_refused => TokenReason::Rejected,
             Some(token) if token.stale.is_some_and(|stale| now >= stale) => TokenReason::Expiring,
             Some(_) => return Clearance::Go,
         };
-        match self.ask(now, reason, effects) {
-            // The hub's clock decides: the old one may still do.
+        match self.ask(context, reason) {
+            // The hub's clock decides: the old token may still be valid.
             Clearance::NotBefore(_) if reason == TokenReason::Expiring => Clearance::Go,
             clearance => clearance,
         }
     }
 
-    /// While connected: asks for a fresh token when it is time.
-    pub(crate) fn renew(&mut self, now: Time, effects: &mut Vec<Effect>) {
-        if self.deadline().is_some_and(|renew| now >= renew) {
-            let asked = self.ask(now, TokenReason::Expiring, effects);
+    /// Asks for a fresh token while connected, when it is time.
+    pub(crate) fn renew(&mut self, context: &mut Context<'_>) {
+        if self.deadline().is_some_and(|renew| context.now >= renew) {
+            let asked = self.ask(context, TokenReason::Expiring);
             if let Some(token) = &mut self.token {
                 token.renew = match asked {
                     Clearance::NotBefore(at) => Some(at),
-                    // Set again by the answer, whatever it is.
+                    // The answer, whatever it is, sets it again.
                     Clearance::Await(_) | Clearance::Go => None,
                 };
             }
         }
     }
 
-    /// When a connection's token is to be replaced.
+    /// When the client replaces the token of a connection.
     pub(crate) fn deadline(&self) -> Option<Time> {
         self.token.as_ref().and_then(|token| token.renew)
     }
 
-    fn ask(&mut self, now: Time, reason: TokenReason, effects: &mut Vec<Effect>) -> Clearance {
+    fn ask(&mut self, context: &mut Context<'_>, reason: TokenReason) -> Clearance {
+        let now = context.now;
         let until = now.plus(CALL_MS_MAX);
         if self
             .asked
@@ -135,11 +151,11 @@ impl Tokens {
             *newest = Some(now);
         }
         self.asked = Some(now);
-        effects.push(Effect::AskToken { reason });
+        context.effects.push(Effect::AskToken { reason });
         Clearance::Await(until)
     }
 
-    /// The app must not be asked before this.
+    /// The client must not call the app before this.
     fn next_call(&self) -> Option<Time> {
         self.calls
             .last()
@@ -148,14 +164,15 @@ impl Tokens {
             .map(|call| call.plus(CALLS_WINDOW_MS))
     }
 
-    /// When to ask again after the app or the hub has said no.
+    /// When to ask again after the app or the hub has refused.
     pub(crate) fn retry_at(&self, now: Time, rng: &mut fastrand::Rng) -> Time {
         let soonest = now.plus(CALLS_WINDOW_MS / 2);
         let allowed = self.next_call().map_or(soonest, |next| next.max(soonest));
-        allowed.plus(rng.u64(0..=CALL_SPREAD_MS))
+        allowed.plus(rng.u64(0..=CALL_JITTER_MS))
     }
 
-    /// The app gave one that lives for so long, where it said so. It is used for half of that at least, however short.
+    /// The app has given a token, valid for `lives_ms` if it said so. The client uses it for at least
+    /// half of that time, however short.
     pub(crate) fn given(
         &mut self,
         now: Time,
@@ -172,13 +189,14 @@ impl Tokens {
         self.token = Some(Token {
             text: text.to_owned(),
             stale: before_end(FRESH_MS),
-            renew: before_end(RENEW_MS - RENEW_SPREAD_MS + rng.u64(0..=2 * RENEW_SPREAD_MS)),
+            renew: before_end(RENEW_MS - RENEW_JITTER_MS + rng.u64(0..=2 * RENEW_JITTER_MS)),
             is_refused: false,
         });
     }
 
-    /// The app gave none: it refused, or could not ask.
-    pub(crate) fn failed(&mut self, now: Time, is_refusal: bool, rng: &mut fastrand::Rng) {
+    /// The app has given no token.
+    pub(crate) fn failed(&mut self, now: Time, failure: TokenFailure, rng: &mut fastrand::Rng) {
+        let is_refusal = failure == TokenFailure::Refused;
         self.asked = None;
         self.failures = self.failures.saturating_add(u32::from(is_refusal));
         self.is_cut_off = !is_refusal;
@@ -188,26 +206,27 @@ impl Tokens {
         }
     }
 
-    /// The hub did not accept it. True if a fresh one may help at once: the first time since a welcome.
+    /// The hub has refused the token. Returns whether a fresh one may help at once: only for the first
+    /// refusal since a welcome.
     pub(crate) fn refused(&mut self) -> bool {
         self.refusals = self.refusals.saturating_add(1);
         if let Some(token) = &mut self.token {
             token.is_refused = true;
         }
-        self.is_given && self.refusals == 1
+        self.is_used && self.refusals == 1
     }
 
-    /// The hub did.
+    /// The hub has accepted the token.
     pub(crate) fn accepted(&mut self) {
         self.refusals = 0;
     }
 
-    /// Whether the user has to do something: sign in, most likely.
+    /// Whether the user has to do something, probably sign in.
     pub(crate) fn is_stuck(&self) -> bool {
         self.refusals > 0 || self.failures > 1
     }
 
-    /// The clock that we are given stood still for so long while tokens grew older.
+    /// The client's clock stood still for `ms` while the tokens aged.
     pub(crate) fn slept(&mut self, ms: u64) {
         if let Some(token) = &mut self.token {
             for time in [&mut token.stale, &mut token.renew].into_iter().flatten() {
@@ -216,14 +235,14 @@ impl Tokens {
         }
     }
 
-    /// The browser says that there is a network again: calls that found none reached nobody.
+    /// The browser reports a network. Calls that found none reached no endpoint.
     pub(crate) fn back_online(&mut self) {
         if std::mem::take(&mut self.is_cut_off) {
             self.calls = [None; CALLS_MAX];
         }
     }
 
-    /// The user wants an attempt now, however often the app has been asked, and whether or not it has answered.
+    /// The user wants an attempt now, whatever the limits on calls say.
     pub(crate) fn forget(&mut self) {
         self.asked = None;
         self.calls = [None; CALLS_MAX];
@@ -234,19 +253,16 @@ impl Tokens {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::TestTurns;
     use proptest::prelude::*;
 
     const T0: Time = Time(1_000_000);
     const HOUR_MS: u64 = 3_600_000;
 
-    fn rng() -> fastrand::Rng {
-        fastrand::Rng::with_seed(7)
-    }
-
     fn asks(tokens: &mut Tokens, now: Time) -> Option<TokenReason> {
-        let mut effects = Vec::new();
-        tokens.clear(now, &mut effects);
-        effects.first().map(|effect| match effect {
+        let mut turns = TestTurns::with_seed(7);
+        tokens.clear(&mut turns.at(now));
+        turns.effects.first().map(|effect| match effect {
             Effect::AskToken { reason } => *reason,
             other => unreachable!("{other:?}"),
         })
@@ -255,7 +271,7 @@ mod tests {
     fn with_token(lives_ms: Option<u64>) -> Tokens {
         let mut tokens = Tokens::new(true);
         assert_eq!(asks(&mut tokens, T0), Some(TokenReason::Initial));
-        tokens.given(T0, "t", lives_ms, &mut rng());
+        tokens.given(T0, "t", lives_ms, &mut fastrand::Rng::with_seed(7));
         tokens
     }
 
@@ -308,22 +324,22 @@ mod tests {
         fn s56_whatever_happens_the_app_is_asked_at_most_twice_a_minute(
             seed: u64, steps in proptest::collection::vec((0..7, 0_u64..40_000), 1..200),
         ) {
-            let mut rng = fastrand::Rng::with_seed(seed);
+            let mut turns = TestTurns::with_seed(seed);
             let mut tokens = Tokens::new(true);
             let mut now = T0;
             let mut calls: Vec<Time> = Vec::new();
             for (what, number) in steps {
-                let mut effects = Vec::new();
                 match what {
-                    0 => drop(tokens.clear(now, &mut effects)),
-                    1 => tokens.renew(now, &mut effects),
-                    2 => tokens.given(now, "t", Some(number), &mut rng),
-                    3 => tokens.failed(now, number % 2 == 0, &mut rng),
+                    0 => drop(tokens.clear(&mut turns.at(now))),
+                    1 => tokens.renew(&mut turns.at(now)),
+                    2 => tokens.given(now, "t", Some(number), &mut turns.rng),
+                    3 if number % 2 == 0 => tokens.failed(now, TokenFailure::Refused, &mut turns.rng),
+                    3 => tokens.failed(now, TokenFailure::Unreachable, &mut turns.rng),
                     4 => drop(tokens.refused()),
                     5 => tokens.accepted(),
                     _ => now = now.plus(number),
                 }
-                calls.extend(effects.iter().map(|_| now));
+                calls.extend(turns.effects.drain(..).map(|_| now));
             }
             for three in calls.windows(3) {
                 prop_assert!(three[2].since(three[0]) >= CALLS_WINDOW_MS, "{calls:?}");

@@ -1,121 +1,130 @@
-//! What the user and the browser say: reconnect, online, woke, slept, suspended, closed.
+//! Calls of the user and signals of the browser: reconnect, woke, slept, suspend, close.
 
-use super::{Connection, State};
 use crate::backoff::hint::Hint;
 use crate::codes;
-use crate::connection::Reason;
-use crate::context::Turn;
-use crate::interface::effect::Effect;
+use crate::connection::connector::Connector;
+use crate::connection::state::State;
+use crate::connection::status::Reason;
+use crate::context::Context;
+use crate::subscription::Subscriptions;
 use crate::time::Time;
 
-/// After the browser says `online` or wakes, the next attempt comes within this time, ms. Chosen: every page on the network hears it at once.
-const ONLINE_SPREAD_MS: u64 = 250;
+/// After the browser reports `online` or a wake-up, the next attempt comes within this time, ms.
+/// Chosen: every page on the network gets the event at once.
+const EXPEDITE_MS: u64 = 250;
 
-/// After the browser puts the page to sleep, the next attempt comes after this time of being awake, ms, should nothing tell that it is
-/// back. Chosen: no attempt is made on the way into sleep.
+/// After the browser has put the page to sleep, the next attempt comes after this time awake, ms,
+/// if no event reports the wake-up. Chosen: no attempt begins on the way into sleep.
 const SUSPENDED_MS: u64 = 1_000;
 
-impl Connection {
-    /// The user wants an attempt now: whatever there is gives way, and the backoff is forgotten.
-    pub(crate) fn reconnect(&mut self, turn: &mut Turn<'_>) {
-        if matches!(self.state, State::Unstarted | State::ClosedByUser) {
-            return;
+impl State {
+    /// The user wants an attempt now. The client closes what is open and resets the backoff.
+    pub(super) fn reconnect(
+        self,
+        connector: &mut Connector,
+        context: &mut Context<'_>,
+        subscriptions: &Subscriptions,
+    ) -> Self {
+        if matches!(self, Self::Unstarted | Self::ClosedByUser) {
+            return self;
         }
-        self.let_all_go(turn, codes::REPLACED);
-        self.backoff.forget();
-        turn.tokens.forget();
-        self.attempt = 1;
-        self.attempt(turn, None);
+        self.close_all(context, codes::REPLACED);
+        connector.backoff.forget();
+        connector.credentials.tokens.forget();
+        connector.race_no = 1;
+        Self::connect(connector, context, subscriptions, None)
     }
 
-    /// The browser's guess about the network, or the page has woken: a reason to look, never a reason to stop.
-    pub(crate) fn online(&mut self, turn: &mut Turn<'_>, is_online: bool) {
-        if self.is_online != is_online {
-            self.is_online = is_online;
-            if is_online {
-                self.backoff.back_online();
-                turn.tokens.back_online();
-            }
-            self.woke(turn);
-            if matches!(self.state, State::Waiting { .. }) {
-                turn.effects.push(Effect::StatusChanged);
-            }
-        }
-    }
-
-    /// The page may have slept: what looks open may be dead, what waits may have waited long enough.
-    pub(crate) fn woke(&mut self, turn: &mut Turn<'_>) {
-        match &mut self.state {
-            State::Connected { link, .. } => {
+    /// The page may have slept. An open connection may be dead, and a wait may be over.
+    pub(super) fn woke(
+        mut self,
+        connector: &mut Connector,
+        context: &mut Context<'_>,
+        subscriptions: &Subscriptions,
+    ) -> Self {
+        match self {
+            Self::Connected(mut connected) => {
                 // What was arriving may have stood still as long as the page did.
-                link.progressed();
-                let (id, beat) = (link.id, link.heartbeat.probe(turn.now));
-                self.beat(turn, id, beat);
+                connected.established.progressed();
+                let beat = connected.established.heartbeat.probe(context.now);
+                Self::beat(connected, connector, context, subscriptions, beat)
             }
-            State::Waiting { .. } if self.is_online => self.expedite(turn),
-            _ => {}
+            Self::Waiting { .. } if connector.is_online => {
+                self.expedite(context);
+                self
+            }
+            state => state,
         }
     }
 
-    /// A wait of our own choice ends; one that the hub asked for does not (rule R5).
-    pub(super) fn expedite(&mut self, turn: &mut Turn<'_>) {
-        if let State::Waiting { until, reason } = &mut self.state
+    /// Shortens a wait that the client chose itself, not one that the hub asked for (rule R5).
+    pub(super) fn expedite(&mut self, context: &mut Context<'_>) {
+        if let Self::Waiting { until, reason } = self
             && Hint::of(&reason.detail).retry_ms.is_none()
         {
-            *until = (*until).min(turn.now.plus(turn.rng.u64(0..=ONLINE_SPREAD_MS)));
+            let soon = context.now.plus(context.rng.u64(0..=EXPEDITE_MS));
+            *until = (*until).min(soon);
         }
     }
 
-    /// The page has slept: what was opening before that is dead, and nobody's fault.
-    pub(crate) fn slept(&mut self, turn: &mut Turn<'_>, ms: u64) {
-        if let State::Waiting { until, .. } = &mut self.state {
-            *until = Time(until.0.saturating_sub(ms));
-        }
-        if let State::Racing { .. } = self.state {
-            self.let_all_go(turn, codes::REPLACED);
-            self.attempt(turn, None);
-        } else {
-            self.woke(turn);
-        }
-    }
-
-    /// The page goes to sleep. An open connection would keep it from being cached, or be dead when it is back.
-    pub(crate) fn suspend(&mut self, turn: &mut Turn<'_>) {
-        match &self.state {
-            State::Connected { link, .. } => {
-                self.backoff.was_useful_for(turn.now.since(link.since));
-                self.attempt = 1;
+    /// The machine has slept for `ms`. Attempts from before that are dead, and have not failed.
+    pub(super) fn slept(
+        self,
+        connector: &mut Connector,
+        context: &mut Context<'_>,
+        subscriptions: &Subscriptions,
+        ms: u64,
+    ) -> Self {
+        match self {
+            Self::Racing { .. } => {
+                self.close_all(context, codes::REPLACED);
+                Self::connect(connector, context, subscriptions, None)
             }
-            State::Racing { .. } => {}
-            _ => return,
+            Self::Waiting { until, reason } => {
+                let until = Time(until.0.saturating_sub(ms));
+                Self::Waiting { until, reason }.woke(connector, context, subscriptions)
+            }
+            state => state.woke(connector, context, subscriptions),
         }
-        self.let_all_go(turn, codes::PAGE_SUSPENDED);
-        self.state = State::Waiting {
-            until: turn.now.plus(SUSPENDED_MS),
+    }
+
+    /// The page goes to sleep. An open connection would keep it out of the back-forward cache, or
+    /// be dead when the page is back.
+    pub(super) fn suspend(self, connector: &mut Connector, context: &mut Context<'_>) -> Self {
+        match &self {
+            Self::Connected(connected) => {
+                let useful_ms = context.now.since(connected.established.since);
+                connector.backoff.was_useful_for(useful_ms);
+                connector.race_no = 1;
+            }
+            Self::Racing { .. } => {}
+            _ => return self,
+        }
+        self.close_all(context, codes::PAGE_SUSPENDED);
+        context.status_changed();
+        Self::Waiting {
+            until: context.now.plus(SUSPENDED_MS),
             reason: Reason::of(codes::PAGE_SUSPENDED),
-        };
-        turn.effects.push(Effect::StatusChanged);
-    }
-
-    pub(crate) fn close(&mut self, turn: &mut Turn<'_>) {
-        if self.is_closed_by_user() {
-            return;
         }
-        self.let_all_go(turn, codes::DONE);
-        self.state = State::ClosedByUser;
-        turn.effects.push(Effect::StatusChanged);
     }
 
-    pub(super) fn let_all_go(&mut self, turn: &mut Turn<'_>, code: u16) {
+    pub(super) fn close(self, context: &mut Context<'_>) -> Self {
+        if !matches!(self, Self::ClosedByUser) {
+            self.close_all(context, codes::DONE);
+            context.status_changed();
+        }
+        Self::ClosedByUser
+    }
+
+    /// Closes everything that is open.
+    fn close_all(self, context: &mut Context<'_>, code: u16) {
         if let Some(connection) = self.established() {
-            turn.abandon(connection, code);
-            turn.metrics.disconnected(turn.now);
-            turn.metrics.degraded(turn.now, false);
+            context.abandon(connection, code);
+            context.metrics.disconnected(context.now);
+            context.metrics.degraded(context.now, false);
         }
-        for link in self.links() {
-            turn.abandon(link.id, code);
+        for attempt in self.attempts() {
+            context.abandon(attempt.id, code);
         }
-        self.is_outdated = false;
-        self.renew_at = None;
     }
 }

@@ -1,96 +1,36 @@
-//! The subscriptions of a client: what is wanted, what the hub is asked for, and when it is asked again.
+//! The subscriptions of a client: what the app wants, and what the client has asked the hub for.
 //!
-//! Owns which there are, and how long one waits that the hub has refused. Where a stream stands, and what comes over it, is
-//! `stream`'s. Payloads never come here.
+//! Owns the list and routes each answer to its subscription. Appends requests to the caller's
+//! `records`, because only the client knows where they go. Payloads never come here.
 
-pub(crate) mod sequencer;
+mod one;
+mod sequencer;
 mod stream;
 
-use crate::backoff::repeat::RepeatPause;
-use crate::config::{BUSY_MS, PAUSE_MS, SUB_MS_MAX};
-use crate::ids::{ConnectionId, From, Seq, TopicNo};
-use crate::interface::effect::Effect;
+use crate::context::Context;
+use crate::ids::{ConnectionId, TopicNo};
+use crate::interface::event::Run;
 use crate::metrics::Metrics;
+use crate::subscription::one::Subscription;
 use crate::time::Time;
-use crate::wire::{ToHub, View};
-use stream::Stream;
+use crate::wire::{ResumeFailure, Start, ToHub};
 
-/// What the hub is asked again with.
-pub(crate) struct Asking<'a> {
-    pub(crate) now: Time,
-    pub(crate) rng: &'a mut fastrand::Rng,
-    pub(crate) metrics: &'a mut Metrics,
-    /// Where the question goes, unless it has to wait.
-    pub(crate) records: &'a mut String,
-}
+pub(crate) use one::{Snapshot, Wanted};
 
-/// What a new subscription is to be.
-pub(crate) struct Wanted<'a> {
-    pub(crate) topic: &'a str,
-    pub(crate) from: From,
-    pub(crate) is_passive: bool,
-    /// Our outbox, if the topic is wanted as a document.
-    pub(crate) producer: Option<&'a str>,
-}
-
-#[derive(Debug)]
-struct Subscription {
-    no: TopicNo,
-    topic: Box<str>,
-    from: From,
-    /// Nobody waits for its messages.
-    is_passive: bool,
-    /// It is a document.
-    document: Option<Followed>,
-    /// Nothing where the hub has never answered.
-    stream: Option<Stream>,
-    refusal: Option<Refusal>,
-    /// Users know that the hub is too busy for it.
-    is_busy_told: bool,
-    /// Before it is asked for again because of what the hub said.
-    pause: RepeatPause,
-    /// Where it stood when it was last asked for again.
-    stood: Seq,
-    /// The first heartbeat at which it waited for the hub to begin, and where, or when it was last asked for again.
-    awaits: Option<(ConnectionId, Time)>,
-}
-
-/// What a document's subscription says besides (rule D7).
-#[derive(Debug)]
-struct Followed {
-    /// Our outbox.
-    producer: Box<str>,
-    /// Whether there is a value that entries can be applied to. Without one a cursor is worth nothing.
-    has_snapshot: bool,
-    /// Before it is asked for again because it has diverged: entries that came meanwhile are no progress.
-    pause: RepeatPause,
-}
-
-/// The hub gave no stream (rule H12), or one that did not help (rule R7).
-#[derive(Clone, Copy, Debug)]
-enum Refusal {
-    /// It is asked again then.
-    Until(Time),
-    /// And now it is asked again.
-    AskedAgain,
-    /// It never will on this connection.
-    Final,
-}
-
-/// In order of their numbers, in whatever order they were added.
+/// In the order of their numbers, in whatever order the app added them.
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     all: Vec<Subscription>,
-    /// Something came since the last heartbeat.
+    /// Something has arrived since the last heartbeat.
     has_news: bool,
-    /// The last heartbeat before which something came.
-    quiet_since: Time,
+    /// The last heartbeat before which something had arrived.
+    idle_since: Time,
 }
 
 impl Subscriptions {
-    /// Where a subscription is, or else where it belongs.
+    /// The index of a subscription, or else where it belongs.
     fn at(&self, no: TopicNo) -> Result<usize, usize> {
-        self.all.binary_search_by_key(&no, |s| s.no)
+        self.all.binary_search_by_key(&no, |it| it.no)
     }
 
     fn find(&mut self, no: TopicNo) -> Option<&mut Subscription> {
@@ -98,7 +38,7 @@ impl Subscriptions {
         self.all.get_mut(at)
     }
 
-    /// The outbox has this name, perhaps another one than before.
+    /// The outbox has this producer, perhaps another one than before.
     pub(crate) fn set_producer(&mut self, producer: &str) {
         let followed = self.all.iter_mut().filter_map(|it| it.document.as_mut());
         for followed in followed.filter(|it| *it.producer != *producer) {
@@ -106,243 +46,161 @@ impl Subscriptions {
         }
     }
 
-    /// Adds a subscription and asks for it. A document waits for its producer's name, so a higher number may come first. A
-    /// number that is in use keeps its subscription.
+    /// Adds a subscription and asks for it. A document waits for its producer, so a higher number
+    /// may come first. A number in use keeps its subscription.
     pub(crate) fn add(&mut self, no: TopicNo, wanted: &Wanted<'_>, records: &mut String) {
         let Err(at) = self.at(no) else { return };
-        let subscription = Subscription {
-            no,
-            topic: wanted.topic.into(),
-            from: wanted.from,
-            is_passive: wanted.is_passive,
-            document: wanted.producer.map(|producer| Followed {
-                producer: producer.into(),
-                has_snapshot: false,
-                pause: RepeatPause::default(),
-            }),
-            stream: None,
-            refusal: None,
-            is_busy_told: false,
-            pause: RepeatPause::default(),
-            stood: Seq(0),
-            awaits: None,
-        };
+        let subscription = Subscription::new(no, wanted);
         subscription.ask(records);
         self.all.insert(at, subscription);
     }
 
     /// Ends a subscription.
-    pub(crate) fn remove(&mut self, no: TopicNo, records: &mut String, effects: &mut Vec<Effect>) {
+    pub(crate) fn remove(&mut self, context: &mut Context<'_>, no: TopicNo, records: &mut String) {
         let Ok(at) = self.at(no) else { return };
-        let mut gone = self.all.remove(at);
-        gone.discard_held(effects);
+        let mut removed = self.all.remove(at);
+        removed.discard_held(context);
         ToHub::Unsubscribe { no }.encode(records);
     }
 
-    /// Asks for all of them, each from where it stands. On a connection that goes on, not for those that were refused.
-    pub(crate) fn ask_all(&self, is_new: bool, records: &mut String) {
+    /// Asks for all of them on a new connection, each from its position.
+    pub(crate) fn ask_all(&self, records: &mut String) {
         for subscription in &self.all {
-            if is_new || subscription.is_askable() {
-                subscription.ask(records);
-            }
+            subscription.ask(records);
         }
     }
 
-    /// Whether somebody waits for the messages of a subscription has changed.
+    /// Asks for all but the refused ones, on a connection that goes on.
+    pub(crate) fn ask_unrefused(&self, records: &mut String) {
+        for subscription in self.all.iter().filter(|it| it.is_unrefused()) {
+            subscription.ask(records);
+        }
+    }
+
     pub(crate) fn set_passive(&mut self, no: TopicNo, is_passive: bool) {
         if let Some(subscription) = self.find(no) {
             subscription.is_passive = is_passive;
         }
     }
 
-    /// Whether there are any, and nobody waits for the messages of any.
+    /// Whether there are subscriptions, and all of them are passive.
     pub(crate) fn are_passive(&self) -> bool {
-        !self.all.is_empty() && self.all.iter().all(|each| each.is_passive)
+        !self.all.is_empty() && self.all.iter().all(|it| it.is_passive)
     }
 
-    /// Whether the hub has told of messages that have not come yet.
+    /// Whether the hub has announced messages that have not arrived.
     pub(crate) fn are_behind(&self) -> bool {
-        let asked = self.all.iter().filter(|each| each.is_askable());
-        let mut streams = asked.filter_map(|each| each.stream.as_ref());
-        streams.any(Stream::is_behind)
+        self.all.iter().any(Subscription::is_behind)
     }
 
-    /// Something came that is no heartbeat: on a slow line an answer may be behind it.
+    /// Something has arrived that is no heartbeat. On a slow line an answer may be behind it.
     pub(crate) fn heard(&mut self) {
         self.has_news = true;
     }
 
-    /// At a heartbeat: asks again for what the hub has told of where nothing has come since the one before, and for streams that
-    /// have not begun where nothing at all has come for a while.
-    pub(crate) fn ask_stalled(&mut self, connection: ConnectionId, asking: &mut Asking<'_>) {
+    /// Asks again at a heartbeat: for streams that are behind and have not moved since the last
+    /// heartbeat, and for answers that are missing although nothing else has arrived.
+    pub(crate) fn ask_stalled(
+        &mut self,
+        context: &mut Context<'_>,
+        connection: ConnectionId,
+        records: &mut String,
+    ) {
+        let now = context.now;
         if std::mem::take(&mut self.has_news) {
-            self.quiet_since = asking.now;
+            self.idle_since = now;
         }
         for subscription in &mut self.all {
-            if subscription.is_askable()
-                && subscription.has_stalled(connection, asking.now, self.quiet_since)
+            if subscription.is_unrefused()
+                && subscription.has_stalled(connection, now, self.idle_since)
             {
-                subscription.ask_again(asking);
+                subscription.ask_again(context, records);
             }
         }
     }
 
-    /// The hub gives no stream, or no more of one. One that is busy is asked again, ever more rarely, and users are told once; a
-    /// final word they hear each time.
+    /// Handles the hub's answer to a request, or its report of a gap in a stream.
+    pub(crate) fn begin(
+        &mut self,
+        context: &mut Context<'_>,
+        connection: ConnectionId,
+        start: &Start,
+        failure: Option<ResumeFailure>,
+        records: &mut String,
+    ) {
+        if let Some(subscription) = self.find(start.no) {
+            subscription.begin(context, connection, start, failure, records);
+        }
+    }
+
+    /// A snapshot has arrived. Returns whether it is new.
+    pub(crate) fn snapshot(
+        &mut self,
+        context: &mut Context<'_>,
+        connection: ConnectionId,
+        no: TopicNo,
+        snapshot: &Snapshot,
+    ) -> bool {
+        let subscription = self.find(no);
+        subscription.is_some_and(|it| it.snapshot(context, connection, snapshot))
+    }
+
+    /// Takes a run in the common case: it is next in its stream. Returns whether it did; otherwise
+    /// the caller must call [`Self::receive`].
+    pub(crate) fn receive_next(
+        &mut self,
+        metrics: &mut Metrics,
+        connection: ConnectionId,
+        no: TopicNo,
+        run: &Run,
+    ) -> bool {
+        self.heard();
+        let stream = self.find(no).and_then(|it| it.stream_on(connection));
+        stream.is_some_and(|it| it.receive_next(run, metrics))
+    }
+
+    /// A run has arrived. Asks for what is missing before it. Returns whether it is new.
+    pub(crate) fn receive(
+        &mut self,
+        context: &mut Context<'_>,
+        connection: ConnectionId,
+        no: TopicNo,
+        run: Run,
+        records: &mut String,
+    ) -> bool {
+        let subscription = self.find(no);
+        subscription.is_some_and(|it| it.receive(context, connection, run, records))
+    }
+
+    /// The hub has refused a stream, or ended it.
     pub(crate) fn refused(
         &mut self,
+        context: &mut Context<'_>,
         no: TopicNo,
-        (code, message): (&str, &str),
-        asking: &mut Asking<'_>,
-        effects: &mut Vec<Effect>,
+        code: &str,
+        message: &str,
     ) {
-        let Some(subscription) = self.find(no) else {
-            return;
-        };
-        let is_busy = code == "busy";
-        let was_told = std::mem::replace(&mut subscription.is_busy_told, is_busy);
-        subscription.refusal = Some(if is_busy {
-            let Asking { now, rng, .. } = asking;
-            asking.metrics.repeats += 1;
-            Refusal::Until(subscription.pause.grow(*now, BUSY_MS, rng))
-        } else {
-            Refusal::Final
-        });
-        if !(is_busy && was_told) {
-            effects.push(Effect::Refused {
-                no,
-                code: code.to_owned(),
-                message: message.to_owned(),
-            });
+        if let Some(subscription) = self.find(no) {
+            subscription.refused(context, code, message);
         }
     }
 
-    /// When one is to be asked for again.
+    /// When the client asks again for a subscription.
     pub(crate) fn deadline(&self) -> Option<Time> {
-        let waits = self.all.iter().filter_map(|each| match each.refusal {
-            Some(Refusal::Until(until)) => Some(until),
-            _ => None,
-        });
-        waits.min()
+        self.all.iter().filter_map(Subscription::deadline).min()
     }
 
-    /// Asks again for those whose time has come.
+    /// Asks again for the subscriptions whose time has come.
     pub(crate) fn tick(&mut self, now: Time, records: &mut String) {
         for subscription in &mut self.all {
-            if let Some(Refusal::Until(until)) = subscription.refusal
-                && now >= until
-            {
-                subscription.refusal = Some(Refusal::AskedAgain);
-                subscription.asked(now);
-                subscription.ask(records);
-            }
+            subscription.tick(now, records);
         }
     }
 
-    /// A document has diverged: it is asked for anew, at once or, where that has not helped before, after a while.
-    pub(crate) fn resync(
-        &mut self,
-        no: TopicNo,
-        asking: &mut Asking<'_>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(subscription) = self.find(no) else {
-            return;
-        };
-        let Some(document) = &mut subscription.document else {
-            return;
-        };
-        let at = document.pause.next(asking.now, BUSY_MS, asking.rng);
-        subscription.discard_held(effects);
-        subscription.stream = None;
-        subscription.expect_snapshot();
-        asking.metrics.repeats += 1;
-        subscription.ask_at(at, asking);
-    }
-}
-
-impl Subscription {
-    /// What is here of a document is worth nothing.
-    fn expect_snapshot(&mut self) {
-        if let Some(followed) = &mut self.document {
-            followed.has_snapshot = false;
+    /// A document has diverged and needs a snapshot.
+    pub(crate) fn resync(&mut self, context: &mut Context<'_>, no: TopicNo, records: &mut String) {
+        if let Some(subscription) = self.find(no) {
+            subscription.resync(context, records);
         }
-    }
-
-    /// At a heartbeat: whether it is to be asked for again.
-    fn has_stalled(&mut self, connection: ConnectionId, now: Time, quiet_since: Time) -> bool {
-        let has_cursor = self.has_cursor();
-        if let Some(stream) = self.stream_on(connection)
-            && has_cursor
-        {
-            let has_stalled = stream.has_stalled();
-            self.awaits = None;
-            return has_stalled;
-        }
-        let awaits = self.awaits.filter(|(on, _)| *on == connection);
-        let (_, since) = *self.awaits.insert(awaits.unwrap_or((connection, now)));
-        now.since(since.max(quiet_since)) >= SUB_MS_MAX
-    }
-
-    /// An answer is due anew.
-    fn asked(&mut self, now: Time) {
-        if let Some((_, since)) = &mut self.awaits {
-            *since = now;
-        }
-    }
-
-    fn is_askable(&self) -> bool {
-        matches!(self.refusal, None | Some(Refusal::AskedAgain))
-    }
-
-    /// Asks again for what follows the last message delivered, because of what the hub said: at once, or after a pause.
-    fn ask_again(&mut self, asking: &mut Asking<'_>) {
-        if let Some(Refusal::Until(_)) = self.refusal {
-            return;
-        }
-        let stands = self.stream.as_ref().map_or(Seq(0), Stream::stands);
-        if stands > self.stood {
-            self.stood = stands;
-            self.pause.progressed();
-        }
-        asking.metrics.repeats += 1;
-        let at = self.pause.next(asking.now, PAUSE_MS, asking.rng);
-        self.ask_at(at, asking);
-    }
-
-    fn ask_at(&mut self, at: Option<Time>, asking: &mut Asking<'_>) {
-        match at {
-            None => {
-                self.asked(asking.now);
-                self.ask(asking.records);
-            }
-            Some(at) => self.refusal = Some(Refusal::Until(at)),
-        }
-    }
-
-    /// Whether what has come is worth continuing.
-    fn has_cursor(&self) -> bool {
-        self.document.as_ref().is_none_or(|it| it.has_snapshot)
-    }
-
-    /// Asks for what follows the last message delivered.
-    fn ask(&self, records: &mut String) {
-        let from = match &self.stream {
-            _ if !self.has_cursor() => From::Live,
-            None => self.from,
-            Some(stream) => From::After(stream.sequencer.cursor()),
-        };
-        ToHub::Subscribe {
-            no: self.no,
-            topic: &self.topic,
-            from,
-            view: match &self.document {
-                None => View::Messages,
-                Some(followed) => View::Document {
-                    producer: Some(&followed.producer),
-                },
-            },
-        }
-        .encode(records);
     }
 }

@@ -1,21 +1,22 @@
-//! Puts the messages of one subscription in order: every seq once, or held until the hole before it is filled.
+//! Delivers the messages of one subscription in order and each seq once.
 //!
-//! Owns the cursor and what is held. Sees numbers only; payloads stay with the caller under a run's number.
+//! Owns the cursor and the runs that wait for a hole to be filled. Sees numbers only; the caller
+//! keeps the payloads of a run.
 
 use crate::config::{HELD_CHARS_MAX, HELD_RUNS_MAX};
 use crate::ids::Cursor;
 use crate::interface::event::Run;
 
-/// What to do with a run.
+/// Where a run belongs in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Deliver it, but for its first `skip` messages, which were delivered before.
-    Deliver { skip: u32 },
-    /// All of it was delivered before.
-    Drop,
-    /// Keep it: something before it is missing.
-    Hold,
-    /// Something before it is missing and nothing more fits: what was held is let go, too.
+pub(crate) enum Placement {
+    /// Next. Its first `skip` messages are duplicates.
+    Next { skip: u32 },
+    /// All its messages are duplicates.
+    Duplicate,
+    /// Behind a hole, and held until the hole is filled.
+    Held,
+    /// Behind a hole, and over the limit. The caller discards all held runs, too.
     Overflow,
 }
 
@@ -28,7 +29,7 @@ pub(crate) struct Sequencer {
 }
 
 impl Sequencer {
-    /// Nothing up to `last` is wanted.
+    /// A stream that begins after `last`.
     pub(crate) fn new(last: Cursor) -> Self {
         Self {
             last,
@@ -42,7 +43,7 @@ impl Sequencer {
         self.last
     }
 
-    /// Takes a run that follows the last message, where nothing is held; false for any other.
+    /// Takes a run if it follows the last message and no run is held. Returns whether it did.
     pub(crate) fn advance_next(&mut self, run: &Run) -> bool {
         let is_next = run.first == self.last.seq.next() && self.held.is_empty();
         if is_next {
@@ -51,20 +52,21 @@ impl Sequencer {
         is_next
     }
 
-    /// Judges a run. After `Deliver`, [`Self::release`] may have more.
-    pub(crate) fn accept(&mut self, run: Run) -> Verdict {
+    /// Takes a run. After `Next`, [`Self::release`] may have more.
+    pub(crate) fn accept(&mut self, run: Run) -> Placement {
         if run.last() <= self.last.seq {
-            return Verdict::Drop;
+            return Placement::Duplicate;
         }
         if run.first > self.last.seq.next() {
             return self.hold(run);
         }
-        Verdict::Deliver {
+        Placement::Next {
             skip: self.advance(&run),
         }
     }
 
-    /// A held run that is due now, and how many of its messages to skip: all, where a repair brought it again.
+    /// A held run that is next now, and how many of its messages are duplicates: all, if the repair
+    /// brought it again.
     pub(crate) fn release(&mut self) -> Option<(Run, u32)> {
         let due = self.last.seq.next();
         let at = self.held.iter().position(|run| run.first <= due)?;
@@ -78,7 +80,7 @@ impl Sequencer {
         Some((run, skip))
     }
 
-    /// Lets go of everything held; the caller does the same with the payloads.
+    /// Removes all held runs. The caller discards their payloads.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Run> + '_ {
         self.held_chars = 0;
         self.held.drain(..)
@@ -91,21 +93,21 @@ impl Sequencer {
         u32::try_from(skip).unwrap_or(u32::MAX)
     }
 
-    fn hold(&mut self, run: Run) -> Verdict {
+    fn hold(&mut self, run: Run) -> Placement {
         if self
             .held
             .iter()
             .any(|held| held.first == run.first && held.count >= run.count)
         {
-            return Verdict::Drop;
+            return Placement::Duplicate;
         }
         let chars = self.held_chars + u64::from(run.chars);
         if self.held.len() >= HELD_RUNS_MAX || chars > HELD_CHARS_MAX {
-            return Verdict::Overflow;
+            return Placement::Overflow;
         }
         self.held.push(run);
         self.held_chars = chars;
-        Verdict::Hold
+        Placement::Held
     }
 }
 
@@ -125,30 +127,33 @@ mod tests {
         }
     }
 
-    /// Delivers what the sequencer lets through into `seen`, as seqs.
-    fn feed(sequencer: &mut Sequencer, run: Run, seen: &mut Vec<u64>) -> Verdict {
+    /// Appends the seqs that the sequencer delivers to `seen`.
+    fn feed(sequencer: &mut Sequencer, run: Run, seen: &mut Vec<u64>) -> Placement {
         let mut deliver = |run: &Run, skip: u32| {
             seen.extend((skip..run.count).map(|i| run.first.0 + u64::from(i)));
         };
-        let verdict = sequencer.accept(run);
-        match verdict {
-            Verdict::Deliver { skip } => {
+        let placement = sequencer.accept(run);
+        match placement {
+            Placement::Next { skip } => {
                 deliver(&run, skip);
                 while let Some((run, skip)) = sequencer.release() {
                     deliver(&run, skip);
                 }
             }
-            Verdict::Overflow => drop(sequencer.drain()),
-            Verdict::Drop | Verdict::Hold => {}
+            Placement::Overflow => drop(sequencer.drain()),
+            Placement::Duplicate | Placement::Held => {}
         }
-        verdict
+        placement
     }
 
     #[test]
     fn a_hole_is_held_and_filled() {
         let mut sequencer = Sequencer::new(Cursor::default());
         let mut seen = Vec::new();
-        assert_eq!(feed(&mut sequencer, run(1, 3, 2), &mut seen), Verdict::Hold);
+        assert_eq!(
+            feed(&mut sequencer, run(1, 3, 2), &mut seen),
+            Placement::Held
+        );
         feed(&mut sequencer, run(2, 1, 2), &mut seen);
         assert_eq!(seen, [1, 2, 3, 4]);
         assert_eq!(sequencer.cursor().chain, Chain(4));
@@ -161,7 +166,7 @@ mod tests {
         feed(&mut sequencer, run(1, 1, 5), &mut seen);
         assert_eq!(
             feed(&mut sequencer, run(2, 4, 4), &mut seen),
-            Verdict::Deliver { skip: 2 }
+            Placement::Next { skip: 2 }
         );
         assert_eq!(seen, [1, 2, 3, 4, 5, 6, 7]);
     }
@@ -176,7 +181,7 @@ mod tests {
                 &mut sequencer,
                 run(u32::try_from(seq).unwrap(), seq, 1),
                 &mut seen,
-            ) == Verdict::Overflow
+            ) == Placement::Overflow
             {
                 overflows += 1;
             }
@@ -185,7 +190,7 @@ mod tests {
         assert!(overflows > 0 && seen.is_empty());
         let mut wide = run(1, 20_000, 1);
         wide.chars = u32::try_from(HELD_CHARS_MAX).unwrap() + 1;
-        assert_eq!(sequencer.accept(wide), Verdict::Overflow);
+        assert_eq!(sequencer.accept(wide), Placement::Overflow);
     }
 
     proptest! {

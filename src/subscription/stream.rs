@@ -1,293 +1,140 @@
-//! Where the stream of a subscription stands: the hub's answers, what comes over it, and what of that is missing.
+//! The stream of a subscription: which connection brings it, and how far it is.
 //!
-//! Owns which connection it comes over, and one sequencer a subscription. Never sends: what is missing is asked for in the
-//! records of whoever calls.
+//! Never sends. `one` asks the hub for missing messages.
 
-use super::{Asking, Subscription, Subscriptions};
-use crate::ids::{Chain, ConnectionId, Cursor, From, Seq, TopicNo};
+use crate::context::Context;
+use crate::ids::{ConnectionId, Seq, TopicNo};
 use crate::interface::effect::Effect;
 use crate::interface::event::Run;
 use crate::metrics::Metrics;
-use crate::subscription::sequencer::{Sequencer, Verdict};
-use crate::wire::{ResumeFailure, Start};
+use crate::subscription::sequencer::{Placement, Sequencer};
+use crate::wire::Start;
 
-/// What the hub has answered: on `connection`, with replay up to `head`. On any later connection the answer is still to come,
-/// and where there is no connection it is on all.
 #[derive(Debug)]
 pub(super) struct Stream {
-    connection: Option<ConnectionId>,
+    /// The connection of the hub's answer. Over any other one the answer is still to come.
+    pub(super) connection: Option<ConnectionId>,
+    /// The hub replays messages up to this one.
     head: Seq,
+    /// The client has asked for a hole.
     is_repairing: bool,
     pub(super) sequencer: Sequencer,
-    /// Where it stood at the last heartbeat; nothing where there was none since the hub's answer.
-    stood: Option<Seq>,
+    /// The position at the last heartbeat since the hub's answer.
+    at_heartbeat: Option<Seq>,
 }
 
-impl Subscriptions {
-    /// The hub's answer to a sub, or its word that a running stream has a gap.
-    pub(crate) fn begin(
-        &mut self,
-        connection: ConnectionId,
-        start: &Start,
-        failure: Option<ResumeFailure>,
-        asking: &mut Asking<'_>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let Some(subscription) = self.find(start.no) else {
-            return;
-        };
-        subscription.refusal = None;
-        subscription.is_busy_told = false;
-        // Of the same log, older than what we have meanwhile: nothing of what it names is missing.
-        let is_same_log = failure
-            .is_none_or(|why| matches!(why, ResumeFailure::Expired | ResumeFailure::Trimmed));
-        if is_same_log && subscription.goes_on(connection, start) {
-            return;
-        }
-        subscription.discard_held(effects);
-        if failure.is_none()
-            && subscription.has_cursor()
-            && let Some(stream) = &mut subscription.stream
-            && stream.sequencer.cursor() != start.after
-        {
-            // Asked before another connection had brought a cursor: what lies between would be missing without a word.
-            stream.connection = None;
-            subscription.ask_again(asking);
-            return;
-        }
-        if let Some(reason) = failure {
-            asking.metrics.resumes_failed += 1;
-            subscription.expect_snapshot();
-            subscription.tell_gaps(start, reason, asking.metrics, effects);
-        }
-        effects.push(Effect::Streaming {
-            no: start.no,
-            after: start.after,
-        });
-        subscription.stream = Some(Stream {
+/// What a run has brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrived {
+    /// Messages to deliver.
+    News,
+    /// Nothing to deliver now.
+    Nothing,
+    /// The first sign of a hole, which the client must ask for.
+    Hole,
+}
+
+impl Stream {
+    /// Begins where the hub's answer over `connection` says.
+    pub(super) fn new(connection: ConnectionId, start: &Start) -> Self {
+        Self {
             connection: Some(connection),
             head: start.head,
             is_repairing: false,
             sequencer: Sequencer::new(start.after),
-            stood: None,
-        });
+            at_heartbeat: None,
+        }
     }
 
-    /// A document's snapshot arrived: the stream goes on after it, whatever was held. False where it brought nothing new.
-    pub(crate) fn snapshot(
-        &mut self,
-        connection: ConnectionId,
-        no: TopicNo,
-        run: u32,
-        (seq, chain): (Seq, Chain),
-        effects: &mut Vec<Effect>,
-    ) -> bool {
-        let Some(subscription) = self.find(no) else {
-            return false;
-        };
-        let has_snapshot = subscription.document.as_ref();
-        let has_snapshot = has_snapshot.is_some_and(|it| it.has_snapshot);
-        let Some(stream) = subscription.stream_on(connection) else {
-            return false;
-        };
-        let Cursor { epoch, seq: at, .. } = stream.sequencer.cursor();
-        if has_snapshot && seq <= at {
-            // It came twice, and entries behind it are in the document already.
-            return false;
+    /// Goes on over `connection`, because the hub's answer overlaps with the stream. After a move to
+    /// another connection, or a new poll, the client has received more than it asked after.
+    pub(super) fn continues(&mut self, connection: ConnectionId, start: &Start) -> bool {
+        let own = self.sequencer.cursor();
+        let continues = own.epoch == start.after.epoch && start.after.seq < own.seq;
+        if continues {
+            self.connection = Some(connection);
+            self.head = start.head;
+            self.is_repairing = false;
+            self.at_heartbeat = None;
         }
-        stream.discard_held(effects);
-        stream.sequencer = Sequencer::new(Cursor { epoch, seq, chain });
-        if let Some(followed) = &mut subscription.document {
-            followed.has_snapshot = true;
-        }
-        effects.push(Effect::Deliver { no, run, skip: 0 });
-        true
+        continues
     }
 
-    /// A run arrived, which is to be delivered whole if it is new and next in line, with nothing held behind it. Else it is
-    /// for [`Self::receive`].
-    pub(crate) fn deliver_next(
-        &mut self,
-        connection: ConnectionId,
-        no: TopicNo,
-        run: &Run,
-        metrics: &mut Metrics,
-    ) -> bool {
-        self.heard();
-        let subscription = self.find(no);
-        let Some(stream) = subscription.and_then(|it| it.stream_on(connection)) else {
-            return false;
+    /// Takes a run.
+    pub(super) fn receive(&mut self, context: &mut Context<'_>, no: TopicNo, run: Run) -> Arrived {
+        let is_new_hole = match self.sequencer.accept(run) {
+            Placement::Next { skip } => {
+                self.deliver(context, no, run, skip);
+                while let Some((run, skip)) = self.sequencer.release() {
+                    self.deliver(context, no, run, skip);
+                }
+                return Arrived::News;
+            }
+            Placement::Duplicate => {
+                context.metrics.duplicates_dropped += u64::from(run.count);
+                false
+            }
+            Placement::Held => {
+                context.effects.push(Effect::Hold { run: run.id });
+                !self.is_repairing
+            }
+            Placement::Overflow => {
+                self.discard_held(context);
+                true
+            }
         };
-        let is_next = run.first > stream.head && stream.sequencer.advance_next(run);
+        if is_new_hole {
+            self.is_repairing = true;
+            return Arrived::Hole;
+        }
+        Arrived::Nothing
+    }
+
+    /// Takes a run if it is new, next in line, and no run is held. Returns whether it did.
+    pub(super) fn receive_next(&mut self, run: &Run, metrics: &mut Metrics) -> bool {
+        let is_next = run.first > self.head && self.sequencer.advance_next(run);
         if is_next {
             metrics.messages_received += u64::from(run.count);
         }
         is_next
     }
 
-    /// A run arrived. What is missing before it is asked for. False where it brought nothing that can be delivered.
-    pub(crate) fn receive(
-        &mut self,
-        connection: ConnectionId,
-        no: TopicNo,
-        run: Run,
-        asking: &mut Asking<'_>,
-        effects: &mut Vec<Effect>,
-    ) -> bool {
-        let Some(subscription) = self.find(no) else {
-            return false;
-        };
-        let Some(stream) = subscription.stream_on(connection) else {
-            return false;
-        };
-        let (head, metrics) = (stream.head, &mut *asking.metrics);
-        let must_repair = match stream.sequencer.accept(run) {
-            Verdict::Deliver { skip } => {
-                deliver(no, run, skip, head, metrics, effects);
-                while let Some((run, skip)) = stream.sequencer.release() {
-                    deliver(no, run, skip, head, metrics, effects);
-                }
-                return true;
-            }
-            Verdict::Drop => {
-                metrics.duplicates_dropped += u64::from(run.count);
-                false
-            }
-            Verdict::Hold => {
-                effects.push(Effect::Hold { run: run.id });
-                !stream.is_repairing
-            }
-            Verdict::Overflow => {
-                stream.discard_held(effects);
-                true
-            }
-        };
-        if must_repair {
-            stream.is_repairing = true;
-            subscription.ask_again(asking);
+    fn deliver(&self, context: &mut Context<'_>, no: TopicNo, run: Run, skip: u32) {
+        let metrics = &mut *context.metrics;
+        let delivered = u64::from(run.count.saturating_sub(skip));
+        metrics.messages_received += delivered;
+        metrics.duplicates_dropped += u64::from(skip);
+        if run.first <= self.head {
+            let replayed = self.head.0 - run.first.0 + 1;
+            metrics.messages_replayed += replayed.saturating_sub(u64::from(skip)).min(delivered);
         }
-        false
-    }
-}
-
-impl Subscription {
-    /// An answer that continues what we have: after a move to another connection, or a new poll, the cursor was asked for
-    /// a while ago and more has been delivered since. What comes twice is dropped.
-    fn goes_on(&mut self, by: ConnectionId, start: &Start) -> bool {
-        let Some(stream) = &mut self.stream else {
-            return false;
-        };
-        let ours = stream.sequencer.cursor();
-        let goes_on = ours.epoch == start.after.epoch && start.after.seq < ours.seq;
-        if goes_on {
-            stream.connection = Some(by);
-            stream.head = start.head;
-            stream.is_repairing = false;
-            stream.stood = None;
-        }
-        goes_on
+        context.effects.push(Effect::Deliver {
+            no,
+            run: run.id,
+            skip,
+        });
     }
 
-    /// The stream, if it is `connection` that brings it.
-    pub(super) fn stream_on(&mut self, connection: ConnectionId) -> Option<&mut Stream> {
-        let stream = self.stream.as_mut();
-        stream.filter(|stream| stream.connection == Some(connection))
-    }
-
-    pub(super) fn discard_held(&mut self, effects: &mut Vec<Effect>) {
-        if let Some(stream) = &mut self.stream {
-            stream.discard_held(effects);
-        }
-    }
-
-    /// Names what is missing: in the log that we followed, and at the beginning of a new one.
-    fn tell_gaps(
-        &self,
-        start: &Start,
-        reason: ResumeFailure,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
-    ) {
-        let mut tell = |epoch, first: Seq, last: Option<Seq>, reason| {
-            if last.is_none_or(|last| last >= first) {
-                metrics.gaps += 1;
-                effects.push(Effect::Gap {
-                    no: self.no,
-                    epoch,
-                    first,
-                    last,
-                    reason,
-                });
-            }
-        };
-        if self.document.is_some() {
-            // Nothing is missing: a snapshot follows (rule D7).
-            return;
-        }
-        let after = start.after;
-        let seen = match (&self.stream, self.from) {
-            (Some(stream), _) => stream.sequencer.cursor(),
-            (None, From::After(cursor)) => cursor,
-            (None, From::Seq(seq)) => {
-                // Asked by number, so in whatever log there is; a number not yet reached has no last missing one.
-                let last = (after.seq >= seq).then_some(after.seq);
-                tell(after.epoch, seq, last, reason);
-                return;
-            }
-            (None, From::Live | From::Start) => return,
-        };
-        if seen.epoch == after.epoch
-            && matches!(reason, ResumeFailure::Expired | ResumeFailure::Trimmed)
-        {
-            tell(after.epoch, seen.seq.next(), Some(after.seq), reason);
-        } else {
-            tell(seen.epoch, seen.seq.next(), None, reason);
-            tell(after.epoch, Seq(1), Some(after.seq), ResumeFailure::Trimmed);
-        }
-    }
-}
-
-impl Stream {
     /// The last message delivered.
-    pub(super) fn stands(&self) -> Seq {
+    pub(super) fn position(&self) -> Seq {
         self.sequencer.cursor().seq
     }
 
-    /// Whether the hub has told of messages that have not come yet.
+    /// Whether the hub has announced messages that have not arrived.
     pub(super) fn is_behind(&self) -> bool {
-        self.sequencer.cursor().seq < self.head
+        self.position() < self.head
     }
 
-    /// At a heartbeat: whether it is behind, and nothing has come since the one before.
+    /// Whether the stream is behind and has not moved since the last heartbeat.
     pub(super) fn has_stalled(&mut self) -> bool {
-        let now = self.sequencer.cursor().seq;
-        self.is_behind() && self.stood.replace(now) == Some(now)
+        let position = self.position();
+        self.is_behind() && self.at_heartbeat.replace(position) == Some(position)
     }
 
-    fn discard_held(&mut self, effects: &mut Vec<Effect>) {
+    pub(super) fn discard_held(&mut self, context: &mut Context<'_>) {
         let held = self.sequencer.drain();
-        effects.extend(held.map(|run| Effect::Discard { run: run.id }));
+        context
+            .effects
+            .extend(held.map(|run| Effect::Discard { run: run.id }));
     }
-}
-
-fn deliver(
-    no: TopicNo,
-    run: Run,
-    skip: u32,
-    head: Seq,
-    metrics: &mut Metrics,
-    effects: &mut Vec<Effect>,
-) {
-    let delivered = u64::from(run.count.saturating_sub(skip));
-    metrics.messages_received += delivered;
-    metrics.duplicates_dropped += u64::from(skip);
-    if run.first <= head {
-        let replayed = head.0 - run.first.0 + 1;
-        metrics.messages_replayed += replayed.saturating_sub(u64::from(skip)).min(delivered);
-    }
-    effects.push(Effect::Deliver {
-        no,
-        run: run.id,
-        skip,
-    });
 }

@@ -6,10 +6,10 @@
 use super::Outbox;
 use super::owner::Bar;
 use super::row::QueuedRow;
+use crate::backoff::hint::with_floor;
 use crate::backoff::repeat::RepeatPause;
 use crate::codes;
 use crate::config::{PAUSE_MS, POST_MS_MAX, WINDOW_BYTES_MAX, WINDOW_ROWS_MAX};
-use crate::connection::with_floor;
 use crate::ids::{ConnectionId, RowNo};
 use crate::interface::effect::Effect;
 use crate::interface::publication::Until;
