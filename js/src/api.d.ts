@@ -1,174 +1,369 @@
-// The public surface of the package. Durations are milliseconds. Nothing here runs at import time.
-// docs/errors.md lists every error code: when it comes, where it is told, what to do.
+// The public types of the package. Importing it does nothing, so it is safe on a server.
+//
+// Durations are milliseconds. A point in time is milliseconds since 1970, and its comment names the
+// clock. docs/errors.md explains each code: when it occurs, where, and what to do.
 
 export type TransportName = "websocket" | "eventsource" | "longpoll";
 
+/** The code of a `LonghaulError`, or of a dead letter's reason. A newer hub may send other codes. */
+export type ErrorCode =
+  // Calls.
+  | "url_invalid"
+  | "option_invalid"
+  | "topic_invalid"
+  | "event_unknown"
+  | "closed"
+  | "data_not_json"
+  | "payload_too_large"
+  | "outbox_full"
+  | "storage_full"
+  | "wiped"
+  | "discarded"
+  | "outcome_unknown"
+  | "not_flushed"
+  | "row_unknown"
+  | "storage_unavailable"
+  | "consumer_too_slow"
+  | "crypto_unavailable"
+  // Documents.
+  | "patch_failed"
+  | "patch_invalid"
+  | "patch_too_long"
+  | "key_forbidden"
+  | "document_too_deep"
+  | "document_too_large"
+  | "not_a_document"
+  | "is_document"
+  | "document_diverged"
+  // Dead letters.
+  | "expired"
+  | "payload_invalid"
+  | "forbidden"
+  | "id_conflict"
+  | "id_forgotten"
+  | "outbox_lost"
+  // Errors without a call.
+  | "listener_threw"
+  | "token_unavailable"
+  | "token_timeout"
+  | "subject_mismatch"
+  | "not_owner"
+  | "wasm_load_failed"
+  | "outbox_name_taken"
+  | "reload_required"
+  | "busy"
+  | "signature_invalid"
+  | "client_crashed";
+
+/** Why messages of a subscription are missing. */
+export type GapReason =
+  | "expired"
+  | "trimmed"
+  | "epoch"
+  | "diverged"
+  | "acl"
+  | "corrupt"
+  | "signature_invalid";
+
+/** Why there is no connection. A close code of the hub is a number; this is its stable name. */
+export type CloseCode =
+  | "done"
+  | "going_away"
+  | "connection_lost"
+  | "policy"
+  | "frame_too_large"
+  | "hub_error"
+  | "hub_restart"
+  | "try_again_later"
+  | "bad_frame"
+  | "hello_timeout"
+  | "heartbeat_timeout"
+  | "open_timeout"
+  | "welcome_timeout"
+  | "subprotocol_missing"
+  | "replaced"
+  | "too_many_subscriptions"
+  | "slow_consumer"
+  | "not_a_hub"
+  | "transport_disabled"
+  | "stream_buffered"
+  | "token_unavailable"
+  | "page_suspended"
+  | "unauthorized"
+  | "too_many_connections"
+  | "version_unsupported"
+  | "origin_refused"
+  // A close code that this version does not know.
+  | "closed_by_peer"
+  // The client's own reasons.
+  | "wasm_load_failed"
+  | "client_crashed";
+
 export interface Options {
   /**
-   * Bearer token (1 to 8,192 visible ASCII characters), or how to get a fresh one. Asked before the first attempt, before the
-   * token's `exp` (where it is a JWT; also before a reconnect), and once after the hub has refused it; one call at a time, at most
-   * two a minute, but for `reconnect()` and for the first call after the browser says that the network is back.
-   * What it throws is told to `onError` with the code `token_unavailable`; where it has not answered for 30 s, `token_timeout` is told,
-   * and what it gives later is used all the same. To say that the user has to sign in, throw an error of your own. What `fetch` and
-   * AbortSignal.timeout() throw (TypeError, NetworkError, TimeoutError, AbortError, or an error with one of them for its `cause`), an
-   * error while the browser is offline or while nothing answers at the hub's address, and a time-out all mean that there is no
-   * network: the status is then `offline` or `waiting`, and never `unauthorized`.
+   * The bearer token, or a function that returns a fresh one. A token has 1 to 8,192 visible ASCII
+   * characters. Default: none.
+   *
+   * The client calls the function
+   * - before the first attempt, with `initial`;
+   * - before the `exp` of a JWT, also before a reconnect, with `expiring`;
+   * - once after the hub has refused the token, with `rejected`.
+   *
+   * It makes one call at a time and at most two a minute. `reconnect()` and the browser's `online`
+   * event allow one call more.
+   *
+   * If the function throws, `onError` gets `token_unavailable`. If it has not answered after 30 s,
+   * `onError` gets `token_timeout`; a later token still counts. To report that the user has to sign
+   * in, throw an error of your own. The client takes these for a lack of network, and the status
+   * stays `offline` or `waiting`:
+   * - the errors of `fetch` and `AbortSignal.timeout()`: TypeError, NetworkError, TimeoutError and
+   *   AbortError, also as the `cause` of another error;
+   * - any error while the browser is offline, or while nothing answers at the hub's address;
+   * - a timeout.
    */
   token?: string | ((reason: "initial" | "expiring" | "rejected") => string | Promise<string>);
-  /** In order of preference. Default: all three, as listed in TransportName; those that the browser lacks are left out. */
+  /**
+   * The transports to use, in order of preference, each once. The client skips those that the
+   * browser lacks. Default: all three, in the order of TransportName.
+   */
   transports?: readonly TransportName[];
   /**
-   * The wait before each attempt: by chance anywhere in a window (`jitter: "full"`) that begins at `baseMs` (1,000) and
-   * grows by `factor` (2) with each failure up to `capMs` (30,000). Attempts never stop; after `attemptsMax` (20) failed
-   * ones the status says so.
+   * The delay before each attempt. It is random within a window that grows with each failure.
+   * Attempts never stop.
    */
   backoff?: {
+    /** The first window, ms: 1 to 2,147,483,647, and at most `capMs`. Default: 1,000. */
     baseMs?: number;
+    /** How much each failure widens the window: 1 to 100. Default: 2. */
     factor?: number;
+    /** The widest window, ms: 1 to 2,147,483,647. Default: 30,000. */
     capMs?: number;
+    /**
+     * How much of the window is random: `full` draws from the whole window, `half` from its second
+     * half, and `none` takes its end. Default: `full`.
+     */
     jitter?: "full" | "half" | "none";
+    /**
+     * After so many failed attempts the status has `isExhausted`: 1 to 2,147,483,647. Default: 20.
+     */
     attemptsMax?: number;
   };
-  /** A ping every `intervalMs` (25,000), answered within `timeoutMs` (10,000). Default: what the hub says. */
-  heartbeat?: { intervalMs?: number; timeoutMs?: number };
+  /** How the client detects a dead connection. Default: the hub's values. */
+  heartbeat?: {
+    /** The time between two pings, ms: 100 to 2,147,483,647. Default beside `timeoutMs`: 25,000. */
+    intervalMs?: number;
+    /** How long an answer may take, ms: 100 to 2,147,483,647. Default beside `intervalMs`: 10,000. */
+    timeoutMs?: number;
+  };
   /**
-   * The queue of publications, in the IndexedDB database `name` ("longhaul"), shared by all tabs and the service worker. `false` keeps it in
-   * memory. The name must be one that the app uses for no database of its own: one that longhaul did not make is left as it is, `onError`
-   * gets `outbox_name_taken`, and publications are kept in memory. At `rowsMax` (50,000) or `bytesMax` (16 MiB) publish is refused with `outbox_full`, and with `storage_full`
-   * where the browser has no room; nothing is dropped. The name has at most 255 characters, `tokenUrl` 2,048. `ttlMs` (at most and by default seven days) is the default of `PublishOptions.ttlMs`.
-   * `tokenUrl` is for the service worker while no tab is open: it is asked by POST, with cookies, and answers with a token
-   * as text, without a redirect.
-   * See docs/offline.md.
+   * The queue of publications, in an IndexedDB database that all tabs and the service worker share.
+   * `false` keeps it in memory. The outbox drops nothing: at a limit `publish` rejects. See
+   * docs/offline.md.
    */
   outbox?:
     | false
     | {
+        /**
+         * The name of the database: at most 255 characters. Default: `longhaul`. If the app has
+         * another database of this name, the client leaves it alone: `onError` gets
+         * `outbox_name_taken`, and publications stay in memory.
+         */
         name?: string;
+        /**
+         * The default of `PublishOptions.ttlMs`, ms: 1 to 604,800,000. Default: 604,800,000, seven
+         * days.
+         */
         ttlMs?: number;
+        /** The most rows: 1 to 2,147,483,647. Default: 50,000. */
         rowsMax?: number;
+        /** The most bytes of payloads: 1 to 2^53 - 1. Default: 16,777,216, 16 MiB. */
         bytesMax?: number;
+        /**
+         * Where the service worker gets a token while no tab is open: at most 2,048 characters. It
+         * sends a POST with cookies. The answer is the token as text, without a redirect. Default:
+         * none.
+         */
         tokenUrl?: string;
         /**
-         * What a topic does after the hub has refused one of its publications for good. `continue` (default): it sends the next one. `pause`:
-         * it waits until the dead letter is retried or discarded, in every tab and after reloads, and it sends its publications one at a
-         * time. A publication that expired or was discarded pauses nothing. All tabs should pass the same value.
+         * What a topic does after the hub has rejected one of its publications for good. Pass the
+         * same value in all tabs. Default: `continue`.
+         * - `continue`: it sends the next publication.
+         * - `pause`: it waits until the dead letter is retried or discarded, in every tab and after
+         *   reloads, and it sends its publications one at a time. Expired and discarded
+         *   publications pause nothing.
          */
         poison?: "continue" | "pause";
       };
   /**
-   * Whose rows these are (at most 8,192 characters): rows of one subject are never sent as another. Default: the token's `sub`. Where `token` is a function, the
-   * outbox opens with the first token unless this says whose it is, so an app that is to publish offline from its start passes it.
+   * The user to whom the rows belong: at most 8,192 characters. The client never sends the rows of
+   * one subject as another. Default: the `sub` of the token. If `token` is a function and `subject`
+   * is missing, the outbox opens with the first token; so pass it to publish offline from the start.
    */
   subject?: string;
   /**
-   * A reload goes on where the page was: a subscription with `from: "live"` to a topic that this client followed before the reload
-   * gets what was missed first, and gaps are told. The tab's sessionStorage keeps the last 256 topics for 24 h, without payloads;
-   * written once a second at most, at `close()` and when the page goes, and never ahead of what listeners were handed, so after a crash of the
-   * tab the last second may come again. Unsubscribing forgets a topic. Clients of one page to the same hub need a `key` each, of at most 255 characters. Default: false.
+   * Whether subscriptions with `from: "live"` continue where they were before a reload. They get
+   * the missed messages first, and report gaps. Clients of one page to the same hub need different
+   * keys, of at most 255 characters. Default: false.
+   *
+   * The tab's sessionStorage keeps the positions of the last 256 topics for 24 hours, without
+   * payloads. The client writes it at most once a second, at `close()` and when the page is hidden.
+   * A position is never ahead of the listeners, so after a crash of the tab the messages of the
+   * last second may come again. A topic without a subscription is forgotten.
    */
   resume?: boolean | { key: string };
   /**
-   * Where the wasm comes from, when the default `new URL(..., import.meta.url)` does not fit. An address is downloaded again, with
-   * `backoff`, until that succeeds: the status is `waiting` with the reason `wasm_load_failed` meanwhile. The third answer that is no wasm
-   * (404, a captive portal) is also reported to `onError`. Anything else is tried once.
+   * Where the wasm comes from. Default: `new URL("longhaul_bg.wasm", import.meta.url)`.
+   *
+   * The client downloads an address again, with `backoff`, until that succeeds; the status is
+   * `waiting` with the code `wasm_load_failed` meanwhile. The third answer that is no wasm (a 404, a
+   * captive portal) also goes to `onError`. The client tries everything else once.
    */
   wasm?: URL | string | Response | BufferSource | WebAssembly.Module;
-  /** The same for the wasm of documents, which is loaded with the first of them. The first client with documents decides for the page. */
+  /**
+   * The same for the wasm of documents, which the client loads with the first document. The first
+   * client with documents decides for the page. Default: `longhaul_documents_bg.wasm` beside the
+   * script.
+   */
   documentsWasm?: Options["wasm"];
   /**
-   * Called with every error that has no promise to reject. Default: prints code, message and hint with console.error. `client_crashed` is a bug of ours, with its cause:
-   * another instance of the wasm goes on by itself, and nothing is lost or told twice; after more than ten within a minute the client is closed.
+   * Called with every error that has no promise to reject. Default: console.error with code,
+   * message and hint. `client_crashed` is a bug of Longhaul, with its cause: the client restarts by
+   * itself without loss or repetition. After more than ten crashes within a minute it closes.
    */
   onError?: (error: LonghaulError) => void;
 }
 
 /**
- * Returns at once; wasm and network start in the background. Importing the module is safe on a server.
- * A list names the hub's addresses in order of preference (a fallback domain): after two failed attempts the next one has its
- * turn. `url` is the hub's base address, `https://hub.example.com`, of at most 2,048 characters; ws and wss are understood too.
- * Throws a LonghaulError with code `url_invalid` or `option_invalid`.
+ * Connects to a hub. Returns at once; the wasm and the network start in the background.
+ *
+ * `url` is the hub's base address, such as `https://hub.example.com`: http, https, ws or wss, at
+ * most 2,048 characters. A list of up to 100 addresses is in order of preference: after two failed
+ * attempts the client takes the next one.
+ *
+ * Throws `url_invalid` and `option_invalid`.
  */
 export function connect(url: string | URL | readonly (string | URL)[], options?: Options): Client;
 
 declare global {
-  /** As TypeScript's `esnext.disposable` has it: apps that name an older library need not add that. */
+  /** As in TypeScript's `esnext.disposable`, for apps whose library is older. */
   interface SymbolConstructor {
     readonly asyncDispose: unique symbol;
   }
 }
 
+/**
+ * A client that closes by itself has no further use: its calls reject with `wasm_load_failed` or
+ * `client_crashed` instead of `closed`.
+ */
 export interface Client {
   /** The same object until something changes, so it fits useSyncExternalStore. */
   readonly status: Status;
-  /** Returns how to stop listening. */
+  /** Returns a function that stops the listener. Throws `event_unknown` and `option_invalid`. */
   on<K extends keyof ClientEvents>(type: K, listener: (event: ClientEvents[K]) => void): () => void;
-  /** The same object for the same name. Throws a LonghaulError with code `topic_invalid`. */
+  /** The same object for the same name. Throws `topic_invalid`. */
   topic<T = unknown>(name: string): Topic<T>;
-  /** The same object for the same name. Throws a LonghaulError with code `topic_invalid`. */
+  /** The same object for the same name. Throws `topic_invalid`. */
   document<T = unknown>(name: string): Document<T>;
   readonly outbox: Outbox;
+  /** Never throws. */
   metrics(): Metrics;
-  /** Why the client is on the transport it is on: what was tried, what happened, and what to do. */
+  /** Explains why the client uses its transport, and what to do. Never rejects. */
   diagnose(): Promise<Diagnosis>;
-  /** Forget the backoff and try now: to connect, and to load what is not loaded yet. */
+  /** Resets the backoff and tries now: to connect, and to load missing code. Never throws. */
   reconnect(): void;
   /**
-   * Idempotent. Nothing is delivered any more, and iterations end. Durable rows stay in the outbox, and their receipts reject with `closed`;
-   * publications that were in memory only become dead letters (`closed`). The client's memory and its handles of storage are free once
-   * storage has done what it is at.
+   * Closes the client; further calls do nothing. No message follows, and iterations end. Rows of
+   * the durable outbox stay, and their receipts reject with `closed`. Publications in memory become
+   * dead letters with the code `closed`. The client's memory is free as soon as storage has finished
+   * its current work. Never rejects.
    */
   close(): Promise<void>;
+  /** As `close`. */
   [Symbol.asyncDispose](): Promise<void>;
 }
 
 export type Status =
-  | { state: "connecting"; attempt: number; transport: TransportName }
+  | {
+      state: "connecting";
+      /** The attempt, from 1. */
+      attempt: number;
+      transport: TransportName;
+    }
+  | {
+      state: "connected";
+      transport: TransportName;
+      /** When the connection was established, by this device's wall clock. */
+      sinceMs: number;
+      /** The last round trip, ms, once it is known. */
+      rttMs?: number;
+      /**
+       * When the client repeats a request, by this device's wall clock; the earliest of several.
+       * Present only while the hub's answers make repetitions necessary:
+       * - the same message is missing again, or a post has failed;
+       * - the hub answers `busy` or `out_of_order`;
+       * - a document diverges;
+       * - polls return at once with nothing.
+       *
+       * The client mostly makes the first repetition at once. Then the pauses double from 1 s to
+       * 60 s, half of each random, until one helps. `metrics().repeats` counts them. If this stays,
+       * check the hub and the proxies in front of it.
+       */
+      repeatAtMs?: number;
+    }
+  | {
+      state: "waiting";
+      /** The next attempt. */
+      attempt: number;
+      /** When it starts, by this device's wall clock. */
+      retryAtMs: number;
+      reason: CloseReason;
+      /** More than `attemptsMax` attempts have failed. The client continues all the same. */
+      isExhausted?: true;
+    }
   /**
-   * `repeatAtMs` is there while the client waits before it repeats a request, because what the hub answered did not help: a message that
-   * is missing each time, `busy`, `out_of_order`, a document that diverges, polls answered at once with nothing, a failed post. The
-   * first repetition is mostly made at once; then the waits double from 1 s to 60 s, half of each by chance, until something helps. It is
-   * the earliest of them. `metrics().repeats` counts. Seldom seen; where it stays, look at the hub and the proxies before it.
-   */
-  | { state: "connected"; transport: TransportName; sinceMs: number; rttMs?: number; repeatAtMs?: number }
-  /** `attempt` is the one that is waited for. `isExhausted`: over `attemptsMax` have failed; they go on all the same. */
-  | { state: "waiting"; attempt: number; retryAtMs: number; reason: CloseReason; isExhausted?: true }
-  /**
-   * The browser has said that there is no network, and there is no connection. Attempts go on all the same. A connection that was open then
-   * is probed first, for up to 3 s. A page that starts without a network is `waiting`, unless the wasm can't be loaded either.
+   * The browser reports that there is no network, and there is no connection. Attempts continue.
+   * The client first probes a connection that was open, for up to 3 s. A page that starts without a
+   * network is `waiting`, unless the wasm can't be loaded either.
    */
   | { state: "offline" }
   /**
-   * The hub does not accept the token, or `token` has refused twice (see there; having no network is no refusal): the user may have to
-   * sign in. Nothing is lost; it is left with the next token that is accepted. `token` is asked again after 30 to 70 s, and by
-   * `reconnect()` at once.
+   * The hub does not accept the token, or `token` has refused twice; a lack of network is no
+   * refusal. The user may have to sign in. Nothing is lost: the state ends with the next token that
+   * the hub accepts. The client calls `token` again after 30 to 70 s, and at `reconnect()`.
    */
   | { state: "unauthorized"; reason: CloseReason }
-  /** `wasm_load_failed`: a policy forbids wasm or its address, or `options.wasm` is none. Every other failure to load is `waiting`. */
+  /**
+   * The client is closed. `wasm_load_failed` means here that a policy forbids wasm or its address,
+   * or that `options.wasm` is no wasm. Every other failure to load leads to `waiting`.
+   */
   | { state: "closed"; reason: CloseReason };
 
 export interface CloseReason {
-  /** See docs/errors.md. */
-  code: string;
+  code: CloseCode;
+  /** The close code of the connection, if a connection ended. */
   closeCode?: number;
   message: string;
+  /** The minimum retry delay that the hub has asked for, ms: at most 3,600,000. */
   retryAfterMs?: number;
 }
 
 export interface ClientEvents {
   status: Status;
   /**
-   * A publication that will never be accepted, with the reason. Nothing is dropped without one of these. Fires once in every open tab of the
-   * subject, whichever published it; for what was in memory only, in the tab that had it. `outbox.deadLetters()` already lists it then. For a
-   * list of dead letters use the event `outbox`, which also fires when one leaves.
+   * A publication will never take effect. No publication is dropped without this event. It fires
+   * once in every open tab of the subject, whichever tab published; for the memory outbox, only in
+   * the tab that published. `outbox.deadLetters()` contains the dead letter by then. For a list of
+   * dead letters use the event `outbox`, which also fires when one leaves.
    */
   deadletter: DeadLetter;
   /**
-   * Read again: `outbox.size` has changed, a row is being discarded, or a dead letter has come or gone, in whichever tab. `outbox.rows()` and
-   * `outbox.deadLetters()` that are read now, or at the last of several events, are up to date. With `client.outbox.size` as the snapshot it
-   * fits useSyncExternalStore. It does not fire when a row's `attempts` change.
+   * The rows or the dead letters have changed, in whichever tab: the size, a row that is being
+   * discarded, or a dead letter. Read `outbox.rows()` and `outbox.deadLetters()` again: after the
+   * last of several events they are up to date. With `client.outbox.size` as the snapshot it fits
+   * useSyncExternalStore. It does not fire for a row's `attempts`.
    */
   outbox: { size: number };
-  /** The browser removed the outbox's storage; what was in it is gone. */
+  /** The browser removed the outbox's storage with its rows. */
   outboxlost: { rows?: number };
 }
 
@@ -177,206 +372,260 @@ export interface Message<T> {
   seq: number;
   epoch: string;
   data: T;
+  /** By the hub's clock. */
   publishedAtMs: number;
-  /** The receipt's id for what a client published, the Idempotency-Key for what a back end did. */
+  /** The receipt's id, or the Idempotency-Key of a back end. */
   id?: string;
 }
 
 export interface Gap {
-  /** The log that the range belongs to. */
+  /** The log to which the range belongs. */
   epoch: string;
+  /** The first missing message. */
   fromSeq: number;
-  /** Infinity where nobody knows how much is missing: the log is gone. */
+  /** The last missing message. Infinity if the log is gone, so that nobody knows it. */
   toSeq: number;
-  /** `expired`, `trimmed`, `epoch`, `diverged`, `acl` or `corrupt`; on a signed topic `signature_invalid`. */
-  reason: string;
+  reason: GapReason;
 }
 
 export interface SubscribeOptions {
-  /** "live" (default), a seq, or "start" of what the hub retains. */
+  /**
+   * The first message: `live` for the next one, `start` for the oldest that the hub retains, or a
+   * seq from 1 to 2^53 - 1. Default: `live`.
+   */
   from?: "live" | "start" | number;
   /**
-   * Nobody waits for these messages: they may come up to a minute late. While every subscription of a client is passive it
-   * holds no connection and asks by short polls, 5 s after news and ever more rarely up to 60 s while nothing comes; the
-   * status stays `connected`, over `longpoll`. Nothing is lost, and gaps are told as ever. With the first subscription that
-   * is not passive it moves to the best transport at once, and back 10 s after the last such one has gone. Publications go
-   * out at once either way. Has no effect where `longpoll` is not among the transports of client and hub. Default: false.
+   * Whether messages may be late by up to a minute. While every subscription is passive, the client
+   * keeps no connection open. It uses short polls: 5 s after news, and up to 60 s apart while
+   * nothing comes. The status stays `connected`, over `longpoll`. Nothing is lost, and gaps are
+   * reported. The client moves to the best transport with the first other subscription, and back
+   * 10 s after the last one has ended. Publications leave at once in either case. Has no effect if
+   * client or hub does not allow `longpoll`. Default: false.
    */
   passive?: boolean;
+  /** Ends the subscription when it aborts. Default: none. */
   signal?: AbortSignal;
-  /** The hub no longer has what was missed: the range is named, then messages go on. */
+  /** Called when messages can't be delivered. The messages after the gap follow. Default: none. */
   onGap?: (gap: Gap) => void;
 }
 
 export interface Topic<T> {
   readonly name: string;
   /**
-   * Every message once, in seq order. A listener that throws hurts nobody else. Returns how to stop. With `from: "live"` a listener that
-   * stops and another that starts in the same task, as effects of components do, go on where the first one was: nothing in between is lost.
-   * Throws `option_invalid`. On a closed client nothing comes: `onError` is told `closed`. The same goes for documents.
+   * Delivers every message once, in the order of seqs. Returns a function that stops the listener.
+   * A listener that throws stops no other one: `onError` gets `listener_threw`. With `from: "live"`
+   * a listener that starts in the task in which another stops takes over from it, without loss.
+   *
+   * Throws `option_invalid`. A closed client reports `closed` to `onError`.
    */
   subscribe(listener: (message: Message<T>) => void, options?: SubscribeOptions): () => void;
   /**
-   * The same for `for await`. A consumer may lag by 10,000 messages; past that the iteration fails with
-   * `consumer_too_slow`, and `from: lastSeq + 1` goes on where it was. An iteration that begins in the task in which another was left gets
-   * first what that one had not consumed, with `from: "live"`.
+   * The same for `for await`. With `from: "live"` an iteration that begins in the task in which
+   * another was left first gets the messages that the other one did not consume.
+   *
+   * Throws `option_invalid`. The iteration throws `closed` if the client is closed. It rejects with
+   * `consumer_too_slow` if more than 10,000 messages wait; `from: lastSeq + 1` continues after it.
    */
   messages(options?: SubscribeOptions): AsyncIterable<Message<T>>;
   /**
-   * Resolves when the publication is in the outbox. While the wasm is not loaded it stays pending, in the order of the calls: a page that
-   * is closed before it resolves loses it. Rejects with `data_not_json`, `option_invalid`, `payload_too_large`, `outbox_full`,
-   * `storage_full`, `wiped`, `outcome_unknown` or `closed`.
+   * Publishes a message. Resolves when the outbox has it. While the wasm is not loaded, calls wait
+   * in order: a page that closes before they resolve loses them.
+   *
+   * Rejects with `data_not_json`, `option_invalid`, `payload_too_large`, `outbox_full`,
+   * `storage_full`, `wiped`, `outcome_unknown` and `closed`.
    */
   publish(data: T, options?: PublishOptions): Promise<Receipt>;
 }
 
-/** RFC 6902. */
+/** One step of a patch. Source: RFC 6902. */
 export type Operation =
   | { op: "add" | "replace" | "test"; path: string; value: unknown }
   | { op: "remove"; path: string }
   | { op: "move" | "copy"; from: string; path: string };
 
 /**
- * A topic whose messages are patches: JSON of at most 1 MiB, nested at most 127 deep. One that nobody has written is null.
- * It is followed while somebody listens; the code for that is loaded with the first listener. Keys `__proto__`,
- * `constructor` and `prototype` are refused. It can be read as it was after its client is closed.
+ * A topic whose entries are patches: a JSON value of at most 1 MiB, nested at most 127 deep, null
+ * while unwritten. The client follows a document while it has listeners, and loads the code for
+ * that with the first one. The keys `__proto__`, `constructor` and `prototype` are not allowed. The
+ * last state stays readable after the client is closed.
  */
 export interface Document<T> {
   readonly name: string;
   /**
-   * Own pending changes included. Immutable and structurally shared between versions. Undefined until the first snapshot, null where
-   * nobody has written. A page that starts without a network has a value only if own changes were waiting: see docs/offline.md. If the hub
-   * has lost the document, the value becomes null, or what own waiting changes make; no gap is told, but `state.epoch` changes.
+   * The value with the own pending changes. It is immutable, and shares unchanged parts with
+   * earlier values. It is undefined until the first snapshot, and null while unwritten. A page that
+   * starts without a network has a value only if own changes were waiting: see docs/offline.md. If
+   * the hub loses the document, no gap is reported: the value becomes null, with the own waiting
+   * changes on top, and `state.epoch` changes.
    */
   readonly value: T | null | undefined;
-  /** What the hub has confirmed, after entry `seq`: without own changes whose entries are not here. */
+  /** The value that the hub has confirmed, after entry `seq`, without pending changes. */
   readonly confirmed: T | null | undefined;
-  /** The entry that `confirmed` stands after, -1 before the first snapshot. */
+  /** The entry after which `confirmed` holds; -1 before the first snapshot. */
   readonly seq: number;
   /**
-   * Own changes that wait for the hub, once their promise has resolved, also while nobody listens. What the hub has acked is not
-   * pending, nor what was discarded, wiped or refused.
+   * The number of own changes that wait for the hub. A change counts from the moment its promise
+   * resolves until it is acked, discarded, wiped or rejected, also without listeners.
    */
   readonly pending: number;
   /**
-   * All of this at once: the same object until one of its fields changes. With `onChange` it fits useSyncExternalStore and stores:
+   * All of these together: the same object until a field changes. It fits useSyncExternalStore:
    * `useSyncExternalStore(document.onChange, () => document.state)`.
    */
   readonly state: DocumentState<T>;
   /**
-   * Follows the document as `subscribe` does, and calls `callback` once for all that comes together when `state` is another object: a
-   * change of the hub's, an own change, or its ack. Not called for what is there already: read `state`. Needs no `this`. Returns how to
-   * stop.
+   * Follows the document, and calls `callback` when `state` is a new object, once for all changes
+   * that arrive together. It does not call for the present state. Needs no `this`. Returns a
+   * function that stops it.
+   *
+   * Throws `option_invalid`. A closed client reports `closed` to `onError`.
    */
   readonly onChange: (callback: () => void) => () => void;
-  /** One place in the value by JSON Pointer, without the rest. Throws `option_invalid`. */
+  /** The part of the value at a JSON Pointer. Throws `option_invalid`. */
   at(pointer: string): unknown;
   /**
-   * Called with the value, once for all that comes together; with `at`, a JSON Pointer, only when that place has changed. A listener
-   * that joins when a value is there is called with it, after the call of subscribe. For `pending` and `confirmed` see `onChange`.
-   * A listener that stops and another that starts in the same task go on without another snapshot.
+   * Follows the document, and calls `listener` with the value, once for all changes that arrive
+   * together. A listener that starts when there is a value gets it soon after the call. A listener
+   * that starts in the task in which another stops needs no new snapshot. For `pending` and
+   * `confirmed` see `onChange`. Returns a function that stops the listener.
+   *
+   * Throws `option_invalid`. A closed client reports `closed` to `onError`.
    */
   subscribe(
     listener: (value: T | null | undefined) => void,
-    options?: { at?: string; signal?: AbortSignal },
+    options?: {
+      /** A JSON Pointer: the listener is called only when this part changes. Default: any part. */
+      at?: string;
+      /** Stops the listener when it aborts. Default: none. */
+      signal?: AbortSignal;
+    },
   ): () => void;
   /**
-   * RFC 6902: all operations or none. Shows at once. Where somebody listens it rejects with `patch_failed` if it does not apply to
-   * what is shown. If it no longer applies when the hub has it, it is a dead letter. While nobody has written the document, every
-   * path but the root fails: begin with `merge`. Rejects as `publish` does, too;
-   * `key` is refused with `option_invalid`.
+   * Publishes a patch (RFC 6902), which applies completely or not at all. `value` shows it at once.
+   * If the patch no longer applies when the hub gets it, it becomes a dead letter. While the
+   * document is unwritten, every path but the root fails: begin with `merge`.
+   *
+   * Rejects as `publish` does. While the document is followed, it also rejects with `patch_failed`,
+   * `patch_invalid`, `patch_too_long`, `key_forbidden`, `document_too_deep` and
+   * `document_too_large`. The option `key` is `option_invalid` here.
    */
   patch(operations: readonly Operation[], options?: PublishOptions): Promise<Receipt>;
-  /** RFC 7396, as `patch`. */
+  /** The same for a merge (RFC 7396). */
   merge(partial: unknown, options?: PublishOptions): Promise<Receipt>;
 }
 
-/** What a document is at one moment: see the fields of Document. */
+/** A document at one moment. Document explains the fields. */
 export interface DocumentState<T> {
   readonly value: T | null | undefined;
   readonly confirmed: T | null | undefined;
   readonly pending: number;
   readonly seq: number;
-  /** The log that `confirmed` belongs to, "" before the first snapshot. Another one: the hub lost the document, and it began anew. */
+  /**
+   * The log to which `confirmed` belongs; "" before the first snapshot. It changes when the hub has
+   * lost the document, which then begins again.
+   */
   readonly epoch: string;
 }
 
 export interface PublishOptions {
   /**
-   * Give up if the hub has not had it within this time; at most seven days where it is durable. A durable row expires by the hub's time: not
-   * while the device is offline, but with the next connection.
+   * The time to live, ms: how long the publication may take to reach the hub. 1 to 604,800,000, or
+   * to 2^53 - 1 with `outbox: false`. A durable row expires by the hub's clock, so with the next
+   * connection and not while the device is offline. A row in memory expires by this device's
+   * monotonic clock. Default: `outbox.ttlMs`; without it, seven days for a durable row, and no limit
+   * in memory.
    */
   ttlMs?: number;
   /**
-   * Replaces an unsent publication of the same topic with the same key, in its place in the queue. Both receipts then have the same id and
-   * settle with the same ack. At most 255 characters, which do not count for `bytesMax`; a longer one is refused with `option_invalid`.
+   * Replaces the unsent publication with the same key on the same topic, in its place in the queue.
+   * Both receipts then have the same id and settle together. At most 255 characters, which do not
+   * count for `bytesMax`. Default: none.
    */
   key?: string;
-  /** If it is aborted already, the call rejects with its reason and publishes nothing. A later abort changes nothing: see `outbox.discard`. */
+  /**
+   * If it is aborted already, the call rejects with its reason and publishes nothing. A later abort
+   * has no effect: see `outbox.discard`. Default: none.
+   */
   signal?: AbortSignal;
 }
 
 export interface Receipt {
   /**
-   * The id that readers see of the message (`Message.id`): a hash of the outbox's name, a colon, the row's number. Where the browser's profile turns
-   * out to be a copy, a row that was not sent yet gets another one.
+   * The id of the message that readers get (`Message.id`): a hash of the outbox's name, a colon and
+   * the row's number. An unsent row gets another id if the browser's profile turns out to be a copy.
    */
   id: string;
-  /** Whether it survives a reload. */
+  /** Whether the publication survives a reload. */
   durable: boolean;
   /**
-   * Who sends it if this page is closed before the ack: the service worker, or the page of the next visit. Only where it is durable.
-   * `background-sync` only after the service worker has confirmed that its `installOutbox` flushes this outbox's database. That takes a
-   * moment after the page has loaded.
+   * Who sends a durable publication if the page closes before the ack: the service worker, or the
+   * page of the next visit. It is `background-sync` only after the service worker has confirmed that
+   * its `installOutbox` flushes this database, which takes a moment after the page has loaded.
    */
   deferred?: "background-sync" | "next-visit";
-  /** Settles when the outcome is final, however late; rejects when there is a dead letter. */
+  /**
+   * Settles when the outcome is final, however late. Rejects with the code of the dead letter, with
+   * `discarded` or `wiped`, or with `closed` when the client closes first.
+   */
   acked: Promise<Ack>;
 }
 
 export interface Ack {
   epoch: string;
   seq: number;
-  /** The hub had it from an earlier try. */
+  /** Whether the hub had the publication already, from an earlier attempt. */
   duplicate: boolean;
 }
 
+/** Every method but `persist` rejects with `closed` if the client is closed. */
 export interface Outbox {
   /**
-   * Rows not yet acknowledged, of this subject, from every tab. The event `outbox` tells of its changes. Calls whose `publish` has not
-   * resolved are no rows yet, as while the wasm is not loaded.
+   * The number of this subject's rows without an outcome, from every tab. The event `outbox` reports
+   * changes. A call of `publish` that has not resolved has no row yet. 0 until the wasm is loaded.
    */
   readonly size: number;
-  /** As many as `size`: none whose outcome this tab has heard of. Read them again at the event `outbox`. */
+  /** The rows: as many as `size`, without those whose outcome this tab knows. */
   rows(): Promise<readonly OutboxRow[]>;
-  /** At most 1,000; the oldest go first. Read them again at the event `outbox`. */
+  /** The dead letters: at most 1,000. The oldest leave first. */
   deadLetters(): Promise<readonly DeadLetter[]>;
   /**
-   * Publishes a dead letter once more, as a new row. One whose reason is `outbox_lost` or `outcome_unknown` may have arrived: it may then take
-   * effect twice. Rejects with `row_unknown`.
+   * Publishes a dead letter again, as a new row. With the reason `outbox_lost` or `outcome_unknown`
+   * the publication may then take effect twice.
+   *
+   * Rejects with `row_unknown`, and for a dead letter in memory with the codes of `publish`.
    */
   retry(id: string): Promise<void>;
   /**
-   * Forgets a dead letter, or gives up a row: its receipt rejects with `discarded`, unless the hub has it already. A row in storage may have
-   * been sent by another tab, so it stays, with the state `discarding`, until the hub has said so; its payload is not sent any more. Rejects
-   * with `row_unknown`.
+   * Deletes a dead letter, or cancels a row: its receipt rejects with `discarded`, unless the hub
+   * has the publication already. Another tab may have sent a row of the durable outbox. So the row
+   * stays with the state `discarding` until the hub answers; its payload is not sent any more.
+   *
+   * Rejects with `row_unknown`.
    */
   discard(id: string): Promise<void>;
   /**
-   * Tries now. Resolves when nothing waits any more; rejects with `not_flushed` where rows wait and there is no connection, or no wasm, or
-   * where they wait for a dead letter of their topic (`poison: "pause"`), for room on the disk, or for storage that can't be reached.
+   * Sends everything that waits, now. Resolves when nothing waits any more.
+   *
+   * Rejects with `not_flushed` if rows wait
+   * - without a connection or without the wasm;
+   * - for a dead letter of their topic (`poison: "pause"`);
+   * - for disk space, or for storage that can't be reached.
    */
   flush(): Promise<void>;
   /**
-   * Asks the browser not to remove the origin's storage when it needs room. Some ask the user, so call it when they do something that
-   * matters. Whether it is granted; false where browsers have no such thing.
+   * Asks the browser to keep the origin's storage when disk space is short. Some browsers ask the
+   * user, so call it after an important action. Resolves with the browser's answer; false if it has
+   * no such function. Never rejects.
    */
   persist(): Promise<boolean>;
   /**
-   * For log-out: stops sending, then removes this subject's rows in every tab and the service worker, in memory too. Their receipts reject
-   * with `wiped`, and so do calls of `publish` that have no receipt yet. When it has resolved nothing of them is sent any more; what was on
-   * its way may still take effect, and what any tab publishes from then on stays. Resolves where there is no storage, because nothing was kept. Rejects with `storage_unavailable` where
-   * there may be rows that can't be reached, or while the wasm can't be loaded.
+   * For log-out: stops sending, then removes all rows of this subject, in every tab and in the
+   * service worker, in memory too. Their receipts reject with `wiped`, and so do calls of `publish`
+   * without a receipt. Once it has resolved, none of these rows is sent. A publication that had left
+   * may still take effect, and later publications of any tab stay. Resolves if there is no storage.
+   *
+   * Rejects with `storage_unavailable` if there may be rows that can't be reached, or while the wasm
+   * can't be loaded.
    */
   wipe(): Promise<void>;
 }
@@ -384,59 +633,81 @@ export interface Outbox {
 export interface OutboxRow {
   id: string;
   topic: string;
-  /** What `data` is: what `publish` was given, the operations of a patch, or a merge. */
+  /** How it was published: by `publish`, `patch` or `merge`. */
   kind: "message" | "patch" | "merge";
   /**
-   * `sent`: it may have arrived; the hub has not said so yet. `discarding`: it was discarded, and the hub has not yet said
-   * whether it had arrived before.
+   * - `queued`: the client has not sent it.
+   * - `sent`: it may have arrived; the hub has not answered.
+   * - `discarding`: the user has discarded it, and the hub has not said whether it had arrived.
    */
   state: "queued" | "sent" | "discarding";
+  /** How often it was sent. */
   attempts: number;
+  /** By this device's wall clock. */
   createdAtMs: number;
-  /** By the hub's clock, once that is known. */
+  /** By the hub's clock once the client knows it, until then by this device's wall clock. */
   expiresAtMs?: number;
+  /** The argument of `publish`, `patch` or `merge`. */
   data: unknown;
 }
 
 export interface DeadLetter extends Omit<OutboxRow, "state"> {
   /**
-   * The hub's, or the client's own (`expired`, `outbox_lost`, `outcome_unknown`; with the last two it may or may not have arrived). If the
-   * hub's first answer was lost, the hub repeats only the code: `message` then says what the code means, and not which operation of a patch
-   * failed.
+   * From the hub, or from the client: `expired`, `outbox_lost`, `outcome_unknown` or `closed`. With
+   * `outbox_lost` and `outcome_unknown` the publication may have arrived. If the hub's first answer
+   * was lost, the hub repeats only the code: `message` then explains the code, without naming the
+   * operation of a patch that failed.
    */
-  reason: { code: string; message: string };
+  reason: { code: ErrorCode; message: string };
 }
 
+/** Counts since the client began. Durations are by this device's monotonic clock. */
 export interface Metrics {
+  /** Connections that were established. */
   connects: number;
+  /** Those after the first. */
   reconnects: number;
+  /** Transports that were opened. */
   attempts: number;
   /** Moves from one transport to another within a session. */
   transportSwitches: number;
+  /** Messages that listeners got. */
   messagesReceived: number;
+  /** Those of them from the hub's log. */
   messagesReplayed: number;
   duplicatesDropped: number;
   gaps: number;
+  /** Resumes that the hub could not continue. */
   resumesFailed: number;
+  /** Publications that got a row. */
   publications: number;
   acks: number;
+  /** Publications that were sent again. */
   retries: number;
   deadLetters: number;
-  /** Requests, and publications, that were to be made again because of what the hub said: see `repeatAtMs` in Status. */
+  /** Requests and publications that the hub's answers made necessary again: see `repeatAtMs`. */
   repeats: number;
+  /** The size of the outbox. */
   outboxRows: number;
-  /** Characters of text frames, which for ASCII are bytes. */
+  /** Characters of text frames. For ASCII these are bytes. */
   bytesReceived: number;
+  /** The same. */
   bytesSent: number;
+  /** Connections that ended because a heartbeat got no answer. */
   missedHeartbeats: number;
-  /** Time on a transport that is not the first choice. */
+  /** Time on a transport that is not the first choice, ms. */
   degradedMs: number;
+  /** Time without a connection, ms. */
   disconnectedMs: number;
-  /** After each of them all other counters begin anew, but for `bytesReceived` and `bytesSent`. */
+  /** Each crash resets all other counters but `bytesReceived` and `bytesSent`. */
   crashes: number;
+  /** Round trips, ms. */
   rttMs: Histogram;
+  /** Times from the loss of a connection to the next one, ms. */
   recoveryMs: Histogram;
+  /** Times from `publish` to the ack, ms. */
   ackMs: Histogram;
+  /** Delays before attempts, ms. */
   backoffMs: Histogram;
 }
 
@@ -452,11 +723,12 @@ export interface Histogram {
 }
 
 export interface Diagnosis {
-  /** The one in use. */
+  /** The transport in use; undefined without a connection. */
   transport: TransportName | undefined;
-  /** The last tries, oldest first. */
+  /** The last attempts, oldest first. */
   tried: readonly {
     transport: TransportName;
+    /** `overtaken`: another transport won the race. */
     outcome:
       | "ok"
       | "blocked"
@@ -467,21 +739,27 @@ export interface Diagnosis {
       | "unsupported"
       | "overtaken";
     detail: string;
+    /** How long the attempt took, ms, by this device's monotonic clock. */
     tookMs: number;
   }[];
-  /** What the browser thinks. */
+  /** Whether the browser reports a network. */
   online: boolean;
-  /** The protocol of the last request to the hub, such as "h2", where the browser tells: not of another origin. */
+  /**
+   * The protocol of the last request to the hub, such as "h2". Browsers do not report it for
+   * another origin.
+   */
   protocol?: string;
   /**
-   * What to do, in English, for people; its words may change. Faults on this side of the network come first: a client that is closed,
-   * wasm that could not be loaded, the page's Content-Security-Policy, an insecure address on a secure page, the wrong scheme.
+   * What to do, in English, for people. Its words may change. Faults on this side of the network
+   * come first: a closed client, wasm that could not be loaded, the page's Content-Security-Policy,
+   * an insecure address on a secure page, the wrong scheme.
    */
   advice: string;
 }
 
-/** `code` is stable: docs/errors.md has all of them. */
+/** The one class of errors. */
 export class LonghaulError extends Error {
-  readonly code: string;
+  readonly code: ErrorCode;
+  /** What to do about it. */
   readonly hint?: string;
 }

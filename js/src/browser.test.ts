@@ -47,7 +47,7 @@ for (const [how, get] of Object.entries(ways)) {
     expect(browser.requestsMade()).toEqual([]);
     expect(browser.isOnline()).toBe(true);
     expect(browser.page()).toBeUndefined();
-    expect(browser.place()).toBeUndefined();
+    expect(browser.pageLocation()).toBeUndefined();
     browser.listen("online", () => {})();
     expect(await browser.serviceWorker()).toBeUndefined();
     expect(await browser.isDenied("background-sync")).toBe(false);

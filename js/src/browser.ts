@@ -1,33 +1,34 @@
-// What the browser offers, each API in one place. One may be missing (Node, workers, old browsers), and a look at one may
-// throw (sandboxed frames, forbidden cookies). Each function gives a degraded answer then; none of them throws.
+// The browser's APIs, each in one place. An API may be missing (Node, workers, old browsers), and
+// access may throw (sandboxed frames, forbidden cookies). These functions then return a degraded
+// answer, and none throws; only `withLock` rejects.
 
-/** What `look` finds; undefined where the browser lacks it or forbids it. */
-export function found<T>(look: () => T): T | undefined {
+/** The result of `access`; undefined if the browser lacks the API or forbids it. */
+export function found<T>(access: () => T): T | undefined {
   try {
-    return look();
+    return access();
   } catch {
     return undefined;
   }
 }
 
-/** Whether a class or a function of this name is there. */
+/** Whether the browser has a class or function of this name. */
 export function isThere(name: "WebSocket" | "EventSource" | "fetch" | "AbortController"): boolean {
   return found(() => typeof globalThis[name]) === "function";
 }
 
 type TextStorage = "localStorage" | "sessionStorage";
 
-/** What the origin or the tab keeps under a key; undefined: nothing, or nothing is kept here. */
+/** The text under a key; undefined if there is none, or no storage. */
 export function keptText(where: TextStorage, key: string): string | undefined {
   return found(() => globalThis[where].getItem(key)) ?? undefined;
 }
 
-/** Keeps a text where that is allowed and there is room. */
+/** Stores a text, if that is allowed and there is room. */
 export function keepText(where: TextStorage, key: string, text: string): void {
   found(() => globalThis[where].setItem(key, text));
 }
 
-/** A Web Lock, as the browser's own function grants it. Rejects where there are none. */
+/** Requests a Web Lock with the browser's own function. Rejects if there are no locks. */
 export async function withLock<T>(
   name: string,
   options: LockOptions,
@@ -36,43 +37,43 @@ export async function withLock<T>(
   return navigator.locks.request(name, options, act) as Promise<T>;
 }
 
-/** A channel to the origin's other tabs and workers; undefined where they can't be reached. */
+/** A channel to the origin's other tabs and workers; undefined if there are no channels. */
 export function openChannel(name: string): BroadcastChannel | undefined {
   return found(() => new BroadcastChannel(name));
 }
 
-/** Random bytes: of the browser's source, or weak ones where that is missing: then an outbox's name can be guessed. */
+/** Random bytes. Without the browser's source they are weak, and a producer can be guessed. */
 export function randomBytes(count: number): Uint8Array {
   const bytes = new Uint8Array(count);
   return found(() => crypto.getRandomValues(bytes)) ?? bytes.map(() => Math.floor(Math.random() * 256));
 }
 
-/** A clock that nobody sets, ms; the wall clock where there is none. */
+/** The monotonic clock, ms; the wall clock if there is none. */
 export function nowMs(): number {
   return found(() => performance.now()) ?? Date.now();
 }
 
-/** The browser's records of the page's requests; none where it keeps none. */
+/** The browser's timing entries of the page's requests. */
 export function requestsMade(): readonly PerformanceEntry[] {
   return found(() => performance.getEntriesByType("resource")) ?? [];
 }
 
-/** Whether the browser believes that there is a network. */
+/** Whether the browser reports a network. */
 export function isOnline(): boolean {
   return found(() => navigator.onLine) ?? true;
 }
 
-/** The page; undefined in a worker and in Node. */
+/** The page's document; undefined in a worker and in Node. */
 export function page(): Document | undefined {
   return found(() => globalThis.document);
 }
 
-/** Where the page is; undefined where there is none. */
-export function place(): Location | undefined {
+/** The address of the page or worker; undefined in Node. */
+export function pageLocation(): Location | undefined {
   return found(() => globalThis.location);
 }
 
-/** Hears an event of the page or the worker. Returns how to stop. */
+/** Listens to an event of the page or worker. Returns a function that stops the listener. */
 export function listen(type: string, listener: (event: Event) => void): () => void {
   found(() => globalThis.addEventListener(type, listener));
   return () => {
@@ -80,7 +81,7 @@ export function listen(type: string, listener: (event: Event) => void): () => vo
   };
 }
 
-/** The page's service worker, once there is one; never where there are none. */
+/** The page's service worker, once it has one; undefined if the browser has none. */
 export async function serviceWorker(): Promise<ServiceWorkerRegistration | undefined> {
   try {
     return await navigator.serviceWorker.ready;
@@ -89,7 +90,7 @@ export async function serviceWorker(): Promise<ServiceWorkerRegistration | undef
   }
 }
 
-/** Whether the user has denied it. A browser that can't be asked has not. */
+/** Whether the user has denied a permission, as far as the browser reports it. */
 export async function isDenied(name: string): Promise<boolean> {
   try {
     return (await navigator.permissions.query({ name: name as PermissionName })).state === "denied";
@@ -98,7 +99,7 @@ export async function isDenied(name: string): Promise<boolean> {
   }
 }
 
-/** Asks the browser to keep what the origin stores. Whether it will. */
+/** Asks the browser to keep the origin's storage. Returns its answer. */
 export async function persist(): Promise<boolean> {
   try {
     return await navigator.storage.persist();

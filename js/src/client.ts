@@ -1,4 +1,4 @@
-// What a user holds of a connection: usable at once, while the wasm is still loading.
+// The client that `connect` returns. It is usable at once, while the wasm is still loading.
 
 import type {
   Client,
@@ -17,21 +17,21 @@ import type {
   Topic,
 } from "./api.js";
 import { isOnline, nowMs } from "./browser.js";
-import { advise, isSupported, look, protocolOf, withUnsupported } from "./diagnosis.js";
+import { wantedTransports } from "./core-options.js";
+import { advise, inspect, isSupported, protocolOf, withUnsupported } from "./diagnosis.js";
 import { DocumentHandle } from "./document.js";
 import type { DocumentCore } from "./documents.js";
 import { Engine, type From } from "./engine.js";
 import { closeReason, LonghaulError, print } from "./errors.js";
-import { wantedTransports } from "./instruct.js";
 import { Lingering } from "./lingering.js";
-import { documentsFailed, type LoadError, Misplaced } from "./load.js";
+import { documentsFailed, type LoadError, MisplacedFiles } from "./load.js";
 import { emptyMetrics } from "./metrics.js";
-import { baseUrls, checkLife, checkListener, checkOptions, checkTopic, shown } from "./options.js";
+import { baseUrls, checkListener, checkOptions, checkTopic, checkTtl, shown } from "./options.js";
 import { OutboxHandle } from "./outbox.js";
-import type { Follower } from "./publications.js";
+import type { PublicationObserver } from "./publications.js";
 import { Resume } from "./resume.js";
 import { Retry } from "./retry.js";
-import { type Asked, Start } from "./start.js";
+import { type EngineTask, Start } from "./start.js";
 import { type Listener, Stream } from "./stream.js";
 import { type Iteration, TopicHandle } from "./topic.js";
 
@@ -58,7 +58,7 @@ class ClientHandle implements Client {
   readonly #resume: Resume | undefined;
   /** The running live stream of each topic: later live listeners join it. */
   readonly #live = new Map<string, Stream>();
-  /** Streams that a listener has left in this task. */
+  /** Streams whose listeners have stopped in this task. */
   readonly #left = new Lingering<Stream>((stream) => this.#settle(stream));
   readonly #topics = new Map<string, TopicHandle<unknown>>();
   readonly #documents = new Map<string, DocumentHandle>();
@@ -68,22 +68,23 @@ class ClientHandle implements Client {
     document.no = 0;
   });
   /** Makes the cores of documents. */
-  #making: Promise<(producer: string) => DocumentCore> | undefined;
-  /** They are about to begin again. */
+  #documentCores: Promise<(producer: string) => DocumentCore> | undefined;
+  /** Whether the documents are about to restart after a crash. */
   #areDocumentsBroken = false;
   #lastNo = 0;
-  /** There once the wasm is. */
+  /** Present once the wasm is loaded. */
   #engine: Engine | undefined;
-  /** What brings it. */
+  /** Loads the wasm. */
   readonly #start: Start;
-  /** The same for documents. */
+  /** Loads the code for documents. */
   readonly #documentRetry: Retry;
-  /** Take listeners off the signals of subscriptions. */
+  /** Remove the listeners of subscriptions from their signals. */
   readonly #stops = new Set<() => void>();
+  /** Why the client is closed. */
   #end: LonghaulError | undefined;
-  /** What listeners are still to be told: an event that one of them causes comes after this one, to all. */
+  /** Calls of listeners: an event that a listener causes comes after the present one, for all. */
   #events: (() => void)[] = [];
-  #isTelling = false;
+  #isEmitting = false;
 
   constructor(bases: string[], options: Options) {
     this.#bases = bases;
@@ -93,13 +94,13 @@ class ClientHandle implements Client {
       whenReady: (impatient) =>
         new Promise((resolve, reject) => {
           const run = (engine: Engine): void => resolve(engine.storage);
-          this.#whenReady({ run, refuse: reject, ...(impatient && { impatient }) });
+          this.#whenReady({ run, reject, ...(impatient && { impatient }) });
         }),
       withdraw: (error) => {
         if (this.#engine === undefined) this.#start.withdraw(error);
       },
     });
-    // Apps pass these around.
+    // Apps pass these methods around without their object.
     this.on = this.on.bind(this);
     this.reconnect = this.reconnect.bind(this);
     this.close = this.close.bind(this);
@@ -131,7 +132,7 @@ class ClientHandle implements Client {
       });
     }
     checkListener(listener, "on", "pass a function that takes the event");
-    // An object of its own, so that the same function can listen twice and stop once.
+    // A new function, so that the app's function can listen twice and stop once.
     const entry = (event: ClientEvents[K]) => listener(event);
     listeners.add(entry);
     return () => listeners.delete(entry);
@@ -160,13 +161,13 @@ class ClientHandle implements Client {
         follow: (document) => this.#follow(document),
         leave: (document) => this.#leftDocuments.add(document),
         resync: (document) => this.#engine?.resync(document),
-        publish: (topic, text, options, kind, follower) =>
-          this.#publish(topic, text, options, kind, follower),
+        publish: (topic, text, options, kind, observer) =>
+          this.#publish(topic, text, options, kind, observer),
         load: () => this.#loadDocument(),
-        adopt: (follower) => this.#engine?.adopt(name, follower),
+        adopt: (observer) => this.#engine?.adopt(name, observer),
         isConnected: () => this.#status.state === "connected",
-        keep: (kept) => this.#engine?.storage.keepDocument(name, kept),
-        kept: async () => this.#engine?.storage.keptDocument(name),
+        save: (saved) => this.#engine?.storage.saveDocument(name, saved),
+        saved: async () => this.#engine?.storage.savedDocument(name),
         error: (error) => this.#report(error),
         crashed: (cause) => this.#documentCrashed(cause),
         threw: (cause) => this.#threw(`a listener of ${name}`, cause),
@@ -185,7 +186,7 @@ class ClientHandle implements Client {
     const wanted = wantedTransports(this.#options);
     const [base = ""] = this.#bases;
     const tried = withUnsupported(this.#engine?.tried() ?? [], wanted);
-    const found = await look(base, tried);
+    const findings = await inspect(base, tried);
     const status = this.#status;
     const protocol = protocolOf(base);
     return {
@@ -193,13 +194,20 @@ class ClientHandle implements Client {
       tried,
       online: isOnline(),
       ...(protocol === undefined ? {} : { protocol }),
-      advice: advise(status, tried, found, base, wanted.filter(isSupported), this.#engine?.ease),
+      advice: advise({
+        status,
+        tried,
+        findings,
+        base,
+        supported: wanted.filter(isSupported),
+        pollReason: this.#engine?.pollReason,
+      }),
     };
   }
 
   reconnect(): void {
-    this.#documentRetry.hurry();
-    if (this.#engine === undefined) this.#start.hurry();
+    this.#documentRetry.expedite();
+    if (this.#engine === undefined) this.#start.expedite();
     else this.#engine.reconnect();
   }
 
@@ -212,18 +220,18 @@ class ClientHandle implements Client {
     return this.close();
   }
 
-  /** An engine that has not started. */
+  /** Makes an engine. Does not start it. */
   async #make(module: WebAssembly.Module): Promise<Engine> {
     const engine = new Engine(module, this.#bases, this.#options, {
       status: (status) => this.#show(status),
-      deadLetter: (letter) => this.#emit("deadletter", letter),
+      deadLetter: (deadLetter) => this.#emit("deadletter", deadLetter),
       outboxSize: (size) => this.#emit("outbox", { size }),
       outboxLost: (rows) => this.#emit("outboxlost", { rows }),
       restored: (topic) => this.#documents.get(topic)?.adopt(),
       error: (error) => this.#report(error),
-      gaveUp: ({ code, message }) => {
-        const words = `it crashed too often: ${message}`;
-        this.#stop(new LonghaulError(code, words), { code, message: words });
+      stopped: (error) => {
+        const message = `too many crashes: ${error.message}`;
+        this.#stop(new LonghaulError(error.code, message), { code: "client_crashed", message });
       },
     });
     await engine.make();
@@ -232,11 +240,11 @@ class ClientHandle implements Client {
 
   #fail(error: LonghaulError): void {
     if (this.#end !== undefined) return;
-    this.#stop(error, { code: error.code, message: error.message });
+    this.#stop(error, { code: "wasm_load_failed", message: error.message });
     this.#report(error);
   }
 
-  /** Nothing happens any more. */
+  /** Closes the client, with the error for later calls. */
   #stop(error: LonghaulError, reason: CloseReason): void {
     this.#left.flush();
     this.#leftDocuments.flush();
@@ -249,16 +257,16 @@ class ClientHandle implements Client {
     for (const document of this.#documents.values()) document.close();
     this.#documentRetry.close();
     this.#engine?.close();
-    for (const document of this.#documents.values()) document.rest();
-    this.#making = undefined;
+    for (const document of this.#documents.values()) document.release();
+    this.#documentCores = undefined;
     this.#start.close(error);
     this.#show({ state: "closed", reason });
   }
 
-  #whenReady(asked: Asked): void {
-    if (this.#end !== undefined) asked.refuse?.(this.#end);
-    else if (this.#engine !== undefined) asked.run(this.#engine);
-    else this.#start.ask(asked);
+  #whenReady(task: EngineTask): void {
+    if (this.#end !== undefined) task.reject?.(this.#end);
+    else if (this.#engine !== undefined) task.run(this.#engine);
+    else this.#start.add(task);
   }
 
   #subscribe(
@@ -269,7 +277,7 @@ class ClientHandle implements Client {
   ): () => void {
     if (this.#end !== undefined) {
       if (iteration !== undefined) throw this.#end;
-      // Not thrown: it would take down the component whose effect this is.
+      // An exception would break the component whose effect subscribes.
       this.#report(this.#end);
       return () => {};
     }
@@ -281,7 +289,7 @@ class ClientHandle implements Client {
     if (running === undefined) {
       const begin = (from === "live" && this.#resume?.begin(stream)) || from;
       this.#whenReady({ run: (engine) => engine.subscribe(stream, begin) });
-    } else this.#whenReady({ run: (engine) => engine.reconsider(stream) });
+    } else this.#whenReady({ run: (engine) => engine.updatePassive(stream) });
     const stop = (): void => {
       signal?.removeEventListener("abort", stop);
       this.#stops.delete(stop);
@@ -300,7 +308,7 @@ class ClientHandle implements Client {
       this.#report(this.#end);
       return false;
     }
-    // It may have been left in this task.
+    // If its last listener stopped in this task, the engine still follows it.
     if (document.no === 0) {
       document.no = ++this.#lastNo;
       this.#whenReady({ run: (engine) => engine.follow(document) });
@@ -308,25 +316,28 @@ class ClientHandle implements Client {
     return true;
   }
 
-  /** The rest of the package: a page without documents does not load it. One instance serves all documents of a client. */
+  /**
+   * Loads the code for documents, which other pages do not need. All documents of a client share one
+   * instance.
+   */
   async #loadDocument(): Promise<DocumentCore> {
     const producer = new Promise<string>((resolve, reject) => {
-      this.#whenReady({ run: (engine) => engine.storage.producer().then(resolve), refuse: reject });
+      this.#whenReady({ run: (engine) => engine.storage.producer().then(resolve), reject });
     });
-    // A close refuses it while the module is still awaited, which may never come: nobody would have heard of it.
+    // `close` rejects it. The module may never come, and then nothing else would handle that.
     producer.catch(() => {});
-    this.#making ??= this.#makeDocuments();
+    this.#documentCores ??= this.#makeDocuments();
     try {
-      const make = await this.#making;
+      const make = await this.#documentCores;
       return make(await producer);
     } catch (cause) {
-      this.#making = undefined;
+      this.#documentCores = undefined;
       throw cause;
     }
   }
 
   #makeDocuments(): Promise<(producer: string) => DocumentCore> {
-    const misplaced = new Misplaced();
+    const misplaced = new MisplacedFiles();
     return this.#documentRetry.run(
       async (attempt, signal) => {
         try {
@@ -334,7 +345,7 @@ class ClientHandle implements Client {
           return await load(this.#options.documentsWasm, attempt, signal);
         } catch (cause) {
           const fault = cause as Error;
-          // An import does not say what was there. Where the hub can be reached, it was no matter of the network.
+          // An import does not report what it got. While the hub is reachable, the network is not the cause.
           const isAnother = this.#status.state === "connected";
           throw documentsFailed({ isAnother, ...fault, message: fault.message, cause });
         }
@@ -347,16 +358,16 @@ class ClientHandle implements Client {
     );
   }
 
-  /** The instance with the values of all documents has crashed, maybe within a turn of the core: that ends first. */
+  /** The instance of the documents has crashed. A turn of the core, if there is one, ends first. */
   #documentCrashed(cause: unknown): void {
     if (this.#areDocumentsBroken) return;
     this.#areDocumentsBroken = true;
-    this.#making = undefined;
+    this.#documentCores = undefined;
     queueMicrotask(() => {
       this.#areDocumentsBroken = false;
-      const restMs = this.#engine?.crashed(cause);
-      if (restMs === undefined) return;
-      for (const document of this.#documents.values()) document.begin(restMs);
+      const delayMs = this.#engine?.reportCrash(cause);
+      if (delayMs === undefined) return;
+      for (const document of this.#documents.values()) document.restart(delayMs);
     });
   }
 
@@ -367,12 +378,12 @@ class ClientHandle implements Client {
     return stream;
   }
 
-  /** Goes on with the listeners that a stream has, or ends it. */
+  /** Continues a stream for its remaining listeners, or ends it. */
   #settle(stream: Stream): void {
     stream.settle();
     if (!this.#streams.has(stream)) return;
     if (!stream.isUnused) {
-      this.#whenReady({ run: (engine) => engine.reconsider(stream) });
+      this.#whenReady({ run: (engine) => engine.updatePassive(stream) });
       return;
     }
     this.#streams.delete(stream);
@@ -388,22 +399,22 @@ class ClientHandle implements Client {
     text: string,
     options: PublishOptions,
     kind?: number,
-    follower?: Follower,
+    observer?: PublicationObserver,
   ): Promise<Receipt> {
     const { outbox } = this.#options;
     const withTtl = outbox && outbox.ttlMs !== undefined ? { ttlMs: outbox.ttlMs, ...options } : options;
-    if (outbox !== false) checkLife(withTtl.ttlMs);
+    if (outbox !== false) checkTtl(withTtl.ttlMs);
     const askedMs = nowMs();
     return new Promise((resolve, reject) => {
       this.#whenReady({
         run: (engine) => {
           const { ttlMs } = withTtl;
-          // Its time began with the call.
+          // The time to live began with the call.
           const left =
             ttlMs === undefined ? withTtl : { ...withTtl, ttlMs: Math.max(1, ttlMs - (nowMs() - askedMs)) };
-          engine.publish(topic, text, left, kind, follower).then(resolve, reject);
+          engine.publish(topic, text, left, kind, observer).then(resolve, reject);
         },
-        refuse: reject,
+        reject,
         chars: text.length,
       });
     });
@@ -423,8 +434,8 @@ class ClientHandle implements Client {
         if (listeners.has(listener)) listener(event);
       });
     }
-    if (this.#isTelling) return;
-    this.#isTelling = true;
+    if (this.#isEmitting) return;
+    this.#isEmitting = true;
     for (let tell = this.#events.shift(); tell !== undefined; tell = this.#events.shift()) {
       try {
         tell();
@@ -432,7 +443,7 @@ class ClientHandle implements Client {
         this.#threw(`a listener of ${type}`, cause);
       }
     }
-    this.#isTelling = false;
+    this.#isEmitting = false;
   }
 
   #threw(who: string, cause: unknown): void {

@@ -1,22 +1,28 @@
-// When a crash is one too many. What crashes again and again would otherwise keep page and hub busy for nothing.
+// Limits restarts after crashes, so that a crash loop does not keep the page and the hub busy.
 
-/** Crashes within `crashMs` that a client goes on after. Chosen: a bug that one rare message wakes is lived through, a loop is not. */
+/**
+ * A client restarts after at most so many crashes within `windowMs`. Chosen: a bug that one rare
+ * message triggers passes, and a loop does not.
+ */
 const crashesMax = 10;
-const crashMs = 60_000;
+const windowMs = 60_000;
 
-/** Each but the first waits by chance up to so long, ms: all clients of a hub may have crashed of the same message. Chosen: within the 2 s that a recovery may take. */
-const restMsMax = 1_000;
+/**
+ * The limit of the random delay before each restart but the first, ms: one message may crash all
+ * clients of a hub. Chosen: within the 2 s that a recovery may take.
+ */
+const delayMsMax = 1_000;
 
 export class Crashes {
-  /** Since the client began. */
+  /** All crashes of this client. */
   count = 0;
-  #last: number[] = [];
+  #recent: number[] = [];
 
-  /** Notes one. How long to wait before going on, ms; undefined where there is no going on. */
-  next(nowMs: number): number | undefined {
+  /** Counts a crash. Returns the delay before the restart, ms; undefined if the client is to stop. */
+  delayMs(nowMs: number): number | undefined {
     this.count++;
-    this.#last = [...this.#last.filter((atMs) => atMs > nowMs - crashMs), nowMs];
-    if (this.#last.length > crashesMax) return undefined;
-    return this.#last.length === 1 ? 0 : Math.random() * restMsMax;
+    this.#recent = [...this.#recent.filter((atMs) => atMs > nowMs - windowMs), nowMs];
+    if (this.#recent.length > crashesMax) return undefined;
+    return this.#recent.length === 1 ? 0 : Math.random() * delayMsMax;
   }
 }

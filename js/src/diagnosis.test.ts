@@ -1,30 +1,30 @@
 import { expect, test, vi } from "vitest";
-import type { Diagnosis, Status } from "./api.js";
-import { advise, type Found, look, triedOf } from "./diagnosis.js";
+import type { CloseCode, CloseReason, Diagnosis, Status } from "./api.js";
+import { advise, type Findings, inspect, triedOf } from "./diagnosis.js";
 
 const base = "https://hub.example.com/";
-const reason = (code: string, message = code) => ({ code, message });
-const waiting = (code: string): Status => ({
+const reason = (code: CloseCode, message: string = code): CloseReason => ({ code, message });
+const waiting = (code: CloseCode): Status => ({
   state: "waiting",
   attempt: 2,
   retryAtMs: 0,
   reason: reason(code),
 });
-const found: Found = { answers: "none", forbidden: [], isMixed: false };
+const found: Findings = { answers: "none", forbidden: [], isMixed: false };
 const blocked: Diagnosis["tried"] = [
   { transport: "websocket", outcome: "blocked", detail: "", tookMs: 1 },
   { transport: "eventsource", outcome: "ok", detail: "", tookMs: 1 },
 ];
 
-function advice(status: Status, seen: Partial<Found> = {}, tried: Diagnosis["tried"] = []): string {
-  return advise(
+function advice(status: Status, seen: Partial<Findings> = {}, tried: Diagnosis["tried"] = []): string {
+  return advise({
     status,
     tried,
-    { ...found, ...seen },
+    findings: { ...found, ...seen },
     base,
-    ["websocket", "eventsource", "longpoll"],
-    undefined,
-  );
+    supported: ["websocket", "eventsource", "longpoll"],
+    pollReason: undefined,
+  });
 }
 
 /** Addresses that answer, with what; every other one fails. */
@@ -38,7 +38,7 @@ function answering(answers: Record<string, string>): void {
 
 const isHub = '{"protocols":["longhaul.v1"]}';
 
-test.each<[string, Status, Partial<Found>, RegExp]>([
+test.each<[string, Status, Partial<Findings>, RegExp]>([
   ["the wasm", waiting("wasm_load_failed"), { answers: "hub" }, /could not be loaded.*wasm-unsafe-eval/],
   [
     "the wasm, for good",
@@ -85,20 +85,20 @@ test("f20 a WebSocket that a policy forbids is no proxy's fault, and one that is
 
 test("f20 a hub under the other scheme is found", async () => {
   answering({ "http://hub.example.com/": isHub });
-  expect(await look(base, [])).toEqual({ ...found, other: "http://hub.example.com/" });
+  expect(await inspect(base, [])).toEqual({ ...found, other: "http://hub.example.com/" });
   answering({ [base]: isHub, "http://hub.example.com/": isHub });
-  expect(await look(base, [])).toEqual({ ...found, answers: "hub" });
+  expect(await inspect(base, [])).toEqual({ ...found, answers: "hub" });
   answering({});
-  expect(await look(base, [])).toEqual(found);
+  expect(await inspect(base, [])).toEqual(found);
 });
 
 test("f20 an insecure hub is mixed content for a secure page, but not on its own machine", async () => {
   answering({});
   vi.stubGlobal("location", { protocol: "https:", hostname: "app.example.com" });
-  expect((await look("http://hub.example.com/", [])).isMixed).toBe(true);
-  expect((await look("http://127.0.0.1:8787/", [])).isMixed).toBe(false);
-  expect((await look("http://localhost:8787/", [])).isMixed).toBe(false);
-  expect((await look(base, [])).isMixed).toBe(false);
+  expect((await inspect("http://hub.example.com/", [])).isMixed).toBe(true);
+  expect((await inspect("http://127.0.0.1:8787/", [])).isMixed).toBe(false);
+  expect((await inspect("http://localhost:8787/", [])).isMixed).toBe(false);
+  expect((await inspect(base, [])).isMixed).toBe(false);
 });
 
 test("f20 what the browser forbids meanwhile is noted by scheme, and of the hub's address alone", async () => {
@@ -128,15 +128,20 @@ test("f20 what the browser forbids meanwhile is noted by scheme, and of the hub'
       close(): void {}
     },
   );
-  expect((await look(base, blocked)).forbidden).toEqual(["wss:", "https:"]);
+  expect((await inspect(base, blocked)).forbidden).toEqual(["wss:", "https:"]);
   expect(opened).toEqual(["wss://hub.example.com/v1/connect"]);
-  expect((await look(base, [])).forbidden).toEqual(["https:"]);
+  expect((await inspect(base, [])).forbidden).toEqual(["https:"]);
   expect(opened).toHaveLength(1);
 });
 
 test("rows of the core become tries in words", () => {
   const [ok, lost] = triedOf([0, 0, 0, 12, "", 2, 1, 1006, 7, ""]);
-  expect(ok).toEqual({ transport: "websocket", outcome: "ok", detail: "the hub said welcome", tookMs: 12 });
+  expect(ok).toEqual({
+    transport: "websocket",
+    outcome: "ok",
+    detail: "the hub sent its welcome",
+    tookMs: 12,
+  });
   expect(lost).toMatchObject({ transport: "longpoll", outcome: "blocked", tookMs: 7 });
   expect(triedOf([9, 0, 0, 0, ""])).toEqual([]);
 });

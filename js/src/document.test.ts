@@ -3,7 +3,7 @@ import type { Ack, DocumentState } from "./api.js";
 import { type DocumentClient, DocumentHandle } from "./document.js";
 import type { DocumentCore } from "./documents.js";
 import type { Messages } from "./frame.js";
-import type { Follower } from "./publications.js";
+import type { PublicationObserver } from "./publications.js";
 
 /** What the hub says of a snapshot. */
 const snapshot = 2;
@@ -65,13 +65,13 @@ class Counter {
 
 let core: Counter;
 let calls: string[];
-let follower: Follower | undefined;
+let observer: PublicationObserver | undefined;
 let document: DocumentHandle;
 
 beforeEach(() => {
   core = new Counter();
   calls = [];
-  follower = undefined;
+  observer = undefined;
   const client: DocumentClient = {
     follow: (it) => {
       calls.push("follow");
@@ -82,15 +82,15 @@ beforeEach(() => {
     resync: () => calls.push("resync"),
     publish: async (_topic, text, _options, _kind, its) => {
       calls.push(`publish ${text}`);
-      follower = its;
+      observer = its;
       its?.queued(7);
       return { id: "p:7", durable: false, acked: new Promise<Ack>(() => {}) };
     },
     load: async () => core as unknown as DocumentCore,
     adopt: () => {},
     isConnected: () => false,
-    keep: () => {},
-    kept: async () => undefined,
+    save: () => {},
+    saved: async () => undefined,
     error: (error) => calls.push(error.code),
     crashed: (cause) => {
       throw cause;
@@ -126,7 +126,7 @@ test("f19 the state is one object until something changes, and onChange tells of
   void document.merge(5);
   await told();
   expect(document.state).toBe(document.state);
-  follower?.acked(7, { epoch: "e", seq: 1, duplicate: false });
+  observer?.acked(7, { epoch: "e", seq: 1, duplicate: false });
   await told();
   expect(seen).toEqual([
     { value: { n: 1 }, confirmed: { n: 1 }, pending: 0, seq: 0, epoch: "e" },
@@ -144,7 +144,7 @@ test("a listener of the value is not called for an ack that changes nothing of i
   await arrive(1);
   void document.merge(5);
   await told();
-  follower?.acked(7, { epoch: "e", seq: 1, duplicate: false });
+  observer?.acked(7, { epoch: "e", seq: 1, duplicate: false });
   await told();
   expect(values).toEqual([{ n: 1 }, { n: 6 }]);
 });

@@ -1,22 +1,23 @@
-// What a user holds of a document. Its value and the page's copy are made by documents.ts; here are listeners and promises.
+// The document that an app gets: its listeners, its promises, and the page's copy of its value.
+//
+// documents.ts has the core that computes the value.
 
 import type { Ack, Document, DocumentState, Gap, Operation, PublishOptions, Receipt } from "./api.js";
 import { kindMerge, kindPatch, stepChanged, stepDiverged } from "./boundary.js";
 import type { DocumentCore } from "./documents.js";
-import { LonghaulError } from "./errors.js";
+import { type ErrorCode, LonghaulError } from "./errors.js";
 import { type Messages, type Receiver, snapshot } from "./frame.js";
 import { checkListener, checkPublish, checkWatch, shown } from "./options.js";
-import type { Follower } from "./publications.js";
-import type { KeptDocument } from "./storage.js";
+import type { PublicationObserver } from "./publications.js";
+import type { SavedDocument } from "./storage.js";
 import { jsonOf } from "./topic.js";
 
 const listenerHint = "pass a function: subscribe calls it with the value, onChange with nothing";
 
-/** What a document needs of its client. */
 export interface DocumentClient {
-  /** Begins to follow; the number is for `resync` and `leave`. False where the client is closed. */
+  /** Begins to follow the document, and gives it a number. Returns false if the client is closed. */
   follow(document: DocumentHandle): boolean;
-  /** Nobody listens: it is followed to the end of the task, and longer if somebody does by then. */
+  /** The last listener has stopped. Unless one starts in this task, the client stops following. */
   leave(document: DocumentHandle): void;
   resync(document: Receiver): void;
   publish(
@@ -24,18 +25,18 @@ export interface DocumentClient {
     text: string,
     options: PublishOptions,
     kind: number,
-    follower?: Follower,
+    observer?: PublicationObserver,
   ): Promise<Receipt>;
-  /** Loads what documents need, for this client's outbox. */
+  /** Makes a core. */
   load(): Promise<DocumentCore>;
-  /** Has own changes that were found in storage followed. */
-  adopt(follower: (kind: number, text: string) => Follower): void;
+  /** Observes the own changes from storage. */
+  adopt(observer: (kind: number, text: string) => PublicationObserver): void;
   isConnected(): boolean;
-  /** Keeps what is confirmed, or no longer. */
-  keep(kept: KeptDocument | undefined): void;
-  kept(): Promise<KeptDocument | undefined>;
+  /** Saves the confirmed value; without one, deletes it. */
+  save(saved: SavedDocument | undefined): void;
+  saved(): Promise<SavedDocument | undefined>;
   error(error: LonghaulError): void;
-  /** A core has thrown: its instance is worth nothing. Each document is told to begin again. */
+  /** A core has thrown, which ends its instance. The client restarts all documents. */
   crashed(cause: unknown): void;
   threw(cause: unknown): void;
 }
@@ -43,37 +44,45 @@ export interface DocumentClient {
 interface Listener {
   readonly call: (value: unknown) => void;
   readonly at: string | undefined;
-  /** Something has changed for it since it was called. */
+  /** Whether the listener's part has changed since its last call. */
   isDue: boolean;
-  /** What it was last called for, if it is called for more than the value. */
+  /** The state at its last call, for a listener of the whole state. */
   seen?: DocumentState<unknown>;
 }
 
+/** The results of `DocumentCore` for a record. */
+const changed = 1;
+const diverged = 3;
+
+/** The kinds of changes. */
+const patch = 1;
+const merge = 2;
+
 const resolved = Promise.resolve();
 
-/** How long own changes wait for their acks before what they are laid over is kept, ms. Chosen: acks take less. */
-const keepMs = 1_000;
+/** How long own changes wait for acks before the client saves the confirmed value, ms. Chosen: acks take less. */
+const saveDelayMs = 1_000;
 
-/** What comes before the core is there is kept up to so many steps. Chosen: a download takes fewer; more is asked for anew. */
+/** How many steps wait for the core. Chosen: fewer arrive during a download. After more, the document starts again. */
 const earlyMax = 256;
 
-/** Nobody follows, and so many own changes were acked: their entries are not here. Chosen: more than a page makes out of sight. */
+/** How many acked changes a document without listeners keeps. Chosen: a page makes fewer in the background. */
 const unseenMax = 256;
 
 export class DocumentHandle implements Document<unknown>, Receiver {
   readonly name: string;
   readonly isPassive = false;
-  /** 0 while it is not followed. */
+  /** The number of its subscription; 0 while it is not followed. */
   no = 0;
   epoch = "";
   readonly #client: DocumentClient;
   #core: DocumentCore | undefined;
-  /** What it was when its client was closed. */
+  /** The state when the client was closed. */
   #last: DocumentState<unknown> | undefined;
-  /** What came before the core was there. */
+  /** Steps that wait for the core. */
   #early: ((core: DocumentCore) => void)[] | undefined;
-  /** It was too much, and is asked for anew. */
-  #isLost = false;
+  /** Whether there were too many, so that the document starts again. */
+  #isOverflown = false;
   #value: unknown;
   /** The same object until something changes. */
   #state: DocumentState<unknown> = {
@@ -83,21 +92,21 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     seq: -1,
     epoch: "",
   };
-  /** The log that what is confirmed belongs to: `epoch` is ahead of it until the snapshot. */
+  /** The log of the confirmed value. `epoch` is ahead of it until the snapshot. */
   #epoch = "";
-  /** What is confirmed while own changes wait, read once for each entry. */
+  /** The confirmed value while own changes wait, read once for each entry. */
   #confirmed: { readonly at: string; readonly value: unknown } | undefined;
-  /** The core knows nothing of `#value`. */
-  #isAnew = true;
-  /** Own changes without a verdict, by their rows, whether anybody follows or not. */
+  /** Whether the core has given no value yet. */
+  #isNew = true;
+  /** The own changes without a verdict, by row, also while the document is not followed. */
   readonly #own = new Map<number, { kind: number; text: string }>();
   #listeners: readonly Listener[] = [];
   /** End the subscriptions. */
   readonly #stops = new Set<() => void>();
-  #isNoted = false;
-  #keeping: ReturnType<typeof setTimeout> | undefined;
-  /** Storage has what is confirmed. */
-  #isKept = false;
+  #isNotifying = false;
+  #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Whether storage has the confirmed value. */
+  #isSaved = false;
 
   constructor(name: string, client: DocumentClient) {
     this.name = name;
@@ -113,7 +122,7 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   }
 
   get value(): unknown {
-    this.#look();
+    this.#refresh();
     return this.#value;
   }
 
@@ -156,7 +165,7 @@ export class DocumentHandle implements Document<unknown>, Receiver {
 
   at(pointer: string): unknown {
     checkPointer(pointer);
-    if (this.#last !== undefined) return placeIn(this.#last.value, pointer);
+    if (this.#last !== undefined) return valueAt(this.#last.value, pointer);
     const json = this.seq < 0 ? undefined : this.#ask((core) => core.at(pointer));
     return json === undefined ? undefined : JSON.parse(json);
   }
@@ -170,9 +179,9 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     const { at, signal } = options;
     if (at !== undefined) checkPointer(at);
     if (signal?.aborted) return () => {};
-    // One that comes later hears of the value that is there.
-    const stop = this.#listen({ call: listener, at, isDue: !this.#isAnew });
-    if (!this.#isAnew) this.#note();
+    // A listener that starts later gets the present value.
+    const stop = this.#listen({ call: listener, at, isDue: !this.#isNew });
+    if (!this.#isNew) this.#notify();
     const leave = (): void => {
       signal?.removeEventListener("abort", leave);
       this.#stops.delete(leave);
@@ -209,21 +218,21 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     return this.#change(kindMerge, partial, options);
   }
 
-  /** The client is closed: nobody listens any more, not even to signals of subscriptions. */
+  /** The client is closed: removes all listeners, also those on signals. */
   close(): void {
     this.#listeners = [];
     for (const stop of this.#stops) stop();
-    clearTimeout(this.#keeping);
+    clearTimeout(this.#saveTimer);
   }
 
-  /** The same, once its own changes have their ends. What it was can still be read; the core's memory is free. */
-  rest(): void {
+  /** Releases the core, after the own changes have their outcomes. The last state stays readable. */
+  release(): void {
     this.#last = this.state;
     this.#core = undefined;
     this.#early = undefined;
   }
 
-  // What the engine calls.
+  // The engine calls these.
 
   deliver({ first, chain, at, kind, data }: Messages): void {
     const text = data as string;
@@ -238,116 +247,122 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     this.#do((core) => this.#stepped(core.checkpoint(seq, hash)));
   }
 
-  tellGap(_gap: Gap): void {}
+  reportGap(_gap: Gap): void {}
 
-  async #change(kind: number, what: unknown, options: PublishOptions): Promise<Receipt> {
+  async #change(kind: number, change: unknown, options: PublishOptions): Promise<Receipt> {
     checkPublish(options);
     options.signal?.throwIfAborted();
     if (options.key !== undefined) {
-      throw new LonghaulError("option_invalid", "key does not go with documents", {
-        hint: "every change of a document counts: leave key out",
+      throw new LonghaulError("option_invalid", "documents have no option key", {
+        hint: "omit key: every change of a document counts",
       });
     }
-    const text = jsonOf(what, `a change of ${this.name}`);
-    // What nobody follows may have become something else.
+    const text = jsonOf(change, `a change of ${this.name}`);
+    // Without the hub's entries the core can't check a change.
     const fault = this.no > 0 && this.#ask((core) => core.check(kind, text));
     if (fault) {
-      const [code = "", message] = fault.split("\n");
-      throw new LonghaulError(code, `${this.name}: ${message}`);
+      const [code, message] = fault.split("\n");
+      throw new LonghaulError(code as ErrorCode, `${this.name}: ${message}`);
     }
-    return this.#client.publish(this.name, text, options, kind, this.#follower(kind, text));
+    return this.#client.publish(this.name, text, options, kind, this.#observer(kind, text));
   }
 
-  #follower(kind: number, text: string): Follower {
+  #observer(kind: number, text: string): PublicationObserver {
     return {
       queued: (row) => {
         if (this.#own.has(row)) return;
         this.#own.set(row, { kind, text });
-        this.#happened((core) => core.publish(row, kind, text));
-        this.#keepSoon();
+        this.#apply((core) => core.publish(row, kind, text));
+        this.#saveSoon();
       },
       acked: (row: number, { epoch, seq }: Ack) => {
         this.#own.delete(row);
-        this.#happened((core) => core.acked(row, epoch, seq));
+        this.#apply((core) => core.acked(row, epoch, seq));
         if (this.no === 0) this.#forgetUnseen();
-        this.#keepSoon();
+        this.#saveSoon();
       },
       dead: (row) => {
         this.#own.delete(row);
-        this.#happened((core) => core.dead(row));
-        this.#keepSoon();
+        this.#apply((core) => core.dead(row));
+        this.#saveSoon();
       },
     };
   }
 
-  /** Shows own changes that were found in storage. */
+  /** Shows the own changes from storage. */
   adopt(): void {
-    this.#client.adopt((kind, text) => this.#follower(kind, text));
+    this.#client.adopt((kind, text) => this.#observer(kind, text));
   }
 
-  /** Changes that were acked are kept for their entries, which do not come where nobody follows. The next who does begins anew. */
+  /**
+   * Drops the core if it keeps too many acked changes. It keeps them until their entries come, which
+   * never happens while the document is not followed. The next listener starts it again.
+   */
   #forgetUnseen(): void {
     const unseen = this.#ask((core) => core.laid() - core.pending()) ?? 0;
     if (unseen <= unseenMax) return;
     this.#core = undefined;
-    this.#isAnew = true;
+    this.#isNew = true;
     this.#value = undefined;
   }
 
-  /** What own changes are laid over is kept as long as they wait: a page that is opened without a network shows both. */
-  #keepSoon(): void {
+  /**
+   * Saves the confirmed value while own changes wait: a page that opens without a network shows it
+   * with the changes on top.
+   */
+  #saveSoon(): void {
     const isConnected = this.#client.isConnected();
-    // One that was set while there was a connection takes too long now.
-    if (!isConnected) clearTimeout(this.#keeping);
-    else if (this.#keeping !== undefined) return;
-    this.#keeping = setTimeout(() => this.#keep(), isConnected ? keepMs : 0);
+    // Without a connection the delay of an earlier timer is too long.
+    if (!isConnected) clearTimeout(this.#saveTimer);
+    else if (this.#saveTimer !== undefined) return;
+    this.#saveTimer = setTimeout(() => this.#save(), isConnected ? saveDelayMs : 0);
   }
 
-  #keep(): void {
-    this.#keeping = undefined;
+  #save(): void {
+    this.#saveTimer = undefined;
     const json = this.seq < 0 ? undefined : this.#ask((core) => core.confirmed());
     const isWanted = this.#own.size > 0 && json !== undefined;
-    if (!isWanted && !this.#isKept) return;
-    this.#isKept = isWanted;
-    this.#client.keep(isWanted ? [this.#epoch, this.seq, json] : undefined);
+    if (!isWanted && !this.#isSaved) return;
+    this.#isSaved = isWanted;
+    this.#client.save(isWanted ? { epoch: this.#epoch, seq: this.seq, json } : undefined);
   }
 
-  /** Begins again with another core, in so many ms: what is confirmed comes from the hub, and what is not is kept here. */
-  begin(restMs: number): void {
+  /** Restarts with a new core after a delay. The hub sends the confirmed value; own changes are here. */
+  restart(delayMs: number): void {
     if (this.#core === undefined) return;
     this.#core = undefined;
-    this.#isAnew = true;
-    this.#load(restMs);
+    this.#isNew = true;
+    this.#load(delayMs);
     this.#client.resync(this);
   }
 
-  #lay(own: Iterable<readonly [row: number, change: { kind: number; text: string }]>): void {
+  #addOwn(own: Iterable<readonly [row: number, change: { kind: number; text: string }]>): void {
     for (const [row, { kind, text }] of own) this.#do((core) => core.publish(row, kind, text));
   }
 
-  #load(restMs: number): void {
+  #load(delayMs: number): void {
     this.#early = [];
-    this.#lay(this.#own);
-    const rested = new Promise<void>((resolve) => setTimeout(resolve, restMs));
-    const loaded = restMs > 0 ? rested.then(() => this.#client.load()) : this.#client.load();
+    this.#addOwn(this.#own);
+    const delayed = new Promise<void>((resolve) => setTimeout(resolve, delayMs));
+    const loaded = delayMs > 0 ? delayed.then(() => this.#client.load()) : this.#client.load();
     loaded.then(
       async (core) => {
-        const kept = await this.#client.kept().catch(() => undefined);
+        const saved = await this.#client.saved().catch(() => undefined);
         if (this.#last !== undefined) return;
         this.#core = core;
-        if (kept !== undefined) {
-          const [epoch, seq, json] = kept;
-          this.#isKept = true;
+        if (saved !== undefined) {
+          const { epoch, seq, json } = saved;
+          this.#isSaved = true;
           this.#epoch = epoch;
-          this.#happened((core) => core.snapshot(epoch, seq, 0, 0, json));
+          this.#apply((core) => core.snapshot(epoch, seq, 0, 0, json));
         }
         const early = this.#early ?? [];
         this.#early = undefined;
         for (const act of early) this.#do(act);
-        if (!this.#isLost) return;
-        this.#isLost = false;
-        // What is confirmed comes from the hub, over which own changes are laid.
-        this.#lay(this.#own);
+        if (!this.#isOverflown) return;
+        this.#isOverflown = false;
+        // The hub sends the confirmed value, and the own changes go on top.
+        this.#addOwn(this.#own);
         this.#client.resync(this);
       },
       (error: LonghaulError) => {
@@ -359,15 +374,15 @@ export class DocumentHandle implements Document<unknown>, Receiver {
 
   #do(act: (core: DocumentCore) => void): void {
     if (this.#core !== undefined) this.#ask(act);
-    else if (!this.#isLost) {
+    else if (!this.#isOverflown) {
       this.#early?.push(act);
       if ((this.#early?.length ?? 0) < earlyMax) return;
-      this.#isLost = true;
+      this.#isOverflown = true;
       this.#early = [];
     }
   }
 
-  /** Asks the core something, if it is there to answer. Whatever it throws is the end of its instance. */
+  /** Asks the core a question, if there is a core. An exception ends its instance. */
   #ask<T>(ask: (core: DocumentCore) => T): T | undefined {
     try {
       return this.#core && ask(this.#core);
@@ -377,29 +392,32 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     }
   }
 
-  /** Something of our own has happened. It counts before the core is there to show it. */
-  #happened(act: (core: DocumentCore) => void): void {
+  /** Applies an own change. Listeners are called even if there is no core yet. */
+  #apply(act: (core: DocumentCore) => void): void {
     this.#do(act);
-    this.#note();
+    this.#notify();
   }
 
   #stepped(step: number): void {
-    if (step === stepChanged) this.#note();
-    if (step !== stepDiverged) return;
+    if (step === changed) this.#notify();
+    if (step !== diverged) return;
     this.#client.error(
-      new LonghaulError("document_diverged", `${this.name} was not what the hub has; it is asked for anew`),
+      new LonghaulError(
+        "document_diverged",
+        `the copy of ${this.name} differed from the hub's; the client gets it again`,
+      ),
     );
     this.#client.resync(this);
   }
 
-  /** Listeners are called when all that has come is applied. */
-  #note(): void {
-    if (this.#isNoted) return;
-    this.#isNoted = true;
-    // Quicker than queueMicrotask, which is the browser's and not the language's.
+  /** Calls the listeners, after everything that has arrived is applied. */
+  #notify(): void {
+    if (this.#isNotifying) return;
+    this.#isNotifying = true;
+    // A promise is faster than queueMicrotask, which leaves the engine.
     resolved.then(() => {
-      this.#isNoted = false;
-      if (this.#isAwaited()) this.#look();
+      this.#isNotifying = false;
+      if (this.#isAwaited()) this.#refresh();
       const listeners = this.#listeners;
       for (const listener of listeners) {
         if (listener.seen !== undefined) {
@@ -418,46 +436,46 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     });
   }
 
-  /** Whether a listener is to hear of what has come. */
+  /** Whether a listener's part has changed. */
   #isAwaited(): boolean {
-    if (this.#isAnew) return true;
+    if (this.#isNew) return true;
     const isTouched = (at: string): boolean => this.#ask((core) => core.hasChanged(at)) === true;
     return this.#listeners.some(({ at, isDue }) => isDue || at === undefined || isTouched(at));
   }
 
-  /** Brings the copy up to date. */
-  #look(): void {
+  /** Updates the page's copy of the value. */
+  #refresh(): void {
     if (this.seq < 0) return;
-    const isFirst = this.#isAnew;
-    const seen = this.#ask((core) => ({
-      places: this.#listeners.filter(({ at }) => at !== undefined && core.hasChanged(at)),
+    const isFirst = this.#isNew;
+    const update = this.#ask((core) => ({
+      touched: this.#listeners.filter(({ at }) => at !== undefined && core.hasChanged(at)),
       copy: core.copy(isFirst ? null : this.#value),
     }));
-    if (seen === undefined) return;
-    const { places, copy } = seen;
+    if (update === undefined) return;
+    const { touched, copy } = update;
     if (copy !== undefined) this.#value = copy.value;
     else if (isFirst) this.#value = null;
     else return;
-    this.#isAnew = false;
+    this.#isNew = false;
     for (const listener of this.#listeners) {
-      listener.isDue ||= isFirst || listener.at === undefined || places.includes(listener);
+      listener.isDue ||= isFirst || listener.at === undefined || touched.includes(listener);
     }
   }
 }
 
-function placeIn(value: unknown, pointer: string): unknown {
-  let place = value;
+function valueAt(value: unknown, pointer: string): unknown {
+  let part = value;
   for (const token of pointer.split("/").slice(1)) {
     const key = token.replaceAll("~1", "/").replaceAll("~0", "~");
-    if (typeof place !== "object" || place === null || !Object.keys(place).includes(key)) return undefined;
-    place = (place as Record<string, unknown>)[key];
+    if (typeof part !== "object" || part === null || !Object.keys(part).includes(key)) return undefined;
+    part = (part as Record<string, unknown>)[key];
   }
-  return place;
+  return part;
 }
 
 function checkPointer(pointer: string): void {
   if (typeof pointer === "string" && /^(\/([^~]|~[01])*)?$/s.test(pointer)) return;
   throw new LonghaulError("option_invalid", `${shown(pointer)} is no JSON Pointer`, {
-    hint: 'write "" for the whole, or "/" before each key: "/cards/7"; ~ is ~0 and / is ~1 in a key',
+    hint: 'use "" for the whole value, or "/" before each key: "/cards/7"; in a key write ~0 for ~ and ~1 for /',
   });
 }

@@ -1,30 +1,30 @@
-// The part of the package that is loaded with the first document: the values of documents, in a wasm of their own, and what brings
-// the page's copies of them up to date.
+// The core of documents, in a wasm of its own, and the updates of the page's copies of values.
 //
-// Built as a file of its own. It shares nothing with the rest but plain data.
+// The build makes a separate file of it, which the client loads with the first document. It shares
+// only plain data with the rest.
 
 import type { Options } from "./api.js";
-import { follow } from "./follow.js";
+import { applyCommands } from "./apply-commands.js";
 import { instantiate, Shared } from "./instance.js";
 import type { DocumentCore as Bound } from "./wasm/longhaul_documents.js";
 import { bindings } from "./wasm/longhaul_documents_bindings.js";
 
-/** A document's core, and the page's copy of its value. */
+/** A document's core, which also updates the page's copy of the value. */
 export interface DocumentCore extends Bound {
-  /** Takes entries that follow each other: their records. */
+  /** Applies the records of consecutive entries. */
   take(records: string): number;
-  /** The value's copy, made of the one before; undefined where nothing has changed since the last look. */
+  /** Makes a new copy from the one before; undefined if nothing has changed since the last copy. */
   copy(before: unknown): { readonly value: unknown } | undefined;
 }
 
-/** The bindings hand over text character by character, which is quicker up to about so many. Chosen: near where the two cross. */
+/** Up to so many characters, the bindings' own way to pass text is faster. Chosen: near the crossing. */
 const charsFew = 500;
 
 const encoder = new TextEncoder();
 
 const shared = new Shared();
 
-/** Makes documents in an instance of its own. Rejects with a `LoadFault`. */
+/** Loads the module, and returns a function that makes cores in one instance. Rejects with a `LoadFault`. */
 export async function load(
   wasm: Options["wasm"],
   attempt = 1,
@@ -33,7 +33,7 @@ export async function load(
   const source = wasm ?? new URL("longhaul_documents_bg.wasm", import.meta.url);
   const module = await shared.load(source, attempt, signal);
   const made = bindings();
-  // Whoever has made a document hears of its crashes; what remains are finalizers.
+  // Calls of a document report their crashes themselves. Only finalizers remain.
   await instantiate(module, made, () => {});
   class Copying extends made.DocumentCore implements DocumentCore {
     take(records: string): number {
@@ -42,7 +42,7 @@ export async function load(
 
     copy(before: unknown): { readonly value: unknown } | undefined {
       const commands = this.look();
-      return commands === undefined ? undefined : { value: follow(before, JSON.parse(commands)) };
+      return commands === undefined ? undefined : { value: applyCommands(before, JSON.parse(commands)) };
     }
   }
   return (producer) => new Copying(producer);

@@ -1,17 +1,17 @@
-// The app's endpoint of tokens (`outbox.tokenUrl`), for a service worker that no page lends one.
+// The app's token endpoint (`outbox.tokenUrl`), for a service worker that gets no token from a page.
 
 import { frameCharsMax } from "./boundary.js";
 import { nowMs } from "./browser.js";
 import { readAnswer } from "./parts.js";
 
-/** In so long, ms, it is asked at most so often in vain. Source: S56, as src/connection/token.rs has it for pages. */
+/** At most `callsMax` useless calls in this time, ms. Source: S56; src/connection/token.rs has the same. */
 const windowMs = 60_000;
 const callsMax = 2;
 
-/** Calls since it gave a token that was good, by address. A worker that the browser has ended begins anew. */
-const inVain = new Map<string, readonly number[]>();
+/** The times of the calls since the last useful token, by address. A new worker process starts with none. */
+const uselessCalls = new Map<string, readonly number[]>();
 
-/** What it gives in one flush, to all partitions: it knows no partitions, only who is signed in. */
+/** The endpoint during one flush. All partitions share its token, which depends only on the cookies. */
 export class Endpoint {
   readonly #url: string;
   #answer: Promise<string> | undefined;
@@ -21,7 +21,7 @@ export class Endpoint {
     this.#url = url;
   }
 
-  /** A token other than the one that was refused. */
+  /** A token other than `refused`. */
   token(refused: string | undefined): Promise<string> {
     if (this.#answer === undefined || (refused !== undefined && refused === this.#token)) {
       this.#token = undefined;
@@ -30,22 +30,22 @@ export class Endpoint {
     return this.#answer;
   }
 
-  /** What it gave has sent something. */
-  isGood(): void {
-    if (this.#token !== undefined) inVain.delete(this.#url);
+  /** Rows were sent with its token. */
+  succeeded(): void {
+    if (this.#token !== undefined) uselessCalls.delete(this.#url);
   }
 
   async #ask(): Promise<string> {
     const url = this.#url;
     const atMs = nowMs();
-    const calls = (inVain.get(url) ?? []).filter((ms) => atMs - ms < windowMs);
-    if (calls.length >= callsMax) throw new Error(`${url} was asked in vain twice within a minute`);
-    inVain.set(url, [...calls, atMs]);
+    const calls = (uselessCalls.get(url) ?? []).filter((ms) => atMs - ms < windowMs);
+    if (calls.length >= callsMax) throw new Error(`two calls of ${url} within a minute gave no useful token`);
+    uselessCalls.set(url, [...calls, atMs]);
     const answer = await fetch(url, {
       method: "POST",
       credentials: "include",
       cache: "no-store",
-      // A log-in page is no token, and credentials are for this address alone.
+      // A redirect leads to a log-in page, and cookies are for this address only.
       redirect: "error",
     });
     if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);

@@ -1,52 +1,41 @@
-// Runs the core: what the client asks of it, and another instance of the wasm when one has crashed.
+// Runs the core for its client, and starts a new instance of the wasm after a crash.
 //
-// What comes from the core is host.ts, what comes from the hub incoming.ts.
+// host.ts has the calls of the core, and incoming.ts the frames of the hub.
 
-import type { DeadLetter, Diagnosis, Metrics, Options, PublishOptions, Receipt, Status } from "./api.js";
+import type { Diagnosis, Metrics, Options, PublishOptions, Receipt } from "./api.js";
 import { nowMs } from "./browser.js";
+import { databaseName, seed, toCoreOptions, wantedTransports } from "./core-options.js";
 import { Crashes } from "./crashes.js";
-import { type Ease, triedOf } from "./diagnosis.js";
+import { type PollReason, triedOf } from "./diagnosis.js";
+import type { EngineEvents } from "./engine-events.js";
 import { LonghaulError } from "./errors.js";
 import type { Receiver } from "./frame.js";
 import { Host } from "./host.js";
-import { type End, instantiate } from "./instance.js";
-import { databaseName, instruct, seed, wantedTransports } from "./instruct.js";
+import { memoryRowsFrom } from "./identity.js";
+import { type EndInstance, instantiate } from "./instance.js";
 import { emptyMetrics } from "./metrics.js";
 import { Outgoing } from "./outgoing.js";
-import { Place } from "./place.js";
-import { type Call, type Follower, Publications } from "./publications.js";
+import { type Call, type PublicationObserver, Publications } from "./publications.js";
+import { Scheduler } from "./scheduler.js";
+import { Slot } from "./slot.js";
 import { Storage } from "./storage.js";
 import type { Stream } from "./stream.js";
-import { Loan, subjectOf } from "./token.js";
-import { Turns } from "./turns.js";
+import { subjectOf, TokenSharing } from "./token.js";
 import type { Core } from "./wasm/longhaul.js";
 import { bindings } from "./wasm/longhaul_bindings.js";
 
-/** What an engine tells the client that owns it. */
-export interface Owner {
-  status(status: Status): void;
-  deadLetter(letter: DeadLetter): void;
-  outboxLost(rows: number): void;
-  outboxSize(size: number): void;
-  /** A change of a document was found in storage. */
-  restored(topic: string): void;
-  error(error: LonghaulError): void;
-  /** There have been too many crashes: the end. */
-  gaveUp(error: LonghaulError): void;
-}
-
-/** Where a subscription begins, as rule C4 has it: a text may be a cursor too. */
+/** Where a subscription begins (rule C4): "live", "start", a seq or a cursor. */
 export type From = string | number;
 
 export class Engine {
   readonly #module: WebAssembly.Module;
   readonly #bases: readonly string[];
   readonly #options: Options;
-  readonly #owner: Owner;
-  /** Ends its instance. */
-  #end: End = () => {};
+  readonly #events: EngineEvents;
+  /** Ends the instance of the wasm. */
+  #endInstance: EndInstance = () => {};
   readonly #crashes = new Crashes();
-  readonly #turns = new Turns(
+  readonly #scheduler = new Scheduler(
     (core, cause) => this.#crashed(core, cause),
     () => this.#finished(),
   );
@@ -57,127 +46,120 @@ export class Engine {
     () => this.storage.deferred,
   );
   readonly #outgoing = new Outgoing((connection, frame) =>
-    this.#turns.turn((core) => core.post(connection, frame)),
+    this.#scheduler.run((core) => core.post(connection, frame)),
   );
-  readonly #loan = new Loan();
-  readonly #place: Place;
+  readonly #tokenSharing = new TokenSharing();
+  readonly #slot: Slot;
   readonly #base: string;
-  /** The outbox's, as its listeners know it; and whether something else of it is not what they know. */
+  /** The outbox's size in the last event, and whether its rows have changed since then. */
   #size = 0;
   #isChanged = false;
-
-  /** Until the next instance, after a crash. */
-  #resting: ReturnType<typeof setTimeout> | undefined;
-  /** What is still to be known of a client that is closed. */
+  /** Runs between a crash and the next instance. */
+  #restartTimer: ReturnType<typeof setTimeout> | undefined;
+  /** What the app can still read after the client is closed. */
   #last: { metrics: Metrics; tried: Diagnosis["tried"] } | undefined;
 
-  constructor(module: WebAssembly.Module, bases: readonly string[], options: Options, owner: Owner) {
+  constructor(module: WebAssembly.Module, bases: readonly string[], options: Options, events: EngineEvents) {
     this.#module = module;
     this.#bases = bases;
     this.#options = options;
-    this.#owner = owner;
+    this.#events = events;
     this.#base = bases[0] ?? "";
-    this.#place = new Place(this.#base, (isGranted) => this.#turns.turn((core) => core.placed(isGranted)));
+    this.#slot = new Slot(this.#base, (isGranted) => this.#scheduler.run((core) => core.placed(isGranted)));
     const { outbox = {}, subject, token } = options;
     this.storage = new Storage(outbox ? (outbox.name ?? databaseName) : undefined, this.#base, {
       publications: this.#publications,
-      turns: this.#turns,
+      scheduler: this.#scheduler,
       publish: (topic, text, kind) => this.publish(topic, text, {}, kind),
-      token: (refused) => this.#loan.lend(refused),
+      token: (refused) => this.#tokenSharing.share(refused),
       hasToken: token !== undefined,
       tokenUrl: outbox ? outbox.tokenUrl : undefined,
       isPausing: outbox && outbox.poison === "pause",
-      hurry: () => this.#hurry(),
+      expedite: () => this.#expedite(),
       isStuck: () => this.#host.state !== "connecting" && this.#host.state !== "connected",
       stuck: () => this.#stuck(),
       changed: () => {
         this.#isChanged = true;
       },
-      deadLetter: (letter) => this.#turns.later(() => this.#owner.deadLetter(letter)),
+      deadLetter: (deadLetter) => this.#scheduler.defer(() => this.#events.deadLetter(deadLetter)),
     });
-    this.#host = new Host(this.#turns, {
+    this.#host = new Host(this.#scheduler, {
       base: this.#base,
       token,
-      owner,
+      events,
       outgoing: this.#outgoing,
       publications: this.#publications,
       storage: this.storage,
-      place: this.#place,
-      loan: this.#loan,
+      slot: this.#slot,
+      tokenSharing: this.#tokenSharing,
     });
-    // A token that is still to be asked for tells whose the rows are.
+    // Otherwise the token function's first token names the subject.
     if (subject !== undefined || typeof token !== "function") {
       this.storage.enter(subject ?? subjectOf(token) ?? "");
     }
   }
 
-  /** Makes a core of its own instance, which has not started. */
+  /** Makes a core in an instance of its own. Does not start it. */
   async make(): Promise<void> {
     const made = bindings();
     let core: Core | undefined;
     const end = await instantiate(this.#module, made, (cause) => this.#crashed(core, cause));
-    if (this.#turns.isClosed) return;
-    this.#end = end;
-    try {
-      const options = new made.CoreOptions(seed());
-      for (const base of this.#bases) options.address(base);
-      instruct(options, this.#options, this.#base);
-      const { spare, stored } = this.storage;
-      options.inherit(spare, this.#publications.lastVolatile % 2 ** 52, stored);
-      core = new made.Core(options, this.#host);
-      this.storage.learn(core);
-    } catch (cause) {
-      // It may listen to the page already.
-      end();
-      throw cause;
-    }
-    this.#turns.core = core;
+    if (this.#scheduler.isClosed) return;
+    this.#endInstance = end;
+    const options = new made.CoreOptions(seed());
+    for (const base of this.#bases) options.address(base);
+    toCoreOptions(options, this.#options, this.#base);
+    const { memoryProducer, durableProducer } = this.storage.identity;
+    options.inherit(memoryProducer, this.#publications.lastVolatile % memoryRowsFrom, durableProducer);
+    core = new made.Core(options, this.#host);
+    this.storage.learn(core);
+    this.#scheduler.core = core;
   }
 
   start(): void {
-    this.#turns.turn((core) => core.start());
+    this.#scheduler.run((core) => core.start());
   }
 
   subscribe(stream: Stream, from: From): void {
     this.#host.streams.set(stream.no, stream);
     stream.begin = String(from);
-    this.#turns.turn((core) => core.subscribe(stream.no, stream.topic, stream.place, stream.isPassive));
+    this.#scheduler.run((core) => core.subscribe(stream.no, stream.topic, stream.position, stream.isPassive));
   }
 
-  /** Whether somebody waits for a stream's messages may have changed. */
-  reconsider(stream: Stream): void {
+  /** Updates whether a stream is passive, after its listeners have changed. */
+  updatePassive(stream: Stream): void {
     if (this.#host.streams.has(stream.no))
-      this.#turns.turn((core) => core.setPassive(stream.no, stream.isPassive));
+      this.#scheduler.run((core) => core.setPassive(stream.no, stream.isPassive));
   }
 
-  /** Why polls are short, if they are: nothing is urgent, or other tabs have the browser's connections. */
-  get ease(): Ease | undefined {
-    return this.#turns.look((core) => core.isQuiet())
+  /** Why the client uses short polls, if it does. */
+  get pollReason(): PollReason | undefined {
+    return this.#scheduler.ask((core) => core.isQuiet())
       ? "passive"
-      : this.#place.isDenied
+      : this.#slot.isDenied
         ? "crowded"
         : undefined;
   }
 
-  /** Begins when the outbox is known: the hub says what of it a snapshot has. */
+  /** Waits for the producer: with it the hub says which own changes a snapshot contains. */
   async follow(document: Receiver): Promise<void> {
     const { no, topic } = document;
     this.#host.streams.set(no, document);
     await this.storage.producer();
-    if (this.#host.streams.has(no)) this.#turns.turn((core) => core.follow(no, topic));
+    if (this.#host.streams.has(no)) this.#scheduler.run((core) => core.follow(no, topic));
   }
 
-  /** Lets a document know of its own changes that wait. */
-  adopt(topic: string, follower: (kind: number, text: string) => Follower): void {
-    this.#publications.adopt(topic, follower);
+  /** Reports the waiting changes of a document to it. */
+  adopt(topic: string, observer: (kind: number, text: string) => PublicationObserver): void {
+    this.#publications.adopt(topic, observer);
   }
 
   resync(document: Receiver): void {
-    if (this.#host.streams.has(document.no)) this.#turns.turn((core) => core.resync(document.no));
+    if (this.#host.streams.has(document.no)) this.#scheduler.run((core) => core.resync(document.no));
   }
 
   unsubscribe(stream: Receiver): void {
-    if (this.#host.streams.delete(stream.no)) this.#turns.turn((core) => core.unsubscribe(stream.no));
+    if (this.#host.streams.delete(stream.no)) this.#scheduler.run((core) => core.unsubscribe(stream.no));
   }
 
   publish(
@@ -185,21 +167,21 @@ export class Engine {
     text: string,
     options: PublishOptions,
     kind = 0,
-    follower?: Follower,
+    observer?: PublicationObserver,
   ): Promise<Receipt> {
     return new Promise((resolve, reject) => {
       const calledAtMs = Date.now();
-      const call = { topic, text, options, calledAtMs, kind, resolve, reject, follower };
+      const call = { topic, text, options, calledAtMs, kind, resolve, reject, observer };
       const request = this.#publications.begin(call);
-      // Where there is no core, the next one is given all calls in their order.
-      this.#turns.turn((core) => offer(core, request, call));
+      // If there is no core, the next one gets all calls in order.
+      this.#scheduler.run((core) => offer(core, request, call));
     });
   }
 
   metrics(): Metrics {
     return {
       ...(this.#last?.metrics ?? emptyMetrics()),
-      ...this.#turns.look((core) => core.metrics()),
+      ...this.#scheduler.ask((core) => core.metrics()),
       crashes: this.#crashes.count,
       outboxRows: this.storage.size,
       bytesReceived: this.#host.charsReceived,
@@ -208,48 +190,48 @@ export class Engine {
   }
 
   tried(): Diagnosis["tried"] {
-    return this.#last?.tried ?? triedOf(this.#turns.look((core) => core.tried()) ?? []);
+    return this.#last?.tried ?? triedOf(this.#scheduler.ask((core) => core.tried()) ?? []);
   }
 
   reconnect(): void {
-    this.#turns.turn((core) => core.reconnect());
+    this.#scheduler.run((core) => core.reconnect());
   }
 
   /**
-   * The end. Nothing here leads to the instance of the wasm afterwards, so its memory is free once storage has done what
-   * it is at; a page may keep the client as long as it likes.
+   * Ends the engine and drops every reference to the instance of the wasm. Its memory is free as
+   * soon as storage has finished its current work, even if the page keeps the client.
    */
   close(): void {
-    if (this.#turns.isClosed) return;
-    this.#turns.isClosed = true;
-    clearTimeout(this.#resting);
-    this.#turns.turn((core) => core.close());
-    this.#place.leave();
+    if (this.#scheduler.isClosed) return;
+    this.#scheduler.isClosed = true;
+    clearTimeout(this.#restartTimer);
+    this.#scheduler.run((core) => core.close());
+    this.#slot.release();
     this.#host.close();
     for (const [row] of this.#publications.kept) {
-      this.#host.dead(row, 0, "closed", "the client was closed before the hub had answered");
+      this.#host.dead(row, 0, "closed", "the client was closed before the hub answered");
     }
     this.#publications.close();
     this.#last = { metrics: this.metrics(), tried: this.tried() };
     this.storage.close();
-    this.#turns.settle();
-    this.#turns.core = undefined;
-    this.#end = () => {};
+    this.#scheduler.settle();
+    this.#scheduler.core = undefined;
+    this.#endInstance = () => {};
   }
 
-  /** A turn of the core is over. */
+  /** The core has finished a turn. */
   #finished(): void {
     this.storage.settle();
     const { size } = this.storage;
-    if ((size === this.#size && !this.#isChanged) || this.#turns.core === undefined) return;
+    if ((size === this.#size && !this.#isChanged) || this.#scheduler.core === undefined) return;
     this.#size = size;
     this.#isChanged = false;
-    this.#turns.later(() => this.#owner.outboxSize(size));
+    this.#scheduler.defer(() => this.#events.outboxSize(size));
   }
 
-  #hurry(): void {
+  #expedite(): void {
     if (this.#host.state === "waiting" || this.#host.state === "offline") this.reconnect();
-    else this.#turns.settle();
+    else this.#scheduler.settle();
   }
 
   #stuck(): LonghaulError {
@@ -258,62 +240,65 @@ export class Engine {
     });
   }
 
-  /** Whatever an instance throws is its end: it may be half changed. What it had told before counts. */
+  /**
+   * Any exception ends the instance, because its state may be half changed. Effects from before the
+   * exception count.
+   */
   #crashed(core: Core | undefined, cause: unknown): void {
-    if (core !== this.#turns.core) return;
-    this.#turns.core = undefined;
-    this.#end();
-    if (this.#turns.isClosed) return;
-    // Who asked that core for the rows may never get them.
+    if (core !== this.#scheduler.core) return;
+    this.#scheduler.core = undefined;
+    this.#endInstance();
+    if (this.#scheduler.isClosed) return;
+    // A call that asked this core for the rows may never get them.
     this.#isChanged = true;
     this.#outgoing.drop();
-    this.#place.leave();
-    this.storage.seekSender(false);
+    this.#slot.release();
+    this.storage.resignLeadership();
     this.#host.drop();
-    const restMs = this.crashed(cause);
-    if (restMs === undefined) return;
+    const delayMs = this.reportCrash(cause);
+    if (delayMs === undefined) return;
     const [transport = "websocket"] = wantedTransports(this.#options);
-    this.#turns.later(() => this.#owner.status({ state: "connecting", attempt: 1, transport }));
-    if (restMs > 0) this.#resting = setTimeout(() => this.#goOn(), restMs);
-    else void this.#goOn();
-    this.#turns.settle();
+    this.#scheduler.defer(() => this.#events.status({ state: "connecting", attempt: 1, transport }));
+    if (delayMs > 0) this.#restartTimer = setTimeout(() => this.#restart(), delayMs);
+    else void this.#restart();
+    this.#scheduler.settle();
   }
 
-  /** Tells of a crash. How long to wait before going on, ms; undefined: the client has given up. */
-  crashed(cause: unknown): number | undefined {
-    const restMs = this.#crashes.next(nowMs());
+  /** Reports a crash. Returns the delay before the restart, ms; undefined if the client stops. */
+  reportCrash(cause: unknown): number | undefined {
+    const delayMs = this.#crashes.delayMs(nowMs());
     const error = new LonghaulError("client_crashed", `the client crashed: ${String(cause)}`, {
-      hint: "this is a bug in longhaul: please report it with the cause",
+      hint: "this is a bug in longhaul: please report it with its cause",
       cause,
     });
-    this.#turns.later(() => this.#owner.error(error));
-    if (restMs === undefined) {
-      // Whoever waits for a flush waits in vain.
+    this.#scheduler.defer(() => this.#events.error(error));
+    if (delayMs === undefined) {
+      // So that waiting flushes reject.
       this.#host.state = "closed";
-      this.#turns.later(() => this.#owner.gaveUp(error));
+      this.#scheduler.defer(() => this.#events.stopped(error));
     }
-    this.#turns.settle();
-    return restMs;
+    this.#scheduler.settle();
+    return delayMs;
   }
 
-  /** Goes on with another instance: streams where listeners were, publications as they were numbered. */
-  async #goOn(): Promise<void> {
-    if (this.#turns.isClosed) return;
+  /** Continues with a new instance: streams at their positions, publications with their numbers. */
+  async #restart(): Promise<void> {
+    if (this.#scheduler.isClosed) return;
     try {
       await this.make();
     } catch (cause) {
       this.#crashed(undefined, cause);
       return;
     }
-    this.#turns.turn((core) => {
+    this.#scheduler.run((core) => {
       this.#publications.forgetOthers();
       for (const [row, { topic, kind, text, key, attempts, expiresAtMs }] of this.#publications.awaited) {
         const leftMs = expiresAtMs === undefined ? undefined : Math.max(0, expiresAtMs - Date.now());
         core.restore(row, attempts, topic, kind, utf8Bytes(text), leftMs, key);
       }
       for (const stream of this.#host.streams.values()) {
-        if (stream.place === undefined) this.#turns.later(() => void this.follow(stream));
-        else core.subscribe(stream.no, stream.topic, stream.place, stream.isPassive);
+        if (stream.position === undefined) this.#scheduler.defer(() => void this.follow(stream));
+        else core.subscribe(stream.no, stream.topic, stream.position, stream.isPassive);
       }
       core.start();
       for (const [request, call] of this.#publications.calls) offer(core, request, call);

@@ -7,7 +7,7 @@ test("an error has a code, a hint and a cause, and none that it was not given", 
   const error = new LonghaulError("option_invalid", "it is off", { hint: "set it right", cause });
   expect(error).toBeInstanceOf(Error);
   expect(error).toMatchObject({ name: "LonghaulError", code: "option_invalid", hint: "set it right", cause });
-  expect(new LonghaulError("a", "b").hint).toBeUndefined();
+  expect(new LonghaulError("closed", "b").hint).toBeUndefined();
 });
 
 test.each(codes)(

@@ -1,29 +1,34 @@
-// The one class of errors, and the words for close codes that Rust, TypeScript and docs share.
+// The one class of errors, and the close codes that Rust, TypeScript and the documentation share.
 
 import codes from "../../src/codes.json" with { type: "json" };
-import type { CloseReason } from "./api.js";
-import { retryMsMax } from "./boundary.js";
+import type { CloseCode, CloseReason, ErrorCode } from "./api.js";
 
-/** What went wrong (`message`), as a stable word (`code`), and what to do about it (`hint`). */
+export type { ErrorCode };
+
 export class LonghaulError extends Error {
   override readonly name = "LonghaulError";
-  readonly code: string;
+  /** The stable name of the fault. */
+  readonly code: ErrorCode;
+  /** What to do about it. */
   readonly hint?: string;
 
-  constructor(code: string, message: string, options: { hint?: string; cause?: unknown } = {}) {
+  constructor(code: ErrorCode, message: string, options: { hint?: string; cause?: unknown } = {}) {
     super(message, "cause" in options ? { cause: options.cause } : undefined);
     this.code = code;
     if (options.hint !== undefined) this.hint = options.hint;
   }
 }
 
-/** For an app that does not listen: the console. The error comes last, with its stack and cause. */
+/** The default `onError`. The error comes last, with its stack and cause. */
 export function print(error: LonghaulError): void {
   const { code, message, hint } = error;
   console.error(`longhaul: ${code}: ${message}${hint === undefined ? "" : ` (${hint})`}`, error);
 }
 
-/** A close code in words. A hub's own words come after ours. */
+/** The longest retry delay that a hub can ask for, ms. The core has the same. Source: rule R6. */
+const retryMsMax = 3_600_000;
+
+/** The reason for a close code. `detail` is the hub's text, which follows the client's. */
 export function closeReason(closeCode: number, detail: string): CloseReason {
   const row = codes.find((row) => row.closeCode === closeCode);
   // The last one counts, as in the core.
@@ -41,7 +46,7 @@ export function closeReason(closeCode: number, detail: string): CloseReason {
   }
   const said = words.startsWith(row.code) ? words.slice(row.code.length).trim() : words;
   const message = said === "" ? row.message : `${row.message}: ${said}`;
-  return { code: row.code, closeCode, message: `${message} (${row.hint})`, ...floor };
+  return { code: row.code as CloseCode, closeCode, message: `${message} (${row.hint})`, ...floor };
 }
 
 export function storageUnavailable(): LonghaulError {

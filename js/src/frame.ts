@@ -1,43 +1,45 @@
-// Reads messages records. Payloads are parsed here, by the browser's own JSON.parse, and never enter the wasm.
-//
-// The other records are read by the core. Both sides hold to tests/fixtures/frames.json.
+// Reads the records with messages. The browser's JSON.parse reads their payloads, which never enter
+// the wasm. The core reads the other records. tests/fixtures/frames.json checks both sides.
 
 import type { Gap } from "./api.js";
 import { chainMax, idCharsMax, seqMax } from "./boundary.js";
 
-/** Whom records of a subscription are for. */
+/** A subscription that gets messages: a stream, or a document. */
 export interface Receiver {
   no: number;
   readonly topic: string;
-  /** The log that the messages belong to; told before the first of them. */
+  /** The log of the messages, set before the first of them. */
   epoch: string;
-  /** What its messages follow, after `epoch`. */
+  /** Sets the position that the next message follows. */
   follows?(seq: number, chain: number): void;
   readonly isPassive: boolean;
-  /** Where it goes on, as rule C4 has it. A document has none: it asks for a snapshot. */
-  readonly place?: string;
+  /** The position to continue from (rule C4). A document has none: it gets a snapshot. */
+  readonly position?: string;
   deliver(messages: Messages, skip: number): void;
-  tellGap(gap: Gap): void;
-  /** What tells a document from a topic of messages: only one of a document gets snapshots, changes and checkpoints. */
+  reportGap(gap: Gap): void;
+  /** Only documents have this, and only they get snapshots, changes and checkpoints. */
   checkpoint?(seq: number, hash: number): void;
 }
 
-/** Numbers of a messages record, and its payloads. One object serves all: copy what you keep. */
+/** The numbers and payloads of a record with messages. The reader reuses the object, so copy it to keep it. */
 export interface Messages {
   no: number;
   first: number;
   count: number;
   chain: number;
   at: number;
-  /** Whether `data` is the array of a batch: payload, time after `at`, id or 0, for each message. */
+  /** Whether `data` is the array of a batch: payload, time after `at`, and id or 0 of each message. */
   isBatch: boolean;
-  /** Else the one message's payload. */
+  /** Otherwise the payload of the one message. */
   data: unknown;
-  /** The one message's id, if it has one. */
+  /** The id of the one message, if it has one. */
   id: string | undefined;
-  /** Characters of payload. */
+  /** The characters of the payloads. */
   chars: number;
-  /** Of a document: `changes`, whose `data` are their records, or `snapshot`, whose `data` is unread and `at` our last row in it. */
+  /**
+   * For a document: `changes`, with their records as `data`; or `snapshot`, with its text as `data`
+   * and the last own row that it contains as `at`.
+   */
   kind: number;
 }
 
@@ -47,35 +49,38 @@ export const snapshot = 2;
 const space = 32;
 const minus = 45;
 const zero = 48;
-const letterM = 109;
-const letterB = 98;
+const verbM = 109;
+const verbB = 98;
+const seqMax = 2 ** 53 - 1;
+const chainMax = 2 ** 48 - 1;
+const idCharsMax = 128;
 
-/** 1 at the code of each character that an id may have: a look here is quicker than a regular expression. */
+/** 1 at the code of each character that an id may have. The table is faster than a regular expression. */
 const isOfId = Uint8Array.from({ length: 128 }, (_, code) =>
   /[A-Za-z0-9\-_.~:+/=]/.test(String.fromCharCode(code)) ? 1 : 0,
 );
 
-/** Whether the record at `at` is one of messages: `m …` or `b …`. */
+/** Whether the record at `at` has messages: `m …` or `b …`. */
 export function isMessages(text: string, at: number): boolean {
   const verb = text.charCodeAt(at);
-  return (verb === letterM || verb === letterB) && text.charCodeAt(at + 1) === space;
+  return (verb === verbM || verb === verbB) && text.charCodeAt(at + 1) === space;
 }
 
 let cursor = 0;
 
 /**
- * Reads the record from `at` up to `end` into `into`. False if it is not one that a hub may send. No reader goes past the
- * end: what it takes ends with a space, and a LF stops it.
+ * Reads the record from `at` to `end` into `into`. Returns false if a hub may not send it. No reader
+ * passes the end, because each field ends with a space and stops at a line feed.
  */
 export function readMessages(text: string, at: number, end: number, into: Messages): boolean {
-  const isBatch = text.charCodeAt(at) === letterB;
+  const isBatch = text.charCodeAt(at) === verbB;
   cursor = at + 2;
   const no = number(text);
   const first = number(text);
   const count = isBatch ? number(text) : 1;
   const chain = number(text);
   const publishedAt = number(text);
-  // A field that was no number is NaN, and so is their sum.
+  // If a field is no number, it is NaN, and so is the sum.
   if (!(no + first + count + chain + publishedAt >= 0) || no >= 2 ** 31 || first === 0 || count === 0)
     return false;
   if (first + count - 1 > seqMax || chain > chainMax) return false;
@@ -103,8 +108,9 @@ export function isChange(text: string, at: number): boolean {
 }
 
 /**
- * Takes the entries of one document that follow each other from `at` on as one run, whose `data` are their records. Gives
- * where it ends, 0 if one of them has no place. What stands after the chain is read where they are applied.
+ * Reads consecutive entries of one document from `at` on as one run, with their records as `data`.
+ * Returns where the run ends, or 0 if an entry is malformed. The core of documents reads what
+ * follows the chain.
  */
 export function readChanges(text: string, at: number, into: Messages): number {
   let count = 0;
@@ -116,7 +122,7 @@ export function readChanges(text: string, at: number, into: Messages): number {
     cursor = next + 6;
     const itsNo = number(text);
     const seq = number(text);
-    // Another document's, or not the next: another run.
+    // An entry of another document, or with another seq, starts a new run.
     if (count > 0 && (itsNo !== no || seq !== first + count)) break;
     const itsChain = number(text);
     if (!(itsNo + seq + itsChain >= 0) || itsNo >= 2 ** 31 || seq === 0 || itsChain > chainMax) return 0;
@@ -141,12 +147,12 @@ export function readChanges(text: string, at: number, into: Messages): number {
   return end;
 }
 
-/** Whether a record that is neither of messages nor a change is of a document. */
+/** Whether a record is a snapshot or a checkpoint. */
 export function isOfDocument(record: string): boolean {
   return /^(snapshot|checkpoint) /.test(record);
 }
 
-/** What the third number of `checkpoint no seq hash` is, the others being read into `into`. */
+/** Reads `checkpoint no seq hash` into `into`, and returns the hash. */
 export function readCheckpoint(record: string, into: Messages): number {
   const [, no, seq, hash] = record.split(" ").map(Number);
   into.no = no ?? Number.NaN;
@@ -154,7 +160,7 @@ export function readCheckpoint(record: string, into: Messages): number {
   return hash ?? Number.NaN;
 }
 
-/** Reads `snapshot` as a run of one message whose payload stays text. */
+/** Reads a snapshot as a run of one message whose payload stays text. */
 export function readSnapshot(record: string, into: Messages): boolean {
   cursor = record.indexOf(" ") + 1;
   const no = number(record);
@@ -175,7 +181,7 @@ export function readSnapshot(record: string, into: Messages): boolean {
   return into.chars > 0;
 }
 
-/** Reads the id at the cursor, or `-` for none, and moves the cursor behind the space after it. */
+/** Reads the id at the cursor, or `-` for none, and moves the cursor past the space after it. */
 function readId(text: string, into: Messages): boolean {
   const from = cursor;
   if (text.charCodeAt(from) === minus && text.charCodeAt(from + 1) === space) {
@@ -190,16 +196,16 @@ function readId(text: string, into: Messages): boolean {
   return true;
 }
 
-/** The number at the cursor, and the cursor behind the space after it; NaN if there is none. */
+/** Reads the number at the cursor, and moves the cursor past the space after it. NaN if there is none. */
 function number(text: string): number {
-  // Counting in a local variable and not in the cursor makes this loop a fifth faster: npm run bench -- layouts.
+  // A local variable instead of the cursor makes this loop a fifth faster: npm run bench -- layouts.
   const from = cursor;
   let at = from;
   let value = 0;
   for (;;) {
     const digit = text.charCodeAt(at++) - zero;
     if (digit === space - zero) break;
-    // Also at the end of the text, where the code is NaN.
+    // At the end of the text the code is NaN.
     if (!(digit >= 0 && digit <= 9)) return Number.NaN;
     value = value * 10 + digit;
   }

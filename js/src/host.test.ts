@@ -1,41 +1,41 @@
 import { expect, test } from "vitest";
-import { Host, type HostRoom } from "./host.js";
-import type { StoredRow } from "./rows.js";
-import { Turns } from "./turns.js";
+import { Host, type HostDependencies } from "./host.js";
+import type { Row } from "./rows.js";
+import { Scheduler } from "./scheduler.js";
 
-function row(topic: string, kind: number): StoredRow {
+function row(topic: string, kind: number): Row {
   return ["p", topic, kind, "{}", 2, 0, 1, false, undefined, 0, 0, undefined];
 }
 
 test("f18: a document hears once of all its changes that are found in storage together", () => {
   const heard: string[] = [];
-  const turns = new Turns(
+  const scheduler = new Scheduler(
     () => {},
     () => {},
   );
-  const room = {
+  const dependencies = {
     publications: { restored() {} },
-    owner: { restored: (topic: string) => heard.push(topic) },
+    events: { restored: (topic: string) => heard.push(topic) },
   };
-  const host = new Host(turns, room as unknown as HostRoom);
+  const host = new Host(scheduler, dependencies as unknown as HostDependencies);
   for (let n = 1; n <= 1_000; n++) host.restored(n, row(n % 2 === 0 ? "a" : "b", 1));
   host.restored(1_001, row("messages", 0));
-  turns.settle();
+  scheduler.settle();
   expect(heard.sort()).toEqual(["a", "b"]);
   host.restored(1_002, row("a", 2));
-  turns.settle();
+  scheduler.settle();
   expect(heard).toEqual(["a", "b", "a"]);
 });
 
 test("f33: rows that the hub takes from somebody else only are told of as an error", () => {
   const errors: string[] = [];
-  const turns = new Turns(
+  const scheduler = new Scheduler(
     () => {},
     () => {},
   );
-  const owner = { error: ({ code }: { code: string }) => errors.push(code) };
-  const host = new Host(turns, { owner } as unknown as HostRoom);
+  const events = { error: ({ code }: { code: string }) => errors.push(code) };
+  const host = new Host(scheduler, { events } as unknown as HostDependencies);
   host.outboxRefused("not_owner", "the outbox is another subject's");
-  turns.settle();
+  scheduler.settle();
   expect(errors).toEqual(["not_owner"]);
 });

@@ -1,83 +1,75 @@
-// What the core asks of JavaScript: src/web/host.rs is the other side. What it says of messages is in incoming.ts.
+// The JavaScript side of the core: src/web/host.rs names these methods. incoming.ts handles messages.
 //
-// Nothing here runs a listener of the user: what they are to hear is noted, and told when the core's turn is over.
+// No method here runs a listener of the app. The scheduler calls listeners after the core's turn.
 
 import type { Options, Status } from "./api.js";
-import {
-  answerBytesMax,
-  frameCharsMax,
-  kindMessage,
-  statusConnected,
-  statusConnecting,
-  statusOffline,
-  statusUnauthorized,
-  statusWaiting,
-  transportNames,
-} from "./boundary.js";
-import type { Owner } from "./engine.js";
-import { closeReason, LonghaulError } from "./errors.js";
+import { transportNames } from "./diagnosis.js";
+import type { EngineEvents } from "./engine-events.js";
+import { closeReason, type ErrorCode, LonghaulError } from "./errors.js";
 import { Incoming } from "./incoming.js";
-import { remember } from "./memory.js";
 import type { Outgoing } from "./outgoing.js";
-import { readAnswer } from "./parts.js";
-import type { Place } from "./place.js";
+import { answerBytesMax, frameCharsMax, readAnswer } from "./parts.js";
 import type { Publications } from "./publications.js";
-import type { Partition, StoredRow } from "./rows.js";
+import type { Partition, Row } from "./rows.js";
+import type { Scheduler } from "./scheduler.js";
+import type { Slot } from "./slot.js";
 import type { Storage } from "./storage.js";
-import type { Notice } from "./tabs.js";
-import { askToken, isRefusal, type Loan, onLate, subjectOf, tokenTimeout } from "./token.js";
-import type { Turns } from "./turns.js";
+import type { TabMessage } from "./tabs.js";
+import { askToken, isRefusal, onLate, subjectOf, type TokenSharing, tokenTimeout } from "./token.js";
+import { rememberTransport } from "./transport-memory.js";
 
-/** What a host does its work with. */
-export interface HostRoom {
+export interface HostDependencies {
   readonly base: string;
   readonly token: Options["token"];
-  readonly owner: Owner;
+  readonly events: EngineEvents;
   readonly outgoing: Outgoing;
   readonly publications: Publications;
   readonly storage: Storage;
-  readonly place: Place;
-  readonly loan: Loan;
+  readonly slot: Slot;
+  readonly tokenSharing: TokenSharing;
 }
 
-/** What the tabs are told in a notice of this kind. */
-type Told<Kind> =
-  Extract<Notice, readonly [Kind, ...unknown[]]> extends readonly [Kind, ...infer Rest] ? Rest : never;
+/** The elements of a tab message after its kind. */
+type Payload<Kind> =
+  Extract<TabMessage, readonly [Kind, ...unknown[]]> extends readonly [Kind, ...infer Rest] ? Rest : never;
 
 export class Host extends Incoming {
-  readonly #room: HostRoom;
-  readonly #turns: Turns;
-  /** Ends the time limit of the call of the token function. */
+  readonly #dependencies: HostDependencies;
+  readonly #scheduler: Scheduler;
+  /** Ends the time limit of the token function's call. */
   #stopWaiting: () => void = () => {};
-  /** Another one for each core: what a core was told to wait for is not the next one's. To hold the core would keep its memory. */
-  #era = {};
-  /** Topics of changes that were found in storage, and are not told of yet. */
+  /**
+   * Identifies the core: answers that an earlier core waited for do not go to the next one. A
+   * reference to the core itself would keep its memory.
+   */
+  #generation = {};
+  /** Topics of changes that the core has read from storage, and that are still to be reported. */
   readonly #restored = new Set<string>();
-  /** What the client is. */
+  /** The state of the client. */
   state: Status["state"] = "connecting";
 
-  constructor(turns: Turns, room: HostRoom) {
-    super(turns);
-    this.#turns = turns;
-    this.#room = room;
+  constructor(scheduler: Scheduler, dependencies: HostDependencies) {
+    super(scheduler);
+    this.#scheduler = scheduler;
+    this.#dependencies = dependencies;
   }
 
-  /** The client is closed: no timer of a token function that hangs is left. */
+  /** The client is closed. Also stops the timer of a token function that hangs. */
   close(): void {
     this.streams.clear();
     this.#stopWaiting();
     this.#stopWaiting = () => {};
-    this.#era = {};
+    this.#generation = {};
   }
 
   override drop(): void {
     super.drop();
-    this.#era = {};
+    this.#generation = {};
   }
 
-  /** What was told in a turn is done. */
+  /** The core has made all calls of a turn. */
   settle(): void {
-    this.#turns.settle();
+    this.#scheduler.settle();
   }
 
   mute(socket: WebSocket): void {
@@ -85,30 +77,33 @@ export class Host extends Incoming {
   }
 
   transmit(socket: WebSocket, records: string): void {
-    this.#room.outgoing.add(socket, records);
+    this.#dependencies.outgoing.add(socket, records);
   }
 
   received(connection: number, frame: string): void {
-    this.#room.place.look();
+    this.#dependencies.slot.recheck();
     this.receive(connection, frame);
   }
 
-  /** The text of an answer to a post; `polling` is the connection whose poll it answers. Undefined if it is too long. */
+  /**
+   * The text of an answer to a post, or undefined if it is too long. `polling` is the connection
+   * whose poll it answers.
+   */
   text(response: Response, polling: number | undefined): Promise<string | undefined> {
-    const era = this.#era;
+    const generation = this.#generation;
     return readAnswer(response, polling === undefined ? frameCharsMax : answerBytesMax, (bytes) => {
-      // What arrives is a sign of life.
-      if (polling === undefined || era !== this.#era) return;
-      this.#turns.turn((core) => core.heard(polling, true, bytes));
+      // Each piece shows that the connection is alive.
+      if (polling === undefined || generation !== this.#generation) return;
+      this.#scheduler.run((core) => core.heard(polling, true, bytes));
     });
   }
 
   askToken(reason: number): void {
-    const { base, token } = this.#room;
-    const era = this.#era;
-    const isWanted = (): boolean => era === this.#era;
+    const { base, token } = this.#dependencies;
+    const generation = this.#generation;
+    const isWanted = (): boolean => generation === this.#generation;
     const stop = onLate(() => {
-      if (isWanted()) this.#noToken(tokenTimeout(), false);
+      if (isWanted()) this.#noToken(tokenTimeout(), { isRefusal: false });
     });
     this.#stopWaiting();
     this.#stopWaiting = stop;
@@ -117,103 +112,107 @@ export class Host extends Incoming {
         stop();
         if (!isWanted()) return;
         try {
-          this.#room.storage.shown(subjectOf(text));
+          this.#dependencies.storage.enterWithToken(subjectOf(text));
         } catch (error) {
-          this.#noToken(error as LonghaulError, true);
+          this.#noToken(error as LonghaulError, { isRefusal: true });
           return;
         }
-        this.#room.loan.offer(text, livesMs);
-        this.#turns.turn((core) => core.token(text, livesMs));
+        this.#dependencies.tokenSharing.offer(text, livesMs);
+        this.#scheduler.run((core) => core.token(text, livesMs));
       },
       async (error: LonghaulError) => {
         stop();
-        const is = typeof token === "string" || (await isRefusal(error.cause, base));
-        if (isWanted()) this.#noToken(error, is);
+        const refusal = typeof token === "string" || (await isRefusal(error.cause, base));
+        if (isWanted()) this.#noToken(error, { isRefusal: refusal });
       },
     );
   }
 
-  #noToken(error: LonghaulError, isRefusal: boolean): void {
-    this.#turns.later(() => this.#room.owner.error(error));
-    this.#turns.turn((core) => core.noToken(error.message, isRefusal));
+  #noToken(error: LonghaulError, { isRefusal }: { isRefusal: boolean }): void {
+    this.#scheduler.defer(() => this.#dependencies.events.error(error));
+    this.#scheduler.run((core) => core.noToken(error.message, isRefusal));
   }
 
   place(isWanted: boolean): void {
-    if (isWanted) this.#room.place.seek();
-    else this.#room.place.leave();
+    if (isWanted) this.#dependencies.slot.seek();
+    else this.#dependencies.slot.release();
   }
 
   remember(transport: number): void {
     const name = transportNames[transport];
-    if (name !== undefined) remember(this.#room.base, name);
+    if (name !== undefined) rememberTransport(this.#dependencies.base, name);
   }
 
   postPublication(connection: number, head: string, row: number): void {
-    this.#room.outgoing.addWhole(connection, head + this.#room.publications.payload(row));
+    this.#dependencies.outgoing.addWhole(connection, head + this.#dependencies.publications.payload(row));
   }
 
   transmitPublication(socket: WebSocket, head: string, row: number): void {
-    this.#room.outgoing.addWhole(socket, head + this.#room.publications.payload(row));
+    this.#dependencies.outgoing.addWhole(socket, head + this.#dependencies.publications.payload(row));
   }
 
-  statusChanged(...told: Parameters<typeof statusOf>): void {
-    const status = statusOf(...told);
+  statusChanged(...values: Parameters<typeof statusOf>): void {
+    const status = statusOf(...values);
     this.state = status.state;
-    this.#turns.later(() => this.#room.owner.status(status));
+    this.#scheduler.defer(() => this.#dependencies.events.status(status));
   }
 
-  refused(no: number, code: string, message: string): void {
+  refused(no: number, code: ErrorCode, message: string): void {
     const topic = this.streams.get(no)?.topic;
-    this.#turns.later(() => this.#room.owner.error(new LonghaulError(code, `${topic}: ${message}`)));
+    this.#scheduler.defer(() =>
+      this.#dependencies.events.error(new LonghaulError(code, `${topic}: ${message}`)),
+    );
   }
 
   queued(request: number, row: number, isDurable: boolean): void {
-    this.#room.publications.queued(request, row, isDurable);
+    this.#dependencies.publications.queued(request, row, isDurable);
   }
 
   publishRefused(request: number, why: number, bytesMax: number): void {
-    this.#room.publications.refused(request, why, bytesMax);
+    this.#dependencies.publications.refused(request, why, bytesMax);
   }
 
-  row(request: number, bytes: number, createdAtMs: number, untilMs: number, isHubTime: boolean): StoredRow {
-    const { partitionName } = this.#room.storage;
-    return this.#room.publications.row(request, partitionName, bytes, createdAtMs, untilMs, isHubTime);
+  row(request: number, bytes: number, createdAtMs: number, expiresAtMs: number, isHubTime: boolean): Row {
+    const { partitionName: partition } = this.#dependencies.storage.identity;
+    const stored = { partition, bytes, createdAtMs, expiresAtMs, isHubTime };
+    return this.#dependencies.publications.row(request, stored);
   }
 
   tagOf(row: number): string | undefined {
-    return this.#room.publications.tagOf(row);
+    return this.#dependencies.publications.tagOf(row);
   }
 
-  restored(row: number, stored: StoredRow): void {
-    this.#room.publications.restored(row, stored);
+  restored(row: number, stored: Row): void {
+    this.#dependencies.publications.restored(row, stored);
     const [, topic, kind] = stored;
-    if (kind === kindMessage || this.#restored.has(topic)) return;
-    // Once for all rows of a topic that are found together: a document looks through all rows for its own.
+    if (kind === 0 || this.#restored.has(topic)) return;
+    // Once for all rows of a topic in one turn: a document searches all rows for its own.
     this.#restored.add(topic);
-    this.#turns.later(() => {
+    this.#scheduler.defer(() => {
       this.#restored.delete(topic);
-      this.#room.owner.restored(topic);
+      this.#dependencies.events.restored(topic);
     });
   }
 
   forget(row: number): void {
-    this.#room.publications.forget(row);
+    this.#dependencies.publications.forget(row);
   }
 
   partitionName(): Promise<string> {
-    return this.#room.storage.named();
+    return this.#dependencies.storage.partitionName();
   }
 
   partition(before: Partition | undefined): Partition {
-    return this.#room.storage.partition(before);
+    return this.#dependencies.storage.identity.partition(before);
   }
 
   seekSender(isWanted: boolean): void {
-    this.#room.storage.seekSender(isWanted);
+    if (isWanted) this.#dependencies.storage.seekLeadership();
+    else this.#dependencies.storage.resignLeadership();
   }
 
-  tellAdded(...added: Told<"added">): void {
-    this.#room.storage.tell(["added", ...added]);
+  tellAdded(...added: Payload<"added">): void {
+    this.#dependencies.storage.broadcast(["added", ...added]);
   }
 
   tellAcked(
@@ -225,65 +224,76 @@ export class Host extends Incoming {
     seq: number,
     duplicate: boolean,
   ): void {
-    this.#room.storage.tell(["acked", producer, epoch, [row, attempts, bytes, seq, Number(duplicate)]]);
+    this.#dependencies.storage.broadcast([
+      "acked",
+      producer,
+      epoch,
+      [row, attempts, bytes, seq, Number(duplicate)],
+    ]);
   }
 
-  tellDead(...dead: Told<"dead">): void {
-    this.#room.storage.tell(["dead", ...dead]);
+  tellDead(...dead: Payload<"dead">): void {
+    this.#dependencies.storage.broadcast(["dead", ...dead]);
   }
 
-  tellNoted(...noted: Told<"noted">): void {
-    this.#room.storage.tell(["noted", ...noted]);
+  tellNoted(...noted: Payload<"noted">): void {
+    this.#dependencies.storage.broadcast(["noted", ...noted]);
   }
 
-  tellGivenUp(...givenUp: Told<"givenUp">): void {
-    this.#room.storage.tell(["givenUp", ...givenUp]);
+  tellGivenUp(...givenUp: Payload<"givenUp">): void {
+    this.#dependencies.storage.broadcast(["givenUp", ...givenUp]);
   }
 
-  tellRenamed(...renamed: Told<"renamed">): void {
-    this.#room.storage.tell(["renamed", ...renamed]);
+  tellRenamed(...renamed: Payload<"renamed">): void {
+    this.#dependencies.storage.broadcast(["renamed", ...renamed]);
   }
 
-  outboxRefused(code: string, message: string): void {
+  outboxRefused(code: ErrorCode, message: string): void {
     const error = new LonghaulError(code, message, {
-      hint: "sign in as the user whose publications these are; they wait until then",
+      hint: "sign in as the user to whom the publications belong; they wait until then",
     });
-    this.#turns.later(() => this.#room.owner.error(error));
+    this.#scheduler.defer(() => this.#dependencies.events.error(error));
   }
 
   outboxLost(rows: number): void {
-    this.#room.storage.lost();
-    this.#turns.later(() => this.#room.owner.outboxLost(rows));
+    this.#dependencies.storage.lost();
+    this.#scheduler.defer(() => this.#dependencies.events.outboxLost(rows));
   }
 
   barred(isForeign: boolean): void {
-    if (this.#turns.isClosed) return;
+    if (this.#scheduler.isClosed) return;
     const error = isForeign
-      ? new LonghaulError("outbox_name_taken", "the outbox's database is one that longhaul did not make", {
-          hint: "pass outbox.name, a name that the app uses for no other database; until then publications are kept in memory",
-        })
-      : new LonghaulError("reload_required", "a newer version of the app has the outbox's storage", {
-          hint: "reload this page; until then it keeps publications in memory",
+      ? new LonghaulError(
+          "outbox_name_taken",
+          "another part of the app has a database with the outbox's name",
+          {
+            hint: "pass an unused name as outbox.name; until then publications stay in memory",
+          },
+        )
+      : new LonghaulError("reload_required", "a newer version of the app has upgraded the outbox's storage", {
+          hint: "reload this page; until then its publications stay in memory",
         });
-    this.#turns.later(() => this.#room.owner.error(error));
-    this.#turns.settle();
+    this.#scheduler.defer(() => this.#dependencies.events.error(error));
+    this.#scheduler.settle();
   }
 
   acked(row: number, epoch: string, seq: number, duplicate: boolean): void {
-    this.#room.storage.settled(row);
-    this.#room.publications.acked(row, { epoch, seq, duplicate });
+    this.#dependencies.storage.settled(row);
+    this.#dependencies.publications.acked(row, { epoch, seq, duplicate });
   }
 
-  dead(row: number, attempts: number, code: string, message: string): void {
-    // Another storage numbers its rows anew.
-    if (code !== "outbox_lost") this.#room.storage.settled(row);
-    const ended = this.#room.publications.dead(row, attempts, { code, message });
+  dead(row: number, attempts: number, code: ErrorCode, message: string): void {
+    // A new database numbers its rows from 1, so this row's number may come again.
+    if (code !== "outbox_lost") this.#dependencies.storage.settled(row);
+    const ended = this.#dependencies.publications.dead(row, attempts, { code, message });
     if (ended === undefined) return;
-    this.#room.storage.keep(row, ended);
-    this.#turns.later(() => this.#room.owner.deadLetter(ended.letter));
+    const { publication, deadLetter } = ended;
+    this.#dependencies.storage.keep(row, publication, deadLetter);
+    this.#scheduler.defer(() => this.#dependencies.events.deadLetter(deadLetter));
   }
 }
 
+/** The status that the core reports. src/web/host.rs has the numbers. */
 function statusOf(
   kind: number,
   no: number,

@@ -2,7 +2,7 @@ import { expect, test, vi } from "vitest";
 import type { Gap } from "./api.js";
 import type { Messages, Receiver } from "./frame.js";
 import { Incoming } from "./incoming.js";
-import { Turns } from "./turns.js";
+import { Scheduler } from "./scheduler.js";
 import type { Core } from "./wasm/longhaul.js";
 
 const frameCharsMax = 262_144;
@@ -51,9 +51,9 @@ function setup() {
     throw cause;
   });
   const finished = vi.fn();
-  const turns = new Turns(crashed, finished);
-  turns.core = told as unknown as Core;
-  const incoming = new Incoming(turns);
+  const scheduler = new Scheduler(crashed, finished);
+  scheduler.core = told as unknown as Core;
+  const incoming = new Incoming(scheduler);
   const heard: unknown[][] = [];
   const add = (no: number, topic: string, isDocument = false): Receiver => {
     const stream: Receiver = {
@@ -62,7 +62,7 @@ function setup() {
       epoch: "",
       isPassive: false,
       deliver: ({ first, count, data }: Messages, skip) => void heard.push([no, first, count, data, skip]),
-      tellGap: (gap: Gap) => void heard.push([no, gap]),
+      reportGap: (gap: Gap) => void heard.push([no, gap]),
       follows: (seq, chain) => void heard.push([no, "follows", seq, chain]),
       ...(isDocument && { checkpoint: (seq, hash) => void heard.push([no, "checkpoint", seq, hash]) }),
     };
@@ -70,7 +70,7 @@ function setup() {
     return stream;
   };
   const streams = [add(7, "a"), add(8, "d", true), add(9, "b")] as const;
-  return { told, turns, incoming, heard, streams, crashed, finished };
+  return { told, scheduler, incoming, heard, streams, crashed, finished };
 }
 
 const message = (seq: number, data: unknown, no = 7): string =>
@@ -109,7 +109,7 @@ test("messages of a subscription that is left are told to the core alone", () =>
 });
 
 test("a run that the core holds is delivered as it came, when the hole before it is filled", () => {
-  const { told, turns, incoming, heard } = setup();
+  const { told, scheduler, incoming, heard } = setup();
   const runs = new Map<number, number>();
   told.answer = (run, _, first) => {
     runs.set(first, run);
@@ -130,12 +130,12 @@ test("a run that the core holds is delivered as it came, when the hole before it
     [3, "c"],
   ]);
   incoming.deliver(7, runs.get(2) ?? 0, 0);
-  turns.settle();
+  scheduler.settle();
   expect(heard).toHaveLength(3);
 });
 
 test.for(["discard", "drop"] as const)("what was held is not delivered after %s", (how) => {
-  const { told, turns, incoming, heard } = setup();
+  const { told, scheduler, incoming, heard } = setup();
   let held = 0;
   told.answer = (run) => {
     held ||= run;
@@ -145,17 +145,17 @@ test.for(["discard", "drop"] as const)("what was held is not delivered after %s"
   incoming.receive(1, [message(3, "c"), message(4, "d")].join("\n"));
   incoming[how](held);
   incoming.deliver(7, held, 0);
-  turns.settle();
+  scheduler.settle();
   expect(heard).toEqual([]);
 });
 
 test("runs that are delivered at the end of an outer turn are the ones that came", () => {
-  const { told, turns, incoming, heard } = setup();
+  const { told, scheduler, incoming, heard } = setup();
   told.answer = (run) => {
     incoming.deliver(7, run, 0);
     return -2;
   };
-  turns.turn(() => incoming.receive(1, [message(1, "a"), message(2, "b")].join("\n")));
+  scheduler.run(() => incoming.receive(1, [message(1, "a"), message(2, "b")].join("\n")));
   expect(heard.map(([, first, , data]) => [first, data])).toEqual([
     [1, "a"],
     [2, "b"],
@@ -163,11 +163,11 @@ test("runs that are delivered at the end of an outer turn are the ones that came
 });
 
 test("effects of a run take place within its turn, before the next record is read", () => {
-  const { told, turns, incoming } = setup();
+  const { told, scheduler, incoming } = setup();
   const order: string[] = [];
   told.answer = (_, __, first) => {
-    expect(turns.depth).toBe(1);
-    turns.later(() => order.push(`listener ${first}`));
+    expect(scheduler.depth).toBe(1);
+    scheduler.defer(() => order.push(`listener ${first}`));
     order.push(`core ${first}`);
     return -2;
   };
@@ -214,10 +214,10 @@ test("a socket's frame is garbage where it is binary, or larger than any frame",
 });
 
 test("a socket of a core that has crashed is not heard", () => {
-  const { turns, incoming, heard } = setup();
+  const { scheduler, incoming, heard } = setup();
   const hear = incoming.receiver(5);
   const next = new Told();
-  turns.core = next as unknown as Core;
+  scheduler.core = next as unknown as Core;
   hear({ data: message(1, "x") } as MessageEvent);
   hear({ data: new ArrayBuffer(1) } as MessageEvent);
   expect(next.calls).toEqual([]);
@@ -225,19 +225,19 @@ test("a socket of a core that has crashed is not heard", () => {
 });
 
 test("between a crash and the next core nothing is heard, and nothing thrown", () => {
-  const { turns, incoming, heard } = setup();
-  turns.core = undefined;
+  const { scheduler, incoming, heard } = setup();
+  scheduler.core = undefined;
   incoming.receive(1, `${message(1, "x")}\nping 1`);
   expect(heard).toEqual([]);
 });
 
 test("a crash is told once, ends the turn, and what is left of the frame is not read", () => {
-  const { told, turns, incoming, heard, crashed } = setup();
-  const core = turns.core;
+  const { told, scheduler, incoming, heard, crashed } = setup();
+  const core = scheduler.core;
   const cause = new Error("unreachable");
   crashed.mockImplementation(() => {
-    turns.core = undefined;
-    expect(turns.depth).toBe(0);
+    scheduler.core = undefined;
+    expect(scheduler.depth).toBe(0);
   });
   told.answer = (_, __, first) => {
     if (first === 2) throw cause;
@@ -250,10 +250,10 @@ test("a crash is told once, ends the turn, and what is left of the frame is not 
 });
 
 test("where a listener has woken a crash, what is left of the frame comes again", () => {
-  const { told, turns, incoming, streams } = setup();
+  const { told, scheduler, incoming, streams } = setup();
   const next = new Told();
   streams[0].deliver = () => {
-    turns.core = next as unknown as Core;
+    scheduler.core = next as unknown as Core;
   };
   incoming.receive(1, [message(1, "x"), message(2, "y"), "ping 1"].join("\n"));
   expect(told.calls).toHaveLength(1);
@@ -284,7 +284,7 @@ test("a snapshot reaches its document where the core takes it, and as text", () 
 });
 
 test("a snapshot does not take the number of a run that is held", () => {
-  const { told, turns, incoming, heard } = setup();
+  const { told, scheduler, incoming, heard } = setup();
   const runs: number[] = [];
   told.answer = (run) => {
     runs.push(run);
@@ -294,7 +294,7 @@ test("a snapshot does not take the number of a run that is held", () => {
   incoming.receive(1, `${message(2, "b")}\nsnapshot 8 4 9 1000 0 {}`);
   expect(new Set(runs).size).toBe(2);
   for (const run of runs) incoming.deliver(7, run, 0);
-  turns.settle();
+  scheduler.settle();
   expect(heard.map(([, , , data]) => data)).toEqual(["b", "0 {}"]);
 });
 
@@ -358,9 +358,9 @@ test("w9: parts of a connection that is not established are not kept, nor those 
 });
 
 test("w9: a part whose turn ends in a crash is not read", () => {
-  const { told, turns, incoming, crashed } = setup();
+  const { told, scheduler, incoming, crashed } = setup();
   crashed.mockImplementation(() => {
-    turns.core = undefined;
+    scheduler.core = undefined;
   });
   vi.spyOn(told, "heard").mockImplementation(() => {
     throw new Error("unreachable");
@@ -371,8 +371,8 @@ test("w9: a part whose turn ends in a crash is not read", () => {
 });
 
 test("where a stream begins is told after the turn, with its log", () => {
-  const { turns, incoming, heard, streams } = setup();
-  turns.turn(() => {
+  const { scheduler, incoming, heard, streams } = setup();
+  scheduler.run(() => {
     incoming.streaming(7, "e1/41/99");
     incoming.streaming(5, "e1/41/99");
     expect(streams[0].epoch).toBe("");
@@ -382,8 +382,8 @@ test("where a stream begins is told after the turn, with its log", () => {
 });
 
 test("a gap is told after the turn, and has no end where nobody knows one", () => {
-  const { turns, incoming, heard } = setup();
-  turns.turn(() => {
+  const { scheduler, incoming, heard } = setup();
+  scheduler.run(() => {
     incoming.gap(7, "e", 2, 5, "expired");
     incoming.gap(7, "e", 6, undefined, "epoch");
     incoming.gap(5, "e", 2, 5, "expired");

@@ -1,7 +1,8 @@
-// The way of every frame that comes in: its records go to the core, its messages to their streams once the core has put them in order.
+// Handles every frame that arrives: records go to the core, and messages to their streams.
 //
-// Decides nothing about order: the core says of each run of messages whether it is delivered, held or dropped.
+// The core decides about each run of messages: it delivers, holds or drops the run.
 
+import type { GapReason } from "./api.js";
 import {
   frameCharsMax,
   unreadableBinary,
@@ -20,21 +21,25 @@ import {
   readMessages,
   readSnapshot,
 } from "./frame.js";
-import { Parts } from "./parts.js";
-import type { Turns } from "./turns.js";
+import { frameCharsMax, Parts } from "./parts.js";
+import type { Scheduler } from "./scheduler.js";
 import type { Core } from "./wasm/longhaul.js";
 
-/** The core's answer to a messages record, where it is no number of messages to skip. */
-const toldHost = -2;
+/** The core's answer if it has called the host. Otherwise it is how many messages to skip, or -1. */
+const calledHost = -2;
 
-/** What is wrong with what came, by the numbers of src/web/bindings.rs. */
+/** The faults of a frame, in the numbers of src/web/bindings.rs. */
+const unreadable = 0;
+const binary = 1;
+const partMissing = 2;
+const tooLarge = 3;
 
 export class Incoming {
-  /** Subscriptions by number. */
+  /** The subscriptions, by number. */
   readonly streams = new Map<number, Receiver>();
   charsReceived = 0;
-  readonly #turns: Turns;
-  /** Runs held for a hole before them, by number. */
+  readonly #scheduler: Scheduler;
+  /** The runs that wait for a hole to be filled, by number. */
   readonly #held = new Map<number, Messages>();
   readonly #parts = new Parts();
   #run = 0;
@@ -51,47 +56,47 @@ export class Incoming {
     kind: 0,
   };
 
-  constructor(turns: Turns) {
-    this.#turns = turns;
+  constructor(scheduler: Scheduler) {
+    this.#scheduler = scheduler;
   }
 
-  /** The core is gone, and with it what it had held. */
+  /** The core has crashed, and with it the runs that it held. */
   drop(): void {
     this.#held.clear();
     this.#parts.drop();
   }
 
-  /** Hears the messages of a socket. */
+  /** The listener for the messages of a socket. */
   receiver(connection: number): (event: MessageEvent) => void {
-    const { core } = this.#turns;
+    const { core } = this.#scheduler;
     return ({ data }) => {
-      // A socket of one that has crashed.
-      if (core !== this.#turns.core) return;
-      if (typeof data !== "string") this.#garbage(connection, unreadableBinary);
-      else if (data.length > frameCharsMax) this.#garbage(connection, unreadableTooLarge);
+      // The socket may belong to a core that has crashed.
+      if (core !== this.#scheduler.core) return;
+      if (typeof data !== "string") this.#garbage(connection, binary);
+      else if (data.length > frameCharsMax) this.#garbage(connection, tooLarge);
       else this.receive(connection, data);
     };
   }
 
-  /** A frame: the way of every message. No closure stands here: what it captures would be allocated for every record. */
+  /** Handles a frame. It contains no closure, because that would be allocated for each record. */
   receive(connection: number, text: string): void {
     this.charsReceived += text.length;
-    const { core, depth } = this.#turns;
+    const { core, depth } = this.#scheduler;
     if (core === undefined) return;
     try {
       this.#frame(core, connection, text);
     } catch (cause) {
-      this.#turns.depth = depth;
-      this.#turns.crashed(core, cause);
+      this.#scheduler.depth = depth;
+      this.#scheduler.crashed(core, cause);
     }
   }
 
-  // What the core says of what came.
+  // The core calls these.
 
   deliver(no: number, run: number, skip: number): void {
     const messages = run === this.#run ? { ...this.#read } : this.#held.get(run);
     this.#held.delete(run);
-    if (messages !== undefined) this.#turns.later(() => this.streams.get(no)?.deliver(messages, skip));
+    if (messages !== undefined) this.#scheduler.defer(() => this.streams.get(no)?.deliver(messages, skip));
   }
 
   hold(run: number): void {
@@ -103,7 +108,7 @@ export class Incoming {
   }
 
   streaming(no: number, cursor: string): void {
-    this.#turns.later(() => {
+    this.#scheduler.defer(() => {
       const stream = this.streams.get(no);
       if (stream === undefined) return;
       const [epoch = "", seq, chain] = cursor.split("/");
@@ -112,15 +117,15 @@ export class Incoming {
     });
   }
 
-  gap(no: number, epoch: string, fromSeq: number, toSeq: number | undefined, reason: string): void {
+  gap(no: number, epoch: string, fromSeq: number, toSeq: number | undefined, reason: GapReason): void {
     const gap = { epoch, fromSeq, toSeq: toSeq ?? Number.POSITIVE_INFINITY, reason };
-    this.#turns.later(() => this.streams.get(no)?.tellGap(gap));
+    this.#scheduler.defer(() => this.streams.get(no)?.reportGap(gap));
   }
 
   #frame(core: Core, connection: number, text: string): void {
     const read = this.#read;
-    // A listener may have woken a crash: then what is left comes again.
-    for (let at = 0; at < text.length && core === this.#turns.core; ) {
+    // A listener may have caused a crash: then the rest of the frame comes again.
+    for (let at = 0; at < text.length && core === this.#scheduler.core; ) {
       const newline = text.indexOf("\n", at);
       let end = newline < 0 ? text.length : newline;
       const areMessages = isMessages(text, at);
@@ -133,17 +138,17 @@ export class Incoming {
         at = end + 1;
         continue;
       }
-      if (end === 0 || !this.#hears(read.no, !areMessages)) {
-        this.#garbage(connection, unreadableText);
+      if (end === 0 || !this.#isExpected(read.no, !areMessages)) {
+        this.#garbage(connection, unreadable);
         return;
       }
       const run = this.#nextRun();
       const { no, first, count, chain, chars } = read;
-      this.#turns.depth++;
+      this.#scheduler.depth++;
       const skip = core.messages(connection, no, run, first, count, chain, chars);
-      this.#turns.depth--;
+      this.#scheduler.depth--;
       if (skip >= 0) this.streams.get(no)?.deliver(read, skip);
-      else if (skip === toldHost) this.#turns.settle();
+      else if (skip === calledHost) this.#scheduler.settle();
       at = end + 1;
     }
   }
@@ -151,23 +156,23 @@ export class Incoming {
   #record(connection: number, record: string): void {
     if (record.startsWith("part ")) this.#part(connection, record);
     else if (isOfDocument(record)) this.#ofDocument(connection, record);
-    else this.#turns.turn((core) => core.record(connection, record));
+    else this.#scheduler.run((core) => core.record(connection, record));
   }
 
-  /** A part of a record: a sign of life, and the last one brings the record. */
+  /** A part of a record. It shows that the connection is alive, and the last one completes the record. */
   #part(connection: number, record: string): void {
     const left = Parts.left(record);
     if (Number.isNaN(left)) {
       this.#garbage(connection, unreadableText);
       return;
     }
-    const isEstablished = this.#turns.look((core) => core.heard(connection, left > 0, record.length));
-    this.#turns.settle();
-    // Of another connection nothing is kept.
+    const isEstablished = this.#scheduler.ask((core) => core.heard(connection, left > 0, record.length));
+    this.#scheduler.settle();
+    // Parts count only from the established connection.
     if (!isEstablished) return;
     const whole = this.#parts.add(connection, record);
-    const { core } = this.#turns;
-    if (whole === undefined) this.#garbage(connection, unreadablePartMissing);
+    const { core } = this.#scheduler;
+    if (whole === undefined) this.#garbage(connection, partMissing);
     else if (core !== undefined) this.#frame(core, connection, whole);
   }
 
@@ -176,29 +181,29 @@ export class Incoming {
     const read = this.#read;
     if (record.startsWith("checkpoint")) {
       const hash = readCheckpoint(record, read);
-      if (this.#hears(read.no, true)) this.streams.get(read.no)?.checkpoint?.(read.first, hash);
-      else this.#garbage(connection, unreadableText);
+      if (this.#isExpected(read.no, true)) this.streams.get(read.no)?.checkpoint?.(read.first, hash);
+      else this.#garbage(connection, unreadable);
       return;
     }
-    if (!readSnapshot(record, read) || !this.#hears(read.no, true)) {
-      this.#garbage(connection, unreadableText);
+    if (!readSnapshot(record, read) || !this.#isExpected(read.no, true)) {
+      this.#garbage(connection, unreadable);
       return;
     }
     const { no, first, chain } = read;
     const run = this.#nextRun();
-    const skip = this.#turns.look((core) => core.snapshot(connection, no, run, first, chain));
+    const skip = this.#scheduler.ask((core) => core.snapshot(connection, no, run, first, chain));
     if (skip === 0) this.streams.get(no)?.deliver(read, 0);
-    this.#turns.settle();
+    this.#scheduler.settle();
   }
 
-  /** Whether a record is of the kind that its subscription asked for; one that is left hears nothing anyway. */
-  #hears(no: number, isOfDocument: boolean): boolean {
+  /** Whether a record fits its subscription, or that subscription has ended. */
+  #isExpected(no: number, isOfDocument: boolean): boolean {
     const stream = this.streams.get(no);
     return stream === undefined || (stream.checkpoint !== undefined) === isOfDocument;
   }
 
   #garbage(connection: number, what: number): void {
-    this.#turns.turn((core) => core.garbage(connection, what));
+    this.#scheduler.run((core) => core.garbage(connection, what));
   }
 
   #nextRun(): number {

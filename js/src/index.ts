@@ -1,4 +1,4 @@
-// The package. Its types are in api.d.ts; the assignment below proves that the code keeps them.
+// The entry of the package. Its types are in api.d.ts, and `satisfies` checks the code against them.
 
 import type * as api from "./api.js";
 import { connect } from "./client.js";

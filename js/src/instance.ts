@@ -1,54 +1,54 @@
-// Instances of a wasm: each client has its own, which nothing of another one can reach, and which ends as a whole.
+// Downloads wasm modules, and makes an instance for each client.
 //
-// After a panic an instance goes on half alive. So the first exception out of it is its end: nothing enters it any more, nothing
-// comes out of it, and what it had opened is closed. Who owns it is told, and makes another one of the same module.
+// The first exception out of an instance ends it, because a panic leaves its state half changed. No
+// call enters or leaves it any more, and what it had opened is closed. Its owner makes a new one.
 
 import type { Options } from "./api.js";
-import { found, listen, place } from "./browser.js";
+import { found, listen, pageLocation } from "./browser.js";
 
-/** What tools/scripts/lib/bindings.mjs makes of the generated code, once an instance. */
+/** The bindings of one instance, as tools/scripts/lib/bindings.mjs makes them. */
 export interface Bindings {
   __wbg_set_wasm(exports: WebAssembly.Exports): void;
 }
 
-/** Ends an instance. */
-export type End = () => void;
+export type EndInstance = () => void;
 
 /**
- * What an instance may have open; of its listeners and requests it is the signal. A worker may lack some. A database that
- * stays open would keep the instance alive, and others from removing it.
+ * The classes of objects that an instance may have open. An AbortController closes its listeners and
+ * requests. An open database would keep the instance alive, and would block its deletion. A worker
+ * may lack some of the classes.
  */
 const openable = ["WebSocket", "EventSource", "AbortController", "IDBDatabase", "IDBOpenDBRequest"] as const;
 type Open = InstanceType<(typeof globalThis)[(typeof openable)[number]]>;
 
 /**
- * What the browser calls by itself: closures and finalizers. The rest is called by the owner of the instance, who catches what it
- * throws: something around each call would cost every message.
+ * The exports that the browser calls by itself: closures and finalizers. The instance's owner calls
+ * the others and catches their exceptions, because a wrapper would cost time for each message.
  */
 const isForBrowser = /closure|^__wbg_/;
 
-/** What a call that is not made any more gives; closures look for a thrown value in it. */
+/** The result of a call into an ended instance. Closures look for a thrown value in it. */
 const nothing = [0, 0];
 
-/** Why there is no module. */
+/** Why a module could not be loaded. */
 export interface LoadFault extends Error {
-  /** Something else than the wasm was there: another file, or nothing of that name. */
+  /** Whether the server sent something else than the wasm: another file, or a 404. */
   readonly isAnother: boolean;
-  /** No other attempt can go better. */
+  /** Whether no other attempt can succeed. */
   readonly isFinal: boolean;
 }
 
-/** Within so long a server begins to answer, ms. Chosen: longer than a bad line takes to connect. */
+/** The time until a server begins to answer, ms. Chosen: a bad network needs less to connect. */
 const answerMsMax = 15_000;
 
-/** Within so long, ms, all is there, and in each later attempt as long again. Chosen: 100 KB at 1.7 KB/s. */
+/** The time for the rest, ms, multiplied by the number of the attempt. Chosen: 100 KB at 1.7 KB/s. */
 const downloadMsMax = 60_000;
 
-/** A module of nothing. */
+/** A module without content. */
 const emptyModule = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
 
 /**
- * The module, downloaded where it has to be, for as many instances as it takes. A later attempt asks past the browser's
+ * Compiles a module, and downloads it if it is an address. A later attempt bypasses the browser's
  * cache. Rejects with a `LoadFault`.
  */
 export async function compile(
@@ -60,7 +60,7 @@ export async function compile(
   const abort = new AbortController();
   const stop = (): void => abort.abort();
   signal?.addEventListener("abort", stop);
-  let patience = setTimeout(stop, answerMsMax);
+  let timer = setTimeout(stop, answerMsMax);
   let status = 0;
   let isForbidden = false;
   const mute = listen("securitypolicyviolation", (event) => {
@@ -70,8 +70,8 @@ export async function compile(
   try {
     const cache = attempt > 1 ? "reload" : "default";
     const source = isAddress ? await fetch(wasm, { cache, signal: abort.signal }) : wasm;
-    clearTimeout(patience);
-    patience = setTimeout(stop, downloadMsMax * attempt);
+    clearTimeout(timer);
+    timer = setTimeout(stop, downloadMsMax * attempt);
     if (!(source instanceof Response)) {
       return source instanceof WebAssembly.Module ? source : await WebAssembly.compile(source);
     }
@@ -83,9 +83,9 @@ export async function compile(
       : WebAssembly.compile(await source.arrayBuffer()));
   } catch (cause) {
     const fault = new Error(abort.signal.aborted ? "no answer in time" : String(cause), { cause });
-    // What a policy forbids is told in a task of its own.
+    // The browser reports the violation of a policy in a later task.
     if (status === 0) await new Promise((resolve) => setTimeout(resolve));
-    // A hub of files that is being deployed, or asks for patience, says nothing of them.
+    // Other codes come from a server that is being deployed or is overloaded.
     const isRefused = status >= 400 && status < 500 && status !== 408 && status !== 429;
     throw Object.assign(fault, {
       isAnother: isRefused || (status === 200 && !(cause instanceof TypeError)),
@@ -93,28 +93,28 @@ export async function compile(
     }) satisfies LoadFault;
   } finally {
     mute();
-    clearTimeout(patience);
+    clearTimeout(timer);
     signal?.removeEventListener("abort", stop);
   }
 }
 
-/** As events name it. */
+/** An address in the form of `blockedURI`. */
 function absolute(address: unknown): string {
-  return found(() => new URL(String(address), place()?.href).href) ?? "";
+  return found(() => new URL(String(address), pageLocation()?.href).href) ?? "";
 }
 
 interface Loading {
   readonly module: Promise<WebAssembly.Module>;
   readonly abort: AbortController;
-  /** Clients that wait for it. */
+  /** The number of clients that wait for it. */
   waiting: number;
 }
 
-/** A module that clients share, and its download while it is under way. */
+/** A module that the clients of a page share. */
 export class Shared {
   #loading: Loading | undefined;
 
-  /** As `compile`. A download ends where nobody waits for it any more; one that failed is made anew by the next call. */
+  /** As `compile`. The last client that leaves aborts the download. A call after a failure starts a new one. */
   async load(
     wasm: NonNullable<Options["wasm"]>,
     attempt: number,
@@ -148,7 +148,7 @@ function begin(wasm: NonNullable<Options["wasm"]>, attempt: number): Loading {
   return { module: compile(wasm, attempt, abort.signal), abort, waiting: 0 };
 }
 
-/** Whether wasm is allowed here at all: a Content-Security-Policy or the user may forbid it. */
+/** Whether the page may use wasm: a Content-Security-Policy or the user may forbid it. */
 async function canCompile(): Promise<boolean> {
   try {
     return (await WebAssembly.compile(emptyModule)) !== undefined;
@@ -157,8 +157,8 @@ async function canCompile(): Promise<boolean> {
   }
 }
 
-/** What is opened later by a request has nobody to take it: a database that stays open stops others from removing it. */
-function letGo(open: Open): void {
+/** Closes an object. Closes the database of an open request, too, as soon as it is there. */
+function closeOpen(open: Open): void {
   if (open instanceof AbortController) open.abort();
   else if ("result" in open) {
     const close = (): void => found(() => open.result)?.close();
@@ -167,12 +167,15 @@ function letGo(open: Open): void {
   } else open.close();
 }
 
-/** An instance behind `bindings`. `crashed` is told what came out of it where the browser had called it, once that is its end. */
+/**
+ * Makes an instance behind `bindings`. `crashed` gets an exception out of a call of the browser,
+ * after the instance has ended.
+ */
 export async function instantiate(
   module: WebAssembly.Module,
   bindings: Bindings,
   crashed: (cause: unknown) => void,
-): Promise<End> {
+): Promise<EndInstance> {
   let isOver = false;
   const classes = openable
     .map((name) => found(() => globalThis[name]))
@@ -183,8 +186,8 @@ export async function instantiate(
   const imported: Record<string, (...args: unknown[]) => unknown> = {};
   for (const [name, value] of Object.entries(bindings)) {
     imported[name] = (...args) => {
-      // Called from within the instance all the same, below whose frames it has crashed: only a throw ends them.
-      if (isOver) throw new Error("the instance is over");
+      // Frames of the instance below the crash still run. Only an exception ends them.
+      if (isOver) throw new Error("the instance has ended");
       const result = value(...args);
       if (isOpen(result)) opened = [...opened.filter((ref) => ref.deref()), new WeakRef(result)];
       return result;
@@ -194,7 +197,7 @@ export async function instantiate(
     isOver = true;
     for (const ref of opened) {
       const open = ref.deref();
-      if (open !== undefined) letGo(open);
+      if (open !== undefined) closeOpen(open);
     }
   };
   const name = WebAssembly.Module.imports(module)[0]?.module ?? "";

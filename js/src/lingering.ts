@@ -1,18 +1,19 @@
-// What nobody listens to any more stays to the end of the task: effects of components stop and start again within one.
+// Keeps subscriptions without listeners until the end of the task: the effects of a component stop
+// and start within one task.
 
 export class Lingering<T> {
   readonly #end: (left: T) => void;
   readonly #left = new Set<T>();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `end` is called once the task is over. */
+  /** `end` is called for each, after the task. */
   constructor(end: (left: T) => void) {
     this.#end = end;
   }
 
   add(left: T): void {
     this.#left.add(left);
-    // A microtask would be too early: those of other components come after it, and a for-await loop ends in one.
+    // A microtask is too early: effects of other components and the end of a for-await loop come later.
     this.#timer ??= setTimeout(() => this.flush(), 0);
   }
 

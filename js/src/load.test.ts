@@ -38,8 +38,8 @@ test("f05_a_failed_download_is_made_again_past_the_cache", async () => {
 });
 
 test("f05_another_file_in_its_place_is_reported_at_the_third_try", async () => {
-  const { load, Misplaced } = await fresh();
-  const misplaced = new Misplaced();
+  const { load, MisplacedFiles } = await fresh();
+  const misplaced = new MisplacedFiles();
   const reported: boolean[] = [];
   for (const answer of [
     new Response("no", { status: 404 }),

@@ -1,4 +1,4 @@
-// Loads the wasm, once a page, and says why it could not.
+// Loads the wasm once for each page, and explains failures.
 
 import type { Options } from "./api.js";
 import { LonghaulError } from "./errors.js";
@@ -6,7 +6,10 @@ import { type LoadFault, Shared } from "./instance.js";
 
 const shared = new Shared();
 
-/** The core, ready for instances of it. The `attempt`, from 1, is the client's own. Rejects with a `LoadError`. */
+/**
+ * Loads the module of the core, from which clients make instances. `attempt` counts this client's
+ * attempts from 1. Rejects with a `LoadError`.
+ */
 export async function load(
   wasm: Options["wasm"],
   attempt = 1,
@@ -19,14 +22,15 @@ export async function load(
   }
 }
 
-/** Attempts in a row that found another file, before that is reported. Chosen: a deploy may take the first ones. */
+/** The client reports this failed attempt of those that got another file. Chosen: a deploy may cause the first ones. */
 const othersMax = 3;
 
-/** Why something of the package is not there yet. */
+/** Why a part of the package could not be loaded. */
 export class LoadError extends LonghaulError {
-  /** No other attempt can go better. */
+  declare readonly code: "wasm_load_failed";
+  /** Whether no other attempt can succeed. */
   readonly isFinal: boolean;
-  /** Something else was there. */
+  /** Whether the server sent something else than the wasm. */
   readonly isAnother: boolean;
 
   constructor(message: string, hint: string, cause: Partial<LoadFault>) {
@@ -36,11 +40,11 @@ export class LoadError extends LonghaulError {
   }
 }
 
-/** Counts what an app's developer should hear of: files that are not where they should be. */
-export class Misplaced {
+/** Counts attempts that got another file, to tell the app's developer about a wrong deployment. */
+export class MisplacedFiles {
   #count = 0;
 
-  /** Whether this failure is the one to report. */
+  /** Whether the client reports this failure to `onError`. */
   isReported({ isFinal, isAnother }: LoadError): boolean {
     if (isAnother) this.#count++;
     return isFinal || (isAnother && this.#count === othersMax);

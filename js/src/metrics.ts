@@ -1,4 +1,4 @@
-// The counters of a client that has not begun, or has just crashed.
+// The counters of a client that has not started, or has just crashed.
 
 import type { Histogram, Metrics } from "./api.js";
 

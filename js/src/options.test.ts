@@ -3,11 +3,11 @@ import type { Options, PublishOptions, SubscribeOptions } from "./api.js";
 import { rowMsMax } from "./boundary.js";
 import {
   baseUrls,
-  checkLife,
   checkOptions,
   checkPublish,
   checkSubscribe,
   checkTopic,
+  checkTtl,
   checkWatch,
 } from "./options.js";
 
@@ -219,10 +219,10 @@ test("a document's subscribe refuses what is no signal, and options that it does
 test("publish takes any time to live, and storage at most seven days of it", () => {
   const { signal } = new AbortController();
   expect(() => checkPublish({ ttlMs: rowMsMax + 1, key: long(255), signal })).not.toThrow();
-  expect(() => checkLife(rowMsMax)).not.toThrow();
-  expect(() => checkLife(undefined)).not.toThrow();
+  expect(() => checkTtl(rowMsMax)).not.toThrow();
+  expect(() => checkTtl(undefined)).not.toThrow();
   const hint = numbers(1, 7 * 24 * 60 * 60 * 1_000);
-  expect(refusal(() => checkLife(rowMsMax + 1))).toMatchObject({ code: "option_invalid", hint });
+  expect(refusal(() => checkTtl(rowMsMax + 1))).toMatchObject({ code: "option_invalid", hint });
 });
 
 test.for(["a", "a/b", "A-z_0.9~/x", "a/.b/..."])("%s is a topic", (name) => {
@@ -284,7 +284,7 @@ test.for<[unknown, string]>([
   [["https://hub.test", null], "not a URL: null"],
   [() => "https://hub.test", "not a URL: a function"],
   ["https://", 'not a URL: "https://"'],
-  ["file:///hub", "a hub can't be reached by file:"],
+  ["file:///hub", "a hub can't be reached over file:"],
 ])("the address %o is refused", ([address, message]) => {
   // With a page, of which "" would be an address.
   vi.stubGlobal("location", new URL("https://app.test/"));

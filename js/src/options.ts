@@ -1,42 +1,37 @@
-// Checks what the user passes, at the call, and says exactly what is wrong with it.
+// Checks the arguments of the app at the call, and describes each fault.
 
 import type { Options, PublishOptions, SubscribeOptions } from "./api.js";
-import {
-  backoffAttemptsMax,
-  backoffBaseMs,
-  backoffCapMs,
-  backoffFactor,
-  jitters,
-  outboxBytesMax,
-  outboxRowsMax,
-  rowMsMax,
-  tokenCharsMax,
-  topicCharsMax,
-  transportNames,
-} from "./boundary.js";
-import { found, place } from "./browser.js";
+import { found, pageLocation } from "./browser.js";
+import { transportNames } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
 import { isToken, tokenHint } from "./token.js";
 
-/** Segments; what URLs resolve away is none. */
+/** Segments between slashes. URLs would resolve `.` and `..`. */
 const topicName = /^(?!\/)(?:(?:^|\/)(?!\.{1,2}(?:\/|$))[\w.~-]+)+$/;
 
-/** Of names that the client keeps: of a publication's key, which storage keeps with each row, among others. As a topic's. */
+/** The limit of names that the client stores, such as keys and databases. Chosen: as for topics. */
 export const nameCharsMax = 255;
 
-/** Chosen: what proxies and servers take. */
+/** Chosen: proxies and servers accept as many. */
 const urlCharsMax = 2_048;
 
-/** As long as a token, which may name the subject. */
-const subjectCharsMax = tokenCharsMax;
+/** As long as a token, whose `sub` is the default. */
+const subjectCharsMax = 8_192;
 
-/** Of a value in an error's message. */
+/** The limit of a value in the message of an error. */
 const shownCharsMax = 300;
 
 const addressesMax = 100;
 
 const durationMsMax = 2 ** 31 - 1;
 
+/**
+ * The longest time to live of a durable row, ms. src/config.rs has the same. Hubs remember
+ * producers for a day longer.
+ */
+export const rowMsMax = 7 * 24 * 60 * 60 * 1000;
+
+/** src/config.rs has the same. */
 export const backoffDefaults = {
   baseMs: backoffBaseMs,
   factor: backoffFactor,
@@ -45,9 +40,14 @@ export const backoffDefaults = {
   attemptsMax: backoffAttemptsMax,
 } as const satisfies Options["backoff"];
 
-export const outboxDefaults = { rowsMax: outboxRowsMax, bytesMax: outboxBytesMax } as const;
+/** For one that is missing beside the other: otherwise the hub's values count. */
+export const heartbeatDefaults = { intervalMs: 25_000, timeoutMs: 10_000 } as const;
 
-/** The hub's addresses, as http or https and with a slash at the end. */
+export const outboxDefaults = { rowsMax: 50_000, bytesMax: 16 * 1024 * 1024 } as const;
+
+export const jitters = ["full", "half", "none"] as const;
+
+/** The hub's addresses, with http or https and a slash at the end. Throws `url_invalid`. */
 export function baseUrls(urls: string | URL | readonly (string | URL)[]): string[] {
   const list = Array.isArray(urls) ? urls : [urls];
   if (list.length === 0 || list.length > addressesMax) {
@@ -59,9 +59,10 @@ export function baseUrls(urls: string | URL | readonly (string | URL)[]): string
 }
 
 function baseUrl(address: string | URL): string {
-  // A URL would be made of anything: of "" the page's own, of 5 or undefined one below it.
+  // `new URL` accepts anything: "" gives the page's own address, and 5 or undefined one below it.
   const isText = typeof address === "string" && address.trim() !== "";
-  const url = isText || address instanceof URL ? found(() => new URL(address, place()?.href)) : undefined;
+  const url =
+    isText || address instanceof URL ? found(() => new URL(address, pageLocation()?.href)) : undefined;
   if (url === undefined) {
     throw new LonghaulError("url_invalid", `not a URL: ${shown(address)}`, {
       hint: "pass the hub's base address, such as https://hub.example.com",
@@ -69,7 +70,7 @@ function baseUrl(address: string | URL): string {
   }
   const protocol = { "http:": "http:", "https:": "https:", "ws:": "http:", "wss:": "https:" }[url.protocol];
   if (protocol === undefined) {
-    throw new LonghaulError("url_invalid", `a hub can't be reached by ${url.protocol}`, {
+    throw new LonghaulError("url_invalid", `a hub can't be reached over ${url.protocol}`, {
       hint: "use https, http, wss or ws",
     });
   }
@@ -77,13 +78,13 @@ function baseUrl(address: string | URL): string {
   const base = `${protocol}//${url.host}${path}`;
   if (base.length > urlCharsMax) {
     throw new LonghaulError("url_invalid", `the address ${shown(base)} has ${base.length} characters`, {
-      hint: `it may have ${urlCharsMax}`,
+      hint: `the limit is ${urlCharsMax}`,
     });
   }
   return base;
 }
 
-/** Throws unless `name` is a topic name. */
+/** Throws `topic_invalid` unless `name` is a topic name. */
 export function checkTopic(name: string): void {
   if (typeof name !== "string" || name.length > topicCharsMax || !topicName.test(name)) {
     throw new LonghaulError("topic_invalid", `not a topic name: ${shown(name)}`, {
@@ -92,46 +93,46 @@ export function checkTopic(name: string): void {
   }
 }
 
-/** Throws unless `listener` can be called; `hint` says with what. */
+/** Throws `option_invalid` unless `listener` is a function. `hint` says which. */
 export function checkListener(listener: unknown, whose: string, hint: string): void {
   if (typeof listener === "function") return;
   throw new LonghaulError("option_invalid", `${whose} was given no listener`, { hint });
 }
 
-/** Throws unless the options of connect make sense. */
+/** Checks the options of connect. Throws `option_invalid`. */
 export function checkOptions(options: Options): void {
   check("options", options, connectRules);
 }
 
-/** Throws unless the options of subscribe make sense. */
+/** Checks the options of subscribe. Throws `option_invalid`. */
 export function checkSubscribe(options: SubscribeOptions): void {
   check("options", options, subscribeRules);
 }
 
-/** Throws unless the options of a document's subscribe make sense. */
+/** Checks the options of a document's subscribe. Throws `option_invalid`. */
 export function checkWatch(options: { at?: string; signal?: AbortSignal }): void {
   check("options", options, watchRules);
 }
 
-/** Throws unless the options of publish make sense. */
+/** Checks the options of publish. Throws `option_invalid`. */
 export function checkPublish(options: PublishOptions): void {
   check("options", options, publishRules);
 }
 
-/** Throws where a publication is to live longer in storage than hubs remember it. */
-export function checkLife(ttlMs: number | undefined): void {
-  check("options", { ttlMs }, { ttlMs: life });
+/** Checks the time to live of a durable row, which hubs must remember. Throws `option_invalid`. */
+export function checkTtl(ttlMs: number | undefined): void {
+  check("options", { ttlMs }, { ttlMs: durableTtl });
 }
 
-/** What an option must be, where it is not. */
+/** Returns what an option must be, unless it is that. */
 type Rule = (value: unknown, name: string) => string | undefined;
 type Rules = Readonly<Record<string, Rule>>;
 
 const anything: Rule = () => undefined;
-const action: Rule = (value) => (typeof value === "function" ? undefined : "a function");
-const life = between(1, rowMsMax);
+const callable: Rule = (value) => (typeof value === "function" ? undefined : "a function");
+const durableTtl = between(1, rowMsMax);
 
-/** `null` is none, as for fetch. */
+/** `null` means none, as for fetch. */
 const signal: Rule = (value) => {
   const { addEventListener, throwIfAborted } = (value ?? {}) as Partial<AbortSignal>;
   const isSignal = typeof addEventListener === "function" && typeof throwIfAborted === "function";
@@ -153,7 +154,7 @@ const heartbeatRules: Rules = {
 
 const outboxRules: Rules = {
   name: text(nameCharsMax),
-  ttlMs: life,
+  ttlMs: durableTtl,
   rowsMax: between(1, 2 ** 31 - 1),
   bytesMax: between(1, Number.MAX_SAFE_INTEGER),
   tokenUrl: text(urlCharsMax),
@@ -163,7 +164,7 @@ const outboxRules: Rules = {
 const connectRules: Rules = {
   token(value) {
     if (typeof value === "function" || isToken(value)) return undefined;
-    // What it is stays a secret.
+    // The message must not contain a secret.
     throw new LonghaulError("option_invalid", "token is not usable", { hint: tokenHint });
   },
   transports(value, name) {
@@ -194,17 +195,17 @@ const connectRules: Rules = {
   },
   wasm: anything,
   documentsWasm: anything,
-  onError: action,
+  onError: callable,
 };
 
 const subscribeRules: Rules = {
   from(value) {
-    if (typeof value === "number") return between(1, Number.MAX_SAFE_INTEGER, true)(value);
+    if (typeof value === "number") return whole(1, Number.MAX_SAFE_INTEGER)(value);
     return value === "live" || value === "start" ? undefined : `"live", "start" or a seq`;
   },
   passive: (value) => (typeof value === "boolean" ? undefined : "true or false"),
   signal,
-  onGap: action,
+  onGap: callable,
 };
 
 const watchRules: Rules = { at: anything, signal };
@@ -222,19 +223,27 @@ function text(charsMax: number): Rule {
       : `a string of at most ${charsMax} characters`;
 }
 
-function between(min: number, max: number, isWhole = false) {
-  return (value: unknown): string | undefined => {
-    const fits =
-      typeof value === "number" && value >= min && value <= max && (!isWhole || Number.isInteger(value));
-    return fits ? undefined : `a ${isWhole ? "whole " : ""}number from ${min} to ${max}`;
-  };
+function between(min: number, max: number): (value: unknown) => string | undefined {
+  return (value) =>
+    typeof value === "number" && value >= min && value <= max ? undefined : `a number from ${min} to ${max}`;
+}
+
+function whole(min: number, max: number): (value: unknown) => string | undefined {
+  const inRange = between(min, max);
+  return (value) =>
+    Number.isInteger(value) && inRange(value) === undefined
+      ? undefined
+      : `a whole number from ${min} to ${max}`;
 }
 
 function oneOf(words: readonly unknown[]): Rule {
   return (value) => (words.includes(value) ? undefined : `one of ${words.join(", ")}`);
 }
 
-/** Throws unless `given` has what its rules know, as they want it. What is in a part of the options has the part's name before its own. */
+/**
+ * Throws `option_invalid` unless `given` has only names that have rules, and values that follow
+ * them. `name` is the path of a nested part.
+ */
 function check(name: string, given: unknown, rules: Rules): undefined {
   if (typeof given !== "object" || given === null) throw invalid(name, given, "an object");
   for (const key of Object.keys(given)) {
@@ -255,7 +264,7 @@ function invalid(name: string, value: unknown, wanted: string): LonghaulError {
   return new LonghaulError("option_invalid", `${name} is ${shown(value)}`, { hint: `it must be ${wanted}` });
 }
 
-/** A value in an error's message; some have no JSON, and NaN and Infinity have another's. */
+/** A value for the message of an error. Some have no JSON, and NaN and Infinity would become null. */
 export function shown(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (typeof value === "number") return String(value);

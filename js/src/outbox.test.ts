@@ -109,16 +109,16 @@ test("flush rejects where rows wait and there is no connection", async () => {
 
 test("what expires offline is a dead letter, which can be retried", async () => {
   const tab = await offline();
-  const letters: DeadLetter[] = [];
-  tab.client.on("deadletter", (letter) => letters.push(letter));
+  const deadLetters: DeadLetter[] = [];
+  tab.client.on("deadletter", (deadLetter) => deadLetters.push(deadLetter));
   const receipt = await given(tab, tab.client.topic("a").publish("late", { ttlMs: 1_000 }));
   const acked = expect(receipt.acked).rejects.toMatchObject({ code: "expired" });
   await tab.clock.advance(60_000);
   tab.browser.line.restore();
   tab.client.reconnect();
-  await tab.clock.until(() => letters.length === 1);
+  await tab.clock.until(() => deadLetters.length === 1);
   await acked;
-  expect(letters[0]).toMatchObject({ id: receipt.id, data: "late", reason: { code: "expired" } });
+  expect(deadLetters[0]).toMatchObject({ id: receipt.id, data: "late", reason: { code: "expired" } });
   await given(tab, tab.client.outbox.retry(receipt.id));
   const heard: unknown[] = [];
   tab.client.topic("a").subscribe(({ data }) => heard.push(data), { from: "start" });
@@ -217,7 +217,7 @@ test("a change whose ack another tab has told is not pending again where storage
 function watched({ outbox, on }: Client) {
   const seen = {
     rows: [] as readonly OutboxRow[],
-    letters: [] as readonly DeadLetter[],
+    deadLetters: [] as readonly DeadLetter[],
     told: [] as string[],
     odd: 0,
   };
@@ -227,8 +227,8 @@ function watched({ outbox, on }: Client) {
     const no = ++last;
     const rows = await outbox.rows();
     if (rows.length !== outbox.size) seen.odd++;
-    const letters = await outbox.deadLetters();
-    if (no === last) Object.assign(seen, { rows, letters });
+    const deadLetters = await outbox.deadLetters();
+    if (no === last) Object.assign(seen, { rows, deadLetters });
   });
   return seen;
 }
@@ -277,7 +277,7 @@ test.for(["the same tab", "another tab"])(
     await given(tab, acked);
     await tab.clock.until(() => clients.every(({ outbox }) => outbox.size === 0));
     await tab.clock.advance(2_000);
-    for (const { rows, letters } of lists) expect([rows, letters]).toEqual([[], []]);
+    for (const { rows, deadLetters } of lists) expect([rows, deadLetters]).toEqual([[], []]);
     expect(heard).toEqual([]);
   },
 );
@@ -304,13 +304,13 @@ test("each tab hears of a dead letter once, and keeps its list of them by events
     const acked = expect(receipt.acked).rejects.toMatchObject({ code: "patch_failed" });
     await tab.clock.advance(3_000);
     await acked;
-    for (const { told, letters } of lists) {
-      expect(letters.map(({ id }) => id)).toEqual([receipt.id]);
+    for (const { told, deadLetters } of lists) {
+      expect(deadLetters.map(({ id }) => id)).toEqual([receipt.id]);
       expect(told).toHaveLength(n + 1);
     }
     await given(tab, (clients[(n + 1) % 3] ?? client).outbox.discard(receipt.id));
     await tab.clock.advance(1_000);
-    for (const { letters } of lists) expect(letters).toEqual([]);
+    for (const { deadLetters } of lists) expect(deadLetters).toEqual([]);
   }
   const receipt = await given(
     tab,
@@ -321,9 +321,9 @@ test("each tab hears of a dead letter once, and keeps its list of them by events
   await acked;
   await given(tab, (clients[2] as Client).outbox.retry(receipt.id));
   await tab.clock.advance(3_000);
-  for (const { letters, rows } of lists) {
-    expect(letters).toHaveLength(1);
-    expect(letters[0]?.id).not.toBe(receipt.id);
+  for (const { deadLetters, rows } of lists) {
+    expect(deadLetters).toHaveLength(1);
+    expect(deadLetters[0]?.id).not.toBe(receipt.id);
     expect(rows).toEqual([]);
   }
 });
@@ -337,10 +337,10 @@ test("dead letters in memory tell of their coming and going too", async () => {
   const acked = expect(receipt.acked).rejects.toMatchObject({ code: "patch_failed" });
   await tab.clock.advance(1_000);
   await acked;
-  expect(list.letters.map(({ id }) => id)).toEqual([receipt.id]);
+  expect(list.deadLetters.map(({ id }) => id)).toEqual([receipt.id]);
   await given(tab, client.outbox.discard(receipt.id));
   await tab.clock.advance(100);
-  expect(list.letters).toEqual([]);
+  expect(list.deadLetters).toEqual([]);
 });
 
 async function storedKeys(): Promise<IDBValidKey[]> {

@@ -1,4 +1,4 @@
-// What a user holds of the outbox: what waits, what never arrived, and what to do about either.
+// The outbox that an app gets: its calls wait for the engine.
 
 import type { DeadLetter, Outbox, OutboxRow } from "./api.js";
 import { persist } from "./browser.js";
@@ -6,12 +6,12 @@ import { LonghaulError, storageUnavailable } from "./errors.js";
 import { shown } from "./options.js";
 import { rowUnknown, type Storage } from "./storage.js";
 
-/** The storage, once there is an engine. */
 export interface OutboxClient {
+  /** Undefined until there is an engine. */
   storage(): Storage | undefined;
-  /** With `impatient` it rejects with that where an attempt to load the wasm fails. */
+  /** Rejects with `impatient` as soon as an attempt to load the wasm fails. */
   whenReady(impatient?: () => LonghaulError): Promise<Storage>;
-  /** Refuses the publications that wait for the engine. */
+  /** Rejects the publications that wait for the engine. */
   withdraw(error: LonghaulError): void;
 }
 
@@ -64,6 +64,6 @@ function checkId(id: unknown): void {
 
 function notFlushed(): LonghaulError {
   return new LonghaulError("not_flushed", "rows may wait, and the client's wasm is not loaded", {
-    hint: "they stay in the outbox, and go out with the next connection",
+    hint: "they stay in the outbox until the next connection",
   });
 }

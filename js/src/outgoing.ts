@@ -1,17 +1,17 @@
-// Puts what is sent in one turn into one frame: an event costs the hub more than a record does.
+// Joins the records of one turn into one frame, because an event costs the hub more than a record.
 //
-// Sends nothing within a turn of the core: what a post tells would reach listeners while the core is in the middle of it.
+// It sends nothing within a turn of the core, because a post may call listeners.
 
 /**
- * A frame is sent when it has this many characters, which are at most three times as many bytes: over a line of 8 kB/s its answers
- * are there within the time that a pong has (rule W9).
+ * A frame gets no more records from so many characters on. They are at most three times as many
+ * bytes: over a network of 8 kB/s the answers come within the time for a pong (rule W9).
  */
 const frameCharsMax = 16 * 1024;
 
-/** The readyState of a socket that sends. */
+/** The readyState of an open socket. */
 const open = 1;
 
-/** What frames go to: a socket, or the number of a connection that posts. */
+/** The target of frames: a socket, or the number of a connection that posts. */
 export type Sink = WebSocket | number;
 
 interface Frame {
@@ -21,7 +21,7 @@ interface Frame {
 
 export class Outgoing {
   readonly #post: (connection: number, frame: string) => void;
-  /** In the order in which they are sent. */
+  /** In the order of sending. */
   #frames: Frame[] = [];
   charsSent = 0;
 
@@ -29,11 +29,11 @@ export class Outgoing {
     this.#post = post;
   }
 
-  /** Records that may be sent apart: the subscriptions of a new connection come all at once. */
+  /** Adds records that may go in several frames, such as all subscriptions of a new connection. */
   add(sink: Sink, records: string): void {
     let rest = records;
     while (rest.length > frameCharsMax) {
-      // No record has a line feed in it (rule W2).
+      // No record contains a line feed (rule W2).
       const end = rest.lastIndexOf("\n", frameCharsMax);
       if (end < 0) break;
       this.addWhole(sink, rest.slice(0, end));
@@ -42,7 +42,7 @@ export class Outgoing {
     this.addWhole(sink, rest);
   }
 
-  /** Records that go in one frame: a publication is limited by the `until` before it only in the same post (rule C10). */
+  /** Adds records that go in one frame. An `until` limits a publication only in the same post (rule C10). */
   addWhole(sink: Sink, records: string): void {
     const last = this.#frames.at(-1);
     if (last?.sink === sink && last.text.length + records.length < frameCharsMax) {
@@ -53,19 +53,19 @@ export class Outgoing {
     this.#frames.push({ sink, text: records });
   }
 
-  /** What is gathered is not sent: the core that wanted it is gone. */
+  /** The core has crashed: drops its frames. */
   drop(): void {
     this.#frames = [];
   }
 
   #flush(): void {
-    // A post lets listeners run: they may add frames, or drop the rest with a crash.
+    // A post may call listeners, which add frames, or drop the rest with a crash.
     for (let frame = this.#frames.shift(); frame !== undefined; frame = this.#frames.shift()) {
       const { sink, text } = frame;
       if (typeof sink === "number") {
         this.#post(sink, text);
       } else {
-        // A browser discards what is sent on a closing socket without a word; the core sends it again after a reconnect.
+        // A browser silently discards data for a closing socket. The core sends it again after a reconnect.
         if (sink.readyState !== open) continue;
         sink.send(text);
       }

@@ -1,23 +1,32 @@
-// Puts together the records that are too large for one frame (rule W9), and holds the limits of what comes in.
-//
-// Payloads never enter the wasm, so the core is told of parts only that they came.
+// Joins the parts of records that are too large for one frame (rule W9), and owns the limits of
+// incoming text. The core learns only that a part came, because payloads never enter the wasm.
 
-import { recordCharsMax } from "./boundary.js";
+/**
+ * The most characters of a frame, an event and an answer to a post. Source: rule W8, which limits
+ * bytes; a text has no more characters than bytes.
+ */
+export const frameCharsMax = 262_144;
 
-/** The incomplete record of the connection that had the last part. */
+/** The most characters of a record in parts: 8 MiB. Source: rule W9. */
+const recordCharsMax = 8 * 2 ** 20;
+
+/** The most bytes of an answer to a poll: 16 MiB. Source: rule T3. */
+export const answerBytesMax = 16 * 2 ** 20;
+
+/** The incomplete record of the connection that sent the last part. */
 export class Parts {
   #connection = 0;
   #texts: string[] = [];
   #chars = 0;
   #left = 0;
 
-  /** What is left of its record after a part, bytes; NaN where it is none that a hub may send. */
+  /** The bytes of the record that follow a part; NaN for a part that a hub may not send. */
   static left(record: string): number {
     const [, left] = /^part \d+ (\d{1,16}) ./s.exec(record) ?? [];
     return left === undefined ? Number.NaN : Number(left);
   }
 
-  /** Takes a part. Gives the record once it is complete, before that nothing, and undefined where the part does not follow. */
+  /** Adds a part. Returns the complete record, "" before that, and undefined if the part does not follow. */
   add(connection: number, record: string): string | undefined {
     const indexEnd = record.indexOf(" ", 5);
     const textAt = record.indexOf(" ", indexEnd + 1) + 1;
@@ -43,7 +52,7 @@ export class Parts {
   }
 }
 
-/** The text of an answer, if it is no longer than that; `arrived` is told of each piece. Else the download ends there. */
+/** Reads the text of an answer. Ends the download after `bytesMax`. `arrived` gets the size of each piece. */
 export async function readAnswer(
   response: Response,
   bytesMax: number,

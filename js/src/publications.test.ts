@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { type Follower, Publications } from "./publications.js";
-import type { StoredRow } from "./rows.js";
+import { type PublicationObserver, Publications } from "./publications.js";
+import type { Row } from "./rows.js";
 
 const made = (): Publications =>
   new Publications(
@@ -8,10 +8,10 @@ const made = (): Publications =>
     () => "next-visit",
   );
 
-const change: StoredRow = ["p", "d", 2, "{}", 2, 0, 1_000, false, undefined, 0, 0, "tag"];
+const change: Row = ["p", "d", 2, "{}", 2, 0, 1_000, false, undefined, 0, 0, "tag"];
 
 /** Notes what a document is told. */
-function following(told: string[]): () => Follower {
+function following(told: string[]): () => PublicationObserver {
   return () => ({
     queued: (row) => told.push(`queued ${row}`),
     acked: (row) => told.push(`acked ${row}`),
@@ -40,7 +40,7 @@ test("what the user discards leaves its document at once, and is not found again
   publications.adopt("d", following(told));
   expect(told).toEqual(["queued 7", "dead 7"]);
   // Another page has noted it in storage.
-  publications.restored(8, [...change.slice(0, 9), 2, ...change.slice(10)] as unknown as StoredRow);
+  publications.restored(8, [...change.slice(0, 9), 2, ...change.slice(10)] as unknown as Row);
   publications.adopt("d", following(told));
   expect(told).toEqual(["queued 7", "dead 7"]);
 });
@@ -71,11 +71,11 @@ test("a key of storage's that is longer than keys may be is not kept", () => {
       text: "1",
       options: {},
       calledAtMs: 0,
-      follower: undefined,
+      observer: undefined,
       ...settle,
     };
     publications.queued(publications.begin(call), row, true);
-    publications.restored(row, change.with(8, "k".repeat(chars)) as unknown as StoredRow);
+    publications.restored(row, change.with(8, "k".repeat(chars)) as unknown as Row);
   }
   expect(publications.awaited.map(([, { key }]) => key?.length)).toEqual([255, undefined]);
 });
@@ -89,7 +89,7 @@ test("a row that somebody waits for outlives a crash", async () => {
       text: "1",
       options: {},
       calledAtMs: 0,
-      follower: undefined,
+      observer: undefined,
       resolve,
       reject,
     };

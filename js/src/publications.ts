@@ -1,4 +1,7 @@
-// The payloads of publications, and the promises that wait for their outcome. Order and identity are the core's.
+// The payloads of this page's publications, and the promises that wait for their outcomes.
+//
+// A publication is a `Call` until the outbox has a row for it, and then a `Publication`. The core
+// owns the order and the identity of both.
 
 import type { Ack, DeadLetter, OutboxRow, PublishOptions, Receipt } from "./api.js";
 import {
@@ -12,76 +15,68 @@ import {
 import { LonghaulError } from "./errors.js";
 import { nameCharsMax } from "./options.js";
 import { randomName } from "./random.js";
-import { kindOf, type StoredRow } from "./rows.js";
+import { discarded, kindOf, type Row } from "./rows.js";
 import type { Deferred } from "./sync.js";
 
-/** Who wants to know what becomes of a row. */
-export interface Follower {
+/** A document that follows its own changes. */
+export interface PublicationObserver {
   queued(row: number): void;
   acked(row: number, ack: Ack): void;
   dead(row: number): void;
 }
 
+/** A call of publish, patch or merge that has no row yet. */
 export interface Call {
-  follower: Follower | undefined;
-  topic: string;
-  kind: number;
-  text: string;
-  options: PublishOptions;
-  /** By the machine's clock: an instance that begins later is told when it was, as a wipe may have come in between. */
-  calledAtMs: number;
-  /** An instance has begun to save it. */
-  isSaving?: boolean;
-  resolve: (receipt: Receipt) => void;
-  reject: (error: LonghaulError) => void;
-}
-
-export interface Row {
-  topic: string;
-  kind: number;
-  text: string;
-  createdAtMs: number;
-  expiresAtMs: number | undefined;
-  key: string | undefined;
-  isDurable: boolean;
-  /** How often it was sent by this client. */
-  attempts: number;
-  /** What its call is known by to the page that published it. */
-  tag: string | undefined;
-  follower: Follower | undefined;
-  /** The user has discarded it, and it is not shown: the hub may have it all the same. */
-  isDiscarded: boolean;
-  waiting: { resolve: (ack: Ack) => void; reject: (error: LonghaulError) => void }[];
-}
-
-/** What became of a row that will never take effect. */
-export interface Ended {
-  readonly letter: DeadLetter;
+  readonly observer: PublicationObserver | undefined;
+  readonly topic: string;
   readonly kind: number;
   readonly text: string;
-  readonly isDurable: boolean;
+  readonly options: PublishOptions;
+  /** By this device's wall clock. A wipe after that time also removes the call. */
+  readonly calledAtMs: number;
+  /** Whether an instance of the wasm has begun to save it. */
+  isSaving?: boolean;
+  resolve(receipt: Receipt): void;
+  reject(error: LonghaulError): void;
 }
 
-/** As many tags as storage keeps verdicts. */
+/** A publication with a row, as this page knows it. */
+export interface Publication {
+  readonly topic: string;
+  readonly kind: number;
+  readonly text: string;
+  /** By this device's wall clock. */
+  readonly createdAtMs: number;
+  /** By the hub's clock if the row is in storage and the clock is known. */
+  readonly expiresAtMs: number | undefined;
+  readonly key: string | undefined;
+  readonly isDurable: boolean;
+  /** How often this client has sent it. */
+  attempts: number;
+  /** Names the call of publish, so that its page recognises the row in storage. */
+  readonly tag: string | undefined;
+  observer: PublicationObserver | undefined;
+  /** Whether the user has discarded it. The hub may have it all the same. */
+  isDiscarded: boolean;
+  readonly waiting: { resolve: (ack: Ack) => void; reject: (error: LonghaulError) => void }[];
+}
+
+/** Storage keeps the verdicts of as many rows. */
 const tagsMax = 10_000;
 
-/** A row's state in storage: src/web/store/row.rs. */
-const discarded = 2;
-
-/** Reasons that are no dead letters: the user asked for it. */
-export const asked = ["discarded", "wiped"];
+/** Outcomes that the user asked for: they make no dead letter. */
+export const withoutDeadLetter = ["discarded", "wiped"];
 
 export class Publications {
   readonly #calls = new Map<number, Call>();
-  readonly #rows = new Map<number, Row>();
-  /** Of rows that have ended, until storage has noted that. */
+  readonly #rows = new Map<number, Publication>();
+  /** The tags of rows that have ended, until storage has recorded the end. */
   readonly #tags = new Map<number, string>();
   readonly #id: (row: number) => string;
-  /** Makes the tags of this page's calls its own. */
+  /** Distinguishes this page's tags from those of other pages. */
   readonly #page = randomName();
   #lastRequest = 0;
   #lastVolatile = 0;
-
   readonly #deferred: () => Deferred;
 
   constructor(id: (row: number) => string, deferred: () => Deferred) {
@@ -89,45 +84,45 @@ export class Publications {
     this.#deferred = deferred;
   }
 
-  /** What a core that takes the place of another has to know: calls without a row, by their requests. */
+  /** The calls without a row, by request. A new core gets them from here. */
   get calls(): ReadonlyMap<number, Call> {
     return this.#calls;
   }
 
-  /** And rows without an outcome, in their order: those that are in memory only, and those in storage that somebody here waits for. */
-  get awaited(): readonly [row: number, awaited: Row][] {
+  /** The rows that a new core has to know, in order: those in memory, and those that a receipt here waits for. */
+  get awaited(): readonly [row: number, awaited: Publication][] {
     return [...this.#rows].filter(([, { isDurable, waiting }]) => !isDurable || waiting.length > 0);
   }
 
-  /** Rows without an outcome that are in memory only, in their order. */
-  get kept(): readonly [row: number, kept: Row][] {
+  /** The rows of the memory outbox without an outcome, in order. */
+  get kept(): readonly [row: number, kept: Publication][] {
     return [...this.#rows].filter(([, { isDurable }]) => !isDurable);
   }
 
-  /** The last number that a row in memory has been given. */
+  /** The last number that the memory outbox has used. */
   get lastVolatile(): number {
     return this.#lastVolatile;
   }
 
-  /** What the call of a row is known by, whoever published it, after the row's end too. */
+  /** The tag of a row's call, whichever page made it; also after the row's end. */
   tagOf(row: number): string | undefined {
     return this.#rows.get(row)?.tag ?? this.#tags.get(row);
   }
 
-  /** Notes a call of publish and numbers it. */
+  /** Keeps a call, and returns the number of its request. */
   begin(call: Call): number {
     const request = ++this.#lastRequest;
     this.#calls.set(request, call);
     return request;
   }
 
-  /** The core has given the call a row; a row that is known gets the new payload. */
+  /** The core has given the call a row. If the key replaces a known row, that row gets the new payload. */
   queued(request: number, row: number, isDurable: boolean): void {
     const call = this.#take(request);
     if (!isDurable) this.#lastVolatile = Math.max(this.#lastVolatile, row);
     if (call === undefined) return;
     const waiting = this.#rows.get(row)?.waiting ?? [];
-    const { topic, kind, text, follower, options } = call;
+    const { topic, kind, text, observer, options } = call;
     const createdAtMs = Date.now();
     const ttlMs = options.ttlMs ?? (isDurable ? rowMsMax : undefined);
     const expiresAtMs = ttlMs === undefined ? undefined : createdAtMs + ttlMs;
@@ -141,99 +136,102 @@ export class Publications {
       isDurable,
       attempts: 0,
       tag: undefined,
-      follower,
+      observer,
       isDiscarded: false,
       waiting,
     });
     const acked = new Promise<Ack>((resolve, reject) => waiting.push({ resolve, reject }));
-    // Whoever looks at it gets the rejection; whoever does not has the deadletter event.
+    // An app that ignores the promise still gets the event `deadletter`.
     acked.catch(() => {});
-    follower?.queued(row);
+    observer?.queued(row);
     const receipt: Receipt = { id: this.#id(row), durable: isDurable, acked };
     if (isDurable) receipt.deferred = this.#deferred();
     call.resolve(receipt);
   }
 
-  /** The core does not take the call. */
+  /** The core refuses the call. */
   refused(request: number, why: number, bytesMax: number): void {
     this.#take(request)?.reject(refusal(why, bytesMax));
   }
 
   /**
-   * A call as storage is to keep it. A row is never made up: who asks for a call that is not waiting is an instance that has lost
-   * its mind, and this is its end.
+   * The row that storage is to keep for a call. Throws if there is no such call: an instance that
+   * asks for one is broken, and the exception ends it.
    */
   row(
     request: number,
-    partition: string,
-    bytes: number,
-    createdAtMs: number,
-    untilMs: number,
-    isHubTime: boolean,
-  ): StoredRow {
+    stored: {
+      partition: string;
+      bytes: number;
+      createdAtMs: number;
+      expiresAtMs: number;
+      isHubTime: boolean;
+    },
+  ): Row {
     const call = this.#calls.get(request);
     if (call === undefined) throw new Error(`no call ${request} waits for a row`);
     const { topic, kind, text, options } = call;
-    // What it is known by: an instance that crashes may have saved it without a word.
+    const { partition, bytes, createdAtMs, expiresAtMs, isHubTime } = stored;
+    // An instance may save the row and crash before it reports that.
     const tag = `${this.#page}:${request}`;
     call.isSaving = true;
-    return [partition, topic, kind, text, bytes, createdAtMs, untilMs, isHubTime, options.key, 0, 0, tag];
+    return [partition, topic, kind, text, bytes, createdAtMs, expiresAtMs, isHubTime, options.key, 0, 0, tag];
   }
 
-  /** A row of storage, whoever published it; one that is known may have another payload by now. */
-  restored(row: number, stored: StoredRow): void {
+  /** The core has read a row from storage. A known row may have another payload by now. */
+  restored(row: number, stored: Row): void {
     const [, topic, kind, text, , createdAtMs, expiresAtMs, , key, state, , tag] = stored;
-    const { waiting = [], attempts = 0, follower, isDiscarded = false } = this.#rows.get(row) ?? {};
+    const { waiting = [], attempts = 0, observer, isDiscarded = false } = this.#rows.get(row) ?? {};
     this.#rows.set(row, {
       topic,
       kind,
       text,
       createdAtMs,
       expiresAtMs,
-      // An earlier version took any.
+      // An earlier version accepted keys of any length.
       key: key !== undefined && key.length > nameCharsMax ? undefined : key,
       isDurable: true,
       attempts,
       tag,
-      follower,
+      observer,
       isDiscarded: isDiscarded || state === discarded,
       waiting,
     });
   }
 
-  /** The user discards a row. A document does not show it any more, whatever the hub will say of it. */
+  /** The user discards a row. Its document hides the change at once, whatever the verdict will be. */
   discard(row: number): void {
     const known = this.#rows.get(row);
     if (known === undefined || known.isDiscarded) return;
     known.isDiscarded = true;
-    known.follower?.dead(row);
+    known.observer?.dead(row);
   }
 
-  /** A row is no longer in storage, or not known to be, and nobody here hears of its verdict. */
+  /** A row is gone from storage, or may be, and this client will not get its verdict. */
   forget(row: number): void {
-    const { follower } = this.#rows.get(row) ?? {};
+    const { observer } = this.#rows.get(row) ?? {};
     this.#rows.delete(row);
-    follower?.dead(row);
+    observer?.dead(row);
   }
 
-  /** The core has crashed: the next one finds the rows in storage that nobody here waits for, if they are still there. */
+  /** The core has crashed. The next one reads the rows from storage that no receipt here waits for. */
   forgetOthers(): void {
     for (const [row, { isDurable, waiting }] of this.#rows) {
       if (isDurable && waiting.length === 0) this.forget(row);
     }
   }
 
-  /** Lets `follower` know of the changes of a document that were found in storage. */
-  adopt(topic: string, follower: (kind: number, text: string) => Follower): void {
+  /** Gives each change of a document that came from storage an observer. */
+  adopt(topic: string, observer: (kind: number, text: string) => PublicationObserver): void {
     for (const [no, row] of this.#rows) {
-      const isNew = row.topic === topic && row.kind !== 0 && row.follower === undefined;
+      const isNew = row.topic === topic && row.kind !== 0 && row.observer === undefined;
       if (!isNew || row.isDiscarded) continue;
-      row.follower = follower(row.kind, row.text);
-      row.follower.queued(no);
+      row.observer = observer(row.kind, row.text);
+      row.observer.queued(no);
     }
   }
 
-  /** What is sent for a row; nothing for none. */
+  /** The payload to send for a row; empty for an unknown row. */
   payload(row: number): string {
     const publication = this.#rows.get(row);
     if (publication === undefined) return "";
@@ -241,7 +239,7 @@ export class Publications {
     return publication.text;
   }
 
-  /** Whether it is known here, and has no outcome. */
+  /** Whether this page knows the row, and it has no outcome. */
   has(row: number): boolean {
     return this.#rows.has(row);
   }
@@ -252,28 +250,34 @@ export class Publications {
 
   acked(row: number, ack: Ack): void {
     const settled = this.#end(row);
-    settled?.follower?.acked(row, ack);
+    settled?.observer?.acked(row, ack);
     for (const { resolve } of settled?.waiting ?? []) resolve(ack);
   }
 
-  /** Ends a row for good. The dead letter is for the event, and for whoever keeps it where storage does not. */
-  dead(row: number, attempts: number, reason: DeadLetter["reason"]): Ended | undefined {
-    const settled = this.#end(row);
-    if (settled === undefined) return undefined;
-    settled.follower?.dead(row);
-    const { topic, createdAtMs, expiresAtMs, text, kind, isDurable } = settled;
-    for (const { reject } of settled.waiting) reject(new LonghaulError(reason.code, reason.message));
-    if (asked.includes(reason.code)) return undefined;
+  /** Ends a row. Returns it with its dead letter, unless the user asked for the end. */
+  dead(
+    row: number,
+    attempts: number,
+    reason: DeadLetter["reason"],
+  ): { publication: Publication; deadLetter: DeadLetter } | undefined {
+    const publication = this.#end(row);
+    if (publication === undefined) return undefined;
+    publication.observer?.dead(row);
+    const { topic, createdAtMs, expiresAtMs, text, kind } = publication;
+    for (const { reject } of publication.waiting.splice(0)) {
+      reject(new LonghaulError(reason.code, reason.message));
+    }
+    if (withoutDeadLetter.includes(reason.code)) return undefined;
     const id = this.#id(row);
     const data: unknown = JSON.parse(text);
-    const letter: DeadLetter = { id, topic, kind: kindOf(kind), attempts, createdAtMs, data, reason };
-    if (expiresAtMs !== undefined) letter.expiresAtMs = expiresAtMs;
-    return { letter, kind, text, isDurable };
+    const deadLetter: DeadLetter = { id, topic, kind: kindOf(kind), attempts, createdAtMs, data, reason };
+    if (expiresAtMs !== undefined) deadLetter.expiresAtMs = expiresAtMs;
+    return { publication, deadLetter };
   }
 
-  /** The client is closed: nobody hears of these any more. What is in storage is not lost. */
+  /** The client is closed: rejects the receipts of durable rows, and the calls. The rows stay in storage. */
   close(): void {
-    const error = new LonghaulError("closed", "the client was closed before the hub had answered");
+    const error = new LonghaulError("closed", "the client was closed before the hub answered");
     for (const { waiting, isDurable } of this.#rows.values()) {
       if (isDurable) for (const { reject } of waiting) reject(error);
     }
@@ -283,7 +287,7 @@ export class Publications {
     }
   }
 
-  /** Rows without an outcome, in memory only. */
+  /** The rows of the memory outbox without an outcome, for the app. */
   volatile(): readonly [row: number, shown: OutboxRow][] {
     return this.kept.map(([row, { topic, kind, attempts, createdAtMs, expiresAtMs, text, isDiscarded }]) => {
       const state = isDiscarded ? "discarding" : attempts > 0 ? "sent" : "queued";
@@ -295,7 +299,7 @@ export class Publications {
     });
   }
 
-  #end(row: number): Row | undefined {
+  #end(row: number): Publication | undefined {
     const ended = this.#rows.get(row);
     this.#rows.delete(row);
     if (ended?.tag !== undefined) {
@@ -313,35 +317,32 @@ export class Publications {
   }
 }
 
+/** The error for a refusal. src/web/host.rs has the numbers. */
 function refusal(why: number, bytesMax: number): LonghaulError {
   if (why === refusalClosed) return new LonghaulError("closed", "the client is closed");
   if (why === refusalOutcomeUnknown) {
     return new LonghaulError(
       "outcome_unknown",
-      "the outbox was wiped or removed while this was being saved",
-      { hint: "it may or may not have been sent: look at the topic before publishing it again" },
+      "the outbox was wiped or removed while it saved this publication",
+      { hint: "it may have been sent: read the topic before you publish it again" },
     );
   }
-  if (why === refusalWiped) return new LonghaulError("wiped", "the outbox was wiped, as for a log-out");
-  if (why === refusalOutboxFull) {
-    return new LonghaulError("outbox_full", "the outbox has as many rows or bytes as it may", {
-      hint: "wait until some are acknowledged, or raise outbox.rowsMax and outbox.bytesMax",
+  if (why === 5) return new LonghaulError("wiped", "the outbox was wiped, as for a log-out");
+  if (why === 0) {
+    return new LonghaulError("outbox_full", "the outbox has reached its limit of rows or bytes", {
+      hint: "wait for acks, or raise outbox.rowsMax and outbox.bytesMax",
     });
   }
   if (why === refusalStorageFull) {
     return new LonghaulError(
       "storage_full",
-      "the browser's storage did not take it, twice: there is no room",
-      {
-        hint: "wait until rows are acknowledged, or free what the origin stores",
-      },
+      "the browser has no room for the publication: two attempts to save it failed",
+      { hint: "wait for acks, or free some of the origin's storage" },
     );
   }
   return new LonghaulError(
     "payload_too_large",
-    `the payload is larger than the ${bytesMax} bytes that the hub takes`,
-    {
-      hint: "publish a smaller payload, or a link to it",
-    },
+    `the payload is larger than the hub's limit of ${bytesMax} bytes`,
+    { hint: "publish a smaller payload, or a link to it" },
   );
 }

@@ -1,4 +1,4 @@
-// Random names. crypto.randomUUID is for secure pages only.
+// Random names. Only secure pages have crypto.randomUUID.
 
 import { randomBytes } from "./browser.js";
 

@@ -1,19 +1,19 @@
-// Where the subscriptions of a tab stand, kept over a reload. Owns the storage and its limits; streams say what was handed over.
+// Keeps the positions of a tab's subscriptions over a reload. Owns that storage and its limits.
 
 import type { Options } from "./api.js";
 import { keepText, keptText, listen } from "./browser.js";
 import type { Stream } from "./stream.js";
 
-/** Chosen: more than a page follows, and a few KiB. The oldest go first. */
+/** Chosen: more than a page follows, and only a few KiB. The oldest leave first. */
 const topicsMax = 256;
 
-/** Chosen: as long as the memory of what transport got through; most logs are gone by then, and that is told. */
+/** Chosen: as for the transport memory. Most hubs have trimmed their logs by then, and report a gap. */
 const keptMs = 24 * 60 * 60 * 1000;
 
-/** Between writes, ms. Chosen: what may come again after the tab has crashed. */
-const restMs = 1_000;
+/** The time between writes, ms. Chosen: after a crash of the tab, so much may come again. */
+const writeDelayMs = 1_000;
 
-/** As rule C4 writes it: what others have put there is not sent. */
+/** A cursor (rule C4). The client must not send what other code has stored there. */
 const cursorForm = /^[0-9a-f]{16}\/\d{1,16}\/\d{1,15}$/;
 
 type Kept = [topic: string, cursor: string, atMs: number];
@@ -35,33 +35,33 @@ export class Resume {
     this.#mute = listen("pagehide", this.#write);
   }
 
-  /** Where a topic's live stream begins. From now on its place is kept. */
+  /** The position at which a topic's live stream begins. Keeps its position from now on. */
   begin(stream: Stream): string {
     this.#streams.set(stream.topic, stream);
     stream.advanced = () => {
-      // The first place is noted before a message can wait for its consumer.
+      // Record the first position before a message can wait for its consumer.
       if (!this.#kept.has(stream.topic)) this.#note(stream);
-      this.#timer ??= setTimeout(this.#write, restMs);
+      this.#timer ??= setTimeout(this.#write, writeDelayMs);
     };
     return this.#kept.get(stream.topic)?.[1] ?? "live";
   }
 
-  /** Nobody wants the topic any more. */
+  /** The topic has no subscription any more. */
   forget(topic: string): void {
     this.#streams.delete(topic);
     this.#kept.delete(topic);
-    this.#timer ??= setTimeout(this.#write, restMs);
+    this.#timer ??= setTimeout(this.#write, writeDelayMs);
   }
 
   write(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     for (const stream of this.#streams.values()) this.#note(stream);
-    // Where it can't be kept the next load begins live.
+    // Without storage the next page load begins live.
     keepText("sessionStorage", this.#key, JSON.stringify([...this.#kept.values()].slice(-topicsMax)));
   }
 
-  /** The last write. */
+  /** Writes the last time. */
   close(): void {
     this.write();
     this.#mute();

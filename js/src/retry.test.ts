@@ -29,7 +29,7 @@ test("f05_attempts_go_on_after_rests_that_grow_to_the_cap", async () => {
     await vi.advanceTimersByTimeAsync(1);
   }
   expect(await done).toBe("done at 5");
-  expect(failures.map(({ next, restMs, isExhausted }) => [next, restMs, isExhausted])).toEqual([
+  expect(failures.map(({ next, delayMs, isExhausted }) => [next, delayMs, isExhausted])).toEqual([
     [2, 1_000, false],
     [3, 2_000, false],
     [4, 3_000, true],
@@ -38,7 +38,7 @@ test("f05_attempts_go_on_after_rests_that_grow_to_the_cap", async () => {
 });
 
 test("f05_full_jitter_rests_between_the_floor_and_the_window", async () => {
-  for (const [chance, restMs] of [
+  for (const [chance, delayMs] of [
     [0, 100],
     [0.5, 550],
     [1, 1_000],
@@ -48,7 +48,7 @@ test("f05_full_jitter_rests_between_the_floor_and_the_window", async () => {
     const done = new Retry(undefined).run(attempt, failed);
     await vi.runAllTimersAsync();
     await done;
-    expect(failures[0]?.restMs).toBe(restMs);
+    expect(failures[0]?.delayMs).toBe(delayMs);
   }
 });
 
@@ -60,7 +60,7 @@ test("f05_hurry_and_a_network_that_is_back_end_a_rest", async () => {
   const retry = new Retry(backoff);
   const done = retry.run(attempt, failed);
   await vi.advanceTimersByTimeAsync(0);
-  retry.hurry();
+  retry.expedite();
   await vi.advanceTimersByTimeAsync(0);
   expect(attempt).toHaveBeenCalledTimes(2);
   target.dispatchEvent(new Event("online"));
@@ -82,7 +82,7 @@ test("f04_once_closed_nothing_is_tried_and_no_timer_is_left", async () => {
   await vi.advanceTimersByTimeAsync(0);
   retry.close();
   expect(vi.getTimerCount()).toBe(0);
-  retry.hurry();
+  retry.expedite();
   await vi.advanceTimersByTimeAsync(60_000);
   expect(attempt).toHaveBeenCalledTimes(1);
   expect(settled).not.toHaveBeenCalled();

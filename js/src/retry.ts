@@ -1,25 +1,29 @@
-// Attempts at what a network or a deploy refuses for now, such as a download: with the client's backoff, sooner when the
-// browser is online again or the user asks.
+// Repeats an attempt such as a download until it succeeds, with the client's backoff. An attempt
+// comes earlier if the browser is online again or the user asks.
 
 import type { Options } from "./api.js";
 import { backoffFloorMs } from "./boundary.js";
 import { listen } from "./browser.js";
 import { backoffDefaults } from "./options.js";
 
-/** What became of an attempt that another one follows. */
+/** The shortest delay between two attempts, ms. src/config.rs has the same. */
+const delayMsMin = 100;
+
+/** A failed attempt that another one may follow. */
 export interface Failure {
   readonly cause: unknown;
-  /** The attempt that is waited for, from 2. */
+  /** The number of the next attempt, from 2. */
   readonly next: number;
-  readonly restMs: number;
-  /** More have failed than `backoff.attemptsMax`. */
+  /** The delay before it, ms. */
+  readonly delayMs: number;
+  /** Whether more than `backoff.attemptsMax` attempts have failed. */
   readonly isExhausted: boolean;
 }
 
 export class Retry {
   readonly #backoff: Required<NonNullable<Options["backoff"]>>;
   readonly #life = new AbortController();
-  /** Ends the rest before the next attempt. */
+  /** Ends the delay before the next attempt. */
   #go: (() => void) | undefined;
 
   constructor(backoff: Options["backoff"]) {
@@ -27,8 +31,8 @@ export class Retry {
   }
 
   /**
-   * Makes attempts until one resolves. `failed` hears of each that rejects, and says whether another one can go better: if
-   * not, this rejects with its cause. Never settles once closed.
+   * Makes attempts until one resolves. `failed` gets each failure, and returns whether another
+   * attempt can succeed; if not, this rejects with the cause. Never settles once closed.
    */
   async run<T>(
     attempt: (no: number, signal: AbortSignal) => Promise<T>,
@@ -41,16 +45,16 @@ export class Retry {
         return signal.aborted ? await never() : made;
       } catch (cause) {
         if (signal.aborted) return never();
-        const restMs = this.#restMs(no);
+        const delayMs = this.#delayMs(no);
         const isExhausted = no >= this.#backoff.attemptsMax;
-        if (!failed({ cause, next: no + 1, restMs, isExhausted })) throw cause;
-        await this.#rest(restMs);
+        if (!failed({ cause, next: no + 1, delayMs, isExhausted })) throw cause;
+        await this.#wait(delayMs);
       }
     }
   }
 
   /** Makes the next attempt now. */
-  hurry(): void {
+  expedite(): void {
     this.#go?.();
   }
 
@@ -58,7 +62,7 @@ export class Retry {
     this.#life.abort();
   }
 
-  #rest(ms: number): Promise<void> {
+  #wait(ms: number): Promise<void> {
     const { signal } = this.#life;
     // `failed` may have closed this.
     if (signal.aborted) return never();
@@ -79,12 +83,12 @@ export class Retry {
     });
   }
 
-  /** As src/backoff/mod.rs draws it where our own side is to blame. */
-  #restMs(failures: number): number {
+  /** Draws a delay as src/backoff does for faults on this side. */
+  #delayMs(failures: number): number {
     const { baseMs, factor, capMs, jitter } = this.#backoff;
     const windowMs = Math.min(capMs, baseMs * factor ** (failures - 1));
-    const leastMs = { full: backoffFloorMs, half: windowMs / 2, none: windowMs }[jitter];
-    return Math.max(backoffFloorMs, leastMs + Math.random() * (windowMs - leastMs));
+    const leastMs = { full: delayMsMin, half: windowMs / 2, none: windowMs }[jitter];
+    return Math.max(delayMsMin, leastMs + Math.random() * (windowMs - leastMs));
   }
 }
 

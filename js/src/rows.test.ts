@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
-import { letterOf, partitionName, partitionOptions, rowOf, type StoredRow } from "./rows.js";
+import { partitionName, partitionOptions, type Row, toDeadLetter, toOutboxRow } from "./rows.js";
 
-const stored: StoredRow = ["p", "a/b", 0, '{"x":1}', 7, 1_000, 9_000, true, undefined, 0, 2, undefined];
+const stored: Row = ["p", "a/b", 0, '{"x":1}', 7, 1_000, 9_000, true, undefined, 0, 2, undefined];
 
-const letter = [...stored, "payload_invalid", "no JSON"] as unknown as StoredRow;
+const deadLetter = [...stored, "payload_invalid", "no JSON"] as unknown as Row;
 
 test("a row shows its data, and the most attempts that anyone has counted", () => {
-  expect(rowOf("p:1", stored, 1)).toEqual({
+  expect(toOutboxRow("p:1", stored, { attempts: 1 })).toEqual({
     id: "p:1",
     topic: "a/b",
     kind: "message",
@@ -16,18 +16,21 @@ test("a row shows its data, and the most attempts that anyone has counted", () =
     expiresAtMs: 9_000,
     data: { x: 1 },
   });
-  expect(rowOf("p:1", stored, 5).attempts).toBe(5);
+  expect(toOutboxRow("p:1", stored, { attempts: 5 }).attempts).toBe(5);
 });
 
 test("a row that nobody has tried is queued", () => {
-  const fresh = stored.with(10, 0) as unknown as StoredRow;
-  expect(rowOf("p:1", fresh, 0).state).toBe("queued");
+  const fresh = stored.with(10, 0) as unknown as Row;
+  expect(toOutboxRow("p:1", fresh, { attempts: 0 }).state).toBe("queued");
 });
 
 test("a discarded row has the state discarding, from storage and from this tab's memory", () => {
-  const fresh = stored.with(10, 0) as unknown as StoredRow;
-  expect(rowOf("p:1", fresh.with(9, 2) as unknown as StoredRow, 0).state).toBe("discarding");
-  expect(rowOf("p:1", fresh, 0, true)).toMatchObject({ state: "discarding", attempts: 0 });
+  const fresh = stored.with(10, 0) as unknown as Row;
+  expect(toOutboxRow("p:1", fresh.with(9, 2) as unknown as Row, { attempts: 0 }).state).toBe("discarding");
+  expect(toOutboxRow("p:1", fresh, { attempts: 0, isDiscarded: true })).toMatchObject({
+    state: "discarding",
+    attempts: 0,
+  });
 });
 
 test.each([
@@ -35,13 +38,13 @@ test.each([
   [1, "patch"],
   [2, "merge"],
 ] as const)("kind %i is a %s, of a row and of a dead letter", (stored, kind) => {
-  const row = [...letter.slice(0, 2), stored, ...letter.slice(3)] as unknown as StoredRow;
-  expect(rowOf("p:1", row, 0).kind).toBe(kind);
-  expect(letterOf("p:1", row).kind).toBe(kind);
+  const row = [...deadLetter.slice(0, 2), stored, ...deadLetter.slice(3)] as unknown as Row;
+  expect(toOutboxRow("p:1", row, { attempts: 0 }).kind).toBe(kind);
+  expect(toDeadLetter("p:1", row).kind).toBe(kind);
 });
 
 test("a dead letter has its reason", () => {
-  expect(letterOf("p:1", letter)).toMatchObject({
+  expect(toDeadLetter("p:1", deadLetter)).toMatchObject({
     id: "p:1",
     data: { x: 1 },
     reason: { code: "payload_invalid", message: "no JSON" },

@@ -1,26 +1,29 @@
-// What a row, a dead letter and a partition look like in storage: the other side of src/web/store/row.rs.
+// The format of rows, dead letters and partitions in storage. src/web/store/row.rs is the other side.
 
-import type { DeadLetter, Options, OutboxRow } from "./api.js";
-import { kinds, rowStateCancelled, rowStateSent } from "./boundary.js";
+import type { DeadLetter, ErrorCode, Options, OutboxRow } from "./api.js";
 
-export type StoredRow = readonly [
+/** A row in storage. A dead letter is a row with a code and a message at its end. */
+export type Row = readonly [
   partition: string,
   topic: string,
   kind: number,
   text: string,
   bytes: number,
   createdAtMs: number,
-  untilMs: number,
+  expiresAtMs: number,
   isHubTime: boolean,
   key: string | undefined,
   state: 0 | 1 | 2,
   attempts: number,
   tag: string | undefined,
-  code?: string,
+  code?: ErrorCode,
   message?: string,
 ];
 
-/** What is known of a partition: whose rows they are and where they go. Later versions may add places at the end. */
+/** The states of a row: 0 is queued, 1 sent. */
+export const discarded = 2;
+
+/** The record of a partition. Later versions may add elements at the end. */
 export type Partition = readonly [
   producer: string,
   base: string,
@@ -28,11 +31,11 @@ export type Partition = readonly [
   hasToken: boolean,
   tokenUrl: string | undefined,
   isPausing?: boolean,
-  /** The producers before, with spaces between them: src/web/store/work.rs. */
+  /** The earlier producers, with spaces between them: src/web/store/work.rs. */
   formers?: string,
 ];
 
-/** What a client of a partition is told that has no app to tell it: it sends what waits, and nothing else. */
+/** The options of a service worker's client, which only sends the rows of a partition. */
 export function partitionOptions(
   database: string,
   [, , subject, hasToken, , isPausing]: Partition,
@@ -43,39 +46,40 @@ export function partitionOptions(
   return hasToken ? { ...options, token } : options;
 }
 
-/** Rows of one hub and one subject. A base has no space in it. */
+/** The name of the partition of one hub and one subject. A base contains no space. */
 export function partitionName(base: string, subject: string): string {
   return `${base} ${subject}`;
 }
 
-/** What the numbers of kinds mean to users: of rows and of dead letters. */
+/** The public name of a kind: storage has its number. */
 export function kindOf(kind: number): OutboxRow["kind"] {
   return kinds[kind] ?? "message";
 }
 
-/** `attemptsHere` are those that storage has not heard of yet. */
-export function rowOf(id: string, row: StoredRow, attemptsHere: number, isDiscarding = false): OutboxRow {
-  const [, topic, kind, text, , createdAtMs, expiresAtMs, , , state, attemptsBefore] = row;
-  const attempts = Math.max(attemptsBefore, attemptsHere);
+/** A row for the app. `local` is what this tab knows and storage may not know yet. */
+export function toOutboxRow(
+  id: string,
+  row: Row,
+  local: { attempts: number; isDiscarded?: boolean },
+): OutboxRow {
+  const shown = show(id, row);
+  const attempts = Math.max(shown.attempts, local.attempts);
+  const state = row[9];
+  const isDiscarding = local.isDiscarded || state === discarded;
   return {
-    id,
-    topic,
-    kind: kindOf(kind),
-    state:
-      isDiscarding || state === rowStateCancelled
-        ? "discarding"
-        : state === rowStateSent || attempts > 0
-          ? "sent"
-          : "queued",
+    ...shown,
+    state: isDiscarding ? "discarding" : state > 0 || attempts > 0 ? "sent" : "queued",
     attempts,
-    createdAtMs,
-    expiresAtMs,
-    data: JSON.parse(text),
   };
 }
 
-export function letterOf(id: string, row: StoredRow): DeadLetter {
-  const [, topic, kind, text, , createdAtMs, expiresAtMs, , , , attempts, , code = "", message = ""] = row;
+export function toDeadLetter(id: string, row: Row): DeadLetter {
+  const [code, message = ""] = row.slice(12) as [ErrorCode, string?];
+  return { ...show(id, row), reason: { code, message } };
+}
+
+function show(id: string, row: Row): Omit<OutboxRow, "state"> {
+  const [, topic, kind, text, , createdAtMs, expiresAtMs, , , , attempts] = row;
   return {
     id,
     topic,
@@ -84,6 +88,5 @@ export function letterOf(id: string, row: StoredRow): DeadLetter {
     createdAtMs,
     expiresAtMs,
     data: JSON.parse(text),
-    reason: { code, message },
   };
 }

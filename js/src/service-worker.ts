@@ -1,15 +1,16 @@
-// The outbox in a service worker: flushes what tabs have left behind. Listeners are added at once, as browsers want it; the
-// wasm is loaded when there is something to send.
+// The outbox in a service worker: sends the rows of closed tabs. Browsers require that it adds its
+// listeners at once; it loads the wasm when rows wait.
 
 import type { Options } from "./api.js";
+import { databaseName } from "./core-options.js";
 import { Endpoint } from "./endpoint.js";
 import { Engine } from "./engine.js";
 import { LonghaulError } from "./errors.js";
 import { instantiate } from "./instance.js";
-import { databaseName } from "./instruct.js";
 import { load } from "./load.js";
 import { type Partition, partitionOptions } from "./rows.js";
 import { confirmDatabase, defaultTag, isFlushRequest } from "./sync.js";
+import type { TokenReason } from "./token.js";
 import { bindings } from "./wasm/longhaul_bindings.js";
 
 interface InstallOptions {
@@ -17,7 +18,7 @@ interface InstallOptions {
   wasm?: Options["wasm"];
 }
 
-/** What TypeScript's library of pages does not know of workers. */
+/** Types of workers that TypeScript's library of pages lacks. */
 interface Extendable extends Event {
   waitUntil(promise: Promise<unknown>): void;
 }
@@ -37,7 +38,7 @@ interface WorkerScope {
 export function installOutbox({ name = databaseName, wasm }: InstallOptions = {}): void {
   const scope = globalThis as unknown as WorkerScope;
   let flushing: Promise<void> | undefined;
-  /** One at a time: whoever asks meanwhile waits for the same. */
+  /** Starts a flush, or joins the one that runs. */
   const flush = (): Promise<void> => {
     flushing ??= flushAll(name, wasm).finally(() => {
       flushing = undefined;
@@ -48,7 +49,7 @@ export function installOutbox({ name = databaseName, wasm }: InstallOptions = {}
     if (event.tag !== defaultTag) return;
     event.waitUntil(
       flush().catch(async (error: unknown) => {
-        // The browser gives up after this: another registration begins to count anew.
+        // This was the browser's last try. A new registration makes it start again.
         if (event.lastChance) await scope.registration.sync?.register(defaultTag);
         throw error;
       }),
@@ -56,12 +57,12 @@ export function installOutbox({ name = databaseName, wasm }: InstallOptions = {}
   });
   scope.addEventListener("message", (event) => {
     confirmDatabase(event, name);
-    // What is left over waits for the next occasion.
+    // Rows that remain wait for the next event.
     if (isFlushRequest(event.data)) event.waitUntil(flush().catch(() => {}));
   });
 }
 
-/** Rejects while rows wait. Partitions wait for themselves alone. */
+/** Flushes all partitions, side by side. Rejects if rows remain. */
 async function flushAll(database: string, wasm: Options["wasm"]): Promise<void> {
   const module = await load(wasm);
   const waiting = await partitionsOf(module, database);
@@ -76,7 +77,7 @@ async function flushAll(database: string, wasm: Options["wasm"]): Promise<void> 
   }
 }
 
-/** Those that have rows. */
+/** The partitions that have rows. */
 async function partitionsOf(module: WebAssembly.Module, database: string): Promise<readonly Partition[]> {
   const made = bindings();
   return new Promise((resolve, reject) => {
@@ -86,7 +87,7 @@ async function partitionsOf(module: WebAssembly.Module, database: string): Promi
         const found = await made.Core.partitions(database);
         if (found !== undefined) return found;
         throw new LonghaulError("storage_unavailable", "the outbox's storage can't be read", {
-          hint: "the page may have brought a newer version of it: let the worker be updated",
+          hint: "a page may have upgraded it: update the service worker",
         });
       } finally {
         end();
@@ -103,8 +104,7 @@ async function flushOne(
   endpoint: Endpoint | undefined,
 ): Promise<void> {
   const [, base] = partition;
-  const token = (reason: string): Promise<string> =>
-    engine.storage.borrowToken(reason === "rejected", endpoint);
+  const token = (reason: TokenReason): Promise<string> => engine.storage.sharedToken(reason, endpoint);
   const engine = new Engine(module, [base], partitionOptions(database, partition, token), {
     status() {},
     deadLetter() {},
@@ -112,13 +112,13 @@ async function flushOne(
     outboxSize() {},
     restored() {},
     error() {},
-    gaveUp() {},
+    stopped() {},
   });
   try {
     await engine.make();
     engine.start();
     await engine.storage.flush();
-    endpoint?.isGood();
+    endpoint?.succeeded();
   } finally {
     engine.close();
   }

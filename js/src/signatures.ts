@@ -1,7 +1,7 @@
-// Signed messages: what a topic's key holder published, and nothing else, reaches the listener (rules V1 to V4).
+// Signed topics: listeners get only the messages of holders of the topic's key (rules V1 to V4).
 //
-// A file of its own, `longhaul/signatures`: who signs nothing does not load it. It stands between a topic and its client, so
-// publications are sealed before they are payloads, and messages opened after the core has put them in order.
+// It stands between a topic and its client: it signs publications before the client has them, and
+// verifies messages after the core has ordered them. `longhaul/signatures` is a separate file.
 
 import type { Gap, Message, PublishOptions, Receipt, SubscribeOptions, Topic } from "./api.js";
 import { found } from "./browser.js";
@@ -9,7 +9,7 @@ import { LonghaulError } from "./index.js";
 import type * as api from "./signatures.api.js";
 import type { Iteration, TopicClient, TopicHandle } from "./topic.js";
 
-/** A payload that is signed (rule V1). */
+/** A signed payload (rule V1). */
 interface Sealed {
   hmac: string;
   signed: string;
@@ -19,10 +19,10 @@ type Listen = (message: Message<unknown>) => void;
 
 const algorithm = { name: "HMAC", hash: "SHA-256" };
 
-/** As long as what SHA-256 gives: RFC 2104, section 3. */
+/** The length of a SHA-256 hash. Source: RFC 2104, section 3. */
 const keyBytesMin = 32;
 
-/** Messages of a subscription that wait for their verification, at most. Chosen: as many as an iteration may lag. */
+/** How many messages may wait for verification. Chosen: as for an iteration. */
 const waitingMax = 10_000;
 
 const encoder = new TextEncoder();
@@ -31,7 +31,7 @@ const encoder = new TextEncoder();
 export function signed<T>(topic: Topic<T>, key: CryptoKey | BufferSource): Topic<T> {
   const handle = topic as TopicHandle<T>;
   if (typeof handle?.over !== "function") {
-    throw new LonghaulError("option_invalid", "what is to be signed is no topic", {
+    throw new LonghaulError("option_invalid", "this is no topic of a client", {
       hint: "pass client.topic(name); documents can't be signed, because the hub applies their patches",
     });
   }
@@ -41,7 +41,7 @@ export function signed<T>(topic: Topic<T>, key: CryptoKey | BufferSource): Topic
     });
   }
   const usable = importKey(key);
-  // Whoever uses it hears of it.
+  // Each use of the key reports the fault.
   usable.catch(() => {});
   return handle.over((client) => new Signing(client, usable));
 }
@@ -60,7 +60,7 @@ async function importKey(key: CryptoKey | BufferSource): Promise<CryptoKey> {
   });
 }
 
-/** What is signed (rule V2). No name of a topic has a line feed in it, so nothing else begins with these bytes. */
+/** The bytes to sign (rule V2). The name of a topic contains no line feed, so they are unambiguous. */
 function signedBytes(topic: string, text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(`${topic}\n${text}`);
 }
@@ -68,7 +68,7 @@ function signedBytes(topic: string, text: string): Uint8Array<ArrayBuffer> {
 class Signing implements TopicClient {
   readonly #client: TopicClient;
   readonly #key: Promise<CryptoKey>;
-  /** Publications keep their order, whichever is signed first. */
+  /** Keeps the order of publications, whichever is signed first. */
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(client: TopicClient, key: Promise<CryptoKey>) {
@@ -87,7 +87,9 @@ class Signing implements TopicClient {
 
   subscribe(topic: string, listen: Listen, options: SubscribeOptions, iteration?: Iteration): () => void {
     const open = (data: unknown) => this.#open(topic, data);
-    return new Line(this.#client, open, topic, listen, options, iteration).begin(options.from);
+    return new VerifiedSubscription(this.#client, open, topic, listen, options, iteration).begin(
+      options.from,
+    );
   }
 
   report(error: LonghaulError): void {
@@ -99,7 +101,7 @@ class Signing implements TopicClient {
     return { hmac: btoa(String.fromCharCode(...new Uint8Array(hmac))), signed: text };
   }
 
-  /** What was published, or why it is not to be believed. */
+  /** Verifies a message and returns its data. Throws the reason if it is not valid. */
   async #open(topic: string, data: unknown): Promise<unknown> {
     const key = await this.#key;
     const { hmac, signed } = (data ?? {}) as Partial<Sealed>;
@@ -111,7 +113,7 @@ class Signing implements TopicClient {
   }
 }
 
-/** What is no base64 is no signature either. */
+/** Invalid base64 is no signature either. */
 function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
   try {
     return Uint8Array.from(atob(base64), (char) => char.charCodeAt(0));
@@ -120,8 +122,8 @@ function bytesOf(base64: string): Uint8Array<ArrayBuffer> {
   }
 }
 
-/** One subscription: messages are verified side by side and handed over in their order, gaps among them. */
-class Line {
+/** Verifies messages side by side, and delivers them in order, with the gaps between them. */
+class VerifiedSubscription {
   readonly #client: TopicClient;
   readonly #open: (data: unknown) => Promise<unknown>;
   readonly #topic: string;
@@ -131,11 +133,11 @@ class Line {
   #stop: () => void = () => {};
   #last: Promise<void> = Promise.resolve();
   #waiting = 0;
-  /** Messages among those that wait, as they came. */
+  /** The messages that wait for verification. */
   readonly #unverified: Message<unknown>[] = [];
-  /** And those that an iteration has been handed and not consumed. */
+  /** The verified messages that wait for the consumer of an iteration. */
   readonly #handed: Message<unknown>[] = [];
-  /** Where to go on once those that wait are through: more did not fit. */
+  /** The seq to continue from once the waiting messages are verified, if there were too many. */
   #resumeAt: number | undefined;
   #isOver = false;
   readonly #abort = (): void => this.#leave();
@@ -157,7 +159,7 @@ class Line {
     options.signal?.addEventListener("abort", this.#abort);
   }
 
-  /** Gives how to stop. */
+  /** Subscribes. Returns a function that stops the subscription. */
   begin(from: SubscribeOptions["from"]): () => void {
     const onGap = (gap: Gap) => this.#enqueue(Promise.resolve(), () => this.#options.onGap?.(gap));
     const options = from === undefined ? { ...this.#options, onGap } : { ...this.#options, onGap, from };
@@ -167,7 +169,7 @@ class Line {
         this.#end();
         this.#inner?.end();
       },
-      rest: () => this.#rest(),
+      unconsumed: () => this.#unconsumed(),
     });
     return () => this.#leave();
   }
@@ -197,7 +199,7 @@ class Line {
         this.#listen({ ...message, data });
         if (this.#inner === undefined) return;
         this.#handed.push(message);
-        this.#handed.splice(0, this.#handed.length - this.#inner.rest().length);
+        this.#handed.splice(0, this.#handed.length - this.#inner.unconsumed().length);
       },
       (why) => {
         this.#unverified.shift();
@@ -206,14 +208,14 @@ class Line {
     );
   }
 
-  /** What has not been consumed. Once more does not fit, this line goes on with it by itself. */
-  #rest(): readonly Message<unknown>[] {
+  /** The messages without a consumer so far. None after an overflow, which this subscription handles itself. */
+  #unconsumed(): readonly Message<unknown>[] {
     if (this.#resumeAt !== undefined) return [];
-    const handed = this.#inner?.rest().length ?? 0;
+    const handed = this.#inner?.unconsumed().length ?? 0;
     return [...this.#handed.slice(this.#handed.length - handed), ...this.#unverified];
   }
 
-  /** Acts on what comes of a promise after everything before it, unless the subscription is over by then. */
+  /** Handles the result of a promise after all earlier ones, unless the subscription has ended. */
   #enqueue<T>(coming: Promise<T>, act: (value: T) => void, refuse?: (why: unknown) => void): void {
     this.#waiting++;
     const settled = coming.then(
@@ -243,7 +245,7 @@ class Line {
     const words = why instanceof LonghaulError ? why.message : String(why);
     this.#client.report(
       new LonghaulError(code, `message ${seq} of ${this.#topic} is not delivered: ${words}`, {
-        hint: "someone without the key may publish here, or the publisher has another key or topic",
+        hint: "someone without the key may publish here, or the publisher uses another key or topic",
         cause: why,
       }),
     );

@@ -46,9 +46,9 @@ function begin(options: Options = {}) {
     },
   );
   const ask = (name: string, more = {}): void =>
-    start.ask({
+    start.add({
       run: () => steps.push(name),
-      refuse: ({ code }) => steps.push(`${name} ${code}`),
+      reject: ({ code }) => steps.push(`${name} ${code}`),
       ...more,
     });
   return { start, statuses, steps, ask };
@@ -122,7 +122,7 @@ test("f04_a_start_that_is_closed_begins_nothing_and_keeps_no_timer", async () =>
   await vi.advanceTimersByTimeAsync(0);
   start.close(new LonghaulError("closed", ""));
   isThere = true;
-  start.hurry();
+  start.expedite();
   expect(vi.getTimerCount()).toBe(0);
   await vi.advanceTimersByTimeAsync(10_000);
   expect(steps).toEqual([]);

@@ -1,81 +1,80 @@
-// A client before its core: attempts to load the wasm until one succeeds, and what is asked meanwhile, kept in order.
+// A client before its core: loads the wasm, and keeps the calls of the app in order until then.
 
 import type { CloseReason, Options, Status } from "./api.js";
 import { isOnline } from "./browser.js";
+import { wantedTransports } from "./core-options.js";
 import type { Engine } from "./engine.js";
 import { LonghaulError } from "./errors.js";
-import { wantedTransports } from "./instruct.js";
-import { type LoadError, load, loadFailed, Misplaced } from "./load.js";
+import { type LoadError, load, loadFailed, MisplacedFiles } from "./load.js";
 import { outboxDefaults } from "./options.js";
-import { Retry } from "./retry.js";
+import { type Failure, Retry } from "./retry.js";
 
-/** What waits for the core. */
-export interface Asked {
+/** A call of the app that waits for the engine. */
+export interface EngineTask {
   run(engine: Engine): void;
-  /** The core will not come, or not soon enough. */
-  refuse?: ((error: LonghaulError) => void) | undefined;
-  /** The characters of a publication. */
+  /** Called instead of `run` if the engine does not come, or not soon enough. */
+  reject?: ((error: LonghaulError) => void) | undefined;
+  /** The number of characters, if the call is a publication. */
   chars?: number;
-  /** What to say where the next attempt fails: its caller is told then, and does not wait on. */
+  /** The error for a call that does not wait longer than the next failed attempt. */
   impatient?: () => LonghaulError;
 }
 
-/** What the client does for its start. */
-export interface StartRoom {
+export interface StartDependencies {
   make(module: WebAssembly.Module): Promise<Engine>;
   begin(engine: Engine): void;
   status(status: Status): void;
   report(error: LonghaulError): void;
-  /** No attempt can go better. */
+  /** No other attempt can succeed. */
   failed(error: LonghaulError): void;
 }
 
 export class Start {
   readonly #options: Options;
-  readonly #room: StartRoom;
+  readonly #dependencies: StartDependencies;
   readonly #retry: Retry;
-  readonly #misplaced = new Misplaced();
-  #asked: Asked[] = [];
-  /** Of publications among them. */
+  readonly #misplaced = new MisplacedFiles();
+  #tasks: EngineTask[] = [];
+  /** The number of publications that wait, and their characters. */
   #rows = 0;
   #chars = 0;
 
-  constructor(options: Options, room: StartRoom) {
+  constructor(options: Options, dependencies: StartDependencies) {
     this.#options = options;
-    this.#room = room;
+    this.#dependencies = dependencies;
     this.#retry = new Retry(options.backoff);
-    this.#load().catch((error: LonghaulError) => room.failed(error));
+    this.#load().catch((error: LonghaulError) => dependencies.failed(error));
   }
 
-  /** Keeps what is asked. Publications are limited as in the outbox. */
-  ask(asked: Asked): void {
+  /** Keeps a task. The limits of the outbox apply to publications. */
+  add(task: EngineTask): void {
     const { rowsMax, bytesMax } = { ...outboxDefaults, ...(this.#options.outbox || {}) };
-    const { chars } = asked;
+    const { chars } = task;
     if (chars !== undefined && (this.#rows >= rowsMax || this.#chars + chars > bytesMax)) {
-      asked.refuse?.(full());
+      task.reject?.(full());
       return;
     }
-    this.#asked.push(asked);
-    this.#count([asked]);
-    if (asked.impatient !== undefined) this.hurry();
+    this.#tasks.push(task);
+    this.#count([task]);
+    if (task.impatient !== undefined) this.expedite();
   }
 
-  /** Refuses the publications that wait. */
+  /** Rejects the publications that wait. */
   withdraw(error: LonghaulError): void {
-    this.#refuse(
+    this.#reject(
       ({ chars }) => chars !== undefined,
       () => error,
     );
   }
 
   /** Makes the next attempt now. */
-  hurry(): void {
-    this.#retry.hurry();
+  expedite(): void {
+    this.#retry.expedite();
   }
 
   close(error: LonghaulError): void {
     this.#retry.close();
-    this.#refuse(
+    this.#reject(
       () => true,
       () => error,
     );
@@ -85,46 +84,46 @@ export class Start {
     const [transport = "websocket"] = wantedTransports(this.#options);
     const engine = await this.#retry.run(
       async (attempt, signal) => {
-        this.#room.status({ state: "connecting", attempt, transport });
+        this.#dependencies.status({ state: "connecting", attempt, transport });
         const module = await load(this.#options.wasm, attempt, signal);
-        // An instance takes memory, and nobody wants it any more.
+        // The client may be closed by now, and an instance takes memory.
         signal.throwIfAborted();
-        const engine = await this.#room.make(module).catch((cause: Error) => {
+        const engine = await this.#dependencies.make(module).catch((cause: Error) => {
           throw loadFailed({ message: String(cause), isAnother: true, cause });
         });
         if (signal.aborted) engine.close();
         return engine;
       },
-      ({ cause, next, restMs, isExhausted }) => {
-        const error = cause as LoadError;
+      (failure) => {
+        const error = failure.cause as LoadError;
         if (error.isFinal) return false;
-        if (this.#misplaced.isReported(error)) this.#room.report(error);
-        this.#refuse(
+        if (this.#misplaced.isReported(error)) this.#dependencies.report(error);
+        this.#reject(
           ({ impatient }) => impatient !== undefined,
           ({ impatient }) => impatient?.() ?? error,
         );
-        this.#room.status(isOnline() ? waiting(error, next, restMs, isExhausted) : { state: "offline" });
+        this.#dependencies.status(isOnline() ? waiting(error, failure) : { state: "offline" });
         return true;
       },
     );
-    const asked = this.#asked;
-    this.#asked = [];
-    this.#room.begin(engine);
-    for (const { run } of asked) run(engine);
+    const tasks = this.#tasks;
+    this.#tasks = [];
+    this.#dependencies.begin(engine);
+    for (const { run } of tasks) run(engine);
     engine.start();
   }
 
-  #refuse(isRefused: (asked: Asked) => boolean, why: (asked: Asked) => LonghaulError): void {
-    const asked = this.#asked;
+  #reject(isRejected: (task: EngineTask) => boolean, errorOf: (task: EngineTask) => LonghaulError): void {
+    const tasks = this.#tasks;
     this.#rows = 0;
     this.#chars = 0;
-    this.#asked = asked.filter((each) => !isRefused(each));
-    this.#count(this.#asked);
-    for (const each of asked.filter(isRefused)) each.refuse?.(why(each));
+    this.#tasks = tasks.filter((task) => !isRejected(task));
+    this.#count(this.#tasks);
+    for (const task of tasks.filter(isRejected)) task.reject?.(errorOf(task));
   }
 
-  #count(asked: readonly Asked[]): void {
-    for (const { chars } of asked) {
+  #count(tasks: readonly EngineTask[]): void {
+    for (const { chars } of tasks) {
       if (chars === undefined) continue;
       this.#rows++;
       this.#chars += chars;
@@ -132,14 +131,14 @@ export class Start {
   }
 }
 
-function waiting(error: LonghaulError, attempt: number, restMs: number, isExhausted: boolean): Status {
+function waiting(error: LoadError, { next: attempt, delayMs, isExhausted }: Failure): Status {
   const reason: CloseReason = { code: error.code, message: error.message };
-  const status = { state: "waiting" as const, attempt, retryAtMs: Date.now() + restMs, reason };
+  const status = { state: "waiting" as const, attempt, retryAtMs: Date.now() + delayMs, reason };
   return isExhausted ? { ...status, isExhausted } : status;
 }
 
 function full(): LonghaulError {
-  return new LonghaulError("outbox_full", "as many publications wait for the client's wasm as may", {
+  return new LonghaulError("outbox_full", "too many publications wait for the client's wasm", {
     hint: "wait until it is loaded, or raise outbox.rowsMax and outbox.bytesMax",
   });
 }

@@ -4,10 +4,10 @@ import { expect, test, vi } from "vitest";
 import { clock, neighbour, scene } from "../testing/scene.js";
 import type { Endpoint } from "./endpoint.js";
 import { BackgroundSync } from "./sync.js";
-import type { Notice } from "./tabs.js";
+import type { TabMessage } from "./tabs.js";
 import type { Core } from "./wasm/longhaul.js";
 
-const notices: [Notice, unknown[][]][] = [
+const messages: [TabMessage, unknown[][]][] = [
   [["added", "p", 9, 2, 30], [["toldAdded", "p", 9, 2, 30]]],
   [
     ["acked", "p", "e", [1, 2, 30, 4, 0, 2, 1, 31, 5, 1]],
@@ -27,50 +27,50 @@ const notices: [Notice, unknown[][]][] = [
   [["wiped"], [["toldWiped", true, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]]],
 ];
 
-test.for(notices)("the core receives the notice %o", ([notice, calls]) => {
+test.for(messages)("the core receives the notice %o", ([message, calls]) => {
   const { core, storage } = scene();
-  storage.told(notice);
+  storage.receive(message);
   expect(core.calls).toEqual(calls);
 });
 
 test("what is told between a crash and the next core is told to that one, once and in order", () => {
-  const { turns, core, storage } = scene();
-  turns.core = undefined;
-  for (const [notice] of notices) storage.told(notice);
+  const { scheduler, core, storage } = scene();
+  scheduler.core = undefined;
+  for (const [message] of messages) storage.receive(message);
   expect(core.calls).toEqual([]);
-  turns.core = core as unknown as Core;
+  scheduler.core = core as unknown as Core;
   storage.catchUp();
   storage.catchUp();
-  expect(core.calls).toEqual(notices.flatMap(([, calls]) => calls));
+  expect(core.calls).toEqual(messages.flatMap(([, calls]) => calls));
 });
 
 test("the service worker is asked when rows wait for a second, at once where nothing can be sent, or at the end", async () => {
   const ask = vi.spyOn(BackgroundSync.prototype, "ask");
   const settled = vi.spyOn(BackgroundSync.prototype, "settled");
-  const { core, turns, storage } = scene();
+  const { core, scheduler, storage } = scene();
   core.rowCount = 1;
-  turns.settle();
+  scheduler.settle();
   await clock.advance(999);
   core.rowCount = 0;
   settled.mockClear();
-  turns.settle();
+  scheduler.settle();
   expect(settled).toHaveBeenCalledOnce();
   await clock.advance(2_000);
   expect(ask).not.toHaveBeenCalled();
   core.rowCount = 1;
-  turns.settle();
+  scheduler.settle();
   await clock.advance(500);
-  turns.settle();
+  scheduler.settle();
   await clock.advance(500);
   expect(ask).toHaveBeenCalledTimes(1);
-  turns.settle();
+  scheduler.settle();
   storage.close();
   expect(ask).toHaveBeenCalledTimes(2);
   await clock.advance(2_000);
   expect(ask).toHaveBeenCalledTimes(2);
   const stuck = scene({ isStuck: () => true });
   stuck.core.rowCount = 1;
-  stuck.turns.settle();
+  stuck.scheduler.settle();
   expect(ask).toHaveBeenCalledTimes(3);
 });
 
@@ -81,7 +81,7 @@ test("a page lends its token to the call that asks; workers, and pages without o
   });
   const { core, storage } = scene({ hasToken: true, token });
   storage.enter("u");
-  await storage.named();
+  await storage.partitionName();
   const { told, tell } = neighbour("db https://hub.test/ u");
   await tell(["tokenWanted", "c1", undefined]);
   expect(told).toEqual([]);
@@ -91,7 +91,7 @@ test("a page lends its token to the call that asks; workers, and pages without o
   expect(token.mock.calls).toEqual([[undefined], ["bad"]]);
   expect(core.calls).toEqual([]);
   const { storage: without } = scene({ token });
-  without.told(["tokenWanted", "c4", undefined]);
+  without.receive(["tokenWanted", "c4", undefined]);
   expect(token).toHaveBeenCalledTimes(2);
 });
 
@@ -101,7 +101,7 @@ const tokenOf = (sub: string): string => `h.${btoa(JSON.stringify({ sub }))}.s`;
 async function borrower(subject: string, tokens: readonly string[]) {
   const { storage } = scene();
   storage.enter(subject);
-  await storage.named();
+  await storage.partitionName();
   const refusals: unknown[] = [];
   const left = [...tokens];
   const endpoint = {
@@ -115,8 +115,8 @@ async function borrower(subject: string, tokens: readonly string[]) {
 
 test("a worker without a page asks the app's endpoint, and tells it which token was refused", async () => {
   const { storage, endpoint, refusals } = await borrower("u", [tokenOf("u"), `${tokenOf("u")}2`]);
-  expect(await clock.waitFor(storage.borrowToken(false, endpoint))).toBe(tokenOf("u"));
-  expect(await clock.waitFor(storage.borrowToken(true, endpoint))).toBe(`${tokenOf("u")}2`);
+  expect(await clock.waitFor(storage.sharedToken("initial", endpoint))).toBe(tokenOf("u"));
+  expect(await clock.waitFor(storage.sharedToken("rejected", endpoint))).toBe(`${tokenOf("u")}2`);
   // Before it is refused nothing is.
   expect(refusals[0]).toBeUndefined();
   expect(refusals[1]).toBe(tokenOf("u"));
@@ -125,11 +125,11 @@ test("a worker without a page asks the app's endpoint, and tells it which token 
 test("a page's token is taken before the endpoint's, and the page hears which was refused", async () => {
   const { storage, endpoint, refusals } = await borrower("u", []);
   const { told, tell } = neighbour("db https://hub.test/ u");
-  for (const [isRefused, token] of [
-    [false, "first"],
-    [true, "second"],
+  for (const [reason, token] of [
+    ["initial", "first"],
+    ["rejected", "second"],
   ] as const) {
-    const lent = storage.borrowToken(isRefused, endpoint);
+    const lent = storage.sharedToken(reason, endpoint);
     await clock.settle();
     await tell(["token", told.at(-1)?.[1], token]);
     expect(await lent).toBe(token);
@@ -140,9 +140,9 @@ test("a page's token is taken before the endpoint's, and the page hears which wa
 
 test("a token of the endpoint that names nobody is not for a user's rows, and is for nobody's", async () => {
   const theirs = await borrower("u", ["opaque"]);
-  const refused = expect(clock.waitFor(theirs.storage.borrowToken(false, theirs.endpoint)));
-  await refused.rejects.toThrow("names nobody");
+  const refused = expect(clock.waitFor(theirs.storage.sharedToken("initial", theirs.endpoint)));
+  await refused.rejects.toThrow("names no user");
   const nobodys = await borrower("", ["opaque"]);
-  expect(await clock.waitFor(nobodys.storage.borrowToken(false, nobodys.endpoint))).toBe("opaque");
-  await expect(clock.waitFor(nobodys.storage.borrowToken(false, undefined))).rejects.toThrow("tokenUrl");
+  expect(await clock.waitFor(nobodys.storage.sharedToken("initial", nobodys.endpoint))).toBe("opaque");
+  await expect(clock.waitFor(nobodys.storage.sharedToken("initial", undefined))).rejects.toThrow("tokenUrl");
 });

@@ -1,21 +1,28 @@
 // What the outbox keeps and gives back, over a core that notes what it is told.
 
 import { expect, test, vi } from "vitest";
-import { base, beside, clock, neighbour, scene } from "../testing/scene.js";
-import type { DeadLetter } from "./api.js";
-import type { Ended } from "./publications.js";
-import type { Partition, StoredRow } from "./rows.js";
-import { type Room, Storage } from "./storage.js";
+import { base, clock, memoryRowsFrom, neighbour, scene } from "../testing/scene.js";
+import type { DeadLetter, ErrorCode } from "./api.js";
+import type { Publication } from "./publications.js";
+import type { Partition, Row } from "./rows.js";
+import { Storage, type StorageDependencies } from "./storage.js";
 
-const row = (text: string, code?: string): StoredRow => {
+const row = (text: string, code?: ErrorCode): Row => {
   const known = ["p", "a", 0, text, text.length, 1, 2, true, undefined, 0, 0, undefined] as const;
   return code === undefined ? known : [...known, code, "why"];
 };
 
-function ended(id: string, data: unknown, isDurable = false): Ended {
-  const reason = { code: "closed", message: "why" };
-  const letter: DeadLetter = { id, topic: "a", kind: "message", attempts: 1, createdAtMs: 1, data, reason };
-  return { letter, kind: 0, text: JSON.stringify(data), isDurable };
+/** A publication that has ended, and its dead letter. */
+function ended(
+  id: string,
+  data: unknown,
+  isDurable = false,
+  more: Partial<DeadLetter> = {},
+): [Publication, DeadLetter] {
+  const reason = { code: "closed", message: "why" } as const;
+  const publication = { topic: "a", kind: 0, text: JSON.stringify(data), isDurable };
+  const common = { id, topic: "a", attempts: 1, createdAtMs: 1, data };
+  return [publication as Publication, { ...common, kind: "message", reason, ...more }];
 }
 
 const all = Number.POSITIVE_INFINITY;
@@ -26,25 +33,28 @@ test("another subject is refused by name, and the one whose rows these are is no
   storage.enter("u");
   storage.enter("u");
   expect(() => storage.enter("v")).toThrow(
-    expect.objectContaining({ code: "subject_mismatch", message: `the token is "v"'s, the outbox "u"'s` }),
+    expect.objectContaining({
+      code: "subject_mismatch",
+      message: `the token belongs to "v", the outbox to "u"`,
+    }),
   );
-  expect(storage.partitionName).toBe("https://hub.test/ u");
+  expect(storage.identity.partitionName).toBe("https://hub.test/ u");
 });
 
 test("a token tells whose rows these are; one that names nobody is anybody's", () => {
   const { storage } = scene();
-  storage.shown("u");
-  storage.shown(undefined);
-  expect(() => storage.shown("v")).toThrow(expect.objectContaining({ code: "subject_mismatch" }));
+  storage.enterWithToken("u");
+  storage.enterWithToken(undefined);
+  expect(() => storage.enterWithToken("v")).toThrow(expect.objectContaining({ code: "subject_mismatch" }));
   const nobody = scene().storage;
-  nobody.shown(undefined);
-  expect(() => nobody.shown("u")).toThrow(expect.objectContaining({ code: "subject_mismatch" }));
+  nobody.enterWithToken(undefined);
+  expect(() => nobody.enterWithToken("u")).toThrow(expect.objectContaining({ code: "subject_mismatch" }));
 });
 
 test("the partition's name resolves once the subject is known, for earlier calls too", async () => {
   const { storage } = scene();
   let name: string | undefined;
-  void storage.named().then((told) => {
+  void storage.partitionName().then((told) => {
     name = told;
   });
   await clock.settle();
@@ -52,29 +62,29 @@ test("the partition's name resolves once the subject is known, for earlier calls
   storage.enter("u");
   await clock.settle();
   expect(name).toBe("https://hub.test/ u");
-  expect(await storage.named()).toBe("https://hub.test/ u");
+  expect(await storage.partitionName()).toBe("https://hub.test/ u");
 });
 
 test("a client that was closed before it knew names no partition, and opens no channel", async () => {
   const { storage } = scene();
   const named = vi.fn();
-  void storage.named().then(named);
+  void storage.partitionName().then(named);
   storage.close();
   storage.enter("u");
-  void storage.named().then(named);
+  void storage.partitionName().then(named);
   await clock.settle();
   expect(named).not.toHaveBeenCalled();
   const { told } = neighbour("db https://hub.test/ u");
-  storage.tell(["noted", "p", 1]);
+  storage.broadcast(["noted", "p", 1]);
   await clock.settle();
   expect(told).toEqual([]);
 });
 
 test("a wish to send that is older than the partition's name counts", async () => {
   const { core, storage } = scene();
-  storage.seekSender(true);
+  storage.seekLeadership();
   storage.enter("u");
-  await storage.named();
+  await storage.partitionName();
   await clock.settle();
   // There are no locks here: everybody sends.
   expect(core.calls).toEqual([["sender", true]]);
@@ -83,22 +93,22 @@ test("a wish to send that is older than the partition's name counts", async () =
 test("ids show the public name of the outbox that a row is in, never the outbox's own", () => {
   const { storage } = scene();
   expect(storage.id(5)).toBe("public-p:5");
-  expect(storage.id(beside + 5)).toBe(`public-${storage.spare}:5`);
-  expect(storage.stored).toBe("p");
+  expect(storage.id(memoryRowsFrom + 5)).toBe(`public-${storage.identity.memoryProducer}:5`);
+  expect(storage.identity.durableProducer).toBe("p");
 });
 
 test("who asks for the outbox's identity gets it when there is one", async () => {
-  const { core, turns, storage } = scene();
+  const { core, scheduler, storage } = scene();
   core.name = "";
   const told: string[] = [];
   for (const asked of [storage.producer(), storage.producer()]) void asked.then((name) => told.push(name));
   await clock.settle();
   expect(told).toEqual([]);
   core.name = "q";
-  turns.settle();
+  scheduler.settle();
   await clock.settle();
   expect(told).toEqual(["q", "q"]);
-  expect([storage.stored, storage.id(1)]).toEqual(["q", "public-q:1"]);
+  expect([storage.identity.durableProducer, storage.id(1)]).toEqual(["q", "public-q:1"]);
 });
 
 const whole: Partition = ["p", base, "u", true, "/token", false];
@@ -106,39 +116,39 @@ const whole: Partition = ["p", base, "u", true, "/token", false];
 test("a new partition has a name of its own, and what a worker has to know", () => {
   const { storage } = scene({ hasToken: true, tokenUrl: "/token" });
   storage.enter("u");
-  const [producer, ...known] = storage.partition(undefined);
+  const [producer, ...known] = storage.identity.partition(undefined);
   expect(producer).toMatch(/^[0-9a-f]{32}$/);
   expect(known).toEqual(whole.slice(1));
-  expect(storage.partition(undefined)[0]).not.toBe(producer);
+  expect(storage.identity.partition(undefined)[0]).not.toBe(producer);
 });
 
 test("a page brings a partition up to date and keeps what a later version has added; a worker leaves it as it is", () => {
   const { storage } = scene({ hasToken: true, tokenUrl: "/token" });
   storage.enter("u");
   const before = ["p", base, "u", false, undefined, true, "formers", "added"] as unknown as Partition;
-  expect(storage.partition(before)).toBe(before);
+  expect(storage.identity.partition(before)).toBe(before);
   vi.stubGlobal("document", {});
-  expect(storage.partition(before)).toEqual([...whole, "formers", "added"]);
+  expect(storage.identity.partition(before)).toEqual([...whole, "formers", "added"]);
   const same = [...whole, "formers"] as unknown as Partition;
   // The same one is not written again.
-  expect(storage.partition(same)).toBe(same);
+  expect(storage.identity.partition(same)).toBe(same);
 });
 
 test("dead letters in memory are kept, the newest 1,000 of them", async () => {
   const { storage } = scene();
-  for (let n = 0; n < 1_001; n++) storage.keep(beside + n, ended(`m:${n}`, n));
-  const letters = await storage.deadLetters();
-  expect(letters).toHaveLength(1_000);
-  expect([letters[0]?.id, letters.at(-1)?.id]).toEqual(["m:1", "m:1000"]);
+  for (let n = 0; n < 1_001; n++) storage.keep(memoryRowsFrom + n, ...ended(`m:${n}`, n));
+  const deadLetters = await storage.deadLetters();
+  expect(deadLetters).toHaveLength(1_000);
+  expect([deadLetters[0]?.id, deadLetters.at(-1)?.id]).toEqual(["m:1", "m:1000"]);
 });
 
 test("a dead letter in memory is published anew, once, and forgotten", async () => {
   const { core, storage, published } = scene();
-  const id = storage.id(beside + 3);
-  storage.keep(beside + 3, ended(id, { n: 1 }));
+  const id = storage.id(memoryRowsFrom + 3);
+  storage.keep(memoryRowsFrom + 3, ...ended(id, { n: 1 }));
   await storage.retry(id);
   expect(published).toEqual([["a", '{"n":1}', 0]]);
-  expect(core.calls).toEqual([["toldTaken", storage.spare, 3]]);
+  expect(core.calls).toEqual([["toldTaken", storage.identity.memoryProducer, 3]]);
   expect(await storage.deadLetters()).toEqual([]);
   await expect(storage.retry(id)).rejects.toEqual(unknown);
   expect(published).toHaveLength(1);
@@ -147,9 +157,9 @@ test("a dead letter in memory is published anew, once, and forgotten", async () 
 test("a dead letter in storage becomes a row again, and the other tabs are told", async () => {
   const { core, storage } = scene();
   storage.enter("u");
-  await storage.named();
+  await storage.partitionName();
   const { told } = neighbour("db https://hub.test/ u");
-  core.stores.letters = [[7, row("1", "expired")]];
+  core.stores.deadLetters = [[7, row("1", "expired")]];
   expect(await storage.deadLetters()).toMatchObject([
     { id: "public-p:7", data: 1, reason: { code: "expired", message: "why" } },
   ]);
@@ -168,46 +178,46 @@ test("a dead letter in storage becomes a row again, and the other tabs are told"
 
 test("a dead letter that is discarded does not come back as a row", async () => {
   const { core, storage } = scene();
-  core.stores.letters = [[7, row("1", "expired")]];
+  core.stores.deadLetters = [[7, row("1", "expired")]];
   const taken = vi.spyOn(core, "takeLetter");
   await storage.discard("public-p:7");
   expect(taken.mock.calls).toEqual([[7, false]]);
-  storage.keep(beside, ended("m:0", 0));
+  storage.keep(memoryRowsFrom, ...ended("m:0", 0));
   await storage.discard("m:0");
   expect(core.calls).toEqual([
     ["toldTaken", "p", 7],
-    ["toldTaken", storage.spare, 0],
+    ["toldTaken", storage.identity.memoryProducer, 0],
   ]);
   expect(await storage.deadLetters()).toEqual([]);
 });
 
 test("another tab may take a dead letter first: then it is not known here", async () => {
   const { core, storage } = scene();
-  core.stores.letters = [[7, row("1", "expired")]];
+  core.stores.deadLetters = [[7, row("1", "expired")]];
   core.takeLetter = async () => undefined;
   await expect(storage.retry("public-p:7")).rejects.toEqual(unknown);
   expect(core.calls).toEqual([]);
 });
 
 test("a row is given up by its id, and never another one of the same number", async () => {
-  const volatile = [[beside + 2, { id: "shown" }]];
+  const volatile = [[memoryRowsFrom + 2, { id: "shown" }]];
   const discard = vi.fn();
   const known = { attempts: () => 0, has: () => false, volatile: () => volatile, discard };
-  const publications = known as unknown as Room["publications"];
-  const { core, turns, storage } = scene({ publications });
+  const publications = known as unknown as StorageDependencies["publications"];
+  const { core, scheduler, storage } = scene({ publications });
   core.stores.rows = [[2, row("2")]];
   await storage.discard("public-p:2");
-  await storage.discard(storage.id(beside + 2));
+  await storage.discard(storage.id(memoryRowsFrom + 2));
   core.name = "q";
-  turns.settle();
+  scheduler.settle();
   expect((await storage.rows()).map(({ id }) => id)).toEqual(["public-q:2", "shown"]);
   await storage.discard("public-p:2");
   expect(core.calls).toEqual([
     ["giveUp", 2],
-    ["giveUp", beside + 2],
+    ["giveUp", memoryRowsFrom + 2],
     ["giveUp", 2],
   ]);
-  expect(discard.mock.calls).toEqual([[2], [beside + 2], [2]]);
+  expect(discard.mock.calls).toEqual([[2], [memoryRowsFrom + 2], [2]]);
   await expect(storage.discard("public-r:2")).rejects.toMatchObject({ code: "row_unknown" });
   await expect(storage.discard("public-p:3")).rejects.toThrow("no row or dead letter public-p:3");
 });
@@ -216,13 +226,13 @@ test("rows() leaves out a row that has ended, also when storage answers with an 
   const { core, storage } = scene();
   core.stores.rows = [1, 2, 3, 4].map((n) => [n, row(String(n))]);
   const shown = async () => (await storage.rows()).map(({ data }) => data);
-  storage.told(["acked", "p", "e", [1, 1, 1, 1, 0]]);
-  storage.told(["acked", "another outbox", "e", [2, 1, 1, 1, 0]]);
-  storage.told(["dead", "p", 3, 1, 1, "expired", "why"]);
+  storage.receive(["acked", "p", "e", [1, 1, 1, 1, 0]]);
+  storage.receive(["acked", "another outbox", "e", [2, 1, 1, 1, 0]]);
+  storage.receive(["dead", "p", 3, 1, 1, "expired", "why"]);
   expect(await shown()).toEqual([2, 4]);
   const asked = shown();
-  storage.tell(["noted", "p", 1]);
-  storage.told(["noted", "p", 3]);
+  storage.broadcast(["noted", "p", 1]);
+  storage.receive(["noted", "p", 3]);
   expect(await asked).toEqual([2, 4]);
   // By now storage has no such rows, and another one may.
   expect(await shown()).toEqual([1, 2, 3, 4]);
@@ -232,9 +242,9 @@ test("rows that this tab wipes are not shown, unless the wipe is never done or f
   const { core, storage } = scene();
   core.stores.rows = [[1, row("1")]];
   // Those that another one wipes are counted until it has.
-  storage.told(["wiped", true]);
+  storage.receive(["wiped", true]);
   expect(await storage.rows()).toHaveLength(1);
-  storage.told(["wiped", true], true);
+  storage.receive(["wiped", true], "self");
   await clock.advance(9_999);
   expect(await storage.rows()).toEqual([]);
   await clock.advance(1);
@@ -252,62 +262,62 @@ test("rows that this tab wipes are not shown, unless the wipe is never done or f
 });
 
 test("a dead letter of a row that only others had is told once storage has it, and once", async () => {
-  const letters: string[] = [];
+  const deadLetters: string[] = [];
   const changed = vi.fn();
-  const { core, storage } = scene({ changed, deadLetter: ({ id }) => letters.push(id) });
-  for (const n of [7, 8, 9]) storage.told(["dead", "p", n, 1, 1, n === 8 ? "discarded" : "expired", "why"]);
+  const { core, storage } = scene({ changed, deadLetter: ({ id }) => deadLetters.push(id) });
+  for (const n of [7, 8, 9])
+    storage.receive(["dead", "p", n, 1, 1, n === 8 ? "discarded" : "expired", "why"]);
   // The core had this one.
-  storage.keep(9, ended("public-p:9", 9, true));
-  core.stores.letters = [7, 9].map((n) => [n, row(String(n), "expired")]);
+  storage.keep(9, ...ended("public-p:9", 9, true));
+  core.stores.deadLetters = [7, 9].map((n) => [n, row(String(n), "expired")]);
   changed.mockClear();
-  for (const n of [7, 8, 9, 7]) storage.told(["noted", "p", n]);
+  for (const n of [7, 8, 9, 7]) storage.receive(["noted", "p", n]);
   await clock.settle();
-  expect(letters).toEqual(["public-p:7"]);
+  expect(deadLetters).toEqual(["public-p:7"]);
   expect(changed).toHaveBeenCalled();
 });
 
 test("dead letters that a look has found can be retried, and are listed no longer than they are there", async () => {
   const { core, storage, published } = scene();
-  storage.keep(7, ended("public-p:7", 1, true));
-  core.stores.letters = [[7, row("1", "expired")]];
+  storage.keep(7, ...ended("public-p:7", 1, true));
+  core.stores.deadLetters = [[7, row("1", "expired")]];
   await storage.retry("public-p:7");
   expect(await storage.deadLetters()).toEqual([]);
-  storage.keep(8, ended("public-p:8", 1, true));
-  storage.told(["taken", "p", 8]);
+  storage.keep(8, ...ended("public-p:8", 1, true));
+  storage.receive(["taken", "p", 8]);
   expect(await storage.deadLetters()).toEqual([]);
   // What nobody knows the outcome of is in no storage.
-  const { letter } = ended("public-p:9", 9);
-  const reason = { code: "outcome_unknown", message: "why" };
-  storage.keep(9, { letter: { ...letter, reason }, kind: 0, text: "9", isDurable: true });
+  const reason = { code: "outcome_unknown", message: "why" } as const;
+  storage.keep(9, ...ended("public-p:9", 9, true, { reason }));
   await storage.retry("public-p:9");
   expect(published).toEqual([["a", "9", 0]]);
 });
 
 test("a retry waits until storage has the dead letter, and only its own outbox can say so", async () => {
   const { core, storage } = scene();
-  storage.keep(7, ended("public-p:7", 1, true));
+  storage.keep(7, ...ended("public-p:7", 1, true));
   expect(await storage.deadLetters()).toHaveLength(1);
   let isDone = false;
   void storage.retry("public-p:7").then(() => {
     isDone = true;
   });
-  storage.told(["noted", "q", 7]);
-  storage.told(["noted", "p", 8]);
+  storage.receive(["noted", "q", 7]);
+  storage.receive(["noted", "p", 8]);
   await clock.settle();
   expect(isDone).toBe(false);
-  core.stores.letters = [[7, row("1", "expired")]];
-  storage.told(["noted", "p", 7]);
+  core.stores.deadLetters = [[7, row("1", "expired")]];
+  storage.receive(["noted", "p", 7]);
   await clock.settle();
   expect(isDone).toBe(true);
 });
 
 test.for<[string, (storage: Storage) => void]>([
-  ["this tab notes it", (storage) => storage.tell(["noted", "p", 7])],
-  ["all are wiped", (storage) => storage.told(["wiped"])],
+  ["this tab notes it", (storage) => storage.broadcast(["noted", "p", 7])],
+  ["all are wiped", (storage) => storage.receive(["wiped"])],
   ["the client is closed", (storage) => storage.close()],
 ])("a retry waits no longer when %s", async ([, act]) => {
   const { storage } = scene();
-  storage.keep(7, ended("public-p:7", 1, true));
+  storage.keep(7, ...ended("public-p:7", 1, true));
   const retried = expect(storage.retry("public-p:7")).rejects.toEqual(unknown);
   await clock.settle();
   act(storage);
@@ -315,13 +325,13 @@ test.for<[string, (storage: Storage) => void]>([
 });
 
 test("a flush waits until nothing waits any more, with all who asked", async () => {
-  const { core, turns, storage } = scene();
+  const { core, scheduler, storage } = scene();
   const done = vi.fn();
   for (const flush of [storage.flush(), storage.flush()]) void flush.then(done);
   await clock.settle();
   expect(done).not.toHaveBeenCalled();
   core.idle = true;
-  turns.settle();
+  scheduler.settle();
   await clock.settle();
   expect(done).toHaveBeenCalledTimes(2);
 });
@@ -333,16 +343,16 @@ test("a flush is refused where nothing can be sent, and where rows wait for some
   core.idle = true;
   await expect(storage.flush()).rejects.toMatchObject({
     code: "not_flushed",
-    message: "rows wait for a dead letter, for room on the disk, or for storage",
+    message: "rows wait for a dead letter, for disk space, or for storage",
   });
 });
 
 test("a wipe is told before and after, to the core and to other tabs, and forgets dead letters in memory", async () => {
   const { core, storage } = scene();
   storage.enter("u");
-  await storage.named();
+  await storage.partitionName();
   const { told } = neighbour("db https://hub.test/ u");
-  storage.keep(beside, ended("m:0", 0));
+  storage.keep(memoryRowsFrom, ...ended("m:0", 0));
   core.wiped = 7;
   await storage.wipe();
   await clock.settle();
@@ -360,22 +370,21 @@ test("a wipe is told before and after, to the core and to other tabs, and forget
 test("f11: another tab's wipe forgets dead letters in memory, but for those of what was published later", async () => {
   const { storage } = scene();
   for (const createdAtMs of [99, 100]) {
-    const { letter, ...rest } = ended(`m:${createdAtMs}`, 0);
-    storage.keep(beside, { ...rest, letter: { ...letter, createdAtMs } });
+    storage.keep(memoryRowsFrom, ...ended(`m:${createdAtMs}`, 0, false, { createdAtMs }));
   }
   const kept = async (): Promise<string[]> => (await storage.deadLetters()).map(({ id }) => id);
-  storage.told(["wiped", true]);
+  storage.receive(["wiped", true]);
   expect(await kept()).toEqual(["m:99", "m:100"]);
-  storage.told(["wiped", undefined, 0, 100]);
+  storage.receive(["wiped", undefined, 0, 100]);
   expect(await kept()).toEqual(["m:100"]);
-  storage.told(["wiped"]);
+  storage.receive(["wiped"]);
   expect(await kept()).toEqual([]);
 });
 
 test("a wipe of storage that can't be reached is refused, and sending has stopped all the same", async () => {
   const { core, storage } = scene();
   storage.enter("u");
-  await storage.named();
+  await storage.partitionName();
   const { told } = neighbour("db https://hub.test/ u");
   core.wiped = undefined;
   await expect(storage.wipe()).rejects.toMatchObject({ code: "storage_unavailable" });
@@ -386,46 +395,46 @@ test("a wipe of storage that can't be reached is refused, and sending has stoppe
 });
 
 test("without a database nothing is asked of storage", async () => {
-  const { core, turns } = scene();
+  const { core, scheduler } = scene();
   core.wiped = undefined;
   core.stores.rows = [[1, row("1")]];
   const publications = { volatile: () => [], attempts: () => 0 };
-  const room = { turns, publications, isStuck: () => false, changed: () => {} };
-  const memory = new Storage(undefined, base, room as unknown as Room);
+  const dependencies = { scheduler, publications, isStuck: () => false, changed: () => {} };
+  const memory = new Storage(undefined, base, dependencies as unknown as StorageDependencies);
   await memory.wipe();
   expect(await memory.rows()).toEqual([]);
-  await memory.keepDocument("d", ["e", 1, "{}"]);
+  await memory.saveDocument("d", { epoch: "e", seq: 1, json: "{}" });
   expect(core.kepts.size).toBe(0);
   core.kepts.set("d", ["partition", "e", 1, "{}"]);
-  expect(await memory.keptDocument("d")).toBeUndefined();
+  expect(await memory.savedDocument("d")).toBeUndefined();
 });
 
 test("what a document was is kept while own changes of it wait", async () => {
   const { storage } = scene();
-  expect(await storage.keptDocument("d")).toBeUndefined();
-  await storage.keepDocument("d", ["e", 1, "{}"]);
-  expect(await storage.keptDocument("d")).toEqual(["e", 1, "{}"]);
-  await storage.keepDocument("d", undefined);
-  expect(await storage.keptDocument("d")).toBeUndefined();
+  expect(await storage.savedDocument("d")).toBeUndefined();
+  await storage.saveDocument("d", { epoch: "e", seq: 1, json: "{}" });
+  expect(await storage.savedDocument("d")).toEqual({ epoch: "e", seq: 1, json: "{}" });
+  await storage.saveDocument("d", undefined);
+  expect(await storage.savedDocument("d")).toBeUndefined();
 });
 
 test("after the end the size is what it was", () => {
-  const { core, turns, storage } = scene();
+  const { core, scheduler, storage } = scene();
   core.rowCount = 3;
   expect([storage.size, storage.isWaiting()]).toEqual([3, true]);
   storage.close();
-  turns.core = undefined;
+  scheduler.core = undefined;
   expect(storage.size).toBe(3);
 });
 
 test("after close no message of another tab is handled, and no timer is left", async () => {
   const before = clock.timers;
-  const { core, turns, storage } = scene();
+  const { core, scheduler, storage } = scene();
   storage.enter("u");
-  await storage.named();
+  await storage.partitionName();
   const { tell } = neighbour("db https://hub.test/ u");
   core.rowCount = 1;
-  turns.settle();
+  scheduler.settle();
   expect(clock.timers).toBe(before + 1);
   storage.close();
   await clock.settle();

@@ -40,7 +40,7 @@ test("a message has all that the record had", () => {
   made.add(listener((message) => heard.push(message)));
   made.deliver(one(3, { x: 1 }), 0);
   expect(heard).toEqual([{ topic: "a", seq: 3, epoch: "e", data: { x: 1 }, publishedAtMs: 100, id: "p:1" }]);
-  expect(made.place).toBe("e/3/30");
+  expect(made.position).toBe("e/3/30");
 });
 
 test("h6 of a batch each message has its time and id, and what is skipped is not told", () => {
@@ -53,7 +53,7 @@ test("h6 of a batch each message has its time and id, and what is skipped is not
     [7, "c", 102],
   ]);
   expect(heard.some((message) => "id" in message)).toBe(false);
-  expect(made.place).toBe("e/7/99");
+  expect(made.position).toBe("e/7/99");
 });
 
 test("a listener that throws is reported, and the others hear the message", () => {
@@ -78,7 +78,7 @@ test("one that an earlier listener has removed hears nothing more, one that it a
   made.add(
     listener(() => {
       made.remove(removed);
-      if (made.place === "e/0/0") made.add(added);
+      if (made.position === "e/0/0") made.add(added);
     }),
   );
   made.add(removed);
@@ -147,8 +147,8 @@ test("f12 what one was still to be told when another removed it goes to the one 
 test("f12 what a consumer had not taken goes to the one that goes on, whoever else listens", async () => {
   const { stream: made } = stream();
   const queue: Message<unknown>[] = [];
-  const lagging = listener((message) => queue.push(message), { rest: () => queue });
-  const [other, after] = [numbered(), numbered({ rest: () => [] })];
+  const lagging = listener((message) => queue.push(message), { unconsumed: () => queue });
+  const [other, after] = [numbered(), numbered({ unconsumed: () => [] })];
   made.add(lagging);
   made.add(other.is);
   made.deliver(batch(1, ["a", "b", "c"]), 0);
@@ -211,7 +211,7 @@ test("after its end nothing is handed over, and the place stays", () => {
   made.deliver(one(2), 0);
   expect(heard).toHaveBeenCalledOnce();
   expect(end).toHaveBeenCalledOnce();
-  expect(made.place).toBe("e/1/10");
+  expect(made.position).toBe("e/1/10");
 });
 
 test("it is passive while all its listeners are", () => {
@@ -226,10 +226,10 @@ test("a10 it has no cursor while its epoch is unknown, or a consumer lags", () =
   const made = new Stream(1, "a", () => {});
   made.begin = "start";
   expect(made.cursor).toBeUndefined();
-  expect(made.place).toBe("start");
+  expect(made.position).toBe("start");
   made.epoch = "e";
   const rest: Message<unknown>[] = [{} as Message<unknown>];
-  made.add(listener(vi.fn(), { rest: () => rest }));
+  made.add(listener(vi.fn(), { unconsumed: () => rest }));
   made.follows(4, 5);
   expect(made.cursor).toBeUndefined();
   rest.length = 0;
@@ -241,7 +241,7 @@ test("a gap is told to those who asked for it", () => {
   const gap = vi.fn();
   made.add(listener(vi.fn()));
   made.add(listener(vi.fn(), { gap }));
-  const what = { epoch: "e", fromSeq: 1, toSeq: 3, reason: "expired" };
-  made.tellGap(what);
+  const what = { epoch: "e", fromSeq: 1, toSeq: 3, reason: "expired" } as const;
+  made.reportGap(what);
   expect(gap).toHaveBeenCalledWith(what);
 });

@@ -1,67 +1,71 @@
-// One subscription on the wire and the listeners that share it.
+// One subscription of the client, and the listeners that share it.
 
 import type { Gap, Message } from "./api.js";
 import type { Messages, Receiver } from "./frame.js";
 
-/** Who wants the messages. */
 export interface Listener {
   readonly message: (message: Message<unknown>) => void;
   readonly gap: ((gap: Gap) => void) | undefined;
-  /** The client is closed: nothing more comes. */
+  /** The client is closed. */
   readonly end?: (() => void) | undefined;
   readonly isPassive: boolean;
-  /** Messages that it was given, and that still wait for their consumer. */
-  readonly rest?: (() => readonly Message<unknown>[]) | undefined;
+  /** The messages that still wait for the listener's consumer. */
+  readonly unconsumed?: (() => readonly Message<unknown>[]) | undefined;
 }
 
-/** Messages kept for a listener that joins before the stream is left, at most. Chosen: a task is short, though timers may be late. */
+/** How many messages wait for a listener that takes over. Chosen: a task is short, though timers may be late. */
 const keptMax = 1_000;
 
 export class Stream implements Receiver {
   readonly no: number;
   readonly topic: string;
-  /** The log that the messages belong to; told before the first of them. */
+  /** The log of the messages, set before the first of them. */
   epoch = "";
-  /** Where it begins, as rule C4 has it. */
+  /** The position at which it begins (rule C4). */
   begin = "live";
-  /** The last message that everyone has been handed. */
+  /** The last message that all listeners have got. */
   #seq = 0;
   #chain = 0;
-  /** Told when that has changed. */
+  /** Called when that changes. */
   advanced: (() => void) | undefined;
   #listeners: readonly Listener[] = [];
-  /** For each listener that has left in this task: what it had not consumed, and what came later. */
+  /** For each listener that has stopped in this task: what it had not consumed, and what came later. */
   #kept: { readonly by: Listener; readonly messages: Message<unknown>[] }[] = [];
-  /** Listeners that have joined in the place of one of those: they get this first. */
+  /** What a listener that took over from one of those gets first. */
   readonly #behind = new Map<Listener, Message<unknown>[]>();
-  /** The message that listeners are being told, and those of them that have heard it. */
+  /** The message that is being delivered, its listeners, and how many of them have got it. */
   #current: Message<unknown> | undefined;
-  #hearing: readonly Listener[] = [];
-  #heard = 0;
+  #receiving: readonly Listener[] = [];
+  #received = 0;
   #isEnded = false;
   readonly #threw: (cause: unknown) => void;
 
-  /** `threw` is told what a listener throws. */
+  /** `threw` gets what a listener throws. */
   constructor(no: number, topic: string, threw: (cause: unknown) => void) {
     this.no = no;
     this.topic = topic;
     this.#threw = threw;
   }
 
-  /** Nobody waits for its messages. */
+  /** Whether all listeners are passive. */
   get isPassive(): boolean {
     return this.#listeners.every(({ isPassive }) => isPassive);
   }
 
-  /** What everyone has had, as rule C4 writes it; undefined while that is unknown or some of it still waits for its consumer. */
+  /**
+   * The cursor after the last message that all listeners have consumed (rule C4). Undefined while it
+   * is unknown, or while messages wait for a consumer.
+   */
   get cursor(): string | undefined {
-    const isWaiting = this.#listeners.some(({ rest }) => rest?.().length);
+    const isWaiting = this.#listeners.some(({ unconsumed }) => unconsumed?.().length);
     const isKept = this.#behind.size > 0 || this.#kept.some(({ messages }) => messages.length > 0);
     const isKnown = this.epoch !== "" && !isWaiting && !isKept;
-    return isKnown ? this.place : undefined;
+    return isKnown ? this.position : undefined;
   }
 
-  get place(): string {
+  /** The position at which the subscription continues (rule C4). */
+  /** The position at which the subscription continues (rule C4). */
+  get position(): string {
     return this.epoch === "" ? this.begin : `${this.epoch}/${this.#seq}/${this.#chain}`;
   }
 
@@ -75,27 +79,28 @@ export class Stream implements Receiver {
     return this.#listeners.length === 0;
   }
 
-  /** One that joins in the task in which another of its kind has left goes on where that one was. */
+  /** Adds a listener. It takes over from a similar one that has stopped in this task. */
   add(listener: Listener): void {
     this.#listeners = [...this.#listeners, listener];
     const isSame = ({ by }: { by: Listener }) => by.message === listener.message;
-    const isLike = ({ by }: { by: Listener }) => (by.rest === undefined) === (listener.rest === undefined);
+    const isLike = ({ by }: { by: Listener }) =>
+      (by.unconsumed === undefined) === (listener.unconsumed === undefined);
     const left = this.#kept.find(isSame) ?? this.#kept.find(isLike);
     if (left === undefined) return;
     this.#kept = this.#kept.filter((other) => other !== left);
     if (left.messages.length === 0) return;
     this.#behind.set(listener, left.messages);
-    // Not within the call that subscribes.
+    // The app does not expect messages within its call of subscribe.
     queueMicrotask(() => this.#catchUp(listener));
   }
 
-  /** Until `settle` messages are kept for one that joins in its place. */
+  /** Removes a listener. Until `settle`, its messages wait for one that takes over. */
   remove(listener: Listener): void {
     if (!this.#listeners.includes(listener)) return;
     this.#listeners = this.#listeners.filter((other) => other !== listener);
-    const messages = [...(listener.rest?.() ?? []), ...(this.#behind.get(listener) ?? [])];
+    const messages = [...(listener.unconsumed?.() ?? []), ...(this.#behind.get(listener) ?? [])];
     this.#behind.delete(listener);
-    if (this.#current !== undefined && this.#hearing.indexOf(listener) >= this.#heard)
+    if (this.#current !== undefined && this.#receiving.indexOf(listener) >= this.#received)
       messages.push(this.#current);
     this.#kept.push({ by: listener, messages });
   }
@@ -105,13 +110,13 @@ export class Stream implements Receiver {
     this.#kept = [];
   }
 
-  /** Hands over what was read, but for the first `skip` messages. */
+  /** Delivers the messages, without the first `skip`. */
   deliver(messages: Messages, skip: number): void {
     const { first, count, chain, at, data, id } = messages;
     if (!messages.isBatch) {
       if (skip === 0) this.#deliverOne(first, data, at, id);
     } else this.#deliverBatch(first, count, at, data as unknown[], skip);
-    // Who has closed the client within has not been handed the rest.
+    // If a listener has closed the client, the rest was not delivered.
     if (!this.#isEnded) this.follows(first + count - 1, chain);
   }
 
@@ -127,12 +132,12 @@ export class Stream implements Receiver {
     }
   }
 
-  /** Tells everyone what can't be had. */
-  tellGap(gap: Gap): void {
-    this.#tell((listener) => listener.gap?.(gap));
+  /** Reports missing messages to all listeners. */
+  reportGap(gap: Gap): void {
+    this.#notify((listener) => listener.gap?.(gap));
   }
 
-  /** Nobody gets anything more, not even the rest of what is being delivered. */
+  /** Ends all listeners. They do not get the rest of the messages that are being delivered. */
   end(): void {
     const listeners = this.#listeners;
     this.#listeners = [];
@@ -148,7 +153,7 @@ export class Stream implements Receiver {
       if (messages.push(message) > keptMax) this.settle();
     }
     this.#current = message;
-    this.#tell((listener) => {
+    this.#notify((listener) => {
       const behind = this.#behind.get(listener);
       if (behind !== undefined) behind.push(message);
       else listener.message(message);
@@ -160,20 +165,20 @@ export class Stream implements Receiver {
     const behind = this.#behind.get(joined) ?? [];
     for (let message = behind.shift(); message !== undefined; message = behind.shift()) {
       const next = message;
-      this.#tell((listener) => {
+      this.#notify((listener) => {
         if (listener === joined) listener.message(next);
       });
     }
     this.#behind.delete(joined);
   }
 
-  #tell(act: (listener: Listener) => void): void {
+  #notify(act: (listener: Listener) => void): void {
     const listeners = this.#listeners;
-    this.#hearing = listeners;
+    this.#receiving = listeners;
     for (let i = 0; i < listeners.length; i++) {
       const listener = listeners[i] as Listener;
-      this.#heard = i + 1;
-      // One that an earlier listener has removed gets nothing more.
+      this.#received = i + 1;
+      // An earlier listener may have removed this one.
       if (listeners !== this.#listeners && !this.#listeners.includes(listener)) continue;
       try {
         act(listener);

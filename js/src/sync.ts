@@ -1,31 +1,32 @@
-// Background Sync, from the page's side: has the service worker flush what this page may leave behind.
+// Background Sync, on the page's side: asks the service worker to send the rows of a closed page.
 
 import { isDenied, serviceWorker } from "./browser.js";
 
-/** The tag that pages register and service workers listen to. */
+/** Pages register this tag, and service workers listen to it. */
 export const defaultTag = "longhaul-outbox";
 
-/** What a page asks a service worker that has no Background Sync. */
+/** A page's message to a service worker without Background Sync. */
 const flushRequest = "longhaul:flush";
 
-/** What a page asks before it promises anything: whether the worker flushes this database. */
+/** A page's question whether the worker flushes its database. */
 const databaseRequest = "longhaul:flushes";
 
 type Registration = ServiceWorkerRegistration & {
   readonly sync?: { register(tag: string): Promise<void> };
 };
 
-/** What becomes of rows when the page is closed. */
+/** Who sends the rows of a closed page. */
 export type Deferred = "background-sync" | "next-visit";
 
 /**
- * The page's service worker, sought once a page: a promise that may never settle would keep every client that waits for it.
+ * The page's service worker. The page waits for it once, because a promise that never settles would
+ * keep every client that waits for it.
  */
 let registration: Registration | undefined;
 let isSought = false;
-/** It has Background Sync, and the user has nothing against it. */
+/** Whether it has Background Sync, and the user has not denied that. */
 let isAllowed = false;
-/** Databases of this page, and whether the worker has said that it flushes them. */
+/** The databases of this page, and whether the worker has confirmed that it flushes them. */
 const databases = new Map<string, boolean>();
 
 async function seek(): Promise<void> {
@@ -37,7 +38,10 @@ async function seek(): Promise<void> {
   for (const database of databases.keys()) confirm(database);
 }
 
-/** A worker that has no outbox says nothing. Where there is no worker no port is opened: it would keep a process of Node alive. */
+/**
+ * Asks the worker about a database. A worker without an outbox does not answer. Without a worker
+ * this opens no port, which would keep a Node process alive.
+ */
 function confirm(database: string): void {
   const active = registration?.active;
   if (!active) return;
@@ -67,7 +71,7 @@ export class BackgroundSync {
     return isAllowed && isConfirmed ? "background-sync" : "next-visit";
   }
 
-  /** Rows wait that this page may not be able to send. Once is enough until `settled`. */
+  /** Asks for help with rows that this page may not be able to send. Asks once until `settled`. */
   ask(): void {
     if (this.#isAsked || registration === undefined) return;
     this.#isAsked = true;
@@ -81,7 +85,7 @@ export class BackgroundSync {
     }
   }
 
-  /** Nothing waits any more. */
+  /** No row waits any more. */
   settled(): void {
     this.#isAsked = false;
   }
@@ -91,7 +95,7 @@ export function isFlushRequest(data: unknown): boolean {
   return data === flushRequest;
 }
 
-/** Answers a page that asks whether this worker flushes its database. */
+/** Answers a page's question whether this worker flushes its database. */
 export function confirmDatabase({ data, ports }: MessageEvent, database: string): void {
   if (Array.isArray(data) && data[0] === databaseRequest) ports[0]?.postMessage(data[1] === database);
 }

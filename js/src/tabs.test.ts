@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { VirtualClock } from "../testing/api.js";
 import { createVirtualClock } from "../testing/index.js";
-import { type Member, type Notice, Tabs } from "./tabs.js";
+import { type Member, type TabMessage, Tabs } from "./tabs.js";
 
 interface Held {
   readonly name: string;
@@ -55,16 +55,16 @@ class Locks {
 
 class Noting implements Member {
   #returns = 0;
-  readonly heard: Notice[] = [];
+  readonly heard: TabMessage[] = [];
   readonly said: boolean[] = [];
   rows = 0;
 
-  told(notice: Notice): void {
-    this.heard.push(notice);
+  receive(message: TabMessage): void {
+    this.heard.push(message);
   }
 
-  sends(isSender: boolean): void {
-    this.said.push(isSender);
+  lead(isLeader: boolean): void {
+    this.said.push(isLeader);
   }
 
   returned(): void {
@@ -122,8 +122,8 @@ function page(visibilityState: DocumentVisibilityState): EventTarget {
   return events;
 }
 
-const added = (last: number, rows = 1, bytes = 10): Notice => ["added", "p", last, rows, bytes];
-const acked = (row: number, producer = "p", epoch = "e"): Notice => [
+const added = (last: number, rows = 1, bytes = 10): TabMessage => ["added", "p", last, rows, bytes];
+const acked = (row: number, producer = "p", epoch = "e"): TabMessage => [
   "acked",
   producer,
   epoch,
@@ -133,10 +133,10 @@ const acked = (row: number, producer = "p", epoch = "e"): Notice => [
 test("what is told in one turn goes together, in order, to the others of the same outbox", async () => {
   const [one, two, other] = [tab(), tab(), tab("longhaul another")];
   const { posted } = stranger();
-  one.tabs.tell(["noted", "p", 1]);
-  one.tabs.tell(["givenUp", "p", 2]);
+  one.tabs.send(["noted", "p", 1]);
+  one.tabs.send(["givenUp", "p", 2]);
   await clock.settle();
-  one.tabs.tell(["noted", "p", 3]);
+  one.tabs.send(["noted", "p", 3]);
   await clock.settle();
   expect(posted).toEqual([
     [
@@ -152,11 +152,11 @@ test("what is told in one turn goes together, in order, to the others of the sam
 test("rows that are added, and acks of one log, become one notice; what is between them stays between", async () => {
   const one = tab();
   const { posted } = stranger();
-  for (const notice of [added(4, 2, 20), added(3, 1, 5), ["noted", "p", 1], added(5)] as const) {
-    one.tabs.tell(notice);
+  for (const message of [added(4, 2, 20), added(3, 1, 5), ["noted", "p", 1], added(5)] as const) {
+    one.tabs.send(message);
   }
-  one.tabs.tell(["added", "q", 9, 1, 1]);
-  for (const notice of [acked(1), acked(2), acked(3, "q"), acked(4, "q", "f")]) one.tabs.tell(notice);
+  one.tabs.send(["added", "q", 9, 1, 1]);
+  for (const message of [acked(1), acked(2), acked(3, "q"), acked(4, "q", "f")]) one.tabs.send(message);
   await clock.settle();
   expect(posted).toEqual([
     [
@@ -176,26 +176,26 @@ test("a shown page tells of its first row at once, and of the next ones together
   const one = tab();
   const { posted } = stranger();
   await clock.advance(1_000);
-  one.tabs.tell(added(1));
+  one.tabs.send(added(1));
   await clock.settle();
   expect(posted).toHaveLength(1);
   for (const n of [2, 3]) {
-    one.tabs.tell(added(n));
+    one.tabs.send(added(n));
     await clock.advance(9);
   }
   expect(posted).toHaveLength(1);
   await clock.advance(2);
   expect(posted.slice(1)).toEqual([[added(3, 2, 20)]]);
   // Of all else at once, and what waited goes before it.
-  one.tabs.tell(added(4));
-  one.tabs.tell(["noted", "p", 1]);
+  one.tabs.send(added(4));
+  one.tabs.send(["noted", "p", 1]);
   await clock.settle();
   expect(posted.slice(2)).toEqual([[added(4), ["noted", "p", 1]]]);
   await clock.advance(1_000);
   expect(posted).toHaveLength(3);
-  one.tabs.tell(added(5));
+  one.tabs.send(added(5));
   await clock.settle();
-  one.tabs.tell(added(6));
+  one.tabs.send(added(6));
   await clock.advance(20);
   expect(posted.slice(3)).toEqual([[added(5)], [added(6)]]);
 });
@@ -206,7 +206,7 @@ test("a hidden page, whose timers rest, tells at once", async () => {
   const { posted } = stranger();
   await clock.advance(1_000);
   for (const n of [1, 2]) {
-    one.tabs.tell(added(n));
+    one.tabs.send(added(n));
     await clock.settle();
   }
   expect(posted).toHaveLength(2);
@@ -218,9 +218,9 @@ test("a page in the back-forward cache has no channel; what it had to tell is to
   const two = tab();
   const { channel, posted } = stranger();
   await clock.advance(1_000);
-  one.tabs.tell(added(1));
+  one.tabs.send(added(1));
   await clock.settle();
-  one.tabs.tell(added(2));
+  one.tabs.send(added(2));
   events.dispatchEvent(new Event("pagehide"));
   await clock.settle();
   expect(posted).toEqual([[added(1)], [added(2)]]);
@@ -242,7 +242,7 @@ test("the last notices are told when a tab is closed, and then it hears nothing"
   const one = tab();
   const { channel, posted } = stranger();
   one.tabs.close();
-  one.tabs.tell(["noted", "p", 1]);
+  one.tabs.send(["noted", "p", 1]);
   await clock.settle();
   expect(posted).toEqual([[["noted", "p", 1]]]);
   events.dispatchEvent(new Event("pageshow"));
@@ -254,7 +254,7 @@ test("the last notices are told when a tab is closed, and then it hears nothing"
 test("without channels nothing is told, and nothing thrown", async () => {
   vi.stubGlobal("BroadcastChannel", undefined);
   const one = tab();
-  one.tabs.tell(["noted", "p", 1]);
+  one.tabs.send(["noted", "p", 1]);
   await clock.settle();
   one.tabs.close();
 });
@@ -335,11 +335,11 @@ test("what is good beside garbage is heard, and what a later version has added i
 test("one tab sends; where it does not want to any more, or is closed, the next one does", async () => {
   const [one, two, three] = [tab(), tab(), tab()];
   for (const { tabs } of [one, two, three]) {
-    tabs.seek(true);
+    tabs.seekLeadership();
     await clock.settle();
   }
   expect([one.said, two.said, three.said]).toEqual([[true], [], []]);
-  one.tabs.seek(false);
+  one.tabs.resignLeadership();
   await clock.settle();
   expect([one.said, two.said, three.said]).toEqual([[true], [true], []]);
   two.tabs.close();
@@ -350,19 +350,19 @@ test("one tab sends; where it does not want to any more, or is closed, the next 
 test("a wish that is taken back in time waits for nothing", async () => {
   const [one, two, three] = [tab(), tab(), tab()];
   for (const { tabs } of [one, two, three]) {
-    tabs.seek(true);
+    tabs.seekLeadership();
     await clock.settle();
   }
-  two.tabs.seek(false);
-  one.tabs.seek(false);
+  two.tabs.resignLeadership();
+  one.tabs.resignLeadership();
   await clock.settle();
   expect([two.said, three.said]).toEqual([[], [true]]);
 });
 
 test("outboxes of other names have senders of their own", async () => {
   const [one, two] = [tab(), tab("longhaul another")];
-  one.tabs.seek(true);
-  two.tabs.seek(true);
+  one.tabs.seekLeadership();
+  two.tabs.seekLeadership();
   await clock.settle();
   expect([one.said, two.said]).toEqual([[true], [true]]);
 });
@@ -373,8 +373,8 @@ test.for([
 ])("where locks are %s everybody sends", async ([, navigator]) => {
   vi.stubGlobal("navigator", navigator);
   const [one, two] = [tab(), tab()];
-  one.tabs.seek(true);
-  two.tabs.seek(true);
+  one.tabs.seekLeadership();
+  two.tabs.seekLeadership();
   await clock.settle();
   expect([one.said, two.said]).toEqual([[true], [true]]);
 });
@@ -384,7 +384,7 @@ async function senderAndNext() {
   const [one, two] = [tab(), tab()];
   const strange = stranger();
   for (const { tabs } of [one, two]) {
-    tabs.seek(true);
+    tabs.seekLeadership();
     await clock.settle();
   }
   return { one, two, ...strange };
@@ -433,7 +433,7 @@ test("silence begins with the last notice, and a sender does not take it from it
 test("a tab that has stopped to wait takes nothing", async () => {
   const { one, two } = await senderAndNext();
   two.rows = 1;
-  two.tabs.seek(false);
+  two.tabs.resignLeadership();
   await clock.advance(120_000);
   expect([one.said, two.said]).toEqual([[true], []]);
   expect(clock.timers).toBe(1);
@@ -442,9 +442,9 @@ test("a tab that has stopped to wait takes nothing", async () => {
 test("a token is lent by the first tab that has one, to the call that asked", async () => {
   const worker = tab();
   const { channel, posted } = stranger();
-  const calls = [worker.tabs.borrow(undefined), worker.tabs.borrow("refused")];
+  const calls = [worker.tabs.requestToken(undefined), worker.tabs.requestToken("refused")];
   await clock.settle();
-  const asked = posted.flat() as Notice[];
+  const asked = posted.flat() as TabMessage[];
   expect(asked.map(([kind, , refused]) => [kind, refused])).toEqual([
     ["tokenWanted", undefined],
     ["tokenWanted", "refused"],
@@ -468,7 +468,7 @@ test("where no tab lends one within 5 s there is none", async () => {
   const worker = tab();
   const { channel, posted } = stranger();
   let lent: unknown = "waiting";
-  const call = worker.tabs.borrow(undefined).then((token) => {
+  const call = worker.tabs.requestToken(undefined).then((token) => {
     lent = token;
   });
   await clock.advance(4_999);
@@ -476,7 +476,7 @@ test("where no tab lends one within 5 s there is none", async () => {
   await clock.advance(1);
   await call;
   expect(lent).toBeUndefined();
-  const [asked] = posted.flat() as Notice[];
+  const [asked] = posted.flat() as TabMessage[];
   channel.postMessage([["token", asked?.[1], "late"]]);
   await clock.settle();
   expect(lent).toBeUndefined();

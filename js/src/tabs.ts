@@ -1,13 +1,13 @@
-// What the tabs and workers of one outbox tell each other, and which of them sends. Both only save work: storage has the
-// truth, and the hub has the last word (rule H8).
+// The messages between the clients of one durable outbox, and the election of their leader. Both
+// only save work: storage has the truth, and the hub drops duplicates (rule H8).
 
 import { listen, nowMs, openChannel, page, withLock } from "./browser.js";
 import { randomName } from "./random.js";
 
-/** A notice: its kind, then whose rows it is about, numbers and texts as the core takes them. */
-export type Notice =
+/** A tab message: its kind, the producer whose rows it is about, and values that the core takes. */
+export type TabMessage =
   | readonly ["added", producer: string, last: number, rows: number, bytes: number]
-  /** Row, attempts, bytes, seq, and 1 for a duplicate, of one row after the other. */
+  /** Five numbers for each row: row, attempts, bytes, seq, and 1 for a duplicate. */
   | readonly ["acked", producer: string, epoch: string, rows: number[]]
   | readonly [
       "dead",
@@ -18,17 +18,26 @@ export type Notice =
       code: string,
       message: string,
     ]
+  /** Storage has recorded the end of a row. */
   | readonly ["noted", producer: string, row: number]
+  /** The user has discarded a row. */
   | readonly ["givenUp", producer: string, row: number]
   | readonly ["renamed", producer: string, name: string]
-  | readonly ["taken", producer: string, letter: number]
-  /** Whosever. They are about to be removed where it `isBeginning`, else they were: up to the row `last`, and what was published before. */
+  /** A tab has retried or discarded a dead letter. */
+  | readonly ["taken", producer: string, row: number]
+  /**
+   * A tab begins to wipe, or has wiped the rows up to `last` and everything published before
+   * `atMs`. It holds for every producer.
+   */
   | readonly ["wiped", isBeginning?: boolean | undefined, last?: number, atMs?: number]
-  /** Only pages have the app's token. */
+  /** A worker wants a token. Only pages have one from their app. */
   | readonly ["tokenWanted", call: string, refused: string | undefined]
   | readonly ["token", call: string, token: string];
 
-/** The types of what follows a notice's kind, by their first letters; `r` is a list of rows. A later version may add places. */
+/**
+ * The types of the elements after a message's kind, by their initials; `r` is a list of rows. Later
+ * versions may add elements.
+ */
 const shapes = new Map<unknown, RegExp>([
   ["added", /^snnn/],
   ["acked", /^ssr/],
@@ -42,22 +51,29 @@ const shapes = new Map<unknown, RegExp>([
   ["token", /^ss/],
 ]);
 
-/** Whoever waits for a sender that is not heard of for so long sends itself. Source: browser facts; a hidden tab's timers rest a minute. */
+/**
+ * A client replaces a leader that has been silent for so long, ms. Source: browsers may stop the
+ * timers of a hidden tab for a minute.
+ */
 const silenceMsMax = 60_000;
 
-/** Rows that are saved one after the other are told of together, ms. Chosen: nobody sees a number that is so late; the first is told at once. */
+/**
+ * Rows that are saved within this time after a message share the next one, ms. Chosen: no user
+ * notices a number that is so late. The first row is reported at once.
+ */
 const gatherMs = 20;
 
-/** How long open tabs have to give a token, ms. Chosen: a login endpoint answers in less, and a worker's event lasts minutes. */
+/** How long open tabs have to send a token, ms. Chosen: a log-in endpoint takes less. */
 const tokenMsMax = 5_000;
 
+/** A client of the durable outbox. */
 export interface Member {
-  told(notice: Notice): void;
-  /** Whether this one sends. Called outside of a turn of the core. */
-  sends(isSender: boolean): void;
-  /** Whether rows wait that somebody else is to send. */
+  receive(message: TabMessage): void;
+  /** Makes this client the leader, or ends that. Called outside of a turn of the core. */
+  lead(isLeader: boolean): void;
+  /** Whether rows wait for the leader. */
   isWaiting(): boolean;
-  /** The page was in the back-forward cache: what the others told meanwhile was not heard. */
+  /** The page was in the back-forward cache, and may have missed messages. */
   returned(): void;
 }
 
@@ -65,14 +81,18 @@ export class Tabs {
   readonly #name: string;
   readonly #member: Member;
   #channel: BroadcastChannel | undefined;
-  #notices: Notice[] = [];
-  /** They are told of at the end of this turn, or a little later. */
+  #messages: TabMessage[] = [];
+  /** Whether the messages go out at the end of this turn. */
   #isDue = false;
+  /** Or a little later. */
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #toldMs = 0;
-  readonly #borrowed = new Map<string, (token: string) => void>();
-  #wish: AbortController | undefined;
-  #isSender = false;
+  #postedMs = 0;
+  /** Calls that wait for a token, by name. */
+  readonly #tokenCalls = new Map<string, (token: string) => void>();
+  /** Ends the candidature. */
+  #candidature: AbortController | undefined;
+  #isLeader = false;
+  /** When the last message came. */
   #heardMs = 0;
   readonly #mute: readonly (() => void)[];
 
@@ -84,110 +104,116 @@ export class Tabs {
     this.#mute = [listen("pagehide", () => this.#shut()), listen("pageshow", () => this.#reopen())];
   }
 
-  /** Tells the others; what is told in one turn goes together. */
-  tell(notice: Notice): void {
-    this.#gather(notice);
+  /** Sends a message to the other clients, together with the others of the same turn. */
+  send(message: TabMessage): void {
+    this.#gather(message);
     if (this.#isDue) return;
-    // Timers of a hidden page may rest for a minute.
-    const canWait = notice[0] === "added" && page()?.visibilityState === "visible";
-    const restMs = canWait ? this.#toldMs + gatherMs - nowMs() : 0;
-    if (restMs > 0) {
-      this.#timer ??= setTimeout(() => this.#post(), restMs);
+    // The timers of a hidden page may stop for a minute.
+    const canWait = message[0] === "added" && page()?.visibilityState === "visible";
+    const delayMs = canWait ? this.#postedMs + gatherMs - nowMs() : 0;
+    if (delayMs > 0) {
+      this.#timer ??= setTimeout(() => this.#post(), delayMs);
       return;
     }
     this.#isDue = true;
     queueMicrotask(() => this.#post());
   }
 
-  /** This one wants to send, or no longer. */
-  seek(isWanted: boolean): void {
-    this.#wish?.abort();
-    this.#wish = undefined;
-    this.#isSender = false;
-    if (!isWanted) return;
-    const wish = new AbortController();
-    this.#wish = wish;
+  /** Makes this client a candidate. */
+  seekLeadership(): void {
+    this.resignLeadership();
+    const candidature = new AbortController();
+    const { signal } = candidature;
+    this.#candidature = candidature;
     this.#heardMs = Date.now();
-    this.#request(wish.signal, false);
+    this.#requestLock(signal);
     const watch = setInterval(() => {
       const isSilent = Date.now() - this.#heardMs >= silenceMsMax;
-      if (this.#isSender || !isSilent || !this.#member.isWaiting()) return;
+      if (this.#isLeader || !isSilent || !this.#member.isWaiting()) return;
       this.#heardMs = Date.now();
-      this.#request(wish.signal, true);
+      this.#requestLock(signal, { steal: true });
     }, silenceMsMax / 4);
-    wish.signal.addEventListener("abort", () => clearInterval(watch));
+    signal.addEventListener("abort", () => clearInterval(watch));
   }
 
-  /** Asks the other tabs for a token, other than one that was refused. Resolves with undefined where none gives one in time. */
-  async borrow(refused: string | undefined): Promise<string | undefined> {
+  resignLeadership(): void {
+    this.#candidature?.abort();
+    this.#candidature = undefined;
+    this.#isLeader = false;
+  }
+
+  /** Asks the other tabs for a token other than `refused`. Resolves with undefined if none answers in time. */
+  async requestToken(refused: string | undefined): Promise<string | undefined> {
     const call = randomName();
     return new Promise((resolve) => {
-      const timer = setTimeout(() => this.#borrowed.delete(call) && resolve(undefined), tokenMsMax);
-      this.#borrowed.set(call, (token) => {
+      const timer = setTimeout(() => this.#tokenCalls.delete(call) && resolve(undefined), tokenMsMax);
+      this.#tokenCalls.set(call, (token) => {
         clearTimeout(timer);
-        this.#borrowed.delete(call);
+        this.#tokenCalls.delete(call);
         resolve(token);
       });
-      this.tell(["tokenWanted", call, refused]);
+      this.send(["tokenWanted", call, refused]);
     });
   }
 
   close(): void {
-    this.seek(false);
+    this.resignLeadership();
     for (const mute of this.#mute) mute();
-    // The last notices are on their way.
+    // After the last messages.
     queueMicrotask(() => this.#shut());
   }
 
-  /** `mustSteal` takes it from a holder that may be frozen: that one learns of it, and a frozen one can't send. */
-  #request(signal: AbortSignal, mustSteal: boolean): void {
-    const options = mustSteal ? { steal: true } : { signal };
-    const held = withLock(this.#name, options, () => {
+  /** Requests the leader's lock. `steal` takes it from a leader that may be frozen, and so can't send. */
+  #requestLock(signal: AbortSignal, steal?: { steal: true }): void {
+    const held = withLock(this.#name, steal ?? { signal }, () => {
       if (signal.aborted) return Promise.resolve();
-      this.#say(true, signal);
+      this.#setLeader(true, signal);
       return new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
     });
     held.catch(() => {
       if (signal.aborted) return;
-      // Stolen: get in line again. Missing or forbidden: everybody sends, and the hub drops what comes twice.
-      if (this.#isSender) {
-        this.#say(false, signal);
-        this.#request(signal, false);
-      } else if (!mustSteal) this.#say(true, signal);
+      if (this.#isLeader) {
+        // Another client has stolen the lock: wait for it again.
+        this.#setLeader(false, signal);
+        this.#requestLock(signal);
+      } else if (steal === undefined) {
+        // Without locks every client sends, and the hub drops duplicates.
+        this.#setLeader(true, signal);
+      }
     });
   }
 
-  #say(isSender: boolean, signal: AbortSignal): void {
-    if (signal.aborted || this.#isSender === isSender) return;
-    this.#isSender = isSender;
-    this.#member.sends(isSender);
+  #setLeader(isLeader: boolean, signal: AbortSignal): void {
+    if (signal.aborted || this.#isLeader === isLeader) return;
+    this.#isLeader = isLeader;
+    this.#member.lead(isLeader);
   }
 
-  /** What is like the last one becomes a part of it: most of what a notice costs is its being one. */
-  #gather(notice: Notice): void {
-    const last = this.#notices.at(-1);
-    if (notice[0] === "added" && last?.[0] === "added" && notice[1] === last[1]) {
-      const [, producer, no, rows, bytes] = notice;
+  /** Merges a message into the last one if both report the same: each message has a fixed cost. */
+  #gather(message: TabMessage): void {
+    const last = this.#messages.at(-1);
+    if (message[0] === "added" && last?.[0] === "added" && message[1] === last[1]) {
+      const [, producer, no, rows, bytes] = message;
       const merged = ["added", producer, Math.max(no, last[2]), rows + last[3], bytes + last[4]] as const;
-      this.#notices[this.#notices.length - 1] = merged;
+      this.#messages[this.#messages.length - 1] = merged;
     } else if (
-      notice[0] === "acked" &&
+      message[0] === "acked" &&
       last?.[0] === "acked" &&
-      notice[1] === last[1] &&
-      notice[2] === last[2]
+      message[1] === last[1] &&
+      message[2] === last[2]
     ) {
-      last[3].push(...notice[3]);
-    } else this.#notices.push(notice);
+      last[3].push(...message[3]);
+    } else this.#messages.push(message);
   }
 
   #post(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#isDue = false;
-    if (this.#notices.length === 0) return;
-    this.#channel?.postMessage(this.#notices);
-    this.#notices = [];
-    this.#toldMs = nowMs();
+    if (this.#messages.length === 0) return;
+    this.#channel?.postMessage(this.#messages);
+    this.#messages = [];
+    this.#postedMs = nowMs();
   }
 
   #open(): void {
@@ -195,10 +221,10 @@ export class Tabs {
     if (this.#channel !== undefined)
       this.#channel.onmessage = ({ data }: MessageEvent<unknown>) => {
         this.#heardMs = Date.now();
-        // What the core can't read would be its crash.
-        for (const notice of Array.isArray(data) ? data.filter(isNotice) : []) {
-          if (notice[0] === "token") this.#borrowed.get(notice[1])?.(notice[2]);
-          else this.#member.told(notice);
+        // The core would crash on a message that it can't read.
+        for (const message of Array.isArray(data) ? data.filter(isTabMessage) : []) {
+          if (message[0] === "token") this.#tokenCalls.get(message[1])?.(message[2]);
+          else this.#member.receive(message);
         }
       };
   }
@@ -216,14 +242,14 @@ export class Tabs {
   }
 }
 
-/** Whether it is one that this version knows: a tab of another version may tell anything. */
-function isNotice(value: unknown): value is Notice {
+/** Whether this version knows the message: a tab of another version may send anything. */
+function isTabMessage(value: unknown): value is TabMessage {
   if (!Array.isArray(value)) return false;
-  const [kind, ...places] = value;
-  return shapes.get(kind)?.test(places.map(letterOf).join("")) === true;
+  const [kind, ...elements] = value;
+  return shapes.get(kind)?.test(elements.map(typeInitial).join("")) === true;
 }
 
-function letterOf(place: unknown): string | undefined {
-  if (!Array.isArray(place)) return (typeof place)[0];
-  return place.length % 5 === 0 && place.every((number) => typeof number === "number") ? "r" : "-";
+function typeInitial(element: unknown): string | undefined {
+  if (!Array.isArray(element)) return (typeof element)[0];
+  return element.length % 5 === 0 && element.every((number) => typeof number === "number") ? "r" : "-";
 }

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { isRefusal, isToken, Loan, onLate, subjectOf, tokenMsMax, tokenTimeout } from "./token.js";
+import { isRefusal, isToken, onLate, subjectOf, TokenSharing, tokenMsMax, tokenTimeout } from "./token.js";
 
 afterEach(() => {
   vi.useRealTimers();
@@ -30,21 +30,21 @@ test("the subject of a JWT is its sub, and of anything else unknown", () => {
 });
 
 test("a loan is the token that the client has", async () => {
-  const loan = new Loan();
-  loan.offer("one");
-  expect(await loan.lend(undefined)).toBe("one");
+  const tokenSharing = new TokenSharing();
+  tokenSharing.offer("one");
+  expect(await tokenSharing.share(undefined)).toBe("one");
 });
 
 test("a token that was refused, or is over, is not lent: the next one is", async () => {
   vi.useFakeTimers();
-  const loan = new Loan();
-  loan.offer("one", 1_000);
-  const lent = loan.lend("one");
-  loan.offer("two", 1_000);
+  const tokenSharing = new TokenSharing();
+  tokenSharing.offer("one", 1_000);
+  const lent = tokenSharing.share("one");
+  tokenSharing.offer("two", 1_000);
   expect(await lent).toBe("two");
   vi.advanceTimersByTime(1_000);
-  const later = loan.lend(undefined);
-  loan.offer("three");
+  const later = tokenSharing.share(undefined);
+  tokenSharing.offer("three");
   expect(await later).toBe("three");
 });
 

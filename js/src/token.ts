@@ -1,4 +1,4 @@
-// The user's token, or their function that gives one: asked, checked, and how long it is good.
+// The token of the app: asks the token function, checks the token, and reads how long it is valid.
 
 import type { Options } from "./api.js";
 import { tokenReasons } from "./boundary.js";
@@ -6,7 +6,12 @@ import { isOnline } from "./browser.js";
 import { probe } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
 
-/** As rule C9 has it. */
+export type TokenReason = "initial" | "expiring" | "rejected";
+
+/** In the order of the core's numbers. */
+const reasons = ["initial", "expiring", "rejected"] as const satisfies TokenReason[];
+
+/** Source: rule C9. */
 const token = /^[\x21-\x7e]{1,8192}$/;
 
 export const tokenHint = "a token is a string of 1 to 8192 visible ASCII characters, such as a JWT";
@@ -15,36 +20,42 @@ export function isToken(text: unknown): text is string {
   return typeof text === "string" && token.test(text);
 }
 
-/** Rejects with a LonghaulError `token_unavailable`. A string that was refused has no successor. */
+/**
+ * Gets a token from the app, and how long it is valid. Rejects with `token_unavailable`, also if
+ * the hub has refused a token that is a string.
+ */
 export async function askToken(
   given: Options["token"],
   reason: number,
 ): Promise<{ text: string; livesMs?: number | undefined }> {
   if (typeof given === "string") {
     if (reason === 0) return { text: given };
-    throw unavailable("the token is a string, and the hub did not accept it", {
+    throw unavailable("the hub did not accept the token, which is a string", {
       hint: "pass a function that gets a fresh one",
     });
   }
   let text: unknown;
-  // The function is the user's, and the core is in its turn.
+  // The core is in its turn, and must not run code of the app.
   await undefined;
   try {
     text = await given?.(tokenReasons[reason] ?? "rejected");
   } catch (cause) {
     throw unavailable(`the token function failed: ${String(cause)}`, { cause });
   }
-  if (!isToken(text)) throw unavailable("the token function gave no token", { hint: tokenHint });
+  if (!isToken(text)) throw unavailable("the token function returned no token", { hint: tokenHint });
   return { text, livesMs: livesMs(text) };
 }
 
-/** How long a token function may take, ms; what it gives later is used all the same. Chosen: a slow line and a slow login together. */
+/**
+ * How long a token function may take before `token_timeout` is reported, ms. A later token still
+ * counts. Chosen: a slow network and a slow log-in together.
+ */
 export const tokenMsMax = 30_000;
 
-/** Gives how to stop waiting. */
+/** Calls `late` after that time. Returns a function that prevents it. */
 export function onLate(late: () => void): () => void {
   const timer = setTimeout(late, tokenMsMax);
-  // In Node it would keep the process alive.
+  // In Node the timer would keep the process alive.
   (timer as { unref?: () => void }).unref?.();
   return () => clearTimeout(timer);
 }
@@ -55,37 +66,42 @@ export function tokenTimeout(): LonghaulError {
   });
 }
 
-/** What fetch and time limits throw where nobody was reached. */
-const cutOff = ["TypeError", "NetworkError", "TimeoutError", "AbortError"];
+/** The names of the errors that fetch and time limits throw if no server was reached. */
+const unreachable = ["TypeError", "NetworkError", "TimeoutError", "AbortError"];
 
-/** Whether a token function that failed with this has refused, and not just had no network to ask over: then the hub is out of reach, too. */
+/** Whether an error of the token function is a refusal, and not a lack of network. */
 export async function isRefusal(cause: unknown, base: string): Promise<boolean> {
   if (!isOnline()) return false;
   for (let error = cause, depth = 0; error instanceof Object && depth < 4; depth++) {
-    if (cutOff.includes((error as Error).name)) return false;
+    if (unreachable.includes((error as Error).name)) return false;
     error = (error as Error).cause;
   }
+  // Without a network the hub does not answer either.
   return (await probe(base)) !== "none";
 }
 
-/** What a page lends its service worker: its own client's token. The app is not asked for another, or two calls a minute were not the most. */
-export class Loan {
+/**
+ * The token that a page shares with its service worker. It is the client's own: another call of the
+ * token function would exceed the promised two a minute.
+ */
+export class TokenSharing {
   #token: string | undefined;
+  /** By this device's wall clock. */
   #endMs = 0;
-  #wanted: ((token: string) => void)[] = [];
+  #waiting: ((token: string) => void)[] = [];
 
-  /** The app has given it. */
+  /** The app has returned a token. */
   offer(token: string, livesMs = Number.POSITIVE_INFINITY): void {
     this.#token = token;
     this.#endMs = Date.now() + livesMs;
-    for (const give of this.#wanted.splice(0)) give(token);
+    for (const resolve of this.#waiting.splice(0)) resolve(token);
   }
 
-  /** The next one, where there is none, or one that was refused or is over. */
-  async lend(refused: string | undefined): Promise<string> {
+  /** The current token, or the next one if there is none, or it was refused or has expired. */
+  async share(refused: string | undefined): Promise<string> {
     const token = this.#token;
     if (token !== undefined && token !== refused && Date.now() < this.#endMs) return token;
-    return new Promise((give) => this.#wanted.push(give));
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 }
 
@@ -93,13 +109,16 @@ function unavailable(message: string, options: { hint?: string; cause?: unknown 
   return new LonghaulError("token_unavailable", message, options);
 }
 
-/** Whose a JWT is. Undefined where nobody knows. */
+/** The subject of a JWT; undefined if the token does not name one. */
 export function subjectOf(text: unknown): string | undefined {
   const { sub } = claimsOf(text);
   return typeof sub === "string" ? sub : undefined;
 }
 
-/** How long a JWT is good from now, by our clock; by its own two times where that is off. Undefined where nobody knows. */
+/**
+ * How long a JWT is valid from now on, by this device's wall clock; by the JWT's own two times if
+ * that clock is wrong. Undefined if the token does not say.
+ */
 function livesMs(text: string): number | undefined {
   const { exp, iat } = claimsOf(text);
   for (const ms of [Number(exp) * 1_000 - Date.now(), (Number(exp) - Number(iat)) * 1_000]) {
@@ -108,7 +127,7 @@ function livesMs(text: string): number | undefined {
   return undefined;
 }
 
-/** What a JWT says, unverified: that is the hub's to do. Empty where it is none. */
+/** The claims of a JWT, unverified, which is the hub's task. Empty for any other token. */
 function claimsOf(text: unknown): Record<string, unknown> {
   try {
     const claims = String(text).split(".")[1]?.replaceAll("-", "+").replaceAll("_", "/");

@@ -21,7 +21,7 @@ function topic(): {
       give = listener;
       iteration = its;
       // As a stream does when a listener leaves it.
-      return () => rests.push((its?.rest() ?? []).map(({ seq }) => seq));
+      return () => rests.push((its?.unconsumed() ?? []).map(({ seq }) => seq));
     },
     publish: async (_topic, text) => {
       published.push(text);

@@ -1,14 +1,13 @@
-// What a user holds of a topic.
+// The topic that an app gets, and iterations over its messages.
 
 import type { Message, PublishOptions, Receipt, SubscribeOptions, Topic } from "./api.js";
 import { LonghaulError } from "./errors.js";
 import { checkListener, checkPublish, checkSubscribe } from "./options.js";
 import type { Listener } from "./stream.js";
 
-/** What a client needs of an iteration. */
-export type Iteration = { [K in "end" | "rest"]-?: NonNullable<Listener[K]> };
+/** The part of a listener that only iterations have. */
+export type Iteration = { [K in "end" | "unconsumed"]-?: NonNullable<Listener[K]> };
 
-/** What a topic needs of its client. */
 export interface TopicClient {
   subscribe(
     topic: string,
@@ -20,7 +19,7 @@ export interface TopicClient {
   report(error: LonghaulError): void;
 }
 
-/** Messages that wait for the consumer of an iteration, at most. */
+/** How many messages may wait for the consumer of an iteration. */
 const lagMax = 10_000;
 
 export class TopicHandle<T> implements Topic<T> {
@@ -32,7 +31,7 @@ export class TopicHandle<T> implements Topic<T> {
     this.#client = client;
   }
 
-  /** The same topic of what stands between it and its client. */
+  /** The same topic over another client, such as one that adds signatures. */
   over(wrap: (client: TopicClient) => TopicClient): Topic<T> {
     return new TopicHandle<T>(this.name, wrap(this.#client));
   }
@@ -63,12 +62,12 @@ export class TopicHandle<T> implements Topic<T> {
   async publish(data: T, options: PublishOptions = {}): Promise<Receipt> {
     checkPublish(options);
     options.signal?.throwIfAborted();
-    return this.#client.publish(this.name, jsonOf(data, `what was published to ${this.name}`), options);
+    return this.#client.publish(this.name, jsonOf(data, `the message for ${this.name}`), options);
   }
 }
 
-/** The text of what a user publishes. Throws `data_not_json`; `what` names it for them. */
-export function jsonOf(data: unknown, what: string): string {
+/** The JSON of a publication. Throws `data_not_json`; `name` describes the publication. */
+export function jsonOf(data: unknown, name: string): string {
   let text: string | undefined;
   let cause: unknown;
   try {
@@ -77,7 +76,7 @@ export function jsonOf(data: unknown, what: string): string {
     cause = thrown;
   }
   if (text !== undefined) return text;
-  throw new LonghaulError("data_not_json", `${what} has no JSON form`, {
+  throw new LonghaulError("data_not_json", `${name} has no JSON form`, {
     hint: "publish plain data: no BigInt, no cycle, and no undefined, function or symbol at the top",
     cause,
   });
@@ -92,10 +91,10 @@ interface Waiting<T> {
 class Messages<T> implements AsyncIterator<Message<T>> {
   readonly #queue: Message<T>[] = [];
   readonly #unsubscribe: () => void;
-  /** Calls of next that wait for a message each. */
+  /** Calls of `next`, each of which waits for a message. */
   #waiting: Waiting<T>[] = [];
   #isOver = false;
-  /** Its consumer wants no more. */
+  /** Whether the consumer has left the loop. */
   #isLeft = false;
   #failure: LonghaulError | undefined;
   #signal: AbortSignal | undefined;
@@ -107,8 +106,8 @@ class Messages<T> implements AsyncIterator<Message<T>> {
   ) {
     this.#unsubscribe = subscribe((message) => this.#push(message), {
       end: () => void this.return(),
-      // One that was aborted or has failed still hands out what it has.
-      rest: () =>
+      // After an abort or a failure the consumer still gets what is in the queue.
+      unconsumed: () =>
         (this.#isOver && !this.#isLeft) || signal?.aborted ? [] : (this.#queue as Message<unknown>[]),
     });
     if (signal?.aborted) this.#end();
@@ -145,7 +144,7 @@ class Messages<T> implements AsyncIterator<Message<T>> {
       this.#queue.push(message);
     } else if (!this.#isOver) {
       this.#failure = new LonghaulError("consumer_too_slow", `${lagMax} messages wait for the consumer`, {
-        hint: "iterate again with from: the last seq and 1, or use subscribe",
+        hint: "iterate again with from: lastSeq + 1, or use subscribe",
       });
       this.#end();
     }

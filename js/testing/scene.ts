@@ -2,16 +2,16 @@
 
 import { afterEach, beforeEach, onTestFinished } from "vitest";
 import { LonghaulError } from "../src/errors.js";
-import type { StoredRow } from "../src/rows.js";
-import { type Room, Storage } from "../src/storage.js";
-import type { Notice } from "../src/tabs.js";
-import { Turns } from "../src/turns.js";
+import type { Row } from "../src/rows.js";
+import { Scheduler } from "../src/scheduler.js";
+import { Storage, type StorageDependencies } from "../src/storage.js";
+import type { TabMessage } from "../src/tabs.js";
 import type { Core } from "../src/wasm/longhaul.js";
 import { createVirtualClock } from "./index.js";
 
 export const base = "https://hub.test/";
 /** Where the rows of the outbox in memory begin. */
-export { memoryRows as beside } from "../src/boundary.js";
+export const memoryRowsFrom = 2 ** 52;
 
 /** What this core is asked is answered from its fields; what it is told, it notes. */
 export class Noting {
@@ -22,7 +22,7 @@ export class Noting {
   stopped = false;
   /** The last row that a wipe removes; undefined: it fails. */
   wiped: number | undefined = 0;
-  stores: { rows: [number, StoredRow][]; letters: [number, StoredRow][] } = { rows: [], letters: [] };
+  stores: { rows: [number, Row][]; deadLetters: [number, Row][] } = { rows: [], deadLetters: [] };
   kepts = new Map<string, unknown[]>();
 
   constructor() {
@@ -37,7 +37,8 @@ export class Noting {
   outboxRows = (): number => this.rowCount;
   isIdle = (): boolean => this.idle;
   isStopped = (): boolean => this.stopped;
-  stored = async (areLetters: boolean): Promise<unknown> => this.stores[areLetters ? "letters" : "rows"];
+  stored = async (areDeadLetters: boolean): Promise<unknown> =>
+    this.stores[areDeadLetters ? "deadLetters" : "rows"];
   wipe = async (): Promise<number | undefined> => this.wiped;
   kept = async (topic: string): Promise<unknown> => this.kepts.get(topic);
 
@@ -47,49 +48,52 @@ export class Noting {
   };
 
   takeLetter = async (row: number, isWanted: boolean): Promise<unknown> => {
-    const found = this.stores.letters.find(([n]) => n === row);
-    this.stores.letters = this.stores.letters.filter((letter) => letter !== found);
+    const found = this.stores.deadLetters.find(([n]) => n === row);
+    this.stores.deadLetters = this.stores.deadLetters.filter((deadLetter) => deadLetter !== found);
     return found && [isWanted ? 90 : 0, found[1][4]];
   };
 }
 
 export interface Scene {
   readonly core: Noting;
-  readonly turns: Turns;
+  readonly scheduler: Scheduler;
   readonly storage: Storage;
   readonly published: unknown[][];
 }
 
-export function scene(room: Partial<Room> = {}, database: string | undefined = "db"): Scene {
+export function scene(
+  dependencies: Partial<StorageDependencies> = {},
+  database: string | undefined = "db",
+): Scene {
   const core = new Noting();
   core.name = "p";
   const published: unknown[][] = [];
-  const turns = new Turns(
+  const scheduler = new Scheduler(
     (_, cause) => {
       throw cause;
     },
     () => storage.settle(),
   );
-  turns.core = core as unknown as Core;
+  scheduler.core = core as unknown as Core;
   const publications = { attempts: () => 0, volatile: () => [], has: () => false, discard: () => {} };
   const storage: Storage = new Storage(database, base, {
-    publications: publications as unknown as Room["publications"],
-    turns,
+    publications: publications as unknown as StorageDependencies["publications"],
+    scheduler,
     publish: async (...call) => published.push(call),
     token: async () => "lent",
     hasToken: false,
     tokenUrl: undefined,
     isPausing: false,
-    hurry: () => turns.settle(),
+    expedite: () => scheduler.settle(),
     isStuck: () => false,
     stuck: () => new LonghaulError("not_flushed", "stuck"),
     changed: () => {},
     deadLetter: () => {},
-    ...room,
+    ...dependencies,
   });
   onTestFinished(() => storage.close());
-  turns.settle();
-  return { core, turns, storage, published };
+  scheduler.settle();
+  return { core, scheduler, storage, published };
 }
 
 /** Of the tests of a file that imports this: time stands still but for what they ask of it. */
@@ -106,15 +110,15 @@ afterEach(async () => {
 });
 
 /** What the other tabs of a partition are told, and what they tell. */
-export function neighbour(name: string): { told: Notice[]; tell(...notices: unknown[]): Promise<void> } {
+export function neighbour(name: string): { told: TabMessage[]; tell(...messages: unknown[]): Promise<void> } {
   const channel = new BroadcastChannel(`longhaul:outbox:${name}`);
-  const told: Notice[] = [];
-  channel.onmessage = ({ data }: MessageEvent<Notice[]>) => told.push(...data);
+  const told: TabMessage[] = [];
+  channel.onmessage = ({ data }: MessageEvent<TabMessage[]>) => told.push(...data);
   onTestFinished(() => channel.close());
   return {
     told,
-    tell(...notices) {
-      channel.postMessage(notices);
+    tell(...messages) {
+      channel.postMessage(messages);
       return clock.settle();
     },
   };

@@ -1,6 +1,6 @@
-// npm run docs:codes: writes the table of src/codes.json into docs/protocol.md and docs/errors.md.
-// With --check it only compares them. In both cases it fails if docs/errors.md lacks a code of the
-// sources, or lists one that no source uses.
+// npm run docs:codes: writes src/codes.json into docs/protocol.md and docs/errors.md as a table. With
+// --check it only compares them. In both cases it also compares the codes of docs/errors.md with those
+// in the sources, and with the types ErrorCode, GapReason and CloseCode in js/src/api.d.ts.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -23,6 +23,17 @@ const unseen = ["resume_failed", "ticket_invalid", "out_of_order"];
 
 /** Codes of docs/protocol.md for hubs with access rules. This hub has none. */
 const foreign = ["forbidden"];
+
+/** The public types of codes, and the sections of docs/errors.md that list the same codes. */
+const api = "js/src/api.d.ts";
+const types = {
+  ErrorCode: ["Calls", "Documents", "Dead letters", "Errors without a call"],
+  GapReason: ["Gaps"],
+  CloseCode: ["Status"],
+};
+
+/** Reasons of a status without a close code: the text before the table of the section lists them. */
+const statusOnly = ["closed_by_peer", "wasm_load_failed", "client_crashed"];
 
 const begin = /<!-- codes:begin[^\n]*-->\n/;
 const end = "<!-- codes:end -->";
@@ -72,16 +83,55 @@ function usedCodes(texts) {
   return used;
 }
 
-/** The codes in the first cells of the reference's tables. */
-function listedCodes() {
-  const text = readFileSync(join(root, reference), "utf8");
-  return new Set(Array.from(text.matchAll(/^\|(?: \d+ \|)? `([a-z_]+)` \|/gm), ([, code]) => code));
+/** The codes in the first cells of a text's tables. */
+function codesOf(text) {
+  return Array.from(text.matchAll(/^\|(?: \d+ \|)? `([a-z_]+)` \|/gm), ([, code]) => code);
+}
+
+function readReference() {
+  return readFileSync(join(root, reference), "utf8");
+}
+
+/** Compares the public types with the sections of docs/errors.md. */
+function checkTypes() {
+  const sections = new Map(
+    readReference()
+      .split(/^## /m)
+      .slice(1)
+      .map((section) => [section.slice(0, section.indexOf("\n")), section]),
+  );
+  const source = readFileSync(join(root, api), "utf8");
+  return Object.entries(types).flatMap(([type, headings]) => {
+    const missing = headings.filter((heading) => !sections.has(heading));
+    if (missing.length > 0) return missing.map((heading) => `${reference} has no section ${heading}`);
+    const union = new RegExp(`^export type ${type} =((?:\\s*(?://.*|\\| "[a-z_]+"))+);`, "m").exec(
+      source,
+    )?.[1];
+    if (union === undefined) return [`${api} has no type ${type}`];
+    const typed = Array.from(union.matchAll(/"([a-z_]+)"/g), ([, code]) => code);
+    const listed = headings.flatMap((heading) => codesOf(sections.get(heading)));
+    if (type === "CloseCode") {
+      const words = sections.get("Status");
+      listed.push(...statusOnly.filter((code) => words.includes(`\`${code}\``)));
+    }
+    return [
+      ...typed
+        .filter((code, at) => typed.indexOf(code) !== at)
+        .map((code) => `${api}: ${type} has ${code} twice`),
+      ...typed
+        .filter((code) => !listed.includes(code))
+        .map((code) => `${api}: ${type} has ${code}, and ${reference} does not list it there`),
+      ...listed
+        .filter((code) => !typed.includes(code))
+        .map((code) => `${api}: ${type} has no ${code}, which ${reference} lists`),
+    ];
+  });
 }
 
 function checkReference(codes) {
   const texts = readSources();
   const used = usedCodes(texts);
-  const listed = listedCodes();
+  const listed = new Set(codesOf(readReference()));
   const known = new Set([...listed, ...unseen, "closed_by_peer"]);
   const missing = [...used]
     .filter(([code]) => !known.has(code))
@@ -113,6 +163,6 @@ function write(path, codes) {
 await main(() => {
   const codes = JSON.parse(readFileSync(join(root, "src/codes.json"), "utf8"));
   for (const path of documents) write(path, codes);
-  const faults = checkReference(codes);
+  const faults = [...checkReference(codes), ...checkTypes()];
   if (faults.length > 0) throw new Stop(`codes and their reference differ:\n  ${faults.join("\n  ")}`);
 });

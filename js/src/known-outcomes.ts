@@ -1,14 +1,20 @@
-// What this tab has heard of the rows in storage before storage shows it: which have ended, and which are being discarded.
+// The outcomes of stored rows that this tab knows before storage shows them.
 //
-// The outbox stops counting a row when this tab hears of its end. Storage removes the row later.
+// The outbox stops counting a row when this tab learns its outcome. Storage removes the row later.
 
 import { outboxRowsMax, wipeMsMax } from "./boundary.js";
 import { nowMs } from "./browser.js";
 
-export class Endings {
+/** An outbox has as many rows by default. */
+const rowsMax = 50_000;
+
+/** As in the core's wipe. The tab that wipes may be killed: its rows reappear after this time. */
+const wipeMsMax = 10_000;
+
+export class KnownOutcomes {
   readonly #ended = new Set<number>();
   readonly #discarded = new Set<number>();
-  /** Storage removed these while it was being read: the answer may still have them. */
+  /** Rows that storage removed during a load query, whose answer may still contain them. */
   readonly #removed = new Set<number>();
   #reads = 0;
   #wipingUntilMs = 0;
@@ -31,26 +37,30 @@ export class Endings {
   }
 
   /** Storage has removed a row. */
-  noted(row: number): void {
+  removed(row: number): void {
     if (this.#reads > 0) this.#removed.add(row);
     else this.#forget(row);
   }
 
-  wiping(isBeginning: boolean): void {
-    this.#wipingUntilMs = isBeginning ? nowMs() + wipeMsMax : 0;
+  beginWipe(): void {
+    this.#wipingUntilMs = nowMs() + wipeMsMax;
   }
 
-  /** Storage is another one, whose rows are numbered anew. */
+  endWipe(): void {
+    this.#wipingUntilMs = 0;
+  }
+
+  /** Storage has a new database, which numbers its rows from 1. */
   clear(): void {
     this.#ended.clear();
     this.#discarded.clear();
   }
 
-  /** What is made of an answer of storage's, which may be older than what is heard meanwhile. */
-  async read<T, U>(asked: Promise<T>, make: (answer: T) => U): Promise<U> {
+  /** Evaluates the answer to a load query, which may be older than what this tab has learned since. */
+  async read<T, U>(query: Promise<T>, evaluate: (answer: T) => U): Promise<U> {
     this.#reads++;
     try {
-      return make(await asked);
+      return evaluate(await query);
     } finally {
       this.#reads--;
       if (this.#reads === 0) for (const row of this.#removed) this.#forget(row);

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test, vi } from "vitest";
-import { Place } from "./place.js";
+import { Slot } from "./slot.js";
 
-/** The locks of a browser, as far as places use them. */
+/** The locks of a browser, as far as slots use them. */
 class Locks {
   readonly held = new Set<string>();
   readonly #queue: { name: string; run: () => void; signal: AbortSignal | undefined }[] = [];
@@ -32,9 +32,9 @@ class Locks {
 let locks: Locks;
 const base = "https://hub.test/";
 
-function tab(): { place: Place; said: boolean[] } {
+function tab(): { slot: Slot; said: boolean[] } {
   const said: boolean[] = [];
-  return { place: new Place(base, (isGranted) => said.push(isGranted)), said };
+  return { slot: new Slot(base, (isGranted) => said.push(isGranted)), said };
 }
 
 beforeEach(() => {
@@ -42,64 +42,64 @@ beforeEach(() => {
   vi.stubGlobal("navigator", { locks });
 });
 
-test("t7 three tabs get a place, a fourth is told that there is none", async () => {
+test("t7 three tabs get a slot, and a fourth gets none", async () => {
   const tabs = [tab(), tab(), tab(), tab()];
-  for (const { place } of tabs) {
-    place.seek();
+  for (const { slot } of tabs) {
+    slot.seek();
     await vi.waitFor(() => expect(locks.held.size).toBeGreaterThan(0));
     await new Promise(setImmediate);
   }
   expect(locks.held.size).toBe(3);
-  expect(tabs.map(({ place }) => place.isDenied)).toEqual([false, false, false, true]);
+  expect(tabs.map(({ slot }) => slot.isDenied)).toEqual([false, false, false, true]);
   expect(tabs[3]?.said).toEqual([false]);
 });
 
-test("t7 a place that is given back goes to the tab that waits", async () => {
+test("t7 a slot that is released goes to the tab that waits", async () => {
   const tabs = [tab(), tab(), tab(), tab()];
-  for (const { place } of tabs) {
-    place.seek();
+  for (const { slot } of tabs) {
+    slot.seek();
     await new Promise(setImmediate);
   }
-  tabs[1]?.place.leave();
+  tabs[1]?.slot.release();
   await vi.waitFor(() => expect(tabs[3]?.said).toEqual([false, true]));
-  expect(tabs[3]?.place.isDenied).toBe(false);
+  expect(tabs[3]?.slot.isDenied).toBe(false);
 });
 
-test("a wish that is taken back waits for nothing", async () => {
+test("a tab that no longer wants a slot waits for none", async () => {
   const tabs = [tab(), tab(), tab(), tab()];
-  for (const { place } of tabs) {
-    place.seek();
+  for (const { slot } of tabs) {
+    slot.seek();
     await new Promise(setImmediate);
   }
-  tabs[3]?.place.leave();
-  tabs[0]?.place.leave();
+  tabs[3]?.slot.release();
+  tabs[0]?.slot.release();
   await new Promise(setImmediate);
   expect(tabs[3]?.said).toEqual([false]);
   expect(locks.held.size).toBe(2);
 });
 
-test("without locks a hidden page has no place, a shown one has", async () => {
+test("without locks a hidden page has no slot, and a visible page has one", async () => {
   const page = Object.assign(new EventTarget(), { visibilityState: "hidden" });
   vi.stubGlobal("navigator", {});
   vi.stubGlobal("document", page);
-  const { place, said } = tab();
-  place.seek();
+  const { slot, said } = tab();
+  slot.seek();
   await vi.waitFor(() => expect(said).toEqual([false]));
   page.visibilityState = "visible";
   page.dispatchEvent(new Event("visibilitychange"));
   expect(said).toEqual([false, true]);
-  place.leave();
+  slot.release();
   page.visibilityState = "hidden";
   page.dispatchEvent(new Event("visibilitychange"));
   expect(said).toEqual([false, true]);
 });
 
-test("where requests share a connection nobody needs a place", async () => {
+test("no tab needs a slot if requests share a connection", async () => {
   vi.spyOn(performance, "getEntriesByType").mockReturnValue([
     { name: `${base}v1/poll`, nextHopProtocol: "h2" } as never,
   ]);
-  const { place, said } = tab();
-  place.seek();
+  const { slot, said } = tab();
+  slot.seek();
   await new Promise(setImmediate);
   expect(locks.held.size).toBe(0);
   expect(said).toEqual([]);

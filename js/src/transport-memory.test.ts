@@ -1,5 +1,5 @@
 import { beforeEach, expect, test, vi } from "vitest";
-import { recall, remember } from "./memory.js";
+import { recallTransport, rememberTransport } from "./transport-memory.js";
 
 const kept = new Map<string, string>();
 
@@ -13,16 +13,16 @@ beforeEach(() => {
 });
 
 test("a05 what worked with a hub is known for a day, and of no other hub", () => {
-  remember("https://a/", "eventsource");
-  expect(recall("https://a/")).toBe("eventsource");
-  expect(recall("https://b/")).toBeUndefined();
+  rememberTransport("https://a/", "eventsource");
+  expect(recallTransport("https://a/")).toBe("eventsource");
+  expect(recallTransport("https://b/")).toBeUndefined();
   vi.advanceTimersByTime(24 * 60 * 60 * 1_000);
-  expect(recall("https://a/")).toBeUndefined();
+  expect(recallTransport("https://a/")).toBeUndefined();
 });
 
 test("what others have put there is no transport", () => {
   kept.set("longhaul:transport:https://a/", `carrier-pigeon ${Date.now() + 1_000}`);
-  expect(recall("https://a/")).toBeUndefined();
+  expect(recallTransport("https://a/")).toBeUndefined();
 });
 
 test("a storage that is full, forbidden or missing is lived without", () => {
@@ -32,7 +32,7 @@ test("a storage that is full, forbidden or missing is lived without", () => {
       throw new DOMException("full", "QuotaExceededError");
     },
   });
-  expect(() => remember("https://a/", "websocket")).not.toThrow();
+  expect(() => rememberTransport("https://a/", "websocket")).not.toThrow();
   vi.stubGlobal("localStorage", undefined);
-  expect(recall("https://a/")).toBeUndefined();
+  expect(recallTransport("https://a/")).toBeUndefined();
 });

@@ -1,21 +1,25 @@
 import { expect, test, vi } from "vitest";
-import { Turns } from "./turns.js";
+import { Scheduler } from "./scheduler.js";
 import type { Core } from "./wasm/longhaul.js";
 
-function turns(): { turns: Turns; crashed: ReturnType<typeof vi.fn>; finished: ReturnType<typeof vi.fn> } {
+function scheduler(): {
+  scheduler: Scheduler;
+  crashed: ReturnType<typeof vi.fn>;
+  finished: ReturnType<typeof vi.fn>;
+} {
   const crashed = vi.fn();
   const finished = vi.fn();
-  const made = new Turns(crashed, finished);
+  const made = new Scheduler(crashed, finished);
   made.core = {} as Core;
-  return { turns: made, crashed, finished };
+  return { scheduler: made, crashed, finished };
 }
 
 test("listeners are called when the core's turn is over, in order", () => {
-  const { turns: made, finished } = turns();
+  const { scheduler: made, finished } = scheduler();
   const heard: string[] = [];
-  made.turn(() => {
-    made.later(() => heard.push("first"));
-    made.later(() => heard.push("second"));
+  made.run(() => {
+    made.defer(() => heard.push("first"));
+    made.defer(() => heard.push("second"));
     heard.push("core");
   });
   expect(heard).toEqual(["core", "first", "second"]);
@@ -23,21 +27,21 @@ test("listeners are called when the core's turn is over, in order", () => {
 });
 
 test("what a listener asks for comes after what was noted before", () => {
-  const { turns: made } = turns();
+  const { scheduler: made } = scheduler();
   const heard: string[] = [];
-  made.turn(() => {
-    made.later(() => made.turn(() => made.later(() => heard.push("inner"))));
-    made.later(() => heard.push("outer"));
+  made.run(() => {
+    made.defer(() => made.run(() => made.defer(() => heard.push("inner"))));
+    made.defer(() => heard.push("outer"));
   });
   expect(heard).toEqual(["outer", "inner"]);
 });
 
 test("what the core throws is told, and answers with nothing", () => {
-  const { turns: made, crashed } = turns();
+  const { scheduler: made, crashed } = scheduler();
   const { core } = made;
   const cause = new Error("unreachable");
   expect(
-    made.look(() => {
+    made.ask(() => {
       throw cause;
     }),
   ).toBeUndefined();
@@ -45,20 +49,20 @@ test("what the core throws is told, and answers with nothing", () => {
 });
 
 test("where there is no core nothing is asked, and listeners are called all the same", () => {
-  const { turns: made } = turns();
+  const { scheduler: made } = scheduler();
   made.core = undefined;
   const heard = vi.fn();
-  made.later(heard);
-  made.turn(() => expect.unreachable());
+  made.defer(heard);
+  made.run(() => expect.unreachable());
   expect(heard).toHaveBeenCalledOnce();
 });
 
 test("f09 what the core calls may begin a turn of its own: listeners run when the outermost is over", () => {
-  const { turns: made } = turns();
+  const { scheduler: made } = scheduler();
   const heard: string[] = [];
-  made.turn(() => {
-    made.later(() => heard.push("listener"));
-    made.turn(() => heard.push("inner"));
+  made.run(() => {
+    made.defer(() => heard.push("listener"));
+    made.run(() => heard.push("inner"));
     made.settle();
     heard.push("outer");
   });
@@ -66,23 +70,23 @@ test("f09 what the core calls may begin a turn of its own: listeners run when th
 });
 
 test("f09 a crash ends all turns, and its listeners run", () => {
-  const { turns: made, crashed } = turns();
+  const { scheduler: made, crashed } = scheduler();
   const heard: string[] = [];
   crashed.mockImplementation(() => {
-    made.later(() => heard.push("crash"));
+    made.defer(() => heard.push("crash"));
     made.settle();
   });
-  made.turn(() => {
+  made.run(() => {
     throw new Error("unreachable");
   });
   expect(heard).toEqual(["crash"]);
-  made.turn(() => made.later(() => heard.push("next")));
+  made.run(() => made.defer(() => heard.push("next")));
   expect(heard).toEqual(["crash", "next"]);
 });
 
 test("a turn that a listener begins is told of as finished, too", () => {
-  const { turns: made, finished } = turns();
-  made.later(() => made.turn(() => {}));
+  const { scheduler: made, finished } = scheduler();
+  made.defer(() => made.run(() => {}));
   made.settle();
   expect(finished).toHaveBeenCalledTimes(2);
 });

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import type { Options } from "./api.js";
-import { instruct, seed, wantedTransports } from "./instruct.js";
+import { seed, toCoreOptions, wantedTransports } from "./core-options.js";
 import type { CoreOptions } from "./wasm/longhaul.js";
 
 /** What a core was told, call by call. */
@@ -15,7 +15,7 @@ function told(options: Options): unknown[][] {
           calls.push([name, ...args]),
     },
   );
-  instruct(recording as CoreOptions, options, "https://hub.test/");
+  toCoreOptions(recording as CoreOptions, options, "https://hub.test/");
   return calls;
 }
 

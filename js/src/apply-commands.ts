@@ -1,6 +1,7 @@
-// A page's own copy of a document's value: immutable, and made anew only where something has changed.
+// Applies the core's commands (src/document/value/commands.rs) to the page's copy of a document's
+// value. The copy is immutable, and a new one shares its unchanged parts.
 //
-// Commands are those of src/document/value/commands.rs. How objects are copied is what a page's time goes to: docs/decisions/documents.md.
+// Most of a page's time goes into copying objects: see docs/decisions/documents.md.
 
 type Command =
   | readonly [at: string]
@@ -10,17 +11,17 @@ type Command =
 type Node = { [key: string]: unknown };
 type Copy = (node: Node) => Node;
 
-/** Objects of more keys are copied in another way than by spreading, which takes 70 times as long for 1,000 keys. Measured. */
+/** Objects with more keys are not spread, which takes 70 times as long for 1,000 keys. Measured. */
 const keysFew = 64;
-/** V8 keeps objects of more keys as hash tables, as it does with those whose keys change. */
+/** V8 stores objects with more keys, or with changing keys, as hash tables. */
 const keysFast = 1_020;
 
-/** How large objects are copied; others are spread. */
+/** How to copy each large object. All others are spread. */
 const copies = new WeakMap<Node, Copy>();
 
-/** Does what the core says has changed. What commands do not touch is shared with the value before. */
-export function follow(before: unknown, commands: readonly Command[]): unknown {
-  // What a pointer has before its first "/" is an empty key.
+/** Returns the value after the commands. It shares everything else with the value before. */
+export function applyCommands(before: unknown, commands: readonly Command[]): unknown {
+  // Before its first "/" a pointer has an empty key.
   const root: Node = { "": before };
   const own = commands.length > 1 ? new Set<Node>() : undefined;
   for (const command of commands) {
@@ -38,7 +39,7 @@ export function follow(before: unknown, commands: readonly Command[]): unknown {
       node[key] = command[1];
       note(command[1]);
     }
-    // A large object whose keys change becomes a hash table.
+    // V8 makes a hash table of a large object whose keys change.
     if (command.length === 1 ? copies.has(node) : command.length === 3 && command[2] > keysFew) {
       copies.set(node, copyByKeys);
     }
@@ -46,16 +47,16 @@ export function follow(before: unknown, commands: readonly Command[]): unknown {
   return root[""];
 }
 
-/** The member there, copied if it is not our own yet. */
+/** The member at a key; a copy of it, unless these commands have made one already. */
 function owned(node: Node, key: string, own: Set<Node> | undefined): Node {
   const child = node[key] as Node;
   if (own?.has(child)) return child;
   let copy: Node;
   if (Array.isArray(child)) copy = child.slice() as unknown as Node;
   else {
-    const way = copies.get(child);
-    copy = way === undefined ? { ...child } : way(child);
-    if (way !== undefined) copies.set(copy, way);
+    const copyOf = copies.get(child);
+    copy = copyOf === undefined ? { ...child } : copyOf(child);
+    if (copyOf !== undefined) copies.set(copy, copyOf);
   }
   node[key] = copy;
   own?.add(copy);
@@ -78,7 +79,7 @@ function splice(
   }
 }
 
-/** Finds the large objects in what has come. */
+/** Finds the large objects in a new value. */
 function note(value: unknown): void {
   if (typeof value !== "object" || value === null) return;
   if (Array.isArray(value)) {
@@ -99,13 +100,13 @@ function copyWhole(node: Node): Node {
 }
 
 function copyByKeys(node: Node): Node {
-  // A hash table from its first key on: what becomes one on the way takes up to four times as long. Measured.
+  // A hash table from the first key on. An object that becomes one later takes up to four times as long. Measured.
   const copy: Node = Object.create(null);
   for (const key of Object.keys(node)) copy[key] = node[key];
   return Object.setPrototypeOf(copy, Object.prototype);
 }
 
-/** The keys of a pointer, after one that is empty. */
+/** The keys of a pointer, after an empty one. */
 function keysOf(pointer: string): string[] {
   const keys = pointer.split("/");
   return pointer.includes("~") ? keys.map((key) => key.replaceAll("~1", "/").replaceAll("~0", "~")) : keys;
