@@ -3,8 +3,8 @@ import type { Options } from "./api.js";
 import { seed, toCoreOptions, wantedTransports } from "./core-options.js";
 import type { CoreOptions } from "./wasm/longhaul.js";
 
-/** What a core was told, call by call. */
-function told(options: Options): unknown[][] {
+/** The calls of a core's options. */
+function callsFor(options: Options): unknown[][] {
   const calls: unknown[][] = [];
   const recording = new Proxy(
     {},
@@ -25,7 +25,7 @@ beforeEach(() => {
 });
 
 test("without options a core has all transports and an outbox in storage", () => {
-  expect(told({})).toEqual([
+  expect(callsFor({})).toEqual([
     ["transport", 0],
     ["transport", 1],
     ["transport", 2],
@@ -36,7 +36,7 @@ test("without options a core has all transports and an outbox in storage", () =>
 
 test("what the browser lacks is left out", () => {
   vi.stubGlobal("WebSocket", undefined);
-  expect(told({ outbox: false })).toEqual([
+  expect(callsFor({ outbox: false })).toEqual([
     ["transport", 1],
     ["transport", 2],
   ]);
@@ -44,14 +44,14 @@ test("what the browser lacks is left out", () => {
 
 test("the user's order of transports is kept", () => {
   expect(wantedTransports({ transports: ["longpoll", "websocket"] })).toEqual(["longpoll", "websocket"]);
-  expect(told({ transports: ["longpoll", "websocket"], outbox: false })).toEqual([
+  expect(callsFor({ transports: ["longpoll", "websocket"], outbox: false })).toEqual([
     ["transport", 2],
     ["transport", 0],
   ]);
 });
 
 test("options that are given in part are filled with their defaults", () => {
-  const calls = told({
+  const calls = callsFor({
     backoff: { capMs: 5_000, jitter: "none" },
     heartbeat: { timeoutMs: 500 },
     outbox: { name: "notes", poison: "pause" },
@@ -64,9 +64,9 @@ test("options that are given in part are filled with their defaults", () => {
   expect(calls).toContainEqual(["hasTokens"]);
 });
 
-test("a05 what worked before is told", () => {
+test("a05 the transport that worked before is passed on", () => {
   vi.stubGlobal("localStorage", { getItem: () => `longpoll ${Date.now() + 1_000}` });
-  expect(told({ outbox: false })).toContainEqual(["worked", 2]);
+  expect(callsFor({ outbox: false })).toContainEqual(["worked", 2]);
 });
 
 test("a seed is a whole number below 2^53, and another one each time", () => {

@@ -1,9 +1,10 @@
 // The options of a core: the app's options in the core's numbers, and what earlier visits learned.
 
 import type { Options, TransportName } from "./api.js";
+import { jitters, transportNames } from "./boundary.js";
 import { randomBytes } from "./browser.js";
-import { isSupported, transportNames } from "./diagnosis.js";
-import { backoffDefaults, heartbeatDefaults, jitters, outboxDefaults } from "./options.js";
+import { isSupported } from "./diagnosis.js";
+import { backoffDefaults, heartbeatDefaults, outboxDefaults } from "./options.js";
 import { recallTransport } from "./transport-memory.js";
 import type { CoreOptions } from "./wasm/longhaul.js";
 

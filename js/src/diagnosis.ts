@@ -1,6 +1,7 @@
 // Explains the client's choice of transport, and advises the person who helps the user.
 
 import type { Diagnosis, Status, TransportName } from "./api.js";
+import { attemptOutcomes, frameCharsMax, transportNames } from "./boundary.js";
 import { isThere, listen, pageLocation, requestsMade } from "./browser.js";
 import { closeReason } from "./errors.js";
 import { readAnswer } from "./parts.js";
@@ -9,19 +10,6 @@ type Tried = Diagnosis["tried"][number];
 
 /** Why polls are short: every subscription is passive, or other tabs have the slots. */
 export type PollReason = "passive" | "crowded";
-
-/** In the order of the core's numbers. */
-export const transportNames: readonly TransportName[] = ["websocket", "eventsource", "longpoll"];
-
-const outcomes = [
-  "ok",
-  "blocked",
-  "opened-then-closed",
-  "silent",
-  "buffered",
-  "refused",
-  "overtaken",
-] as const;
 
 /** Reads the core's list of attempts, five elements each: transport, outcome, close code, ms, detail. */
 export function triedOf(rows: readonly unknown[]): Tried[] {

@@ -50,14 +50,6 @@ interface Listener {
   seen?: DocumentState<unknown>;
 }
 
-/** The results of `DocumentCore` for a record. */
-const changed = 1;
-const diverged = 3;
-
-/** The kinds of changes. */
-const patch = 1;
-const merge = 2;
-
 const resolved = Promise.resolve();
 
 /** How long own changes wait for acks before the client saves the confirmed value, ms. Chosen: acks take less. */
@@ -399,8 +391,8 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   }
 
   #stepped(step: number): void {
-    if (step === changed) this.#notify();
-    if (step !== diverged) return;
+    if (step === stepChanged) this.#notify();
+    if (step !== stepDiverged) return;
     this.#client.error(
       new LonghaulError(
         "document_diverged",

@@ -3,6 +3,7 @@
 // host.ts has the calls of the core, and incoming.ts the frames of the hub.
 
 import type { Diagnosis, Metrics, Options, PublishOptions, Receipt } from "./api.js";
+import { kindMessage, memoryRows } from "./boundary.js";
 import { nowMs } from "./browser.js";
 import { databaseName, seed, toCoreOptions, wantedTransports } from "./core-options.js";
 import { Crashes } from "./crashes.js";
@@ -11,7 +12,6 @@ import type { EngineEvents } from "./engine-events.js";
 import { LonghaulError } from "./errors.js";
 import type { Receiver } from "./frame.js";
 import { Host } from "./host.js";
-import { memoryRowsFrom } from "./identity.js";
 import { type EndInstance, instantiate } from "./instance.js";
 import { emptyMetrics } from "./metrics.js";
 import { Outgoing } from "./outgoing.js";
@@ -106,13 +106,19 @@ export class Engine {
     const end = await instantiate(this.#module, made, (cause) => this.#crashed(core, cause));
     if (this.#scheduler.isClosed) return;
     this.#endInstance = end;
-    const options = new made.CoreOptions(seed());
-    for (const base of this.#bases) options.address(base);
-    toCoreOptions(options, this.#options, this.#base);
-    const { memoryProducer, durableProducer } = this.storage.identity;
-    options.inherit(memoryProducer, this.#publications.lastVolatile % memoryRowsFrom, durableProducer);
-    core = new made.Core(options, this.#host);
-    this.storage.learn(core);
+    try {
+      const options = new made.CoreOptions(seed());
+      for (const base of this.#bases) options.address(base);
+      toCoreOptions(options, this.#options, this.#base);
+      const { memoryProducer, durableProducer } = this.storage.identity;
+      options.inherit(memoryProducer, this.#publications.lastVolatile % memoryRows, durableProducer);
+      core = new made.Core(options, this.#host);
+      this.storage.learn(core);
+    } catch (cause) {
+      // The instance may already listen to events of the page.
+      end();
+      throw cause;
+    }
     this.#scheduler.core = core;
   }
 
@@ -166,7 +172,7 @@ export class Engine {
     topic: string,
     text: string,
     options: PublishOptions,
-    kind = 0,
+    kind = kindMessage,
     observer?: PublicationObserver,
   ): Promise<Receipt> {
     return new Promise((resolve, reject) => {

@@ -2,6 +2,7 @@
 
 import codes from "../../src/codes.json" with { type: "json" };
 import type { CloseCode, CloseReason, ErrorCode } from "./api.js";
+import { retryMsMax } from "./boundary.js";
 
 export type { ErrorCode };
 
@@ -24,9 +25,6 @@ export function print(error: LonghaulError): void {
   const { code, message, hint } = error;
   console.error(`longhaul: ${code}: ${message}${hint === undefined ? "" : ` (${hint})`}`, error);
 }
-
-/** The longest retry delay that a hub can ask for, ms. The core has the same. Source: rule R6. */
-const retryMsMax = 3_600_000;
 
 /** The reason for a close code. `detail` is the hub's text, which follows the client's. */
 export function closeReason(closeCode: number, detail: string): CloseReason {

@@ -51,9 +51,6 @@ const minus = 45;
 const zero = 48;
 const verbM = 109;
 const verbB = 98;
-const seqMax = 2 ** 53 - 1;
-const chainMax = 2 ** 48 - 1;
-const idCharsMax = 128;
 
 /** 1 at the code of each character that an id may have. The table is faster than a regular expression. */
 const isOfId = Uint8Array.from({ length: 128 }, (_, code) =>

@@ -7,7 +7,7 @@ function row(topic: string, kind: number): Row {
   return ["p", topic, kind, "{}", 2, 0, 1, false, undefined, 0, 0, undefined];
 }
 
-test("f18: a document hears once of all its changes that are found in storage together", () => {
+test("f18: a document gets one report for all its changes that come from storage together", () => {
   const heard: string[] = [];
   const scheduler = new Scheduler(
     () => {},
@@ -27,7 +27,7 @@ test("f18: a document hears once of all its changes that are found in storage to
   expect(heard).toEqual(["a", "b", "a"]);
 });
 
-test("f33: rows that the hub takes from somebody else only are told of as an error", () => {
+test("f33: an outbox that the hub knows as another user's is reported as an error", () => {
   const errors: string[] = [];
   const scheduler = new Scheduler(
     () => {},

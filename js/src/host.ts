@@ -3,12 +3,22 @@
 // No method here runs a listener of the app. The scheduler calls listeners after the core's turn.
 
 import type { Options, Status } from "./api.js";
-import { transportNames } from "./diagnosis.js";
+import {
+  answerBytesMax,
+  frameCharsMax,
+  kindMessage,
+  statusConnected,
+  statusConnecting,
+  statusOffline,
+  statusUnauthorized,
+  statusWaiting,
+  transportNames,
+} from "./boundary.js";
 import type { EngineEvents } from "./engine-events.js";
 import { closeReason, type ErrorCode, LonghaulError } from "./errors.js";
 import { Incoming } from "./incoming.js";
 import type { Outgoing } from "./outgoing.js";
-import { answerBytesMax, frameCharsMax, readAnswer } from "./parts.js";
+import { readAnswer } from "./parts.js";
 import type { Publications } from "./publications.js";
 import type { Partition, Row } from "./rows.js";
 import type { Scheduler } from "./scheduler.js";
@@ -185,7 +195,7 @@ export class Host extends Incoming {
   restored(row: number, stored: Row): void {
     this.#dependencies.publications.restored(row, stored);
     const [, topic, kind] = stored;
-    if (kind === 0 || this.#restored.has(topic)) return;
+    if (kind === kindMessage || this.#restored.has(topic)) return;
     // Once for all rows of a topic in one turn: a document searches all rows for its own.
     this.#restored.add(topic);
     this.#scheduler.defer(() => {
@@ -293,7 +303,7 @@ export class Host extends Incoming {
   }
 }
 
-/** The status that the core reports. src/web/host.rs has the numbers. */
+/** The status that the core reports. */
 function statusOf(
   kind: number,
   no: number,

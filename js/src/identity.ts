@@ -3,14 +3,12 @@
 // A producer is a secret, because anyone who knows it can publish as this outbox. Ids contain a
 // public name instead, which the core derives from the producer.
 
+import { memoryRows } from "./boundary.js";
 import { page } from "./browser.js";
 import { LonghaulError } from "./errors.js";
 import { randomName } from "./random.js";
 import { type Partition, partitionName } from "./rows.js";
 import type { Core } from "./wasm/longhaul.js";
-
-/** The memory outbox numbers its rows from here. src/outbox has the same number. */
-export const memoryRowsFrom = 2 ** 52;
 
 /** What a partition records for the service worker. */
 export interface PartitionFacts {
@@ -69,15 +67,15 @@ export class OutboxIdentity {
   }
 
   id(row: number): string {
-    const producer = row < memoryRowsFrom ? this.producer : this.memoryProducer;
-    return `${this.#publicNames.get(producer)}:${row % memoryRowsFrom}`;
+    const producer = row < memoryRows ? this.producer : this.memoryProducer;
+    return `${this.#publicNames.get(producer)}:${row % memoryRows}`;
   }
 
   /** Whether an id is the row's. A row keeps its earlier ids when its outbox gets a new producer. */
   isId(id: string, row: number): boolean {
     if (this.id(row) === id) return true;
     // The memory outbox counts its rows by itself: none of its ids names a row in storage.
-    const names = row < memoryRowsFrom ? [...this.#publicNames] : [];
+    const names = row < memoryRows ? [...this.#publicNames] : [];
     return names.some(([producer, name]) => producer !== this.memoryProducer && id === `${name}:${row}`);
   }
 

@@ -21,18 +21,12 @@ import {
   readMessages,
   readSnapshot,
 } from "./frame.js";
-import { frameCharsMax, Parts } from "./parts.js";
+import { Parts } from "./parts.js";
 import type { Scheduler } from "./scheduler.js";
 import type { Core } from "./wasm/longhaul.js";
 
 /** The core's answer if it has called the host. Otherwise it is how many messages to skip, or -1. */
 const calledHost = -2;
-
-/** The faults of a frame, in the numbers of src/web/bindings.rs. */
-const unreadable = 0;
-const binary = 1;
-const partMissing = 2;
-const tooLarge = 3;
 
 export class Incoming {
   /** The subscriptions, by number. */
@@ -72,8 +66,8 @@ export class Incoming {
     return ({ data }) => {
       // The socket may belong to a core that has crashed.
       if (core !== this.#scheduler.core) return;
-      if (typeof data !== "string") this.#garbage(connection, binary);
-      else if (data.length > frameCharsMax) this.#garbage(connection, tooLarge);
+      if (typeof data !== "string") this.#garbage(connection, unreadableBinary);
+      else if (data.length > frameCharsMax) this.#garbage(connection, unreadableTooLarge);
       else this.receive(connection, data);
     };
   }
@@ -139,7 +133,7 @@ export class Incoming {
         continue;
       }
       if (end === 0 || !this.#isExpected(read.no, !areMessages)) {
-        this.#garbage(connection, unreadable);
+        this.#garbage(connection, unreadableText);
         return;
       }
       const run = this.#nextRun();
@@ -172,7 +166,7 @@ export class Incoming {
     if (!isEstablished) return;
     const whole = this.#parts.add(connection, record);
     const { core } = this.#scheduler;
-    if (whole === undefined) this.#garbage(connection, partMissing);
+    if (whole === undefined) this.#garbage(connection, unreadablePartMissing);
     else if (core !== undefined) this.#frame(core, connection, whole);
   }
 
@@ -182,11 +176,11 @@ export class Incoming {
     if (record.startsWith("checkpoint")) {
       const hash = readCheckpoint(record, read);
       if (this.#isExpected(read.no, true)) this.streams.get(read.no)?.checkpoint?.(read.first, hash);
-      else this.#garbage(connection, unreadable);
+      else this.#garbage(connection, unreadableText);
       return;
     }
     if (!readSnapshot(record, read) || !this.#isExpected(read.no, true)) {
-      this.#garbage(connection, unreadable);
+      this.#garbage(connection, unreadableText);
       return;
     }
     const { no, first, chain } = read;

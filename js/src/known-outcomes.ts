@@ -5,12 +5,6 @@
 import { outboxRowsMax, wipeMsMax } from "./boundary.js";
 import { nowMs } from "./browser.js";
 
-/** An outbox has as many rows by default. */
-const rowsMax = 50_000;
-
-/** As in the core's wipe. The tab that wipes may be killed: its rows reappear after this time. */
-const wipeMsMax = 10_000;
-
 export class KnownOutcomes {
   readonly #ended = new Set<number>();
   readonly #discarded = new Set<number>();

@@ -1,8 +1,22 @@
 // Checks the arguments of the app at the call, and describes each fault.
 
 import type { Options, PublishOptions, SubscribeOptions } from "./api.js";
+import {
+  backoffAttemptsMax,
+  backoffBaseMs,
+  backoffCapMs,
+  backoffFactor,
+  heartbeatIntervalMs,
+  heartbeatTimeoutMs,
+  jitters,
+  outboxBytesMax,
+  outboxRowsMax,
+  rowMsMax,
+  tokenCharsMax,
+  topicCharsMax,
+  transportNames,
+} from "./boundary.js";
 import { found, pageLocation } from "./browser.js";
-import { transportNames } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
 import { isToken, tokenHint } from "./token.js";
 
@@ -16,7 +30,7 @@ export const nameCharsMax = 255;
 const urlCharsMax = 2_048;
 
 /** As long as a token, whose `sub` is the default. */
-const subjectCharsMax = 8_192;
+const subjectCharsMax = tokenCharsMax;
 
 /** The limit of a value in the message of an error. */
 const shownCharsMax = 300;
@@ -25,13 +39,6 @@ const addressesMax = 100;
 
 const durationMsMax = 2 ** 31 - 1;
 
-/**
- * The longest time to live of a durable row, ms. src/config.rs has the same. Hubs remember
- * producers for a day longer.
- */
-export const rowMsMax = 7 * 24 * 60 * 60 * 1000;
-
-/** src/config.rs has the same. */
 export const backoffDefaults = {
   baseMs: backoffBaseMs,
   factor: backoffFactor,
@@ -41,11 +48,12 @@ export const backoffDefaults = {
 } as const satisfies Options["backoff"];
 
 /** For one that is missing beside the other: otherwise the hub's values count. */
-export const heartbeatDefaults = { intervalMs: 25_000, timeoutMs: 10_000 } as const;
+export const heartbeatDefaults = {
+  intervalMs: heartbeatIntervalMs,
+  timeoutMs: heartbeatTimeoutMs,
+} as const;
 
-export const outboxDefaults = { rowsMax: 50_000, bytesMax: 16 * 1024 * 1024 } as const;
-
-export const jitters = ["full", "half", "none"] as const;
+export const outboxDefaults = { rowsMax: outboxRowsMax, bytesMax: outboxBytesMax } as const;
 
 /** The hub's addresses, with http or https and a slash at the end. Throws `url_invalid`. */
 export function baseUrls(urls: string | URL | readonly (string | URL)[]): string[] {

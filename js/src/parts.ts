@@ -1,17 +1,7 @@
 // Joins the parts of records that are too large for one frame (rule W9), and owns the limits of
 // incoming text. The core learns only that a part came, because payloads never enter the wasm.
 
-/**
- * The most characters of a frame, an event and an answer to a post. Source: rule W8, which limits
- * bytes; a text has no more characters than bytes.
- */
-export const frameCharsMax = 262_144;
-
-/** The most characters of a record in parts: 8 MiB. Source: rule W9. */
-const recordCharsMax = 8 * 2 ** 20;
-
-/** The most bytes of an answer to a poll: 16 MiB. Source: rule T3. */
-export const answerBytesMax = 16 * 2 ** 20;
+import { recordCharsMax } from "./boundary.js";
 
 /** The incomplete record of the connection that sent the last part. */
 export class Parts {

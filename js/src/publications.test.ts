@@ -10,55 +10,55 @@ const made = (): Publications =>
 
 const change: Row = ["p", "d", 2, "{}", 2, 0, 1_000, false, undefined, 0, 0, "tag"];
 
-/** Notes what a document is told. */
-function following(told: string[]): () => PublicationObserver {
+/** An observer that records its calls. */
+function recording(calls: string[]): () => PublicationObserver {
   return () => ({
-    queued: (row) => told.push(`queued ${row}`),
-    acked: (row) => told.push(`acked ${row}`),
-    dead: (row) => told.push(`dead ${row}`),
+    queued: (row) => calls.push(`queued ${row}`),
+    acked: (row) => calls.push(`acked ${row}`),
+    dead: (row) => calls.push(`dead ${row}`),
   });
 }
 
 test("a row of a document that is forgotten is no longer pending there", () => {
-  const told: string[] = [];
+  const calls: string[] = [];
   const publications = made();
   publications.restored(7, change);
-  publications.adopt("d", following(told));
+  publications.adopt("d", recording(calls));
   publications.forget(7);
-  publications.adopt("d", following(told));
-  expect(told).toEqual(["queued 7", "dead 7"]);
+  publications.adopt("d", recording(calls));
+  expect(calls).toEqual(["queued 7", "dead 7"]);
 });
 
-test("what the user discards leaves its document at once, and is not found again", () => {
-  const told: string[] = [];
+test("a discarded change leaves its document at once, and does not come back", () => {
+  const calls: string[] = [];
   const publications = made();
   publications.restored(7, change);
-  publications.adopt("d", following(told));
+  publications.adopt("d", recording(calls));
   publications.discard(7);
   publications.discard(7);
   publications.restored(7, change);
-  publications.adopt("d", following(told));
-  expect(told).toEqual(["queued 7", "dead 7"]);
-  // Another page has noted it in storage.
+  publications.adopt("d", recording(calls));
+  expect(calls).toEqual(["queued 7", "dead 7"]);
+  // Another page has recorded it in storage.
   publications.restored(8, [...change.slice(0, 9), 2, ...change.slice(10)] as unknown as Row);
-  publications.adopt("d", following(told));
-  expect(told).toEqual(["queued 7", "dead 7"]);
+  publications.adopt("d", recording(calls));
+  expect(calls).toEqual(["queued 7", "dead 7"]);
 });
 
-test("what the next core finds in storage is followed anew, and what has ended meanwhile is not", () => {
-  const told: string[] = [];
+test("rows that the next core reads from storage are observed again, and ended ones are not", () => {
+  const calls: string[] = [];
   const publications = made();
   publications.restored(7, change);
   publications.restored(8, change);
-  publications.adopt("d", following(told));
+  publications.adopt("d", recording(calls));
   publications.forgetOthers();
   publications.restored(8, change);
-  publications.adopt("d", following(told));
-  expect(told).toEqual(["queued 7", "queued 8", "dead 7", "dead 8", "queued 8"]);
+  publications.adopt("d", recording(calls));
+  expect(calls).toEqual(["queued 7", "queued 8", "dead 7", "dead 8", "queued 8"]);
   expect(publications.payload(7)).toBe("");
 });
 
-test("a key of storage's that is longer than keys may be is not kept", () => {
+test("a key from storage that is too long is dropped", () => {
   const publications = made();
   for (const [row, chars] of [
     [7, 255],
@@ -80,7 +80,7 @@ test("a key of storage's that is longer than keys may be is not kept", () => {
   expect(publications.awaited.map(([, { key }]) => key?.length)).toEqual([255, undefined]);
 });
 
-test("a row that somebody waits for outlives a crash", async () => {
+test("a row with a receipt survives a crash", async () => {
   const publications = made();
   const receipt = new Promise<{ acked: Promise<unknown> }>((resolve, reject) => {
     const call = {

@@ -5,17 +5,19 @@
 
 import type { Ack, DeadLetter, OutboxRow, PublishOptions, Receipt } from "./api.js";
 import {
+  kindMessage,
   refusalClosed,
   refusalOutboxFull,
   refusalOutcomeUnknown,
   refusalStorageFull,
   refusalWiped,
   rowMsMax,
+  rowStateCancelled,
 } from "./boundary.js";
 import { LonghaulError } from "./errors.js";
 import { nameCharsMax } from "./options.js";
 import { randomName } from "./random.js";
-import { discarded, kindOf, type Row } from "./rows.js";
+import { kindOf, type Row } from "./rows.js";
 import type { Deferred } from "./sync.js";
 
 /** A document that follows its own changes. */
@@ -194,7 +196,7 @@ export class Publications {
       attempts,
       tag,
       observer,
-      isDiscarded: isDiscarded || state === discarded,
+      isDiscarded: isDiscarded || state === rowStateCancelled,
       waiting,
     });
   }
@@ -224,7 +226,7 @@ export class Publications {
   /** Gives each change of a document that came from storage an observer. */
   adopt(topic: string, observer: (kind: number, text: string) => PublicationObserver): void {
     for (const [no, row] of this.#rows) {
-      const isNew = row.topic === topic && row.kind !== 0 && row.observer === undefined;
+      const isNew = row.topic === topic && row.kind !== kindMessage && row.observer === undefined;
       if (!isNew || row.isDiscarded) continue;
       row.observer = observer(row.kind, row.text);
       row.observer.queued(no);
@@ -317,7 +319,6 @@ export class Publications {
   }
 }
 
-/** The error for a refusal. src/web/host.rs has the numbers. */
 function refusal(why: number, bytesMax: number): LonghaulError {
   if (why === refusalClosed) return new LonghaulError("closed", "the client is closed");
   if (why === refusalOutcomeUnknown) {
@@ -327,8 +328,8 @@ function refusal(why: number, bytesMax: number): LonghaulError {
       { hint: "it may have been sent: read the topic before you publish it again" },
     );
   }
-  if (why === 5) return new LonghaulError("wiped", "the outbox was wiped, as for a log-out");
-  if (why === 0) {
+  if (why === refusalWiped) return new LonghaulError("wiped", "the outbox was wiped, as for a log-out");
+  if (why === refusalOutboxFull) {
     return new LonghaulError("outbox_full", "the outbox has reached its limit of rows or bytes", {
       hint: "wait for acks, or raise outbox.rowsMax and outbox.bytesMax",
     });

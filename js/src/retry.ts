@@ -6,9 +6,6 @@ import { backoffFloorMs } from "./boundary.js";
 import { listen } from "./browser.js";
 import { backoffDefaults } from "./options.js";
 
-/** The shortest delay between two attempts, ms. src/config.rs has the same. */
-const delayMsMin = 100;
-
 /** A failed attempt that another one may follow. */
 export interface Failure {
   readonly cause: unknown;
@@ -87,8 +84,8 @@ export class Retry {
   #delayMs(failures: number): number {
     const { baseMs, factor, capMs, jitter } = this.#backoff;
     const windowMs = Math.min(capMs, baseMs * factor ** (failures - 1));
-    const leastMs = { full: delayMsMin, half: windowMs / 2, none: windowMs }[jitter];
-    return Math.max(delayMsMin, leastMs + Math.random() * (windowMs - leastMs));
+    const leastMs = { full: backoffFloorMs, half: windowMs / 2, none: windowMs }[jitter];
+    return Math.max(backoffFloorMs, leastMs + Math.random() * (windowMs - leastMs));
   }
 }
 

@@ -1,6 +1,7 @@
 // The format of rows, dead letters and partitions in storage. src/web/store/row.rs is the other side.
 
 import type { DeadLetter, ErrorCode, Options, OutboxRow } from "./api.js";
+import { kinds, rowStateCancelled, rowStateSent } from "./boundary.js";
 
 /** A row in storage. A dead letter is a row with a code and a message at its end. */
 export type Row = readonly [
@@ -19,9 +20,6 @@ export type Row = readonly [
   code?: ErrorCode,
   message?: string,
 ];
-
-/** The states of a row: 0 is queued, 1 sent. */
-export const discarded = 2;
 
 /** The record of a partition. Later versions may add elements at the end. */
 export type Partition = readonly [
@@ -65,10 +63,10 @@ export function toOutboxRow(
   const shown = show(id, row);
   const attempts = Math.max(shown.attempts, local.attempts);
   const state = row[9];
-  const isDiscarding = local.isDiscarded || state === discarded;
+  const isDiscarding = local.isDiscarded || state === rowStateCancelled;
   return {
     ...shown,
-    state: isDiscarding ? "discarding" : state > 0 || attempts > 0 ? "sent" : "queued",
+    state: isDiscarding ? "discarding" : state === rowStateSent || attempts > 0 ? "sent" : "queued",
     attempts,
   };
 }

@@ -2,7 +2,7 @@ import { expect, test, vi } from "vitest";
 import { Scheduler } from "./scheduler.js";
 import type { Core } from "./wasm/longhaul.js";
 
-function scheduler(): {
+function makeScheduler(): {
   scheduler: Scheduler;
   crashed: ReturnType<typeof vi.fn>;
   finished: ReturnType<typeof vi.fn>;
@@ -15,7 +15,7 @@ function scheduler(): {
 }
 
 test("listeners are called when the core's turn is over, in order", () => {
-  const { scheduler: made, finished } = scheduler();
+  const { scheduler: made, finished } = makeScheduler();
   const heard: string[] = [];
   made.run(() => {
     made.defer(() => heard.push("first"));
@@ -26,8 +26,8 @@ test("listeners are called when the core's turn is over, in order", () => {
   expect(finished).toHaveBeenCalledOnce();
 });
 
-test("what a listener asks for comes after what was noted before", () => {
-  const { scheduler: made } = scheduler();
+test("a call of a listener comes after the actions that were deferred before", () => {
+  const { scheduler: made } = makeScheduler();
   const heard: string[] = [];
   made.run(() => {
     made.defer(() => made.run(() => made.defer(() => heard.push("inner"))));
@@ -36,8 +36,8 @@ test("what a listener asks for comes after what was noted before", () => {
   expect(heard).toEqual(["outer", "inner"]);
 });
 
-test("what the core throws is told, and answers with nothing", () => {
-  const { scheduler: made, crashed } = scheduler();
+test("an exception of the core is reported, and the answer is undefined", () => {
+  const { scheduler: made, crashed } = makeScheduler();
   const { core } = made;
   const cause = new Error("unreachable");
   expect(
@@ -48,8 +48,8 @@ test("what the core throws is told, and answers with nothing", () => {
   expect(crashed).toHaveBeenCalledWith(core, cause);
 });
 
-test("where there is no core nothing is asked, and listeners are called all the same", () => {
-  const { scheduler: made } = scheduler();
+test("without a core nothing is asked, and listeners are still called", () => {
+  const { scheduler: made } = makeScheduler();
   made.core = undefined;
   const heard = vi.fn();
   made.defer(heard);
@@ -58,7 +58,7 @@ test("where there is no core nothing is asked, and listeners are called all the 
 });
 
 test("f09 what the core calls may begin a turn of its own: listeners run when the outermost is over", () => {
-  const { scheduler: made } = scheduler();
+  const { scheduler: made } = makeScheduler();
   const heard: string[] = [];
   made.run(() => {
     made.defer(() => heard.push("listener"));
@@ -70,7 +70,7 @@ test("f09 what the core calls may begin a turn of its own: listeners run when th
 });
 
 test("f09 a crash ends all turns, and its listeners run", () => {
-  const { scheduler: made, crashed } = scheduler();
+  const { scheduler: made, crashed } = makeScheduler();
   const heard: string[] = [];
   crashed.mockImplementation(() => {
     made.defer(() => heard.push("crash"));
@@ -84,8 +84,8 @@ test("f09 a crash ends all turns, and its listeners run", () => {
   expect(heard).toEqual(["crash", "next"]);
 });
 
-test("a turn that a listener begins is told of as finished, too", () => {
-  const { scheduler: made, finished } = scheduler();
+test("`finished` is also called after a turn that a listener begins", () => {
+  const { scheduler: made, finished } = makeScheduler();
   made.defer(() => made.run(() => {}));
   made.settle();
   expect(finished).toHaveBeenCalledTimes(2);

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { Slot } from "./slot.js";
 
-/** The locks of a browser, as far as slots use them. */
+/** The Web Locks of a browser, as far as slots use them. */
 class Locks {
   readonly held = new Set<string>();
   readonly #queue: { name: string; run: () => void; signal: AbortSignal | undefined }[] = [];
@@ -32,9 +32,9 @@ class Locks {
 let locks: Locks;
 const base = "https://hub.test/";
 
-function tab(): { slot: Slot; said: boolean[] } {
-  const said: boolean[] = [];
-  return { slot: new Slot(base, (isGranted) => said.push(isGranted)), said };
+function tab(): { slot: Slot; reports: boolean[] } {
+  const reports: boolean[] = [];
+  return { slot: new Slot(base, (isGranted) => reports.push(isGranted)), reports };
 }
 
 beforeEach(() => {
@@ -51,7 +51,7 @@ test("t7 three tabs get a slot, and a fourth gets none", async () => {
   }
   expect(locks.held.size).toBe(3);
   expect(tabs.map(({ slot }) => slot.isDenied)).toEqual([false, false, false, true]);
-  expect(tabs[3]?.said).toEqual([false]);
+  expect(tabs[3]?.reports).toEqual([false]);
 });
 
 test("t7 a slot that is released goes to the tab that waits", async () => {
@@ -61,7 +61,7 @@ test("t7 a slot that is released goes to the tab that waits", async () => {
     await new Promise(setImmediate);
   }
   tabs[1]?.slot.release();
-  await vi.waitFor(() => expect(tabs[3]?.said).toEqual([false, true]));
+  await vi.waitFor(() => expect(tabs[3]?.reports).toEqual([false, true]));
   expect(tabs[3]?.slot.isDenied).toBe(false);
 });
 
@@ -74,7 +74,7 @@ test("a tab that no longer wants a slot waits for none", async () => {
   tabs[3]?.slot.release();
   tabs[0]?.slot.release();
   await new Promise(setImmediate);
-  expect(tabs[3]?.said).toEqual([false]);
+  expect(tabs[3]?.reports).toEqual([false]);
   expect(locks.held.size).toBe(2);
 });
 
@@ -82,25 +82,25 @@ test("without locks a hidden page has no slot, and a visible page has one", asyn
   const page = Object.assign(new EventTarget(), { visibilityState: "hidden" });
   vi.stubGlobal("navigator", {});
   vi.stubGlobal("document", page);
-  const { slot, said } = tab();
+  const { slot, reports } = tab();
   slot.seek();
-  await vi.waitFor(() => expect(said).toEqual([false]));
+  await vi.waitFor(() => expect(reports).toEqual([false]));
   page.visibilityState = "visible";
   page.dispatchEvent(new Event("visibilitychange"));
-  expect(said).toEqual([false, true]);
+  expect(reports).toEqual([false, true]);
   slot.release();
   page.visibilityState = "hidden";
   page.dispatchEvent(new Event("visibilitychange"));
-  expect(said).toEqual([false, true]);
+  expect(reports).toEqual([false, true]);
 });
 
 test("no tab needs a slot if requests share a connection", async () => {
   vi.spyOn(performance, "getEntriesByType").mockReturnValue([
     { name: `${base}v1/poll`, nextHopProtocol: "h2" } as never,
   ]);
-  const { slot, said } = tab();
+  const { slot, reports } = tab();
   slot.seek();
   await new Promise(setImmediate);
   expect(locks.held.size).toBe(0);
-  expect(said).toEqual([]);
+  expect(reports).toEqual([]);
 });

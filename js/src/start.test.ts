@@ -45,26 +45,26 @@ function begin(options: Options = {}) {
       failed: (error) => steps.push(`failed ${error.code}`),
     },
   );
-  const ask = (name: string, more = {}): void =>
+  const add = (name: string, more = {}): void =>
     start.add({
       run: () => steps.push(name),
       reject: ({ code }) => steps.push(`${name} ${code}`),
       ...more,
     });
-  return { start, statuses, steps, ask };
+  return { start, statuses, steps, add };
 }
 
-test("f05_what_is_asked_is_done_in_order_once_the_wasm_is_there", async () => {
-  const { statuses, steps, ask } = begin();
-  ask("one");
-  ask("two", { chars: 3 });
+test("f05_calls_run_in_order_as_soon_as_the_wasm_is_loaded", async () => {
+  const { statuses, steps, add } = begin();
+  add("one");
+  add("two", { chars: 3 });
   await vi.advanceTimersByTimeAsync(999);
   expect(statuses.at(-1)).toMatchObject({
     state: "waiting",
     attempt: 2,
     reason: { code: "wasm_load_failed" },
   });
-  ask("three");
+  add("three");
   isThere = true;
   await vi.advanceTimersByTimeAsync(1);
   expect(steps).toEqual(["make", "begin", "one", "two", "three", "start"]);
@@ -72,28 +72,28 @@ test("f05_what_is_asked_is_done_in_order_once_the_wasm_is_there", async () => {
 });
 
 test("f05_publications_that_wait_are_limited_and_a_wipe_withdraws_them", () => {
-  const { start, steps, ask } = begin({ outbox: { rowsMax: 2, bytesMax: 10 } });
-  ask("a", { chars: 4 });
-  ask("long", { chars: 7 });
-  ask("b", { chars: 6 });
-  ask("c", { chars: 0 });
-  ask("other");
+  const { start, steps, add } = begin({ outbox: { rowsMax: 2, bytesMax: 10 } });
+  add("a", { chars: 4 });
+  add("long", { chars: 7 });
+  add("b", { chars: 6 });
+  add("c", { chars: 0 });
+  add("other");
   expect(steps).toEqual(["long outbox_full", "c outbox_full"]);
   start.withdraw(new LonghaulError("wiped", ""));
-  ask("d", { chars: 10 });
+  add("d", { chars: 10 });
   start.close(new LonghaulError("closed", ""));
   expect(steps.slice(2)).toEqual(["a wiped", "b wiped", "other closed", "d closed"]);
 });
 
-test("f05_who_is_impatient_hears_of_the_next_failure_at_once", async () => {
-  const { steps, ask } = begin();
+test("f05_an_impatient_call_rejects_at_the_next_failure", async () => {
+  const { steps, add } = begin();
   await vi.advanceTimersByTimeAsync(0);
-  ask("flush", { impatient: () => new LonghaulError("not_flushed", "") });
+  add("flush", { impatient: () => new LonghaulError("not_flushed", "") });
   await vi.advanceTimersByTimeAsync(0);
   expect(steps).toEqual(["flush not_flushed"]);
 });
 
-test("f05_what_no_attempt_can_heal_is_the_end", async () => {
+test("f05_a_final_failure_ends_the_attempts", async () => {
   vi.mocked(load).mockRejectedValue(loadFailed({ message: "forbidden", isFinal: true }));
   const { steps } = begin();
   await vi.advanceTimersByTimeAsync(60_000);
@@ -101,7 +101,7 @@ test("f05_what_no_attempt_can_heal_is_the_end", async () => {
   expect(vi.mocked(load)).toHaveBeenCalledTimes(1);
 });
 
-test("f05_another_file_is_reported_once_and_attempts_go_on", async () => {
+test("f05_another_file_is_reported_once_and_attempts_continue", async () => {
   vi.mocked(load).mockRejectedValue(loadFailed({ message: "HTTP 404", isAnother: true }));
   const { statuses, steps } = begin();
   await vi.advanceTimersByTimeAsync(10_000);

@@ -1,4 +1,4 @@
-// What an outbox and the tabs and workers beside it tell each other, over a core that notes what it is told.
+// The messages between an outbox and other tabs and workers, over a core that records its calls.
 
 import { expect, test, vi } from "vitest";
 import { clock, neighbour, scene } from "../testing/scene.js";
@@ -27,13 +27,13 @@ const messages: [TabMessage, unknown[][]][] = [
   [["wiped"], [["toldWiped", true, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]]],
 ];
 
-test.for(messages)("the core receives the notice %o", ([message, calls]) => {
+test.for(messages)("the core receives the tab message %o", ([message, calls]) => {
   const { core, storage } = scene();
   storage.receive(message);
   expect(core.calls).toEqual(calls);
 });
 
-test("what is told between a crash and the next core is told to that one, once and in order", () => {
+test("messages between a crash and the next core reach that core, once and in order", () => {
   const { scheduler, core, storage } = scene();
   scheduler.core = undefined;
   for (const [message] of messages) storage.receive(message);
@@ -74,20 +74,20 @@ test("the service worker is asked when rows wait for a second, at once where not
   expect(ask).toHaveBeenCalledTimes(3);
 });
 
-test("a page lends its token to the call that asks; workers, and pages without one, say nothing", async () => {
+test("a page shares its token with the call that asks; workers, and pages without a token, do not answer", async () => {
   const token = vi.fn(async (refused: string | undefined) => {
     if (refused === "bad") throw new Error("none");
-    return "lent";
+    return "shared";
   });
   const { core, storage } = scene({ hasToken: true, token });
   storage.enter("u");
   await storage.partitionName();
-  const { told, tell } = neighbour("db https://hub.test/ u");
-  await tell(["tokenWanted", "c1", undefined]);
-  expect(told).toEqual([]);
+  const { received, send } = neighbour("db https://hub.test/ u");
+  await send(["tokenWanted", "c1", undefined]);
+  expect(received).toEqual([]);
   vi.stubGlobal("document", {});
-  await tell(["tokenWanted", "c2", undefined], ["tokenWanted", "c3", "bad"]);
-  expect(told).toEqual([["token", "c2", "lent"]]);
+  await send(["tokenWanted", "c2", undefined], ["tokenWanted", "c3", "bad"]);
+  expect(received).toEqual([["token", "c2", "shared"]]);
   expect(token.mock.calls).toEqual([[undefined], ["bad"]]);
   expect(core.calls).toEqual([]);
   const { storage: without } = scene({ token });
@@ -98,7 +98,7 @@ test("a page lends its token to the call that asks; workers, and pages without o
 const tokenOf = (sub: string): string => `h.${btoa(JSON.stringify({ sub }))}.s`;
 
 /** A worker's storage; what its tabs and the app's endpoint have given it. */
-async function borrower(subject: string, tokens: readonly string[]) {
+async function workerStorage(subject: string, tokens: readonly string[]) {
   const { storage } = scene();
   storage.enter(subject);
   await storage.partitionName();
@@ -113,8 +113,8 @@ async function borrower(subject: string, tokens: readonly string[]) {
   return { storage, endpoint, refusals };
 }
 
-test("a worker without a page asks the app's endpoint, and tells it which token was refused", async () => {
-  const { storage, endpoint, refusals } = await borrower("u", [tokenOf("u"), `${tokenOf("u")}2`]);
+test("a worker without a page asks the app's endpoint, with the token that was refused", async () => {
+  const { storage, endpoint, refusals } = await workerStorage("u", [tokenOf("u"), `${tokenOf("u")}2`]);
   expect(await clock.waitFor(storage.sharedToken("initial", endpoint))).toBe(tokenOf("u"));
   expect(await clock.waitFor(storage.sharedToken("rejected", endpoint))).toBe(`${tokenOf("u")}2`);
   // Before it is refused nothing is.
@@ -122,27 +122,27 @@ test("a worker without a page asks the app's endpoint, and tells it which token 
   expect(refusals[1]).toBe(tokenOf("u"));
 });
 
-test("a page's token is taken before the endpoint's, and the page hears which was refused", async () => {
-  const { storage, endpoint, refusals } = await borrower("u", []);
-  const { told, tell } = neighbour("db https://hub.test/ u");
+test("a page's token comes before the endpoint's, and the page learns which one was refused", async () => {
+  const { storage, endpoint, refusals } = await workerStorage("u", []);
+  const { received, send } = neighbour("db https://hub.test/ u");
   for (const [reason, token] of [
     ["initial", "first"],
     ["rejected", "second"],
   ] as const) {
-    const lent = storage.sharedToken(reason, endpoint);
+    const shared = storage.sharedToken(reason, endpoint);
     await clock.settle();
-    await tell(["token", told.at(-1)?.[1], token]);
-    expect(await lent).toBe(token);
+    await send(["token", received.at(-1)?.[1], token]);
+    expect(await shared).toBe(token);
   }
-  expect(told.map(([, , refused]) => refused)).toEqual([undefined, "first"]);
+  expect(received.map(([, , refused]) => refused)).toEqual([undefined, "first"]);
   expect(refusals).toEqual([]);
 });
 
-test("a token of the endpoint that names nobody is not for a user's rows, and is for nobody's", async () => {
-  const theirs = await borrower("u", ["opaque"]);
+test("a token of the endpoint that names no user is not for a user's rows, and is for the rows of no user", async () => {
+  const theirs = await workerStorage("u", ["opaque"]);
   const refused = expect(clock.waitFor(theirs.storage.sharedToken("initial", theirs.endpoint)));
   await refused.rejects.toThrow("names no user");
-  const nobodys = await borrower("", ["opaque"]);
+  const nobodys = await workerStorage("", ["opaque"]);
   expect(await clock.waitFor(nobodys.storage.sharedToken("initial", nobodys.endpoint))).toBe("opaque");
   await expect(clock.waitFor(nobodys.storage.sharedToken("initial", undefined))).rejects.toThrow("tokenUrl");
 });

@@ -1,7 +1,7 @@
-// What the outbox keeps and gives back, over a core that notes what it is told.
+// The outbox of a page, over a core that records its calls.
 
 import { expect, test, vi } from "vitest";
-import { base, clock, memoryRowsFrom, neighbour, scene } from "../testing/scene.js";
+import { base, clock, memoryRows, neighbour, scene } from "../testing/scene.js";
 import type { DeadLetter, ErrorCode } from "./api.js";
 import type { Publication } from "./publications.js";
 import type { Partition, Row } from "./rows.js";
@@ -28,7 +28,7 @@ function ended(
 const all = Number.POSITIVE_INFINITY;
 const unknown = expect.objectContaining({ code: "row_unknown" });
 
-test("another subject is refused by name, and the one whose rows these are is not", () => {
+test("another subject is refused with both names, and the same subject is accepted", () => {
   const { storage } = scene();
   storage.enter("u");
   storage.enter("u");
@@ -41,7 +41,7 @@ test("another subject is refused by name, and the one whose rows these are is no
   expect(storage.identity.partitionName).toBe("https://hub.test/ u");
 });
 
-test("a token tells whose rows these are; one that names nobody is anybody's", () => {
+test("a token sets the subject, and a token without one sets that of no user", () => {
   const { storage } = scene();
   storage.enterWithToken("u");
   storage.enterWithToken(undefined);
@@ -54,8 +54,8 @@ test("a token tells whose rows these are; one that names nobody is anybody's", (
 test("the partition's name resolves once the subject is known, for earlier calls too", async () => {
   const { storage } = scene();
   let name: string | undefined;
-  void storage.partitionName().then((told) => {
-    name = told;
+  void storage.partitionName().then((known) => {
+    name = known;
   });
   await clock.settle();
   expect(name).toBeUndefined();
@@ -65,7 +65,7 @@ test("the partition's name resolves once the subject is known, for earlier calls
   expect(await storage.partitionName()).toBe("https://hub.test/ u");
 });
 
-test("a client that was closed before it knew names no partition, and opens no channel", async () => {
+test("a client that closes before it has a subject names no partition and opens no channel", async () => {
   const { storage } = scene();
   const named = vi.fn();
   void storage.partitionName().then(named);
@@ -74,13 +74,13 @@ test("a client that was closed before it knew names no partition, and opens no c
   void storage.partitionName().then(named);
   await clock.settle();
   expect(named).not.toHaveBeenCalled();
-  const { told } = neighbour("db https://hub.test/ u");
+  const { received } = neighbour("db https://hub.test/ u");
   storage.broadcast(["noted", "p", 1]);
   await clock.settle();
-  expect(told).toEqual([]);
+  expect(received).toEqual([]);
 });
 
-test("a wish to send that is older than the partition's name counts", async () => {
+test("a candidature from before the partition has a name counts", async () => {
   const { core, storage } = scene();
   storage.seekLeadership();
   storage.enter("u");
@@ -93,27 +93,27 @@ test("a wish to send that is older than the partition's name counts", async () =
 test("ids show the public name of the outbox that a row is in, never the outbox's own", () => {
   const { storage } = scene();
   expect(storage.id(5)).toBe("public-p:5");
-  expect(storage.id(memoryRowsFrom + 5)).toBe(`public-${storage.identity.memoryProducer}:5`);
+  expect(storage.id(memoryRows + 5)).toBe(`public-${storage.identity.memoryProducer}:5`);
   expect(storage.identity.durableProducer).toBe("p");
 });
 
-test("who asks for the outbox's identity gets it when there is one", async () => {
+test("calls for the producer resolve as soon as there is one", async () => {
   const { core, scheduler, storage } = scene();
   core.name = "";
-  const told: string[] = [];
-  for (const asked of [storage.producer(), storage.producer()]) void asked.then((name) => told.push(name));
+  const names: string[] = [];
+  for (const call of [storage.producer(), storage.producer()]) void call.then((name) => names.push(name));
   await clock.settle();
-  expect(told).toEqual([]);
+  expect(names).toEqual([]);
   core.name = "q";
   scheduler.settle();
   await clock.settle();
-  expect(told).toEqual(["q", "q"]);
+  expect(names).toEqual(["q", "q"]);
   expect([storage.identity.durableProducer, storage.id(1)]).toEqual(["q", "public-q:1"]);
 });
 
 const whole: Partition = ["p", base, "u", true, "/token", false];
 
-test("a new partition has a name of its own, and what a worker has to know", () => {
+test("a new partition has a producer of its own, and the facts for a worker", () => {
   const { storage } = scene({ hasToken: true, tokenUrl: "/token" });
   storage.enter("u");
   const [producer, ...known] = storage.identity.partition(undefined);
@@ -136,16 +136,16 @@ test("a page brings a partition up to date and keeps what a later version has ad
 
 test("dead letters in memory are kept, the newest 1,000 of them", async () => {
   const { storage } = scene();
-  for (let n = 0; n < 1_001; n++) storage.keep(memoryRowsFrom + n, ...ended(`m:${n}`, n));
+  for (let n = 0; n < 1_001; n++) storage.keep(memoryRows + n, ...ended(`m:${n}`, n));
   const deadLetters = await storage.deadLetters();
   expect(deadLetters).toHaveLength(1_000);
   expect([deadLetters[0]?.id, deadLetters.at(-1)?.id]).toEqual(["m:1", "m:1000"]);
 });
 
-test("a dead letter in memory is published anew, once, and forgotten", async () => {
+test("a dead letter in memory is published again, once, and removed", async () => {
   const { core, storage, published } = scene();
-  const id = storage.id(memoryRowsFrom + 3);
-  storage.keep(memoryRowsFrom + 3, ...ended(id, { n: 1 }));
+  const id = storage.id(memoryRows + 3);
+  storage.keep(memoryRows + 3, ...ended(id, { n: 1 }));
   await storage.retry(id);
   expect(published).toEqual([["a", '{"n":1}', 0]]);
   expect(core.calls).toEqual([["toldTaken", storage.identity.memoryProducer, 3]]);
@@ -154,18 +154,18 @@ test("a dead letter in memory is published anew, once, and forgotten", async () 
   expect(published).toHaveLength(1);
 });
 
-test("a dead letter in storage becomes a row again, and the other tabs are told", async () => {
+test("a dead letter in storage becomes a row again, and the other tabs get messages", async () => {
   const { core, storage } = scene();
   storage.enter("u");
   await storage.partitionName();
-  const { told } = neighbour("db https://hub.test/ u");
+  const { received } = neighbour("db https://hub.test/ u");
   core.stores.deadLetters = [[7, row("1", "expired")]];
   expect(await storage.deadLetters()).toMatchObject([
     { id: "public-p:7", data: 1, reason: { code: "expired", message: "why" } },
   ]);
   await storage.retry("public-p:7");
   await clock.settle();
-  expect(told).toEqual([
+  expect(received).toEqual([
     ["taken", "p", 7],
     ["added", "p", 90, 1, 1],
   ]);
@@ -182,7 +182,7 @@ test("a dead letter that is discarded does not come back as a row", async () => 
   const taken = vi.spyOn(core, "takeLetter");
   await storage.discard("public-p:7");
   expect(taken.mock.calls).toEqual([[7, false]]);
-  storage.keep(memoryRowsFrom, ...ended("m:0", 0));
+  storage.keep(memoryRows, ...ended("m:0", 0));
   await storage.discard("m:0");
   expect(core.calls).toEqual([
     ["toldTaken", "p", 7],
@@ -199,25 +199,25 @@ test("another tab may take a dead letter first: then it is not known here", asyn
   expect(core.calls).toEqual([]);
 });
 
-test("a row is given up by its id, and never another one of the same number", async () => {
-  const volatile = [[memoryRowsFrom + 2, { id: "shown" }]];
+test("a row is discarded by its id, and never another row with the same number", async () => {
+  const volatile = [[memoryRows + 2, { id: "shown" }]];
   const discard = vi.fn();
   const known = { attempts: () => 0, has: () => false, volatile: () => volatile, discard };
   const publications = known as unknown as StorageDependencies["publications"];
   const { core, scheduler, storage } = scene({ publications });
   core.stores.rows = [[2, row("2")]];
   await storage.discard("public-p:2");
-  await storage.discard(storage.id(memoryRowsFrom + 2));
+  await storage.discard(storage.id(memoryRows + 2));
   core.name = "q";
   scheduler.settle();
   expect((await storage.rows()).map(({ id }) => id)).toEqual(["public-q:2", "shown"]);
   await storage.discard("public-p:2");
   expect(core.calls).toEqual([
     ["giveUp", 2],
-    ["giveUp", memoryRowsFrom + 2],
+    ["giveUp", memoryRows + 2],
     ["giveUp", 2],
   ]);
-  expect(discard.mock.calls).toEqual([[2], [memoryRowsFrom + 2], [2]]);
+  expect(discard.mock.calls).toEqual([[2], [memoryRows + 2], [2]]);
   await expect(storage.discard("public-r:2")).rejects.toMatchObject({ code: "row_unknown" });
   await expect(storage.discard("public-p:3")).rejects.toThrow("no row or dead letter public-p:3");
 });
@@ -261,7 +261,7 @@ test("rows that this tab wipes are not shown, unless the wipe is never done or f
   expect(await storage.rows()).toHaveLength(1);
 });
 
-test("a dead letter of a row that only others had is told once storage has it, and once", async () => {
+test("a dead letter of another tab's row is announced once, after storage has it", async () => {
   const deadLetters: string[] = [];
   const changed = vi.fn();
   const { core, storage } = scene({ changed, deadLetter: ({ id }) => deadLetters.push(id) });
@@ -277,7 +277,7 @@ test("a dead letter of a row that only others had is told once storage has it, a
   expect(changed).toHaveBeenCalled();
 });
 
-test("dead letters that a look has found can be retried, and are listed no longer than they are there", async () => {
+test("dead letters that a load query has found can be retried, and leave the list", async () => {
   const { core, storage, published } = scene();
   storage.keep(7, ...ended("public-p:7", 1, true));
   core.stores.deadLetters = [[7, row("1", "expired")]];
@@ -312,7 +312,7 @@ test("a retry waits until storage has the dead letter, and only its own outbox c
 });
 
 test.for<[string, (storage: Storage) => void]>([
-  ["this tab notes it", (storage) => storage.broadcast(["noted", "p", 7])],
+  ["this tab records it", (storage) => storage.broadcast(["noted", "p", 7])],
   ["all are wiped", (storage) => storage.receive(["wiped"])],
   ["the client is closed", (storage) => storage.close()],
 ])("a retry waits no longer when %s", async ([, act]) => {
@@ -336,7 +336,7 @@ test("a flush waits until nothing waits any more, with all who asked", async () 
   expect(done).toHaveBeenCalledTimes(2);
 });
 
-test("a flush is refused where nothing can be sent, and where rows wait for something else", async () => {
+test("a flush rejects if nothing can be sent, and if rows wait for something else", async () => {
   await expect(scene({ isStuck: () => true }).storage.flush()).rejects.toMatchObject({ message: "stuck" });
   const { core, storage } = scene();
   core.stopped = true;
@@ -347,12 +347,12 @@ test("a flush is refused where nothing can be sent, and where rows wait for some
   });
 });
 
-test("a wipe is told before and after, to the core and to other tabs, and forgets dead letters in memory", async () => {
+test("a wipe sends messages to the core and to other tabs before and after, and removes dead letters in memory", async () => {
   const { core, storage } = scene();
   storage.enter("u");
   await storage.partitionName();
-  const { told } = neighbour("db https://hub.test/ u");
-  storage.keep(memoryRowsFrom, ...ended("m:0", 0));
+  const { received } = neighbour("db https://hub.test/ u");
+  storage.keep(memoryRows, ...ended("m:0", 0));
   core.wiped = 7;
   await storage.wipe();
   await clock.settle();
@@ -360,17 +360,17 @@ test("a wipe is told before and after, to the core and to other tabs, and forget
     ["toldWiped", false, all, all],
     ["toldWiped", true, all, all],
   ]);
-  expect(told).toEqual([
+  expect(received).toEqual([
     ["wiped", true],
     ["wiped", undefined, 7, Date.now()],
   ]);
   expect(await storage.deadLetters()).toEqual([]);
 });
 
-test("f11: another tab's wipe forgets dead letters in memory, but for those of what was published later", async () => {
+test("f11: another tab's wipe removes dead letters in memory, except those that were published later", async () => {
   const { storage } = scene();
   for (const createdAtMs of [99, 100]) {
-    storage.keep(memoryRowsFrom, ...ended(`m:${createdAtMs}`, 0, false, { createdAtMs }));
+    storage.keep(memoryRows, ...ended(`m:${createdAtMs}`, 0, false, { createdAtMs }));
   }
   const kept = async (): Promise<string[]> => (await storage.deadLetters()).map(({ id }) => id);
   storage.receive(["wiped", true]);
@@ -381,17 +381,17 @@ test("f11: another tab's wipe forgets dead letters in memory, but for those of w
   expect(await kept()).toEqual([]);
 });
 
-test("a wipe of storage that can't be reached is refused, and sending has stopped all the same", async () => {
+test("a wipe of storage that can't be reached rejects, and sending has stopped", async () => {
   const { core, storage } = scene();
   storage.enter("u");
   await storage.partitionName();
-  const { told } = neighbour("db https://hub.test/ u");
+  const { received } = neighbour("db https://hub.test/ u");
   core.wiped = undefined;
   await expect(storage.wipe()).rejects.toMatchObject({ code: "storage_unavailable" });
   await clock.settle();
   expect(core.calls).toEqual([["toldWiped", false, all, all]]);
   // What is in their memory goes all the same.
-  expect(told.at(-1)).toEqual(["wiped", undefined, 0, Date.now()]);
+  expect(received.at(-1)).toEqual(["wiped", undefined, 0, Date.now()]);
 });
 
 test("without a database nothing is asked of storage", async () => {
@@ -409,7 +409,7 @@ test("without a database nothing is asked of storage", async () => {
   expect(await memory.savedDocument("d")).toBeUndefined();
 });
 
-test("what a document was is kept while own changes of it wait", async () => {
+test("a document's confirmed value is saved while own changes wait", async () => {
   const { storage } = scene();
   expect(await storage.savedDocument("d")).toBeUndefined();
   await storage.saveDocument("d", { epoch: "e", seq: 1, json: "{}" });
@@ -432,13 +432,13 @@ test("after close no message of another tab is handled, and no timer is left", a
   const { core, scheduler, storage } = scene();
   storage.enter("u");
   await storage.partitionName();
-  const { tell } = neighbour("db https://hub.test/ u");
+  const { send } = neighbour("db https://hub.test/ u");
   core.rowCount = 1;
   scheduler.settle();
   expect(clock.timers).toBe(before + 1);
   storage.close();
   await clock.settle();
   expect(clock.timers).toBe(before);
-  await tell(["noted", "p", 1]);
+  await send(["noted", "p", 1]);
   expect(core.calls).toEqual([]);
 });

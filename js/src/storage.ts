@@ -9,7 +9,7 @@ import { page } from "./browser.js";
 import { DeadLetters } from "./dead-letters.js";
 import type { Endpoint } from "./endpoint.js";
 import { LonghaulError, storageUnavailable } from "./errors.js";
-import { memoryRowsFrom, OutboxIdentity, type PartitionFacts } from "./identity.js";
+import { OutboxIdentity, type PartitionFacts } from "./identity.js";
 import { KnownOutcomes } from "./known-outcomes.js";
 import { type Publication, type Publications, withoutDeadLetter } from "./publications.js";
 import { type Row, toOutboxRow } from "./rows.js";
@@ -144,7 +144,7 @@ export class Storage implements Member {
 
   /** A row of this client has an outcome. */
   settled(row: number): void {
-    if (this.#database !== undefined && row < memoryRowsFrom) this.#outcomes.ended(row);
+    if (this.#database !== undefined && row < memoryRows) this.#outcomes.ended(row);
   }
 
   /** Saves a document's confirmed value while own changes wait; without one, deletes it. */

@@ -1,4 +1,4 @@
-// Tabs of one outbox: what they tell each other over real channels, and which of them sends.
+// The clients of one durable outbox: their messages over real channels, and their leader.
 
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { VirtualClock } from "../testing/api.js";
@@ -10,7 +10,7 @@ interface Held {
   steal(): void;
 }
 
-/** The locks of a browser, as far as tabs use them. */
+/** The Web Locks of a browser, as far as tabs use them. */
 class Locks {
   #held: Held[] = [];
   #queue: { name: string; grant(): void }[] = [];
@@ -25,10 +25,10 @@ class Locks {
     if (steal) holder?.steal();
     else if (holder !== undefined) {
       await new Promise<void>((grant, reject) => {
-        const wish = { name, grant };
-        this.#queue.push(wish);
+        const entry = { name, grant };
+        this.#queue.push(entry);
         signal?.addEventListener("abort", () => {
-          this.#queue = this.#queue.filter((other) => other !== wish);
+          this.#queue = this.#queue.filter((other) => other !== entry);
           reject(signal.reason);
         });
       });
@@ -45,7 +45,7 @@ class Locks {
       const release = (): void => {
         if (!this.#held.includes(held)) return;
         this.#held = this.#held.filter((other) => other !== held);
-        const next = this.#queue.findIndex((wish) => wish.name === name);
+        const next = this.#queue.findIndex((entry) => entry.name === name);
         if (next >= 0) this.#queue.splice(next, 1)[0]?.grant();
       };
       act().then(resolve, reject).finally(release);
@@ -53,14 +53,14 @@ class Locks {
   }
 }
 
-class Noting implements Member {
+class RecordingMember implements Member {
   #returns = 0;
-  readonly heard: TabMessage[] = [];
+  readonly received: TabMessage[] = [];
   readonly said: boolean[] = [];
   rows = 0;
 
   receive(message: TabMessage): void {
-    this.heard.push(message);
+    this.received.push(message);
   }
 
   lead(isLeader: boolean): void {
@@ -97,8 +97,8 @@ afterEach(async () => {
   undo();
 });
 
-function tab(name = "longhaul p"): Noting & { tabs: Tabs } {
-  const member = new Noting();
+function tab(name = "longhaul p"): RecordingMember & { tabs: Tabs } {
+  const member = new RecordingMember();
   const tabs = new Tabs(name, member);
   open.push(() => tabs.close());
   return Object.assign(member, { tabs });
@@ -130,7 +130,7 @@ const acked = (row: number, producer = "p", epoch = "e"): TabMessage => [
   [row, 1, 10, row, 0],
 ];
 
-test("what is told in one turn goes together, in order, to the others of the same outbox", async () => {
+test("messages of one turn go together, in order, to the others of the same outbox", async () => {
   const [one, two, other] = [tab(), tab(), tab("longhaul another")];
   const { posted } = stranger();
   one.tabs.send(["noted", "p", 1]);
@@ -145,11 +145,11 @@ test("what is told in one turn goes together, in order, to the others of the sam
     ],
     [["noted", "p", 3]],
   ]);
-  expect(two.heard).toEqual(posted.flat());
-  expect([one.heard, other.heard]).toEqual([[], []]);
+  expect(two.received).toEqual(posted.flat());
+  expect([one.received, other.received]).toEqual([[], []]);
 });
 
-test("rows that are added, and acks of one log, become one notice; what is between them stays between", async () => {
+test("added rows, and acks of one log, become one message; others between them stay between", async () => {
   const one = tab();
   const { posted } = stranger();
   for (const message of [added(4, 2, 20), added(3, 1, 5), ["noted", "p", 1], added(5)] as const) {
@@ -171,7 +171,7 @@ test("rows that are added, and acks of one log, become one notice; what is betwe
   ]);
 });
 
-test("a shown page tells of its first row at once, and of the next ones together after 20 ms", async () => {
+test("a visible page reports its first row at once, and the next ones together after 20 ms", async () => {
   page("visible");
   const one = tab();
   const { posted } = stranger();
@@ -200,7 +200,7 @@ test("a shown page tells of its first row at once, and of the next ones together
   expect(posted.slice(3)).toEqual([[added(5)], [added(6)]]);
 });
 
-test("a hidden page, whose timers rest, tells at once", async () => {
+test("a hidden page, whose timers may stop, reports at once", async () => {
   page("hidden");
   const one = tab();
   const { posted } = stranger();
@@ -212,7 +212,7 @@ test("a hidden page, whose timers rest, tells at once", async () => {
   expect(posted).toHaveLength(2);
 });
 
-test("a page in the back-forward cache has no channel; what it had to tell is told before", async () => {
+test("a page in the back-forward cache has no channel, and sends its messages before", async () => {
   const events = page("visible");
   const one = tab();
   const two = tab();
@@ -226,18 +226,18 @@ test("a page in the back-forward cache has no channel; what it had to tell is to
   expect(posted).toEqual([[added(1)], [added(2)]]);
   channel.postMessage([["noted", "p", 1]]);
   await clock.settle();
-  expect(one.heard).toEqual([]);
+  expect(one.received).toEqual([]);
   events.dispatchEvent(new Event("pageshow"));
   channel.postMessage([["noted", "p", 2]]);
   await clock.settle();
-  expect(one.heard).toEqual([["noted", "p", 2]]);
+  expect(one.received).toEqual([["noted", "p", 2]]);
   expect([one.returns(), two.returns()]).toEqual([1, 1]);
   events.dispatchEvent(new Event("pageshow"));
   expect(one.returns()).toBe(1);
-  expect(two.heard.at(-1)).toEqual(["noted", "p", 2]);
+  expect(two.received.at(-1)).toEqual(["noted", "p", 2]);
 });
 
-test("the last notices are told when a tab is closed, and then it hears nothing", async () => {
+test("a tab that closes sends its last messages, and then receives none", async () => {
   const events = page("visible");
   const one = tab();
   const { channel, posted } = stranger();
@@ -248,10 +248,10 @@ test("the last notices are told when a tab is closed, and then it hears nothing"
   events.dispatchEvent(new Event("pageshow"));
   channel.postMessage([["noted", "p", 2]]);
   await clock.settle();
-  expect(one.heard).toEqual([]);
+  expect(one.received).toEqual([]);
 });
 
-test("without channels nothing is told, and nothing thrown", async () => {
+test("without channels a tab sends nothing and throws nothing", async () => {
   vi.stubGlobal("BroadcastChannel", undefined);
   const one = tab();
   one.tabs.send(["noted", "p", 1]);
@@ -299,18 +299,18 @@ const garbage: unknown[] = [
 ];
 
 test.for(garbage.map((data) => [JSON.stringify(data), data] as const))(
-  "%s of another tab is not heard, and harms nothing",
+  "%s of another tab is not received, and harms nothing",
   async ([, data]) => {
     const one = tab();
     const { channel } = stranger();
     channel.postMessage(data);
     channel.postMessage([["noted", "p", 1]]);
     await clock.settle();
-    expect(one.heard).toEqual([["noted", "p", 1]]);
+    expect(one.received).toEqual([["noted", "p", 1]]);
   },
 );
 
-test("what is good beside garbage is heard, and what a later version has added is not looked at", async () => {
+test("valid messages beside garbage are received, and elements of later versions are ignored", async () => {
   const one = tab();
   const { channel } = stranger();
   const good: unknown[] = [
@@ -329,10 +329,10 @@ test("what is good beside garbage is heard, and what a later version has added i
   ];
   channel.postMessage([null, ...good, ["noted"]]);
   await clock.settle();
-  expect(one.heard).toEqual(good);
+  expect(one.received).toEqual(good);
 });
 
-test("one tab sends; where it does not want to any more, or is closed, the next one does", async () => {
+test("one tab leads; when it resigns or closes, the next one leads", async () => {
   const [one, two, three] = [tab(), tab(), tab()];
   for (const { tabs } of [one, two, three]) {
     tabs.seekLeadership();
@@ -347,7 +347,7 @@ test("one tab sends; where it does not want to any more, or is closed, the next 
   expect([one.said, two.said, three.said]).toEqual([[true], [true], [true]]);
 });
 
-test("a wish that is taken back in time waits for nothing", async () => {
+test("a candidate that resigns in time waits for nothing", async () => {
   const [one, two, three] = [tab(), tab(), tab()];
   for (const { tabs } of [one, two, three]) {
     tabs.seekLeadership();
@@ -359,7 +359,7 @@ test("a wish that is taken back in time waits for nothing", async () => {
   expect([two.said, three.said]).toEqual([[], [true]]);
 });
 
-test("outboxes of other names have senders of their own", async () => {
+test("outboxes with other names have leaders of their own", async () => {
   const [one, two] = [tab(), tab("longhaul another")];
   one.tabs.seekLeadership();
   two.tabs.seekLeadership();
@@ -390,7 +390,7 @@ async function senderAndNext() {
   return { one, two, ...strange };
 }
 
-test("a sender that is silent for a minute while rows wait loses that to another tab, and gets in line", async () => {
+test("a leader that is silent for a minute while rows wait is replaced, and becomes a candidate", async () => {
   const { one, two } = await senderAndNext();
   two.rows = 1;
   await clock.advance(59_000);
@@ -402,7 +402,7 @@ test("a sender that is silent for a minute while rows wait loses that to another
   expect(one.said).toEqual([true, false, true]);
 });
 
-test("a sender that tells something is not silent, and where no rows wait nobody cares", async () => {
+test("a leader that sends messages is not silent, and without rows it is not replaced", async () => {
   const { two, channel } = await senderAndNext();
   await clock.advance(120_000);
   expect(two.said).toEqual([]);
@@ -414,7 +414,7 @@ test("a sender that tells something is not silent, and where no rows wait nobody
   expect(two.said).toEqual([]);
 });
 
-test("silence begins with the last notice, and a sender does not take it from itself", async () => {
+test("silence begins with the last message, and a leader does not replace itself", async () => {
   const { one, two, channel } = await senderAndNext();
   one.rows = 1;
   two.rows = 1;
@@ -430,7 +430,7 @@ test("silence begins with the last notice, and a sender does not take it from it
   expect(one.said).toEqual([true, false, true]);
 });
 
-test("a tab that has stopped to wait takes nothing", async () => {
+test("a tab that has resigned takes nothing", async () => {
   const { one, two } = await senderAndNext();
   two.rows = 1;
   two.tabs.resignLeadership();
@@ -439,7 +439,7 @@ test("a tab that has stopped to wait takes nothing", async () => {
   expect(clock.timers).toBe(1);
 });
 
-test("a token is lent by the first tab that has one, to the call that asked", async () => {
+test("the first tab with a token shares it with the call that asked", async () => {
   const worker = tab();
   const { channel, posted } = stranger();
   const calls = [worker.tabs.requestToken(undefined), worker.tabs.requestToken("refused")];
@@ -460,11 +460,11 @@ test("a token is lent by the first tab that has one, to the call that asked", as
   channel.postMessage([["token", "of nobody", "c"]]);
   await clock.settle();
   expect(await Promise.all(calls)).toEqual(["a", "b"]);
-  expect(worker.heard).toEqual([]);
+  expect(worker.received).toEqual([]);
   expect(clock.timers).toBe(0);
 });
 
-test("where no tab lends one within 5 s there is none", async () => {
+test("if no tab shares a token within 5 s, there is none", async () => {
   const worker = tab();
   const { channel, posted } = stranger();
   let lent: unknown = "waiting";

@@ -29,19 +29,19 @@ test("the subject of a JWT is its sub, and of anything else unknown", () => {
   }
 });
 
-test("a loan is the token that the client has", async () => {
+test("a page shares the token that its client has", async () => {
   const tokenSharing = new TokenSharing();
   tokenSharing.offer("one");
   expect(await tokenSharing.share(undefined)).toBe("one");
 });
 
-test("a token that was refused, or is over, is not lent: the next one is", async () => {
+test("a token that was refused or has expired is not shared: the next one is", async () => {
   vi.useFakeTimers();
   const tokenSharing = new TokenSharing();
   tokenSharing.offer("one", 1_000);
-  const lent = tokenSharing.share("one");
+  const shared = tokenSharing.share("one");
   tokenSharing.offer("two", 1_000);
-  expect(await lent).toBe("two");
+  expect(await shared).toBe("two");
   vi.advanceTimersByTime(1_000);
   const later = tokenSharing.share(undefined);
   tokenSharing.offer("three");

@@ -6,10 +6,7 @@ import { isOnline } from "./browser.js";
 import { probe } from "./diagnosis.js";
 import { LonghaulError } from "./errors.js";
 
-export type TokenReason = "initial" | "expiring" | "rejected";
-
-/** In the order of the core's numbers. */
-const reasons = ["initial", "expiring", "rejected"] as const satisfies TokenReason[];
+export type TokenReason = (typeof tokenReasons)[number];
 
 /** Source: rule C9. */
 const token = /^[\x21-\x7e]{1,8192}$/;

@@ -12,7 +12,7 @@ beforeEach(() => {
   });
 });
 
-test("a05 what worked with a hub is known for a day, and of no other hub", () => {
+test("a05 the transport that worked with a hub is known for a day, and for no other hub", () => {
   rememberTransport("https://a/", "eventsource");
   expect(recallTransport("https://a/")).toBe("eventsource");
   expect(recallTransport("https://b/")).toBeUndefined();
@@ -20,12 +20,12 @@ test("a05 what worked with a hub is known for a day, and of no other hub", () =>
   expect(recallTransport("https://a/")).toBeUndefined();
 });
 
-test("what others have put there is no transport", () => {
+test("other text in storage is no transport", () => {
   kept.set("longhaul:transport:https://a/", `carrier-pigeon ${Date.now() + 1_000}`);
   expect(recallTransport("https://a/")).toBeUndefined();
 });
 
-test("a storage that is full, forbidden or missing is lived without", () => {
+test("storage that is full, forbidden or missing does no harm", () => {
   vi.stubGlobal("localStorage", {
     getItem: () => null,
     setItem: () => {

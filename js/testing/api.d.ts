@@ -1,27 +1,25 @@
-// What `longhaul/testing` offers.
+// `longhaul/testing`: a hub and a clock for the tests of apps.
 
 import type { Operation, TransportName } from "./index.js";
 
 export type { Operation, TransportName };
 
 /**
- * A hub in this process: the core of Longhaul's own hub, without sockets. Give it a virtual clock
- * for tests that take no time, or none to run by the system's clock (or by the fake timers of a
- * test framework, which it uses where they are installed). Rejects where its wasm can't be loaded,
- * and with what is wrong with `limits`.
+ * Makes a hub in this process, with the core of Longhaul's own hub and without sockets. With a
+ * virtual clock its tests take no time. Without one it uses the system's clock, or the fake timers
+ * of a test framework.
+ *
+ * Rejects if its wasm can't be loaded, or if `limits` are wrong; the message names the fault.
  */
 export function createTestHub(options?: TestHubOptions): Promise<TestHub>;
 
-/**
- * A clock that stands still until it is told to go on. Starts at `nowMs`, ms since 1970 (default:
- * 2024-01-01).
- */
+/** Makes a clock that only the test advances. */
 export function createVirtualClock(options?: VirtualClockOptions): VirtualClock;
 
 /**
- * Puts seeded chance in the place of `Math.random` and `crypto.getRandomValues`, so that a failing
- * test fails again. Ids that clients make repeat as well. Not for anything but tests. Returns what
- * undoes it.
+ * Replaces `Math.random` and `crypto.getRandomValues` with seeded numbers, so that a failing test
+ * fails again. The ids of clients repeat as well, so use it only in tests. Returns a function that
+ * undoes this.
  */
 export function seedRandom(seed: number, scope?: Scope): () => void;
 
@@ -32,35 +30,30 @@ export type WasmSource =
   | WebAssembly.Module
   | Promise<BufferSource | WebAssembly.Module>;
 
-/** What has the globals: `globalThis`, or a frame's window. */
+/** The object with the globals: `globalThis`, or a frame's window. */
 export type Scope = typeof globalThis;
 
 export interface TestHubOptions {
-  /**
-   * The address at which pages find it. Default: `https://hub.test`. No request to it leaves the
-   * process.
-   */
+  /** The hub's address. No request to it leaves the process. Default: `https://hub.test`. */
   url?: string;
-  /** Of all chance in it: epochs, sessions, delays and faults. A whole number. Default: 1. */
+  /** The seed of epochs, sessions, delays and faults: a whole number. Default: 1. */
   seed?: number;
-  /** Default: the system's. */
+  /** Default: the system's clock. */
   clock?: Clock;
+  /** Default: the hub's own limits. */
   limits?: HubLimits;
   /**
-   * Whether it accepts a token; clients without one show `undefined`. Default: it accepts all, as a
-   * hub without a key does. What it refuses gets close code 4401 or status 401.
+   * Returns whether the hub accepts a token; `undefined` stands for a client without one. A refused
+   * client gets close code 4401 or status 401. Default: the hub accepts all, as without a key.
    */
   accepts?: (token: string | undefined) => boolean;
-  /** The origins whose pages it serves, beside its own. Default: all. */
+  /** The origins whose pages the hub serves, in addition to its own. Default: all. */
   origins?: readonly string[];
-  /** Where its wasm comes from, if not from beside the module. The first hub decides for all. */
+  /** Where the wasm comes from. The first hub decides for all. Default: beside the module. */
   wasm?: WasmSource;
 }
 
-/**
- * Those that differ from the hub's defaults, by the names that `/.well-known/longhaul` has for
- * them.
- */
+/** The limits that differ from the hub's defaults, with the names of `/.well-known/longhaul`. */
 export interface HubLimits {
   transports?: readonly TransportName[];
   admitPerSecond?: number;
@@ -88,95 +81,99 @@ export interface HubLimits {
 }
 
 export interface TestHub {
-  /** What to pass to `connect`. */
+  /** The address for `connect`. */
   readonly url: string;
-  /** Whether it runs: see `stop`. */
+  /** Whether the hub runs: see `stop`. */
   readonly isUp: boolean;
-  /** Connections at present, over every transport. */
+  /** The present connections, over every transport. */
   readonly connections: number;
-  /** How far the hub's wall clock is ahead of `clock`, ms. May be set at any time. Default: 0. */
+  /** How far the hub's wall clock is ahead of `clock`, ms. A test may set it. Default: 0. */
   skewMs: number;
-  /** May be set at any time; it is asked for each token that is shown from then on. */
+  /** A test may set it. The hub calls it for each token from then on. */
   accepts: (token: string | undefined) => boolean;
-  /** What has reached it so far. A copy. */
+  /** A copy of the present counters. */
   readonly metrics: HubMetrics;
   /**
-   * Publishes as a back end does. `key` is its Idempotency-Key. Throws with the hub's code where it
-   * takes no effect.
+   * Publishes as a back end does. `key` is the Idempotency-Key. Throws an error whose message begins
+   * with the hub's code if the publication has no effect, or if the hub is stopped.
    */
   publish(topic: string, data: unknown, options?: { key?: string }): Published;
-  /** Changes a document as a back end does (RFC 6902). Throws with the hub's code. */
+  /** Patches a document as a back end does (RFC 6902). Throws as `publish` does. */
   patch(topic: string, operations: readonly Operation[], options?: { key?: string }): Published;
-  /** The same by RFC 7396. */
+  /** Merges into a document as a back end does (RFC 7396). Throws as `publish` does. */
   merge(topic: string, partial: unknown, options?: { key?: string }): Published;
-  /** What it retains of a topic, the oldest first: messages, or the changes of a document. */
+  /** The entries of a topic that the hub retains, the oldest first. Throws as `publish` does. */
   entries(topic: string): readonly Entry[];
-  /** A document's value; undefined where nobody has written it. A client's `document.value` is null then. */
+  /**
+   * The value of a document; undefined while it is unwritten, where `document.value` of a client is
+   * null. Throws as `publish` does.
+   */
   document(name: string): unknown;
-  /** A device with a line of its own. */
+  /** Makes a device with its own line. */
   browser(options?: BrowserOptions): TestBrowser;
-  /** Everything open ends without a word, as when a process is killed, and requests fail. */
+  /** Ends all connections silently, as when a process is killed. Requests fail from then on. */
   stop(): void;
   /**
-   * Runs again. Without `keepLog` it has forgotten everything, and its logs have new epochs.
+   * Starts the hub again. Without `keepLog` it has lost everything, and its logs have new epochs.
    * Default: false.
    */
   start(options?: { keepLog?: boolean }): void;
   /** `stop` and `start`. */
   restart(options?: { keepLog?: boolean }): void;
   /**
-   * Sends its clients away one after the other, as a hub does before it stops. Lets nobody in;
+   * Closes the connections one after the other, as a hub does before it stops, and accepts none.
    * `restart` ends that.
    */
   drain(): Promise<void>;
-  /** The end: stops it and takes its browsers' globals out again. Idempotent. */
+  /** Stops the hub, and restores the globals that its devices replaced. Further calls do nothing. */
   close(): void;
 }
 
 export interface HubMetrics {
-  /** WebSockets that have reached it. */
+  /** WebSockets that have reached the hub. */
   sockets: number;
-  /** Event streams that were asked for. */
+  /** Requests for event streams. */
   streams: number;
   polls: number;
   /** Posts of publications. */
   publishes: number;
-  /** Requests of every kind, but for WebSockets. */
+  /** Requests of every kind, without WebSockets. */
   requests: number;
-  /** Frames that came over WebSockets. */
+  /** Frames from clients over WebSockets. */
   frames: number;
 }
 
-/** Where a publication stands. */
+/** The position of a publication. */
 export interface Published {
   topic: string;
   epoch: string;
   seq: number;
-  /** The hub had it before, by its key. */
+  /** Whether the hub had it already, by its key. */
   duplicate: boolean;
 }
 
 export interface Entry {
   seq: number;
   data: unknown;
+  /** By the hub's wall clock, ms since 1970. */
   publishedAtMs: number;
-  /** Of a client's publication or a back end's key. */
+  /** The id of a client's publication, or the key of a back end. */
   id?: string;
-  /** What a change of a document is. */
+  /** The kind of a document's entry. */
   change?: "patch" | "merge";
 }
 
 export interface BrowserOptions {
   /**
-   * The address at which this device finds the hub. Default: the hub's `url`. Clients with
-   * different addresses can each have their own line while all share one set of globals.
+   * The address at which this device finds the hub. With different addresses, devices can share one
+   * set of globals and still have their own lines. Default: the hub's `url`.
    */
   url?: string;
   /** The page's origin. Default: that of `url`. */
   origin?: string;
 }
 
-/** A device: what its pages reach the hub with. */
+/** A device: the network classes with which its pages reach the hub. */
 export interface TestBrowser {
   readonly url: string;
   readonly line: Line;
@@ -184,118 +181,118 @@ export interface TestBrowser {
   readonly EventSource: typeof EventSource;
   readonly fetch: typeof fetch;
   /**
-   * Puts these in the place of the scope's own. Requests to other addresses go to what was there
-   * before, and in Node `fetch` reads `file:` addresses as well, where the package's wasm is.
-   * Returns what undoes it, the last one first; so does `hub.close()`.
+   * Replaces the classes of the scope. Requests to other addresses use the replaced ones. In Node
+   * `fetch` also reads `file:` addresses, such as that of the package's wasm. Returns a function that
+   * undoes this; call the last one first. `hub.close()` does the same.
    */
   install(scope?: Scope): () => void;
 }
 
-/**
- * What can be done to the way between one device and the hub. All of it holds for both directions.
- */
+/** The network between one device and the hub. Everything applies to both directions. */
 export interface Line {
-  /** How long everything takes one way, ms. Default: 0, which still is a task of its own. */
+  /** The delay of one direction, ms. With 0 data still arrives in a later task. Default: 0. */
   latencyMs: number;
   /**
-   * Up to so much more, ms, by chance for each piece: order holds within a connection, but not
-   * between two. Default: 0.
+   * The largest random addition to the delay of each piece, ms. Each connection keeps its order.
+   * Default: 0.
    */
   jitterMs: number;
-  /** Shared fairly by all connections of the line. Default: Infinity. */
+  /** The bandwidth, which all connections of the line share fairly. Default: Infinity. */
   bytesPerSecond: number;
   /**
-   * The chance, 0 to 1, that a frame, request or answer is lost and its connection with it.
+   * The probability, 0 to 1, that a frame, request or answer is lost, and its connection with it.
    * Default: 0.
    */
   cutRate: number;
-  /** The chance, 0 to 1, that a post arrives twice, as by a proxy that tries again. Default: 0. */
+  /** The probability, 0 to 1, that a post arrives twice, as from a proxy that retries. Default: 0. */
   duplicateRate: number;
-  /** Whether there is no network: see `disconnect`. */
+  /** Whether `disconnect` is in effect. */
   readonly isCut: boolean;
-  /** Connections and requests under way. */
+  /** The open connections and requests. */
   readonly open: number;
   /**
-   * Ends what is open, of one transport or of all. What is opened next works. Both ends hear of it
-   * at once.
+   * Breaks the open connections, of one transport or of all. Both ends learn that at once. New
+   * connections work.
    */
   cut(options?: CutOptions): void;
   /**
-   * No network: ends what is open, and what is opened fails at once. The browser's `online` and
-   * `offline` events are the test's to fire.
+   * Removes the network: breaks the open connections, and new ones fail at once. The test fires the
+   * browser's events `online` and `offline` itself.
    */
   disconnect(): void;
   /**
-   * Nothing passes any more, and nobody hears of it: what is open never ends by itself, not even
-   * after `restore`, and what is opened does not open.
+   * Drops everything silently. Open connections never end by themselves, not even after `restore`,
+   * and new ones do not open.
    */
   blackHole(): void;
-  /** A short outage: what is under way waits for `restore` and arrives then. */
+  /** A short outage: everything in flight waits for `restore`, and arrives then. */
   hold(): void;
-  /** The end of `disconnect`, `blackHole` or `hold`. */
+  /** Ends `disconnect`, `blackHole` or `hold`. */
   restore(): void;
-  /** A network that lets one transport not through. Default: `refused`. */
+  /** Blocks one transport. Default: `refused`. */
   block(transport: TransportName, kind?: BlockKind): void;
-  /** The end of `block`, for one transport or for all. */
+  /** Ends `block`, for one transport or for all. */
   unblock(transport?: TransportName): void;
 }
 
 /**
- * `refused`: fails after a round trip. `silent`: never answers. `csp`: the page's own policy
- * forbids it, where a WebSocket fires `error` and no `close`.
+ * How a transport is blocked.
+ * - `refused`: it fails after a round trip.
+ * - `silent`: nothing answers.
+ * - `csp`: the page's policy forbids it. A WebSocket then fires `error` and no `close`.
  */
 export type BlockKind = "refused" | "silent" | "csp";
 
 export interface CutOptions {
+  /** Default: all transports. */
   transport?: TransportName;
 }
 
-/** What a hub and its lines go by. */
+/** The clock of a hub and its lines. */
 export interface Clock {
-  /** ms since 1970. */
+  /** The wall clock, ms since 1970. */
   now(): number;
-  /** ms that have passed; never goes back. */
+  /** The monotonic clock, ms. */
   elapsed(): number;
   setTimeout(task: () => void, ms: number): unknown;
   clearTimeout(timer: unknown): void;
 }
 
 export interface VirtualClockOptions {
+  /** The start of the wall clock, ms since 1970. Default: 2024-01-01. */
   nowMs?: number;
 }
 
 export interface VirtualClock extends Clock {
-  /** Timers that wait. */
+  /** The number of timers that wait. */
   readonly timers: number;
-  /** How long until the next of them, ms. */
+  /** The time until the next one, ms; undefined without timers. */
   readonly nextMs: number | undefined;
   /**
-   * Goes on by so much: runs what is due in order, and whatever that makes ready (promises,
-   * `setImmediate`), before the next. Calls wait for each other. Rejects with what a timer throws.
+   * Advances the time. Runs the due timers in order, and after each one everything that is ready
+   * (promises, `setImmediate`). Calls wait for each other. Rejects with an exception of a timer.
    */
   advance(ms: number): Promise<void>;
   /**
-   * Goes on from timer to timer until `condition` holds. Rejects where it does not within
-   * `withinMs` (600,000) of the clock.
+   * Advances from timer to timer until `condition` holds. Rejects if it does not hold within
+   * `withinMs` of this clock. Default: 600,000.
    */
   until(condition: () => unknown, options?: { withinMs?: number }): Promise<void>;
-  /** The same until a promise settles. Gives what it gives. */
+  /** The same until a promise settles. Settles with its outcome. */
   waitFor<T>(promise: Promise<T>, options?: { withinMs?: number }): Promise<T>;
   /**
-   * Time does not go on until this has settled. For what is done beside the program: reading a
-   * file, another process. Gives it back.
+   * Stops the time until a promise has settled, and returns that promise. Use it for work outside
+   * of the event loop: reading a file, another process.
    */
   track<T>(work: Promise<T>): Promise<T>;
-  /** Runs what is ready without going on. */
+  /** Runs everything that is ready, at the present time. */
   settle(): Promise<void>;
-  /**
-   * Sets the wall clock forward or back, as a user may: timers and `performance.now` do not notice.
-   */
+  /** Moves only the wall clock, forward or back, as a user may. */
   jump(ms: number): void;
   /**
-   * Puts itself in the place of `Date`, `performance.now`, `setTimeout`, `setInterval`,
-   * `setImmediate` and what clears them, and tracks what WebAssembly and `crypto.subtle` do.
-   * Returns what undoes it.
+   * Replaces `Date`, `performance.now`, `setTimeout`, `setInterval`, `setImmediate` and the functions
+   * that clear them. Tracks the work of WebAssembly and `crypto.subtle`. Returns a function that
+   * undoes this.
    */
   install(scope?: Scope): () => void;
 }

@@ -1,4 +1,4 @@
-// What a back end does with the hub, without a line in between: rules P1 to P9 of docs/protocol.md.
+// A back end of the hub, without a line between them (rules P1 to P9 of docs/protocol.md).
 
 import type { Entry, Published } from "./api.js";
 import type { Server } from "./server.js";
@@ -27,33 +27,33 @@ export class Backend {
     const entries: Entry[] = [];
     for (let from = 1; ; ) {
       const { status, body } = this.#ask("GET", topic, `from=${from}`);
-      const told = JSON.parse(body);
+      const answer = JSON.parse(body);
       if (status === 410) {
-        // What was before is no longer retained.
-        from = told.firstSeq;
+        // The hub no longer retains earlier entries.
+        from = answer.firstSeq;
         continue;
       }
-      check(status, told);
-      if (told.entries.length === 0) return entries;
-      entries.push(...told.entries);
-      from += told.entries.length;
+      check(status, answer);
+      if (answer.entries.length === 0) return entries;
+      entries.push(...answer.entries);
+      from += answer.entries.length;
     }
   }
 
   document(topic: string): unknown {
     const { status, body } = this.#ask("GET", topic);
-    const told = JSON.parse(body);
+    const answer = JSON.parse(body);
     if (status === 404) return undefined;
-    check(status, told);
-    return told;
+    check(status, answer);
+    return answer;
   }
 
   #write(method: string, topic: string, type: string, data: unknown, key: string | undefined): Published {
     const headers = ["content-type", type, ...(key === undefined ? [] : ["idempotency-key", key])];
     const { status, body } = this.#ask(method, topic, "", headers, JSON.stringify(data));
-    const told = JSON.parse(body);
-    check(status, told);
-    return told;
+    const answer = JSON.parse(body);
+    check(status, answer);
+    return answer;
   }
 
   #ask(method: string, topic: string, query = "", headers: readonly string[] = [], body = ""): Answer {
@@ -66,7 +66,7 @@ export class Backend {
   }
 }
 
-/** Throws what a problem says. */
-function check(status: number, told: { code?: string; detail?: string }): void {
-  if (status >= 400) throw new Error(`${told.code}: ${told.detail}`);
+/** Throws the code and the detail of a problem. */
+function check(status: number, answer: { code?: string; detail?: string }): void {
+  if (status >= 400) throw new Error(`${answer.code}: ${answer.detail}`);
 }

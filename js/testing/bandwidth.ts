@@ -1,12 +1,12 @@
-// One direction of a line. Its connections share it fairly, a packet each in turn: none of them waits for all that another
-// one has to send, and one that ends gives up what it has not sent.
+// The bandwidth of one direction of a line. Its connections send packets in turn, so that none waits
+// for all data of another. A connection that ends drops its unsent data.
 
 import type { Clock } from "./api.js";
 
-/** Source: what TCP and IP leave of an Ethernet frame of 1,500 bytes. */
+/** Source: an Ethernet frame of 1,500 bytes without the heads of TCP and IP. */
 const packetChars = 1_460;
 
-/** The least that a turn takes: the system's timers are no finer. */
+/** The shortest turn, ms: the system's timers have this precision. */
 const turnMs = 2;
 
 interface Load {
@@ -17,12 +17,12 @@ interface Load {
 export class Bandwidth {
   readonly #clock: Clock;
   readonly #bytesPerSecond: () => number;
-  /** What each connection has to send; the next turn is the first one's. */
+  /** The unsent data of each connection. The first one has the next turn. */
   readonly #queues = new Map<object, Load[]>();
-  /** Whose packet is on its way. */
+  /** The connection whose packet is being sent. */
   #sender: object | undefined;
   #timer: unknown;
-  /** When everything before that packet has been sent. */
+  /** When everything before that packet has been sent, by the clock's `elapsed`. */
   #freeMs = 0;
 
   constructor(clock: Clock, bytesPerSecond: () => number) {
@@ -30,7 +30,7 @@ export class Bandwidth {
     this.#bytesPerSecond = bytesPerSecond;
   }
 
-  /** Sends for a connection, after what it sent before; tells `sent` when all of it has left. */
+  /** Sends data of a connection, after its earlier data. Calls `sent` when all of it has left. */
   send(sender: object, chars: number, sent: () => void): void {
     const queue = this.#queues.get(sender);
     if (queue !== undefined) {
@@ -43,7 +43,7 @@ export class Bandwidth {
     }
   }
 
-  /** The connection has nothing to send any more. */
+  /** Drops the unsent data of a connection. */
   withdraw(sender: object): void {
     this.#queues.delete(sender);
     if (this.#sender !== sender) return;
@@ -74,7 +74,7 @@ export class Bandwidth {
     const queue = this.#queues.get(sender) ?? [];
     this.#queues.delete(sender);
     if (load.chars === 0) queue.shift();
-    // Behind the others.
+    // The others come first.
     if (queue.length > 0) this.#queues.set(sender, queue);
     this.#next();
     if (load.chars === 0) load.sent();

@@ -1,13 +1,13 @@
-// A device: its line, and the classes that its pages find in place of the browser's.
+// A device: its line, and the network classes that replace those of the browser.
 
 import type { BrowserOptions, Scope, TestBrowser } from "./api.js";
-import type { Chance } from "./chance.js";
 import { put } from "./clock.js";
+import type { Device } from "./device.js";
 import { FakeEventSource } from "./eventsource.js";
 import { makeFetch } from "./fetch.js";
 import { fileAnswer } from "./files.js";
 import { Line } from "./line.js";
-import type { Room } from "./room.js";
+import type { Random } from "./random.js";
 import type { Server } from "./server.js";
 import { FakeWebSocket } from "./websocket.js";
 
@@ -22,30 +22,30 @@ export class Browser implements TestBrowser {
 
   constructor(
     server: Server,
-    chance: Chance,
-    isOriginServed: Room["isOriginServed"],
+    random: Random,
+    isOriginServed: Device["isOriginServed"],
     options: Required<BrowserOptions>,
   ) {
     this.#base = new URL(options.url);
     this.url = options.url;
-    const line = new Line(server.clock, chance);
+    const line = new Line(server.clock, random);
     this.line = line;
     const { origin } = options;
-    const room: Room = { line, server, origin, isOriginServed, isHub: (url) => this.isHub(url) };
+    const device: Device = { line, server, origin, isOriginServed, isHub: (url) => this.isHub(url) };
     this.WebSocket = class extends FakeWebSocket {
       constructor(url: string | URL, protocols?: string | readonly string[]) {
-        super(room, url, protocols);
+        super(device, url, protocols);
       }
     } as unknown as typeof globalThis.WebSocket;
     this.EventSource = class extends FakeEventSource {
       constructor(url: string | URL, init?: EventSourceInit) {
-        super(room, url, init);
+        super(device, url, init);
       }
     } as unknown as typeof globalThis.EventSource;
-    this.fetch = makeFetch(room);
+    this.fetch = makeFetch(device);
   }
 
-  /** Whether an address is the hub's, by whatever scheme. */
+  /** Whether an address is the hub's, with either scheme. */
   isHub(url: URL): boolean {
     return url.host === this.#base.host && isSecure(url) === isSecure(this.#base);
   }
@@ -74,9 +74,7 @@ export class Browser implements TestBrowser {
     for (const each of [...this.#installed].reverse()) each();
   }
 
-  /**
-   * A class that makes instances of ours for the hub, and of the one that was there for the rest.
-   */
+  /** A class that makes instances of ours for the hub's address, and of theirs for all others. */
   #routed<C extends Constructor>(theirs: C | undefined, ours: C): C {
     if (theirs === undefined) return ours;
     return new Proxy(ours, {

@@ -1,11 +1,8 @@
-// The clocks of a test: the system's, and one that goes on only when it is told to.
+// The clocks of a test: the system's clock, and a virtual one that only the test advances.
 
 import type { VirtualClock as Api, Clock, Scope, VirtualClockOptions } from "./api.js";
 
-/**
- * The globals' clock, looked up at each call: where a test framework has put fake timers in their
- * place, those are used.
- */
+/** The clock of the globals. It reads them at each call, so that fake timers of a framework work. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   elapsed: () => performance.now(),
@@ -17,28 +14,23 @@ interface Timer {
   readonly id: number;
   atMs: number;
   readonly task: () => void;
-  /** Of an interval. */
+  /** The period of an interval. */
   readonly everyMs?: number;
 }
 
-/** 2024-01-01, so that a test that names no time has always the same. */
+/** 2024-01-01: without a time of its own, a test always gets the same one. */
 const startMs = 1_704_067_200_000;
 
-/**
- * Timers that run without time going on before this is called a loop. Chosen: no program has so
- * many.
- */
+/** After so many timers without progress of time, the clock reports a loop. Chosen: no program has so many. */
 const timersMax = 1_000_000;
 
-/**
- * Real turns of the event loop after which what was ready has run: an instance of a wasm takes two.
- */
+/** The real turns of the event loop after which everything ready has run. A wasm instance takes two. */
 const turns = 2;
 
-// The real one, from before anything is put in its place.
+// The real one, from before the clock replaces it.
 const realImmediate = (globalThis as { setImmediate?: (task: () => void) => void }).setImmediate;
 
-/** Lets one real turn of the event loop pass, microtasks included. */
+/** Waits for one real turn of the event loop, with its microtasks. */
 function turn(): Promise<void> {
   if (realImmediate !== undefined) return new Promise((resolve) => realImmediate(resolve));
   return new Promise((resolve) => {
@@ -59,11 +51,11 @@ class VirtualClock implements Api {
   #elapsedMs = 0;
   #startMs: number;
   #lastId = 0;
-  /** The next one last. */
+  /** Ordered by time, the next one last. */
   readonly #timers: Timer[] = [];
   #immediates: Timer[] = [];
   #advancing: Promise<unknown> = Promise.resolve();
-  /** Real work that time waits for. */
+  /** Real work for which time waits. */
   readonly #work = new Set<Promise<unknown>>();
 
   constructor(nowMs: number) {
@@ -152,7 +144,7 @@ class VirtualClock implements Api {
     const RealDate = scope.Date;
     class VirtualDate extends RealDate {
       constructor(...parts: []) {
-        // What `new Date(...)` takes beside nothing is passed on as it is.
+        // Arguments of `new Date(...)` pass through.
         super(...(parts.length === 0 ? ([clock.now()] as unknown as []) : parts));
       }
 
@@ -192,7 +184,7 @@ class VirtualClock implements Api {
     };
   }
 
-  /** Has these functions of the engine, which work beside it, tracked. */
+  /** Tracks functions of the engine that work outside of the event loop. */
   #trackAll(target: object, names: readonly string[]): (() => void)[] {
     return names.map((name) => {
       const real: (...args: unknown[]) => Promise<unknown> = Reflect.get(target, name);
@@ -217,7 +209,7 @@ class VirtualClock implements Api {
     return true;
   }
 
-  /** Lets run what is ready without time going on. */
+  /** Runs everything that is ready, at the present time. */
   async #settle(): Promise<void> {
     for (let run = 0; run < timersMax; run++) {
       do {
@@ -228,10 +220,10 @@ class VirtualClock implements Api {
       if (next === undefined) return;
       next.task();
     }
-    throw new Error("the clock stands still: setImmediate is called again and again");
+    throw new Error("the clock makes no progress: setImmediate is called again and again");
   }
 
-  /** One after the other: two at once would run timers out of order. */
+  /** Runs one call after the other: two at once would run timers out of order. */
   #one<T>(act: () => Promise<T>): Promise<T> {
     const done = this.#advancing.then(act);
     this.#advancing = done.catch(() => {});
@@ -245,7 +237,7 @@ function atLeast0(ms: number | undefined): number {
   return Number.isFinite(ms) ? Math.max(0, ms as number) : 0;
 }
 
-/** Puts a property in the place of another. Returns what brings that back. */
+/** Replaces a property. Returns a function that restores it. */
 export function put(target: object, name: string, value: unknown): () => void {
   const before = Object.getOwnPropertyDescriptor(target, name);
   Object.defineProperty(target, name, { value, configurable: true, writable: true });

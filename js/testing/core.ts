@@ -1,4 +1,4 @@
-// The hub's wasm: where it comes from, and an instance of it for each hub.
+// Loads the hub's wasm, and makes an instance of it for each hub.
 
 import type { WasmSource } from "./api.js";
 import { readFile } from "./files.js";
@@ -7,7 +7,7 @@ import { bindings } from "./wasm/longhaul_testing_bindings.js";
 
 let loading: Promise<WebAssembly.Module> | undefined;
 
-/** A hub's core in an instance of its own. */
+/** Returns a function that makes a hub's core, in an instance of its own. */
 export async function makeCore(
   wasm: WasmSource | undefined,
 ): Promise<(seed: number, limits: string) => HubCore> {
@@ -29,14 +29,14 @@ export async function makeCore(
 }
 
 /**
- * Loads what clients load with their first document. An import that is under way can't be seen, so
- * a virtual clock would go on meanwhile; what was imported once is there at once.
+ * Loads the code that clients load with their first document. A virtual clock can't wait for an
+ * import, but a second import of the same code is immediate.
  */
 export async function preload(): Promise<void> {
   try {
     await import(/* @vite-ignore */ new URL("documents.js", import.meta.url).href);
   } catch {
-    // It does not lie beside this file where a bundler has put it elsewhere.
+    // A bundler may have moved it.
   }
 }
 

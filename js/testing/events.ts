@@ -1,7 +1,6 @@
-// What browsers' event sources have that Node's EventTarget lacks: handlers as properties, and
-// close events.
+// Parts of browsers' event targets that Node lacks: handlers as properties, and close events.
 
-/** A close event, where the engine has none. */
+/** A close event for engines without one. */
 class OwnCloseEvent extends Event {
   readonly code: number;
   readonly reason: string;
@@ -20,8 +19,8 @@ export function closeEvent(init: CloseEventInit): Event {
 }
 
 /**
- * Defines `onopen` and its like: a handler keeps the place in the order of listeners in which the
- * first one was set (HTML, section 8.1.8.1).
+ * Defines `onopen` and similar properties. A handler keeps the position among the listeners at which
+ * the first one was set. Source: HTML, section 8.1.8.1.
  */
 export function defineHandlers(prototype: EventTarget, types: readonly string[]): void {
   for (const type of types) {
@@ -34,9 +33,9 @@ export function defineHandlers(prototype: EventTarget, types: readonly string[])
       },
       set(this: EventTarget, handler: unknown) {
         const value = typeof handler === "function" ? handler : null;
-        const place = handlers.get(this);
-        if (place !== undefined) {
-          place.handler = value;
+        const known = handlers.get(this);
+        if (known !== undefined) {
+          known.handler = value;
           return;
         }
         const made: { handler: unknown } = { handler: value };

@@ -1,10 +1,11 @@
-// An EventSource as browsers have it, whose stream comes from the hub of a test.
+// An EventSource as in browsers, with a stream from the hub of a test.
 
+import type { Device } from "./device.js";
 import { defineHandlers } from "./events.js";
-import { type Answering, Exchange } from "./exchange.js";
-import type { Room } from "./room.js";
+import { Exchange } from "./exchange.js";
+import type { ResponseHandler } from "./request.js";
 
-/** When a browser comes back unless the stream says otherwise, ms. Source: Chromium. */
+/** The delay before a reconnect, unless the stream sets another one, ms. Source: Chromium. */
 const retryMs = 3_000;
 
 export class FakeEventSource extends EventTarget {
@@ -17,19 +18,19 @@ export class FakeEventSource extends EventTarget {
   readonly url: string;
   readonly withCredentials: boolean;
   #readyState = 0;
-  readonly #room: Room;
+  readonly #device: Device;
   #exchange: Exchange | undefined;
   #retryMs = retryMs;
   #timer: unknown;
-  /** What has come of a line that has not ended. */
+  /** The incomplete last line. */
   #text = "";
   #data: string[] = [];
   #type = "";
   #id = "";
 
-  constructor(room: Room, address: string | URL, init: EventSourceInit = {}) {
+  constructor(device: Device, address: string | URL, init: EventSourceInit = {}) {
     super();
-    this.#room = room;
+    this.#device = device;
     try {
       this.url = new URL(address, globalThis.location?.href).href;
     } catch {
@@ -45,18 +46,18 @@ export class FakeEventSource extends EventTarget {
 
   close(): void {
     this.#readyState = 2;
-    this.#room.line.clock.clearTimeout(this.#timer);
+    this.#device.line.clock.clearTimeout(this.#timer);
     this.#exchange?.abort();
   }
 
   #connect(): void {
     const url = new URL(this.url);
-    const { origin } = this.#room;
+    const { origin } = this.#device;
     const headers = new Headers({ accept: "text/event-stream" });
     if (url.origin !== origin) headers.set("origin", origin);
     if (this.#id !== "") headers.set("last-event-id", this.#id);
-    const client: Answering = {
-      head: (status, headers, text, isWhole) => {
+    const client: ResponseHandler = {
+      head: ({ status, headers, text, isWhole }) => {
         const isStream = headers.get("content-type")?.startsWith("text/event-stream") ?? false;
         if (status !== 200 || !isStream) {
           this.close();
@@ -66,27 +67,27 @@ export class FakeEventSource extends EventTarget {
         this.#readyState = 1;
         this.dispatchEvent(new Event("open"));
         this.#take(text);
-        if (isWhole) this.#comeBack();
+        if (isWhole) this.#reconnect();
       },
       more: (text) => this.#take(text),
-      end: () => this.#comeBack(),
-      failed: () => this.#comeBack(),
+      end: () => this.#reconnect(),
+      failed: () => this.#reconnect(),
     };
     this.#exchange = new Exchange(
-      this.#room,
+      this.#device,
       { method: "GET", url, headers, body: new Uint8Array() },
       client,
     );
   }
 
-  #comeBack(): void {
+  #reconnect(): void {
     if (this.#readyState === 2) return;
     this.#readyState = 0;
     [this.#text, this.#data, this.#type] = ["", [], ""];
     this.dispatchEvent(new Event("error"));
-    // The handler may have closed it.
+    // The handler may have closed the source.
     if (this.#readyState !== 0) return;
-    this.#timer = this.#room.line.clock.setTimeout(() => this.#connect(), this.#retryMs);
+    this.#timer = this.#device.line.clock.setTimeout(() => this.#connect(), this.#retryMs);
   }
 
   #take(text: string): void {
@@ -98,7 +99,7 @@ export class FakeEventSource extends EventTarget {
     }
   }
 
-  /** HTML, section 9.2.6. */
+  /** Source: HTML, section 9.2.6. */
   #line(line: string): void {
     if (line === "") {
       this.#dispatch();

@@ -1,86 +1,66 @@
-// One request and its answer over a line.
+// One request and its answer over a line, on the client's side.
 
 import type { TransportName } from "./api.js";
+import type { Connection } from "./connection.js";
+import type { Device } from "./device.js";
 import { Reply } from "./reply.js";
-import type { Room } from "./room.js";
-import type { Wire } from "./wire.js";
+import type { HubRequest, ResponseHandler } from "./request.js";
 
-/** The characters of a request's head, about. */
+/** The approximate size of a request's head. */
 const headChars = 500;
 
-/** What is asked. */
-export interface Asked {
-  readonly method: string;
-  readonly url: URL;
-  readonly headers: Headers;
-  readonly body: Uint8Array;
-}
-
-/** What hears the answer. */
-export interface Answering {
-  /** `isWhole`: the text that came with it is all. */
-  head(status: number, headers: Headers, text: string, isWhole: boolean): void;
-  more(text: string): void;
-  end(): void;
-  /** The connection broke, before the head or after it. */
-  failed(): void;
-}
-
 export class Exchange {
-  readonly #wire: Wire;
-  #client: Answering | undefined;
+  readonly #connection: Connection;
+  #client: ResponseHandler | undefined;
 
-  constructor(room: Room, asked: Asked, client: Answering) {
-    const { line } = room;
-    const transport = transportOf(asked.url);
+  constructor(device: Device, request: HubRequest, client: ResponseHandler) {
+    const { line } = device;
+    const transport = transportOf(request.url);
     const block = line.blockOf(transport);
     this.#client = client;
-    this.#wire = line.wire(transport, () => this.#hear((client) => client.failed()));
+    this.#connection = line.connect(transport, () => this.#notify((client) => client.failed()));
     if (line.isCut || block === "csp") {
-      // In a task of its own: a browser never fails synchronously.
-      line.clock.setTimeout(() => this.#wire.cut(), 0);
+      // A browser never fails synchronously.
+      line.clock.setTimeout(() => this.#connection.cut(), 0);
     } else if (block !== "silent") {
-      this.#wire.up(headChars + asked.body.length, () => {
-        if (room.server.isUp && block === undefined) this.#arrive(room, asked);
-        else this.#wire.cut();
+      this.#connection.up(headChars + request.body.length, () => {
+        if (device.server.isUp && block === undefined) this.#arrive(device, request);
+        else this.#connection.cut();
       });
     }
   }
 
-  /** The client wants no more of it; the hub hears of that when it can. */
+  /** The client aborts the request. The hub learns that if the line still works. */
   abort(): void {
     if (this.#client === undefined) return;
     this.#client = undefined;
-    this.#wire.clientGone();
+    this.#connection.clientGone();
   }
 
-  #arrive(room: Room, asked: Asked): void {
-    const { line } = room;
-    new Reply(room, this.#wire, asked, {
-      head: (...head) => this.#hear((client) => client.head(...head)),
-      more: (text) => this.#hear((client) => client.more(text)),
-      end: () => this.#hear((client) => client.end()),
+  #arrive(device: Device, request: HubRequest): void {
+    const { line } = device;
+    new Reply(device, this.#connection, request, {
+      head: (head) => this.#notify((client) => client.head(head)),
+      more: (text) => this.#notify((client) => client.more(text)),
+      end: () => this.#notify((client) => client.end()),
       failed: () => {},
     });
-    if (asked.method === "GET" || line.duplicateRate === 0 || line.chance() >= line.duplicateRate) return;
-    // A proxy that has lost its connection to the hub asks again; one of the answers is nobody's.
-    const again = line.wire(undefined, () => {});
-    again.up(asked.body.length, () => {
-      const nobody = { head: () => again.cut(), more: () => {}, end: () => {}, failed: () => {} };
-      if (room.server.isUp) new Reply(room, again, asked, nobody);
-      else again.cut();
+    if (request.method === "GET" || line.duplicateRate === 0 || line.random() >= line.duplicateRate) return;
+    // A proxy that has lost its connection to the hub repeats the post. One answer gets lost.
+    const repeated = line.connect(undefined, () => {});
+    repeated.up(request.body.length, () => {
+      const nobody = { head: () => repeated.cut(), more: () => {}, end: () => {}, failed: () => {} };
+      if (device.server.isUp) new Reply(device, repeated, request, nobody);
+      else repeated.cut();
     });
   }
 
-  #hear(tell: (client: Answering) => void): void {
-    if (this.#client !== undefined) tell(this.#client);
+  #notify(act: (client: ResponseHandler) => void): void {
+    if (this.#client !== undefined) act(this.#client);
   }
 }
 
-/**
- * What a network may let through or not. Publications are posted beside two of the transports, so
- * they are of none.
- */
+/** The transport that a network may block. Two transports share posts, so a post belongs to none. */
 function transportOf(url: URL): TransportName | undefined {
   if (url.pathname === "/v1/events") return "eventsource";
   return url.pathname === "/v1/poll" ? "longpoll" : undefined;

@@ -1,18 +1,19 @@
-// fetch as browsers have it, answered by the hub of a test.
+// A fetch as in browsers, to the hub of a test.
 
-import { type Answering, Exchange } from "./exchange.js";
-import type { Room } from "./room.js";
+import type { Device } from "./device.js";
+import { Exchange } from "./exchange.js";
+import type { HubRequest, ResponseHandler } from "./request.js";
 
 /**
- * What a page of another origin may read of an answer. Source: the fetch standard, and what the hub
- * exposes.
+ * The headers that a page of another origin may read. Source: the fetch standard, and the headers
+ * that the hub exposes.
  */
 const readable =
   /^(cache-control|content-language|content-length|content-type|etag|expires|last-modified|pragma|retry-after)$/;
 
 const encoder = new TextEncoder();
 
-export function makeFetch(room: Room): typeof globalThis.fetch {
+export function makeFetch(device: Device): typeof globalThis.fetch {
   return async (input, init = {}) => {
     const given = input instanceof Request ? input : undefined;
     const url = new URL(given?.url ?? String(input), globalThis.location?.href);
@@ -23,15 +24,18 @@ export function makeFetch(room: Room): typeof globalThis.fetch {
     const content = init.body ?? given?.body ?? null;
     const { body, type } = plain(content) ?? (await bytesOf(content));
     if (type !== undefined && !headers.has("content-type")) headers.set("content-type", type);
-    const isCross = url.origin !== room.origin;
-    if (isCross || method !== "GET") headers.set("origin", room.origin);
-    return ask(room, { method, url, headers, body }, isCross, signal ?? undefined);
+    const isCross = url.origin !== device.origin;
+    if (isCross || method !== "GET") headers.set("origin", device.origin);
+    return ask(device, { method, url, headers, body }, isCross, signal ?? undefined);
   };
 }
 
-type Asked = ConstructorParameters<typeof Exchange>[1];
-
-function ask(room: Room, asked: Asked, isCross: boolean, signal: AbortSignal | undefined): Promise<Response> {
+function ask(
+  device: Device,
+  request: HubRequest,
+  isCross: boolean,
+  signal: AbortSignal | undefined,
+): Promise<Response> {
   return new Promise((resolve, reject) => {
     let rest: ReadableStreamDefaultController<Uint8Array> | undefined;
     const over = (): void => signal?.removeEventListener("abort", abort);
@@ -41,11 +45,11 @@ function ask(room: Room, asked: Asked, isCross: boolean, signal: AbortSignal | u
       reject(signal?.reason);
       rest?.error(signal?.reason);
     };
-    const client: Answering = {
-      head(status, headers, text, isWhole) {
+    const client: ResponseHandler = {
+      head({ status, headers, text, isWhole }) {
         if (isWhole) over();
-        // Any page may read why a client of its origin is refused; the rest it must not even see.
-        if (isCross && !room.isOriginServed(room.origin) && !isForClients(asked.url)) {
+        // Any page may read why the hub refuses its client, and nothing else.
+        if (isCross && !device.isOriginServed(device.origin) && !isForClients(request.url)) {
           reject(failure());
           return;
         }
@@ -66,7 +70,7 @@ function ask(room: Room, asked: Asked, isCross: boolean, signal: AbortSignal | u
           if (!readable.test(name)) headers.delete(name);
         }
         const response = new Response(isEmpty ? null : body, { status, headers });
-        Object.defineProperty(response, "url", { value: asked.url.href });
+        Object.defineProperty(response, "url", { value: request.url.href });
         resolve(response);
       },
       more: (text) => rest?.enqueue(encoder.encode(text)),
@@ -80,7 +84,7 @@ function ask(room: Room, asked: Asked, isCross: boolean, signal: AbortSignal | u
         rest?.error(failure());
       },
     };
-    const exchange = new Exchange(room, asked, client);
+    const exchange = new Exchange(device, request, client);
     signal?.addEventListener("abort", abort);
   });
 }
@@ -95,11 +99,11 @@ function failure(): TypeError {
 
 interface Content {
   readonly body: Uint8Array;
-  /** The content type that it has by itself. */
+  /** The default content type of such a body. */
   readonly type?: string;
 }
 
-/** What needs no reading, so that the request leaves in the same turn. */
+/** A body that is there at once, so that the request leaves in the same turn. */
 function plain(body: BodyInit | null): Content | undefined {
   if (body === null) return { body: new Uint8Array() };
   if (typeof body !== "string") return undefined;

@@ -1,12 +1,12 @@
-// The hub that a test has: what the test does to it, and how it sees what is in it.
+// The hub of a test: its API.
 
 import type { Operation } from "../src/api.js";
 import type { BrowserOptions, Entry, HubMetrics, Published, TestHub, TestHubOptions } from "./api.js";
 import { Backend } from "./backend.js";
 import { Browser } from "./browser.js";
-import { type Chance, chanceOf } from "./chance.js";
 import { systemClock } from "./clock.js";
 import { preload } from "./core.js";
+import { type Random, seededRandom } from "./random.js";
 import { Server } from "./server.js";
 
 export async function createTestHub(options: TestHubOptions = {}): Promise<TestHub> {
@@ -21,7 +21,7 @@ class Hub implements TestHub {
   readonly url: string;
   readonly #server: Server;
   readonly #backend: Backend;
-  readonly #chance: Chance;
+  readonly #random: Random;
   readonly #origins: readonly string[] | undefined;
   readonly #browsers: Browser[] = [];
 
@@ -30,7 +30,7 @@ class Hub implements TestHub {
     this.#origins = origins;
     this.#server = server;
     this.#backend = new Backend(server);
-    this.#chance = chanceOf(seed);
+    this.#random = seededRandom(seed);
   }
 
   get isUp(): boolean {
@@ -57,8 +57,8 @@ class Hub implements TestHub {
     return this.#server.accepts;
   }
 
-  set accepts(judge: (token: string | undefined) => boolean) {
-    this.#server.accepts = judge;
+  set accepts(accepts: (token: string | undefined) => boolean) {
+    this.#server.accepts = accepts;
   }
 
   publish(topic: string, data: unknown, options: { key?: string } = {}): Published {
@@ -83,7 +83,7 @@ class Hub implements TestHub {
 
   browser(options: BrowserOptions = {}): Browser {
     const { url = this.url, origin = new URL(url).origin } = options;
-    const browser = new Browser(this.#server, this.#chance, (asking) => this.#isServed(asking), {
+    const browser = new Browser(this.#server, this.#random, (asking) => this.#isServed(asking), {
       url,
       origin,
     });
@@ -101,7 +101,7 @@ class Hub implements TestHub {
   }
 
   start(options: { keepLog?: boolean } = {}): void {
-    this.#server.start(options.keepLog ?? false);
+    this.#server.start(options);
   }
 
   restart(options: { keepLog?: boolean } = {}): void {
@@ -115,7 +115,7 @@ class Hub implements TestHub {
 
   close(): void {
     this.stop();
-    // Each brings back what it found.
+    // Each restores the globals that it found.
     for (const browser of this.#browsers.reverse()) browser.uninstall();
   }
 }

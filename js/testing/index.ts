@@ -1,7 +1,7 @@
-// What `longhaul/testing` exports.
+// The entry of `longhaul/testing`.
 
-// api.d.ts takes these from beside itself, where the package's own types lie once it is built.
+// api.d.ts imports these from `index.js` beside it, as they are in the built package.
 export type { Operation, TransportName } from "../src/api.js";
-export { seedRandom } from "./chance.js";
 export { createVirtualClock } from "./clock.js";
 export { createTestHub } from "./hub.js";
+export { seedRandom } from "./random.js";

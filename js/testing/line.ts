@@ -1,30 +1,29 @@
-// One page's way to the hub: how long it takes, and what goes wrong on it. What is open on it is a
-// wire each.
+// The network between one device and the hub, with its delays and faults.
 
 import type { Line as Api, BlockKind, Clock, CutOptions, TransportName } from "./api.js";
 import { Bandwidth } from "./bandwidth.js";
-import type { Chance } from "./chance.js";
-import { Wire } from "./wire.js";
+import { Connection } from "./connection.js";
+import type { Random } from "./random.js";
 
 type State = "up" | "down" | "dark" | "held";
 
 export class Line implements Api {
   readonly clock: Clock;
-  readonly chance: Chance;
+  readonly random: Random;
   latencyMs = 0;
   jitterMs = 0;
   bytesPerSecond = Number.POSITIVE_INFINITY;
   cutRate = 0;
   duplicateRate = 0;
-  readonly #wires = new Set<Wire>();
+  readonly #connections = new Set<Connection>();
   readonly #blocked = new Map<TransportName, BlockKind>();
   #state: State = "up";
   readonly up: Bandwidth;
   readonly down: Bandwidth;
 
-  constructor(clock: Clock, chance: Chance) {
+  constructor(clock: Clock, random: Random) {
     this.clock = clock;
-    this.chance = chance;
+    this.random = random;
     const bytesPerSecond = (): number => this.bytesPerSecond;
     this.up = new Bandwidth(clock, bytesPerSecond);
     this.down = new Bandwidth(clock, bytesPerSecond);
@@ -43,12 +42,12 @@ export class Line implements Api {
   }
 
   get open(): number {
-    return this.#wires.size;
+    return this.#connections.size;
   }
 
   cut(options: CutOptions = {}): void {
-    for (const wire of [...this.#wires]) {
-      if (options.transport === undefined || wire.transport === options.transport) wire.cut();
+    for (const connection of [...this.#connections]) {
+      if (options.transport === undefined || connection.transport === options.transport) connection.cut();
     }
   }
 
@@ -59,7 +58,7 @@ export class Line implements Api {
 
   blackHole(): void {
     this.#state = "dark";
-    for (const wire of this.#wires) wire.swallow();
+    for (const connection of this.#connections) connection.swallow();
   }
 
   hold(): void {
@@ -68,7 +67,7 @@ export class Line implements Api {
 
   restore(): void {
     this.#state = "up";
-    for (const wire of [...this.#wires]) wire.resume();
+    for (const connection of [...this.#connections]) connection.resume();
   }
 
   block(transport: TransportName, kind: BlockKind = "refused"): void {
@@ -84,11 +83,11 @@ export class Line implements Api {
     return transport && this.#blocked.get(transport);
   }
 
-  /** A connection over it, whose client's end hears when it is cut. */
-  wire(transport: TransportName | undefined, cut: () => void): Wire {
-    const wire = new Wire(this, transport, cut, () => this.#wires.delete(wire));
-    this.#wires.add(wire);
-    if (this.isDark) wire.swallow();
-    return wire;
+  /** Opens a connection. `cut` is called at the client's end if it breaks. */
+  connect(transport: TransportName | undefined, cut: () => void): Connection {
+    const connection = new Connection(this, transport, cut, () => this.#connections.delete(connection));
+    this.#connections.add(connection);
+    if (this.isDark) connection.swallow();
+    return connection;
   }
 }

@@ -1,166 +1,164 @@
-// The hub's end of a request: hub/src/posts.rs and hub/src/events.rs in small.
+// The hub's end of a request. It does in small what hub/src does with sockets.
 
-import type { Answering, Asked } from "./exchange.js";
-import type { Room } from "./room.js";
-import type { Peer } from "./server.js";
+import type { Connection } from "./connection.js";
+import type { Device } from "./device.js";
+import type { HubRequest, ResponseHandler } from "./request.js";
+import type { HubConnection } from "./server.js";
 import type { HubCore } from "./wasm/longhaul_testing.js";
-import type { Wire } from "./wire.js";
 
-/** The characters of an answer's head, about. */
+/** The approximate size of an answer's head. */
 const headChars = 500;
-/**
- * A body arrives in pieces of so many characters. Chosen: what a socket's buffer holds at first.
- */
+/** The size of the pieces of a body. Chosen: the initial size of a socket's buffer. */
 const pieceChars = 16_384;
 
-/** What crates/testing/src/requests.rs tells. */
-interface Told {
+/** An answer as crates/testing/src/requests.rs writes it. */
+interface HubAnswer {
   readonly status: number;
-  /** Names and values by turns. */
+  /** Names and values, alternating. */
   readonly headers: readonly string[];
   readonly body: string;
   readonly conn?: number;
   readonly kind?: "poll" | "stream";
 }
 
-export class Reply implements Peer {
-  readonly #room: Room;
-  readonly #wire: Wire;
-  readonly #client: Answering;
+export class Reply implements HubConnection {
+  readonly #device: Device;
+  readonly #connection: Connection;
+  readonly #client: ResponseHandler;
   #conn: number | undefined;
-  #kind: Told["kind"];
+  #kind: HubAnswer["kind"];
   #isStreaming = false;
   #comment: unknown;
 
-  constructor(room: Room, wire: Wire, asked: Asked, client: Answering) {
-    this.#room = room;
-    this.#wire = wire;
+  constructor(device: Device, connection: Connection, request: HubRequest, client: ResponseHandler) {
+    this.#device = device;
+    this.#connection = connection;
     this.#client = client;
-    wire.lost = () => this.#left();
-    count(room, asked.url);
-    if (!isAccepted(room, asked)) {
-      this.#tell(JSON.parse(room.server.act((core) => core.unauthorized())), true);
+    connection.lost = () => this.#left();
+    count(device, request.url);
+    if (!isAccepted(device, request)) {
+      this.#send(JSON.parse(device.server.act((core) => core.unauthorized())), { isComplete: true });
       return;
     }
-    let told: Told | undefined;
-    room.server.connect((core) => {
-      const answered: Told = JSON.parse(request(core, room, asked));
-      told = answered;
+    let answer: HubAnswer | undefined;
+    device.server.connect((core) => {
+      const answered: HubAnswer = JSON.parse(ask(core, device, request));
+      answer = answered;
       this.#conn = answered.conn;
       this.#kind = answered.kind;
       return answered.conn;
     }, this);
-    if (told === undefined || this.#kind === "poll") return;
-    this.#tell(told, this.#kind === undefined);
+    if (answer === undefined || this.#kind === "poll") return;
+    this.#send(answer, { isComplete: this.#kind === undefined });
     this.#isStreaming = this.#kind === "stream";
     if (this.#isStreaming) this.wake();
   }
 
   wake(): void {
-    const { server } = this.#room;
+    const { server } = this.#device;
     const conn = this.#conn ?? 0;
     if (this.#kind === "poll") {
-      const told = server.act((core) => core.takeAnswer(conn));
-      if (told === undefined) return;
+      const answer = server.act((core) => core.takeAnswer(conn));
+      if (answer === undefined) return;
       server.gone(conn);
-      this.#tell(JSON.parse(told), true);
+      this.#send(JSON.parse(answer), { isComplete: true });
       return;
     }
-    // Those that come before the head wait for it.
-    while (this.#isStreaming && this.#wire.hasRoom(() => this.wake())) {
+    // Events wait for the head.
+    while (this.#isStreaming && this.#connection.canSend(() => this.wake())) {
       const event = server.act((core) => core.takeEvent(conn));
       if (event === undefined) break;
       this.#more(event);
     }
-    if (this.#isStreaming) this.#rest();
+    if (this.#isStreaming) this.#scheduleComment();
   }
 
   closed(code: number, reason: string): void {
-    const { server } = this.#room;
+    const { server } = this.#device;
     if (this.#kind === "poll") {
-      this.#tell(JSON.parse(server.act((core) => core.closedAnswer(code, reason))), true);
+      this.#send(JSON.parse(server.act((core) => core.closedAnswer(code, reason))), { isComplete: true });
       return;
     }
     this.#more(server.act((core) => core.closedEvent(code, reason)));
     this.#left();
-    this.#wire.down(0, () => this.#end());
+    this.#connection.down(0, () => this.#end());
   }
 
   lost(): void {
     this.#left();
-    this.#wire.hubGone();
+    this.#connection.hubGone();
   }
 
-  /** Sends what is all, or what a stream begins with. */
-  #tell(told: Told, isAll: boolean): void {
+  /** Sends a complete answer, or the beginning of a stream. */
+  #send(answer: HubAnswer, { isComplete }: { isComplete: boolean }): void {
     const headers = new Headers();
-    for (let i = 0; i + 1 < told.headers.length; i += 2) {
-      headers.append(told.headers[i] ?? "", told.headers[i + 1] ?? "");
+    for (let i = 0; i + 1 < answer.headers.length; i += 2) {
+      headers.append(answer.headers[i] ?? "", answer.headers[i + 1] ?? "");
     }
-    const first = told.body.slice(0, pieceChars);
-    const isWhole = isAll && first.length === told.body.length;
-    this.#wire.down(headChars + first.length, () => {
-      if (isWhole) this.#wire.end();
-      this.#client.head(told.status, headers, first, isWhole);
+    const first = answer.body.slice(0, pieceChars);
+    const isWhole = isComplete && first.length === answer.body.length;
+    this.#connection.down(headChars + first.length, () => {
+      if (isWhole) this.#connection.end();
+      this.#client.head({ status: answer.status, headers, text: first, isWhole });
     });
     let at = pieceChars;
-    // What the hub's socket does not take yet never burdens the line if the client leaves.
+    // The rest waits in the hub: if the client leaves, it never uses the line.
     const more = (): void => {
-      for (; at < told.body.length; at += pieceChars) {
-        if (!this.#wire.hasRoom(more)) return;
-        this.#more(told.body.slice(at, at + pieceChars));
+      for (; at < answer.body.length; at += pieceChars) {
+        if (!this.#connection.canSend(more)) return;
+        this.#more(answer.body.slice(at, at + pieceChars));
       }
-      if (isAll) this.#wire.down(0, () => this.#end());
+      if (isComplete) this.#connection.down(0, () => this.#end());
     };
     if (!isWhole) more();
   }
 
   #more(text: string): void {
-    this.#wire.down(text.length, () => this.#client.more(text));
+    this.#connection.down(text.length, () => this.#client.more(text));
   }
 
   #end(): void {
-    this.#wire.end();
+    this.#connection.end();
     this.#client.end();
   }
 
-  /** A silent stream gets a comment now and then (rule T2). */
-  #rest(): void {
-    const { clock, commentMs } = this.#room.server;
+  /** Sends a comment over a silent stream from time to time (rule T2). */
+  #scheduleComment(): void {
+    const { clock, commentMs } = this.#device.server;
     clock.clearTimeout(this.#comment);
     this.#comment = clock.setTimeout(() => {
       this.#more(":\n\n");
-      this.#rest();
+      this.#scheduleComment();
     }, commentMs);
     (this.#comment as { unref?: () => void }).unref?.();
   }
 
   #left(): void {
     this.#isStreaming = false;
-    this.#room.server.clock.clearTimeout(this.#comment);
-    if (this.#conn !== undefined) this.#room.server.gone(this.#conn);
+    this.#device.server.clock.clearTimeout(this.#comment);
+    if (this.#conn !== undefined) this.#device.server.gone(this.#conn);
   }
 }
 
-function count(room: Room, url: URL): void {
-  const { metrics } = room.server;
+function count(device: Device, url: URL): void {
+  const { metrics } = device.server;
   metrics.requests += 1;
   if (url.pathname === "/v1/poll") metrics.polls += 1;
   else if (url.pathname === "/v1/events") metrics.streams += 1;
   else if (url.pathname === "/v1/publish") metrics.publishes += 1;
 }
 
-/** Whether the token of a client's post is accepted. A stream comes with a ticket instead. */
-function isAccepted(room: Room, asked: Asked): boolean {
-  if (!/^\/v1\/(publish|session|poll)$/.test(asked.url.pathname)) return true;
-  const token = /^bearer +(\S+)/i.exec(asked.headers.get("authorization") ?? "")?.[1];
-  return room.server.accepts(token);
+/** Whether the hub accepts the token of a client's post. A stream has a ticket instead. */
+function isAccepted(device: Device, request: HubRequest): boolean {
+  if (!/^\/v1\/(publish|session|poll)$/.test(request.url.pathname)) return true;
+  const token = /^bearer +(\S+)/i.exec(request.headers.get("authorization") ?? "")?.[1];
+  return device.server.accepts(token);
 }
 
-function request(core: HubCore, room: Room, asked: Asked): string {
-  const { method, url, body } = asked;
-  const headers = JSON.stringify([...asked.headers].flat());
+function ask(core: HubCore, device: Device, request: HubRequest): string {
+  const { method, url, body } = request;
+  const headers = JSON.stringify([...request.headers].flat());
   const path = decodeURIComponent(url.pathname);
-  const isServed = room.isOriginServed(asked.headers.get("origin"));
+  const isServed = device.isOriginServed(request.headers.get("origin"));
   return core.request(method, path, url.search.slice(1), headers, body, isServed);
 }

@@ -1,4 +1,4 @@
-// The outbox of a page over a core that notes what it is told, and a neighbour that hears what other tabs are told.
+// The setup of storage tests: a page's outbox over a core that records calls, and another tab.
 
 import { afterEach, beforeEach, onTestFinished } from "vitest";
 import { LonghaulError } from "../src/errors.js";
@@ -9,18 +9,18 @@ import type { TabMessage } from "../src/tabs.js";
 import type { Core } from "../src/wasm/longhaul.js";
 import { createVirtualClock } from "./index.js";
 
-export const base = "https://hub.test/";
-/** Where the rows of the outbox in memory begin. */
-export const memoryRowsFrom = 2 ** 52;
+export { memoryRows } from "../src/boundary.js";
 
-/** What this core is asked is answered from its fields; what it is told, it notes. */
-export class Noting {
+export const base = "https://hub.test/";
+
+/** A core that answers questions from its fields, and records all other calls. */
+export class RecordingCore {
   calls: unknown[][] = [];
   name = "";
   rowCount = 0;
   idle = false;
   stopped = false;
-  /** The last row that a wipe removes; undefined: it fails. */
+  /** The last row that a wipe removes; undefined for a wipe that fails. */
   wiped: number | undefined = 0;
   stores: { rows: [number, Row][]; deadLetters: [number, Row][] } = { rows: [], deadLetters: [] };
   kepts = new Map<string, unknown[]>();
@@ -55,7 +55,7 @@ export class Noting {
 }
 
 export interface Scene {
-  readonly core: Noting;
+  readonly core: RecordingCore;
   readonly scheduler: Scheduler;
   readonly storage: Storage;
   readonly published: unknown[][];
@@ -65,7 +65,7 @@ export function scene(
   dependencies: Partial<StorageDependencies> = {},
   database: string | undefined = "db",
 ): Scene {
-  const core = new Noting();
+  const core = new RecordingCore();
   core.name = "p";
   const published: unknown[][] = [];
   const scheduler = new Scheduler(
@@ -80,7 +80,7 @@ export function scene(
     publications: publications as unknown as StorageDependencies["publications"],
     scheduler,
     publish: async (...call) => published.push(call),
-    token: async () => "lent",
+    token: async () => "shared",
     hasToken: false,
     tokenUrl: undefined,
     isPausing: false,
@@ -96,7 +96,7 @@ export function scene(
   return { core, scheduler, storage, published };
 }
 
-/** Of the tests of a file that imports this: time stands still but for what they ask of it. */
+/** The clock of all tests in a file that imports this. Only they advance it. */
 export const clock = createVirtualClock();
 let undo = (): void => {};
 
@@ -109,15 +109,18 @@ afterEach(async () => {
   undo();
 });
 
-/** What the other tabs of a partition are told, and what they tell. */
-export function neighbour(name: string): { told: TabMessage[]; tell(...messages: unknown[]): Promise<void> } {
+/** Another tab of a partition: the messages that it gets, and a function to send some. */
+export function neighbour(name: string): {
+  received: TabMessage[];
+  send(...messages: unknown[]): Promise<void>;
+} {
   const channel = new BroadcastChannel(`longhaul:outbox:${name}`);
-  const told: TabMessage[] = [];
-  channel.onmessage = ({ data }: MessageEvent<TabMessage[]>) => told.push(...data);
+  const received: TabMessage[] = [];
+  channel.onmessage = ({ data }: MessageEvent<TabMessage[]>) => received.push(...data);
   onTestFinished(() => channel.close());
   return {
-    told,
-    tell(...messages) {
+    received,
+    send(...messages) {
       channel.postMessage(messages);
       return clock.settle();
     },

@@ -1,12 +1,12 @@
-// Drives a hub's core: its clock, its connections, and what it has to say to them. No network here.
+// Drives a hub's core: its clock, its connections, and its effects. It contains no network.
 
 import type { Clock, HubLimits, WasmSource } from "./api.js";
 import { makeCore } from "./core.js";
 import type { HubCore } from "./wasm/longhaul_testing.js";
 
-/** What the core speaks to: the hub's end of a connection. */
-export interface Peer {
-  /** There is something to take. */
+/** The hub's end of a connection. */
+export interface HubConnection {
+  /** The core has something to send. */
   wake(): void;
   /** The core has closed it. */
   closed(code: number, reason: string): void;
@@ -25,19 +25,19 @@ export interface ServerOptions {
 
 export class Server {
   readonly clock: Clock;
-  /** How often a silent stream gets a comment, ms. */
+  /** The time between comments over a silent stream, ms. */
   readonly commentMs: number;
-  /** How long a socket may take for a frame, ms. */
+  /** The time that a socket has for a frame, ms. */
   readonly writeMs: number;
-  /** How far the hub's clock is ahead. */
+  /** How far the hub's wall clock is ahead, ms. */
   skewMs = 0;
   isUp = true;
-  /** Whether it accepts a token. */
+  /** Whether the hub accepts a token. */
   accepts: (token: string | undefined) => boolean = () => true;
   readonly metrics = { sockets: 0, streams: 0, polls: 0, publishes: 0, requests: 0, frames: 0 };
   readonly #make: (seed: number, limits: string) => HubCore;
   readonly #limits: string;
-  readonly #peers = new Map<number, Peer>();
+  readonly #connections = new Map<number, HubConnection>();
   #seed: number;
   #core: HubCore;
   #timer: unknown;
@@ -63,46 +63,46 @@ export class Server {
     return this.#core.connections();
   }
 
-  /** Does something with the core, and what follows from it. */
-  act<T>(does: (core: HubCore) => T): T {
+  /** Calls the core, and executes its effects. */
+  act<T>(call: (core: HubCore) => T): T {
     const core = this.#core;
     core.setTime(Math.floor(this.clock.elapsed()), Math.floor(this.clock.now() + this.skewMs));
-    const outcome = does(core);
+    const outcome = call(core);
     const effects = core.effects();
-    if (effects !== undefined) for (const effect of JSON.parse(effects) as Effect[]) this.#follow(effect);
+    if (effects !== undefined) for (const effect of JSON.parse(effects) as Effect[]) this.#execute(effect);
     this.#arm();
     return outcome;
   }
 
-  /** Opens a connection: its number is known before anything is told to its peer. */
-  connect(open: (core: HubCore) => number | undefined, peer: Peer): number | undefined {
+  /** Opens a connection. The server knows its number before the first effect for it. */
+  connect(open: (core: HubCore) => number | undefined, connection: HubConnection): number | undefined {
     return this.act((core) => {
       const conn = open(core);
-      if (conn !== undefined) this.#peers.set(conn, peer);
+      if (conn !== undefined) this.#connections.set(conn, connection);
       return conn;
     });
   }
 
-  /** The connection has ended on the way or at the client. */
+  /** The connection has ended on the line or at the client. */
   gone(conn: number): void {
-    if (this.#peers.delete(conn)) this.act((core) => core.closed(conn));
+    if (this.#connections.delete(conn)) this.act((core) => core.closed(conn));
   }
 
-  /** Everything open ends without a word, and nobody is let in. */
+  /** Ends all connections silently, and accepts none. */
   stop(): void {
     this.isUp = false;
     this.clock.clearTimeout(this.#timer);
-    const peers = [...this.#peers];
-    this.#peers.clear();
-    for (const [conn, peer] of peers) {
+    const connections = [...this.#connections];
+    this.#connections.clear();
+    for (const [conn, connection] of connections) {
       this.#core.closed(conn);
-      peer.lost();
+      connection.lost();
     }
     this.#core.effects();
   }
 
-  /** Lets people in again; without its logs it is another hub. */
-  start(keepLog: boolean): void {
+  /** Accepts connections again. Without its log it is a new hub. */
+  start({ keepLog = false }: { keepLog?: boolean }): void {
     if (!keepLog) {
       this.#core.free();
       this.#seed += 1;
@@ -112,7 +112,7 @@ export class Server {
     this.#arm();
   }
 
-  /** Lets the clients go one after the other, as a hub does that is told to stop. */
+  /** Closes the connections one after the other, as a hub does before it stops. */
   drain(): Promise<void> {
     return new Promise((resolve) => {
       this.#drained = resolve;
@@ -120,17 +120,17 @@ export class Server {
     });
   }
 
-  #follow(effect: Effect): void {
+  #execute(effect: Effect): void {
     if (effect[0] === "drained") {
       this.#drained?.();
       return;
     }
-    const peer = this.#peers.get(effect[1]);
+    const connection = this.#connections.get(effect[1]);
     if (effect[0] === "wake") {
-      peer?.wake();
+      connection?.wake();
     } else {
-      this.#peers.delete(effect[1]);
-      peer?.closed(effect[2], effect[3]);
+      this.#connections.delete(effect[1]);
+      connection?.closed(effect[2], effect[3]);
     }
   }
 
@@ -140,7 +140,7 @@ export class Server {
     if (deadlineMs === undefined) return;
     const restMs = Math.max(0, deadlineMs - Math.floor(this.clock.elapsed()));
     this.#timer = this.clock.setTimeout(() => this.act((core) => core.tick()), restMs);
-    // A hub that only waits keeps no program of Node from its end.
+    // A hub that only waits must not keep a Node process alive.
     (this.#timer as { unref?: () => void }).unref?.();
   }
 }

@@ -1,10 +1,9 @@
-// What the tests here begin with: a hub, a clock, a page, and clients on it, all made of the
-// sources.
+// The setup of tests: a hub, a clock, a device and clients, all from the sources.
 
 import { readFileSync } from "node:fs";
 import { onTestFinished } from "vitest";
 import type { Client, Options } from "../src/api.js";
-// As `preload` does with the built files.
+// `preload` does the same with the built files.
 import "../src/documents.js";
 import { connect } from "../src/index.js";
 import type { TestBrowser, TestHub, TestHubOptions, VirtualClock } from "./api.js";
@@ -21,18 +20,18 @@ export interface Trial {
   readonly clock: VirtualClock;
   readonly hub: TestHub;
   readonly browser: TestBrowser;
-  /** A client of the page, or of the device with this address. */
+  /** Connects a client of the device with this address. Default: the one device. */
   connect(options?: Options, url?: string): Client;
-  /** Closes everything, as the end of the test does by itself. */
+  /** Closes everything. The end of the test also does that. */
   end(): Promise<void>;
 }
 
 export interface TrialOptions extends TestHubOptions {
-  /** Seeds the clients' chance as well. */
+  /** A seed for the clients' random numbers. Default: none. */
   random?: number;
 }
 
-/** A hub 40 ms away from its page. Time stands still but for what the test asks of the clock. */
+/** A hub 40 ms away from its device. Only the test advances the time. */
 export async function trial({ random, ...options }: TrialOptions = {}): Promise<Trial> {
   const clock = createVirtualClock();
   const hub = await createTestHub({ clock, wasm: hubWasm, ...options });

@@ -1,18 +1,15 @@
-// A WebSocket as browsers have it, whose other end is the hub of a test.
+// A WebSocket as in browsers, to the hub of a test.
 
+import type { Connection } from "./connection.js";
+import type { Device } from "./device.js";
 import { closeEvent, defineHandlers } from "./events.js";
-import type { Room } from "./room.js";
-import type { Peer, Server } from "./server.js";
-import type { Wire } from "./wire.js";
+import type { HubConnection, Server } from "./server.js";
 
-/** The characters of an upgrade and of its answer, about. */
+/** The approximate size of an upgrade, and of its answer. */
 const handshakeChars = 500;
-/** Of the frame around a message, about. */
+/** The approximate size of the head of a frame. */
 const frameChars = 8;
-/**
- * How long a browser waits for the answer to its close, ms. Source: browsers wait from 2 s to for
- * ever.
- */
+/** How long a browser waits for the answer to a close, ms. Source: browsers wait 2 s or longer. */
 const closingMs = 60_000;
 const reasonBytesMax = 123;
 
@@ -30,34 +27,34 @@ export class FakeWebSocket extends EventTarget {
   binaryType: BinaryType = "blob";
   #readyState = 0;
   #protocol = "";
-  readonly #wire: Wire;
-  readonly #room: Room;
+  readonly #connection: Connection;
+  readonly #device: Device;
   #closing: unknown;
   #discarded = 0;
 
-  constructor(room: Room, address: string | URL, protocols: string | readonly string[] = []) {
+  constructor(device: Device, address: string | URL, protocols: string | readonly string[] = []) {
     super();
-    this.#room = room;
+    this.#device = device;
     const url = checkUrl(address);
     const offered = checkProtocols(typeof protocols === "string" ? [protocols] : [...protocols]);
     this.url = url.href;
-    const block = room.line.blockOf("websocket");
-    this.#wire = room.line.wire("websocket", () => this.#fail());
-    if (room.line.isCut) {
-      this.#later(() => this.#wire.cut());
+    const block = device.line.blockOf("websocket");
+    this.#connection = device.line.connect("websocket", () => this.#fail());
+    if (device.line.isCut) {
+      this.#later(() => this.#connection.cut());
     } else if (block === "csp") {
       // Chromium fires no close event here.
       this.#later(() => {
         if (this.#readyState !== 0) return;
-        this.#wire.end();
+        this.#connection.end();
         this.#readyState = 3;
         this.dispatchEvent(new Event("error"));
       });
     } else if (block !== "silent") {
-      const isServed = block === undefined && room.isHub(url) && url.pathname === "/v1/connect";
-      this.#wire.up(handshakeChars, () => {
-        if (isServed && room.server.isUp) this.#accept(offered);
-        else this.#wire.cut();
+      const isServed = block === undefined && device.isHub(url) && url.pathname === "/v1/connect";
+      this.#connection.up(handshakeChars, () => {
+        if (isServed && device.server.isUp) this.#accept(offered);
+        else this.#connection.cut();
       });
     }
   }
@@ -71,7 +68,7 @@ export class FakeWebSocket extends EventTarget {
   }
 
   get bufferedAmount(): number {
-    return (this.#readyState === 1 ? this.#wire.charsUp : 0) + this.#discarded;
+    return (this.#readyState === 1 ? this.#connection.charsUp : 0) + this.#discarded;
   }
 
   send(data: string | ArrayBufferLike | Blob | ArrayBufferView): void {
@@ -83,7 +80,7 @@ export class FakeWebSocket extends EventTarget {
       this.#discarded += chars;
       return;
     }
-    this.#wire.up(chars + frameChars, () => {
+    this.#connection.up(chars + frameChars, () => {
       if (typeof data === "string") this.#end.frame(data);
       else this.#end.notText();
     });
@@ -100,40 +97,40 @@ export class FakeWebSocket extends EventTarget {
     const wasOpen = this.#readyState === 1;
     this.#readyState = 2;
     if (!wasOpen) {
-      this.#later(() => this.#wire.cut());
+      this.#later(() => this.#connection.cut());
       return;
     }
-    const { clock } = this.#room.line;
+    const { clock } = this.#device.line;
     this.#closing = clock.setTimeout(() => {
-      this.#wire.clientGone();
+      this.#connection.clientGone();
       this.#fail();
     }, closingMs);
     (this.#closing as { unref?: () => void }).unref?.();
-    this.#wire.up(frameChars, () => {
+    this.#connection.up(frameChars, () => {
       this.#end.left();
-      this.#wire.down(frameChars, () => this.#over({ code: code ?? 1_005, reason, wasClean: true }));
+      this.#connection.down(frameChars, () => this.#over({ code: code ?? 1_005, reason, wasClean: true }));
     });
   }
 
   #end!: HubEnd;
 
   #accept(offered: readonly string[]): void {
-    const { server, origin, isOriginServed } = this.#room;
+    const { server, origin, isOriginServed } = this.#device;
     server.metrics.sockets += 1;
-    const wire = this.#wire;
+    const connection = this.#connection;
     const protocol = server.act((core) => core.subprotocol(offered.join()));
     if (protocol === undefined) {
-      wire.cut();
+      connection.cut();
       return;
     }
-    wire.down(handshakeChars, () => {
+    connection.down(handshakeChars, () => {
       if (this.#readyState !== 0) return;
       this.#readyState = 1;
       this.#protocol = protocol;
       this.dispatchEvent(new Event("open"));
     });
     const refusal = server.act((core) => core.refusal(protocol, isOriginServed(origin)));
-    this.#end = new HubEnd(server, wire, refusal && JSON.parse(refusal), {
+    this.#end = new HubEnd(server, connection, refusal && JSON.parse(refusal), {
       frame: (text) => {
         if (this.#readyState !== 1) return;
         const origin = new URL(this.url).origin;
@@ -147,7 +144,7 @@ export class FakeWebSocket extends EventTarget {
   #fail(): void {
     if (this.#readyState === 3) return;
     const wasClosing = this.#readyState === 2;
-    this.#room.line.clock.clearTimeout(this.#closing);
+    this.#device.line.clock.clearTimeout(this.#closing);
     this.#readyState = 3;
     if (!wasClosing || this.#protocol === "") this.dispatchEvent(new Event("error"));
     this.dispatchEvent(closeEvent({ code: 1_006, reason: "", wasClean: false }));
@@ -155,41 +152,46 @@ export class FakeWebSocket extends EventTarget {
 
   #over(init: CloseEventInit): void {
     if (this.#readyState === 3) return;
-    this.#room.line.clock.clearTimeout(this.#closing);
-    this.#wire.end();
+    this.#device.line.clock.clearTimeout(this.#closing);
+    this.#connection.end();
     this.#readyState = 3;
     this.dispatchEvent(closeEvent(init));
   }
 
-  /** In a task of its own: a browser never fires synchronously. */
+  /** Runs a task later: a browser never fires synchronously. */
   #later(task: () => void): void {
-    this.#room.line.clock.setTimeout(task, 0);
+    this.#device.line.clock.setTimeout(task, 0);
   }
 }
 
 defineHandlers(FakeWebSocket.prototype, ["open", "message", "error", "close"]);
 
-/** What of the client's end the hub's end reaches over the wire. */
+/** The client's end of a socket, for the hub's end. */
 interface ClientEnd {
   frame(text: string): void;
   close(code: number, reason: string): void;
 }
 
-/** The hub's end of a socket: hub/src/websocket.rs in small. */
-class HubEnd implements Peer {
+/** The hub's end of a socket. It does in small what hub/src does with sockets. */
+class HubEnd implements HubConnection {
   readonly #server: Server;
-  readonly #wire: Wire;
+  readonly #connection: Connection;
   readonly #client: ClientEnd;
   readonly #conn: number;
   #isOver = false;
   #stalled: unknown;
 
-  /** Where it is refused, why, as code and reason. */
-  constructor(server: Server, wire: Wire, refusal: [number, string] | undefined, client: ClientEnd) {
+  /** `refusal` is the close code and the reason, if the hub refuses the socket. */
+  constructor(
+    server: Server,
+    connection: Connection,
+    refusal: [number, string] | undefined,
+    client: ClientEnd,
+  ) {
     this.#server = server;
-    this.#wire = wire;
+    this.#connection = connection;
     this.#client = client;
-    wire.lost = () => this.left();
+    connection.lost = () => this.left();
     this.#conn = refusal === undefined ? (server.connect((core) => core.opened(), this) ?? 0) : 0;
     if (refusal !== undefined) this.closed(...refusal);
   }
@@ -197,8 +199,8 @@ class HubEnd implements Peer {
   frame(text: string): void {
     if (this.#isOver) return;
     this.#server.metrics.frames += 1;
-    const shown = tokenIn(text);
-    if (shown !== undefined && !this.#server.accepts(shown || undefined)) {
+    const token = tokenIn(text);
+    if (token !== undefined && !this.#server.accepts(token || undefined)) {
       const close = this.#server.act((core) => core.unauthorizedClose());
       this.#server.gone(this.#conn);
       this.closed(...(JSON.parse(close) as [number, string]));
@@ -219,7 +221,7 @@ class HubEnd implements Peer {
   wake(): void {
     this.#server.clock.clearTimeout(this.#stalled);
     while (!this.#isOver) {
-      if (!this.#wire.hasRoom(() => this.wake())) {
+      if (!this.#connection.canSend(() => this.wake())) {
         const { clock, writeMs } = this.#server;
         this.#stalled = clock.setTimeout(() => this.#server.act((core) => core.stalled(this.#conn)), writeMs);
         (this.#stalled as { unref?: () => void }).unref?.();
@@ -227,18 +229,18 @@ class HubEnd implements Peer {
       }
       const frame = this.#server.act((core) => core.takeFrame(this.#conn));
       if (frame === undefined) return;
-      this.#wire.down(frame.length + frameChars, () => this.#client.frame(frame));
+      this.#connection.down(frame.length + frameChars, () => this.#client.frame(frame));
     }
   }
 
   closed(code: number, reason: string): void {
     this.#finish();
-    this.#wire.down(frameChars + reason.length, () => this.#client.close(code, reason));
+    this.#connection.down(frameChars + reason.length, () => this.#client.close(code, reason));
   }
 
   lost(): void {
     this.#finish();
-    this.#wire.hubGone();
+    this.#connection.hubGone();
   }
 
   #finish(): void {
@@ -247,10 +249,7 @@ class HubEnd implements Peer {
   }
 }
 
-/**
- * The token that a frame shows, empty for a hello without one. Undefined where it shows nothing
- * (rule C9).
- */
+/** The token in a frame (rule C9): empty for a hello without one, undefined for other frames. */
 function tokenIn(frame: string): string | undefined {
   for (const record of frame.split("\n")) {
     const auth = /^auth (\S+)/.exec(record)?.[1];
@@ -278,7 +277,7 @@ function checkUrl(address: string | URL): URL {
 function checkProtocols(protocols: readonly string[]): readonly string[] {
   const isToken = (protocol: string): boolean => /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(protocol);
   if (new Set(protocols).size < protocols.length || !protocols.every(isToken)) {
-    throw new DOMException("The subprotocols are invalid or come twice.", "SyntaxError");
+    throw new DOMException("The subprotocols are invalid or repeated.", "SyntaxError");
   }
   return protocols;
 }

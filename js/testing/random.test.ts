@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { chanceOf, seedRandom } from "./chance.js";
+import { seededRandom, seedRandom } from "./random.js";
 
 test("a seed gives the same numbers again, and another seed others", () => {
-  const draw = (seed: number): number[] => Array.from({ length: 100 }, chanceOf(seed));
+  const draw = (seed: number): number[] => Array.from({ length: 100 }, seededRandom(seed));
   expect(draw(7)).toEqual(draw(7));
   expect(draw(7)).not.toEqual(draw(8));
   expect(draw(2 ** 40 + 1)).not.toEqual(draw(1));
@@ -12,7 +12,7 @@ test("a seed gives the same numbers again, and another seed others", () => {
   }
 });
 
-test("the globals' chance is seeded until that is undone", () => {
+test("the global random numbers are seeded until that is undone", () => {
   const draw = (): unknown => [Math.random(), ...crypto.getRandomValues(new Uint32Array(4))];
   const runs = [1, 1, 2].map((seed) => {
     const undo = seedRandom(seed);

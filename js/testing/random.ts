@@ -1,10 +1,10 @@
-// Seeded chance: the same seed gives the same numbers, on every engine.
+// Seeded random numbers: one seed gives the same numbers on every JavaScript engine.
 
-/** Numbers from 0 to below 1. */
-export type Chance = () => number;
+/** Returns a number from 0 to below 1. */
+export type Random = () => number;
 
-/** mulberry32: 32 bits of state, which is plenty for delays and faults. */
-export function chanceOf(seed: number): Chance {
+/** Source: mulberry32. Its 32 bits of state are enough for delays and faults. */
+export function seededRandom(seed: number): Random {
   let state = Math.imul(seed ^ Math.floor(seed / 2 ** 32), 0x9e3779b1) >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -15,19 +15,19 @@ export function chanceOf(seed: number): Chance {
 }
 
 /**
- * Puts seeded chance in the place of `Math.random` and `crypto.getRandomValues`. Returns what
- * undoes it.
+ * Replaces `Math.random` and `crypto.getRandomValues` with seeded numbers. Returns a function that
+ * undoes this.
  */
 export function seedRandom(seed: number, scope: typeof globalThis = globalThis): () => void {
-  const chance = chanceOf(seed);
+  const draw = seededRandom(seed);
   const { random } = scope.Math;
   const fill = <T extends ArrayBufferView>(array: T): T => {
     const bytes = new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-    for (let i = 0; i < bytes.length; i++) bytes[i] = chance() * 256;
+    for (let i = 0; i < bytes.length; i++) bytes[i] = draw() * 256;
     return array;
   };
-  scope.Math.random = chance;
-  // An own property hides the method of the prototype, and leaves with it.
+  scope.Math.random = draw;
+  // An own property hides the method of the prototype until it is deleted.
   Object.defineProperty(scope.crypto, "getRandomValues", { value: fill, configurable: true });
   return () => {
     scope.Math.random = random;

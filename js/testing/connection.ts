@@ -1,26 +1,39 @@
-// One connection over a line: two directions, each in order. Knows nothing of what it carries.
+// One connection over a line: two directions, each in order. It knows nothing about its content.
 
-import type { TransportName } from "./api.js";
-import type { Line } from "./line.js";
+import type { Clock, TransportName } from "./api.js";
+import type { Bandwidth } from "./bandwidth.js";
+import type { Random } from "./random.js";
+
+/** The line on which the connection is. */
+export interface Path {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly up: Bandwidth;
+  readonly down: Bandwidth;
+  readonly latencyMs: number;
+  readonly jitterMs: number;
+  readonly cutRate: number;
+  readonly isHeld: boolean;
+}
 
 /**
- * What a connection takes before the hub has to wait, characters. Source: UNSENT_BYTES in
- * hub/src/listener.rs.
+ * The characters in flight after which the hub has to wait. Source: UNSENT_BYTES in the hub's
+ * listener.
  */
 const bufferCharsMax = 32_768;
 
 /**
- * When the hub's system gives up a connection on which nothing is acknowledged, ms. Source:
- * UNACKNOWLEDGED_MS in hub/src/listener.rs.
+ * The time after which the hub's system closes a connection without acknowledgements, ms. Source:
+ * UNACKNOWLEDGED_MS in the hub's listener.
  */
 const unacknowledgedMs = 35_000;
 
 interface Piece {
   readonly chars: number;
   readonly arrive: () => void;
-  /** When it arrives; undefined as long as the line has not sent it. */
+  /** When it arrives, by the clock's `elapsed`; undefined until the line has sent it. */
   atMs: number | undefined;
-  /** The connection breaks in its place. */
+  /** Whether the connection breaks instead. */
   isLost: boolean;
 }
 
@@ -29,24 +42,24 @@ interface Direction {
   chars: number;
   lastMs: number;
   timer: unknown;
-  /** Told when there is room again. */
-  room: (() => void) | undefined;
+  /** Called when the hub may send more. */
+  drained: (() => void) | undefined;
 }
 
-export class Wire {
+export class Connection {
   readonly transport: TransportName | undefined;
-  readonly #line: Line;
+  readonly #line: Path;
   readonly #cut: () => void;
   readonly #gone: () => void;
   readonly #up = direction();
   readonly #down = direction();
-  /** Told the hub's end when the wire has broken. */
+  /** Called at the hub's end when the connection breaks. */
   lost: () => void = () => {};
   #isOver = false;
   #isSwallowed = false;
-  #giveUp: unknown;
+  #acknowledgementTimer: unknown;
 
-  constructor(line: Line, transport: TransportName | undefined, cut: () => void, gone: () => void) {
+  constructor(line: Path, transport: TransportName | undefined, cut: () => void, gone: () => void) {
     this.#line = line;
     this.transport = transport;
     this.#cut = cut;
@@ -63,10 +76,10 @@ export class Wire {
     this.#send(this.#down, "down", chars, arrive);
   }
 
-  /** Whether the hub may send more now; if not, `room` is told when it may. */
-  hasRoom(room: () => void): boolean {
+  /** Whether the hub may send more now. If not, `drained` is called later. */
+  canSend(drained: () => void): boolean {
     if (this.#down.chars < bufferCharsMax) return true;
-    this.#down.room = room;
+    this.#down.drained = drained;
     return false;
   }
 
@@ -79,19 +92,19 @@ export class Wire {
     return this.#isOver;
   }
 
-  /** The hub's end is gone, which the client hears if anything gets through. */
+  /** The hub's end closes. The client learns that if the line still works. */
   hubGone(): void {
     this.lost = () => {};
     if (!this.#isSwallowed) this.cut();
   }
 
-  /** The client has let go of it, which the hub hears if anything gets through. */
+  /** The client's end closes. The hub learns that if the line still works. */
   clientGone(): void {
     if (this.#isSwallowed) this.#gone();
     else this.up(0, () => this.cut());
   }
 
-  /** Breaks: both ends hear of it, what is under way is lost. */
+  /** Breaks the connection. Both ends learn that, and everything in flight is lost. */
   cut(): void {
     if (this.#isOver) return;
     const { lost } = this;
@@ -100,24 +113,24 @@ export class Wire {
     lost();
   }
 
-  /** From here on nothing passes, and no end hears why. */
+  /** From here on nothing passes, and neither end learns that. */
   swallow(): void {
     this.#isSwallowed = true;
     this.#halt();
     if (this.#down.pieces.length > 0) this.#awaitAcknowledgement();
   }
 
-  /** What was held goes on. */
+  /** Continues after a hold. */
   resume(): void {
     for (const each of [this.#up, this.#down]) this.#arm(each);
   }
 
-  /** Over, in good order. */
+  /** Ends the connection regularly. */
   end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
     this.#halt();
-    this.#line.clock.clearTimeout(this.#giveUp);
+    this.#line.clock.clearTimeout(this.#acknowledgementTimer);
     this.#gone();
   }
 
@@ -130,7 +143,7 @@ export class Wire {
   }
 
   #awaitAcknowledgement(): void {
-    this.#giveUp ??= this.#line.clock.setTimeout(() => this.lost(), unacknowledgedMs);
+    this.#acknowledgementTimer ??= this.#line.clock.setTimeout(() => this.lost(), unacknowledgedMs);
   }
 
   #send(way: Direction, name: "up" | "down", chars: number, arrive: () => void): void {
@@ -147,10 +160,10 @@ export class Wire {
   }
 
   #sent(way: Direction, piece: Piece): void {
-    const { clock, chance, latencyMs, jitterMs, cutRate } = this.#line;
-    const atMs = clock.elapsed() + latencyMs + (jitterMs && jitterMs * chance());
+    const { clock, random, latencyMs, jitterMs, cutRate } = this.#line;
+    const atMs = clock.elapsed() + latencyMs + (jitterMs && jitterMs * random());
     piece.atMs = way.lastMs = Math.max(way.lastMs, atMs);
-    piece.isLost = cutRate > 0 && chance() < cutRate;
+    piece.isLost = cutRate > 0 && random() < cutRate;
     this.#arm(way);
   }
 
@@ -161,7 +174,7 @@ export class Wire {
     way.timer = clock.setTimeout(() => this.#arrive(way), Math.max(0, next.atMs - clock.elapsed()));
   }
 
-  /** One piece a task, as events come. */
+  /** Delivers one piece in each task, as browsers deliver events. */
   #arrive(way: Direction): void {
     way.timer = undefined;
     if (this.#line.isHeld) return;
@@ -173,15 +186,15 @@ export class Wire {
       return;
     }
     this.#arm(way);
-    const { room } = way;
-    if (room !== undefined && way.chars < bufferCharsMax) {
-      way.room = undefined;
-      room();
+    const { drained } = way;
+    if (drained !== undefined && way.chars < bufferCharsMax) {
+      way.drained = undefined;
+      drained();
     }
     next.arrive();
   }
 }
 
 function direction(): Direction {
-  return { pieces: [], chars: 0, lastMs: 0, timer: undefined, room: undefined };
+  return { pieces: [], chars: 0, lastMs: 0, timer: undefined, drained: undefined };
 }

@@ -1,16 +1,14 @@
-// What everything of one device works with.
+// A device that reaches the hub over its own line.
 
 import type { Line } from "./line.js";
 import type { Server } from "./server.js";
 
-export interface Room {
+export interface Device {
   readonly line: Line;
   readonly server: Server;
   readonly origin: string;
-  /** Whether an address is the hub's, by whatever scheme. */
+  /** Whether an address is the hub's, with either scheme. */
   isHub(url: URL): boolean;
-  /**
-   * Whether the hub serves pages of this origin. No origin: a page of the hub's own, or no page.
-   */
+  /** Whether the hub serves pages of this origin. Null means the hub's own page, or no page. */
   isOriginServed(origin: string | null): boolean;
 }
