@@ -1,6 +1,6 @@
-// npm run docs:codes: writes src/codes.json into docs/protocol.md and docs/errors.md as a table. With
-// --check it only compares them. In both cases it also compares the codes of docs/errors.md with those
-// in the sources, and with the types ErrorCode, GapReason and CloseCode in js/src/api.d.ts.
+// npm run docs:codes: writes the table of src/codes.json into docs/protocol.md and docs/errors.md.
+// With --check it only compares them. In both cases it fails if docs/errors.md lacks a code of the
+// sources, lists one that no source uses, or differs from the types of codes in js/src/api.d.ts.
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -32,7 +32,7 @@ const types = {
   CloseCode: ["Status"],
 };
 
-/** Reasons of a status without a close code: the text before the table of the section lists them. */
+/** Reasons of a status without a close code. The text before the section's table lists them. */
 const statusOnly = ["closed_by_peer", "wasm_load_failed", "client_crashed"];
 
 const begin = /<!-- codes:begin[^\n]*-->\n/;
