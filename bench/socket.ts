@@ -43,14 +43,14 @@ class FakeSocket {
     queueMicrotask(() => {
       this.readyState = FakeSocket.OPEN;
       this.onopen?.(new Event("open"));
-      for (const frame of this.#server.opened()) this.#tell(frame);
+      for (const frame of this.#server.opened()) this.#deliver(frame);
     });
   }
 
   send(data: Data | Uint8Array<ArrayBuffer>): void {
     const frame = data instanceof Uint8Array ? data.slice().buffer : data;
     this.sent.push(frame);
-    for (const answer of this.#server.answer(frame)) queueMicrotask(() => this.#tell(answer));
+    for (const answer of this.#server.answer(frame)) queueMicrotask(() => this.#deliver(answer));
   }
 
   close(): void {
@@ -59,7 +59,7 @@ class FakeSocket {
     queueMicrotask(() => this.onclose?.(new CloseEvent("close", { code: 1000, wasClean: true })));
   }
 
-  #tell(data: Data): void {
+  #deliver(data: Data): void {
     this.onmessage?.(new MessageEvent("message", { data }));
   }
 }

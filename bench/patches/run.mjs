@@ -63,13 +63,13 @@ export async function patches({ rounds = roundsUsual, only, executablePath }) {
     for (const of of cases.filter(({ name }) => name.includes(only))) {
       const speeds = await measure(page, clock, of, peers, rounds);
       results.set(of.name, speeds);
-      console.log(`  ${of.name}: ${peers.map((peer) => `${peer} ${told(speeds[peer])}`).join(", ")}`);
+      console.log(`  ${of.name}: ${peers.map((peer) => `${peer} ${formatted(speeds[peer])}`).join(", ")}`);
     }
     return `\`npm run bench -- patches\`, ${machine(version)}, ${rounds} rounds.
 
 ${table(
   ["patches/s: median (min-max)", ...peers],
-  [...results].map(([name, speeds]) => [name, ...peers.map((peer) => told(speeds[peer]))]),
+  [...results].map(([name, speeds]) => [name, ...peers.map((peer) => formatted(speeds[peer]))]),
 )}
 
 ${table(
@@ -124,7 +124,7 @@ async function measure(page, clock, of, peers, rounds) {
   return speeds;
 }
 
-function told(speeds) {
+function formatted(speeds) {
   const [middle, min, max] = [median(speeds), Math.min(...speeds), Math.max(...speeds)].map(short);
   return `${middle} (${min}-${max})`;
 }

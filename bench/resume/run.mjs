@@ -145,14 +145,14 @@ async function weighed(browser, siteUrl, started, peers) {
  */
 async function heardFrom(page, server, topic) {
   let isHeard = false;
-  const heard = page
+  const received = page
     .evaluate(() => globalThis.resume.receives())
     .then(() => {
       isHeard = true;
     });
   while (!isHeard) {
     await server.publish(topic, payload(0));
-    await Promise.race([heard, new Promise((resolve) => setTimeout(resolve, 50))]);
+    await Promise.race([received, new Promise((resolve) => setTimeout(resolve, 50))]);
   }
 }
 

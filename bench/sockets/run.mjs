@@ -47,14 +47,14 @@ export async function sockets({ rounds, only, executablePath }) {
 async function startEcho() {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1", perMessageDeflate: false });
   server.on("connection", (socket) => {
-    let kept = [];
+    let frames = [];
     socket.on("message", (data, isBinary) => {
       if (isBinary || String(data) !== "go") {
-        kept.push([data, isBinary]);
+        frames.push([data, isBinary]);
         return;
       }
-      for (const [data, binary] of kept) socket.send(data, { binary });
-      kept = [];
+      for (const [data, binary] of frames) socket.send(data, { binary });
+      frames = [];
     });
   });
   await new Promise((resolve) => server.once("listening", resolve));

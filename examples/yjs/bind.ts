@@ -1,5 +1,5 @@
 // Binds a Yjs document to a topic: its updates are the messages. Updates merge in any order and any
-// number of times, so the topic only has to deliver each of them, or to report that it can't.
+// number of times, so the topic must only deliver each of them, or report that it can't.
 
 import type { Topic } from "longhaul";
 import * as Y from "yjs";

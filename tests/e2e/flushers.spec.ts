@@ -4,23 +4,10 @@
 import type { Page } from "@playwright/test";
 import type { Hub } from "./support/hub.js";
 import { hubEntries } from "./support/hub.js";
-import { test as base, expect, isConnected, sockets, timed } from "./support/network.js";
+import { expect, isConnected, sockets, timed } from "./support/network.js";
 import { conserved, isEmpty, publish, verdicts } from "./support/rows.js";
-import { type Tab, Tabs } from "./support/tabs.js";
+import { type Tab, type Tabs, test } from "./support/tabs.js";
 import { Worker } from "./support/worker.js";
-
-/** Tabs that a test can freeze and show one after another. */
-const test = base.extend<object, { tabs: Tabs }>({
-  tabs: [
-    // biome-ignore lint/correctness/noEmptyPattern: Playwright finds a fixture's needs in the pattern.
-    async ({}, use) => {
-      const tabs = await Tabs.launch();
-      await use(tabs);
-      await tabs.close();
-    },
-    { scope: "worker" },
-  ],
-});
 
 const publications = /^pub /gm;
 

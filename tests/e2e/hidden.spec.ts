@@ -1,8 +1,8 @@
 // Tabs that are really hidden, frozen and shown again, in a Chromium of their own.
 
 import { fakeHub } from "./support/fake-hub.js";
-import { test as base, expect, hasAll, open, publish, sockets, timed, waits } from "./support/network.js";
-import { type Tab, Tabs } from "./support/tabs.js";
+import { expect, hasAll, open, publish, sockets, timed, waits } from "./support/network.js";
+import { test as base, type Tab } from "./support/tabs.js";
 
 /**
  * The limit, ms. The promise is 5 s, a busy machine has the double, and the heartbeat would need 35
@@ -20,16 +20,7 @@ interface Fixtures {
   other: Tab;
 }
 
-const test = base.extend<Fixtures, { tabs: Tabs }>({
-  tabs: [
-    // biome-ignore lint/correctness/noEmptyPattern: Playwright finds a fixture's needs in the pattern.
-    async ({}, use) => {
-      const tabs = await Tabs.launch();
-      await use(tabs);
-      await tabs.close();
-    },
-    { scope: "worker" },
-  ],
+const test = base.extend<Fixtures>({
   tab: async ({ tabs, siteUrl }, use) => {
     const tab = await tabs.open(siteUrl);
     await tab.waitForFunction(() => "longhaul" in globalThis);
@@ -45,12 +36,9 @@ const test = base.extend<Fixtures, { tabs: Tabs }>({
 test("s52: a hidden tab with slowed timers keeps its connection, on a silent and on a busy topic", async ({
   tab,
   other,
-  newPage,
-  hub,
+  peer: writer,
   line,
 }) => {
-  const writer = await newPage();
-  await open(writer, hub.url);
   const { page } = tab;
   await open(page, line.url, { ...sockets, heartbeat: { intervalMs: 300, timeoutMs: 5_000 } });
   await publish(page, 1, 5);
@@ -74,12 +62,9 @@ test("s52: a hidden tab with slowed timers keeps its connection, on a silent and
 test("s52: in a hidden tab without timers, arriving messages trigger the pings", async ({
   tab,
   other,
-  newPage,
-  hub,
+  peer: writer,
   line,
 }) => {
-  const writer = await newPage();
-  await open(writer, hub.url);
   const { page } = tab;
   await tab.show();
   await tab.waitForFunction(() => document.visibilityState === "visible");
@@ -152,12 +137,9 @@ for (const transport of ["websocket", "eventsource", "longpoll"] as const) {
   test(`s52: ${transport}: a frozen tab closes its connection, and is back at once when it resumes`, async ({
     tab,
     other,
-    newPage,
-    hub,
+    peer: writer,
     line,
   }) => {
-    const writer = await newPage();
-    await open(writer, hub.url);
     const { page } = tab;
     await open(page, line.url, { ...patient, transports: [transport] });
     await publish(writer, 1, 5);

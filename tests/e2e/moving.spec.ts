@@ -47,8 +47,7 @@ const noStream: Rule = { pathPrefix: "/v1/session", action: { answer: away } };
 
 test("s45: frames dropped, doubled and swapped while the transport changes under load: 1 to N, once, in order", async ({
   page,
-  newPage,
-  hub,
+  peer: writer,
   line,
 }) => {
   // Another test shows how soon the client probes for a better transport. Soon after a loss it is
@@ -94,8 +93,6 @@ test("s45: frames dropped, doubled and swapped while the transport changes under
       });
     }
   });
-  const writer = await newPage();
-  await open(writer, hub.url);
   await isConnected(writer);
   await open(page, line.url, quick);
   await isOver(page, "websocket");
@@ -130,14 +127,11 @@ for (const [how, block] of [
 ] as const satisfies [string, Rule][]) {
   test(`s54: ${how} and buffered streams: the client polls, at once on the next load, and returns to the socket later`, async ({
     page,
-    newPage,
-    hub,
+    peer: writer,
     line,
   }) => {
     const buffered: Rule = { pathPrefix: "/v1/events", action: { buffer: { bytes: 1_000_000 } } };
     await line.setFaults({ http: [block, buffered] });
-    const writer = await newPage();
-    await open(writer, hub.url);
     await publish(writer, 1, 5);
     const load = async () => {
       const begunMs = performance.now();
@@ -215,14 +209,11 @@ test("s41: a stream over one path and posts over the other, without stickiness: 
 
 test("s41 c29: a client with two addresses continues at the second from its position at the first", async ({
   page,
-  newPage,
-  hub,
+  peer: writer,
   hubPort,
   keep,
 }) => {
   const [a, b] = [await keep(startFaultProxy(hubPort)), await keep(startFaultProxy(hubPort))];
-  const writer = await newPage();
-  await open(writer, hub.url);
   await page.evaluate(
     ([urls, options]) => {
       globalThis.opened = longhaul.open(urls as unknown as string, options);

@@ -59,11 +59,11 @@ test.beforeEach(async ({ hub, page }) => {
           at("onError", `error ${code}`);
         },
       });
-      for (const who of ["first", "second"]) {
-        client.on("status", ({ state }) => at("status", `${who} ${state}`));
-        client.topic("t").subscribe(({ seq }) => at("message", `${who} ${seq}`), {
+      for (const listener of ["first", "second"]) {
+        client.on("status", ({ state }) => at("status", `${listener} ${state}`));
+        client.topic("t").subscribe(({ seq }) => at("message", `${listener} ${seq}`), {
           from: 1,
-          onGap: ({ toSeq }) => at("gap", `${who} gap ${toSeq}`),
+          onGap: ({ toSeq }) => at("gap", `${listener} gap ${toSeq}`),
         });
       }
       client.on("deadletter", ({ data }) => at("deadletter", `dead ${data}`));
@@ -88,9 +88,9 @@ test.beforeEach(async ({ hub, page }) => {
 });
 
 /** The statuses that a listener received, in order. */
-function statuses(events: readonly string[], who: string): string[] {
-  const own = events.filter((what) => new RegExp(`^${who} [a-z]+$`).test(what));
-  return own.map((what) => what.slice(who.length + 1));
+function statuses(events: readonly string[], listener: string): string[] {
+  const own = events.filter((what) => new RegExp(`^${listener} [a-z]+$`).test(what));
+  return own.map((what) => what.slice(listener.length + 1));
 }
 
 for (const callback of callbacks) {
@@ -131,11 +131,11 @@ for (const callback of callbacks) {
     );
     expect(seen).toEqual([1, 2]);
     expect(errors).toEqual(callback === "onError" ? ["listener_threw"] : []);
-    for (const who of ["first", "second"]) {
-      const mine = events.filter((what) => what.startsWith(who) && /\d$/.test(what));
+    for (const listener of ["first", "second"]) {
+      const mine = events.filter((what) => what.startsWith(listener) && /\d$/.test(what));
       expect(mine, "order is kept").toEqual(
-        [`${who} gap 7`, 8, 9, 10, 11, 12, 13].map((what) =>
-          typeof what === "number" ? `${who} ${what}` : what,
+        [`${listener} gap 7`, 8, 9, 10, 11, 12, 13].map((what) =>
+          typeof what === "number" ? `${listener} ${what}` : what,
         ),
       );
     }
@@ -179,9 +179,9 @@ for (const callback of callbacks) {
     const more = after.filter((what) => !allowed.test(what));
     expect(more.filter((what) => !what.startsWith("iterated"))).toEqual([]);
     expect(more.length).toBeLessThan(2);
-    for (const who of ["first", "second"]) {
-      expect(statuses(events, who).filter((state) => state === "closed")).toHaveLength(1);
-      expect(statuses(events, who).at(-1), "the last status").toBe("closed");
+    for (const listener of ["first", "second"]) {
+      expect(statuses(events, listener).filter((state) => state === "closed")).toHaveLength(1);
+      expect(statuses(events, listener).at(-1), "the last status").toBe("closed");
     }
   });
 }

@@ -5,8 +5,8 @@ import type { Page } from "@playwright/test";
 import { expect, quick, type Recorded, test } from "./support/fixtures.js";
 
 /**
- * Checks that within an epoch each seq comes once and in order, gaps report missing ranges, and a
- * new epoch is reported before its first message.
+ * Checks that within an epoch each seq comes once and in order, and that gaps report missing
+ * ranges. A gap reports a new epoch before its first message.
  */
 function checkLog(log: readonly Recorded[]): void {
   const next = new Map<string, number>();

@@ -263,7 +263,7 @@ test("s10: a listener that throws within the transaction aborts it, and none of 
     IDBObjectStore.prototype.add = function (...args) {
       const request = add.apply(this, args);
       request.addEventListener("success", () => {
-        throw new Error("a listener of somebody else's");
+        throw new Error("another script's listener");
       });
       return request;
     };

@@ -135,13 +135,10 @@ test("s08: the client stops waiting at once when the browser reports that the ne
 });
 
 test("s52: a page leaves the back-forward cache and is connected, with nothing lost or doubled", async ({
-  newPage,
-  hub,
+  peer: writer,
   line,
   siteUrl,
 }) => {
-  const writer = await newPage();
-  await open(writer, hub.url);
   const executablePath = process.env["LONGHAUL_CHROMIUM"] || process.env["CHROME_PATH"];
   // Playwright turns the cache off.
   const browser = await chromium.launch({

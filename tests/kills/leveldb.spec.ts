@@ -38,12 +38,12 @@ test("the padding at the end of a block is not torn", () => {
 
 test("s01: a kill during a write of the browser costs no row", async () => {
   const trial = await Trial.begin("chromium", 1);
-  const life = { isOffline: true, reports: 40 };
-  await trial.runUntilKilled(life);
+  const conditions = { isOffline: true, reports: 40 };
+  await trial.runUntilKilled(conditions);
   tear(trial.profile);
   // A record behind the torn one is not read again, and all earlier data goes with it.
-  await trial.runUntilKilled(life);
-  await trial.runUntilKilled(life);
+  await trial.runUntilKilled(conditions);
+  await trial.runUntilKilled(conditions);
   const history = await trial.books();
   await trial.end();
   expect(faultsOf(history)).toEqual([]);

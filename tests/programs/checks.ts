@@ -91,7 +91,7 @@ export class Checks {
     if (why !== undefined) this.#found.push(`does not settle: ${why}`);
   }
 
-  /** What still has to happen. */
+  /** The first client or promise that has not settled, and why. */
   #unsettled(): string | undefined {
     return firstUnsettled(this.#views()) ?? this.#env.model.unsettled();
   }
@@ -198,7 +198,9 @@ export class Checks {
     }
   }
 
-  /** What the package has left in pages. Instances of a wasm count after a collection only. */
+  /**
+   * Everything that the package has left in pages. Wasm instances count after a collection only.
+   */
   #left(isCollected: boolean): string[] {
     const left = this.#tabs.pages.flatMap((page) => page.left);
     return left.filter((each) => isCollected || !each.endsWith("of a wasm"));

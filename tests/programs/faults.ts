@@ -232,7 +232,7 @@ export class Faults {
     await readLogs(model, (topic) => this.#env.wait(readLog(read, topic), readMs));
   }
 
-  /** What the app's login server answers for a user. */
+  /** The answer of the app's login server for a user. */
   token(subject: string): Promise<string> {
     const claims = Buffer.from(JSON.stringify({ sub: subject })).toString("base64url");
     const text = `e30.${claims}.x`;

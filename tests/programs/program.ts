@@ -99,7 +99,7 @@ export interface Program {
   /** The rate of every line; undefined: no limit. */
   bytesPerSecond: number | undefined;
   /**
-   * What is special about the second browser: its page is in a sandboxed frame, or its app has a
+   * The setup of the second browser: its page may be in a sandboxed frame, or its app may have a
    * database with the outbox's name.
    */
   second: "ordinary" | "sandboxed" | "own database";

@@ -13,7 +13,7 @@ import { type Call, lineOf, type Program, publicationsOf, type Step, topics } fr
 import { Tabs } from "./tabs.js";
 
 export interface Outcome {
-  /** What is wrong; empty: the program passes. */
+  /** The promises that did not hold; empty: the program passes. */
   readonly found: readonly string[];
   readonly trace: readonly string[];
   readonly tasks: number;

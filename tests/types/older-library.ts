@@ -5,7 +5,7 @@ import { type Client, connect, type Document, type DocumentState, LonghaulError 
 
 export const client: Client = connect("https://hub.example.com");
 
-/** What nobody has written is null, and what has not come is undefined. */
+/** A document that nobody has written is null, and one that has not arrived is undefined. */
 export function title(document: Document<{ title: string }>): string {
   const { value }: DocumentState<{ title: string }> = document.state;
   return value?.title ?? "";

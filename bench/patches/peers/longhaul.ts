@@ -66,7 +66,7 @@ class Held implements Holder {
   #no = "";
   #seq = 1;
   #calls = 0;
-  #told: unknown;
+  #received: unknown;
   #frames: Frame[] = [];
 
   constructor(document: Document<unknown>, read: Read, receive: (event: Event) => void) {
@@ -76,7 +76,7 @@ class Held implements Holder {
     const { signal } = this.#stop;
     const listener = (value: unknown): void => {
       this.#calls++;
-      this.#told = value;
+      this.#received = value;
     };
     // A client follows a document that has a listener. This listener is at a place where nothing
     // changes.
@@ -113,7 +113,7 @@ class Held implements Holder {
   value(): unknown {
     const due = this.#read === "whole" ? this.#frames.length : 0;
     if (this.#calls !== due) throw new Error(`${this.#calls} calls of the listener, not ${due}`);
-    return this.#read === "whole" ? this.#told : this.#document.value;
+    return this.#read === "whole" ? this.#received : this.#document.value;
   }
 
   close(): void {

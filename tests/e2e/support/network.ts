@@ -21,6 +21,8 @@ interface Fixtures {
   keep: <P extends Between>(starting: Promise<P>) => Promise<P>;
   /** The fault proxy in front of the hub, without faults. */
   line: FaultProxy;
+  /** Another page, whose client reaches the hub without the fault proxy. */
+  peer: Page;
 }
 
 export const test = base.extend<Fixtures>({
@@ -36,6 +38,11 @@ export const test = base.extend<Fixtures>({
       return proxy;
     });
     await Promise.all(started.map((proxy) => proxy.stop()));
+  },
+  peer: async ({ newPage, hub }, use) => {
+    const page = await newPage();
+    await open(page, hub.url);
+    await use(page);
   },
   line: async ({ hubPort, keep }, use) => {
     await use(await keep(startFaultProxy(hubPort)));
@@ -72,6 +79,14 @@ export async function publish(page: Page, from: number, count: number, by = "pag
     count,
     by,
   ] as const);
+}
+
+/** Publishes as `publish` does, and checks that the hub appends each n as seq n, once. */
+export async function publishFresh(page: Page, from: number, count: number): Promise<void> {
+  const acks = await publish(page, from, count);
+  expect(acks.map(({ seq, duplicate }) => [seq, duplicate])).toEqual(
+    Array.from({ length: count }, (_, i) => [from + i, false]),
+  );
 }
 
 /** Checks that the record has exactly 1 … count, in order, and that the page saw no error. */

@@ -8,7 +8,9 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../..", import.meta.url));
-/** The package under test: the shipped one, or the one that `npm test -- --only plain` has built. */
+/**
+ * The package under test: the shipped one, or the one that `npm test -- --only plain` has built.
+ */
 const dist = join(root, process.env["LONGHAUL_DIST"] ?? "js/dist");
 const types: Record<string, string> = {
   ".html": "text/html; charset=utf-8",

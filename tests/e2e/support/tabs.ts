@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium, type Page } from "@playwright/test";
 import { WebSocket } from "ws";
+import { test as base } from "./network.js";
 
 /**
  * The pause between two checks of a condition, ms. Chosen: tests wait little longer than they must.
@@ -128,3 +129,16 @@ export class Tab {
     await this.#tabs.send("Page.setWebLifecycleState", { state }, this.#session);
   }
 }
+
+/** The tests of network.ts, with a Chromium for the tests of one worker. */
+export const test = base.extend<object, { tabs: Tabs }>({
+  tabs: [
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright finds a fixture's needs in the pattern.
+    async ({}, use) => {
+      const tabs = await Tabs.launch();
+      await use(tabs);
+      await tabs.close();
+    },
+    { scope: "worker" },
+  ],
+});

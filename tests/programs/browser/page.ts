@@ -191,7 +191,7 @@ export class Page {
     this.#network.drop();
   }
 
-  /** What the package has left here after all clients closed. A collection must come first. */
+  /** Everything that closed clients have left in this page. A collection must come first. */
   get left(): string[] {
     const heard = ["online", "offline", "pagehide", "pageshow"].filter(
       (type) => getEventListeners(this.window, type).length > 0,

@@ -2,13 +2,13 @@ import type { Client } from "longhaul";
 import { useDeadLetters } from "../useClient";
 
 export function DeadLetters({ client }: { client: Client }) {
-  const { letters, retry, discard } = useDeadLetters(client);
-  if (letters.length === 0) return null;
+  const { deadLetters, retry, discard } = useDeadLetters(client);
+  if (deadLetters.length === 0) return null;
   return (
     <section className="card problem" aria-labelledby="dead-title">
       <h2 id="dead-title">Could not be saved</h2>
       <ul aria-label="Dead letters">
-        {letters.map(({ id, topic, data, reason }) => (
+        {deadLetters.map(({ id, topic, data, reason }) => (
           <li key={id}>
             <p>
               {reason.message} <span className="quiet">({reason.code})</span>
