@@ -52,7 +52,7 @@ const cases: Record<string, { say: string | Buffer; code: string }> = {
 };
 
 for (const [name, { say, code }] of Object.entries(cases)) {
-  test(`the client leaves a hub that says ${name} with ${code}, and tries again`, async ({ page }) => {
+  test(`the client closes with ${code} when a hub sends ${name}, and tries again`, async ({ page }) => {
     peer = await fakeHub((socket) => socket.send(say));
     const seen = await waits(page, peer.url, 3);
     for (const wait of seen) expect(wait).toMatchObject({ code, closeCode: 4000 });

@@ -63,7 +63,7 @@ test.describe("proxies that do not", () => {
     },
   };
   for (const [name, faults] of Object.entries(holes)) {
-    test(`the client gives ${name} up after ten seconds with open_timeout, and tries again`, async ({
+    test(`the client gives up on ${name} after ten seconds with open_timeout, and tries again`, async ({
       page,
       line,
     }) => {

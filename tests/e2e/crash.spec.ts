@@ -116,11 +116,11 @@ const moments: Record<string, (page: Page, hub: Hub) => unknown> = {
   "when a publication is made": (page) => page.evaluate(() => observed.publish(1)),
   "when a timer fires": () => {},
   "when its socket closes": (page) => page.evaluate(() => crash.sockets().at(-1)?.close()),
-  "when a reconnect is asked for": (page) => page.evaluate(() => opened.client.reconnect()),
+  "when the user reconnects": (page) => page.evaluate(() => opened.client.reconnect()),
   "when the network changes": (page) => page.evaluate(() => void dispatchEvent(new Event("online"))),
   "when a subscription begins": (page) =>
     page.evaluate(() => void opened.client.topic("new").subscribe(() => {})),
-  "when its metrics are looked at": (page) => page.evaluate(() => void opened.client.metrics()),
+  "when its metrics are read": (page) => page.evaluate(() => void opened.client.metrics()),
 };
 
 for (const [moment, act] of Object.entries(moments)) {

@@ -77,7 +77,7 @@ test("f05: a client whose wasm fails twice connects at the third attempt, and se
 
 for (const [what, act] of [
   ["reconnect()", () => opened.client.reconnect()],
-  ["a network that is back", () => void dispatchEvent(new Event("online"))],
+  ["the return of the network", () => void dispatchEvent(new Event("online"))],
 ] as const) {
   test(`f05: ${what} loads the wasm at once, whatever the backoff`, async ({ hub, page }) => {
     await answer(page, "longhaul_bg.wasm", [noNetwork]);

@@ -10,7 +10,7 @@ const files = fileURLToPath(new URL("../../examples/shopping-list/dist", import.
 /** The app's own server, which stays while the line to the hub is cut. */
 const test = base.extend<object, { app: Hub }>({
   app: [
-    // biome-ignore lint/correctness/noEmptyPattern: Playwright finds a fixture's needs in the pattern.
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the fixtures from the pattern.
     async ({}, use) => {
       const app = await Hub.start(["--static", files]);
       await use(app);

@@ -56,7 +56,7 @@ test.describe("with a heartbeat that is shorter than the document's transfer", (
   test.use({ hubArgs: ["--heartbeat-ms", "1000", "--heartbeat-wait-ms", "8000", "--hold-ms", "1000"] });
 
   for (const transport of transports) {
-    test(`f03: over a line of 8 kB/s it arrives whole over ${transport}, on one connection`, async ({
+    test(`f03: over a line of 8 kB/s a document arrives whole over ${transport}, on one connection`, async ({
       page,
       hub,
       line,

@@ -20,7 +20,7 @@ import {
  */
 const moments = {
   "before its rows are committed": { accepted: 0, there: 0 },
-  "when its rows are committed and it does not know": { accepted: 0, there: 20 },
+  "after its rows are committed and before it knows": { accepted: 0, there: 20 },
   "at its first receipt": { accepted: 1, there: 20 },
   "at its first ack": { accepted: 20, there: 20 },
 } as const;
@@ -58,7 +58,7 @@ for (const [moment, certain] of Object.entries(moments)) {
           IDBTransaction.prototype.commit = function () {
             if (writing.has(this)) stand("before its rows are committed");
             commit.call(this);
-            if (writing.has(this)) stand("when its rows are committed and it does not know");
+            if (writing.has(this)) stand("after its rows are committed and before it knows");
           };
           // Publications made before storage is open share a transaction.
           globalThis.opened = longhaul.open(url, options);

@@ -20,8 +20,8 @@ test.use(stoppable);
 
 const probed = "/sw-probed.js?without=patience";
 
-for (const returns of ["a visit", "the service worker"] as const) {
-  test(`s55: rows of a signed-out user wait while another is signed in, and go out with ${returns} of theirs`, async ({
+for (const returns of ["a later visit", "the service worker"] as const) {
+  test(`s55: rows of a signed-out user wait while another is signed in, and then ${returns} sends them`, async ({
     page,
     newPage,
     hub,
@@ -43,7 +43,7 @@ for (const returns of ["a visit", "the service worker"] as const) {
     expect(sentBy(gate)).toEqual([...ownRun("a", 1, 1), ...ownRun("b", 1, 3)]);
     await signOut(tab);
     gate.signIn("a");
-    if (returns === "a visit") {
+    if (returns === "a later visit") {
       await signIn(tab, gate, "a");
       await isEmpty(tab);
     } else {

@@ -8,7 +8,19 @@ import { dirname, join, relative, resolve } from "node:path";
 import { main, root, Stop } from "./lib/run.mjs";
 
 /** The folders whose comments must fit. An empty text stands for all folders. */
-const commentFolders = ["tools/scripts/", "tools/wasm-build/"];
+const commentFolders = [
+  "tools/scripts/",
+  "tools/wasm-build/",
+  "tests/apps/",
+  "tests/browsers/",
+  "tests/e2e/",
+  "tests/kills/",
+  "tests/programs/",
+  "tests/protocol/",
+  "tests/types/",
+  "bench/",
+  "examples/",
+];
 
 /** Chosen: two files fit side by side on a screen. */
 const columnsMax = 100;

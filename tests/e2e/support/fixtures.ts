@@ -50,7 +50,7 @@ interface Fixtures {
 
 export const test = base.extend<Fixtures, { siteUrl: string }>({
   siteUrl: [
-    // biome-ignore lint/correctness/noEmptyPattern: Playwright finds a fixture's needs in the pattern.
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the fixtures from the pattern.
     async ({}, use) => {
       const site = await serveSite();
       await use(site.url);

@@ -29,7 +29,7 @@ export const test = base.extend<Fixtures>({
   hubPort: async ({ hub }, use) => {
     await use(Number(new URL(hub.url).port));
   },
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright finds a fixture's needs in the pattern.
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the fixtures from the pattern.
   keep: async ({}, use) => {
     const started: Between[] = [];
     await use(async (starting) => {

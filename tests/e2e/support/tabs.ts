@@ -133,7 +133,7 @@ export class Tab {
 /** The tests of network.ts, with a Chromium for the tests of one worker. */
 export const test = base.extend<object, { tabs: Tabs }>({
   tabs: [
-    // biome-ignore lint/correctness/noEmptyPattern: Playwright finds a fixture's needs in the pattern.
+    // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the fixtures from the pattern.
     async ({}, use) => {
       const tabs = await Tabs.launch();
       await use(tabs);
