@@ -13,7 +13,7 @@ export interface Peer {
 export interface Receiver {
   /** Makes the frames of these messages: the `data` of message events. Not timed. */
   encode(frame: readonly Sent[]): (string | ArrayBuffer)[];
-  /** Returns the function that the browser calls with a message event. Timed. */
+  /** The function that the browser calls with a message event. Timed. */
   readonly receive: (event: MessageEvent) => void;
   close(): void;
 }

@@ -1,5 +1,5 @@
-// The fate of rows: verdicts, dead letters and their policy, times to live, limits, keys and wipes,
-// over reloads and tabs.
+// The outcomes of rows: verdicts, dead letters and their policy, times to live, limits, keys and
+// wipes, over reloads and tabs.
 
 import type { Page } from "@playwright/test";
 import type * as api from "longhaul";
