@@ -1,4 +1,4 @@
-//! Several transports: the race, falling back, coming back, and what goes on over each (rules T1 to T6).
+//! Several transports: the race, falling back, upgrades, and each transport's rules (T1 to T6).
 
 #![allow(
     clippy::unwrap_used,
@@ -11,9 +11,8 @@ mod common;
 
 use Transport::{EventSource, LongPoll, WebSocket};
 use common::{EPOCH, Rig, abandoned, opened, polls, sent};
-use longhaul::config::{ARRIVAL_MS_MAX, Config, HEAD_START_MS, POST_MS_MAX, STREAM_MS_MAX};
+use longhaul::config::{Config, HEAD_START_MS, STREAM_MS_MAX};
 use longhaul::ids::{ConnectionId, From};
-use longhaul::wire::ANSWER_BYTES_MAX;
 use longhaul::{Effect, Event, Status, Transport, TriedOutcome};
 
 fn rig(worked: Option<Transport>) -> Rig {
@@ -159,69 +158,6 @@ fn t3_a_poll_begins_with_hold_0_and_each_answer_leads_to_the_next_poll_from_the_
 }
 
 #[test]
-fn t1_posts_that_keep_failing_are_sent_again_ever_more_rarely_and_at_once_after_a_verdict() {
-    let mut rig = polling();
-    let connection = ConnectionId(3);
-    let mut waits = Vec::new();
-    rig.publish("a");
-    for _ in 0..12 {
-        rig.handle(Event::PostFailed {
-            connection,
-            floor_ms: 0,
-        });
-        let failed = rig.now;
-        while sent(&rig.at_deadline()).is_empty() {
-            rig.handle(Event::Answered { connection });
-        }
-        waits.push(rig.now.since(failed));
-    }
-    assert!(waits.iter().all(|ms| *ms <= 30_000), "{waits:?}");
-    assert!(
-        waits.iter().rev().take(6).sum::<u64>() > 30_000,
-        "{waits:?}"
-    );
-    let producer = rig.client.producer().to_owned();
-    rig.record(connection, &format!("ack {producer} 1 {EPOCH} 1 0"));
-    rig.publish("a");
-    rig.handle(Event::PostFailed {
-        connection,
-        floor_ms: 0,
-    });
-    let failed = rig.now;
-    assert!(!sent(&rig.at_deadline()).is_empty());
-    assert!(rig.now.since(failed) <= 1_000);
-}
-
-#[test]
-fn t1_a_post_that_hangs_is_given_up_and_sent_again_over_the_same_connection() {
-    let mut rig = polling();
-    let connection = ConnectionId(3);
-    rig.handle(Event::Answered { connection });
-    rig.publish("a");
-    let posted = rig.now;
-    let mut gave_up = None;
-    let mut again = String::new();
-    while again.is_empty() {
-        assert!(rig.now.since(posted) < 60_000, "nobody noticed");
-        rig.now = rig.client.deadline().unwrap().min(rig.now.plus(1_000));
-        let effects = rig.handle(Event::Deadline);
-        if effects.contains(&Effect::AbandonPosts { connection }) {
-            gave_up = Some(rig.now);
-        }
-        again = sent(&effects);
-        rig.handle(Event::Answered { connection });
-    }
-    assert_eq!(gave_up.unwrap().since(posted), POST_MS_MAX);
-    assert!(rig.now.since(posted) <= POST_MS_MAX + 1_000);
-    assert_eq!(transport(&rig), LongPoll);
-
-    // A socket is judged by its heartbeat.
-    let (mut rig, _) = Rig::connected();
-    rig.publish("a");
-    assert!(rig.client.deadline().unwrap().since(rig.now) > POST_MS_MAX);
-}
-
-#[test]
 fn a_poll_that_is_overdue_is_given_up_and_one_found_late_is_asked_anew() {
     let mut rig = polling();
     let connection = ConnectionId(3);
@@ -360,29 +296,6 @@ fn t4_a_close_record_ends_a_stream_as_a_close_frame_does() {
 }
 
 #[test]
-fn t1_a_failed_post_is_sent_again_after_a_while_and_over_the_hubs_floor() {
-    let mut rig = polling();
-    let connection = ConnectionId(3);
-    assert!(sent(&rig.publish("a")).contains(" 1 0 a "));
-    rig.handle(Event::PostFailed {
-        connection,
-        floor_ms: 7_000,
-    });
-    let failed = rig.now;
-    let mut again = String::new();
-    while again.is_empty() {
-        again = sent(&rig.at_deadline());
-        rig.handle(Event::Answered { connection });
-    }
-    assert!(again.contains(" 1 0 a "));
-    assert!(
-        (7_100..=8_000).contains(&rig.now.since(failed)),
-        "{}",
-        rig.now.since(failed)
-    );
-}
-
-#[test]
 fn t6_a_hub_that_turns_a_transport_off_is_asked_over_another() {
     let mut rig = rig(None);
     rig.handle(Event::Start);
@@ -476,108 +389,4 @@ fn f14_another_subscription_over_a_stream_does_not_wait_for_a_look_that_hangs() 
     welcome(&mut rig, 3);
     while opened(&rig.at_deadline()) != [(4, WebSocket)] {}
     assert!(rig.now.since(begun) <= 30_000, "it is looked for again");
-}
-
-/// A piece of an answer, a byte long, each half second for so long.
-fn trickle(rig: &mut Rig, connection: u64, ms: u64) -> Vec<Effect> {
-    let until = rig.now.plus(ms);
-    let mut effects = Vec::new();
-    while rig.now < until {
-        let next = rig.now.plus(500);
-        while rig.client.deadline().is_some_and(|at| at <= next) {
-            effects.extend(rig.at_deadline());
-        }
-        rig.now = next;
-        effects.extend(rig.handle(Event::Heard {
-            connection: ConnectionId(connection),
-            has_more: true,
-            bytes: 1,
-        }));
-    }
-    effects
-}
-
-#[test]
-fn a2_an_attempt_ends_whose_poll_trickles_and_the_other_transports_are_tried_again() {
-    let mut rig = rig(None);
-    rig.handle(Event::Start);
-    rig.at_deadline();
-    assert_eq!(opened(&rig.at_deadline()), [(3, LongPoll)]);
-    let begun = rig.now;
-    let mut effects = Vec::new();
-    while opened(&effects).is_empty() {
-        assert!(rig.now.since(begun) < 120_000, "{:?}", rig.client.status());
-        effects = trickle(&mut rig, 3, 500);
-    }
-    assert!(rig.now.since(begun) >= ARRIVAL_MS_MAX);
-    assert_eq!(opened(&effects), [(4, WebSocket)]);
-    rig.handle(Event::Opened {
-        connection: ConnectionId(4),
-    });
-    welcome(&mut rig, 4);
-    assert_eq!(transport(&rig), WebSocket);
-}
-
-#[test]
-fn a2_a_poll_whose_answer_trickles_is_given_up() {
-    let mut rig = polling();
-    rig.handle(Event::Answered {
-        connection: ConnectionId(3),
-    });
-    let effects = trickle(&mut rig, 3, ARRIVAL_MS_MAX);
-    assert!(!abandoned(&effects).contains(&3));
-    let effects = trickle(&mut rig, 3, 2_000);
-    assert!(abandoned(&effects).contains(&3), "{effects:?}");
-}
-
-#[test]
-fn a2_a_record_whose_parts_trickle_is_given_up_unless_whole_ones_come_between() {
-    for comes_between in [false, true] {
-        let (mut rig, connection) = Rig::connected();
-        let mut gone = false;
-        for second in 0..300 {
-            let mut effects = rig.after(1_000, Event::Deadline);
-            effects.extend(rig.handle(Event::Heard {
-                connection,
-                has_more: true,
-                bytes: 20,
-            }));
-            for text in effects.iter().filter_map(|effect| match effect {
-                Effect::Send { records, .. } => records.strip_prefix("ping "),
-                _ => None,
-            }) {
-                rig.record(connection, &format!("pong {text}"));
-            }
-            gone |= abandoned(&effects).contains(&1);
-            if comes_between && second % 50 == 0 {
-                rig.record(connection, &format!("ack x 1 {EPOCH} 1 0"));
-            }
-        }
-        assert_eq!(gone, !comes_between);
-    }
-}
-
-#[test]
-fn a2_sixteen_mebibytes_arrive_at_8_kb_a_second() {
-    let mut rig = rig(Some(LongPoll));
-    rig.handle(Event::Start);
-    let connection = ConnectionId(1);
-    for established in [false, true] {
-        let mut bytes = 0;
-        while bytes < ANSWER_BYTES_MAX {
-            let effects = rig.after(1_000, Event::Deadline);
-            assert!(!abandoned(&effects).contains(&1), "after {bytes} bytes");
-            bytes += 8_000;
-            rig.handle(Event::Heard {
-                connection,
-                has_more: true,
-                bytes: 8_000,
-            });
-        }
-        if !established {
-            welcome(&mut rig, 1);
-        }
-        rig.handle(Event::Answered { connection });
-    }
-    assert_eq!(transport(&rig), LongPoll);
 }
