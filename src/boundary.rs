@@ -178,6 +178,9 @@ pub const ID_CHARS_MAX: usize = 128;
 /// The longest token (rule C9).
 pub const TOKEN_CHARS_MAX: usize = 8_192;
 
+/// The most subscriptions of one connection (rule C4).
+pub const SUBSCRIPTIONS_MAX: usize = 16_384;
+
 /// The longest delay that a hub can ask for, ms. Chosen: longer than any outage of a deploy,
 /// short enough to survive a wrong number.
 pub const RETRY_MS_MAX: u64 = 3_600_000;

@@ -44,6 +44,7 @@ export type ErrorCode =
   | "outbox_lost"
   // Errors without a call.
   | "listener_threw"
+  | "too_many_subscriptions"
   | "token_unavailable"
   | "token_timeout"
   | "subject_mismatch"

@@ -263,6 +263,9 @@ export const idCharsMax = 128;
 /** The longest token (rule C9). */
 export const tokenCharsMax = 8_192;
 
+/** The most subscriptions of one connection (rule C4). */
+export const subscriptionsMax = 16_384;
+
 /**
  * The longest delay that a hub can ask for, ms. Chosen: longer than any outage of a deploy, short
  * enough to survive a wrong number.

@@ -264,3 +264,48 @@ test("an iteration hears messages in order, and ends with its client", async () 
   await clock.settle();
   expect(isOver).toBe(true);
 });
+
+test("a closed client says that it was closed, and how to go on", async () => {
+  const { connect } = await trial();
+  const client = connect();
+  await client.close();
+  expect(client.status).toMatchObject({ state: "closed", reason: { message: "the client was closed" } });
+  await expect(client.topic("a").publish(1)).rejects.toMatchObject({
+    hint: "make a new client with connect()",
+  });
+});
+
+test("a patch of a document without a value has a hint", async () => {
+  const { connect, clock } = await trial();
+  const document = connect().document("d");
+  document.subscribe(() => {});
+  await clock.until(() => document.value === null);
+  const patched = document.patch([{ op: "add", path: "/a", value: 1 }]);
+  await expect(clock.waitFor(patched)).rejects.toMatchObject({
+    code: "patch_failed",
+    hint: "the document has no value yet: begin with merge",
+  });
+});
+
+test("the 16,385th subscription is refused with a code, and the others go on", async () => {
+  const { connect, clock, hub } = await trial();
+  const errors: unknown[] = [];
+  const client = connect({ onError: ({ code }) => errors.push(code) });
+  const heard: unknown[] = [];
+  const stops = Array.from({ length: 16_384 }, (_, n) =>
+    client.topic(`t/${n}`).subscribe(({ data }) => heard.push(data)),
+  );
+  client.topic("one/more").subscribe(() => {});
+  client.document("more").subscribe(() => {});
+  expect(errors).toEqual(["too_many_subscriptions", "too_many_subscriptions"]);
+  expect(() => client.topic("one/more").messages()).not.toThrow();
+  await clock.until(() => client.status.state === "connected");
+  await clock.advance(1_000);
+  await clock.waitFor(client.topic("t/0").publish(1));
+  await clock.until(() => heard.length === 1);
+  stops[0]?.();
+  await clock.advance(1);
+  client.topic("one/more").subscribe(() => {});
+  expect(errors).toHaveLength(2);
+  expect(hub).toBeDefined();
+}, 30_000);

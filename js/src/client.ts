@@ -16,13 +16,14 @@ import type {
   SubscribeOptions,
   Topic,
 } from "./api.js";
+import { subscriptionsMax } from "./boundary.js";
 import { isOnline, nowMs } from "./browser.js";
 import { wantedTransports } from "./core-options.js";
 import { advise, inspect, isSupported, protocolOf, withUnsupported } from "./diagnosis.js";
 import { DocumentHandle } from "./document.js";
 import type { DocumentCore } from "./documents.js";
 import { Engine, type From } from "./engine.js";
-import { closeReason, LonghaulError, print } from "./errors.js";
+import { closed, closeReason, LonghaulError, print } from "./errors.js";
 import { Lingering } from "./lingering.js";
 import { documentsFailed, type LoadError, MisplacedFiles } from "./load.js";
 import { emptyMetrics } from "./metrics.js";
@@ -66,12 +67,15 @@ class ClientHandle implements Client {
     if (!document.isUnused) return;
     this.#whenReady({ run: (engine) => engine.unsubscribe(document) });
     document.no = 0;
+    this.#followed--;
   });
   /** Makes the cores of documents. */
   #documentCores: Promise<(producer: string) => DocumentCore> | undefined;
   /** Whether the documents are about to restart after a crash. */
   #areDocumentsBroken = false;
   #lastNo = 0;
+  /** The number of followed documents. */
+  #followed = 0;
   /** Present once the wasm is loaded. */
   #engine: Engine | undefined;
   /** Loads the wasm. */
@@ -213,7 +217,7 @@ class ClientHandle implements Client {
 
   async close(): Promise<void> {
     if (this.#end !== undefined) return;
-    this.#stop(new LonghaulError("closed", "the client is closed"), closeReason(1000, ""));
+    this.#stop(closed(), { ...closeReason(1000, ""), message: "the client was closed" });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -284,6 +288,12 @@ class ClientHandle implements Client {
     if (signal?.aborted) return () => {};
     const listener: Listener = { message, gap: onGap, isPassive: passive, ...iteration };
     const running = from === "live" ? this.#live.get(topic) : undefined;
+    if (running === undefined && this.#hasAllSubscriptions) {
+      const error = tooManySubscriptions();
+      if (iteration !== undefined) throw error;
+      this.#report(error);
+      return () => {};
+    }
     const stream = running ?? this.#stream(topic, from);
     stream.add(listener);
     if (running === undefined) {
@@ -303,6 +313,11 @@ class ClientHandle implements Client {
     return stop;
   }
 
+  /** Another subscription would make the hub close the connection, which serves all of them. */
+  get #hasAllSubscriptions(): boolean {
+    return this.#streams.size + this.#followed >= subscriptionsMax;
+  }
+
   #follow(document: DocumentHandle): boolean {
     if (this.#end !== undefined) {
       this.#report(this.#end);
@@ -310,6 +325,11 @@ class ClientHandle implements Client {
     }
     // If its last listener stopped in this task, the engine still follows it.
     if (document.no === 0) {
+      if (this.#hasAllSubscriptions) {
+        this.#report(tooManySubscriptions());
+        return false;
+      }
+      this.#followed++;
       document.no = ++this.#lastNo;
       this.#whenReady({ run: (engine) => engine.follow(document) });
     }
@@ -476,4 +496,10 @@ async function importDocuments(attempt: number): Promise<typeof import("./docume
 
 function isSame(a: Status, b: Status): boolean {
   return JSON.stringify(a) === JSON.stringify(b);
+}
+
+function tooManySubscriptions(): LonghaulError {
+  return new LonghaulError("too_many_subscriptions", `the client has ${subscriptionsMax} subscriptions`, {
+    hint: "unsubscribe what is no longer shown",
+  });
 }

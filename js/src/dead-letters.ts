@@ -10,7 +10,8 @@ const memoryOnly = ["outbox_lost", "outcome_unknown"];
 /** Storage keeps as many dead letters. */
 const deadLettersMax = 1_000;
 
-interface Entry {
+/** A dead letter with its publication, which a retry publishes again. */
+export interface DeadLetterEntry {
   readonly publication: Publication;
   readonly deadLetter: DeadLetter;
 }
@@ -30,9 +31,9 @@ export interface DeadLettersDependencies {
 export class DeadLetters {
   readonly #dependencies: DeadLettersDependencies;
   /** Reported to the app, and not yet in storage; with the calls that wait for storage. */
-  readonly #writing = new Map<number, Entry & { waiting: (() => void)[] }>();
+  readonly #writing = new Map<number, DeadLetterEntry & { waiting: (() => void)[] }>();
   /** Dead letters that are in memory only, by id. */
-  readonly #inMemory = new Map<string, Entry>();
+  readonly #inMemory = new Map<string, DeadLetterEntry>();
   /** Rows of other tabs that become dead letters as soon as storage has recorded their end. */
   readonly #expected = new Set<number>();
   /** Those that storage has recorded, and that this tab has still to read and announce. */
@@ -92,11 +93,17 @@ export class DeadLetters {
     if (writing !== undefined) await new Promise<void>((resolve) => writing.waiting.push(resolve));
   }
 
-  /** Removes a dead letter from memory, and returns its publication. */
-  take(id: string): Publication | undefined {
+  /** Removes a dead letter from memory, and returns it. */
+  take(id: string): DeadLetterEntry | undefined {
     const entry = this.#inMemory.get(id);
     this.#inMemory.delete(id);
-    return entry?.publication;
+    return entry;
+  }
+
+  /** Puts a dead letter back that `take` removed. */
+  restore(entry: DeadLetterEntry): void {
+    this.#inMemory.set(entry.deadLetter.id, entry);
+    this.#dependencies.changed();
   }
 
   /** Removes those in memory that were published before `atMs`, by this device's wall clock. */

@@ -254,7 +254,9 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     const fault = this.no > 0 && this.#ask((core) => core.check(kind, text));
     if (fault) {
       const [code, message] = fault.split("\n");
-      throw new LonghaulError(code as ErrorCode, `${this.name}: ${message}`);
+      throw new LonghaulError(code as ErrorCode, `${this.name}: ${message}`, {
+        ...(this.value == null && { hint: "the document has no value yet: begin with merge" }),
+      });
     }
     return this.#client.publish(this.name, text, options, kind, this.#observer(kind, text));
   }

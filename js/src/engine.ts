@@ -44,6 +44,9 @@ export class Engine {
   readonly #publications = new Publications(
     (row) => this.storage.id(row),
     () => this.storage.deferred,
+    () => {
+      this.#isChanged = true;
+    },
   );
   readonly #outgoing = new Outgoing((connection, frame) =>
     this.#scheduler.run((core) => core.post(connection, frame)),

@@ -47,6 +47,11 @@ export function closeReason(closeCode: number, detail: string): CloseReason {
   return { code: row.code as CloseCode, closeCode, message: `${message} (${row.hint})`, ...floor };
 }
 
+/** The error for a call after `close`. */
+export function closed(): LonghaulError {
+  return new LonghaulError("closed", "the client is closed", { hint: "make a new client with connect()" });
+}
+
 export function storageUnavailable(): LonghaulError {
   return new LonghaulError("storage_unavailable", "the outbox's storage can't be reached", {
     hint: 'let the server answer the log-out with Clear-Site-Data: "storage"',

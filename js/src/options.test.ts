@@ -295,3 +295,20 @@ test.for<[unknown, string]>([
 test("without a page a relative address is none", () => {
   expect(refusal(() => baseUrls("/hub"))).toMatchObject({ code: "url_invalid" });
 });
+
+test("an option that throws when it is read has a code", () => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  const invalid = expect.objectContaining({ code: "option_invalid" });
+  expect(() => checkOptions(proxy)).toThrow(invalid);
+  expect(() => checkOptions({ backoff: proxy })).toThrow(invalid);
+  expect(() => baseUrls(proxy as string)).toThrow(expect.objectContaining({ code: "url_invalid" }));
+  const throwing = {
+    get ttlMs(): number {
+      throw new Error("mine");
+    },
+  };
+  expect(() => checkPublish(throwing)).toThrow(
+    expect.objectContaining({ code: "option_invalid", cause: new Error("mine") }),
+  );
+});

@@ -57,7 +57,9 @@ export const outboxDefaults = { rowsMax: outboxRowsMax, bytesMax: outboxBytesMax
 
 /** The hub's addresses, with http or https and a slash at the end. Throws `url_invalid`. */
 export function baseUrls(urls: string | URL | readonly (string | URL)[]): string[] {
-  const list = Array.isArray(urls) ? urls : [urls];
+  const list = found(() => Array.isArray(urls))
+    ? (urls as readonly (string | URL)[])
+    : [urls as string | URL];
   if (list.length === 0 || list.length > addressesMax) {
     throw new LonghaulError("url_invalid", `the list of addresses has ${list.length}`, {
       hint: `pass 1 to ${addressesMax}`,
@@ -69,8 +71,9 @@ export function baseUrls(urls: string | URL | readonly (string | URL)[]): string
 function baseUrl(address: string | URL): string {
   // `new URL` accepts anything: "" gives the page's own address, and 5 or undefined one below it.
   const isText = typeof address === "string" && address.trim() !== "";
-  const url =
-    isText || address instanceof URL ? found(() => new URL(address, pageLocation()?.href)) : undefined;
+  const url = found(() =>
+    isText || address instanceof URL ? new URL(address, pageLocation()?.href) : undefined,
+  );
   if (url === undefined) {
     throw new LonghaulError("url_invalid", `not a URL: ${shown(address)}`, {
       hint: "pass the hub's base address, such as https://hub.example.com",
@@ -253,6 +256,16 @@ function oneOf(words: readonly unknown[]): Rule {
  * them. `name` is the path of a nested part.
  */
 function check(name: string, given: unknown, rules: Rules): undefined {
+  try {
+    checkEach(name, given, rules);
+  } catch (cause) {
+    if (cause instanceof LonghaulError) throw cause;
+    // A getter or a proxy threw.
+    throw new LonghaulError("option_invalid", `${name} can't be read: ${String(cause)}`, { cause });
+  }
+}
+
+function checkEach(name: string, given: unknown, rules: Rules): void {
   if (typeof given !== "object" || given === null) throw invalid(name, given, "an object");
   for (const key of Object.keys(given)) {
     if (Object.hasOwn(rules, key)) continue;

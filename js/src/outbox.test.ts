@@ -406,3 +406,36 @@ test("f33: readers see the receipt's id, and it does not have the outbox's name 
     await client.close();
   }
 });
+
+test("a dead letter in memory remains one if the outbox has no room for its retry", async () => {
+  const tab = await offline({ outbox: { rowsMax: 1 } });
+  const { outbox } = tab.client;
+  const receipt = await given(tab, tab.client.topic("a").publish("lost"));
+  const acked = expect(receipt.acked).rejects.toMatchObject({ code: "outbox_lost" });
+  indexedDB.deleteDatabase("longhaul");
+  await given(tab, acked);
+  const other = await given(tab, tab.client.topic("a").publish("other"));
+  await expect(given(tab, outbox.retry(receipt.id))).rejects.toMatchObject({ code: "outbox_full" });
+  expect(await given(tab, outbox.deadLetters())).toMatchObject([{ id: receipt.id, data: "lost" }]);
+  await given(tab, outbox.discard(other.id));
+  tab.browser.line.restore();
+  tab.client.reconnect();
+  await tab.clock.until(() => outbox.size === 0);
+  await given(tab, outbox.retry(receipt.id));
+  expect(await given(tab, outbox.deadLetters())).toEqual([]);
+});
+
+test("the outbox event is also fired when a row that waited is sent", async () => {
+  const tab = await offline();
+  const { client } = tab;
+  await given(tab, client.topic("a").publish(1));
+  const states: string[] = [];
+  client.on("outbox", async () => {
+    for (const { state } of await client.outbox.rows()) states.push(state);
+  });
+  tab.browser.line.latencyMs = 400;
+  tab.browser.line.restore();
+  client.reconnect();
+  await tab.clock.until(() => client.outbox.size === 0);
+  expect(states).toContain("sent");
+});

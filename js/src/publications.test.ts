@@ -6,6 +6,7 @@ const made = (): Publications =>
   new Publications(
     (row) => `p:${row}`,
     () => "next-visit",
+    () => {},
   );
 
 const change: Row = ["p", "d", 2, "{}", 2, 0, 1_000, false, undefined, 0, 0, "tag"];

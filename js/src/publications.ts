@@ -14,7 +14,7 @@ import {
   rowMsMax,
   rowStateCancelled,
 } from "./boundary.js";
-import { LonghaulError } from "./errors.js";
+import { closed, LonghaulError } from "./errors.js";
 import { nameCharsMax } from "./options.js";
 import { randomName } from "./random.js";
 import { kindOf, type Row } from "./rows.js";
@@ -80,10 +80,13 @@ export class Publications {
   #lastRequest = 0;
   #lastVolatile = 0;
   readonly #deferred: () => Deferred;
+  readonly #sent: () => void;
 
-  constructor(id: (row: number) => string, deferred: () => Deferred) {
+  /** `sent` reports that a row is sent for the first time. */
+  constructor(id: (row: number) => string, deferred: () => Deferred, sent: () => void) {
     this.#id = id;
     this.#deferred = deferred;
+    this.#sent = sent;
   }
 
   /** The calls without a row, by request. A new core gets them from here. */
@@ -237,7 +240,7 @@ export class Publications {
   payload(row: number): string {
     const publication = this.#rows.get(row);
     if (publication === undefined) return "";
-    publication.attempts++;
+    if (publication.attempts++ === 0) this.#sent();
     return publication.text;
   }
 
@@ -320,7 +323,7 @@ export class Publications {
 }
 
 function refusal(why: number, bytesMax: number): LonghaulError {
-  if (why === refusalClosed) return new LonghaulError("closed", "the client is closed");
+  if (why === refusalClosed) return closed();
   if (why === refusalOutcomeUnknown) {
     return new LonghaulError(
       "outcome_unknown",

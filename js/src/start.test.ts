@@ -127,3 +127,16 @@ test("f04_a_start_that_is_closed_begins_nothing_and_keeps_no_timer", async () =>
   await vi.advanceTimersByTimeAsync(10_000);
   expect(steps).toEqual([]);
 });
+
+test("f05_an_impatient_call_rejects_after_15_s_of_an_attempt_that_hangs", async () => {
+  vi.mocked(load).mockReturnValue(new Promise(() => {}));
+  const { start, steps, add } = begin();
+  add("wipe", { impatient: () => new LonghaulError("storage_unavailable", "") });
+  add("publish", { chars: 1 });
+  await vi.advanceTimersByTimeAsync(14_999);
+  expect(steps).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(steps).toEqual(["wipe storage_unavailable"]);
+  start.close(new LonghaulError("closed", ""));
+  expect(vi.getTimerCount()).toBe(0);
+});

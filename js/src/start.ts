@@ -29,6 +29,9 @@ export interface StartDependencies {
   failed(error: LonghaulError): void;
 }
 
+/** An impatient task waits this long for the wasm, ms. Chosen: a user waits so long for a log-out. */
+const impatientMsMax = 15_000;
+
 export class Start {
   readonly #options: Options;
   readonly #dependencies: StartDependencies;
@@ -54,9 +57,28 @@ export class Start {
       task.reject?.(full());
       return;
     }
-    this.#tasks.push(task);
-    this.#count([task]);
-    if (task.impatient !== undefined) this.expedite();
+    const { impatient } = task;
+    const kept = impatient === undefined ? task : this.#limited(task, impatient);
+    this.#tasks.push(kept);
+    this.#count([kept]);
+    if (impatient !== undefined) this.expedite();
+  }
+
+  /** The task with a time limit: an attempt may hang for minutes without a failure. */
+  #limited(task: EngineTask, error: () => LonghaulError): EngineTask {
+    const timer = setTimeout(() => this.#reject((each) => each === limited, error), impatientMsMax);
+    const limited: EngineTask = {
+      ...task,
+      run: (engine) => {
+        clearTimeout(timer);
+        task.run(engine);
+      },
+      reject: (cause) => {
+        clearTimeout(timer);
+        task.reject?.(cause);
+      },
+    };
+    return limited;
   }
 
   /** Rejects the publications that wait. */

@@ -171,10 +171,17 @@ export class Storage implements Member {
 
   async retry(id: string): Promise<void> {
     await this.#deadLetters.settled(id);
-    const publication = this.#takeFromMemory(id);
-    if (publication !== undefined) {
-      const { topic, text, kind } = publication;
-      await this.#dependencies.publish(topic, text, kind);
+    const inMemory = this.#deadLetters.take(id);
+    if (inMemory !== undefined) {
+      const { topic, text, kind } = inMemory.publication;
+      try {
+        await this.#dependencies.publish(topic, text, kind);
+      } catch (cause) {
+        // It remains a dead letter, unless a wipe has removed everything in the meantime.
+        if ((cause as LonghaulError).code !== "wiped") this.#deadLetters.restore(inMemory);
+        throw cause;
+      }
+      this.#takenFromMemory(id);
       return;
     }
     const taken = await this.#takeFromStorage(id, "retry");
@@ -184,7 +191,10 @@ export class Storage implements Member {
 
   async discard(id: string): Promise<void> {
     await this.#deadLetters.settled(id);
-    if (this.#takeFromMemory(id) !== undefined) return;
+    if (this.#deadLetters.take(id) !== undefined) {
+      this.#takenFromMemory(id);
+      return;
+    }
     if ((await this.#takeFromStorage(id, "discard")) !== undefined) return;
     const { publications, scheduler, changed } = this.#dependencies;
     const rows = [...(await this.#waiting()), ...publications.volatile()];
@@ -450,11 +460,10 @@ export class Storage implements Member {
     return { row, bytes };
   }
 
-  #takeFromMemory(id: string): Publication | undefined {
-    const publication = this.#deadLetters.take(id);
+  /** A dead letter in memory no longer pauses its topic. */
+  #takenFromMemory(id: string): void {
     const [, row] = id.split(":");
-    if (publication !== undefined) this.receive(["taken", this.identity.memoryProducer, Number(row)]);
-    return publication;
+    this.receive(["taken", this.identity.memoryProducer, Number(row)]);
   }
 
   /** Passes a message to this client's core and to the other tabs. */
