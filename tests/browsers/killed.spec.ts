@@ -18,7 +18,7 @@ test("s02 s27 i16: publications made offline survive the browser's death, and th
   try {
     const { ledger } = trial;
     await trial.runUntilKilled({ isOffline: true, reports: 60 });
-    const offline = await trial.books();
+    const offline = await trial.history();
     console.log(`  ${engine}, killed offline: ${counted(offline)}`);
     expect(offline.durable.length).toBeGreaterThan(10);
     expect([...ledger.deferred]).toEqual(["next-visit"]);

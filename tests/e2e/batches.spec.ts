@@ -27,7 +27,7 @@ test("three hundred publications at once are a dozen records, arrive in order, a
   expect(await publishSome(page, 2, 300)).toEqual(Array(300).fill(true));
   expect((await dump(page)).rows).toEqual(run(2, 300));
   expect(await recordCount(page)).toBeLessThan(12);
-  // The browser counts on behind them.
+  // The numbers continue behind them.
   for (const n of [302, 303]) expect(await publishSome(page, n, 1)).toEqual([true]);
   await reopen(page, hub.url);
   await page.waitForFunction(() => opened.client.outbox.size === 302);

@@ -47,7 +47,7 @@ for (const returns of ["a later visit", "the service worker"] as const) {
       await signIn(tab, gate, "a");
       await isEmpty(tab);
     } else {
-      // A call that begins anew, because the last two were in vain.
+      // A new worker, because the last two flushes were in vain.
       await worker.stop();
       expect(await worker.flush()).toBe("done");
     }

@@ -25,7 +25,7 @@ test("s01 s02 s05 s24 s25 i16: a hundred kills of a browser with two tabs and a 
     await trial.runUntilKilled();
     if (ledger.durable.length > before) productive++;
     if (run % runsBetween > 0 && run < kills) continue;
-    const history = await trial.books();
+    const history = await trial.history();
     console.log(
       `  seed ${seed}, ${run} kills: ${counted(history)}, ${productive} runs with receipts, ${trial.torn} torn logs`,
     );

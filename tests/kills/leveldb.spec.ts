@@ -44,7 +44,7 @@ test("s01: a kill during a write of the browser costs no row", async () => {
   // A record behind the torn one is not read again, and all earlier data goes with it.
   await trial.runUntilKilled(conditions);
   await trial.runUntilKilled(conditions);
-  const history = await trial.books();
+  const history = await trial.history();
   await trial.end();
   expect(faultsOf(history)).toEqual([]);
   expect(history.queued.length).toBeGreaterThan(20);

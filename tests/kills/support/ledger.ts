@@ -36,7 +36,7 @@ type Report =
 export class Ledger {
   readonly orders: Order[] = [];
   readonly durable: number[] = [];
-  /** The subjects or workers named in receipts as senders of rows that a page leaves behind. */
+  /** The `deferred` of all receipts: the sender of rows that a page leaves behind. */
   readonly deferred = new Set<string>();
   readonly acks: { n: number; seq: number }[] = [];
   /** Rejected calls and errors of pages. The test expects none. */

@@ -99,7 +99,7 @@ export class Trial {
   }
 
   /** The reports of the hub, and of a page without a client. */
-  async books(): Promise<History> {
+  async history(): Promise<History> {
     const dumped = this.ledger.dump();
     const browser = this.#start(`${this.ledger.url}?dump`);
     const dump = await Promise.race([dumped, browser.died]);
@@ -127,7 +127,7 @@ export class Trial {
       const browser = this.#start(this.#address());
       await Promise.race([flushed, after(untilMs - Date.now()), browser.died]);
       await browser.kill();
-      const history = await this.books();
+      const history = await this.history();
       if (history.queued.length === 0 || Date.now() > untilMs) return history;
     }
   }
@@ -154,7 +154,7 @@ export class Trial {
   }
 }
 
-/** Draws the moment of a kill, by time. */
+/** Waits this long. Random waits decide the moment of a kill. */
 function after(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
