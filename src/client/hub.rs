@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::ids::{ConnectionId, TopicNo};
 use crate::interface::event::Run;
 use crate::interface::publication::Outcome;
+use crate::publish::Nack;
 use crate::wire::ToClient;
 
 impl Router {
@@ -135,8 +136,13 @@ impl Router {
                 code,
                 message,
             } => {
-                self.publisher
-                    .refused(context, (producer, n), (code, message));
+                let nack = Nack {
+                    producer,
+                    n,
+                    code,
+                    message,
+                };
+                self.publisher.refused(context, nack);
                 self.pump(context);
             }
             ToClient::Ping { t } => {

@@ -110,14 +110,14 @@ impl Client {
     /// and its row.
     #[must_use]
     pub fn producer(&self) -> &str {
-        self.router.publisher.producer(false)
+        self.router.publisher.producer()
     }
 
     /// The producer of the memory outbox, for what storage could not take. Its rows have numbers from
     /// [`crate::MEMORY_ROWS`] on.
     #[must_use]
     pub fn spare_producer(&self) -> &str {
-        self.router.publisher.producer(true)
+        self.router.publisher.memory_producer()
     }
 
     /// When the client wants [`Event::Deadline`]. Every event may change it.

@@ -11,7 +11,7 @@ use crate::interface::effect::Effect;
 use crate::interface::event::Event;
 use crate::interface::publication::{Publication, PublishRefusal};
 use crate::publish::Publisher;
-use crate::publish::durable::WipeScope;
+use crate::publish::durable::{WipeScope, WipeStage};
 use crate::subscription::{Snapshot, Subscriptions, Wanted};
 use crate::time::Time;
 
@@ -78,7 +78,7 @@ impl Router {
                 self.subscribe(context, no, &wanted);
             }
             Event::Follow { no, topic } => {
-                let producer = self.publisher.producer(false).to_owned();
+                let producer = self.publisher.producer().to_owned();
                 let wanted = Wanted {
                     topic,
                     from: From::Live,
@@ -137,8 +137,7 @@ impl Router {
             }
             Event::Stored { answer } => {
                 self.publisher.stored(context, answer);
-                self.subscriptions
-                    .set_producer(self.publisher.producer(false));
+                self.subscriptions.set_producer(self.publisher.producer());
                 self.pump(context);
             }
             Event::StorageEnded => {
@@ -146,14 +145,15 @@ impl Router {
                 self.pump(context);
             }
             Event::Leader { is_granted } => {
-                self.publisher.granted(is_granted);
+                self.publisher.set_leader(is_granted);
                 self.pump(context);
             }
             Event::TabMessage {
                 producer,
                 tab_message,
             } => {
-                self.publisher.heard(context, producer, tab_message);
+                self.publisher
+                    .receive_tab_message(context, producer, tab_message);
                 self.pump(context);
             }
             Event::Wiped {
@@ -165,8 +165,13 @@ impl Router {
                 if let Some(connection) = self.connection.established() {
                     context.effects.push(Effect::DropPosts { connection });
                 }
+                let stage = if is_done {
+                    WipeStage::Done
+                } else {
+                    WipeStage::Begun
+                };
                 let scope = WipeScope::new(context.now, last, at_ms, machine_ms);
-                self.publisher.wiped(context, scope, is_done);
+                self.publisher.wiped(context, scope, stage);
                 self.pump(context);
             }
             Event::Cancel { n } => {

@@ -5,6 +5,12 @@
 use crate::ids::{Epoch, RowNo, Seq};
 use crate::wire::Kind;
 
+/// The code of rows that the user has cancelled. They leave no dead letters.
+pub(crate) const DISCARDED: &str = "discarded";
+
+/// The code of rows that a wipe removed. They leave no dead letters.
+pub(crate) const WIPED: &str = "wiped";
+
 /// A call of `publish` that has no row yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Publication<'a> {

@@ -1,48 +1,48 @@
-//! The way out of a publication: into storage where there is one, into memory where there is none, and from there to the hub.
+//! The client's publications, from the call of `publish` to their outcomes.
 //!
-//! Owns which of the two outboxes a publication is in, and the clocks by which its time is told. Rows are `outbox`'s, storage is `ledger`'s.
+//! Owns which outbox a publication enters: the durable outbox, or the memory outbox for times
+//! without storage. `outbox` owns the rows of either, and `durable` owns the work with storage.
 
 pub(crate) mod durable;
+mod hub_clock;
 mod hub_limits;
 pub(crate) mod outbox;
 
-use crate::config::{Config, Inherited, OutboxLimits, ROW_MS_MAX};
+use crate::config::{Config, Inherited, OutboxLimits};
 use crate::context::Context;
 use crate::ids::{ConnectionId, RowNo};
 use crate::interface::effect::Effect;
-use crate::interface::publication::{NewRow, Outcome, Publication, SavedRow, StoredRow, Until};
+use crate::interface::publication::{
+    NewRow, Outcome, Publication, PublishRefusal, SavedRow, StoredRow, Until,
+};
 use crate::interface::storage::StoreAnswer;
 use crate::interface::tab_message::TabMessage;
-use crate::metrics::Metrics;
-use crate::publish::durable::{Consequence, DurableOutbox, LOST, WIPED, WipeScope};
+use crate::publish::durable::{Consequence, DurableOutbox, WipeScope, WipeStage};
+use crate::publish::hub_clock::HubClock;
 use crate::publish::hub_limits::HubLimits;
-use crate::publish::outbox::{MEMORY_ROWS, Outbox};
+use crate::publish::outbox::{Conflict, MEMORY_ROWS, Outbox, Ownership, RetryReason};
 use crate::time::Time;
 use crate::wire::Welcome;
 
-/// A clock's reading, ms since 1970, and when it was read.
+/// The hub's answer that a publication did not take effect.
 #[derive(Clone, Copy, Debug)]
-struct Reading {
-    ms: u64,
-    at: Time,
-}
-
-impl Reading {
-    fn at(self, now: Time) -> u64 {
-        self.ms.saturating_add(now.since(self.at))
-    }
+pub(crate) struct Nack<'a> {
+    pub(crate) producer: &'a str,
+    pub(crate) n: RowNo,
+    pub(crate) code: &'a str,
+    pub(crate) message: &'a str,
 }
 
 #[derive(Debug)]
 pub(crate) struct Publisher {
-    /// What is in storage, if there is a ledger; else in memory.
+    /// The rows in storage if the outbox is durable, or else all rows.
     main: Outbox,
     durable: Option<DurableOutbox>,
-    /// In memory, for what storage could not take.
+    /// The memory outbox, for publications that storage could not take.
     memory: Outbox,
     limits: OutboxLimits,
     hub_limits: HubLimits,
-    hub_clock: Option<Reading>,
+    hub_clock: HubClock,
 }
 
 impl Publisher {
@@ -59,9 +59,7 @@ impl Publisher {
                 stored: String::new(),
             },
         };
-        let outbox = |producer, last| {
-            Outbox::new(producer, last, config.outbox, config.backoff).pausing(config.is_pausing)
-        };
+        let outbox = |producer, last| Outbox::new(producer, last, config);
         let (memory, other) = (outbox(producer, last), outbox(stored, RowNo(0)));
         let (main, memory) = if config.is_durable {
             (other, memory)
@@ -74,39 +72,46 @@ impl Publisher {
             memory: memory.into_memory(),
             limits: config.outbox,
             hub_limits: HubLimits::default(),
-            hub_clock: None,
+            hub_clock: HubClock::default(),
         }
     }
 
-    /// The identity of the outbox, empty before storage has told it; of the one in memory where `is_beside`, or where there is no storage.
-    pub(crate) fn producer(&self, of_memory: bool) -> &str {
+    /// The identity of the outbox. It is empty until storage has opened, and the identity of the
+    /// memory outbox if storage can't open.
+    pub(crate) fn producer(&self) -> &str {
         let is_broken = self.durable.as_ref().is_some_and(DurableOutbox::is_broken);
-        if of_memory || is_broken && self.main.producer().is_empty() {
+        if is_broken && self.main.producer().is_empty() {
             self.memory.producer()
         } else {
             self.main.producer()
         }
     }
 
-    /// Rows without a verdict, of all clients of the same storage.
+    /// The identity of the memory outbox.
+    pub(crate) fn memory_producer(&self) -> &str {
+        self.memory.producer()
+    }
+
+    /// Rows without an outcome, of all clients of the same storage.
     pub(crate) fn rows(&self) -> u64 {
         let durable = self.durable.as_ref().map(DurableOutbox::rows);
         durable.unwrap_or(self.main.rows()) + self.memory.rows()
     }
 
-    /// Whether nothing waits for a verdict or a place.
+    /// Whether no publication waits for a row or an outcome.
     pub(crate) fn is_idle(&self) -> bool {
         self.rows() == 0 && self.durable.as_ref().is_none_or(DurableOutbox::is_idle)
     }
 
-    /// Whether rows wait for something that only the user can bring: a dead letter taken away, room on the disk, storage that opens.
+    /// Whether rows wait for something that only the user can do: take a dead letter away, make room
+    /// on the disk, or repair storage.
     pub(crate) fn is_stopped(&self) -> bool {
         let is_stopped = self
             .durable
             .as_ref()
             .map_or(self.main.is_stopped(), |durable| {
                 let is_out_of_reach = durable.is_broken() && durable.rows() > 0;
-                let is_full = durable.is_resting() && self.main.awaits_mark();
+                let is_full = durable.is_resting() && self.main.awaits_update();
                 is_out_of_reach || is_full || durable.has_all(&self.main) && self.main.is_stopped()
             });
         is_stopped && (self.memory.rows() == 0 || self.memory.is_stopped())
@@ -118,142 +123,100 @@ impl Publisher {
         parts.into_iter().flatten().min()
     }
 
-    /// When something is sent again that the hub has not taken, or no post could bring it.
+    /// When the client sends rows again that the hub refused for now, or that a post could not bring.
     pub(crate) fn repeat_at(&self) -> Option<Time> {
         let parts = [self.main.repeat_at(), self.memory.repeat_at()];
         parts.into_iter().flatten().min()
     }
 
-    /// A new publication. It is refused at once, or has its row now or when it is in storage.
+    /// Takes a new publication. It gets a refusal or a row now, or a row once it is in storage.
     pub(crate) fn publish(&mut self, context: &mut Context<'_>, new: &Publication<'_>) {
-        let Context {
-            now,
-            metrics,
-            effects,
-            ..
-        } = context;
-        let now = *now;
-        let until = self.until(now, new.ttl_ms);
-        // What was taken once is not refused.
+        let until = self.hub_clock.until(context.now, new.ttl_ms);
+        // An earlier instance has accepted a repeated call. The client doesn't refuse it now.
         let checked = if new.is_repeated {
             Ok(())
         } else {
             self.hub_limits.check(new.bytes)
         };
-        let taken = checked.and_then(|()| match &mut self.durable {
-            None => self.main.add(now, new).map(Some),
+        let added = checked.and_then(|()| match &mut self.durable {
+            None => self.main.add(context.now, new).map(Some),
             Some(durable) if durable.is_broken() && !new.is_repeated => {
-                self.memory.add(now, new).map(Some)
+                self.memory.add(context.now, new).map(Some)
             }
-            Some(durable) => durable.save(saved(new, until), self.limits).map(|()| None),
+            Some(durable) => durable
+                .save(new_row(new, until), self.limits)
+                .map(|()| None),
         });
-        let request = new.request;
-        match taken {
-            Ok(None) => {}
-            Ok(Some(row)) => {
-                metrics.publications += 1;
-                effects.push(Effect::RowAssigned {
-                    request,
-                    row,
-                    is_durable: false,
-                });
-            }
-            Err(why) => effects.push(Effect::PublishRefused { request, why }),
+        if let Some(added) = added.transpose() {
+            report_added(context, new.request, added);
         }
     }
 
-    /// A row of the client that had this outbox before. Of one in storage the next look tells the rest.
+    /// Restores a row of the earlier instance that had this outbox. For a row in storage, the next
+    /// load tells the rest.
     pub(crate) fn restore(&mut self, now: Time, row: RowNo, attempts: u32, new: &Publication<'_>) {
         match row.0.checked_sub(MEMORY_ROWS) {
             Some(n) => self.memory.append(now, RowNo(n), attempts, new),
             None if self.durable.is_none() => self.main.append(now, row, attempts, new),
             None => {
-                let save = saved(new, self.until(now, new.ttl_ms));
+                let saved = SavedRow {
+                    n: row,
+                    was_there: true,
+                    tag: 0,
+                };
+                let new = new_row(new, self.hub_clock.until(now, new.ttl_ms));
                 let stored = StoredRow {
                     attempts,
-                    ..StoredRow::of(
-                        SavedRow {
-                            n: row,
-                            was_there: true,
-                            tag: 0,
-                        },
-                        &save,
-                    )
+                    ..StoredRow::of(saved, &new)
                 };
-                self.main.insert(now, &stored, true);
+                self.main.insert(now, &stored, Ownership::Own);
             }
         }
     }
 
-    fn until(&self, now: Time, ttl_ms: Option<u64>) -> Until {
-        let ttl_ms = ttl_ms.unwrap_or(ROW_MS_MAX).min(ROW_MS_MAX);
-        match self.hub_clock {
-            Some(clock) => Until::Hub(clock.at(now).saturating_add(ttl_ms)),
-            None => Until::Left(ttl_ms),
-        }
-    }
-
-    /// Works on what is in storage, and sends what there is to send. `posting_at` is as `Outbox::pump` has it.
+    /// Makes the next storage request and sends the rows that are due. `posting_at` is as
+    /// [`Outbox::pump`] has it.
     pub(crate) fn pump(
         &mut self,
         context: &mut Context<'_>,
         connection: Option<ConnectionId>,
         posting_at: Option<Time>,
     ) {
-        let Context {
-            now,
-            metrics,
-            effects,
-            ..
-        } = context;
-        let now = *now;
         if let Some(durable) = &mut self.durable {
-            durable.seek(connection.is_some(), effects);
-            durable.work(&mut self.main, self.memory.producer(), effects);
+            durable.seek_leadership(context, connection.is_some());
+            durable.work(context, &mut self.main, self.memory.producer());
         }
         let Some(connection) = connection else { return };
         if self.durable.as_ref().is_some_and(DurableOutbox::is_wiping) {
             return;
         }
         if self.durable.as_ref().is_none_or(DurableOutbox::is_leader) {
-            self.main
-                .pump(now, connection, posting_at, metrics, effects);
+            self.main.pump(context, connection, posting_at);
         }
-        self.memory
-            .pump(now, connection, posting_at, metrics, effects);
+        self.memory.pump(context, connection, posting_at);
     }
 
-    /// Gives up the posts under way, if they hang.
+    /// Abandons the posts under way if they hang.
     pub(crate) fn abandon_posts(&mut self, context: &mut Context<'_>, connection: ConnectionId) {
-        let now = context.now;
-        if self.main.is_post_overdue(now) || self.memory.is_post_overdue(now) {
+        if self.main.is_post_overdue(context.now) || self.memory.is_post_overdue(context.now) {
             context.effects.push(Effect::AbandonPosts { connection });
             self.post_failed(context, 0);
         }
     }
 
     pub(crate) fn tick(&mut self, context: &mut Context<'_>) {
-        let Context {
-            now,
-            metrics,
-            effects,
-            ..
-        } = context;
-        let now = *now;
         if let Some(durable) = &mut self.durable {
-            durable.tick(now);
+            durable.tick(context.now);
         }
-        self.main.tick(now, metrics, effects);
-        self.memory.tick(now, metrics, effects);
+        self.main.tick(context);
+        self.memory.tick(context);
     }
 
-    /// The machine slept, and the clock that `now` is of stood still.
+    /// The machine slept, and the clock behind `now` stood still.
     pub(crate) fn slept(&mut self, ms: u64) {
         self.main.slept(ms);
         self.memory.slept(ms);
-        if let Some(clock) = &mut self.hub_clock {
-            clock.ms = clock.ms.saturating_add(ms);
-        }
+        self.hub_clock.slept(ms);
     }
 
     /// The page goes to sleep.
@@ -263,10 +226,10 @@ impl Publisher {
         }
     }
 
-    /// The client is closed: calls that have no row get none.
+    /// The client is closed. Calls without a row get a refusal.
     pub(crate) fn closed(&mut self, context: &mut Context<'_>) {
         if let Some(durable) = &mut self.durable {
-            durable.closed(context.effects);
+            durable.closed(context);
         }
     }
 
@@ -277,26 +240,23 @@ impl Publisher {
         }
     }
 
-    /// Storage was closed.
+    /// The browser closed the storage.
     pub(crate) fn storage_ended(&mut self) {
         if let Some(durable) = &mut self.durable {
             durable.storage_ended();
         }
     }
 
-    /// The hub has told its time, and what it takes.
+    /// The hub's welcome has its time and its limits.
     pub(crate) fn welcomed(&mut self, now: Time, welcome: &Welcome<'_>) {
         self.hub_limits.update(welcome);
-        self.hub_clock = Some(Reading {
-            ms: welcome.now,
-            at: now,
-        });
-        self.set_clock(now);
+        self.hub_clock.set(now, welcome.now);
+        self.date_rows(now);
     }
 
-    fn set_clock(&mut self, now: Time) {
-        if let Some(clock) = self.hub_clock {
-            self.main.set_clock(now, clock.at(now));
+    fn date_rows(&mut self, now: Time) {
+        if let Some(hub_ms) = self.hub_clock.at(now) {
+            self.main.date_rows(now, hub_ms);
         }
     }
 
@@ -306,16 +266,12 @@ impl Publisher {
     }
 
     pub(crate) fn post_failed(&mut self, context: &mut Context<'_>, floor_ms: u64) {
-        let Context {
-            now, rng, metrics, ..
-        } = context;
-        let now = *now;
-        metrics.repeats += 1;
-        self.main.post_failed(now, floor_ms, rng);
-        self.memory.post_failed(now, floor_ms, rng);
+        context.metrics.repeats += 1;
+        self.main.post_failed(context, floor_ms);
+        self.memory.post_failed(context, floor_ms);
     }
 
-    /// The hub's final word on a row.
+    /// The hub sent a verdict on a row.
     pub(crate) fn settle(
         &mut self,
         context: &mut Context<'_>,
@@ -323,201 +279,146 @@ impl Publisher {
         n: RowNo,
         outcome: Outcome,
     ) {
-        let Context {
-            now,
-            metrics,
-            effects,
-            ..
-        } = context;
-        let now = *now;
         if producer == self.memory.producer() {
-            self.memory.heard_verdict(n);
-            self.memory.end(now, n, outcome, metrics, effects);
+            self.memory.verdict_received(n);
+            self.memory.end(context, n, outcome);
         } else if producer == self.main.producer() {
-            self.main.heard_verdict(n);
-            let gone = self.main.end(now, n, outcome, metrics, effects);
-            if let (Some(durable), Some(gone)) = (&mut self.durable, gone) {
-                durable.ended(gone, producer, effects);
+            self.main.verdict_received(n);
+            let ended = self.main.end(context, n, outcome);
+            if let (Some(durable), Some(row)) = (&mut self.durable, ended) {
+                durable.ended(context, row, producer);
             }
         }
     }
 
-    /// The hub has not taken a row: never will, or not yet, and it must be sent again (rule H9).
-    pub(crate) fn refused(
-        &mut self,
-        context: &mut Context<'_>,
-        (producer, n): (&str, RowNo),
-        (code, message): (&str, &str),
-    ) {
+    /// The hub did not take a row. It never will, or the client must send the row again (rule H9).
+    pub(crate) fn refused(&mut self, context: &mut Context<'_>, nack: Nack<'_>) {
+        let Nack {
+            producer,
+            n,
+            code,
+            message,
+        } = nack;
         if code == "not_owner" {
-            let (now, effects) = (context.now, &mut *context.effects);
-            return self.not_owner(now, (producer, n), (code, message), effects);
+            return self.not_owner(context, nack);
         }
-        let is_certain = code == "id_conflict";
-        if (is_certain || code == "id_forgotten")
+        let conflict = match code {
+            "id_conflict" => Some(Conflict::Certain),
+            "id_forgotten" => Some(Conflict::Possible),
+            _ => None,
+        };
+        if let Some(conflict) = conflict
             && producer == self.main.producer()
-            && self.main.conflicts(n, is_certain)
+            && self.main.conflicts(n, conflict)
         {
             return;
         }
-        if !matches!(code, "out_of_order" | "busy") {
-            let outcome = Outcome::dead(code, message);
-            return self.settle(context, producer, n, outcome);
-        }
-        let Context {
-            now, rng, metrics, ..
-        } = context;
-        let now = *now;
+        let reason = match code {
+            "busy" => RetryReason::Busy,
+            "out_of_order" => RetryReason::OutOfOrder,
+            _ => return self.settle(context, producer, n, Outcome::dead(code, message)),
+        };
         for outbox in [&mut self.main, &mut self.memory] {
             if outbox.producer() == producer {
-                outbox.send_again(now, n, code == "busy", rng, metrics);
+                outbox.send_again(context, n, reason);
             }
         }
     }
 
-    /// The outbox is another subject's, as the hub has it: its rows wait for that one's token.
-    fn not_owner(
-        &mut self,
-        now: Time,
-        (producer, n): (&str, RowNo),
-        (code, message): (&str, &str),
-        effects: &mut Vec<Effect>,
-    ) {
+    /// For the hub, the outbox belongs to another subject. Its rows wait for a token of that subject.
+    fn not_owner(&mut self, context: &mut Context<'_>, nack: Nack<'_>) {
         for outbox in [&mut self.main, &mut self.memory] {
-            if outbox.producer() == producer && outbox.bar(now, n) {
-                effects.push(Effect::OutboxRefused {
-                    code: code.to_owned(),
-                    message: message.to_owned(),
+            if outbox.producer() == nack.producer && outbox.refuse_owner(context.now, nack.n) {
+                context.effects.push(Effect::OutboxRefused {
+                    code: nack.code.to_owned(),
+                    message: nack.message.to_owned(),
                 });
             }
         }
     }
 
-    /// Another token is shown from now on.
+    /// The client shows another token from now on.
     pub(crate) fn token_changed(&mut self) {
-        self.main.unbar();
-        self.memory.unbar();
+        self.main.retry_owner();
+        self.memory.retry_owner();
     }
 
     /// Storage has answered.
     pub(crate) fn stored(&mut self, context: &mut Context<'_>, answer: StoreAnswer) {
-        let Context {
-            now,
-            metrics,
-            effects,
-            ..
-        } = context;
-        let now = *now;
         let Some(durable) = &mut self.durable else {
             return;
         };
-        match durable.answered(now, answer, &mut self.main, metrics, effects) {
+        match durable.answered(context, answer, &mut self.main) {
             Consequence::None => {}
             Consequence::Evicted { rows } => {
-                effects.push(Effect::OutboxLost { rows });
+                context.effects.push(Effect::OutboxLost { rows });
                 self.main
-                    .end_all(now, WipeScope::ALL.rows(), LOST, metrics, effects);
+                    .end_all(context, WipeScope::ALL.stored_rows(), &durable::lost());
             }
             Consequence::NotStored(saves) => {
                 for save in saves {
-                    self.keep_in_memory(now, &save, metrics, effects);
+                    self.keep_in_memory(context, &save);
                 }
             }
         }
-        self.set_clock(now);
+        self.date_rows(context.now);
     }
 
-    /// What storage could not take is kept in memory.
-    fn keep_in_memory(
-        &mut self,
-        now: Time,
-        save: &NewRow,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
-    ) {
-        let ttl_ms = match save.until {
-            Until::Hub(until) => self
-                .hub_clock
-                .map(|clock| until.saturating_sub(clock.at(now))),
-            Until::Left(ms) => Some(ms),
-        };
+    /// Adds a publication that storage could not take to the memory outbox.
+    fn keep_in_memory(&mut self, context: &mut Context<'_>, save: &NewRow) {
         let new = Publication {
             request: save.request,
             topic: &save.topic,
             kind: save.kind,
             bytes: save.bytes,
-            ttl_ms,
+            ttl_ms: self.hub_clock.ttl_ms(context.now, save.until),
             machine_ms: save.created_ms,
             key: save.key.as_deref(),
             is_repeated: false,
         };
-        let request = save.request;
-        effects.push(match self.memory.add(now, &new) {
-            Ok(row) => {
-                metrics.publications += 1;
-                Effect::RowAssigned {
-                    request,
-                    row,
-                    is_durable: false,
-                }
-            }
-            Err(why) => Effect::PublishRefused { request, why },
-        });
+        let added = self.memory.add(context.now, &new);
+        report_added(context, save.request, added);
     }
 
-    /// Whether this client is the one that sends what is in storage.
-    pub(crate) fn granted(&mut self, is_granted: bool) {
+    /// Whether this client is the leader.
+    pub(crate) fn set_leader(&mut self, is_leader: bool) {
         if let Some(durable) = &mut self.durable {
-            durable.granted(is_granted);
+            durable.set_leader(is_leader);
         }
     }
 
-    /// Another client of the same storage told something of a producer's rows.
-    pub(crate) fn heard(
+    /// Another client of the same storage sent news about a producer's rows.
+    pub(crate) fn receive_tab_message(
         &mut self,
         context: &mut Context<'_>,
         producer: &str,
         tab_message: TabMessage,
     ) {
-        let Context {
-            now,
-            metrics,
-            effects,
-            ..
-        } = context;
-        let now = *now;
         if let TabMessage::DeadLetterTaken { n } = tab_message {
             for outbox in [&mut self.main, &mut self.memory] {
                 if outbox.producer() == producer {
-                    outbox.letter_taken(n);
+                    outbox.dead_letter_taken(n);
                 }
             }
         } else if let Some(durable) = &mut self.durable
             && self.main.producer() == producer
         {
-            durable.heard(now, tab_message, &mut self.main, metrics, effects);
+            durable.receive(context, tab_message, &mut self.main);
         }
     }
 
-    /// All rows are about to be removed, or were: those in memory too, as far as the wipe reaches. What it leaves may have been in a
-    /// post that was dropped.
-    pub(crate) fn wiped(&mut self, context: &mut Context<'_>, scope: WipeScope, is_done: bool) {
-        let Context {
-            now,
-            metrics,
-            effects,
-            ..
-        } = context;
-        let now = *now;
-        let mut rows = scope.volatile();
+    /// A client wipes the outbox, or has wiped it. The wipe also reaches rows in memory. A post with
+    /// the remaining rows may have been dropped, so they go again.
+    pub(crate) fn wiped(&mut self, context: &mut Context<'_>, scope: WipeScope, stage: WipeStage) {
+        let mut range = scope.memory_rows();
         if let Some(durable) = &mut self.durable {
-            durable.wiped(now, scope, is_done, &self.main, effects);
-            rows = scope.rows();
+            durable.wiped(context, scope, stage, &self.main);
+            range = scope.stored_rows();
         }
-        if scope.is_any() {
-            self.main.end_all(now, rows, WIPED, metrics, effects);
-            let rows = scope.volatile();
-            self.memory.end_all(now, rows, WIPED, metrics, effects);
+        if scope.is_known() {
+            let outcome = durable::wiped();
+            self.main.end_all(context, range, &outcome);
+            self.memory.end_all(context, scope.memory_rows(), &outcome);
             if let Some(durable) = &mut self.durable {
                 durable.count(&self.main);
             }
@@ -526,27 +427,35 @@ impl Publisher {
         self.memory.take_all_back();
     }
 
-    /// The user gives a row up.
+    /// The user cancels a row.
     pub(crate) fn cancel(&mut self, context: &mut Context<'_>, row: RowNo) {
-        let Context {
-            now,
-            metrics,
-            effects,
-            ..
-        } = context;
-        let now = *now;
         match (row.0.checked_sub(MEMORY_ROWS), &mut self.durable) {
-            (Some(n), _) => self.memory.cancel_here(now, RowNo(n), metrics, effects),
-            (None, None) => self.main.cancel_here(now, row, metrics, effects),
+            (Some(n), _) => self.memory.cancel_in_memory(context, RowNo(n)),
+            (None, None) => self.main.cancel_in_memory(context, row),
             (None, Some(durable)) => {
                 self.main.cancel(row);
-                durable.cancel(row, self.main.producer(), effects);
+                durable.cancel(context, row, self.main.producer());
             }
         }
     }
 }
 
-fn saved(new: &Publication<'_>, until: Until) -> NewRow {
+/// Reports that a publication has its row in memory, or why it has none.
+fn report_added(context: &mut Context<'_>, request: u32, added: Result<RowNo, PublishRefusal>) {
+    context.effects.push(match added {
+        Ok(row) => {
+            context.metrics.publications += 1;
+            Effect::RowAssigned {
+                request,
+                row,
+                is_durable: false,
+            }
+        }
+        Err(why) => Effect::PublishRefused { request, why },
+    });
+}
+
+fn new_row(new: &Publication<'_>, until: Until) -> NewRow {
     NewRow {
         request: new.request,
         topic: new.topic.into(),

@@ -1,8 +1,8 @@
-//! The outbox in the browser's storage: what is to be written and read there, and whether this client sends what it holds.
+//! The durable outbox: the client's work with the browser's storage, and whether it is the leader.
 //!
-//! Owns the order of that work: one transaction at a time, and whatever gathers meanwhile shares the next. A publication has its
-//! number once its transaction is complete. Several clients may believe that they are the sender: that costs duplicates,
-//! which the hub answers as such, and nothing else. Never sends a row, and never touches storage itself.
+//! Owns the order of that work: one transaction at a time, and the next one takes all that has
+//! gathered. Several clients may believe that they are the leader. Then the hub gets duplicates,
+//! which it answers as such. Never sends a row, and never touches storage itself.
 
 mod answer;
 mod recount;
@@ -13,6 +13,7 @@ mod wipe;
 use std::collections::VecDeque;
 
 use crate::config::OutboxLimits;
+use crate::context::Context;
 use crate::ids::RowNo;
 use crate::interface::effect::Effect;
 use crate::interface::publication::{NewRow, Outcome, PublishRefusal, RowUpdate};
@@ -21,29 +22,30 @@ use crate::publish::outbox::Outbox;
 use crate::time::Time;
 use crate::wire::public_id::public_name;
 
-pub(crate) use answer::{Consequence, LOST};
+pub(crate) use answer::{Consequence, lost};
 use recount::Recount;
 use reopening::Reopening;
-pub(crate) use wipe::{WIPED, WipeScope};
+pub(crate) use wipe::{WipeScope, WipeStage, wiped};
 
-/// How much of what is in storage the outbox knows.
+/// How well this client knows the stored rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SyncState {
-    /// Nothing can be taken for granted: nobody has looked yet, or others may have worked while this client slept.
+    /// Nothing is certain: the client has not loaded them yet, or other clients worked while it slept.
     Unknown,
-    /// Rows may have come or gone without a word, because who did it was killed; what is known of the others is right.
+    /// What the client knows is right. Other rows may have come or gone without a tab message,
+    /// because the client that would have sent it was killed.
     Stale,
-    /// There are rows after the last one that is known.
+    /// There are rows after the last one that the client knows.
     Behind,
-    /// Everything.
-    Full,
+    /// The client knows all of them.
+    Current,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Access {
     Closed,
     Open,
-    /// It was tried, and failed. Publications go to memory until a later try opens it.
+    /// Storage failed. Publications go to the memory outbox until storage opens again.
     Broken,
 }
 
@@ -52,36 +54,40 @@ pub(crate) struct DurableOutbox {
     access: Access,
     /// A request is under way.
     is_busy: bool,
-    /// The page may be frozen at any moment, and a transaction under way with it, which would hold up all other tabs.
+    /// The browser may freeze the page at any moment. A transaction under way would freeze with it
+    /// and block all other tabs.
     is_suspended: bool,
     is_closed: bool,
     next: Batch,
     under_way: Batch,
-    /// The outbox was wiped since the request under way was made, or before that was done.
+    /// A wipe reached the request under way, or is not complete yet.
     under_way_wiped: Option<WipeScope>,
-    /// Rows that were wiped are among the next ends: what has their keys must not take their places before.
+    /// The next batch removes wiped rows. A new row with the same key must not replace one of them,
+    /// so it waits for a later batch.
     has_wiped: bool,
-    /// The outbox is being wiped: nothing is sent. Whoever wipes may be killed.
+    /// A client is wiping the outbox, so this one sends nothing. That client may be killed.
     wiping_until: Option<Time>,
-    /// Payloads of publications that are in either.
+    /// Payload bytes of the saves in both batches.
     bytes_saving: u64,
     sync_state: SyncState,
-    /// Doubt came up while a request is under way.
-    is_look_stale: bool,
-    /// Every row up to here is in the outbox, or has ended.
+    /// The sync state became unknown after the request under way was made.
+    is_load_stale: bool,
+    /// Every row up to this one is in the outbox, or has ended.
     known: RowNo,
-    /// There is no room: what nobody waits for is not tried again before.
+    /// Storage is full. Until then the client writes only new publications.
     rests_until: Option<Time>,
     reopening: Reopening,
-    /// What was ended while a request is under way, whose answer may not know that; with size and outcome, if it was not here.
+    /// Rows that ended while a request is under way, whose answer may not know that. Rows that were
+    /// not in the outbox have their size and outcome.
     ended_meanwhile: Vec<(RowNo, Option<(u64, Outcome)>)>,
-    /// What others have told the end of last: storage may not know it yet.
-    told: VecDeque<RowNo>,
-    /// What users have given up last.
+    /// The latest rows that ended by a tab message. Storage may not know of that yet.
+    announced: VecDeque<RowNo>,
+    /// The latest rows that users have cancelled.
     cancelled: VecDeque<RowNo>,
     is_leader: bool,
     is_leader_wanted: bool,
-    /// In storage, of all clients together, as far as this one has heard. Below 0 while an end is known before its row is.
+    /// Rows in storage, of all clients, as far as this client knows. Below 0 while it knows of an
+    /// outcome but not of the row.
     rows: i64,
     bytes: i64,
     recount: Recount,
@@ -101,12 +107,12 @@ impl DurableOutbox {
             wiping_until: None,
             bytes_saving: 0,
             sync_state: SyncState::Unknown,
-            is_look_stale: false,
+            is_load_stale: false,
             known: RowNo(0),
             rests_until: None,
             reopening: Reopening::default(),
             ended_meanwhile: Vec::new(),
-            told: VecDeque::new(),
+            announced: VecDeque::new(),
             cancelled: VecDeque::new(),
             is_leader: false,
             is_leader_wanted: false,
@@ -121,24 +127,25 @@ impl DurableOutbox {
         u64::try_from(self.rows).unwrap_or(0)
     }
 
-    /// Whether there is nothing to do, and nothing unknown. What a full disk does not take waits for its user.
+    /// Whether there is nothing to do and nothing unknown. Work that a full disk refused doesn't
+    /// count: it waits for the user.
     pub(crate) fn is_idle(&self) -> bool {
         match self.access {
             Access::Closed => false,
             Access::Broken => true,
             Access::Open => {
                 let has_work = !self.next.is_empty() && self.rests_until.is_none();
-                !self.is_busy && !has_work && !self.is_doubtful() && self.rows >= 0
+                !self.is_busy && !has_work && !self.needs_whole_load() && self.rows >= 0
             }
         }
     }
 
-    /// Whether the rows in `outbox` are all that there are.
+    /// Whether `outbox` has all rows of storage.
     pub(crate) fn has_all(&self, outbox: &Outbox) -> bool {
-        self.access == Access::Open && !self.is_doubtful() && self.rows() == outbox.rows()
+        self.access == Access::Open && !self.needs_whole_load() && self.rows() == outbox.rows()
     }
 
-    /// Whether storage had no room a moment ago.
+    /// Whether storage was full a moment ago.
     pub(crate) fn is_resting(&self) -> bool {
         self.rests_until.is_some()
     }
@@ -157,37 +164,48 @@ impl DurableOutbox {
         self.rests_until = self.rests_until.filter(|until| now < *until);
         self.reopening.at = self.reopening.at.filter(|at| now < *at);
         if self.wiping_until.take_if(|until| *until <= now).is_some() {
-            self.doubt();
+            self.set_unknown();
         }
-        if self.recount.is_due(now) && self.sync_state != SyncState::Full {
-            self.look_again();
+        if self.recount.is_due(now) && self.sync_state != SyncState::Current {
+            self.set_stale();
         }
     }
 
-    /// What is known of the rows that are here is right; others may have come or gone without a word.
-    fn look_again(&mut self) {
-        if self.is_doubtful() || self.is_busy {
-            self.doubt();
+    /// The rows that this client knows are right. Others may have come or gone without a tab message.
+    fn set_stale(&mut self) {
+        if self.needs_whole_load() || self.is_busy {
+            self.set_unknown();
         } else {
             self.sync_state = SyncState::Stale;
         }
     }
 
-    /// Whether this client sends what is in the outbox.
+    /// Nothing that the client knows is certain, and neither is the answer of a load under way.
+    fn set_unknown(&mut self) {
+        self.sync_state = SyncState::Unknown;
+        self.is_load_stale = true;
+    }
+
+    /// Whether the client must load all rows.
+    fn needs_whole_load(&self) -> bool {
+        matches!(self.sync_state, SyncState::Unknown | SyncState::Stale)
+    }
+
+    /// Whether this client sends the rows of the outbox.
     pub(crate) fn is_leader(&self) -> bool {
-        self.access == Access::Open && self.is_leader && self.sync_state == SyncState::Full
+        self.access == Access::Open && self.is_leader && self.sync_state == SyncState::Current
     }
 
     pub(crate) fn is_wiping(&self) -> bool {
         self.wiping_until.is_some()
     }
 
-    /// Whether publications need another place.
+    /// Whether publications must go to the memory outbox.
     pub(crate) fn is_broken(&self) -> bool {
         self.access == Access::Broken
     }
 
-    /// Takes a publication, which has no row before its transaction is complete.
+    /// Takes a publication. It has no row before its transaction is complete.
     pub(crate) fn save(
         &mut self,
         save: NewRow,
@@ -198,7 +216,7 @@ impl DurableOutbox {
         let bytes = u64::try_from(self.bytes).unwrap_or(0) + self.bytes_saving;
         let is_full = rows >= u64::try_from(limits.rows_max).unwrap_or(u64::MAX)
             || bytes + save.bytes > limits.bytes_max;
-        // What may have been saved before was within the limits, and may be one of the rows that count.
+        // A repeated call was within the limits before, and may be one of the rows that count.
         if is_full && !save.is_repeated {
             return Err(PublishRefusal::OutboxFull);
         }
@@ -207,94 +225,88 @@ impl DurableOutbox {
         Ok(())
     }
 
-    /// The page goes to sleep: only what is published is still work.
+    /// The page goes to sleep. From now on only new publications are worth a request.
     pub(crate) fn suspended(&mut self) {
         self.is_suspended = true;
     }
 
-    /// The client is closed: what is noted already is still to be written, calls are not.
-    pub(crate) fn closed(&mut self, effects: &mut Vec<Effect>) {
+    /// The client is closed. It still writes updates and outcomes, but no new rows.
+    pub(crate) fn closed(&mut self, context: &mut Context<'_>) {
         self.is_closed = true;
-        self.refuse_late(effects);
+        self.refuse_late(context);
     }
 
-    /// Whoever called knows of the close: the wrapper has no payloads any more.
-    fn refuse_late(&mut self, effects: &mut Vec<Effect>) {
+    /// Refuses all saves, because the caller no longer has their payloads.
+    fn refuse_late(&mut self, context: &mut Context<'_>) {
         let late = std::mem::take(&mut self.next.saves);
-        self.refuse(&late, PublishRefusal::Closed, effects);
+        self.refuse(context, &late, PublishRefusal::Closed);
     }
 
-    fn refuse(&mut self, saves: &[NewRow], why: PublishRefusal, effects: &mut Vec<Effect>) {
+    fn refuse(&mut self, context: &mut Context<'_>, saves: &[NewRow], why: PublishRefusal) {
         for save in saves {
             self.bytes_saving -= save.bytes;
-            effects.push(Effect::PublishRefused {
+            context.effects.push(Effect::PublishRefused {
                 request: save.request,
                 why,
             });
         }
     }
 
-    /// Others may have worked on what is in storage while this client slept.
+    /// Other clients may have changed storage while this one slept.
     pub(crate) fn woke(&mut self) {
         self.is_suspended = false;
-        self.doubt();
+        self.set_unknown();
         if self.access == Access::Broken {
             self.access = Access::Closed;
         }
     }
 
-    /// What is there is to be looked at as a whole.
-    fn is_doubtful(&self) -> bool {
-        matches!(self.sync_state, SyncState::Unknown | SyncState::Stale)
-    }
-
-    /// What is known, and what a load under way will tell, may be old.
-    fn doubt(&mut self) {
-        self.sync_state = SyncState::Unknown;
-        self.is_look_stale = true;
-    }
-
-    /// Storage was closed.
+    /// The browser closed the storage.
     pub(crate) fn storage_ended(&mut self) {
-        self.doubt();
+        self.set_unknown();
         if self.access == Access::Open {
             self.access = Access::Closed;
         }
     }
 
-    /// There is a connection to send over, or none: only a client that has one is any good as the sender.
-    pub(crate) fn seek(&mut self, is_connected: bool, effects: &mut Vec<Effect>) {
+    /// Asks for leadership, or gives it up. A client without a connection or without storage is of
+    /// no use as the leader.
+    pub(crate) fn seek_leadership(&mut self, context: &mut Context<'_>, is_connected: bool) {
         self.is_suspended &= !is_connected;
-        // Nor is one that can't reach storage.
         let is_wanted = is_connected && !self.is_broken();
         if is_wanted == self.is_leader_wanted {
             return;
         }
         self.is_leader_wanted = is_wanted;
         self.is_leader &= is_wanted;
-        effects.push(Effect::Leader { is_wanted });
+        context.effects.push(Effect::Leader { is_wanted });
     }
 
-    pub(crate) fn granted(&mut self, is_granted: bool) {
-        self.is_leader = is_granted && self.is_leader_wanted;
-        self.look_again();
+    pub(crate) fn set_leader(&mut self, is_leader: bool) {
+        self.is_leader = is_leader && self.is_leader_wanted;
+        self.set_stale();
     }
 
-    /// Makes the next request, if there is something to do and nothing under way.
-    /// `spare` is a name that nobody but the hub knows.
-    pub(crate) fn work(&mut self, outbox: &mut Outbox, memory: &str, effects: &mut Vec<Effect>) {
+    /// Makes the next request, if there is something to do and no request is under way.
+    /// `memory_producer` is a name that only the hub knows.
+    pub(crate) fn work(
+        &mut self,
+        context: &mut Context<'_>,
+        outbox: &mut Outbox,
+        memory_producer: &str,
+    ) {
         if self.is_closed {
-            // Those of a transaction that failed.
-            self.refuse_late(effects);
+            // A transaction that failed has returned its saves.
+            self.refuse_late(context);
         }
-        if self.sync_state == SyncState::Full {
+        if self.sync_state == SyncState::Current {
             self.count(outbox);
         }
         let is_urgent = self.next.saves.iter().any(|save| !save.is_repeated);
         if self.is_busy || self.is_suspended && !is_urgent {
             return;
         }
-        // Reading takes no room.
+        // Reads need no room, so a full disk doesn't delay them.
         let may_write = self.rests_until.is_none() || is_urgent;
         let request = if self.access == Access::Broken && self.reopening.at.is_some() {
             return;
@@ -305,94 +317,79 @@ impl DurableOutbox {
             StoreRequest::Commit(batch)
         } else if may_write && self.is_leader() && outbox.awaits_name() {
             let from = outbox.producer().to_owned();
-            let to = public_name(&format!("{memory} {from}"));
+            let to = public_name(&format!("{memory_producer} {from}"));
             StoreRequest::Rename { from, to }
-        } else if let Some(load) = self.load(outbox) {
-            load
+        } else if let Some(query) = self.load_query(outbox) {
+            StoreRequest::Load(query)
         } else {
             return;
         };
-        self.is_look_stale = false;
+        self.is_load_stale = false;
         self.under_way_wiped = None;
         self.is_busy = true;
-        effects.push(Effect::Store(request));
+        context.effects.push(Effect::Store(request));
     }
 
     fn batch(&mut self, outbox: &mut Outbox) -> Option<Batch> {
         if self.is_leader() {
-            let updates = outbox.to_mark().map(|(n, counts_from_ms)| RowUpdate {
-                n,
-                attempts: 0,
-                is_cancelled: false,
-                counts_from_ms,
-            });
-            self.next.updates.extend(updates);
+            self.next.updates.extend(outbox.due_updates());
         }
-        let sent = outbox
-            .unmarked()
-            .into_iter()
-            .map(|(n, attempts)| RowUpdate {
-                n,
-                attempts,
-                is_cancelled: false,
-                counts_from_ms: None,
-            });
-        self.next.updates.extend(sent);
-        // What a full disk did not take is there already.
+        self.next.updates.extend(outbox.take_sent_updates());
+        // After a full disk the same updates are here already.
         merge(&mut self.next.updates);
         let mut batch = std::mem::take(&mut self.next);
-        // What is saved while the outbox is wiped might be there after it, and be sent before its own wipe.
+        // A row that is saved during a wipe might survive it and be sent before its own wipe.
         if std::mem::take(&mut self.has_wiped) || self.is_wiping() {
             self.next.saves = std::mem::take(&mut batch.saves);
         }
         (!batch.is_empty()).then_some(batch)
     }
 
-    /// What others tell may count a row twice; what is here does not.
+    /// The rows in `outbox` are all that storage has.
     pub(crate) fn count(&mut self, outbox: &Outbox) {
         self.rows = i64::try_from(outbox.rows()).unwrap_or(i64::MAX);
         self.bytes = i64::try_from(outbox.bytes()).unwrap_or(i64::MAX);
     }
 
-    fn load(&self, outbox: &Outbox) -> Option<StoreRequest> {
+    fn load_query(&self, outbox: &Outbox) -> Option<LoadQuery> {
         let (after, awaited) = match self.sync_state {
-            SyncState::Full => return None,
+            SyncState::Current => return None,
             SyncState::Behind => (self.known, Vec::new()),
             SyncState::Stale => (self.known, outbox.own()),
             SyncState::Unknown => (RowNo(0), outbox.own()),
         };
-        let is_whole = self.is_doubtful();
-        // What others add is theirs to show, and the sender's to send.
+        let is_whole = self.needs_whole_load();
+        // Other clients report the rows that they add, and the leader sends them.
         let is_wanted = self.is_leader || is_whole;
-        is_wanted.then_some(StoreRequest::Load(LoadQuery {
+        is_wanted.then_some(LoadQuery {
             after,
             is_whole,
             awaited,
             with_dead_letters: is_whole && outbox.is_pausing(),
-        }))
+        })
     }
 }
 
-/// One mark a row.
+/// Leaves one update for each row.
 fn merge(updates: &mut Vec<RowUpdate>) {
-    updates.sort_by_key(|mark| mark.n);
-    updates.dedup_by(|other, mark| {
-        let is_same = other.n == mark.n;
+    updates.sort_by_key(|update| update.n);
+    updates.dedup_by(|other, update| {
+        let is_same = other.n == update.n;
         if is_same {
-            mark.attempts = mark.attempts.max(other.attempts);
-            mark.is_cancelled |= other.is_cancelled;
-            mark.counts_from_ms = mark.counts_from_ms.or(other.counts_from_ms);
+            update.attempts = update.attempts.max(other.attempts);
+            update.is_cancelled |= other.is_cancelled;
+            update.counts_from_ms = update.counts_from_ms.or(other.counts_from_ms);
         }
         is_same
     });
 }
 
-/// Those that are such, and the others.
-fn split(saves: Vec<NewRow>, is_such: &dyn Fn(&NewRow) -> bool) -> (Vec<NewRow>, Vec<NewRow>) {
-    saves.into_iter().partition(is_such)
+/// The saves that match, and the others.
+fn split(saves: Vec<NewRow>, matches: &dyn Fn(&NewRow) -> bool) -> (Vec<NewRow>, Vec<NewRow>) {
+    saves.into_iter().partition(matches)
 }
 
-/// Whether it may have been saved before.
+/// Whether an earlier instance may have stored it.
 fn is_repeated(save: &NewRow) -> bool {
     save.is_repeated
 }

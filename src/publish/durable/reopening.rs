@@ -1,16 +1,16 @@
-//! When storage that could not be opened is tried again.
+//! When to open storage again after it failed to open.
 //!
-//! Owns the pauses. No other client is in step with this one, so they need no chance.
+//! Owns the pauses. They need no jitter, because clients don't fail in step.
 
 use crate::config::PAUSE_MS_MAX;
 use crate::time::Time;
 
-/// First pause, ms. Chosen: what heals by itself mostly does so within seconds.
+/// First pause, ms. Chosen: most failures that heal do so within seconds.
 const PAUSE_MS: u64 = 1_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Reopening {
-    /// Not before.
+    /// The earliest time for the next attempt.
     pub(super) at: Option<Time>,
     /// The last pause, ms; 0 after a success.
     pause_ms: u64,

@@ -1,25 +1,26 @@
-//! What the clients of one storage tell each other: that rows were added, ended, noted or given up.
+//! Tab messages of this client, and how it handles those of other clients.
 //!
-//! Owns what to believe of it, and what this client tells. Never waits for storage: what is told may be newer than an answer
-//! that is under way.
+//! Owns how far to trust a tab message. It may be newer than the answer of a request under way, so
+//! nothing here waits for storage.
 
 use std::collections::VecDeque;
 
 use super::{DurableOutbox, SyncState};
+use crate::context::Context;
 use crate::ids::RowNo;
 use crate::interface::effect::Effect;
-use crate::interface::publication::{Outcome, RowOutcome, RowUpdate};
+use crate::interface::publication::{DISCARDED, Outcome, RowOutcome, RowUpdate};
 use crate::interface::tab_message::TabMessage;
-use crate::metrics::Metrics;
-use crate::publish::outbox::{DISCARDED, Outbox};
-use crate::time::Time;
+use crate::publish::outbox::Outbox;
 
-/// So many ends that others have told, and rows that were given up, are remembered. Chosen: four of them may have a full window each on its way to storage.
-const TOLD_MAX: usize = 1_024;
+/// How many announced outcomes and cancelled rows the client remembers. Chosen: four clients may
+/// each have a full window on its way to storage.
+const REMEMBERED_MAX: usize = 1_024;
 
 impl DurableOutbox {
-    /// A row's outcome is known: storage and the other clients are told. A worker may be stopped before storage has noted it.
-    pub(crate) fn ended(&mut self, row: RowOutcome, producer: &str, effects: &mut Vec<Effect>) {
+    /// A row of the outbox has its outcome. The other clients learn it at once, because the browser
+    /// may stop a worker before storage has it.
+    pub(crate) fn ended(&mut self, context: &mut Context<'_>, row: RowOutcome, producer: &str) {
         self.count_out(row.bytes);
         if self.is_busy {
             self.ended_meanwhile.push((row.n, None));
@@ -30,48 +31,46 @@ impl DurableOutbox {
             bytes: row.bytes,
             outcome: row.outcome.clone(),
         };
-        effects.push(tell(producer, tab_message));
+        send(context, producer, tab_message);
         self.next.outcomes.push(row);
     }
 
-    /// The user gives a row up.
-    pub(crate) fn cancel(&mut self, n: RowNo, producer: &str, effects: &mut Vec<Effect>) {
-        self.remember_given_up(n);
+    /// The user cancels a row.
+    pub(crate) fn cancel(&mut self, context: &mut Context<'_>, n: RowNo, producer: &str) {
+        self.remember_cancelled(n);
         self.next.updates.push(RowUpdate {
             n,
             attempts: 0,
             is_cancelled: true,
             counts_from_ms: None,
         });
-        effects.push(tell(producer, TabMessage::Cancelled { n }));
+        send(context, producer, TabMessage::Cancelled { n });
     }
 
-    /// Another client has told something of this storage's rows.
-    pub(crate) fn heard(
+    /// Another client sent news about the rows of this storage.
+    pub(crate) fn receive(
         &mut self,
-        now: Time,
+        context: &mut Context<'_>,
         tab_message: TabMessage,
         outbox: &mut Outbox,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
     ) {
-        self.recount.told(now);
+        self.recount.tab_message_received(context.now);
         match tab_message {
             TabMessage::Added { last, rows, bytes } => {
-                // What it told late is counted.
+                // The count includes older rows already.
                 if last > self.known {
                     self.count_in(rows, bytes);
                 }
-                if self.sync_state == SyncState::Full && last > self.known {
+                if self.sync_state == SyncState::Current && last > self.known {
                     self.sync_state = SyncState::Behind;
                 }
             }
             TabMessage::Ended {
                 n, bytes, outcome, ..
             } => {
-                remember(&mut self.told, n);
+                remember(&mut self.announced, n);
                 if matches!(&outcome, Outcome::Dead { code, .. } if code == DISCARDED) {
-                    self.remember_given_up(n);
+                    self.remember_cancelled(n);
                 }
                 let end = (bytes, outcome);
                 if self.is_busy && !outbox.has(n) {
@@ -81,34 +80,35 @@ impl DurableOutbox {
                 if self.is_busy {
                     self.ended_meanwhile.push((n, None));
                 }
-                self.ended_elsewhere(now, n, end, outbox, metrics, effects);
+                self.ended_elsewhere(context, n, end, outbox);
             }
             TabMessage::OutcomeStored { n } => {
                 if self.is_busy {
                     self.ended_meanwhile.push((n, None));
                 }
-                // Who was here when it ended has heard of that; who came later has found it.
+                // A client that had the row knows its outcome by now. A client that loaded the row
+                // later learns only now that it is gone.
                 if outbox.is_own(n) {
-                    self.doubt();
-                } else if let Some(bytes) = outbox.forget(n, effects) {
+                    self.set_unknown();
+                } else if let Some(bytes) = outbox.forget(context, n) {
                     self.count_out(bytes);
                 }
             }
             TabMessage::Cancelled { n } => {
-                self.remember_given_up(n);
+                self.remember_cancelled(n);
                 outbox.cancel(n);
             }
             TabMessage::Renamed { producer } => {
                 outbox.renamed(&producer);
-                self.look_again();
+                self.set_stale();
             }
-            // It is no row any more.
+            // A dead letter is no row.
             TabMessage::DeadLetterTaken { .. } => {}
         }
     }
 
-    /// A number that no row has had yet is of another storage, which was removed.
-    fn remember_given_up(&mut self, n: RowNo) {
+    /// Ignores a number that no row has had yet: it is from another storage, which was removed.
+    fn remember_cancelled(&mut self, n: RowNo) {
         if n <= self.known {
             remember(&mut self.cancelled, n);
         }
@@ -116,14 +116,12 @@ impl DurableOutbox {
 
     pub(super) fn ended_elsewhere(
         &mut self,
-        now: Time,
+        context: &mut Context<'_>,
         n: RowNo,
         (bytes, outcome): (u64, Outcome),
         outbox: &mut Outbox,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
     ) {
-        let was_here = outbox.end(now, n, outcome, metrics, effects).is_some();
+        let was_here = outbox.end(context, n, outcome).is_some();
         if was_here || n > self.known {
             self.count_out(bytes);
         }
@@ -141,15 +139,15 @@ impl DurableOutbox {
 }
 
 fn remember(rows: &mut VecDeque<RowNo>, n: RowNo) {
-    if rows.len() >= TOLD_MAX {
+    if rows.len() >= REMEMBERED_MAX {
         rows.pop_front();
     }
     rows.push_back(n);
 }
 
-pub(super) fn tell(producer: &str, tab_message: TabMessage) -> Effect {
-    Effect::SendTabMessage {
+pub(super) fn send(context: &mut Context<'_>, producer: &str, tab_message: TabMessage) {
+    context.effects.push(Effect::SendTabMessage {
         producer: producer.to_owned(),
         tab_message,
-    }
+    });
 }

@@ -1,43 +1,53 @@
-//! A wipe: which rows and calls it ends, and what waits for it.
+//! Wipes: which rows and calls a wipe ends, and what waits for it.
 //!
-//! Owns where a wipe ends. Rows go by their numbers, which storage gives in the order of its transactions. What storage does not
-//! have goes by the clock: two pages have nothing else in common.
+//! Owns the reach of a wipe. For rows it goes by their numbers, which follow the order of
+//! transactions. For calls without a row it goes by the machine's clock, because two pages have
+//! nothing else in common.
 
 use super::{DurableOutbox, split};
+/// How long nothing is sent during a wipe whose end nobody reports, ms, and how late the client
+/// believes such a report. Chosen: opening storage and a transaction take less.
+use crate::boundary::WIPE_MS_MAX;
+use crate::context::Context;
 use crate::ids::RowNo;
-use crate::interface::effect::Effect;
-use crate::interface::publication::{NewRow, Outcome, PublishRefusal, RowOutcome};
+use crate::interface::publication::{NewRow, Outcome, PublishRefusal, RowOutcome, WIPED};
 use crate::interface::storage::Batch;
-use crate::publish::outbox::Outbox;
+use crate::publish::outbox::{Outbox, RowRange};
 use crate::time::Time;
 
-pub(crate) const WIPED: (&str, &str) = ("wiped", "the outbox was wiped, as for a log-out");
+/// The outcome of wiped rows.
+pub(crate) fn wiped() -> Outcome {
+    Outcome::dead(WIPED, "the outbox was wiped, as for a log-out")
+}
 
-/// How long nothing is sent for the sake of a wipe whose end is not told, ms, and how late that is believed to be told. Chosen: opening
-/// storage and a transaction take less.
-use crate::boundary::WIPE_MS_MAX;
+/// How far a wipe has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WipeStage {
+    Begun,
+    Done,
+}
 
 /// What a wipe ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WipeScope {
     /// Rows in storage, up to this one.
     last: RowNo,
-    /// Calls that have no row, before this moment of the machine's clock.
+    /// Calls without a row, before this moment of the machine's clock.
     before_ms: u64,
     /// Rows in memory, before this moment.
     before: Time,
 }
 
 impl WipeScope {
-    /// Everything that there is.
+    /// Everything.
     pub(crate) const ALL: Self = Self {
         last: RowNo(u64::MAX),
         before_ms: u64::MAX,
         before: Time(u64::MAX),
     };
 
-    /// Up to the row `last`, at `at_ms` by the machine's clock, which says `machine_ms` now. A clock that was set back meanwhile tells
-    /// nothing: then it is everything in memory.
+    /// Up to the row `last`, at `at_ms` by the machine's clock, which is at `machine_ms` now. If the
+    /// clock was set back meanwhile, the wipe reaches everything in memory.
     pub(crate) fn new(now: Time, last: RowNo, at_ms: u64, machine_ms: u64) -> Self {
         let ago_ms = machine_ms.checked_sub(at_ms);
         let before = ago_ms.map(|ms| Time(now.0.saturating_sub(ms.min(WIPE_MS_MAX))));
@@ -48,12 +58,12 @@ impl WipeScope {
         }
     }
 
-    /// Whether it is known.
-    pub(crate) fn is_any(&self) -> bool {
+    /// Whether its reach is known.
+    pub(crate) fn is_known(&self) -> bool {
         self.before_ms > 0
     }
 
-    /// Whether its end is not known, and rows may have been saved behind it.
+    /// Whether its last row is unknown, so that rows may have been saved after it.
     fn is_endless(&self) -> bool {
         self.last == Self::ALL.last
     }
@@ -62,14 +72,20 @@ impl WipeScope {
         n <= self.last
     }
 
-    /// Rows in storage that are ended: up to a number, that came before a moment.
-    pub(crate) fn rows(&self) -> (RowNo, Time) {
-        (self.last, Self::ALL.before)
+    /// The rows in storage that it ends.
+    pub(crate) fn stored_rows(&self) -> RowRange {
+        RowRange {
+            last: self.last,
+            before: Self::ALL.before,
+        }
     }
 
-    /// The same of rows in memory.
-    pub(crate) fn volatile(&self) -> (RowNo, Time) {
-        (Self::ALL.last, self.before)
+    /// The rows in memory that it ends.
+    pub(crate) fn memory_rows(&self) -> RowRange {
+        RowRange {
+            last: Self::ALL.last,
+            before: self.before,
+        }
     }
 
     fn has_call(&self, save: &NewRow) -> bool {
@@ -78,31 +94,34 @@ impl WipeScope {
 }
 
 impl DurableOutbox {
-    /// A wipe removes all rows, or has removed them. It also removes rows that some client is saving now and tells of later.
+    /// A client wipes all rows, or has wiped them. The wipe also removes rows that another client is
+    /// saving now and announces later.
     pub(crate) fn wiped(
         &mut self,
-        now: Time,
+        context: &mut Context<'_>,
         scope: WipeScope,
-        is_done: bool,
+        stage: WipeStage,
         outbox: &Outbox,
-        effects: &mut Vec<Effect>,
     ) {
-        self.wiping_until = (!is_done).then(|| now.plus(WIPE_MS_MAX));
-        if is_done {
-            self.doubt();
-        } else {
-            // What is being read is not there any more, or soon will not be.
-            self.is_look_stale = true;
+        match stage {
+            WipeStage::Begun => {
+                self.wiping_until = Some(context.now.plus(WIPE_MS_MAX));
+                // The rows of a load under way are gone, or soon will be.
+                self.is_load_stale = true;
+            }
+            WipeStage::Done => {
+                self.wiping_until = None;
+                self.set_unknown();
+            }
         }
-        if !scope.is_any() {
+        if !scope.is_known() {
             return;
         }
         let next = std::mem::take(&mut self.next);
-        self.next = self.left_by(scope, next, effects);
+        self.next = self.without_wiped(context, scope, next);
         if scope.is_endless() {
-            self.next
-                .outcomes
-                .extend(outbox.sizes().map(|(n, bytes)| wiped(n, bytes)));
+            let wiped = outbox.sizes().map(|(n, bytes)| wiped_row(n, bytes));
+            self.next.outcomes.extend(wiped);
             self.has_wiped = !self.next.outcomes.is_empty();
         }
         self.under_way_wiped = self
@@ -111,56 +130,56 @@ impl DurableOutbox {
             .or(Some(scope));
     }
 
-    /// What a wipe leaves of a batch. What it reaches is refused; what may have been saved before may have been sent. Of rows that are gone
-    /// storage notes nothing.
-    pub(super) fn left_by(
+    /// Refuses the saves of a batch that a wipe reaches. Returns the rest of the batch. Storage
+    /// ignores updates and outcomes of rows that are gone.
+    pub(super) fn without_wiped(
         &mut self,
+        context: &mut Context<'_>,
         scope: WipeScope,
         mut batch: Batch,
-        effects: &mut Vec<Effect>,
     ) -> Batch {
-        let (gone, others) = split(batch.saves, &|save| scope.has_call(save));
-        for save in &gone {
-            self.refuse_one_wiped(save, effects);
+        let (wiped, others) = split(batch.saves, &|save| scope.has_call(save));
+        for save in &wiped {
+            self.refuse_wiped(context, save);
         }
         batch.saves = others;
         batch
     }
 
-    fn refuse_one_wiped(&mut self, save: &NewRow, effects: &mut Vec<Effect>) {
+    fn refuse_wiped(&mut self, context: &mut Context<'_>, save: &NewRow) {
         let why = if save.is_repeated {
             PublishRefusal::OutcomeUnknown
         } else {
             PublishRefusal::Wiped
         };
-        self.refuse(std::slice::from_ref(save), why, effects);
+        self.refuse(context, std::slice::from_ref(save), why);
     }
 
-    /// A publication was saved, and the outbox was wiped meanwhile: its row was removed with the others, or will be.
-    pub(super) fn saved_in_vain(
+    /// A publication was saved, but the outbox was wiped meanwhile. The wipe has removed its row with
+    /// the others, or will.
+    pub(super) fn saved_but_wiped(
         &mut self,
+        context: &mut Context<'_>,
         scope: WipeScope,
         save: &NewRow,
         n: RowNo,
-        effects: &mut Vec<Effect>,
     ) {
-        self.refuse_one_wiped(save, effects);
-        // What took another row's place ends with that.
-        if scope.is_endless() && !self.is_to_note(n) {
-            self.next.outcomes.push(wiped(n, save.bytes));
+        self.refuse_wiped(context, save);
+        // A publication that replaced another row ends with that row.
+        if scope.is_endless() && !self.is_ending(n) {
+            self.next.outcomes.push(wiped_row(n, save.bytes));
             self.has_wiped = true;
         }
     }
 }
 
-/// The end of a row that was wiped: no dead letter, and nobody asks for it.
-fn wiped(n: RowNo, bytes: u64) -> RowOutcome {
-    let (code, message) = WIPED;
+/// The end of a wiped row. It leaves no dead letter, and no client waits for it.
+fn wiped_row(n: RowNo, bytes: u64) -> RowOutcome {
     RowOutcome {
         n,
         attempts: 0,
         bytes,
-        outcome: Outcome::dead(code, message),
+        outcome: wiped(),
         is_foreign: false,
     }
 }

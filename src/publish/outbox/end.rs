@@ -1,39 +1,39 @@
-//! How rows leave: with a verdict, when their time is over, or with the storage that they were in.
+//! How rows leave: with a verdict, when they expire, or with the storage that they were in.
 //!
-//! Owns what is told of an end, and which topics a dead letter stops. Whether storage is to note it is `ledger`'s.
+//! Owns the reports of outcomes, and the topics that dead letters pause. `durable` decides what
+//! storage learns of an outcome.
 
+use super::Outbox;
 use super::row::QueuedRow;
-use super::{DISCARDED, Outbox};
+use crate::context::Context;
 use crate::ids::RowNo;
 use crate::interface::effect::Effect;
-use crate::interface::publication::{DeadLetter, Outcome, RowOutcome};
-use crate::metrics::Metrics;
+use crate::interface::publication::{DISCARDED, DeadLetter, Outcome, RowOutcome, WIPED};
 use crate::time::Time;
 
-/// Ends that are no word of the hub's about the publication itself: they stop no topic.
+/// Codes of outcomes that are no verdict on the publication itself. They pause no topic.
 const HARMLESS: [&str; 5] = [
     DISCARDED,
     "expired",
-    "wiped",
+    WIPED,
     "outbox_lost",
     "outcome_unknown",
 ];
 
-impl Outbox {
-    /// A dead letter stops its topic. What follows a row waits for its verdict then.
-    pub(crate) fn pausing(self, is_pausing: bool) -> Self {
-        Self {
-            pauses: is_pausing.then(Vec::new),
-            ..self
-        }
-    }
+/// Rows with numbers up to `last` that came into this outbox before a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RowRange {
+    pub(crate) last: RowNo,
+    pub(crate) before: Time,
+}
 
+impl Outbox {
     pub(crate) fn is_pausing(&self) -> bool {
         self.pauses.is_some()
     }
 
-    /// The dead letters that there are, but for those that `keep` has not yet put there.
-    pub(crate) fn set_letters(
+    /// The dead letters that storage has. `keep` accepts rows whose outcome storage does not have yet.
+    pub(crate) fn set_dead_letters(
         &mut self,
         dead_letters: &[DeadLetter],
         keep: impl Fn(RowNo) -> bool,
@@ -49,7 +49,7 @@ impl Outbox {
         }
     }
 
-    /// Whether there are rows, and each waits for a dead letter of its topic to be taken away.
+    /// Whether there are rows, and dead letters pause the topics of all of them.
     pub(crate) fn is_stopped(&self) -> bool {
         let Some(pauses) = &self.pauses else {
             return false;
@@ -58,31 +58,32 @@ impl Outbox {
         !self.rows.is_empty() && self.rows.iter().all(is_paused)
     }
 
-    /// A dead letter was taken away.
-    pub(crate) fn letter_taken(&mut self, n: RowNo) {
+    /// The user retried or discarded a dead letter.
+    pub(crate) fn dead_letter_taken(&mut self, n: RowNo) {
         if let Some(pauses) = &mut self.pauses {
             pauses.retain(|(dead_letter, _)| *dead_letter != n);
         }
     }
 
-    /// A row has its outcome, through whomever.
+    /// A row has its outcome, from the hub or from another client.
     pub(crate) fn end(
         &mut self,
-        now: Time,
+        context: &mut Context<'_>,
         n: RowNo,
         mut outcome: Outcome,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
     ) -> Option<RowOutcome> {
         let row = self.remove(n)?;
-        let (bytes, is_own) = (row.bytes, row.is_own() && !row.is_keyed());
+        let is_foreign = !row.is_own() || row.is_keyed();
         match &mut outcome {
             Outcome::Acked { .. } => {
-                metrics.acks += 1;
-                metrics.ack_ms.record(now.since(row.created));
+                context.metrics.acks += 1;
+                context
+                    .metrics
+                    .ack_ms
+                    .record(context.now.since(row.created));
             }
             Outcome::Dead { code, .. } => {
-                metrics.dead_letters += 1;
+                context.metrics.dead_letters += 1;
                 if row.is_cancelled && code == "expired" {
                     DISCARDED.clone_into(code);
                 }
@@ -93,70 +94,61 @@ impl Outbox {
                 }
             }
         }
-        let attempts = row.attempts;
-        effects.push(Effect::Outcome {
-            row: self.told(n),
-            attempts,
+        context.effects.push(Effect::Outcome {
+            row: self.caller_row(n),
+            attempts: row.attempts,
             outcome: outcome.clone(),
         });
         Some(RowOutcome {
             n,
-            attempts,
-            bytes,
-            is_foreign: !is_own,
+            attempts: row.attempts,
+            bytes: row.bytes,
             outcome,
+            is_foreign,
         })
     }
 
-    /// The user gives a row in memory up: at once, but where the hub may have it.
-    pub(crate) fn cancel_here(
-        &mut self,
-        now: Time,
-        n: RowNo,
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
-    ) {
+    /// The user cancels a row in memory. It ends at once, unless the hub may have it.
+    pub(crate) fn cancel_in_memory(&mut self, context: &mut Context<'_>, n: RowNo) {
         if self.find(n).is_some_and(|row| row.attempts > 0) {
             self.cancel(n);
         } else {
             let outcome = Outcome::dead(DISCARDED, "it was given up before it was sent");
-            self.end(now, n, outcome, metrics, effects);
+            self.end(context, n, outcome);
         }
     }
 
-    /// All rows up to `last` that came here before this moment are gone, for this reason, and all dead letters.
+    /// All rows of this range get this outcome, and all dead letters are gone.
     pub(crate) fn end_all(
         &mut self,
-        now: Time,
-        (last, before): (RowNo, Time),
-        (code, message): (&str, &str),
-        metrics: &mut Metrics,
-        effects: &mut Vec<Effect>,
+        context: &mut Context<'_>,
+        range: RowRange,
+        outcome: &Outcome,
     ) {
-        let is_gone = |row: &&QueuedRow| row.n <= last && row.created < before;
-        let rows = self.rows.iter().filter(is_gone);
+        let is_in = |row: &&QueuedRow| row.n <= range.last && row.created < range.before;
+        let rows = self.rows.iter().filter(is_in);
         let rows: Vec<RowNo> = rows.map(|row| row.n).collect();
         for n in rows {
-            self.end(now, n, Outcome::dead(code, message), metrics, effects);
+            self.end(context, n, outcome.clone());
         }
         if let Some(pauses) = &mut self.pauses {
             pauses.clear();
         }
     }
 
-    pub(super) fn expire(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
-        let over: Vec<RowNo> = self
+    pub(super) fn expire(&mut self, context: &mut Context<'_>) {
+        let expired: Vec<RowNo> = self
             .rows
             .iter()
-            .filter(|row| row.attempts == 0 && row.expires.is_some_and(|at| at <= now))
+            .filter(|row| row.attempts == 0 && row.expires.is_some_and(|at| at <= context.now))
             .map(|row| row.n)
             .collect();
-        for n in over {
+        for n in expired {
             let outcome = Outcome::dead(
                 "expired",
                 "its time to live was over before it could be sent",
             );
-            self.end(now, n, outcome, metrics, effects);
+            self.end(context, n, outcome);
         }
         self.next_expiry = self
             .rows

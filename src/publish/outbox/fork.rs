@@ -1,21 +1,31 @@
-//! What happens when the hub knows other publications by our numbers, because the outbox was copied with its name (rule H8).
+//! Forks: the hub knows other publications by our numbers, because the outbox was copied (rule H8).
 //!
-//! Owns which rows wait for another name and when it may be taken. Whose name it is then, storage says.
+//! Owns which rows wait for the outbox's next identity, and when the outbox may take it. Storage
+//! decides which identity that is.
 
 use super::Outbox;
 use super::row::{Identity, QueuedRow};
 use crate::ids::RowNo;
 
+/// How sure the hub is that a number belongs to another publication.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Conflict {
+    /// The hub has the other publication.
+    Certain,
+    /// The hub has forgotten the number. It may have had this very row.
+    Possible,
+}
+
 impl Outbox {
-    /// The hub has a publication with this row's number that is not this row. True if the row now waits for the outbox's next name: a
-    /// row in storage does, once.
-    pub(crate) fn conflicts(&mut self, n: RowNo, is_certain: bool) -> bool {
+    /// The hub knows another publication by this row's number. True if the row now waits for the
+    /// outbox's next identity. Only a row in storage does so, and only once.
+    pub(crate) fn conflicts(&mut self, n: RowNo, conflict: Conflict) -> bool {
         let last = self.rows.back().map_or(n, |row| row.n);
         let Some(row) = self.find(n) else {
             return false;
         };
-        // A row that was sent before may be the publication that the hub has forgotten.
-        let is_doubtful = !is_certain && row.attempts > 1;
+        // If the row was sent before, it may be the publication that the hub has forgotten.
+        let is_doubtful = conflict == Conflict::Possible && row.attempts > 1;
         if row.stored.is_none() || row.identity != Identity::Own || is_doubtful {
             return false;
         }
@@ -25,25 +35,26 @@ impl Outbox {
         true
     }
 
-    /// Whether a row may be sent under the name of today.
+    /// Whether the client may send a row under the current identity.
     pub(super) fn is_sendable(row: &QueuedRow, forked_at: Option<RowNo>) -> bool {
         row.identity != Identity::Conflicting && forked_at.is_none_or(|last| row.n <= last)
     }
 
-    /// Whether the outbox is to have another name now: of the rows that may have been sent under this one each has its verdict.
+    /// Whether the outbox must take its next identity now: every row that may have been sent under
+    /// the current one has its verdict.
     pub(crate) fn awaits_name(&self) -> bool {
         let Some(last) = self.forked_at else {
             return false;
         };
         let mut before = self.rows.iter().take_while(|row| row.n <= last);
         before.all(|row| {
-            // Behind a row of its topic that waits, nothing is sent where dead letters stop topics.
+            // If dead letters pause topics, the client sends nothing behind a waiting row of the topic.
             let is_held = self.pauses.is_some() && row.attempts == 0;
             row.identity == Identity::Conflicting || is_held
         })
     }
 
-    /// The outbox has another name, under which its rows are new.
+    /// The outbox has another identity, under which its rows are new.
     pub(crate) fn renamed(&mut self, producer: &str) {
         producer.clone_into(&mut self.producer);
         self.forked_at = None;

@@ -1,7 +1,7 @@
-//! The client's queue of publications: which rows there are, which are on their way, which have a verdict.
+//! The client's queue of publications: its rows, and which of them are on their way.
 //!
-//! Owns identity and order (rules C6 to C8) and the limits. Payloads stay with the caller under the row's number. What is kept
-//! in the browser's storage, and whether this client is the one that sends it, is `ledger`'s.
+//! Owns identity and order (rules C6 to C8) and the limits. Payloads stay with the caller under the
+//! row's number. `durable` owns the work with storage, and decides whether this client sends.
 
 mod end;
 mod fork;
@@ -15,71 +15,69 @@ use std::collections::VecDeque;
 
 use crate::backoff::Backoff;
 use crate::backoff::repeat::RepeatPause;
-use crate::config::{BackoffPolicy, OutboxLimits, WINDOW_ROWS_MAX};
+use crate::config::{Config, OutboxLimits, WINDOW_ROWS_MAX};
+use crate::context::Context;
 use crate::ids::RowNo;
-use crate::interface::effect::Effect;
-use crate::interface::publication::{Publication, PublishRefusal};
-use crate::metrics::Metrics;
+use crate::interface::publication::{Publication, PublishRefusal, RowUpdate};
 use crate::time::Time;
-use owner::Bar;
+pub(crate) use end::RowRange;
+pub(crate) use fork::Conflict;
+use owner::OwnerCheck;
 use row::{Identity, QueuedRow};
+pub(crate) use stored::Ownership;
 use topics::Topics;
 use window::BusyTopic;
+pub(crate) use window::RetryReason;
 
-/// The code of a row that the user has given up: no dead letter.
-pub(crate) const DISCARDED: &str = "discarded";
-
-/// Added to the numbers of rows that are in memory beside an outbox that is in storage, so that a caller's rows have one name each.
+/// The first number of rows in the memory outbox, if there is a durable one too. So every row has
+/// its own number for the caller.
 pub use crate::boundary::MEMORY_ROWS;
 
 #[derive(Debug)]
 pub(crate) struct Outbox {
     producer: String,
-    /// Added to a row's number where the caller is told of it.
-    as_memory: u64,
+    /// The difference between a row's number for the caller and its number here.
+    row_offset: u64,
     limits: OutboxLimits,
     last: RowNo,
-    /// In order of n.
+    /// In order of their numbers.
     rows: VecDeque<QueuedRow>,
     topics: Topics,
     bytes: u64,
     rows_on_their_way: usize,
     bytes_on_their_way: u64,
     busy_until: Option<Time>,
-    /// Before the next row after one that the hub did not take.
+    /// The pause after a row that the hub did not take.
     pause: RepeatPause,
-    /// How many rows may be on their way, as the hub's verdicts have it.
+    /// How many rows may be on their way. The hub's verdicts determine it.
     window_rows: usize,
     verdicts: u64,
-    /// The topics that were refused as busy, the last one last.
+    /// The topics that the hub was too busy for, the latest one last.
     busy_topics: Vec<BusyTopic>,
-    bar: Bar,
-    /// The last row when the hub was found to know other publications by our numbers.
+    owner_check: OwnerCheck,
+    /// The last row at the moment when the hub turned out to know other publications by our numbers.
     forked_at: Option<RowNo>,
-    /// Of posts that have failed.
+    /// The backoff after failed posts.
     backoff: Backoff,
-    /// When the posts under way have gone without a verdict for too long.
+    /// When the posts under way will have waited too long for a verdict.
     post_until: Option<Time>,
     next_expiry: Option<Time>,
-    unmarked: Vec<(RowNo, u32)>,
-    /// When storage notes the rows that have been on their way since the last time.
-    mark_at: Option<Time>,
-    /// The topics that dead letters have stopped, by those; nothing where none does.
+    /// Rows that were sent, as storage must learn.
+    sent_updates: Vec<RowUpdate>,
+    /// When storage marks the rows sent that are on their way then.
+    mark_sent_at: Option<Time>,
+    /// The topics that dead letters have paused, with the row of each dead letter. `None` if dead
+    /// letters don't pause topics.
     pauses: Option<Vec<(RowNo, Box<str>)>>,
 }
 
 impl Outbox {
-    /// `last` is the last row of this producer's that has been numbered.
-    pub(crate) fn new(
-        producer: String,
-        last: RowNo,
-        limits: OutboxLimits,
-        backoff: BackoffPolicy,
-    ) -> Self {
+    /// `last` is the last number that this producer has used.
+    pub(crate) fn new(producer: String, last: RowNo, config: &Config) -> Self {
         Self {
             producer,
-            as_memory: 0,
-            limits,
+            row_offset: 0,
+            limits: config.outbox,
             last,
             rows: VecDeque::new(),
             topics: Topics::default(),
@@ -91,21 +89,21 @@ impl Outbox {
             window_rows: WINDOW_ROWS_MAX,
             verdicts: 0,
             busy_topics: Vec::new(),
-            bar: Bar::None,
+            owner_check: OwnerCheck::Passed,
             forked_at: None,
-            backoff: Backoff::new(backoff),
+            backoff: Backoff::new(config.backoff),
             post_until: None,
             next_expiry: None,
-            unmarked: Vec::new(),
-            mark_at: None,
-            pauses: None,
+            sent_updates: Vec::new(),
+            mark_sent_at: None,
+            pauses: config.is_pausing.then(Vec::new),
         }
     }
 
-    /// In memory, beside one that is in storage.
+    /// The same, as a memory outbox with its own range of row numbers.
     pub(crate) fn into_memory(self) -> Self {
         Self {
-            as_memory: MEMORY_ROWS,
+            row_offset: MEMORY_ROWS,
             ..self
         }
     }
@@ -118,7 +116,7 @@ impl Outbox {
         &self.producer
     }
 
-    /// Storage has told whose rows these are.
+    /// Storage has reported the identity of the outbox.
     pub(crate) fn set_producer(&mut self, producer: &str) {
         producer.clone_into(&mut self.producer);
     }
@@ -127,7 +125,7 @@ impl Outbox {
         u64::try_from(self.rows.len()).unwrap_or(u64::MAX)
     }
 
-    /// Of their payloads.
+    /// The size of all payloads.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -139,26 +137,28 @@ impl Outbox {
     pub(crate) fn deadline(&self) -> Option<Time> {
         let parts = [
             self.repeat_at(),
-            self.barred_until(),
+            self.refused_until(),
             self.post_until,
             self.next_expiry,
-            self.mark_at,
+            self.mark_sent_at,
         ];
         parts.into_iter().flatten().min()
     }
 
-    /// Ends the pause after `busy`, and gives up rows whose time is over before they were ever sent.
-    pub(crate) fn tick(&mut self, now: Time, metrics: &mut Metrics, effects: &mut Vec<Effect>) {
-        self.end_pauses(now);
-        self.end_bar(now);
-        if self.mark_at.take_if(|at| *at <= now).is_some() {
+    /// Ends pauses, marks rows sent, and expires unsent rows whose time to live is over.
+    pub(crate) fn tick(&mut self, context: &mut Context<'_>) {
+        self.end_pauses(context.now);
+        self.probe_owner(context.now);
+        if self.mark_sent_at.take_if(|at| *at <= context.now).is_some() {
             self.mark_sent();
         }
-        if self.next_expiry.is_some_and(|at| at <= now) {
-            self.expire(now, metrics, effects);
+        if self.next_expiry.is_some_and(|at| at <= context.now) {
+            self.expire(context);
         }
     }
 
+    /// Adds a publication, or replaces the unsent row with its key. Returns the row's number for the
+    /// caller.
     pub(crate) fn add(
         &mut self,
         now: Time,
@@ -174,7 +174,7 @@ impl Outbox {
         let Some((n, _)) = replaced else {
             self.last = self.last.next();
             self.append(now, self.last, 0, new);
-            return Ok(self.told(self.last));
+            return Ok(self.caller_row(self.last));
         };
         let expires = new.ttl_ms.map(|ttl| now.plus(ttl));
         if let Some(row) = self.find(n) {
@@ -184,15 +184,15 @@ impl Outbox {
         }
         self.bytes = bytes;
         self.next_expiry = earlier(self.next_expiry, expires);
-        Ok(self.told(n))
+        Ok(self.caller_row(n))
     }
 
-    /// A row's number as the caller is told it.
-    fn told(&self, n: RowNo) -> RowNo {
-        RowNo(n.0 + self.as_memory)
+    /// A row's number for the caller.
+    fn caller_row(&self, n: RowNo) -> RowNo {
+        RowNo(n.0 + self.row_offset)
     }
 
-    /// Takes in a row that is within the limits: a new one, or one of the client that had this outbox before.
+    /// Adds a row that is within the limits: a new one, or one that an earlier instance had.
     pub(crate) fn append(&mut self, now: Time, n: RowNo, attempts: u32, new: &Publication<'_>) {
         if self.has(n) {
             return;
@@ -220,7 +220,7 @@ impl Outbox {
         }
     }
 
-    /// Puts a row where its number belongs, between those of its topic.
+    /// Inserts a row in the order of the numbers, and links it with its neighbours in its topic.
     fn place(&mut self, row: QueuedRow) {
         let at = self.rows.partition_point(|other| other.n < row.n);
         let (prev, next) = self.topics.add(&row.topic, row.n);
@@ -241,7 +241,7 @@ impl Outbox {
         self.rows.iter().find(is_same).map(|row| (row.n, row.bytes))
     }
 
-    /// The machine slept, and the clock that `now` is of stood still: times to live went on.
+    /// The machine slept. The clock behind `now` stood still, but times to live went on.
     pub(crate) fn slept(&mut self, ms: u64) {
         for row in &mut self.rows {
             row.expires = row.expires.map(|at| Time(at.0.saturating_sub(ms)));
@@ -258,20 +258,20 @@ impl Outbox {
         self.rows.get_mut(at)
     }
 
-    /// Takes a row out; the next one of its topic now follows the one before it.
+    /// Removes a row. The next row of its topic now follows the one before it.
     fn remove(&mut self, n: RowNo) -> Option<QueuedRow> {
         let at = self.position(n)?;
-        let gone = self.rows.remove(at)?;
-        self.bytes -= gone.bytes;
-        if gone.is_on_its_way {
+        let removed = self.rows.remove(at)?;
+        self.bytes -= removed.bytes;
+        if removed.is_on_its_way {
             self.rows_on_their_way -= 1;
-            self.bytes_on_their_way -= gone.bytes;
+            self.bytes_on_their_way -= removed.bytes;
         }
-        let next = self.topics.remove(&gone.topic, n);
+        let next = self.topics.remove(&removed.topic, n);
         if let Some(next) = next.and_then(|next| self.find(next)) {
-            next.prev = gone.prev;
+            next.prev = removed.prev;
         }
-        Some(gone)
+        Some(removed)
     }
 }
 

@@ -1,16 +1,16 @@
-//! One publication of the queue, and what is known of it beside its payload.
+//! A row of the queue: one publication, and what the client knows about it besides its payload.
 //!
-//! Owns what a row says of itself; never its place among others.
+//! Owns the facts of a single row. The queue owns the order of rows.
 
 use crate::ids::RowNo;
-use crate::interface::publication::Until;
+use crate::interface::publication::{RowUpdate, Until};
 use crate::time::Time;
 use crate::wire::Kind;
 
 #[derive(Debug)]
 pub(super) struct QueuedRow {
     pub(super) n: RowNo,
-    /// The row before this one in the same topic, if it is still here.
+    /// The row before this one in the same topic, if it is still in the queue.
     pub(super) prev: RowNo,
     pub(super) topic: Box<str>,
     pub(super) kind: Kind,
@@ -18,12 +18,12 @@ pub(super) struct QueuedRow {
     pub(super) bytes: u64,
     pub(super) attempts: u32,
     pub(super) is_on_its_way: bool,
-    /// The user has given it up.
+    /// The user has cancelled it.
     pub(super) is_cancelled: bool,
-    /// After how many verdicts the hub last refused it as `out_of_order`.
+    /// How many verdicts had come when the hub last refused it as `out_of_order`.
     pub(super) out_of_order: Option<u64>,
     pub(super) created: Time,
-    /// Given up by this client's own clock, as long as it was never sent.
+    /// When it expires by this client's own clock, if it is still unsent.
     pub(super) expires: Option<Time>,
     pub(super) stored: Option<RowCopy>,
     pub(super) identity: Identity,
@@ -33,20 +33,20 @@ pub(super) struct QueuedRow {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Identity {
     Own,
-    /// It does: the row waits for the outbox's next name.
+    /// It does. The row waits for the outbox's next identity.
     Conflicting,
-    /// It did, under the name that the outbox had before.
+    /// It did, under the outbox's previous identity.
     Moved,
 }
 
 impl QueuedRow {
-    /// Storage is to note something before it is sent.
-    pub(super) fn awaits_mark(&self) -> bool {
+    /// Storage must update its copy before the client sends the row.
+    pub(super) fn awaits_update(&self) -> bool {
         self.stored
             .is_some_and(|stored| stored.is_replaceable || stored.undated_ms.is_some())
     }
 
-    /// From when its time counts by the hub's clock, where storage does not know that.
+    /// When its time to live began by the hub's clock, if storage doesn't know that.
     pub(super) fn counts_from_ms(&self) -> Option<u64> {
         let stored = self.stored?;
         match stored.until {
@@ -55,16 +55,24 @@ impl QueuedRow {
         }
     }
 
-    /// Storage has the row, and does not know that it was sent.
+    /// Storage has the row and has not marked it sent.
     pub(super) fn is_unmarked(&self) -> bool {
-        self.stored.is_some_and(|stored| !stored.is_marked)
+        self.stored.is_some_and(|stored| !stored.is_marked_sent)
     }
 
-    /// Storage is to note that the row was sent, and how often: nothing if it knows.
-    pub(super) fn mark(&mut self) -> Option<(RowNo, u32)> {
-        let stored = self.stored.as_mut().filter(|stored| !stored.is_marked)?;
-        stored.is_marked = true;
-        Some((self.n, self.attempts))
+    /// Marks the row sent. Returns the update that storage needs, if it has not marked the row.
+    pub(super) fn mark_sent(&mut self) -> Option<RowUpdate> {
+        let stored = self
+            .stored
+            .as_mut()
+            .filter(|stored| !stored.is_marked_sent)?;
+        stored.is_marked_sent = true;
+        Some(RowUpdate {
+            n: self.n,
+            attempts: self.attempts,
+            is_cancelled: false,
+            counts_from_ms: None,
+        })
     }
 
     pub(super) fn is_keyed(&self) -> bool {
@@ -76,22 +84,24 @@ impl QueuedRow {
     }
 }
 
-/// What matters of a row that is in storage, where others may send it too.
+/// The copy of a row in storage, from which other clients may send it too.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RowCopy {
-    /// The hub takes it up to here (rule C10).
+    /// When the hub stops accepting it (rule C10).
     pub(super) until: Until,
-    /// What is left of its time, where storage knows no more: that must end before it is sent, or whoever sends it again later might give it more time than the hub's
-    /// memory lasts.
+    /// The rest of its time to live, if storage knows no end by the hub's clock. Storage must learn
+    /// that end before the client sends the row. A later sender might otherwise give the row more
+    /// time than the hub's memory lasts.
     pub(super) undated_ms: Option<u64>,
-    /// Another publication may still take its place: that must end before it is sent.
+    /// Another publication may still replace it. Storage must rule that out before the client sends
+    /// the row.
     pub(super) is_replaceable: bool,
-    /// This client's own publication.
+    /// This client published it.
     pub(super) is_own: bool,
     /// Storage knows that it may have been sent.
-    pub(super) is_marked: bool,
-    /// As in `StoredRow`.
+    pub(super) is_marked_sent: bool,
+    /// As in [`crate::StoredRow`].
     pub(super) tag: u64,
-    /// It has a key: whose place it took, or who took its place, waits for it too.
+    /// It has a key. Clients whose publication it replaced, or that replaced it, wait for it too.
     pub(super) is_keyed: bool,
 }

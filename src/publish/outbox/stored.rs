@@ -1,38 +1,47 @@
-//! Rows that are in storage, where others have them too: what storage and its other clients have told of them.
+//! Rows in storage, which other clients have too.
 //!
-//! Owns how that changes a row that is here, and never asks storage itself.
+//! Owns how news from storage and from other clients changes a row of the queue. Never makes a
+//! storage request.
 
 use super::Outbox;
 use super::row::{Identity, QueuedRow, RowCopy};
 use crate::config::WINDOW_ROWS_MAX;
+use crate::context::Context;
 use crate::ids::RowNo;
 use crate::interface::effect::Effect;
-use crate::interface::publication::{StoredRow, Until};
+use crate::interface::publication::{RowUpdate, StoredRow, Until};
 use crate::time::Time;
 
+/// Which client published a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ownership {
+    /// This one.
+    Own,
+    /// Another client of the same storage, or an earlier page.
+    Foreign,
+}
+
 impl Outbox {
-    /// A row of storage: a new one, or what became of one that is here.
-    pub(crate) fn insert(&mut self, now: Time, row: &StoredRow, is_own: bool) {
-        let stored = RowCopy {
+    /// Adds a row of storage, or updates the row that is here already.
+    pub(crate) fn insert(&mut self, now: Time, row: &StoredRow, ownership: Ownership) {
+        let copy = RowCopy {
             until: row.until,
             undated_ms: match row.until {
                 Until::Hub(_) => None,
                 Until::Left(ms) => Some(ms),
             },
             is_replaceable: row.is_replaceable,
-            is_own,
-            is_marked: row.attempts > 0,
+            is_own: ownership == Ownership::Own,
+            is_marked_sent: row.attempts > 0,
             tag: row.tag,
             is_keyed: row.is_replaceable,
         };
         if let Some(here) = self.find(row.n) {
             let before = here.bytes;
-            let is_own = is_own || here.is_own();
-            let is_keyed = stored.is_keyed || here.is_keyed();
             here.stored = Some(RowCopy {
-                is_own,
-                is_keyed,
-                ..stored
+                is_own: copy.is_own || here.is_own(),
+                is_keyed: copy.is_keyed || here.is_keyed(),
+                ..copy
             });
             here.is_cancelled = row.is_cancelled;
             if !here.is_on_its_way {
@@ -54,7 +63,7 @@ impl Outbox {
             out_of_order: None,
             created: now,
             expires: None,
-            stored: Some(stored),
+            stored: Some(copy),
             identity: Identity::Own,
         });
     }
@@ -63,92 +72,103 @@ impl Outbox {
         self.find(n).is_some_and(|row| row.is_own())
     }
 
-    /// The number and size of each row.
+    /// The number and the size of each row.
     pub(crate) fn sizes(&self) -> impl Iterator<Item = (RowNo, u64)> {
         self.rows.iter().map(|row| (row.n, row.bytes))
     }
 
-    /// The numbers of this client's own rows.
+    /// The numbers of the rows that this client published.
     pub(crate) fn own(&self) -> Vec<RowNo> {
         let own = self.rows.iter().filter(|row| row.is_own());
         own.map(|row| row.n).collect()
     }
 
-    /// Forgets the rows that `keep` does not want; what became of them is told elsewhere.
-    pub(crate) fn retain(&mut self, keep: impl Fn(RowNo, bool) -> bool, effects: &mut Vec<Effect>) {
-        let gone = self.rows.iter().filter(|row| !keep(row.n, row.is_own()));
-        for n in gone.map(|row| row.n).collect::<Vec<_>>() {
-            self.forget(n, effects);
+    /// Forgets the rows of other clients that `keep` does not accept. It reports no outcomes.
+    pub(crate) fn retain_foreign(
+        &mut self,
+        context: &mut Context<'_>,
+        keep: impl Fn(RowNo) -> bool,
+    ) {
+        let foreign = self.rows.iter().filter(|row| !row.is_own());
+        let gone = foreign.map(|row| row.n).filter(|n| !keep(*n));
+        for n in gone.collect::<Vec<_>>() {
+            self.forget(context, n);
         }
     }
 
-    /// Forgets a row, and gives its bytes.
-    pub(crate) fn forget(&mut self, n: RowNo, effects: &mut Vec<Effect>) -> Option<u64> {
+    /// Forgets a row. Returns its size.
+    pub(crate) fn forget(&mut self, context: &mut Context<'_>, n: RowNo) -> Option<u64> {
         let row = self.remove(n)?;
-        effects.push(Effect::Forget { row: n });
+        context.effects.push(Effect::Forget { row: n });
         Some(row.bytes)
     }
 
-    /// The hub's clock is known: what is left of a row's time is by it from now on.
-    pub(crate) fn set_clock(&mut self, now: Time, hub_ms: u64) {
+    /// The hub's clock is known: the times to live end by it from now on.
+    pub(crate) fn date_rows(&mut self, now: Time, hub_ms: u64) {
         for row in &mut self.rows {
-            if let Some(stored) = &mut row.stored
-                && let Until::Left(ms) = stored.until
+            if let Some(copy) = &mut row.stored
+                && let Until::Left(ms) = copy.until
             {
-                stored.until = Until::Hub(hub_ms + ms.saturating_sub(now.since(row.created)));
+                copy.until = Until::Hub(hub_ms + ms.saturating_sub(now.since(row.created)));
             }
         }
     }
 
-    /// The user gives a row up: the hub is told, because it may have it already.
+    /// The user cancels a row. The client sends the cancellation to the hub, which may have the row.
     pub(crate) fn cancel(&mut self, n: RowNo) {
         if let Some(row) = self.find(n) {
             row.is_cancelled = true;
         }
     }
 
-    /// Rows that may have been sent in vain, which storage does not know yet, and how often they were.
-    pub(crate) fn unmarked(&mut self) -> Vec<(RowNo, u32)> {
-        std::mem::take(&mut self.unmarked)
+    /// Takes the updates for rows that were sent, perhaps in vain, and that storage has not marked.
+    pub(crate) fn take_sent_updates(&mut self) -> Vec<RowUpdate> {
+        std::mem::take(&mut self.sent_updates)
     }
 
-    /// Storage has noted that a row is about to be sent: nothing takes its place any more.
-    pub(crate) fn marked(&mut self, now: &StoredRow) {
+    /// Storage has marked a row sent. No publication can replace it any more.
+    pub(crate) fn updated(&mut self, now: &StoredRow) {
         let Some(row) = self.find(now.n).filter(|row| !row.is_on_its_way) else {
             return;
         };
         row.is_cancelled |= now.is_cancelled;
-        if let Some(stored) = &mut row.stored {
-            stored.is_replaceable = false;
-            stored.undated_ms = None;
-            stored.is_marked = true;
+        if let Some(copy) = &mut row.stored {
+            copy.is_replaceable = false;
+            copy.undated_ms = None;
+            copy.is_marked_sent = true;
             if let Until::Hub(_) = now.until {
-                stored.until = now.until;
+                copy.until = now.until;
             }
-            stored.tag = now.tag;
+            copy.tag = now.tag;
         }
         row.kind = now.kind;
         let before = std::mem::replace(&mut row.bytes, now.bytes);
         self.bytes = self.bytes - before + now.bytes;
     }
 
-    /// Whether nothing is on its way, and what is next must not go before storage has noted that it does.
-    pub(crate) fn awaits_mark(&self) -> bool {
-        self.rows_on_their_way == 0 && self.to_mark().next().is_some()
+    /// Whether nothing is on its way, and storage must update the next row before it may go.
+    pub(crate) fn awaits_update(&self) -> bool {
+        self.rows_on_their_way == 0 && self.due_updates().next().is_some()
     }
 
-    /// Of the next rows those that storage is to note something of first, and from when they count by the hub's clock.
-    pub(crate) fn to_mark(&self) -> impl Iterator<Item = (RowNo, Option<u64>)> {
+    /// The updates that storage must make before the client sends the next rows.
+    pub(crate) fn due_updates(&self) -> impl Iterator<Item = RowUpdate> {
         let next = self.rows.iter().filter(|row| !row.is_on_its_way);
         next.take(WINDOW_ROWS_MAX)
-            .filter(|row| row.awaits_mark())
-            .map(|row| (row.n, row.counts_from_ms()))
+            .filter(|row| row.awaits_update())
+            .map(|row| RowUpdate {
+                n: row.n,
+                attempts: 0,
+                is_cancelled: false,
+                counts_from_ms: row.counts_from_ms(),
+            })
     }
 
-    /// Storage has no room to note until when rows count: they are sent all the same, which makes room.
+    /// Storage has no room for the ends of times to live. The client sends the rows all the same,
+    /// which makes room.
     pub(crate) fn waive_dates(&mut self) {
-        for stored in self.rows.iter_mut().filter_map(|row| row.stored.as_mut()) {
-            stored.undated_ms = None;
+        for copy in self.rows.iter_mut().filter_map(|row| row.stored.as_mut()) {
+            copy.undated_ms = None;
         }
     }
 }

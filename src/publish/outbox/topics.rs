@@ -1,6 +1,6 @@
-//! Which rows each topic has, so that a row finds its neighbours without a look at all others.
+//! An index of the rows of each topic, by which a row finds its neighbours.
 //!
-//! Owns that index alone; what a row is stays with the queue.
+//! Owns only that index. The queue owns the rows.
 
 use std::collections::BTreeSet;
 
@@ -10,13 +10,13 @@ use crate::ids::RowNo;
 pub(super) struct Topics(BTreeSet<(Box<str>, RowNo)>);
 
 impl Topics {
-    /// Notes a row. Gives the one before it in its topic, and the one after it.
+    /// Adds a row. Returns the row before it in its topic, and the row after it.
     pub(super) fn add(&mut self, topic: &str, n: RowNo) -> (Option<RowNo>, Option<RowNo>) {
         self.0.insert((topic.into(), n));
         self.neighbours(topic, n)
     }
 
-    /// Forgets a row. Gives the one that came after it in its topic.
+    /// Removes a row. Returns the row after it in its topic.
     pub(super) fn remove(&mut self, topic: &str, n: RowNo) -> Option<RowNo> {
         let (_, next) = self.neighbours(topic, n);
         self.0.remove(&(topic.into(), n));
@@ -25,8 +25,8 @@ impl Topics {
 
     fn neighbours(&self, topic: &str, n: RowNo) -> (Option<RowNo>, Option<RowNo>) {
         let here = (topic.into(), n);
-        let of_topic = |place: Option<&(Box<str>, RowNo)>| {
-            place
+        let of_topic = |entry: Option<&(Box<str>, RowNo)>| {
+            entry
                 .filter(|(other, _)| **other == *topic)
                 .map(|(_, n)| *n)
         };

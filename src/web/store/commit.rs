@@ -12,10 +12,8 @@ use super::work::{entries, key_of, number, records, stored_rows};
 use super::{KEYS, LETTERS, LETTERS_MAX, PACKS, ROWS, Store, VERDICTS, VERDICTS_MAX};
 use crate::Outcome;
 use crate::ids::RowNo;
-use crate::interface::publication::{RowOutcome, SavedRow};
+use crate::interface::publication::{DISCARDED, RowOutcome, SavedRow, WIPED};
 use crate::interface::storage::{Batch, StoreAnswer};
-use crate::publish::durable::WIPED;
-use crate::publish::outbox::DISCARDED;
 
 /// A save's row.
 #[derive(Clone, Copy)]
@@ -329,12 +327,12 @@ impl Store {
 
 /// It is to be a dead letter.
 fn is_letter(ended: &RowOutcome) -> bool {
-    let asked_for = [DISCARDED, WIPED.0];
+    let asked_for = [DISCARDED, WIPED];
     matches!(&ended.outcome, Outcome::Dead { code, .. } if !asked_for.contains(&code.as_str()))
 }
 
 fn is_wiped(ended: &RowOutcome) -> bool {
-    matches!(&ended.outcome, Outcome::Dead { code, .. } if code == WIPED.0)
+    matches!(&ended.outcome, Outcome::Dead { code, .. } if code == WIPED)
 }
 
 /// Rows leave in runs of consecutive numbers.

@@ -12,8 +12,7 @@ use crate::boundary::row::{
 use crate::boundary::{kind, row_state};
 use crate::config::ROW_MS_MAX;
 use crate::ids::{RowNo, Seq};
-use crate::interface::publication::{DeadLetter, RowUpdate, Until};
-use crate::publish::outbox::DISCARDED;
+use crate::interface::publication::{DISCARDED, DeadLetter, RowUpdate, Until};
 use crate::wire::Kind;
 use crate::wire::{parse_epoch, push_epoch};
 use crate::{Outcome, StoredRow};
