@@ -1,4 +1,4 @@
-//! Ids and quantities of the protocol as types of their own, so that a seq is never taken for a row number.
+//! Types for the ids and quantities of the protocol, so that a seq never passes for a row number.
 //!
 //! Owns their ranges and their written form. Knows nothing of frames or state.
 
@@ -42,7 +42,8 @@ number!(
     RowNo
 );
 number!(
-    /// One opening of one transport, numbered by the client. Events of an earlier one are stale.
+    /// The client's number for a connection, from its attempt on. Events of an earlier one are
+    /// stale.
     ConnectionId
 );
 
@@ -58,12 +59,12 @@ pub struct Epoch(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Chain(pub u64);
 
-/// What a subscriber has seen of a topic.
+/// A position in a topic that a client can resume from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Cursor {
-    /// Which incarnation of the log.
+    /// The incarnation of the log.
     pub epoch: Epoch,
-    /// The last message seen, 0 for none.
+    /// The last message that the client has, 0 for none.
     pub seq: Seq,
     /// The chain after that message.
     pub chain: Chain,

@@ -1,6 +1,6 @@
-//! What a client has counted and measured since its start.
+//! The counters and measurements of a client since its start.
 //!
-//! Owns the numbers, not their meaning: whoever sees a thing happen counts it here.
+//! Owns the numbers. The part that causes or detects something counts it here.
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
@@ -21,9 +21,9 @@ pub struct Metrics {
     pub messages_received: u64,
     /// Of these, messages older than the answer to their sub.
     pub messages_replayed: u64,
-    /// Messages that arrived again.
+    /// Duplicates of messages.
     pub duplicates_dropped: u64,
-    /// Gaps told.
+    /// Gaps that the client has reported.
     pub gaps: u64,
     /// Resumes that the hub could not continue.
     pub resumes_failed: u64,
@@ -33,13 +33,13 @@ pub struct Metrics {
     pub acks: u64,
     /// Publications sent again.
     pub retries: u64,
-    /// Publications that never will.
+    /// Publications that became dead letters.
     pub dead_letters: u64,
-    /// Requests that were to be made again because of what the hub said (rule R7).
+    /// Requests that the client repeats because of the hub's last answer (rule R7).
     pub repeats: u64,
-    /// Connections cut for silence.
+    /// Connections that the client closed because they were silent.
     pub missed_heartbeats: u64,
-    /// Time on a transport that is not the best allowed one, ms.
+    /// Time on degraded connections, ms.
     pub degraded_ms: u64,
     /// Time without a connection, ms.
     pub disconnected_ms: u64,
@@ -78,7 +78,7 @@ impl Metrics {
         self.disconnected_since = Some(now);
     }
 
-    /// The connection is on a lesser transport, or no longer.
+    /// Notes whether the connection is degraded.
     pub(crate) fn degraded(&mut self, now: Time, is_degraded: bool) {
         if let Some(since) = self.degraded_since.take() {
             self.degraded_ms += now.since(since);
@@ -97,7 +97,8 @@ impl Metrics {
     }
 }
 
-/// A distribution of milliseconds in buckets a quarter of a power of two wide, so that a percentile is at most 25% too high.
+/// A distribution of milliseconds. The buckets are a quarter of a power of two wide, so a
+/// percentile is at most 25% too high.
 #[derive(Clone, Debug)]
 pub struct Histogram {
     buckets: [u32; BUCKETS],
@@ -110,7 +111,7 @@ pub struct Histogram {
 /// Up to 2^31 ms.
 const BUCKETS: usize = 120;
 
-/// What users see of a histogram.
+/// The part of a histogram that users see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// How many values.
@@ -238,7 +239,8 @@ impl Serialize for Summary {
     }
 }
 
-/// As numbers of JavaScript: a derived `Serialize` would have text ready for each that is too large for one.
+/// Serialises numbers of JavaScript. A derived `Serialize` would contain the code for numbers that
+/// are too large for one.
 fn add<S: SerializeStruct>(shown: &mut S, numbers: &[(&'static str, u64)]) -> Result<(), S::Error> {
     for (name, number) in numbers {
         #[expect(clippy::as_conversions, reason = "what is past 2^53 loses a digit")]
@@ -247,7 +249,8 @@ fn add<S: SerializeStruct>(shown: &mut S, numbers: &[(&'static str, u64)]) -> Re
     Ok(())
 }
 
-/// 0 to 3 have a bucket each; above, the two bits behind the leading one choose among four a power of two.
+/// 0 to 3 have a bucket each. Above, each power of two has four, and the two bits after the leading
+/// one choose among them.
 fn bucket_of(ms: u64) -> usize {
     let bucket = match ms.checked_ilog2() {
         None | Some(0 | 1) => ms,

@@ -1,6 +1,6 @@
-//! Points in time, as the core sees them: milliseconds on the caller's monotonic clock.
+//! Points in time: milliseconds on the caller's monotonic clock.
 //!
-//! The core never asks for the time; it arrives with each event.
+//! The core never asks for the time. It arrives with each event.
 
 /// A point in time. Its zero means nothing; only differences do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

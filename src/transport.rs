@@ -1,22 +1,22 @@
-//! The ways to a hub, and sets of them.
+//! The transports, and sets of them.
 //!
-//! Owns their names. Knows neither how they work nor which is better.
+//! Owns their names. Knows neither how they work nor which one is better.
 
 use crate::wire::record::parts;
 
-/// A way to a hub.
+/// A transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
-    /// Both ways over one socket.
+    /// One socket for both directions.
     WebSocket,
     /// An event stream down, posts up (rule T2).
     EventSource,
-    /// Answers that wait for news down, posts up (rule T3).
+    /// Long polls or short polls down, posts up (rule T3).
     LongPoll,
 }
 
 impl Transport {
-    /// All of them, the default order of preference, which is also the order of their numbers in JavaScript.
+    /// All transports, in the default order of preference. JavaScript numbers them in this order.
     pub const ALL: [Self; 3] = [Self::WebSocket, Self::EventSource, Self::LongPoll];
 
     /// Its name in options, on the wire and in the status.
@@ -29,7 +29,7 @@ impl Transport {
         }
     }
 
-    /// Whether what the client says goes the same way as what it hears.
+    /// Whether the client sends and receives over the same connection.
     #[must_use]
     pub fn is_duplex(self) -> bool {
         self == Self::WebSocket
@@ -44,7 +44,8 @@ impl TransportSet {
     /// All transports.
     pub const ALL: Self = Self([true; 3]);
 
-    /// Those that `names`, separated by commas, has. Unknown names are ignored: they may be of a later version.
+    /// The transports in `names`, which commas separate. Unknown names do not count: they may be of
+    /// a later version.
     #[must_use]
     pub fn of_names(names: &str) -> Self {
         Self(

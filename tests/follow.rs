@@ -1,4 +1,5 @@
-//! D7: how a client follows a document: a snapshot before a cursor is worth anything, then as any stream.
+//! D7: how a client follows a document: a snapshot before a cursor is worth anything, then as any
+//! stream.
 
 #![allow(
     clippy::unwrap_used,

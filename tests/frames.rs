@@ -1,4 +1,5 @@
-//! The golden frames of tests/fixtures/frames.json, which TypeScript reads as well: rules W3 to W7, C1 to C6, C10, C11, H1 to H9, R2, R3.
+//! The golden frames of tests/fixtures/frames.json, which TypeScript reads as well: rules W3 to W7,
+//! C1 to C6, C10, C11, H1 to H9, R2, R3.
 
 #![allow(
     clippy::unwrap_used,

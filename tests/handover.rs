@@ -1,5 +1,5 @@
-//! What two connections at once, and frames out of order, can do to a subscription. Each was first found by the simulator; the
-//! scenario is made by hand.
+//! What two connections at once, and frames out of order, can do to a subscription. Each was first
+//! found by the simulator; the scenario is made by hand.
 
 #![allow(
     clippy::unwrap_used,
@@ -32,8 +32,8 @@ fn open(rig: &mut Rig, connection: u64) -> Vec<Effect> {
     rig.handle(Event::Opened { connection })
 }
 
-/// A client on stream 1 with a subscription that has its answer, and socket 2 beside it, which has been asked too but
-/// has not answered.
+/// A client on stream 1 with a subscription that has its answer, and socket 2 beside it, which has
+/// been asked too but has not answered.
 fn moving(from: From, answer: &str) -> Rig {
     let mut rig = rig(Some(EventSource), &[WebSocket, EventSource]);
     rig.subscribe("a", from);

@@ -1,4 +1,5 @@
-//! What the hub says of the herd reaches the client's next attempt: rules R1 to R4, through the one door in.
+//! What the hub says of the herd reaches the client's next attempt: rules R1 to R4, through the one
+//! door in.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! Hidden, asleep, frozen and awake again, in virtual time: what is alive is kept, what is dead is found and replaced.
+//! Hidden, asleep, frozen and awake again, in virtual time: what is alive is kept, what is dead is
+//! found and replaced.
 
 #![allow(
     clippy::unwrap_used,
@@ -53,7 +54,8 @@ fn opened_within(rig: &mut Rig, ms: u64) -> Vec<(u64, Transport)> {
     Vec::new()
 }
 
-/// What a hub does with a socket: pings after 25 s in which it sent nothing, gives up after 35 s in which it heard nothing (B3).
+/// What a hub does with a socket: pings after 25 s in which it sent nothing, gives up after 35 s in
+/// which it heard nothing (B3).
 struct Hub {
     sent: Time,
     heard: Time,

@@ -1,4 +1,5 @@
-//! What storage and the leader know of rows that are sent: marks, and rows of other tabs that the leader has not heard of.
+//! What storage and the leader know of rows that are sent: marks, and rows of other tabs that the
+//! leader has not heard of.
 
 #![allow(clippy::panic, reason = "a test fails by panicking")]
 

@@ -478,10 +478,10 @@ fn f08_an_end_that_is_told_before_its_row_leaves_no_row_counted() {
     let mut tab = Tab::new();
     tab.settle(&mut storage);
     tab.hear("p1", acked(1));
-    assert!(!tab.rig.client.is_idle(), "one too few is not none");
+    assert!(!tab.rig.client.is_flushed(), "one too few is not none");
     tab.hear("p1", added(1, 1));
     assert_eq!(tab.rig.client.outbox_rows(), 0);
-    assert!(tab.rig.client.is_idle());
+    assert!(tab.rig.client.is_flushed());
 }
 
 #[test]
@@ -494,7 +494,7 @@ fn f08_rows_whose_ends_are_never_told_are_counted_out_within_a_second() {
     assert_eq!(tab.rig.client.outbox_rows(), 2);
     after_a_second(&mut tab, &mut storage);
     assert_eq!(tab.rig.client.outbox_rows(), 0);
-    assert!(tab.rig.client.is_idle());
+    assert!(tab.rig.client.is_flushed());
     assert_eq!(tab.rig.client.deadline(), before, "nothing more to count");
 }
 
@@ -549,7 +549,7 @@ fn f08_an_own_row_whose_end_is_told_by_nobody_is_asked_for_while_another_client_
         effects.extend(after_a_second(&mut tab, &mut storage));
     }
     assert_eq!(settled(&effects), [(1, "acked".to_owned())]);
-    assert!(tab.rig.client.is_idle());
+    assert!(tab.rig.client.is_flushed());
 }
 
 #[test]
@@ -597,7 +597,7 @@ fn f08_a_flush_ends_where_a_full_disk_takes_no_end_and_where_a_dead_letter_stops
     tab.settle(&mut storage);
     tab.ack(connection, 2);
     tab.answered(StoreAnswer::Failed(StoreFault::Full));
-    assert!(tab.rig.client.is_idle(), "nothing waits but a note");
+    assert!(tab.rig.client.is_flushed(), "nothing waits but a note");
 }
 
 fn refused(effects: &[Effect]) -> Vec<(u32, PublishRefusal)> {

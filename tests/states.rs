@@ -31,7 +31,8 @@ fn without_jitter() -> Config {
 
 type WipeScope = fn(&mut Rig);
 
-/// A client in each state, by how it gets there. Connection 1 is the current one where there is one.
+/// A client in each state, by how it gets there. Connection 1 is the current one where there is
+/// one.
 fn states() -> Vec<(&'static str, WipeScope)> {
     vec![
         ("unstarted", |_| {}),
@@ -264,7 +265,8 @@ proptest! {
             let (name, act) = events.get(which).unwrap();
             if *name == "subscribe" || *name == "close" { continue; }
             is_started |= *name == "start";
-            // "Current" events mean connection 1 in the table; here, the peer ends whatever is open.
+            // "Current" events mean connection 1 in the table; here, the peer ends whatever is
+            // open.
             let effects = match (*name, open) {
                 ("ended 1006", Some(connection)) => { open = None; rig.lose(connection, 1006) }
                 ("ended 4401", Some(connection)) => { open = None; rig.lose(connection, 4401) }

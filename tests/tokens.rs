@@ -1,4 +1,5 @@
-//! What the client does with tokens, in virtual time: asked first, renewed in time, once more after a refusal, never in a loop.
+//! What the client does with tokens, in virtual time: asked first, renewed in time, once more after
+//! a refusal, never in a loop.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! What a subscriber sees: every seq once and in order, or a told gap, whatever the connection does.
+//! What a subscriber sees: every seq once and in order, or a told gap, whatever the connection
+//! does.
 
 #![allow(
     clippy::unwrap_used,
@@ -364,7 +365,8 @@ proptest! {
                     match rng.u8(0..6) { 0 => continue, 1 => { delayed.push(run); continue } _ => run }
                 }
                 _ if calm => {
-                    // Nothing is under way and something is missing: the connection breaks and comes back.
+                    // Nothing is under way and something is missing: the connection breaks and
+                    // comes back.
                     let lost = connection;
                     connection = come_back(&mut rig, lost).0;
                     next = seen.len() as u64 + 1;

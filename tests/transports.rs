@@ -363,7 +363,8 @@ fn s53_waking_up_probes_an_open_connection_and_hurries_a_waiting_one() {
     assert!(rig.client.deadline().unwrap().since(rig.now) <= 250);
 }
 
-/// A subscription made while a look for something better hangs, as a WebSocket that a network swallows does.
+/// A subscription made while a look for something better hangs, as a WebSocket that a network
+/// swallows does.
 #[test]
 fn f14_another_subscription_over_a_stream_does_not_wait_for_a_look_that_hangs() {
     let mut rig = Rig::new(&Config {

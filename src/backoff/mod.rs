@@ -1,8 +1,8 @@
 //! Decides when to make the next attempt (rules R1 to R4).
 //!
-//! Owns the count of failures, the reconnect window and the client's phase in it. A client draws its
-//! phase once and keeps it while the hub is away. So the clients stay spread, and they arrive at
-//! the rate that the hub asked for whenever it returns.
+//! Owns the count of failures, the reconnect window and the client's phase in it. A client draws
+//! its phase once and keeps it while the hub is away. So the clients stay spread, and they arrive
+//! at the rate that the hub asked for whenever it returns.
 
 pub(crate) mod hint;
 pub(crate) mod repeat;
@@ -58,7 +58,8 @@ impl Backoff {
         }
     }
 
-    /// Notes that a connection has ended or a race has failed. Returns when to make the next attempt.
+    /// Notes that a connection has ended or a race has failed. Returns when to make the next
+    /// attempt.
     ///
     /// The backoff window after the n-th failure is `w` = min(cap, base * factor^(n-1)). `s` is the
     /// reconnect window.
@@ -69,8 +70,8 @@ impl Backoff {
     ///   full jitter, but keeps the phase (rule R4). While `w` makes p grow: uniform in
     ///   [p / 2, 3 p / 2], or in [floor, w] if the hub never named a reconnect window.
     ///
-    /// Without jitter the reconnect window does not count. With half jitter it counts if it is wider
-    /// than `w`.
+    /// Without jitter the reconnect window does not count. With half jitter it counts if it is
+    /// wider than `w`.
     pub(crate) fn next(
         &mut self,
         now: Time,
@@ -174,13 +175,14 @@ impl Backoff {
         self.reconnect_window_ms = clamp(ms);
     }
 
-    /// The browser reports a network. The next failures may be the network's, which may need seconds.
+    /// The browser reports a network. The next failures may be the network's, which may need
+    /// seconds.
     pub(crate) fn back_online(&mut self) {
         self.excused = ONLINE_TRIES;
     }
 
-    /// A connection that was useful for `ms` has ended. Each [`BACKOFF_DECAY_MS`] halves the count of
-    /// failures.
+    /// A connection that was useful for `ms` has ended. Each [`BACKOFF_DECAY_MS`] halves the count
+    /// of failures.
     pub(crate) fn was_useful_for(&mut self, ms: u64) {
         let halvings = u32::try_from(ms / BACKOFF_DECAY_MS).unwrap_or(u32::MAX);
         self.failures = self.failures.checked_shr(halvings).unwrap_or(0);

@@ -29,8 +29,8 @@ impl RepeatPause {
         Some(self.grow(now, first_ms, rng))
     }
 
-    /// The same, but never at once. A pause is half to all of a window, which begins with `first_ms`
-    /// and doubles each time.
+    /// The same, but never at once. A pause is half to all of a window, which begins with
+    /// `first_ms` and doubles each time.
     pub(crate) fn grow(&mut self, now: Time, first_ms: u64, rng: &mut fastrand::Rng) -> Time {
         if self.is_well(now) {
             self.times = 0;

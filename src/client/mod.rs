@@ -71,7 +71,7 @@ impl Client {
 
     /// Whether short polls are the best transport now, because every subscription is passive.
     #[must_use]
-    pub fn is_quiet(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.router.connection.is_idle()
     }
 
@@ -95,7 +95,7 @@ impl Client {
 
     /// Whether no publication waits for a verdict or a row, as far as the client has read storage.
     #[must_use]
-    pub fn is_idle(&self) -> bool {
+    pub fn is_flushed(&self) -> bool {
         self.router.publisher.is_idle()
     }
 
@@ -106,15 +106,15 @@ impl Client {
         self.router.publisher.is_stopped()
     }
 
-    /// The producer of the outbox, empty until storage is open. A publication's id is this, a colon,
-    /// and its row.
+    /// The producer of the outbox, empty until storage is open. A publication's id is this, a
+    /// colon, and its row.
     #[must_use]
     pub fn producer(&self) -> &str {
         self.router.publisher.producer()
     }
 
-    /// The producer of the memory outbox, for what storage could not take. Its rows have numbers from
-    /// [`crate::MEMORY_ROWS`] on.
+    /// The producer of the memory outbox, for what storage could not take. Its rows have numbers
+    /// from [`crate::MEMORY_ROWS`] on.
     #[must_use]
     pub fn spare_producer(&self) -> &str {
         self.router.publisher.memory_producer()

@@ -266,7 +266,8 @@ impl Connected {
                 self.established.ask(context, &hello, poll_policy);
                 self.is_outdated = false;
             }
-            // A stream that opens began with older subscriptions. Another one must wait for its end.
+            // A stream that opens began with older subscriptions. Another one must wait for its
+            // end.
             Transport::EventSource if self.replacement.is_none() || yields => {
                 self.end_probe(&mut connector.negotiation, context);
                 self.is_outdated = false;

@@ -4,7 +4,7 @@
 //! and short polls.
 
 use crate::codes;
-use crate::config::{HOLD_MS, HOLD_MS_MIN, HeartbeatPolicy};
+use crate::config::{HeartbeatPolicy, POLL_TIMEOUT_MS, POLL_TIMEOUT_MS_MIN};
 use crate::connection::arrival::{Arrival, Piece};
 use crate::connection::heartbeat::{Beat, Heartbeat};
 use crate::connection::hello::Hello;
@@ -61,7 +61,10 @@ impl Established {
     ) -> Self {
         let Winner { attempt, rtt_ms } = winner;
         let (transport, rtt_ms) = (attempt.transport, Some(*rtt_ms));
-        let allowed_ms = welcome.hold_ms.unwrap_or(HOLD_MS).min(HOLD_MS);
+        let allowed_ms = welcome
+            .hold_ms
+            .unwrap_or(POLL_TIMEOUT_MS)
+            .min(POLL_TIMEOUT_MS);
         let heartbeat = match transport {
             Transport::WebSocket => Heartbeat::new(now, policy, rtt_ms),
             Transport::EventSource => {
@@ -100,7 +103,10 @@ impl Established {
 
     /// Every answer to a poll begins with a welcome. Returns whether one was due.
     pub(crate) fn welcomed_again(&mut self, welcome: &Welcome<'_>) -> bool {
-        self.allowed_ms = welcome.hold_ms.unwrap_or(self.allowed_ms).min(HOLD_MS);
+        self.allowed_ms = welcome
+            .hold_ms
+            .unwrap_or(self.allowed_ms)
+            .min(POLL_TIMEOUT_MS);
         self.transport == Transport::LongPoll
     }
 
@@ -202,7 +208,7 @@ impl Established {
         let mut is_hasty = false;
         if let Poll::Asked { at, hold_ms, kind } = self.poll {
             let age_ms = context.now.since(at);
-            is_hasty = kind == PollKind::News && age_ms < HOLD_MS_MIN;
+            is_hasty = kind == PollKind::News && age_ms < POLL_TIMEOUT_MS_MIN;
             if hold_ms > 0 {
                 poll_policy.held(age_ms, hold_ms);
             }

@@ -91,7 +91,8 @@ impl Heartbeat {
     }
 
     /// Something has arrived. Sends a ping that is due, because the timer of a hidden page may be a
-    /// minute late. A hub that sends messages sends no pings that the client could answer (rule B3).
+    /// minute late. A hub that sends messages sends no pings that the client could answer (rule
+    /// B3).
     pub(crate) fn heard(&mut self, now: Time) -> Beat {
         self.heard = self.heard.max(now);
         match self.wait {
@@ -105,9 +106,9 @@ impl Heartbeat {
         Beat::Nothing
     }
 
-    /// Something has arrived, and the caller did not look at the clock. The next [`Self::tick`] counts
-    /// it as new. Only for transports that ping, and only where timers are in time: this sends no
-    /// ping.
+    /// Something has arrived, and the caller did not look at the clock. The next [`Self::tick`]
+    /// counts it as new. Only for transports that ping, and only where timers are in time: this
+    /// sends no ping.
     pub(crate) fn heard_untimed(&mut self) {
         self.has_news = true;
     }
@@ -162,7 +163,8 @@ impl Heartbeat {
                 if self.heard <= sent || now >= extended {
                     Beat::Dead
                 } else if now >= next {
-                    // The pong may be behind much else, and the hub expects pings meanwhile (rule B3).
+                    // The pong may be behind much else, and the hub expects pings meanwhile (rule
+                    // B3).
                     self.ping(now, self.policy.timeout_ms)
                 } else {
                     let until = extended.min(next);

@@ -45,7 +45,7 @@ pub struct Tried {
     pub outcome: TriedOutcome,
     /// The close code that ended it, or 0.
     pub close_code: u16,
-    /// The peer's words.
+    /// The peer's text.
     pub detail: String,
     /// How long it took, ms.
     pub took_ms: u64,
@@ -93,8 +93,8 @@ impl Negotiation {
             .filter(move |transport| !any || is_served(transport))
     }
 
-    /// The transports that are allowed now, in order. Long-polling comes first for an idle client. It
-    /// replaces streams while the client has no slot.
+    /// The transports that are allowed now, in order. Long-polling comes first for an idle client.
+    /// It replaces streams while the client has no slot.
     fn allowed(&self) -> Vec<Transport> {
         let mut allowed: Vec<Transport> = self.served().collect();
         if let Some(at) = allowed.iter().position(|each| *each == Transport::LongPoll) {
@@ -120,8 +120,8 @@ impl Negotiation {
         self.served = served;
     }
 
-    /// The order of the next race. The transport that worked before comes first, until it has failed
-    /// repeatedly.
+    /// The order of the next race. The transport that worked before comes first, until it has
+    /// failed repeatedly.
     pub(crate) fn order(&self, failed: u32) -> Vec<Transport> {
         let mut order = self.allowed();
         let is_idle = self.poll_policy.is_idle();
@@ -146,9 +146,9 @@ impl Negotiation {
         order
     }
 
-    /// Whether the next transport joins as soon as one has failed. Where one has worked before, a quick
-    /// failure means that the hub is away. Then three requests instead of one would only add to the
-    /// thundering herd.
+    /// Whether the next transport joins as soon as one has failed. Where one has worked before, a
+    /// quick failure means that the hub is away. Then three requests instead of one would only add
+    /// to the thundering herd.
     pub(crate) fn falls_through(&self) -> bool {
         self.worked.is_none()
     }
@@ -178,7 +178,8 @@ impl Negotiation {
         if self.poll_policy.is_short() {
             self.upgraded = None;
         } else if is_switch {
-            // A hub may call another transport the better one after each move. Then the client stays.
+            // A hub may call another transport the better one after each move. Then the client
+            // stays.
             let before = self.upgraded.replace(now);
             let is_flap = before.is_some_and(|before| now.since(before) < PROBE_FLAP_MS);
             self.flaps = self.flaps.saturating_add(u32::from(is_flap));

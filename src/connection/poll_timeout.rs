@@ -2,7 +2,7 @@
 //!
 //! Owns the timeout. The hub's own limit comes with each welcome, and `established` applies it.
 
-use crate::config::{HOLD_CUT_MS_MIN, HOLD_MS, HOLD_MS_MIN};
+use crate::config::{POLL_CUT_MS_MIN, POLL_TIMEOUT_MS, POLL_TIMEOUT_MS_MIN};
 
 /// Two cuts have the same age if they differ by at most this part of the older one.
 const SAME_AGE_PART: u64 = 8;
@@ -28,7 +28,7 @@ pub(crate) struct PollTimeout {
 impl Default for PollTimeout {
     fn default() -> Self {
         Self {
-            ms: HOLD_MS,
+            ms: POLL_TIMEOUT_MS,
             cut_ms: None,
             full: 0,
             full_wanted: FULL_POLLS,
@@ -45,17 +45,17 @@ impl PollTimeout {
     /// Something cut a poll after `age_ms`. One cut may be anything. The second cut at the same age
     /// comes from a proxy.
     pub(crate) fn cut(&mut self, age_ms: u64) {
-        if age_ms < HOLD_CUT_MS_MIN {
+        if age_ms < POLL_CUT_MS_MIN {
             return;
         }
         self.full = 0;
         let before = self.cut_ms.replace(age_ms);
         if before.is_some_and(|before| is_same(before, age_ms)) {
-            if self.ms < HOLD_MS {
+            if self.ms < POLL_TIMEOUT_MS {
                 self.full_wanted = (self.full_wanted * 2).min(FULL_POLLS_MAX);
             }
             let too_long_ms = self.ms.min(age_ms);
-            self.ms = (too_long_ms - too_long_ms / 4).max(HOLD_MS_MIN);
+            self.ms = (too_long_ms - too_long_ms / 4).max(POLL_TIMEOUT_MS_MIN);
         }
     }
 
@@ -64,13 +64,13 @@ impl PollTimeout {
         if self.cut_ms.is_some_and(|cut_ms| age_ms > cut_ms) {
             self.cut_ms = None;
         }
-        if self.ms >= HOLD_MS || age_ms < asked_ms {
+        if self.ms >= POLL_TIMEOUT_MS || age_ms < asked_ms {
             return;
         }
         self.full += 1;
         if self.full >= self.full_wanted {
             self.full = 0;
-            self.ms = (self.ms + self.ms / 4).min(HOLD_MS);
+            self.ms = (self.ms + self.ms / 4).min(POLL_TIMEOUT_MS);
         }
     }
 }
@@ -120,7 +120,7 @@ mod tests {
         for age_ms in [3_000, 17_000, 11_000, 500, 500, 15_000] {
             timeout.cut(age_ms);
         }
-        assert_eq!(timeout.ms(), HOLD_MS);
+        assert_eq!(timeout.ms(), POLL_TIMEOUT_MS);
     }
 
     #[test]
@@ -150,15 +150,15 @@ mod tests {
         polled(&mut timeout, 10_000, 10);
         let polls = polled(&mut timeout, u64::MAX, 100);
         assert!(polls.is_sorted(), "{polls:?}");
-        assert_eq!(timeout.ms(), HOLD_MS);
+        assert_eq!(timeout.ms(), POLL_TIMEOUT_MS);
     }
 
     #[test]
     fn a_poll_that_outlives_an_earlier_cut_acquits_the_proxy() {
         let mut timeout = PollTimeout::default();
         timeout.cut(10_000);
-        timeout.answered(20_000, HOLD_MS);
+        timeout.answered(20_000, POLL_TIMEOUT_MS);
         timeout.cut(10_000);
-        assert_eq!(timeout.ms(), HOLD_MS);
+        assert_eq!(timeout.ms(), POLL_TIMEOUT_MS);
     }
 }

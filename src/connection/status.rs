@@ -9,7 +9,7 @@ use crate::transport::Transport;
 pub struct Reason {
     /// A close code of docs/protocol.md.
     pub close_code: u16,
-    /// The peer's words, if it had any.
+    /// The peer's text, if it sent any.
     pub detail: String,
 }
 
@@ -38,7 +38,8 @@ impl Reason {
         )
     }
 
-    /// Whether the hub wants another token. A refused ticket says nothing about the token (rule T2).
+    /// Whether the hub wants another token. A refused ticket says nothing about the token (rule
+    /// T2).
     pub(crate) fn is_unauthorized(&self) -> bool {
         self.close_code == codes::UNAUTHORIZED && !self.detail.starts_with("ticket_invalid")
     }
@@ -49,41 +50,42 @@ impl Reason {
 pub enum Status {
     /// An attempt is under way.
     Connecting {
-        /// Which one since the last connection, from 1.
+        /// Its number since the last connection, from 1.
         attempt: u32,
-        /// The transport that was tried first and has not failed yet.
+        /// The transport that began first and has not failed yet.
         transport: Transport,
     },
-    /// The hub has said welcome.
+    /// The hub has sent its welcome.
     Connected {
-        /// Over which transport.
+        /// The transport.
         transport: Transport,
         /// Since when.
         since: Time,
         /// The last round trip, ms.
         rtt_ms: Option<u64>,
-        /// When something is asked for again because of what the hub said (rule R7).
+        /// When the client repeats a request because of the hub's last answer (rule R7).
         repeat_at: Option<Time>,
     },
     /// An attempt will follow.
     Waiting {
-        /// Which one since the last connection, from 1.
+        /// Its number since the last connection, from 1.
         attempt: u32,
         /// When.
         retry_at: Time,
-        /// What happened to the last one.
+        /// Why the last one failed.
         reason: Reason,
-        /// More attempts have failed than the user should wait through without a word. They go on.
+        /// More attempts have failed than the user should wait through without a message. They go
+        /// on.
         is_exhausted: bool,
     },
-    /// As `Waiting`, while the browser says that there is no network. Attempts go on.
+    /// As `Waiting`, while the browser reports no network. Attempts go on.
     Offline,
-    /// The hub does not accept the token, or the app has none to give. Both are asked again after a while.
+    /// The hub refuses the token, or the app has none. The client asks the app again after a while.
     Unauthorized {
         /// Why.
         reason: Reason,
     },
-    /// Nothing will happen any more, unless the user asks.
+    /// The client makes no more attempts, unless the user asks for one.
     Closed {
         /// Why.
         reason: Reason,

@@ -171,8 +171,8 @@ impl Tokens {
         allowed.plus(rng.u64(0..=CALL_JITTER_MS))
     }
 
-    /// The app has given a token, valid for `lives_ms` if it said so. The client uses it for at least
-    /// half of that time, however short.
+    /// The app has given a token, valid for `lives_ms` if it said so. The client uses it for at
+    /// least half of that time, however short.
     pub(crate) fn given(
         &mut self,
         now: Time,
@@ -206,8 +206,8 @@ impl Tokens {
         }
     }
 
-    /// The hub has refused the token. Returns whether a fresh one may help at once: only for the first
-    /// refusal since a welcome.
+    /// The hub has refused the token. Returns whether a fresh one may help at once: only for the
+    /// first refusal since a welcome.
     pub(crate) fn refused(&mut self) -> bool {
         self.refusals = self.refusals.saturating_add(1);
         if let Some(token) = &mut self.token {

@@ -1,7 +1,8 @@
-//! One document as a client has it: what the hub has confirmed, and the user's own changes laid over it (rules D7, D8).
+//! One document of a client: the confirmed value, and the pending changes on top (rules D7, D8).
 //!
-//! Owns which own changes are still to be laid, and when the hub must be asked for the whole again. Entries come in order and once,
-//! which is the sequencer's part. Sends nothing and knows no connection. A verdict is the hub's alone: a change that no longer applies is not shown, but only a nack makes it a dead letter.
+//! Owns the pending changes, and decides when the client needs a snapshot. Entries arrive once and
+//! in order. Sends nothing. The value omits a change that no longer applies, but only a nack makes
+//! it a dead letter.
 
 pub mod patch;
 pub mod pointer;
@@ -16,7 +17,8 @@ use crate::ids::{Chain, Cursor, Epoch, RowNo, Seq};
 use crate::wire::record::parse_number;
 use crate::wire::{DocumentRecord, Kind};
 
-/// Longest text of what entries have done, until it is cheaper to compare values. Chosen: a frame's worth many times over.
+/// Longest text of the changes by entries. Beyond it comparing the values is cheaper. Chosen: many
+/// frames.
 const TOLD_BYTES_MAX: usize = 1 << 18;
 
 /// A document.
@@ -31,7 +33,7 @@ pub struct Document {
     shown: Option<Value>,
     /// What was shown at the last look.
     seen: Value,
-    /// What has become of `seen`, as long as it is told by what entries do. Else the two are compared.
+    /// The changes of `seen` by entries. Without them the client compares the two values.
     told: Option<Commands>,
 }
 
@@ -91,7 +93,8 @@ impl Document {
         self.confirmed = value;
         self.told = None;
         self.standing = Standing::Following(at);
-        // What has a verdict is in the value or dead; what another log had acked went with that log.
+        // A change with a verdict is part of the value, or dead. What another log had acked is gone
+        // with that log.
         self.pending.retain(|own| {
             own.row > last
                 && own
@@ -180,7 +183,7 @@ impl Document {
         }
     }
 
-    /// Whether an own change can be laid over what is shown. Before the first snapshot nothing is known, so nothing is refused.
+    /// Whether a change applies to the value. Before the first snapshot every change does.
     ///
     /// # Errors
     /// Why it can't.
@@ -244,7 +247,7 @@ impl Document {
         waiting.count()
     }
 
-    /// Own changes that what is confirmed does not have yet: those that wait, and those that the hub has acked.
+    /// The changes that the confirmed value does not contain: pending ones, and acked ones.
     #[must_use]
     pub fn laid(&self) -> usize {
         self.pending.len()
@@ -265,14 +268,14 @@ impl Document {
         self.shown.get_or_insert_with(|| {
             let mut value = confirmed.clone();
             for own in pending {
-                // One that does not apply now may apply again; until the hub has said what it is, it is not shown.
+                // The change may apply again. Until the hub's verdict the value omits it.
                 let _ = own.change.apply(&mut value);
             }
             value
         })
     }
 
-    /// Whether something at this place has changed since the last look. What is shared with it is not looked into.
+    /// Whether something here has changed since the last commands. Skips what the values share.
     pub fn has_changed(&mut self, at: &Pointer) -> bool {
         let now = at.find(self.value()).cloned();
         match (at.find(&self.seen), now) {
@@ -281,7 +284,7 @@ impl Document {
         }
     }
 
-    /// What has changed since the last look, as commands for a copy; from now on changes are counted anew.
+    /// The changes since the last commands, as commands for a copy.
     pub fn look(&mut self) -> Option<String> {
         let now = self.value().clone();
         let told = self.told.take().filter(|told| !told.is_too_long());

@@ -1,6 +1,7 @@
 //! JSON Pointer (RFC 6901): a place in a value.
 //!
-//! Owns the syntax of pointers, what a token means in an array, and the way down to a place. Changes nothing itself.
+//! Owns the syntax of pointers, the meaning of a token in an array, and the way to a place. Changes
+//! nothing itself.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -98,7 +99,8 @@ pub(crate) fn first_token(rest: &str) -> Option<(&str, &str)> {
     Some((rest.get(..end)?, rest.get(end..)?))
 }
 
-/// A token as the key that it names: `~1` first, then `~0`, so that `~01` is `~1` (RFC 6901, section 4).
+/// A token as the key that it names: `~1` first, then `~0`, so that `~01` is `~1` (RFC 6901,
+/// section 4).
 pub(crate) fn unescape(token: &str) -> Cow<'_, str> {
     if !token.as_bytes().contains(&b'~') {
         return Cow::Borrowed(token);

@@ -183,8 +183,8 @@ impl Subscription {
         arrived == Arrived::News
     }
 
-    /// The hub has refused the stream, or ended it. A hub that is busy is asked again later, and the
-    /// user hears of it once. The user hears of every final refusal.
+    /// The hub has refused the stream, or ended it. A hub that is busy is asked again later, and
+    /// the user hears of it once. The user hears of every final refusal.
     pub(super) fn refused(&mut self, context: &mut Context<'_>, code: &str, message: &str) {
         let is_busy = code == "busy";
         let was_reported = std::mem::replace(&mut self.is_busy_reported, is_busy);
@@ -370,7 +370,8 @@ impl Subscription {
             (Some(stream), _) => stream.sequencer.cursor(),
             (None, From::After(cursor)) => cursor,
             (None, From::Seq(seq)) => {
-                // A number counts in any log. If the log has not reached it, no last one is missing.
+                // A number counts in any log. If the log has not reached it, no last one is
+                // missing.
                 let last = (after.seq >= seq).then_some(after.seq);
                 report(after.epoch, seq, last, reason);
                 return;

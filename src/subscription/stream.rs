@@ -46,8 +46,8 @@ impl Stream {
         }
     }
 
-    /// Goes on over `connection`, because the hub's answer overlaps with the stream. After a move to
-    /// another connection, or a new poll, the client has received more than it asked after.
+    /// Goes on over `connection`, because the hub's answer overlaps with the stream. After a move
+    /// to another connection, or a new poll, the client has received more than it asked after.
     pub(super) fn continues(&mut self, connection: ConnectionId, start: &Start) -> bool {
         let own = self.sequencer.cursor();
         let continues = own.epoch == start.after.epoch && start.after.seq < own.seq;

@@ -259,7 +259,7 @@ impl Core {
     /// Whether polls are short because nothing is urgent.
     #[wasm_bindgen(js_name = isQuiet)]
     pub fn is_quiet(&self) -> bool {
-        self.driver.look(Client::is_quiet)
+        self.driver.look(Client::is_idle)
     }
 
     /// Ends a subscription.
@@ -391,7 +391,7 @@ impl Core {
     /// Whether nothing waits, anywhere.
     #[wasm_bindgen(js_name = isIdle)]
     pub fn is_idle(&self) -> bool {
-        self.driver.look(Client::is_idle)
+        self.driver.look(Client::is_flushed)
     }
 
     /// Whether rows wait for something that only the user can bring.

@@ -1,12 +1,12 @@
-//! The records of documents (rules D2, D7, D8): what a publication may be besides a message, and how a document comes down.
+//! The records of documents (rules D2, D7, D8).
 //!
-//! Part of the frame codec. Never looks into a payload.
+//! Part of the frame codec. Never reads a payload.
 
 use crate::boundary::CHAIN_MAX;
 use crate::ids::{Chain, RowNo, Seq, TopicNo, is_id, is_producer};
 use crate::wire::record::{DecodeError, Reader, Writer};
 
-/// What a publication is to its topic (rule D2).
+/// The kind of a publication (rule D2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// A message of a topic that is no document: `pub`.
@@ -38,7 +38,7 @@ pub enum View<'a> {
     Messages,
     /// As a document: a snapshot, then patches.
     Document {
-        /// The subscriber's own outbox, so that the snapshot can say which of its publications are in it.
+        /// The subscriber's producer. The snapshot says which of its publications it contains.
         producer: Option<&'a str>,
     },
 }
@@ -96,7 +96,7 @@ pub enum DocumentRecord<'a> {
         /// JSON text.
         payload: &'a str,
     },
-    /// What the document's hash is (rule D8).
+    /// The document's hash (rule D8).
     Checkpoint {
         /// The client's number for the subscription.
         no: TopicNo,
@@ -108,10 +108,10 @@ pub enum DocumentRecord<'a> {
 }
 
 impl<'a> DocumentRecord<'a> {
-    /// Reads one record. Others than these four are `ToClient`'s.
+    /// Reads one record. `ToClient` reads all other verbs.
     ///
     /// # Errors
-    /// What is wrong with it; the connection should close.
+    /// The fault of the record. The connection should close.
     pub fn decode(record: &'a str) -> Result<Self, DecodeError> {
         let mut r = Reader::new(record);
         let verb = r.field("verb")?;

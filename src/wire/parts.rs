@@ -1,24 +1,26 @@
-//! Records that are too large for one frame (rule W9): the sizes that both sides hold to, and putting the parts together.
+//! Records that are too large for one frame: their limits, and how to join their parts (rule W9).
 //!
-//! The browser puts them together in js/src/parts.ts, because payloads never enter the wasm.
+//! The browser joins them in js/src/parts.ts, because payloads never enter the wasm.
 
-use crate::wire::record::DecodeError;
-use crate::wire::{ToClient, records};
+use crate::wire::record::{DecodeError, records};
+use crate::wire::to_client::ToClient;
 
 /// Largest frame of either direction, bytes, posts of subscriptions aside. Source: rule W8.
 pub use crate::boundary::FRAME_BYTES_MAX;
 
-/// A hub's frame aims at this at most, bytes, and a larger record comes in parts. Source: rule W9.
+/// The hub aims at frames of at most this size, bytes, and sends larger records in parts. Source:
+/// rule W9.
 pub const PART_BYTES_MAX: usize = 16_384;
 
-/// Largest record that comes in parts, bytes. Source: rule W9; the largest snapshot, 6 MiB where every character is an escape,
-/// and its head.
+/// Largest record in parts, bytes. Source: rule W9. The largest snapshot has a head and 6 MiB, if
+/// every character is an escape.
 pub use crate::boundary::RECORD_BYTES_MAX;
 
-/// Largest answer to a poll, bytes. Source: rule T3; the answers to all subscriptions and one record of the largest.
+/// Largest answer to a poll, bytes. Source: rule T3. It has room for the answers to all
+/// subscriptions and one of the largest records.
 pub use crate::boundary::ANSWER_BYTES_MAX;
 
-/// The slowest line that all time-outs must let through, bytes a second. Source: rule W9.
+/// The slowest line that all timeouts must allow, bytes a second. Source: rule W9.
 pub const SLOW_LINE_BYTES_PER_S: u64 = 8_000;
 
 /// How long so many bytes take over the slowest line, ms.
@@ -37,10 +39,11 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Takes a part. Gives the record once it is complete.
+    /// Takes a part. Returns the record when it is complete.
     ///
     /// # Errors
-    /// The field that does not follow from the part before, or is over the limit; the connection should close.
+    /// The field that contradicts the part before, or exceeds the limit. The connection should
+    /// close.
     pub fn add(
         &mut self,
         index: u32,
@@ -74,7 +77,7 @@ impl Parts {
         Ok(Some(record))
     }
 
-    /// A frame with whole records in it: without its parts, and with the records that they complete.
+    /// A frame of whole records: instead of its parts it contains the records that they complete.
     ///
     /// # Errors
     /// As [`Self::add`].

@@ -1,4 +1,5 @@
-//! What readers see of who published a message: a name that can't be turned back into the producer, which is a capability (rule H8).
+//! The public name of a producer, which readers see (rule H8). Nobody can derive the producer from
+//! it, because the producer is a capability.
 //!
 //! The one-way function is SHA-256 (FIPS 180-4).
 
@@ -6,12 +7,13 @@ use sha2::{Digest, Sha256};
 
 use crate::ids::RowNo;
 
-/// Characters of a public name: 132 bits in the alphabet of base64url, as many as a producer of this package has.
+/// Characters of a public name: 132 bits in the alphabet of base64url, as in a producer of this
+/// package.
 pub const NAME_CHARS: usize = 22;
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// What readers see of a producer: the first 132 bits of its SHA-256.
+/// The public name of a producer: the first 132 bits of its SHA-256.
 #[must_use]
 pub fn public_name(producer: &str) -> String {
     let hash = Sha256::digest(producer.as_bytes());
@@ -30,7 +32,7 @@ pub fn message_id(producer: &str, n: RowNo) -> String {
     format!("{}:{}", public_name(producer), n.0)
 }
 
-/// Whether an id is of the form that outboxes' messages have: nobody else's may be (rule P2).
+/// Whether an id has the form that only outboxes' messages may have (rule P2).
 #[must_use]
 pub fn is_outbox_id(id: &str) -> bool {
     id.split_once(':').is_some_and(|(name, n)| {

@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The value of option `key`, if it is there. Options stand at the end and may come in any order.
+    /// The value of option `key`, if it exists. Options are at the end, in any order.
     pub(crate) fn option(&self, key: &str) -> Option<&'a str> {
         parts(self.rest?, b' ').find_map(|option| option.strip_prefix(key)?.strip_prefix('='))
     }
@@ -129,7 +129,13 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The parts of a text between separators. What the standard library has for it can do more, and is half a kilobyte of the client.
+/// The records of a frame, in order.
+pub fn records(frame: &str) -> impl Iterator<Item = &str> {
+    frame.split('\n').filter(|record| !record.is_empty())
+}
+
+/// The parts of a text between separators. The standard library's function would add half a
+/// kilobyte to the client.
 pub(crate) fn parts(text: &str, ascii: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {

@@ -1,10 +1,11 @@
-//! The records from the hub to a client (docs/protocol.md, "From the hub"), those of documents aside.
+//! The records from the hub to a client, except those of documents (docs/protocol.md, "From the
+//! hub").
 //!
 //! Part of the frame codec. Never looks into a payload.
 
 use crate::ids::{Chain, Cursor, Epoch, RowNo, Seq, TopicNo, is_id};
+use crate::wire::fields::{producer, row};
 use crate::wire::record::{DecodeError, Reader, Writer};
-use crate::wire::{producer, row};
 
 /// Why a cursor could not be continued (rule H3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -167,7 +168,8 @@ pub struct Welcome<'a> {
     pub hold_ms: Option<u64>,
     /// The transports that the hub serves, names with commas.
     pub transports: Option<&'a str>,
-    /// The window over which all clients spread their first attempt when the hub is lost, ms (rule R2).
+    /// The reconnect window, ms: over it all clients spread their first attempt when the hub is
+    /// lost (rule R2).
     pub spread_ms: Option<u64>,
 }
 

@@ -1,11 +1,11 @@
 //! The records from a client to the hub (docs/protocol.md, "From the client").
 //!
-//! Part of the frame codec. Never looks into a payload.
+//! Part of the frame codec. Never reads a payload.
 
 use crate::ids::{From, RowNo, TopicNo, is_token, is_topic_name};
 use crate::wire::document::{Kind, View};
+use crate::wire::fields::{from, producer, row};
 use crate::wire::record::{DecodeError, Reader, Writer};
-use crate::wire::{from, producer, row};
 
 /// A record from a client to the hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum ToHub<'a> {
         /// How long a poll may be held, ms (rule T3).
         hold_ms: Option<u64>,
     },
-    /// Takes the place of the token of the hello (rule C9).
+    /// Replaces the token of the hello (rule C9).
     Auth {
         /// Bearer token.
         token: &'a str,
@@ -46,14 +46,14 @@ pub enum ToHub<'a> {
     },
     /// A publication (rules C6 to C8).
     Publish(Publish<'a>),
-    /// How long the next publication may take effect, and which call it is of (rule C10).
+    /// Until when the next publication may take effect, and the tag of its call (rule C10).
     Until {
         /// By the hub's clock, ms since 1970.
         ms: u64,
-        /// Tells the call from another one that got the same number in a copy of the outbox.
+        /// Differs from that of another call with the same number in a copy of the outbox.
         tag: Option<u64>,
     },
-    /// Gives a publication up (rule C11).
+    /// Cancels a publication (rule C11).
     Skip(Skip<'a>),
     /// Asks for a pong with the same `t`.
     Ping {
@@ -70,7 +70,7 @@ pub enum ToHub<'a> {
 /// A publication on its way to the hub. The client writes the payload behind it without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Publish<'a> {
-    /// Which outbox it comes from.
+    /// The producer of its outbox.
     pub producer: &'a str,
     /// Its number there.
     pub n: RowNo,
@@ -84,10 +84,10 @@ pub struct Publish<'a> {
     pub payload: &'a str,
 }
 
-/// A publication that the client gives up.
+/// A publication that the client cancels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Skip<'a> {
-    /// Which outbox it was in.
+    /// The producer of its outbox.
     pub producer: &'a str,
     /// Its number there.
     pub n: RowNo,
@@ -101,7 +101,7 @@ impl<'a> ToHub<'a> {
     /// Reads one record.
     ///
     /// # Errors
-    /// What is wrong with it; the connection should close with 4000.
+    /// The fault of the record. The connection should close with 4000.
     pub fn decode(record: &'a str) -> Result<Self, DecodeError> {
         let mut r = Reader::new(record);
         let decoded = match r.field("verb")? {
@@ -236,7 +236,7 @@ impl Skip<'_> {
     }
 }
 
-/// What tells one publication from all others, as a record.
+/// The fields that identify a publication, as a record.
 fn identity(
     frame: &mut String,
     verb: &str,

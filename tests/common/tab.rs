@@ -33,7 +33,8 @@ impl Tab {
         Self::begin(is_pausing, None, &[])
     }
 
-    /// The next instance after a crash: it goes on with the page's outbox, in which these rows of storage are waited for.
+    /// The next instance after a crash: it goes on with the page's outbox, in which these rows of
+    /// storage are waited for.
     pub fn after_crash(rows: &[u64]) -> Self {
         let inherited = Inherited {
             producer: "spare".to_owned(),

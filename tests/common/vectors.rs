@@ -1,11 +1,13 @@
-//! Patches with their outcomes as data: the public test suite of RFC 6902, and our own in the same form.
+//! Patches with their outcomes as data: the public test suite of RFC 6902, and our own in the same
+//! form.
 
 use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// A document, a patch, and what becomes of it. Texts as they stand in the file, so that no number is rounded.
+/// A document, a patch, and what becomes of it. Texts as they stand in the file, so that no number
+/// is rounded.
 #[derive(Deserialize)]
 pub(crate) struct Vector {
     #[serde(default)]
@@ -32,12 +34,14 @@ fn load(path: &str) -> Vec<Vector> {
     serde_json::from_str(&text).unwrap()
 }
 
-/// json-patch-test-suite, both files, those included that it leaves to the implementation by `disabled`.
+/// json-patch-test-suite, both files, those included that it leaves to the implementation by
+/// `disabled`.
 pub(crate) fn suite() -> Vec<Vector> {
     let folder = "node_modules/json-patch-test-suite";
     let mut all = load(&format!("{folder}/tests.json"));
     all.extend(load(&format!("{folder}/spec_tests.json")));
-    // It says that a second `op` is an error; we read JSON as JavaScript does, where the last one counts.
+    // It says that a second `op` is an error; we read JSON as JavaScript does, where the last one
+    // counts.
     all.retain(|vector| vector.comment != "duplicate ops");
     all
 }

@@ -1,4 +1,5 @@
-//! D7, D8: a document is always a state that the hub had, plus the user's own changes that it has not confirmed.
+//! D7, D8: a document is always a state that the hub had, plus the user's own changes that it has
+//! not confirmed.
 
 #![allow(
     clippy::unwrap_used,

@@ -17,7 +17,8 @@ struct Log {
     epoch: u64,
     entries: Vec<(Option<String>, Kind, String)>,
     states: Vec<Value>,
-    /// What it knows of the outbox `me`: the place of each row that took effect; none where it was refused.
+    /// What it knows of the outbox `me`: the place of each row that took effect; none where it was
+    /// refused.
     verdicts: BTreeMap<u64, Option<u64>>,
 }
 
@@ -67,7 +68,8 @@ struct World {
     /// Rows without a verdict: number, kind, text.
     rows: VecDeque<(u64, Kind, String)>,
     sent: usize,
-    /// All rows that there ever were, those of them whose nack has come, and up to where the last snapshot had verdicts.
+    /// All rows that there ever were, those of them whose nack has come, and up to where the last
+    /// snapshot had verdicts.
     published: Vec<(u64, Kind, String)>,
     dead: BTreeSet<u64>,
     last: u64,

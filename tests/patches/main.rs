@@ -1,4 +1,5 @@
-//! Patches of documents: the public vectors and ours, another implementation as oracle, and the limits.
+//! Patches of documents: the public vectors and ours, another implementation as oracle, and the
+//! limits.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,7 +29,8 @@ fn merge(document: &mut Value, partial: &str) -> Result<(), Fault> {
     Change::merge(partial)?.apply(document)
 }
 
-/// A document is right inside: what it keeps of its size and height is what it has, and it reads as it was written.
+/// A document is right inside: what it keeps of its size and height is what it has, and it reads as
+/// it was written.
 fn check(document: &Value) {
     let text = document.to_json();
     let again = value(&text);

@@ -104,7 +104,8 @@ proptest! {
         let mut ours = value(&before.to_string());
         // A copy that is alive must never see a change.
         let kept = ours.clone();
-        // The other one does not go back to where it was after all failures, so it is asked for one step at a time.
+        // The other one does not go back to where it was after all failures, so it is asked for one
+        // step at a time.
         let (mut theirs, mut is_possible, mut list) = (before.clone(), true, Vec::new());
         for step in &plan {
             let operation = operation(&theirs, step);

@@ -1,7 +1,7 @@
 //! A03, T3, T6, H12: what polls are answered with, if anything.
 
 use longhaul::Transport::{LongPoll, WebSocket};
-use longhaul::config::{BUSY_MS, HOLD_MS, PAUSE_MS_MAX, PROBE_AFTER_MS};
+use longhaul::config::{BUSY_MS, PAUSE_MS_MAX, POLL_TIMEOUT_MS, PROBE_AFTER_MS};
 use longhaul::ids::{ConnectionId, From, TopicNo};
 use longhaul::{Effect, Event};
 
@@ -30,7 +30,7 @@ fn t3_a_short_poll_whose_answer_is_full_is_followed_at_once() {
 fn a03_holds_that_are_cut_at_the_same_age_become_shorter_than_it() {
     let mut rig = held();
     let mut connection = C1;
-    let mut hold = HOLD_MS;
+    let mut hold = POLL_TIMEOUT_MS;
     let mut cuts = 0;
     while hold > 10_000 && cuts < 10 {
         rig.now = rig.now.plus(10_000);
@@ -58,7 +58,7 @@ fn a03_a_gateway_that_answers_504_is_a_cut_and_a_hub_that_stops_is_none() {
     for (code, is_learned) in [(4009, true), (1001, false)] {
         let mut rig = held();
         let mut connection = C1;
-        let mut hold = HOLD_MS;
+        let mut hold = POLL_TIMEOUT_MS;
         for _ in 0..3 {
             rig.now = rig.now.plus(8_000);
             rig.lose(connection, code);
@@ -116,7 +116,7 @@ fn h12_polls_leave_out_what_was_refused_until_it_is_asked_again() {
             )
         };
         let effects = rig.handle(Event::Answered { connection: C1 });
-        assert_eq!(holds(&effects), [HOLD_MS]);
+        assert_eq!(holds(&effects), [POLL_TIMEOUT_MS]);
         assert!(!asked(&effects), "the hub would answer at once, for ever");
         let effects = rig.at_deadline();
         let again = asked(&effects) || asked(&rig.handle(Event::Deadline));
@@ -142,7 +142,8 @@ fn h12_what_another_connection_gave_is_polled_for_again() {
     assert!(effects.iter().any(polled), "{effects:?}");
 }
 
-/// Found by fuzzing: the look for what had been better until then was due for ever, and the timer spun.
+/// Found by fuzzing: the look for what had been better until then was due for ever, and the timer
+/// spun.
 #[test]
 fn t6_what_the_hub_serves_no_longer_is_not_looked_for_and_looked_for_again_when_it_is() {
     let mut rig = Rig::new(&config(Some(LongPoll)));

@@ -1,4 +1,5 @@
-//! Polls that are short, held, or cut: passive subscriptions, places among a browser's connections, and busy hubs.
+//! Polls that are short, held, or cut: passive subscriptions, places among a browser's connections,
+//! and busy hubs.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +16,7 @@ mod passive;
 mod places;
 
 use longhaul::Transport::LongPoll;
-use longhaul::config::{Config, HOLD_MS};
+use longhaul::config::{Config, POLL_TIMEOUT_MS};
 use longhaul::ids::{ConnectionId, From, TopicNo};
 use longhaul::{Effect, Event, Status, Transport};
 
@@ -96,7 +97,7 @@ fn held() -> Rig {
     rig.subscribe("a", From::Start);
     rig.handle(Event::Start);
     let effects = answer(&mut rig, C1, 1, 0);
-    assert_eq!(holds(&effects), [HOLD_MS]);
+    assert_eq!(holds(&effects), [POLL_TIMEOUT_MS]);
     rig
 }
 

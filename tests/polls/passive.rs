@@ -2,8 +2,8 @@
 
 use longhaul::Transport::{LongPoll, WebSocket};
 use longhaul::config::{
-    Config, HOLD_MS, HeartbeatPolicy, IDLE_AFTER_MS, IDLE_POLL_MS_MAX, IDLE_POLL_MS_MIN,
-    OPEN_MS_MAX,
+    Config, HeartbeatPolicy, IDLE_AFTER_MS, IDLE_POLL_MS_MAX, IDLE_POLL_MS_MIN, OPEN_MS_MAX,
+    POLL_TIMEOUT_MS,
 };
 use longhaul::ids::{ConnectionId, From, TopicNo};
 use longhaul::{Effect, Event, Status};
@@ -109,7 +109,7 @@ fn a16_b19_a_live_subscription_holds_the_poll_and_moves_up_at_once_and_back_afte
     let (live, _) = rig.subscribe("b", From::Live);
     assert!(rig.client.deadline().unwrap() <= rig.now);
     let effects = rig.handle(Event::Deadline);
-    assert_eq!(holds(&effects), [HOLD_MS], "live from here on");
+    assert_eq!(holds(&effects), [POLL_TIMEOUT_MS], "live from here on");
     assert_eq!(opened(&effects), [(2, WebSocket)]);
     rig.handle(Event::Opened { connection: C2 });
     assert_eq!(abandoned(&rig.record(C2, "welcome s1 1")), [1]);

@@ -1,7 +1,7 @@
 //! T7: the few connections that a browser's tabs share for what is held.
 
 use longhaul::Transport::{EventSource, LongPoll, WebSocket};
-use longhaul::config::{Config, HOLD_MS, NO_SLOT_POLL_MS_MAX, NO_SLOT_POLL_MS_MIN};
+use longhaul::config::{Config, NO_SLOT_POLL_MS_MAX, NO_SLOT_POLL_MS_MIN, POLL_TIMEOUT_MS};
 use longhaul::ids::ConnectionId;
 use longhaul::{Effect, Event};
 
@@ -145,7 +145,7 @@ fn t7_without_a_place_polls_are_short_and_lively_and_with_one_they_are_held() {
     let bounds = NO_SLOT_POLL_MS_MIN..=NO_SLOT_POLL_MS_MAX;
     assert!(rests.iter().all(|ms| bounds.contains(ms)), "{rests:?}");
     rig.handle(Event::Slot { is_granted: true });
-    assert_eq!(holds(&rig.handle(Event::Deadline)), [HOLD_MS]);
+    assert_eq!(holds(&rig.handle(Event::Deadline)), [POLL_TIMEOUT_MS]);
 }
 
 #[test]

@@ -27,8 +27,8 @@ use longhaul::{Effect, Event, Status, Time};
 const C1: ConnectionId = ConnectionId(1);
 const TEN_MINUTES_MS: u64 = 600_000;
 
-/// Pauses of 1, 2, 4 ... seconds are seven in the first minute, and with chance at most two a minute follow; three repetitions
-/// that are each at once the first time may come together.
+/// Pauses of 1, 2, 4 ... seconds are seven in the first minute, and with chance at most two a
+/// minute follow; three repetitions that are each at once the first time may come together.
 const REQUESTS_MAX: usize = 32;
 
 /// A request that is no ping.

@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// The subs that go out within ten minutes, and when, to a hub that answers pings. Each five seconds `comes` happens.
+/// The subs that go out within ten minutes, and when, to a hub that answers pings. Each five
+/// seconds `comes` happens.
 fn subs(rig: &mut Rig, comes: impl Fn(&mut Rig)) -> Vec<(u64, String)> {
     let begun = rig.now;
     let mut subs = Vec::new();

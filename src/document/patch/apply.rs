@@ -1,4 +1,5 @@
-//! How changes are made: down the way of a pointer, copying only what is shared, with sizes checked after every step.
+//! Makes the changes of a patch: follows a pointer, copies only what is shared, and checks the
+//! sizes after every step.
 //!
 //! Whoever calls goes back to a copy if a change stops half way.
 

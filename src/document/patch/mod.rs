@@ -1,7 +1,8 @@
-//! Patches of documents: JSON Patch (RFC 6902) and JSON Merge Patch (RFC 7396), each taken whole or not at all.
+//! Patches of documents: JSON Patch (RFC 6902) and JSON Merge Patch (RFC 7396). A patch applies
+//! completely or not at all.
 //!
-//! Owns how they are read and applied, and their limits, the same for client and hub, so that both come to the same
-//! verdict. A document that is refused a patch is untouched.
+//! Owns how they are read and applied, and their limits, the same for client and hub, so that both
+//! come to the same verdict. A document that is refused a patch is untouched.
 
 mod apply;
 mod fault;
@@ -14,13 +15,16 @@ use fault::Stop;
 
 pub use fault::{Fault, Why};
 
-/// Most operations of a patch. Chosen: a whole board of cards moved at once, and the work for one patch stays in the milliseconds.
+/// Most operations of a patch. Chosen: enough to move a board of cards at once, and one patch takes
+/// only milliseconds.
 pub const OPERATIONS_MAX: usize = 1_000;
 
-/// Largest document, bytes as `Value::bytes` counts. Chosen: a snapshot takes a second over a line of 10 Mbit/s.
+/// Largest document, bytes as `Value::bytes` counts. Chosen: a snapshot takes a second over a line
+/// of 10 Mbit/s.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 
-/// Most bytes that the copies of one patch may make. Chosen: as a document, so that a patch of 64 KiB asks nobody for more.
+/// Most bytes that one patch may copy. Chosen: as a document, so that a patch of 64 KiB can't cost
+/// more memory.
 pub const COPIED_BYTES_MAX: usize = DOCUMENT_BYTES_MAX;
 
 /// A change of a document.
@@ -169,8 +173,8 @@ impl Operation {
         })
     }
 
-    /// Whether it leaves this document as it is when it can't be done, so that no copy is needed to go back to: it takes one step, and
-    /// the document can't become too large by it.
+    /// Whether it leaves this document as it is when it can't be done, so that no copy is needed to
+    /// go back to: it takes one step, and the document can't become too large by it.
     fn is_whole_or_not(&self, document: &Value) -> bool {
         match self {
             Self::Add(path, value) | Self::Replace(path, value) => {

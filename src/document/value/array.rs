@@ -36,7 +36,8 @@ impl Array {
         self.elements.push(value);
     }
 
-    /// Puts an element before the one with this index; at the length, behind the last. False if that is further off.
+    /// Inserts an element before this index, or behind the last one. Returns whether the index
+    /// exists.
     pub fn insert(&mut self, index: usize, value: Value) -> bool {
         if index > self.len() {
             return false;

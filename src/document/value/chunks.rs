@@ -1,16 +1,19 @@
-//! A sequence that is cheap to change in the middle and cheap to copy: chunks that copies share until one of them changes.
+//! A sequence that is cheap to change in the middle and cheap to copy. Copies share their chunks
+//! until one of them changes.
 //!
-//! Owns how chunks split and join. Arrays find their place by index, objects by their order of keys.
+//! Owns how chunks split and join. Arrays find items by index, and objects find them by key.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::inside::{list, shared};
 
-/// Most items of a chunk. Chosen: a copied chunk of entries is 3 KB, and 10,000 items have 156 chunks to step over.
+/// Most items of a chunk. Chosen: a copy of a chunk of entries has 3 KB, and 10,000 items need 156
+/// chunks.
 const CHUNK_MAX: usize = 64;
 
-/// Chunks with fewer items together are joined. Chosen: half, so that joining and splitting do not alternate.
+/// Two chunks with fewer items than this are joined. Chosen: half, so that joining and splitting do
+/// not alternate.
 const JOIN_MAX: usize = CHUNK_MAX / 2;
 
 /// Room that a first item makes. Chosen: as the standard library does.
@@ -83,7 +86,7 @@ impl<T: Clone> Chunks<T> {
         }
     }
 
-    /// In a sorted sequence: where the item is that `order` calls equal, or where it would have to be.
+    /// The index of the item that `order` calls equal in a sorted sequence, or where it belongs.
     pub(super) fn search(&self, order: impl Fn(&T) -> Ordering) -> Result<At, At> {
         let (chunk, found) = match self {
             Self::One(items) => (0, items.binary_search_by(&order)),

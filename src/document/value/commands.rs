@@ -5,7 +5,8 @@
 //! - nothing: the member there is gone
 //! - a value: it is there now, in the stead of another
 //! - a value, a count: it is there now, as the last of so many members
-//! - an index, a count, an array: in the array there so many elements are gone from the index on, and these have come
+//! - an index, a count, an array: in the array there so many elements are gone from the index on,
+//!   and these have come
 
 use super::Value;
 use super::writer::write_string;

@@ -1,6 +1,6 @@
 //! What has become of a value, found by comparing it with what it was.
 //!
-//! Looks only where the two do not share memory, so it costs what has changed and not what there is.
+//! Skips what the two share, so the cost depends on the changes and not on the size.
 
 use std::cmp::Ordering;
 
@@ -8,11 +8,12 @@ use super::object::Entry;
 use super::{Array, Commands, Object, Value};
 use crate::document::pointer::push_token;
 
-/// Most elements that are compared where runs are no longer shared. Chosen: a run that was split or joined, and the next ones.
+/// Most elements to compare after the first chunk that is not shared. Chosen: a chunk that was
+/// split or joined, and the next ones.
 const LOOK_MAX: usize = 256;
 
 impl Value {
-    /// The commands that make `self` of `before`, as a JSON array; nothing at all if they are the same.
+    /// The commands that turn `before` into `self`, as a JSON array. `None` if they are equal.
     #[must_use]
     pub fn changes_since(&self, before: &Self) -> Option<String> {
         let mut diff = Diff {
@@ -97,8 +98,9 @@ impl Diff {
         }
     }
 
-    /// Appends what is new where members that were there may stand after it: the first of them that does not stand after the one
-    /// before it, as it did, and all after that are taken out and come again.
+    /// Appends what is new where members that were there may stand after it: the first of them that
+    /// does not stand after the one before it, as it did, and all after that are taken out and come
+    /// again.
     fn append(&mut self, before: &Object, now: &Object) {
         let mut last = None;
         let in_place = now.iter().take_while(|(key, _)| {
@@ -155,7 +157,8 @@ fn is_plainly_same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// How many elements are the same from one end on. Runs that are shared are not looked into, nor are arrays and objects.
+/// How many elements are equal from one end on. Skips shared chunks, and does not compare arrays
+/// and objects in depth.
 fn same<'a>(
     mut a: impl Iterator<Item = &'a [Value]>,
     mut b: impl Iterator<Item = &'a [Value]>,

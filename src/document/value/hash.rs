@@ -1,7 +1,8 @@
-//! The hash of a checkpoint (rule D8): equal values have equal hashes, in whatever order and form they are written.
+//! The hash of a checkpoint (rule D8). Equal values have equal hashes, whatever their text looks
+//! like.
 //!
-//! FNV-1a over a walk in which each value says where it ends. It finds accidents, not attacks. A plain walk: about 1 ms
-//! a megabyte on the hub, so nobody asks for it with every patch.
+//! FNV-1a over a walk in which each value says where it ends. It finds accidents, not attacks. A
+//! plain walk: about 1 ms a megabyte on the hub, so nobody asks for it with every patch.
 
 use super::Value;
 use crate::boundary::CHAIN_MAX;

@@ -1,4 +1,4 @@
-//! What an array or object has inside, as sums that are kept up to date, so that nobody has to look through it.
+//! The sums of the contents of an array or object, which each change updates.
 
 use super::Value;
 
@@ -87,7 +87,8 @@ impl Inside {
     }
 }
 
-/// What an allocation takes. Source: glibc's malloc, 8 bytes before it, in steps of 16, at least 32; others are within that.
+/// The memory of an allocation. Source: glibc's malloc, with 8 bytes before it, in steps of 16, at
+/// least 32. Other allocators need no more.
 pub(super) fn allocated(bytes: usize) -> usize {
     (bytes + 8).next_multiple_of(16).max(32)
 }

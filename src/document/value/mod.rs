@@ -1,7 +1,8 @@
-//! JSON values that are cheap to copy: a copy shares everything with its original until one of them changes.
+//! JSON values that are cheap to copy: a copy shares everything with its original until one of them
+//! changes.
 //!
-//! Owns their size, height and equality. Reading, writing and hashing are rooms of their own. Client and hub keep documents
-//! in these values, so both come to the same result by the same code.
+//! Owns their size, height and equality. Reading, writing and hashing are rooms of their own.
+//! Client and hub keep documents in these values, so both come to the same result by the same code.
 
 mod array;
 mod chunks;
@@ -45,7 +46,8 @@ pub enum Value {
 }
 
 impl Value {
-    /// Bytes of its JSON text without white space, each escape counted as the UTF-8 that it stands for. Looks at nothing inside.
+    /// Bytes of its JSON text without white space, each escape counted as the UTF-8 that it stands
+    /// for. Looks at nothing inside.
     #[must_use]
     pub fn bytes(&self) -> usize {
         match self {
@@ -58,8 +60,8 @@ impl Value {
         }
     }
 
-    /// Memory that it takes beside its own 24 bytes, at least what the allocator gives for it; what copies share counts in each.
-    /// Looks at nothing inside.
+    /// Memory that it takes beside its own 24 bytes, at least what the allocator gives for it; what
+    /// copies share counts in each. Looks at nothing inside.
     #[must_use]
     pub fn memory(&self) -> usize {
         match self {

@@ -1,12 +1,14 @@
 //! Numbers as they were written, compared as what they mean.
 //!
-//! Owns their grammar (RFC 8259, section 6) and exact decimal equality: 1 is 1.0 and 10e-1, and 2^53 + 1 is not 2^53.
+//! Owns their grammar (RFC 8259, section 6) and exact decimal equality: 1 is 1.0 and 10e-1, and
+//! 2^53 + 1 is not 2^53.
 
 use std::sync::Arc;
 
 use super::inside::shared_text;
 
-/// Most digits of an exponent, zeros in front not counted. Chosen: beyond any number that means something, and sums stay exact.
+/// Most digits of an exponent without leading zeros. Chosen: more than any useful number has, and
+/// sums stay exact.
 const EXPONENT_DIGITS_MAX: usize = 9;
 
 /// Most digits of a number that is kept as an integer. Chosen: no 18 digits overflow.
@@ -85,7 +87,8 @@ impl Number {
         self.with_text(str::len)
     }
 
-    /// Calls `feed` with the bytes of its meaning: sign, digits without zeros around them, exponent of the last one. Zero has none.
+    /// Calls `feed` with the bytes of its meaning: sign, digits without zeros around them, and
+    /// exponent of the last digit. Zero has none.
     pub(super) fn meaning(&self, mut feed: impl FnMut(u8)) {
         self.with_text(|text| {
             let decimal = Decimal::of(text);

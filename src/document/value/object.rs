@@ -1,6 +1,6 @@
 //! Objects: found by key, shown in the order in which the keys came, as JavaScript shows them.
 //!
-//! Owns that order, and the size and height of what is inside, kept up to date so that nobody has to look through it.
+//! Owns that order, and the size and height of the contents, which each change updates.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -9,14 +9,15 @@ use super::Value;
 use super::chunks::{At, Chunks};
 use super::inside::{Inside, Size};
 
-/// Stamps may leave so many unused for each key before they are given anew. Chosen: showing stays in proportion to the keys.
+/// Most unused stamps for each key, before the object numbers its keys again. Chosen: writing stays
+/// in proportion to the keys.
 const STAMPS_A_KEY: u32 = 4;
 /// And so many besides, so that small objects are left alone.
 const STAMPS_SPARE: u32 = 64;
 
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
-    /// The first bytes of the key: most comparisons need no more, and not the memory where the key is.
+    /// The first bytes of the key. Most comparisons need no more, and don't read the key's memory.
     start: u64,
     pub(super) key: Arc<str>,
     pub(super) value: Value,
@@ -30,7 +31,7 @@ impl Entry {
     }
 }
 
-/// The first eight bytes of a key as a number that orders as they do; a short key has zeros after it.
+/// The first eight bytes of a key as a number with the same order. A short key has zeros after it.
 fn start_of(key: &str) -> u64 {
     let mut start = [0; 8];
     for (to, from) in start.iter_mut().zip(key.bytes()) {
@@ -42,7 +43,7 @@ fn start_of(key: &str) -> u64 {
 /// The members of an object.
 #[derive(Clone, Debug, Default)]
 pub struct Object {
-    /// Sorted by key, which makes the canonical walk a plain one and finding immune to keys made to collide.
+    /// Sorted by key. So the canonical order needs no sorting, and colliding keys do no harm.
     entries: Chunks<Entry>,
     /// The first stamp that is free.
     next: u32,

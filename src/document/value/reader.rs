@@ -1,14 +1,16 @@
-//! Reads JSON (RFC 8259) into values. Every fault is named; what is deep is refused before it is walked.
+//! Reads JSON (RFC 8259) into values. Every fault has a name. Rejects deep values before it walks
+//! them.
 //!
-//! Strings must be Unicode: a lone surrogate is refused, since UTF-8 can't hold it. Of members with the same name the last one
-//! counts, in the place of the first, as in JavaScript.
+//! Strings must be Unicode: a lone surrogate is refused, since UTF-8 can't hold it. Of members with
+//! the same name the last one counts, in the place of the first, as in JavaScript.
 
 use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::{Array, DEPTH_MAX, Number, Object, Value};
 
-/// Names remembered while reading, so that a thousand records share their keys. Measured: 64 cost a small patch a third of its time.
+/// The reader remembers so many names, so that a thousand records share their keys. Measured: with
+/// 64 a small patch takes a third longer.
 const NAMES: usize = 16;
 
 /// Why a text is no document or patch.
@@ -22,7 +24,8 @@ pub enum JsonFault {
     KeyForbidden,
 }
 
-/// Whether a document can't have this key (rule D5): programs in the browser that merge objects could write to prototypes by it.
+/// Whether a document can't have this key (rule D5). Programs that merge objects in the browser
+/// could write to prototypes with it.
 #[must_use]
 pub fn is_forbidden_key(key: &str) -> bool {
     matches!(key, "__proto__" | "constructor" | "prototype")
@@ -39,8 +42,8 @@ pub fn read(text: &str) -> Result<Value, JsonFault> {
 /// Members of an object by the names that were asked for.
 pub(crate) type Members<const N: usize> = [Option<Value>; N];
 
-/// Reads an array of objects, of whose members only some are wanted: in place of each element those, or none if it is no
-/// object. None at all if it is no array.
+/// Reads an array of objects, of whose members only some are wanted: in place of each element
+/// those, or none if it is no object. None at all if it is no array.
 ///
 /// # Errors
 /// As `read`.

@@ -1,4 +1,5 @@
-//! Writes values as JSON text without white space: numbers as they came, members in the order of their keys' coming.
+//! Writes values as JSON text without white space. Numbers keep their text, and members keep the
+//! order of their insertion.
 
 use super::Value;
 

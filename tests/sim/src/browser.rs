@@ -523,7 +523,10 @@ impl World<'_> {
     /// A service worker has flushed what there was, or the browser has had enough of it.
     pub(crate) fn worker_ends(&mut self, id: PageId) {
         let Some(at) = self.place(id) else { return };
-        let is_idle = self.pages.get(at).is_some_and(|page| page.client.is_idle());
+        let is_idle = self
+            .pages
+            .get(at)
+            .is_some_and(|page| page.client.is_flushed());
         if is_idle {
             self.coverage.met("state: service worker has flushed");
         } else if self.is_stormy && self.rng.bool() {

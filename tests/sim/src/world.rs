@@ -212,7 +212,7 @@ impl World<'_> {
         self.pages.iter_mut().all(|page| {
             matches!(page.client.status(), Status::Connected { .. })
                 && page.client.outbox_rows() == 0
-                && (page.browser.is_none() || page.client.is_idle())
+                && (page.browser.is_none() || page.client.is_flushed())
                 && page.paper.is_settled()
         }) && self.oracle.is_caught_up()
             && !self.items.values().any(|item| {
