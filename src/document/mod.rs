@@ -275,7 +275,7 @@ impl Document {
         })
     }
 
-    /// Whether something here has changed since the last commands. Skips what the values share.
+    /// Whether something at `at` has changed since the last commands. Skips what the values share.
     pub fn has_changed(&mut self, at: &Pointer) -> bool {
         let now = at.find(self.value()).cloned();
         match (at.find(&self.seen), now) {
