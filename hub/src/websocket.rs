@@ -122,7 +122,11 @@ async fn serve(socket: WebSocket, runtime: &Arc<Runtime>) {
 async fn read(stream: &mut SplitStream<WebSocket>, conn: ConnId, runtime: &Runtime) -> bool {
     loop {
         match stream.next().await {
-            Some(Ok(Message::Text(text))) => runtime.handle(Event::Frame(conn, text.as_str())),
+            Some(Ok(Message::Text(text))) => {
+                runtime.handle(Event::Frame(conn, text.as_str()));
+                // A connection may have hundreds of frames in its buffer. Others have their turn between them.
+                tokio::task::yield_now().await;
+            }
             Some(Ok(Message::Binary(_))) => runtime.handle(Event::NotText(conn)),
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
             Some(Ok(Message::Close(_))) => return true,
@@ -181,7 +185,7 @@ async fn write(
             && let Some(frame) = connection.take_frame()
         {
             match send(sink, frame, connection.id(), runtime).await {
-                Ok(()) => {}
+                Ok(()) => tokio::task::yield_now().await,
                 Err(error) if is_of_transport(&error) => return,
                 Err(error) => {
                     tracing::error!(%error, "the hub could not write a frame");

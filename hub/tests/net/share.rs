@@ -1,5 +1,8 @@
 //! Two connections share a topic: order, batching, resending, resuming.
 
+use futures_util::SinkExt;
+use tokio_tungstenite::tungstenite::Message;
+
 use crate::client::{Client, hub};
 
 #[tokio::test]
@@ -88,4 +91,21 @@ async fn a_cursor_resumes_on_another_connection() {
         message.starts_with("m 5 2 ") && message.ends_with(" FI3pxaekTRnlbNmuGlVL9n:2 \"two\""),
         "{message}"
     );
+}
+
+/// The client and the hub share one thread here, so the order of their work is the same in every run.
+#[tokio::test]
+async fn f29_a_connection_with_a_hundred_frames_in_its_buffer_does_not_make_others_wait_for_all_of_them()
+ {
+    let hub = hub().await;
+    let mut greedy = Client::hello(hub.address()).await;
+    let mut honest = Client::hello(hub.address()).await;
+    for n in 1..=100_u64 {
+        let frame = Message::text(format!("pub greedy {n} {} t {n}", n - 1));
+        greedy.socket.feed(frame).await.unwrap();
+    }
+    greedy.socket.flush().await.unwrap();
+    let ack = honest.ask("pub honest 1 0 t 1").await;
+    let seq: u64 = ack.split(' ').nth(4).unwrap().parse().unwrap();
+    assert!(seq < 20, "{ack}");
 }
