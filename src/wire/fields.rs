@@ -18,7 +18,7 @@ pub(super) fn row(r: &mut Reader<'_>, name: &'static str) -> Result<RowNo, Decod
 }
 
 /// Reads where a subscription begins (rule C4).
-pub(super) fn from(text: &str) -> Result<From, DecodeError> {
+pub(crate) fn from(text: &str) -> Result<From, DecodeError> {
     match text {
         "live" => Some(From::Live),
         "start" => Some(From::Start),

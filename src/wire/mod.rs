@@ -11,6 +11,8 @@ mod to_client;
 mod to_hub;
 
 pub use document::{DocumentRecord, Kind, View};
+#[cfg(all(target_arch = "wasm32", feature = "web"))]
+pub(crate) use fields::from;
 pub use parts::{
     ANSWER_BYTES_MAX, FRAME_BYTES_MAX, PART_BYTES_MAX, Parts, RECORD_BYTES_MAX,
     SLOW_LINE_BYTES_PER_S, slow_ms,
