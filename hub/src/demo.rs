@@ -1,6 +1,4 @@
-//! The machine's own figures as a topic: real input for the demo page.
-//!
-//! Owns what is measured and how often. Publishes like any back end.
+//! Figures of this machine as a topic, for the demo page. Publishes like a back end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,23 +9,24 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::runtime::Runtime;
 
-/// Where the figures go.
+/// The topic of the figures.
 pub(crate) const TOPIC: &str = "demo/host";
 
-/// How often a message goes out, ms. Chosen: fast enough to look live.
+/// The time between two messages, ms. Chosen: fast enough to look live.
 const PUBLISH_MS: u64 = 100;
 
-/// CPU use is a mean over at least this, ms; between two means the last one is sent again. Source: sysinfo's
-/// `MINIMUM_CPU_UPDATE_INTERVAL`, below which the counters of the system are too coarse.
+/// CPU use is a mean over at least this time, ms. Between two means the demo repeats the last one.
+/// Source: sysinfo's `MINIMUM_CPU_UPDATE_INTERVAL`; the counters of the system are too coarse for
+/// less.
 const CPU_MS: u64 = 200;
 
-/// Network rates are means over this, ms. Chosen: single packets would make a shorter one jump.
+/// Network rates are means over this time, ms. Chosen: single packets would distort a shorter mean.
 const NETWORK_MS: u64 = 1_000;
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Figures {
-    /// Busy per cent of each core.
+    /// The use of each core, per cent.
     cpu: Vec<f64>,
     memory: Memory,
     network: Network,
@@ -110,10 +109,10 @@ impl Meter {
     }
 }
 
-/// Publishes for ever.
+/// Publishes the figures. Never returns.
 pub(crate) async fn run(runtime: Arc<Runtime>) {
     let mut meter = Meter::new();
-    // Before that there is nothing to take a mean over.
+    // The first mean needs this time.
     let first = Instant::now() + Duration::from_millis(CPU_MS);
     let mut ticks = tokio::time::interval_at(first, Duration::from_millis(PUBLISH_MS));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -124,10 +123,10 @@ pub(crate) async fn run(runtime: Arc<Runtime>) {
                 let outcome =
                     runtime.with(|hub, now, effects| hub.publish(now, TOPIC, None, &json, effects));
                 if let Err(fault) = outcome {
-                    tracing::warn!(?fault, "the host's figures were not published");
+                    tracing::warn!(?fault, "the demo could not publish its figures");
                 }
             }
-            Err(error) => tracing::warn!(%error, "the host's figures are no JSON"),
+            Err(error) => tracing::warn!(%error, "the demo could not write its figures as JSON"),
         }
     }
 }

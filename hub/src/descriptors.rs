@@ -1,30 +1,33 @@
-//! File descriptors: how many connections the system's limit allows, found out at the start and not under load.
+//! File descriptors: how many connections the system's limit allows. The hub checks this at the
+//! start, not under load.
 //!
-//! Each TCP connection takes one. The rest is for posts and reads beside the connections, and for the hub itself.
+//! Each TCP connection needs one. Others are for posts and reads, and for the hub itself.
 
-/// For the listener, the runtime, standard output, files that are served, and connections that are only refused.
+/// Descriptors for the listener, the runtime, standard output, static files, and refused
+/// connections.
 const OWN: u64 = 64;
 
-/// TCP connections beside those that are counted as connections, at least. Chosen: probes, and a back end's pool.
+/// The least number of TCP connections for other requests. Chosen: probes, and a back end's pool.
 const BESIDE_MIN: u64 = 32;
 
-/// One more such for so many connections. Chosen: a client that polls or streams has a post under way now and then.
+/// One more of these for this many connections. Chosen: clients of polls and event streams send a
+/// post now and then.
 const CONNECTIONS_A_BESIDE: u64 = 4;
 
-/// How many connections there may be, and how many TCP connections for them.
+/// How many connections the hub accepts, and how many TCP connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// WebSockets, event streams and polls.
     pub connections_max: u64,
-    /// TCP connections, posts and reads included.
+    /// TCP connections, including those of posts and reads.
     pub sockets_max: u64,
 }
 
 impl Plan {
-    /// As many connections as wanted, or else at most `usual`, under a limit of descriptors if there is one.
+    /// Plans for `wanted` connections, or else for at most `usual`, within a limit of descriptors.
     ///
     /// # Errors
-    /// What to tell the operator: the limit is too low.
+    /// A text for the operator: the limit is too low.
     pub fn new(wanted: Option<u64>, usual: u64, limit: Option<u64>) -> Result<Self, String> {
         let plan = Self::of(wanted.unwrap_or(usual));
         let Some(limit) = limit.filter(|limit| plan.descriptors() > *limit) else {
@@ -52,7 +55,7 @@ impl Plan {
         }
     }
 
-    /// What the process needs.
+    /// The descriptors that the process needs.
     #[must_use]
     pub fn descriptors(self) -> u64 {
         self.sockets_max.saturating_add(OWN)
@@ -62,12 +65,12 @@ impl Plan {
 /// The most connections that a limit of descriptors allows.
 fn fitting(limit: u64) -> u64 {
     let left = limit.saturating_sub(OWN + BESIDE_MIN);
-    // With n of them, n + n / 4 are taken.
+    // n connections need n + n / 4 descriptors.
     let most = left - left / (CONNECTIONS_A_BESIDE + 1);
     most - u64::from(Plan::of(most).descriptors() > limit).min(most)
 }
 
-/// The limit of this process, raised as far as the system lets us. `None` if it has none.
+/// The limit of this process, raised as far as the system allows. `None` without a limit.
 #[cfg(unix)]
 #[must_use]
 pub fn limit() -> Option<u64> {
@@ -83,7 +86,7 @@ pub fn limit() -> Option<u64> {
     }
 }
 
-/// No limit is known here.
+/// The limit of this system is unknown.
 #[cfg(not(unix))]
 #[must_use]
 pub fn limit() -> Option<u64> {
@@ -112,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn f25_without_a_wish_it_is_the_usual_and_with_one_it_is_that_or_a_message() {
+    fn f25_the_plan_is_the_usual_number_or_the_wanted_one_or_an_error() {
         let usual = Plan::new(None, 10_000, Some(1 << 20)).unwrap();
         assert_eq!(usual.connections_max, 10_000);
         assert_eq!(Plan::new(None, 10_000, None), Ok(usual));

@@ -1,4 +1,5 @@
-//! `GET /v1/events`: an event stream (rule T2). It takes its next frame when the client can receive it.
+//! `GET /v1/events`: an event stream (rule T2). It takes its next frame when the client can receive
+//! it.
 //!
 //! Owns what keeps a stream alive. `api::events` has the form of a stream.
 
@@ -84,7 +85,8 @@ fn body(connection: ConnectionHandle, cut: Cut, stalled_close_ms: u64) -> Body {
     // A client that takes no frames does not take the close either.
     let watchdog = tokio::spawn(async move {
         signals.ended.notified().await;
-        // The close is behind the event that the client has not taken. A client that reads on gets it.
+        // The close is behind the event that the client has not taken. A client that reads on gets
+        // it.
         let is_stalled = signals
             .close
             .get()

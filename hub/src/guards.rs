@@ -22,7 +22,8 @@ pub(crate) async fn check_host(request: Request, next: Next) -> Response {
     .into_response()
 }
 
-/// Refuses pages of other origins. CORS alone would execute simple requests and only hide the answer.
+/// Refuses pages of other origins. CORS alone would execute simple requests and only hide the
+/// answer.
 pub(crate) async fn check_origin(request: Request, next: Next) -> Response {
     match page_origin(request.headers()).check() {
         Ok(()) => next.run(request).await,

@@ -1,7 +1,7 @@
 //! Longhaul's reference server: topics over WebSocket, and HTTP for back ends.
 //!
-//! `core` has all rules, and `api` the meaning of HTTP requests. Neither names a socket. Around them,
-//! `server` starts the hub, `listener` accepts connections, and `runtime` drives the core.
+//! `core` has all rules, and `api` the meaning of HTTP requests. Neither names a socket. Around
+//! them, `server` starts the hub, `listener` accepts connections, and `runtime` drives the core.
 //! `http` routes requests to `websocket`, `events`, `posts` and `back_ends`. docs/protocol.md
 //! defines the wire. For wasm32 the crate is only `api` and `core`, for `longhaul-testing`.
 

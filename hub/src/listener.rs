@@ -21,15 +21,16 @@ use tower::ServiceExt;
 use crate::api::problem::{Problem, ProblemCode};
 use crate::core::Close;
 
-/// Bytes that a connection buffers for a client, except for the frame that is on its way. Also the limit
-/// of a request head. Chosen: one frame.
+/// Bytes that a connection buffers for a client, except for the frame that is on its way. Also the
+/// limit of a request head. Chosen: one frame.
 const BUFFER_BYTES: usize = 65_536;
 
-/// How long a connection may have no request, and a request head no end, ms. Chosen: longer than the
-/// 60 s of common proxies, so that the proxy closes the connection.
+/// How long a connection may have no request, and a request head no end, ms. Chosen: longer than
+/// the 60 s of common proxies, so that the proxy closes the connection.
 const HEAD_MS: u64 = 75_000;
 
-/// How long a connection may take to send its first request, ms. Chosen: as long as a hello (rule C1).
+/// How long a connection may take to send its first request, ms. Chosen: as long as a hello (rule
+/// C1).
 const FIRST_MS: u64 = 10_000;
 
 /// The most TCP connections beyond the limit, which get a refusal. Chosen: enough for some probes.
@@ -38,16 +39,17 @@ const REFUSALS_MAX: usize = 16;
 /// How long a refusal may take, ms. Chosen: the round trips of a bad network.
 const REFUSAL_MS: u64 = 2_000;
 
-/// The minimum retry delay of a refusal, s. Chosen: half of the time after which a silent connection
-/// ends.
+/// The minimum retry delay of a refusal, s. Chosen: half of the time after which a silent
+/// connection ends.
 const RETRY_S: u64 = 5;
 
-/// How long written bytes may stay unacknowledged, ms. Chosen: as long as a silent socket (rule B3).
+/// How long written bytes may stay unacknowledged, ms. Chosen: as long as a silent socket (rule
+/// B3).
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MS: u64 = 35_000;
 
-/// Written bytes that the system has not sent yet. A pong overtakes only what is still in the hub, so
-/// this is small. Chosen: two frames.
+/// Written bytes that the system has not sent yet. A pong overtakes only what is still in the hub,
+/// so this is small. Chosen: two frames.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES: u32 = 32_768;
 
@@ -114,8 +116,8 @@ pub(crate) async fn run(
     while tasks.join_next().await.is_some() {}
 }
 
-/// Answers one request of a TCP connection beyond the limit. Probes get their normal answer, all other
-/// requests get 503.
+/// Answers one request of a TCP connection beyond the limit. Probes get their normal answer, all
+/// other requests get 503.
 async fn refuse(socket: TcpStream, app: Router, _refusal: OwnedSemaphorePermit) {
     let service = service_fn(|request: Request<hyper::body::Incoming>| {
         let app = app.clone();

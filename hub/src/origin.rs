@@ -1,7 +1,7 @@
 //! Which clients a hub without a key serves: programs on this machine, and pages of loopback hosts.
 //!
-//! Browsers apply no same-origin policy to WebSockets, so the hub does (RFC 6455, section 10.2). It also
-//! checks the Host header, because any domain can resolve to 127.0.0.1 (DNS rebinding).
+//! Browsers apply no same-origin policy to WebSockets, so the hub does (RFC 6455, section 10.2). It
+//! also checks the Host header, because any domain can resolve to 127.0.0.1 (DNS rebinding).
 
 use std::net::Ipv4Addr;
 

@@ -1,6 +1,7 @@
 //! Posts of clients without a WebSocket (rules T1 to T3).
 //!
-//! Reads the bodies from sockets; `api::posts` checks and answers them, and the core reads the frames.
+//! Reads the bodies from sockets; `api::posts` checks and answers them, and the core reads the
+//! frames.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! A complete hub: the listener, the routes, the ticker and the demo. Stops with a close for each client.
+//! A complete hub: the listener, the routes, the ticker and the demo. Stops with a close for each
+//! client.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,8 +16,8 @@ use crate::core::{Event, Limits};
 use crate::runtime::Runtime;
 use crate::{demo, guards, http, listener, site};
 
-/// How long a stop waits for connections to end, ms. Chosen: container platforms wait 10 s, developers
-/// less.
+/// How long a stop waits for connections to end, ms. Chosen: container platforms wait 10 s,
+/// developers less.
 const STOP_MS: u64 = 1_500;
 
 /// The time between two checks whether all connections have ended, ms.
@@ -103,8 +104,8 @@ impl Server {
         self.runtime.open_connections()
     }
 
-    /// Closes all connections, one after another. Meanwhile `/readyz` reports that the hub drains, and
-    /// the hub refuses new clients.
+    /// Closes all connections, one after another. Meanwhile `/readyz` reports that the hub drains,
+    /// and the hub refuses new clients.
     pub async fn drain(&self) {
         self.runtime.drain().await;
     }

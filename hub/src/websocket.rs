@@ -30,20 +30,20 @@ use crate::runtime::{ConnectionHandle, Runtime};
 /// stops within 2 s.
 const CLOSE_MS: u64 = 1_000;
 
-/// The read buffer of a connection, bytes, allocated at once. Chosen: small, because there are thousands
-/// of connections; the library's default is 128 KiB.
+/// The read buffer of a connection, bytes, allocated at once. Chosen: small, because there are
+/// thousands of connections; the library's default is 128 KiB.
 const READ_BUFFER_BYTES: usize = 4_096;
 
 /// Bytes that the library gathers before it writes to the socket. Chosen: small, because the hub
 /// already batches.
 const WRITE_BUFFER_BYTES: usize = 4_096;
 
-/// The most bytes that wait for the socket: the largest frame, and a close or an answer to a ping behind
-/// it.
+/// The most bytes that wait for the socket: the largest frame, and a close or an answer to a ping
+/// behind it.
 const UNWRITTEN_BYTES_MAX: usize = WRITE_BUFFER_BYTES + FRAME_BYTES_MAX + 1_024;
 
-/// The hub reads a frame up to this many times the limit to its end. So the close reaches a client that
-/// is still sending.
+/// The hub reads a frame up to this many times the limit to its end. So the close reaches a client
+/// that is still sending.
 const OVERSIZE: usize = 2;
 
 /// `/v1/connect`.
@@ -200,8 +200,8 @@ async fn write(
     }
 }
 
-/// Sends a frame. If the client does not take it in time, the connection ends. But the frame still goes
-/// out completely, because a close can only follow a complete frame.
+/// Sends a frame. If the client does not take it in time, the connection ends. But the frame still
+/// goes out completely, because a close can only follow a complete frame.
 async fn send(
     sink: &mut SplitSink<WebSocket, Message>,
     frame: String,

@@ -1,4 +1,4 @@
-//! F27: what the hub counts as its memory, beside an allocator that counts what there is.
+//! F27: the memory that the hub counts, compared with an allocator that counts everything.
 #![allow(
     unsafe_code,
     clippy::unwrap_used,
@@ -12,7 +12,7 @@ use std::cell::Cell;
 use longhaul::wire::Kind;
 use longhaul_hub::core::{ConnId, Effect, Event, Expected, Hub, Limits, Now, Offer, Time};
 
-/// The system's allocator, and how much of it each thread holds, with what glibc adds.
+/// The system's allocator. It counts the bytes of each thread, with the overhead of glibc.
 struct Counting;
 
 thread_local! {
@@ -23,7 +23,7 @@ fn given(layout: Layout) -> usize {
     (layout.size() + 8).next_multiple_of(16).max(32)
 }
 
-// SAFETY: all is the system's, with a number beside it that allocates nothing.
+// SAFETY: it calls the system's allocator, and updates a number without an allocation.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         HELD.set(HELD.get().wrapping_add(given(layout)));
@@ -63,7 +63,7 @@ impl Measured {
         let mut effects = Vec::with_capacity(100_000);
         hub.handle(now, Event::Opened(ConnId(1)), &mut effects);
         hub.handle(now, Event::Frame(ConnId(1), "hello 1"), &mut effects);
-        // What the first topic alone needs is not what one more costs.
+        // The first topic needs more than each further one.
         hub.publish(now, "first", None, "1", &mut effects).unwrap();
         let (held, counted) = (HELD.get(), hub.memory_bytes());
         Self {
@@ -102,7 +102,7 @@ impl Measured {
         self.effects.clear();
     }
 
-    /// What is counted since the beginning is what is held, and at most `times` as much.
+    /// The hub counts at least the real memory, and at most `times` as much.
     #[track_caller]
     fn check(&self, what: &str, times: usize) {
         let held = HELD.get() - self.held;

@@ -126,7 +126,8 @@ fn expected(headers: &HeaderMap) -> Result<Expected, Problem> {
     match (wanted, unwanted) {
         (None, None) => Ok(Expected::Anything),
         (Some(tags), None) if tags == ["*"] => Ok(Expected::Written),
-        // A weak tag never matches here, and neither does another server's tag (RFC 9110, section 13.1.1).
+        // A weak tag never matches here, and neither does another server's tag (RFC 9110, section
+        // 13.1.1).
         (Some(tags), None) => Ok(Expected::After(
             tags.into_iter().filter_map(etag::parse).collect(),
         )),

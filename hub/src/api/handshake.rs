@@ -16,8 +16,8 @@ pub fn offers(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .map(str::trim)
 }
 
-/// The hub's subprotocol if the client offers it, or else the first one of another version. `None` if
-/// the client offers neither.
+/// The hub's subprotocol if the client offers it, or else the first one of another version. `None`
+/// if the client offers neither.
 pub fn chosen<'a>(offers: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let offers: Vec<&str> = offers
         .filter(|offer| offer.starts_with("longhaul."))

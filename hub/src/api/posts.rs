@@ -14,7 +14,8 @@ use super::origin::origin;
 use super::problem::{Problem, ProblemCode};
 use crate::core::{Close, Limits, Refusal, Transport};
 
-/// The minimum retry delay where the hub gives no retry time, s. Chosen: a client's own first window.
+/// The minimum retry delay where the hub gives no retry time, s. Chosen: a client's own first
+/// window.
 const RETRY_S: u64 = 1;
 
 /// Rule T6.
@@ -136,7 +137,8 @@ pub fn refuse(refusal: &Refusal) -> Result<Answer, Problem> {
     Err(Problem::new(status, ProblemCode::Close(*close), message))
 }
 
-/// Asks a client to come back later. The header has the time in seconds, the detail in ms (rule R1).
+/// Asks a client to come back later. The header has the time in seconds, the detail in ms (rule
+/// R1).
 #[must_use]
 pub fn unavailable(refusal: &Refusal) -> Problem {
     let Refusal { message, hint, .. } = refusal;

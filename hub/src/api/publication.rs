@@ -102,7 +102,8 @@ fn change_fault(fault: &ChangeFault) -> Problem {
         ChangeFault::Patch(fault) => match fault.why {
             Why::NotAPatch | Why::MemberMissing | Why::NotAPointer => StatusCode::BAD_REQUEST,
             Why::Missing | Why::NoIndex | Why::TestFailed | Why::IntoItself => StatusCode::CONFLICT,
-            // The body was valid JSON (rule W6), so documents do not accept this kind of JSON (rule D5).
+            // The body was valid JSON (rule W6), so documents do not accept this kind of JSON (rule
+            // D5).
             Why::NotJson
             | Why::KeyForbidden
             | Why::TooDeep

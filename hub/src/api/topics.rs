@@ -1,4 +1,5 @@
-//! Topics over HTTP for back ends (rules P1 to P3): publishing a message, and reading a range of a log.
+//! Topics over HTTP for back ends (rules P1 to P3): publishing a message, and reading a range of a
+//! log.
 //!
 //! Every error is a problem with a stable code.
 

@@ -72,7 +72,8 @@ mod tests {
             serde_json::from_str(include_str!("../../../src/codes.json")).unwrap_or_default();
         for close in Close::ALL {
             if *close == Close::TicketInvalid {
-                // Narrower than the table's code: a new ticket helps, a new token does not (rule T2).
+                // Narrower than the table's code: a new ticket helps, a new token does not (rule
+                // T2).
                 assert!(table.iter().any(|row| row["closeCode"] == close.number()));
                 continue;
             }

@@ -8,8 +8,8 @@ use longhaul::wire::{
 
 use super::transports::Transports;
 
-/// The most bytes of a record without its payload: verb, numbers, a topic of 255, a producer of 100.
-/// The longest answer to a publication, with the values that a patch has met, fits too.
+/// The most bytes of a record without its payload: verb, numbers, a topic of 255, a producer of
+/// 100. The longest answer to a publication, with the values that a patch has met, fits too.
 pub(crate) const HEAD_BYTES_MAX: usize = 4_096;
 
 /// The most bytes of a subscription in a post. Source: rule W8.
@@ -21,8 +21,8 @@ const START_BYTES_MAX: usize = 128;
 /// The most bytes of a snapshot. Source: rule D6, with every character as an escape of six.
 const SNAPSHOT_BYTES_MAX: usize = 6 * DOCUMENT_BYTES_MAX;
 
-/// The hub searches for expired producers and owners at most this often in `producers_ms`. Chosen: it
-/// searches 100,000 producers of a topic once in two hours.
+/// The hub searches for expired producers and owners at most this often in `producers_ms`. Chosen:
+/// it searches 100,000 producers of a topic once in two hours.
 pub(crate) const SWEEP_PARTS: u64 = 100;
 
 /// The limits of the core. At a limit the hub refuses or forgets something; it never fails.
@@ -48,8 +48,8 @@ pub struct Limits {
     /// Bytes of all producers. Beyond it a new producer gets `busy`; known ones continue. Chosen:
     /// half of the memory.
     pub producers_bytes_max: usize,
-    /// Bytes of all subscriptions. Beyond it a new subscription gets `busy`; others continue. Chosen:
-    /// half of the memory, which is more than a million subscriptions.
+    /// Bytes of all subscriptions. Beyond it a new subscription gets `busy`; others continue.
+    /// Chosen: half of the memory, which is more than a million subscriptions.
     pub subscriptions_memory_bytes_max: usize,
     /// Topics. Beyond it a subscription or publication of a new topic gets `busy`. Chosen: they fit
     /// the memory, each with a producer.
@@ -69,8 +69,8 @@ pub struct Limits {
     /// How long a drain takes, ms. `None`: so long that at most `admit_per_s` clients a second come
     /// back.
     pub drain_ms: Option<u64>,
-    /// Subscriptions of a connection. Beyond it the hub closes the connection with 4007. Chosen: one
-    /// answer for each fits `control_bytes_max`.
+    /// Subscriptions of a connection. Beyond it the hub closes the connection with 4007. Chosen:
+    /// one answer for each fits `control_bytes_max`.
     pub subscriptions_max: usize,
     /// Producers of a topic. Beyond it a new producer gets `busy`. Chosen: a twentieth of their
     /// bytes.
@@ -89,11 +89,11 @@ pub struct Limits {
     /// The largest post of subscriptions, bytes. Source: rule W8; `subscriptions_max` of the
     /// longest.
     pub subs_bytes_max: usize,
-    /// Bytes of all posts of subscriptions that are larger than a frame and that the hub is reading.
-    /// Beyond it the clients get a retry time. Chosen: eight of the largest.
+    /// Bytes of all posts of subscriptions that are larger than a frame and that the hub is
+    /// reading. Beyond it the clients get a retry time. Chosen: eight of the largest.
     pub large_posts_bytes_max: usize,
-    /// The largest payload, bytes. A larger one gets the nack `payload_too_large`. Chosen: one frame
-    /// of the size that rule W8 aims at.
+    /// The largest payload, bytes. A larger one gets the nack `payload_too_large`. Chosen: one
+    /// frame of the size that rule W8 aims at.
     pub payload_bytes_max: usize,
     /// Bytes of answers that wait for a client. Beyond it the hub closes with 4008. Chosen: the
     /// answers to 8 full frames.
@@ -107,12 +107,12 @@ pub struct Limits {
     pub hello_ms: u64,
     /// How long the body of a request may take, ms (408). Source: rule T5; as long as a hello.
     pub body_ms: u64,
-    /// How long a transport may take for one frame, ms. Then the driver sends `Stalled`. Source: rule
-    /// H10.
+    /// How long a transport may take for one frame, ms. Then the driver sends `Stalled`. Source:
+    /// rule H10.
     pub write_ms: u64,
-    /// How long a stalled connection may take for the rest of its frame and the close behind it, ms.
-    /// A close can't interrupt a frame. Source: rule H10; with `write_ms` it is longer than a browser
-    /// freezes a busy page.
+    /// How long a stalled connection may take for the rest of its frame and the close behind it,
+    /// ms. A close can't interrupt a frame. Source: rule H10; with `write_ms` it is longer than a
+    /// browser freezes a busy page.
     pub stalled_close_ms: u64,
     /// The heartbeat interval in the welcome, ms. Source: rule B2.
     pub ping_ms: u64,
@@ -180,30 +180,30 @@ impl Limits {
         page_bytes_max: 4 << 20,
     };
 
-    /// Bytes of the values and texts of all documents. Beyond it a change that makes a document larger
-    /// gets `busy`. Chosen: half of the memory.
+    /// Bytes of the values and texts of all documents. Beyond it a change that makes a document
+    /// larger gets `busy`. Chosen: half of the memory.
     #[must_use]
     pub const fn documents_bytes_max(&self) -> usize {
         self.memory_bytes_max / 2
     }
 
-    /// Bytes of everything but messages. Beyond it new topics, producers and owners get `busy`, and so
-    /// do changes that make a document larger. Chosen: three quarters of the memory.
+    /// Bytes of everything but messages. Beyond it new topics, producers and owners get `busy`, and
+    /// so do changes that make a document larger. Chosen: three quarters of the memory.
     #[must_use]
     pub const fn new_bytes_max(&self) -> usize {
         self.memory_bytes_max / 4 * 3
     }
 
-    /// Bytes of everything but messages. Beyond it new subscriptions get `busy`, and new verdicts and
-    /// keys replace the oldest ones of their producer or topic. Chosen: seven eighths of the memory; the
-    /// rest is for messages.
+    /// Bytes of everything but messages. Beyond it new subscriptions get `busy`, and new verdicts
+    /// and keys replace the oldest ones of their producer or topic. Chosen: seven eighths of the
+    /// memory; the rest is for messages.
     #[must_use]
     pub const fn fixed_bytes_max(&self) -> usize {
         self.memory_bytes_max / 8 * 7
     }
 
-    /// The first contradiction between the limits. With it, the hub could make a record that it can't
-    /// deliver.
+    /// The first contradiction between the limits. With it, the hub could make a record that it
+    /// can't deliver.
     #[must_use]
     pub const fn misfit(&self) -> Option<&'static str> {
         let misfits = [

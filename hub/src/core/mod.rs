@@ -1,8 +1,8 @@
 //! The hub without its sockets: topics, connections, admission, and what each connection gets next.
 //!
-//! Sans-I/O: `now` arrives with every event, and random numbers come from a seed. So the same events
-//! give the same effects. The core names no clock, socket or runtime. The rest of the crate drives
-//! it, and so does the simulator.
+//! Sans-I/O: `now` arrives with every event, and random numbers come from a seed. So the same
+//! events give the same effects. The core names no clock, socket or runtime. The rest of the crate
+//! drives it, and so does the simulator.
 
 mod admission;
 mod close;

@@ -73,7 +73,8 @@ impl Refusal {
         Self::new(Close::GoingAway, "the hub is stopping").with(hint)
     }
 
-    /// The reason on the wire: code, message, options. A long message is cut; the options never are.
+    /// The reason on the wire: code, message, options. A long message is cut; the options never
+    /// are.
     #[must_use]
     pub fn reason(&self) -> String {
         let options = self.hint.to_string();

@@ -42,7 +42,7 @@ async fn problem(response: Response) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn what_is_posted_reaches_subscribers_and_readers() {
+async fn a_posted_message_reaches_subscribers_and_readers() {
     let hub = hub().await;
     let mut client = Client::hello(hub.address()).await;
     client.ask("sub 1 orders/eu live").await;
@@ -109,7 +109,7 @@ async fn f33_p2_a_back_end_can_not_give_its_message_the_id_of_an_outboxs() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_published_is_told_with_a_stable_code() {
+async fn a_publication_without_effect_gets_a_stable_code() {
     let hub = hub().await;
     let large = format!("\"{}\"", "x".repeat(65_536));
     let deep = "[".repeat(128) + &"]".repeat(128);
@@ -149,7 +149,7 @@ async fn what_can_not_be_published_is_told_with_a_stable_code() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_read_is_told_with_a_stable_code() {
+async fn a_failed_read_gets_a_stable_code() {
     let hub = hub_with(Limits {
         retain_entries: 2,
         ..Limits::default()
@@ -190,7 +190,7 @@ async fn what_can_not_be_read_is_told_with_a_stable_code() {
 }
 
 #[tokio::test]
-async fn operators_and_clients_find_out_what_the_hub_is() {
+async fn operators_and_clients_can_read_the_limits_and_the_health() {
     let hub = hub().await;
     for path in ["/healthz", "/readyz"] {
         assert_eq!(get(&hub, path).await.status(), 200);

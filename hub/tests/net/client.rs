@@ -1,4 +1,4 @@
-//! A hub in this process and a plain WebSocket client, each with a bound on how long a test waits.
+//! A hub in this process and a plain WebSocket client, both with a limit on how long a test waits.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-/// How long a test waits for what must come.
+/// How long a test waits.
 const WAIT: Duration = Duration::from_secs(20);
 
 pub(crate) async fn within<T>(future: impl Future<Output = T>) -> T {
@@ -76,7 +76,7 @@ pub(crate) async fn handshake(
 }
 
 impl Client {
-    /// A connection that has said nothing.
+    /// A connection that has sent nothing.
     pub(crate) async fn open(address: SocketAddr) -> Self {
         let headers = [("sec-websocket-protocol", "longhaul.v1")];
         handshake(address, &headers).await.unwrap().1
@@ -94,7 +94,7 @@ impl Client {
         within(self.socket.send(Message::text(text))).await.unwrap();
     }
 
-    /// The next record, whole.
+    /// The next record, without parts.
     pub(crate) async fn record(&mut self) -> String {
         loop {
             if let Some(record) = self.records.pop_front() {
@@ -117,7 +117,8 @@ impl Client {
         self.record().await
     }
 
-    /// Sends a frame, which a hub that closes may not take, and takes the next record or the close.
+    /// Sends a frame and takes the next record or the close. The hub may have closed before the
+    /// frame.
     pub(crate) async fn try_ask(&mut self, text: &str) -> Result<String, (u16, String)> {
         let _ = within(self.socket.send(Message::text(text))).await;
         match within(self.socket.next()).await {
@@ -129,7 +130,7 @@ impl Client {
         }
     }
 
-    /// Code and reason of the close, whatever comes before it.
+    /// The code and reason of the close, after any other frames.
     pub(crate) async fn close(&mut self) -> (u16, String) {
         loop {
             match within(self.socket.next()).await {
@@ -143,7 +144,7 @@ impl Client {
     }
 }
 
-/// A hub that takes two connections has forgotten one, and so has room for another.
+/// A hub with a limit of two connections has forgotten one, and accepts another.
 pub(crate) async fn until_forgotten(hub: &Server) {
     within(async {
         loop {
@@ -156,7 +157,7 @@ pub(crate) async fn until_forgotten(hub: &Server) {
     .await;
 }
 
-/// The hub still serves a whole round.
+/// The hub still serves a subscription and a publication.
 pub(crate) async fn assert_alive(hub: &Server) {
     let mut client = Client::hello(hub.address()).await;
     assert!(

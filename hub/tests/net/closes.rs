@@ -1,4 +1,4 @@
-//! Bad bytes and silence: the right close code and reason reaches the client, and the hub lives on.
+//! Bad bytes and silence: the client gets the right close code and reason, and the hub continues.
 
 use futures_util::SinkExt;
 use longhaul_hub::core::Limits;
@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 use crate::client::{Client, assert_alive, hub, hub_with, until_forgotten, within};
 
 #[tokio::test]
-async fn what_can_not_be_read_is_closed_with_4000_and_the_field_that_is_wrong() {
+async fn an_invalid_frame_is_closed_with_4000_and_the_wrong_field() {
     let hub = hub().await;
     for (frame, reason) in [
         ("shout", "bad_frame unknown verb"),
@@ -29,7 +29,7 @@ async fn what_can_not_be_read_is_closed_with_4000_and_the_field_that_is_wrong() 
 }
 
 #[tokio::test]
-async fn a_first_record_that_is_not_hello_and_another_version_are_told_apart() {
+async fn another_first_record_than_hello_and_another_version_have_different_codes() {
     let hub = hub().await;
     for (frame, code) in [("sub 1 t live", 4000), ("{}", 4000), ("hello 2", 4500)] {
         let mut client = Client::open(hub.address()).await;
@@ -61,7 +61,7 @@ async fn w2_a_binary_frame_and_text_that_is_not_utf_8_are_closed_with_4000() {
 }
 
 #[tokio::test]
-async fn f31_what_breaks_the_rules_of_websocket_is_told_by_its_name() {
+async fn f31_the_close_names_a_violation_of_the_websocket_protocol() {
     let hub = hub().await;
     let text = || Frame::message(vec![b'p'], OpCode::Data(Data::Text), true);
     let mut goes_on = text();
@@ -118,7 +118,7 @@ async fn w8_a_frame_over_the_limit_is_closed_with_1009_however_much_larger_it_is
     for bytes in [262_145, 500_000, 600_000, 5_000_000] {
         let mut client = Client::hello(hub.address()).await;
         let frame = Message::text("x".repeat(bytes));
-        // The hub may close while we still write.
+        // The hub may close while the test still writes.
         let _ = within(client.socket.feed(frame)).await;
         let _ = tokio::time::timeout(std::time::Duration::from_millis(200), client.socket.flush())
             .await;
@@ -144,7 +144,7 @@ async fn c1_silence_before_hello_is_closed_with_4001() {
 async fn b3_silence_after_hello_is_pinged_and_closed_with_4002() {
     let limits = Limits {
         ping_ms: 60,
-        // A busy machine may look so late that the end has come before the ping.
+        // On a busy machine the end may come before the ping.
         wait_ms: 1_000,
         ..Limits::default()
     };
@@ -184,7 +184,7 @@ async fn connections_that_end_early_or_within_a_frame_leave_nothing_behind() {
             .await
             .unwrap();
     }
-    // One that closes as soon as it may, one that never answers a close.
+    // One client closes as soon as it can, and one never answers a close.
     let mut client = Client::open(hub.address()).await;
     within(client.socket.close(None)).await.unwrap();
     let silent = Client::hello(hub.address()).await;
@@ -220,7 +220,7 @@ async fn a_stop_closes_every_connection_with_1001() {
 
 #[tokio::test]
 async fn a_connection_that_takes_nothing_holds_up_nobody() {
-    // Slow machines must not turn it into a stalled one.
+    // On a slow machine it must not look stalled.
     let limits = Limits {
         write_ms: 600_000,
         for_readers_bytes: 0,
@@ -235,14 +235,14 @@ async fn a_connection_that_takes_nothing_holds_up_nobody() {
     let payload = format!("\"{}\"", "x".repeat(60_000));
     let mut seen = 0;
     for n in 1..=400 {
-        // 24 MB: more than the socket's buffers and the log take.
+        // 24 MB: more than the socket's buffers and the log hold.
         let ack = writer.ask(&format!("pub p {n} 0 t {payload}")).await;
         assert!(ack.ends_with(&format!(" {n} 0")), "{ack}");
         assert!(reader.record().await.starts_with(&format!("m 1 {n} ")));
         seen = n;
     }
     assert_eq!(seen, 400);
-    // It wakes up, and is told what it missed.
+    // It reads again, and gets a gap for what it missed.
     let mut gap = false;
     loop {
         let record = slow.record().await;

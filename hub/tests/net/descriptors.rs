@@ -1,4 +1,4 @@
-//! TCP connections and the descriptors that they take: clients that hold them without a word do not stop the hub.
+//! TCP connections and their descriptors: silent clients do not stop the hub.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use crate::http::{post, problem, send};
 #[cfg(unix)]
 use crate::program::{address, program_with, run_with};
 
-/// A request whose body never comes.
+/// A request without the end of its body.
 async fn silent(address: SocketAddr, method: &str) -> TcpStream {
     let content_type = match method {
         "PATCH" => "application/merge-patch+json",
@@ -26,7 +26,7 @@ async fn silent(address: SocketAddr, method: &str) -> TcpStream {
 }
 
 async fn probe(url: &str, path: &str) -> reqwest::Response {
-    // A client of its own, so that no connection is used again.
+    // A client of its own, so that it reuses no connection.
     send(reqwest::Client::new().get(format!("{url}{path}"))).await
 }
 
@@ -71,7 +71,7 @@ async fn f25_tcp_connections_are_bounded_and_probes_are_answered_beyond_the_boun
     let refused = send(post(hub.address(), "publish", "hello 1\npub p 1 0 t 1")).await;
     assert!(refused.headers().contains_key("retry-after"));
     assert_eq!(problem(refused).await, (503, "try_again_later".into()));
-    // The silent ones end by themselves.
+    // Silent connections end by themselves.
     for mut stream in all {
         within(stream.read_to_end(&mut Vec::new())).await.unwrap();
     }
@@ -79,7 +79,7 @@ async fn f25_tcp_connections_are_bounded_and_probes_are_answered_beyond_the_boun
 }
 
 #[tokio::test]
-async fn f25_a_websocket_keeps_its_place_until_it_ends() {
+async fn f25_a_websocket_keeps_its_permit_until_it_ends() {
     let hub = hub_of(Limits::default(), 2).await;
     let first = Client::hello(hub.address()).await;
     let mut second = Client::hello(hub.address()).await;
@@ -112,7 +112,7 @@ async fn f25_a_hub_of_256_descriptors_outlives_300_silent_bodies() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn f25_connections_that_the_limit_does_not_allow_are_told_at_the_start() {
+async fn f25_the_hub_reports_at_the_start_that_the_limit_allows_fewer_connections() {
     let output = run_with("ulimit -n 256", &["--connections-max", "129"]).await;
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();

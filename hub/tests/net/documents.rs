@@ -1,4 +1,4 @@
-//! Documents over HTTP: the vectors through PATCH, entity tags, conditions, and what each refusal is.
+//! Documents over HTTP: the vectors through PATCH, entity tags, conditions, and errors.
 
 use longhaul_hub::core::Limits;
 use longhaul_hub::server::Server;
@@ -58,7 +58,7 @@ fn header<'a>(response: &'a Response, name: &str) -> &'a str {
     response.headers()[name].to_str().unwrap()
 }
 
-/// Every vector on a topic of its own.
+/// Runs every vector on a topic of its own.
 async fn hold(all: Vec<Vector>, kind: &str) {
     let api = Api::start().await;
     for (index, vector) in all.into_iter().enumerate() {
@@ -178,7 +178,7 @@ async fn p9_a_condition_that_is_not_met_changes_nothing() {
 }
 
 #[tokio::test]
-async fn p9_a_keyed_patch_takes_effect_once_whatever_came_after_it() {
+async fn p9_a_patch_with_a_key_takes_effect_once_whatever_came_after_it() {
     let api = Api::start().await;
     api.put("d", "[]").await;
     let keyed = || {
@@ -197,7 +197,7 @@ async fn p9_a_keyed_patch_takes_effect_once_whatever_came_after_it() {
 }
 
 #[tokio::test]
-async fn p9_what_can_not_be_done_is_told_with_operation_and_pointer() {
+async fn p9_a_failed_patch_names_its_operation_and_pointer() {
     let api = Api::start().await;
     api.put("d", r#"{"a":[1]}"#).await;
     let failed = r#"[{"op":"add","path":"/b","value":1},{"op":"test","path":"/a/0","value":2}]"#;
@@ -221,7 +221,7 @@ async fn p9_what_can_not_be_done_is_told_with_operation_and_pointer() {
         (PATCH, "{}", 400, "patch_invalid", None),
         (PATCH, "[", 400, "payload_invalid", None),
         (PATCH, "", 400, "payload_invalid", None),
-        // f32: JSON, but of the kind that no document is made of (rule D5).
+        // f32: valid JSON that documents do not accept (rule D5).
         (MERGE, r#"{"a":"\ud800"}"#, 422, "patch_invalid", None),
         (MERGE, r#"{"a":1e1234567890}"#, 422, "patch_invalid", None),
         (MERGE, r#"{"__proto__":{}}"#, 422, "key_forbidden", None),
@@ -305,7 +305,7 @@ async fn d1_messages_and_patches_do_not_mix() {
 }
 
 #[tokio::test]
-async fn d7_what_a_back_end_patches_a_follower_gets() {
+async fn d7_a_follower_gets_the_patches_of_a_back_end() {
     let api = Api::start().await;
     api.put("d", r#"{"a":1}"#).await;
     let mut client = Client::hello(api.hub.address()).await;

@@ -1,4 +1,4 @@
-//! T2 to T6 over real sockets: what all ways down share.
+//! T2 to T6 over real sockets: what all transports have in common.
 
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ async fn one_session_goes_on_by_its_cursor_over_socket_poll_and_stream() {
     assert!(batch.starts_with("b 1 1 3 "), "{batch}");
     let mut cursor = cursor_after(&[batch], &epoch);
     publish(2).await;
-    // The socket is still open: nothing is taken away from it.
+    // The socket is still open.
     let poll = format!("hello 1 session={session}\nsub 1 t {cursor}");
     let answer = ask(hub.address(), "poll", poll).await;
     assert_eq!(field(&answer[0], 1), session);
@@ -134,7 +134,7 @@ async fn all_downlinks_share_one_limit_and_each_says_readably_that_it_is_reached
 }
 
 #[tokio::test]
-async fn a_thousand_aborted_polls_and_streams_give_back_their_places() {
+async fn a_thousand_aborted_polls_and_streams_leave_no_connection() {
     let hub = hub_with(Limits {
         connections_max: 40,
         admit_per_s: 1_000_000,
@@ -151,7 +151,7 @@ async fn a_thousand_aborted_polls_and_streams_give_back_their_places() {
                 hub.address(),
                 body.len()
             );
-            // Some are cut before the hub has read them.
+            // Some end before the hub has read them.
             let bytes = [head.as_bytes(), body.as_bytes()].concat();
             let cut = if n % 5 == 0 {
                 bytes.len() - n
@@ -174,7 +174,7 @@ async fn a_thousand_aborted_polls_and_streams_give_back_their_places() {
         drop((sockets, stream));
         until_free(&hub).await;
     }
-    // The core's own count, to the last place.
+    // The core's own count.
     let mut clients = Vec::new();
     for _ in 0..40 {
         clients.push(Client::hello(hub.address()).await);
@@ -184,7 +184,7 @@ async fn a_thousand_aborted_polls_and_streams_give_back_their_places() {
 }
 
 #[tokio::test]
-async fn t4_a_stop_answers_held_polls_and_ends_streams_with_1001() {
+async fn t4_a_stop_answers_waiting_polls_and_ends_streams_with_1001() {
     let hub = hub().await;
     let address = hub.address();
     let ticket = ticket(hub.address(), "sub 1 t live").await;

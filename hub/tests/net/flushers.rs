@@ -1,4 +1,5 @@
-//! H8 over real connections: several flushers of one outbox at once, as tabs and a service worker without a lock are.
+//! H8 over real connections: several senders of one outbox at once, like tabs and a worker without
+//! a lock.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,10 +12,10 @@ use crate::http::{ask, field};
 
 const ROWS: u64 = 200;
 
-/// Rows offered at a time. Chosen: several rounds, and holes in nearly every one.
+/// The rows of one batch. Chosen: several rounds, with holes in nearly all of them.
 const BATCH: usize = 12;
 
-/// The record of row `n`: two of three are of topic a, in order, the others of b.
+/// The record of row `n`: two of three rows are of topic a, the others of topic b.
 fn row(n: u64) -> String {
     let before = |topic| (1..n).rev().find(|m| topic_of(*m) == topic).unwrap_or(0);
     let topic = topic_of(n);
@@ -25,10 +26,10 @@ fn topic_of(n: u64) -> &'static str {
     if n.is_multiple_of(3) { "b" } else { "a" }
 }
 
-/// One that sends every row until it has a verdict, in whatever order.
+/// A sender that repeats each row until it has a verdict, in any order.
 struct Flusher {
     rng: fastrand::Rng,
-    /// Of each row, the ack's epoch and seq.
+    /// The epoch and seq of each row's ack.
     acks: BTreeMap<u64, String>,
     firsts: usize,
     holes: usize,
@@ -64,7 +65,7 @@ impl Flusher {
         }
     }
 
-    /// A post a batch.
+    /// One post for each batch.
     async fn flush_by_posts(mut self, address: SocketAddr) -> Self {
         loop {
             let rows = self.batch();
@@ -78,7 +79,7 @@ impl Flusher {
         }
     }
 
-    /// A frame a row, all on their way before the first answer is read.
+    /// One frame for each row. All leave before the first answer.
     async fn flush_by_socket(mut self, address: SocketAddr) -> Self {
         let mut client = Client::hello(address).await;
         loop {
@@ -151,7 +152,7 @@ async fn s30_a_row_that_overtakes_the_one_before_it_on_another_connection_waits(
 }
 
 #[tokio::test]
-async fn c10_c11_a_worker_and_a_page_agree_on_what_was_too_late_and_given_up() {
+async fn c10_c11_a_worker_and_a_page_agree_on_expired_and_cancelled_rows() {
     let hub = hub().await;
     let mut page = Client::hello(hub.address()).await;
     let worker = async |records: &str| {

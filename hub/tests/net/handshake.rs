@@ -1,4 +1,4 @@
-//! W1 and origins: who is let in, and how the others are told.
+//! W1 and origins: which clients the hub serves, and how it refuses others.
 
 use tokio_tungstenite::tungstenite::Error;
 
@@ -81,7 +81,7 @@ async fn pages_of_loopback_origins_and_programs_are_let_in() {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_are_closed_with_4503_and_told_nothing_else() {
+async fn pages_of_other_origins_are_closed_with_4503_and_get_nothing_else() {
     let hub = hub().await;
     for origin in [
         "https://example.com",

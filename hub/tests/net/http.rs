@@ -1,4 +1,4 @@
-//! Posts, answers and event streams as a browser makes and reads them.
+//! Posts, answers and event streams, in the form of a browser.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub(crate) async fn ticket(address: SocketAddr, subs: &str) -> String {
     fields[1].to_owned()
 }
 
-/// An event stream as a browser reads it.
+/// An event stream, read like a browser.
 pub(crate) struct Stream {
     pub(crate) response: Response,
     text: String,
@@ -110,7 +110,7 @@ impl Stream {
         }
     }
 
-    /// The only record of a stream that is refused or at its end.
+    /// The only record of a refused or ending stream.
     pub(crate) async fn close(&mut self) -> String {
         let records = self.event().await.unwrap();
         assert_eq!(records.len(), 1, "{records:?}");
@@ -132,7 +132,7 @@ pub(crate) fn field(record: &str, index: usize) -> &str {
     record.split(' ').nth(index).unwrap()
 }
 
-/// Where to go on after an answer's messages of one topic.
+/// The cursor after an answer's messages of one topic.
 pub(crate) fn cursor_after(records: &[String], epoch: &str) -> String {
     let last = records.last().unwrap();
     match field(last, 0) {

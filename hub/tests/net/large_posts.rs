@@ -1,4 +1,4 @@
-//! W8: more subscriptions than a frame takes, over polls and event streams.
+//! W8: more subscriptions than fit a frame, over polls and event streams.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use crate::http::{FRAME, Stream, ask, field, post, problem, send, ticket};
 
 const TOPICS: usize = 16_000;
 
-/// The longest names there are, all different.
+/// Different names of the greatest length.
 fn topic(no: usize) -> String {
     format!("{no:0>255}")
 }
@@ -22,7 +22,7 @@ fn subs(from: impl Fn(usize) -> String) -> String {
 }
 
 #[tokio::test]
-async fn w8_t3_a_poll_brings_16_000_subscriptions_and_is_held_for_all_of_them() {
+async fn w8_t3_a_poll_with_16_000_subscriptions_waits_for_all_of_them() {
     let hub = hub().await;
     let address = hub.address();
     let first = ask(
@@ -75,7 +75,7 @@ async fn w8_t2_a_ticket_is_good_for_16_000_subscriptions() {
     assert!(event[0].starts_with("m 0 1 "), "{event:?}");
 }
 
-/// The beginning of a poll that says how long it is.
+/// The beginning of a poll with its length.
 async fn begin(address: SocketAddr, length: &str) -> TcpStream {
     let head = format!(
         "POST /v1/poll HTTP/1.1\r\nHost: {address}\r\nContent-Type: {FRAME}\r\n{length}\r\n\r\n"
@@ -108,7 +108,7 @@ async fn w8_a_post_larger_than_all_subscriptions_is_refused_before_it_is_read() 
 }
 
 #[tokio::test]
-async fn large_posts_share_their_room_and_small_ones_need_none() {
+async fn large_posts_share_a_limit_and_small_ones_do_not_count() {
     let hub = hub_with(Limits {
         subscriptions_max: 700,
         subs_bytes_max: 400_000,
@@ -118,7 +118,8 @@ async fn large_posts_share_their_room_and_small_ones_need_none() {
     .await;
     let address = hub.address();
     let large = || format!("hello 1 hold=0\nsub 1 t live{}", "\n".repeat(300_000));
-    // It names its length and never sends the rest. That it has its room, the refusal of others tells.
+    // It names its length and never sends the rest. The hub refuses others while it holds the
+    // permit.
     let first = begin(address, "Content-Length: 300000").await;
     let refused = within(async {
         loop {

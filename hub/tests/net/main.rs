@@ -8,12 +8,12 @@
     reason = "a test that meets the unexpected should fail loudly"
 )]
 
+mod admission;
 mod back_ends;
 mod client;
 mod closes;
 mod descriptors;
 mod documents;
-mod door;
 mod downlinks;
 mod flushers;
 mod handshake;

@@ -1,4 +1,4 @@
-//! H13, H14 over real sockets and posts: what clients show of themselves, and how the wrong one is refused.
+//! H13, H14 over real sockets and posts: tokens of clients, and the refusal of other subjects.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -123,7 +123,7 @@ async fn a_body_that_does_not_end_is_given_up_and_one_that_breaks_off_is_forgott
 }
 
 #[tokio::test]
-async fn t3_a_poll_is_held_until_a_message_or_the_end_of_its_hold() {
+async fn t3_a_poll_waits_for_a_message_or_its_timeout() {
     let hub = hub().await;
     let first = ask(hub.address(), "poll", "hello 1\nsub 1 t live").await;
     assert!(

@@ -1,4 +1,4 @@
-//! The program: its one line, its exit codes, its files, its demo.
+//! The program: its output, its exit codes, its static files and its demo.
 
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ pub(crate) async fn program_with(before: &str, args: &[&str]) -> (Child, String)
     started(&mut in_shell(before, args)).await
 }
 
-/// What it says where it ends at once.
+/// The output of a program that ends at once.
 #[cfg(unix)]
 pub(crate) async fn run_with(before: &str, args: &[&str]) -> Output {
     within(in_shell(before, args).kill_on_drop(true).output())
@@ -117,11 +117,11 @@ async fn s40_a_signal_drains_it_and_a_second_one_stops_it_at_once() {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_signal_stops_it_with_goodbyes_exit_0_and_nothing_more_on_standard_output() {
+async fn a_signal_stops_it_with_closes_exit_0_and_nothing_more_on_standard_output() {
     for signal in ["-INT", "-TERM"] {
         let (child, url) = program(&["--memory"]).await;
         let mut client = Client::hello(address(&url)).await;
-        // Never reads: the hub does not wait for it.
+        // This client never reads. The hub does not wait for it.
         let _silent = Client::hello(address(&url)).await;
         let asked = Instant::now();
         kill(&child, signal).await;

@@ -1,4 +1,4 @@
-//! Two connections share a topic: order, batching, resending, resuming.
+//! Two connections share a topic: order, batches, repeated publications, and resuming.
 
 use futures_util::SinkExt;
 use tokio_tungstenite::tungstenite::Message;

@@ -1,4 +1,4 @@
-//! T2, H10 over real sockets: event streams, and those whose clients take nothing.
+//! T2, H10 over real sockets: event streams, also with clients that read nothing.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -61,14 +61,14 @@ async fn s57_a_refused_stream_says_why_where_a_page_can_read_it() {
         let close = stream.close().await;
         assert!(close.starts_with(invalid), "{query}: {close}");
     }
-    // Bound to the page that asked.
+    // The ticket is bound to the page that asked for it.
     let request = post(hub.address(), "session", "hello 1\nsub 1 t start");
     let answer = send(request.header("origin", PAGE)).await;
     let answer = within(answer.text()).await.unwrap();
     let query = format!("?ticket={}", field(&answer, 1));
     let mut other = Stream::open(&url(&hub), &query, Some("http://localhost:9")).await;
     assert!(other.close().await.starts_with(invalid));
-    // A page that is not served.
+    // A page that the hub does not serve.
     let good = ticket(hub.address(), "sub 1 t start").await;
     let query = format!("?ticket={good}");
     let mut foreign = Stream::open(&url(&hub), &query, Some(FOREIGN)).await;
@@ -87,7 +87,7 @@ async fn unread(address: SocketAddr, subs: &str) -> TcpStream {
     let mut socket = TcpStream::connect(address).await.unwrap();
     let request = format!("GET /v1/events?ticket={ticket} HTTP/1.1\r\nHost: {address}\r\n\r\n");
     socket.write_all(request.as_bytes()).await.unwrap();
-    // The head is there, so the stream is.
+    // The head has arrived, so the stream is open.
     within(socket.read_u8()).await.unwrap();
     socket
 }
@@ -160,12 +160,12 @@ async fn h10_streams_that_take_nothing_cost_a_cursor_and_a_frame_not_a_copy() {
     let mut writer = Client::hello(address).await;
     let payload = format!("\"{}\"", "x".repeat(60_000));
     let before = resident_bytes(hub.id().unwrap());
-    // 9 MB for each: more than the system's buffers of a connection take.
+    // 9 MB for each: more than the system buffers for a connection.
     for n in 1..=150 {
         writer.ask(&format!("pub p {n} 0 t {payload}")).await;
     }
     let grown = resident_bytes(hub.id().unwrap()).saturating_sub(before);
-    // The log, and two frames a stream with room to spare; all of it would be 900 MB.
+    // The log, and two frames for each stream, with a margin. Copies would take 900 MB.
     assert!(grown < STREAMS * (256 << 10) + (8 << 20), "{grown}");
 }
 

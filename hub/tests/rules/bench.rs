@@ -1,4 +1,4 @@
-//! A hub and clients that are nothing but their numbers, with a clock that the test moves.
+//! A hub, clients that are only numbers, and a clock that the test moves.
 
 use longhaul::wire::{Body, Messages, Parts, ToClient, records};
 use longhaul_hub::core::{Close, ConnId, Effect, Event, Hub, Limits, Now, Time};
@@ -10,7 +10,7 @@ pub(crate) struct Bench {
     pub(crate) now: Now,
     pub(crate) effects: Vec<Effect>,
     last_conn: u64,
-    /// How often time alone has given the hub something to do.
+    /// The number of ticks.
     pub(crate) ticks: u64,
 }
 
@@ -36,7 +36,7 @@ impl Bench {
         self.hub.handle(self.now, event, &mut self.effects);
     }
 
-    /// A connection that has said nothing.
+    /// A connection that has sent nothing.
     pub(crate) fn open(&mut self) -> ConnId {
         let conn = self.next_conn();
         self.handle(Event::Opened(conn));
@@ -65,12 +65,12 @@ impl Bench {
         self.hub.take_frame(self.now, conn, bytes_max)
     }
 
-    /// All frames that a connection is owed.
+    /// All frames that wait for a connection.
     pub(crate) fn frames(&mut self, conn: ConnId) -> Vec<String> {
         std::iter::from_fn(|| self.take(conn)).collect()
     }
 
-    /// All records that a connection is owed, whole.
+    /// All records that wait for a connection, without parts.
     pub(crate) fn records(&mut self, conn: ConnId) -> Vec<String> {
         whole(&self.frames(conn))
     }
@@ -83,7 +83,7 @@ impl Bench {
         records[0].clone()
     }
 
-    /// Time goes by, with every tick that is due on the way.
+    /// Lets time pass, with a tick at each deadline.
     pub(crate) fn pass(&mut self, ms: u64) {
         let end = self.now.time.plus(ms);
         while let Some(due) = self.hub.deadline().filter(|due| *due <= end) {
@@ -94,7 +94,7 @@ impl Bench {
         self.jump(end.since(self.now.time));
     }
 
-    /// Time goes by unnoticed.
+    /// Lets time pass without ticks.
     pub(crate) fn jump(&mut self, ms: u64) {
         self.now.time = self.now.time.plus(ms);
         self.now.wall_ms += ms;
@@ -108,7 +108,7 @@ impl Bench {
             .0
     }
 
-    /// The close of a connection, if there was one since the last look.
+    /// The close of a connection, if there was one since the last call.
     pub(crate) fn closed(&mut self, conn: ConnId) -> Option<(Close, String)> {
         let found = self.effects.iter().find_map(|effect| match effect {
             Effect::Close {
@@ -123,7 +123,7 @@ impl Bench {
     }
 }
 
-/// The records of frames, those in parts put together.
+/// The records of frames, with parts put together.
 pub(crate) fn whole(frames: &[String]) -> Vec<String> {
     let mut parts = Parts::default();
     let mut all = Vec::new();

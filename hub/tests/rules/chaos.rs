@@ -1,4 +1,4 @@
-//! Whatever clients send, in whatever order, the hub neither fails nor breaks its promises to a client that behaves.
+//! Whatever clients send, the hub does not fail and keeps its promises to correct clients.
 
 use longhaul_hub::core::{ConnId, Event, Limits};
 use proptest::prelude::*;
@@ -24,7 +24,7 @@ enum Step {
     Gone(usize),
     Take(usize),
     Pass(u64),
-    /// The one that behaves takes what it is owed.
+    /// The correct client takes its frames.
     Witness,
 }
 
@@ -55,7 +55,7 @@ proptest! {
             control_bytes_max: 2_000,
             subscriptions_max: 3,
             connections_max: 5,
-            // The one that behaves is never timed out here.
+            // The correct client never times out here.
             ping_ms: 1 << 40,
             ..Limits::default()
         };
@@ -83,7 +83,8 @@ proptest! {
     }
 }
 
-/// Takes all that the witness is owed. Returns the last seq that it has seen or was told of.
+/// Takes all frames of the correct client. Returns the last seq that it got, or that a gap
+/// reported.
 fn look(b: &mut Bench, witness: ConnId, mut last: u64) -> u64 {
     for record in b.records(witness) {
         if record.starts_with("resume_failed 1 ") {

@@ -1,4 +1,4 @@
-//! S40, T4: a hub that is to stop lets its clients go in turn.
+//! S40, T4: a draining hub closes its connections one after another.
 
 use longhaul_hub::core::{Close, Effect, Event, Limits, Readiness};
 
@@ -19,7 +19,7 @@ impl Bench {
         self.handle(Event::Drain);
     }
 
-    /// The goodbyes since the last look, and whether all have been said.
+    /// The closes since the last call, and whether the drain is over.
     fn goodbyes(&mut self) -> (Vec<String>, bool) {
         let is_drained = self.effects.contains(&Effect::Drained);
         let mut reasons = Vec::new();
@@ -64,7 +64,7 @@ fn s40_twenty_connections_are_drained_in_10_ms_at_the_default_rate() {
 }
 
 #[test]
-fn s40_who_waits_for_its_turn_is_served_and_who_comes_is_not() {
+fn s40_a_draining_hub_serves_old_clients_and_refuses_new_ones() {
     let mut b = bench(Some(10_000));
     let [first, second] = [(); 2].map(|()| b.client());
     b.ask(second, "sub 1 t live");
@@ -99,7 +99,7 @@ fn s40_a_ticket_from_before_opens_no_stream_during_a_drain() {
 }
 
 #[test]
-fn s40_a_poll_that_is_asked_again_waits_for_its_turn_and_is_answered_with_it() {
+fn s40_the_next_poll_waits_for_its_turn_and_is_closed_then() {
     let mut b = bench(Some(10_000));
     let cursor_of = |b: &mut Bench| {
         let poll = b.poll("hello 1 session=p hold=0\nsub 1 t live");
@@ -119,7 +119,7 @@ fn s40_a_poll_that_is_asked_again_waits_for_its_turn_and_is_answered_with_it() {
 }
 
 #[test]
-fn t8_a_poll_that_is_not_to_be_held_is_told_at_once() {
+fn t8_a_draining_hub_closes_a_short_poll_at_once() {
     let mut b = bench(Some(600_000));
     let poll = b.poll("hello 1 session=p hold=0");
     b.answer(poll).unwrap();
@@ -133,7 +133,7 @@ fn t8_a_poll_that_is_not_to_be_held_is_told_at_once() {
 }
 
 #[test]
-fn s40_a_drain_whose_last_clients_leave_by_themselves_is_over() {
+fn s40_a_drain_ends_when_the_last_clients_leave() {
     let mut b = bench(Some(600_000));
     let [_, second, third] = [(); 3].map(|()| b.client());
     b.drain();
@@ -163,7 +163,7 @@ fn s40_a_drain_waits_for_a_poll_that_is_about_to_come_but_not_beyond_its_time() 
 }
 
 #[test]
-fn s40_a_second_signal_stops_at_once_and_tells_who_is_left_to_spread() {
+fn s40_a_second_signal_stops_at_once_and_sends_a_wide_window() {
     let mut b = Bench::with(Limits {
         admit_per_s: 1_000,
         drain_ms: Some(60_000),

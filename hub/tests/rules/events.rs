@@ -1,4 +1,4 @@
-//! T2, S57: tickets, and what an event stream is owed.
+//! T2, S57: tickets, and the frames of an event stream.
 
 use longhaul_hub::core::{Close, ConnId, Effect, Event, Limits};
 
@@ -85,14 +85,14 @@ fn s57_a_ticket_is_refused_that_is_unknown_used_late_or_another_pages() {
     );
     b.issue_ticket("program", None, "hello 1").unwrap();
     assert_eq!(b.stream("program", PAGE), Err(Close::TicketInvalid));
-    // A browser names no origin when a page asks its own server.
+    // A browser sends no origin to the page's own server.
     b.issue_ticket("own", PAGE, "hello 1").unwrap();
     assert!(b.stream("own", None).is_ok());
     assert_eq!(b.hub.connections(), 2);
 }
 
 #[test]
-fn t2_tickets_are_bounded_in_number_and_bytes_and_those_used_or_late_make_room() {
+fn t2_tickets_are_limited_in_number_and_bytes_and_used_or_old_ones_do_not_count() {
     let mut b = Bench::with(Limits {
         tickets_max: 2,
         tickets_bytes_max: 2_000,
@@ -131,7 +131,7 @@ fn t2_tickets_nobody_brings_are_forgotten_by_themselves() {
 }
 
 #[test]
-fn t5_what_can_not_be_subscribed_to_gets_no_ticket() {
+fn t5_an_invalid_post_of_subscriptions_gets_no_ticket() {
     let mut b = Bench::with(Limits {
         connections_max: 1,
         ..Limits::default()

@@ -1,4 +1,5 @@
-//! C10, C11: a publication takes effect within its time or never, and one that is given up stays so.
+//! C10, C11: a publication takes effect within its time to live or never, and a cancelled one never
+//! does.
 
 use longhaul::ids::Seq;
 use longhaul_hub::core::{Event, Limits};
@@ -30,7 +31,7 @@ fn c10_a_publication_takes_effect_until_its_last_millisecond_and_not_after_it() 
 }
 
 #[test]
-fn c10_s15_expired_is_a_verdict_so_followers_go_on_and_it_comes_again_whatever_the_time() {
+fn c10_s15_expired_is_a_verdict_so_later_rows_continue_and_it_repeats_whatever_the_time() {
     let mut b = Bench::new();
     let conn = b.client();
     let late = "until 1\npub p 1 0 t 1";
@@ -85,7 +86,7 @@ fn c10_a_hole_has_no_verdict_however_late_it_is() {
 }
 
 #[test]
-fn c11_what_is_given_up_before_it_came_is_expired_for_good_whatever_it_says_when_it_comes() {
+fn c11_a_row_cancelled_before_it_arrives_is_expired_for_good() {
     let mut b = Bench::new();
     let conn = b.client();
     assert!(has_expired(&b.ask(conn, "skip p 1 0 t"), 1));
@@ -98,7 +99,7 @@ fn c11_what_is_given_up_before_it_came_is_expired_for_good_whatever_it_says_when
 }
 
 #[test]
-fn c11_what_took_effect_can_not_be_given_up_and_is_acked_as_a_duplicate() {
+fn c11_a_row_that_took_effect_can_not_be_cancelled_and_is_acked_as_a_duplicate() {
     let mut b = Bench::new();
     let conn = b.client();
     b.ask(conn, "pub p 1 0 t 1");
@@ -118,7 +119,7 @@ fn c11_what_took_effect_can_not_be_given_up_and_is_acked_as_a_duplicate() {
 }
 
 #[test]
-fn c11_a_hole_is_out_of_order_and_what_no_verdict_is_kept_of_is_forgotten() {
+fn c11_a_hole_is_out_of_order_and_a_row_older_than_all_verdicts_is_forgotten() {
     let mut b = Bench::with(Limits {
         verdicts_max: 2,
         ..Limits::default()
@@ -134,7 +135,7 @@ fn c11_a_hole_is_out_of_order_and_what_no_verdict_is_kept_of_is_forgotten() {
 }
 
 #[test]
-fn c11_a_hub_without_room_is_busy_and_takes_it_later() {
+fn c11_a_full_hub_is_busy_and_accepts_a_cancellation_later() {
     let mut b = Bench::with(Limits {
         producers_max: 1,
         ..Limits::default()
@@ -147,7 +148,7 @@ fn c11_a_hub_without_room_is_busy_and_takes_it_later() {
 }
 
 #[test]
-fn t1_a_post_may_limit_and_give_up_and_gets_a_verdict_for_each_publication() {
+fn t1_a_post_may_limit_and_cancel_and_gets_a_verdict_for_each_publication() {
     let mut b = Bench::new();
     let post = "hello 1\nuntil 1\npub p 1 0 a 1\nskip p 2 0 b\npub p 3 1 a 3\nuntil 1";
     for is_again in [false, true] {
@@ -161,7 +162,7 @@ fn t1_a_post_may_limit_and_give_up_and_gets_a_verdict_for_each_publication() {
 }
 
 #[test]
-fn c11_d7_a_snapshot_names_a_row_that_was_given_up_as_one_with_a_verdict() {
+fn c11_d7_a_snapshot_counts_a_cancelled_row_as_one_with_a_verdict() {
     let mut b = Bench::new();
     let conn = b.client();
     b.ask(conn, "merge p 1 0 t {\"a\":1}");
@@ -172,7 +173,7 @@ fn c11_d7_a_snapshot_names_a_row_that_was_given_up_as_one_with_a_verdict() {
 }
 
 proptest! {
-    /// Whatever comes late, again, and given up: each row ends as one thing, told the same every time.
+    /// Rows that are late, repeated and cancelled: each gets one verdict, which is always the same.
     #[test]
     fn h8_c10_c11_a_row_has_one_verdict_for_ever(
         steps in prop::collection::vec((1_u64..6, 0_usize..3), 1..60),
@@ -199,7 +200,7 @@ proptest! {
 }
 
 #[test]
-fn f32_c10_what_is_no_payload_is_called_so_and_not_expired() {
+fn f32_c10_an_invalid_payload_is_nacked_as_invalid_and_not_as_expired() {
     let mut b = Bench::new();
     let conn = b.client();
     let nack = b.ask(conn, "until 1\npub p 1 0 t {");

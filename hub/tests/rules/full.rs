@@ -1,10 +1,10 @@
-//! H9, H11: what goes on when the memory is full, and what takes it.
+//! H9, H11: what fills the memory, and what continues when it is full.
 
 use longhaul_hub::core::{Event, Limits, PublishFault};
 
 use crate::bench::{Bench, messages};
 
-/// A hub of 800,000 bytes: 400,000 for documents, 600,000 before new ones are refused.
+/// A hub of 800,000 bytes: 400,000 for documents, and 600,000 before new ones get `busy`.
 fn small() -> Bench {
     Bench::with(Limits {
         memory_bytes_max: 800_000,
@@ -22,7 +22,7 @@ fn publish(b: &mut Bench, topic: &str) -> Result<u64, PublishFault> {
     Ok(published.seq.0)
 }
 
-/// Fills documents until one may not grow. Returns how many there are.
+/// Fills documents until one may not grow. Returns their number.
 fn fill_with_documents(b: &mut Bench) -> usize {
     let conn = b.client();
     for n in 1..1_000 {
@@ -41,7 +41,7 @@ fn fill_with_documents(b: &mut Bench) -> usize {
     panic!("documents never fill the memory");
 }
 
-/// Makes new topics until one is refused. Returns how many there are.
+/// Adds topics until one gets `busy`. Returns their number.
 fn fill_with_topics(b: &mut Bench) -> usize {
     (0..10_000)
         .find(|n| {
@@ -90,14 +90,14 @@ fn h11_where_documents_fill_their_share_one_that_does_not_grow_goes_on() {
             "{change}: {answer}"
         );
     }
-    // The refusal was no verdict and left the document as it was.
+    // The nack was not final and did not change the document.
     let state = b.hub.document(b.now, "document").unwrap();
     assert_eq!(state.value.to_json(), r#"{"n":2}"#);
     assert_eq!(state.seq.0, 4);
 }
 
 #[test]
-fn h11_where_messages_fill_the_memory_the_largest_topics_lose_their_oldest_and_readers_are_told() {
+fn h11_when_messages_fill_the_memory_the_largest_topics_lose_their_oldest_and_readers_get_a_gap() {
     let mut b = small();
     let reader = b.client();
     assert!(
@@ -137,7 +137,7 @@ fn h11_where_messages_fill_the_memory_the_largest_topics_lose_their_oldest_and_r
 }
 
 #[test]
-fn h11_where_the_memory_is_full_new_topics_and_outboxes_are_busy_and_known_ones_go_on() {
+fn h11_when_the_memory_is_full_new_topics_and_outboxes_are_busy_and_known_ones_continue() {
     let mut b = small();
     let conn = b.client();
     assert!(b.ask(conn, "pub p 1 0 known 1").starts_with("ack p 1 "));
@@ -156,7 +156,7 @@ fn h11_where_the_memory_is_full_new_topics_and_outboxes_are_busy_and_known_ones_
         b.ask(conn, "sub 1 never/written live")
             .starts_with("refused 1 busy ")
     );
-    // Known ones, also after all their messages have expired.
+    // Known topics continue, also after all their messages have expired.
     b.pass(400_000);
     let conn = b.client();
     let before = b.hub.memory_bytes();
@@ -185,7 +185,7 @@ fn h11_where_the_memory_is_full_new_topics_and_outboxes_are_busy_and_known_ones_
 }
 
 #[test]
-fn h11_subscriptions_never_take_the_room_of_messages() {
+fn h11_subscriptions_never_take_the_memory_of_messages() {
     let mut b = small();
     b.publish("known", "1");
     fill_with_documents(&mut b);
@@ -211,7 +211,7 @@ fn h11_subscriptions_never_take_the_room_of_messages() {
 }
 
 #[test]
-fn h8_in_a_full_hub_an_outbox_forgets_its_own_oldest_verdicts_and_takes_no_more_room() {
+fn h8_in_a_full_hub_an_outbox_forgets_its_own_oldest_verdicts_and_takes_no_more_memory() {
     let mut b = small();
     let conn = b.client();
     let mut n = [0; 3];
@@ -227,7 +227,7 @@ fn h8_in_a_full_hub_an_outbox_forgets_its_own_oldest_verdicts_and_takes_no_more_
     publish(&mut b, 2);
     fill_with_documents(&mut b);
     fill_with_topics(&mut b);
-    // The first two fill what is left with their verdicts, but for the room of messages.
+    // The verdicts of the first two fill all memory that is not reserved for messages.
     for _ in 0..2_000 {
         publish(&mut b, 0);
         publish(&mut b, 1);
@@ -245,7 +245,7 @@ fn h8_in_a_full_hub_an_outbox_forgets_its_own_oldest_verdicts_and_takes_no_more_
 }
 
 #[test]
-fn h8_in_a_full_hub_known_outboxes_go_on_however_few_verdicts_each_has() {
+fn h8_in_a_full_hub_known_outboxes_continue_however_few_verdicts_each_has() {
     let mut b = small();
     let conn = b.client();
     for p in 0..50 {

@@ -1,4 +1,4 @@
-//! C1, B1, B3: deadlines, judged by timestamps.
+//! C1, B1, B3: the deadlines of connections.
 
 use longhaul_hub::core::{Close, Event};
 

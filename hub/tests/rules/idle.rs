@@ -1,18 +1,18 @@
-//! What costs nothing: topics that nobody writes, follows or has written (rule H11), and subscriptions that end.
+//! Topics without writers or subscribers (rule H11) and ended subscriptions cost nothing.
 
 use longhaul::ids::Seq;
 use longhaul_hub::core::{Event, Limits, ReadFault};
 
 use crate::bench::{Bench, field, messages};
 
-/// The cursor that an answer to a sub tells.
+/// The cursor in the answer to a sub.
 fn cursor(subscribed: &str) -> String {
     let [epoch, seq, chain] = [2, 3, 4].map(|index| field(subscribed, index));
     format!("{epoch}/{seq}/{chain}")
 }
 
 #[test]
-fn f26_a_topic_with_old_messages_ticks_when_they_are_due_and_not_every_second() {
+fn f26_a_topic_with_old_messages_ticks_when_they_expire_and_not_every_second() {
     let mut b = Bench::new();
     for topic in 0..100 {
         b.publish(&format!("t{topic}"), "1");
@@ -25,7 +25,7 @@ fn f26_a_topic_with_old_messages_ticks_when_they_are_due_and_not_every_second() 
 }
 
 #[test]
-fn f26_what_lags_is_dropped_in_time_without_a_tick_a_second() {
+fn f26_messages_retained_for_readers_are_removed_in_time_without_a_tick_a_second() {
     let mut b = Bench::with(Limits {
         retain_entries: 2,
         ..Limits::default()
@@ -174,7 +174,7 @@ fn f18_subscriptions_that_are_behind_end_without_a_trace_in_the_turns_of_others(
     b.send(conn, &subs.join("\n"));
     let gone: Vec<String> = (0..2_999).map(|no| format!("unsub {no}")).collect();
     b.send(conn, &gone.join("\n"));
-    // Moving one again and again does not give it more turns.
+    // A subscription that moves again and again gets no more turns.
     b.send(conn, &"sub 2999 t2999 start\n".repeat(1_000));
     let records = b.records(conn);
     assert_eq!(messages(&records), [(1, "1".to_owned())]);

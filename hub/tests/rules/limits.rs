@@ -1,4 +1,4 @@
-//! Every bound, and what happens at it.
+//! Every limit, and what the hub does at it.
 
 use longhaul::ids::Seq;
 use longhaul_hub::core::{Close, Event, Limits, ReadFault};
@@ -6,7 +6,7 @@ use longhaul_hub::core::{Close, Event, Limits, ReadFault};
 use crate::bench::{Bench, field};
 
 #[test]
-fn a_connection_over_the_limit_is_closed_with_1013_and_a_place_given_back_is_taken() {
+fn a_connection_over_the_limit_is_closed_with_1013_and_an_ended_one_makes_way() {
     let mut b = Bench::with(Limits {
         connections_max: 2,
         ..Limits::default()
@@ -82,7 +82,7 @@ fn a_topic_is_removed_an_hour_after_its_last_use_but_not_under_a_subscriber() {
     let mut b = Bench::new();
     b.publish("idle", "1");
     b.publish("used", "1");
-    // What it had is gone long before it is.
+    // Its messages expire long before it does.
     let epoch = |b: &mut Bench, topic| match b.hub.read(b.now, topic, Seq(1), 1) {
         Ok(page) => page.epoch,
         Err(ReadFault::Gone { epoch, .. }) => epoch,

@@ -1,4 +1,4 @@
-//! H3, H7, C4: the chain, what is retained, and where a subscription begins.
+//! H3, H7, C4: the chain, retention, and the beginning of a subscription.
 
 use longhaul::ids::{Chain, Cursor, Epoch, From, Seq};
 use longhaul::wire::ResumeFailure;
@@ -45,7 +45,7 @@ fn h7_the_chain_is_xxh3_over_epoch_topic_and_each_entry() {
     bytes.extend(5_002_u64.to_le_bytes());
     bytes.extend(b"{\"x\":1}");
     assert_eq!(log.end().chain, Chain(low(xxh3_64_with_seed(&bytes, base))));
-    // A golden number, so that both sides of this test can't change together.
+    // A constant, so that both sides of this test can't change together.
     assert_eq!(log.end().chain, Chain(GOLDEN_CHAIN));
 }
 
@@ -109,7 +109,7 @@ fn retention_bounds_the_bytes_but_always_keeps_the_newest() {
 }
 
 #[test]
-fn h3_every_cursor_is_continued_or_told_why_not() {
+fn h3_every_cursor_is_resumed_or_fails_with_a_reason() {
     use ResumeFailure::{Diverged, Epoch as NewEpoch, Expired, Trimmed};
     let (log, _) = log(10, 4);
     let begin = log.begin();

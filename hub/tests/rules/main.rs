@@ -1,4 +1,4 @@
-//! The hub's core in virtual time: what each rule of docs/protocol.md promises, without a socket.
+//! The rules of docs/protocol.md, tested on the hub's core in virtual time, without sockets.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,13 +8,14 @@
     reason = "a test that meets the unexpected should fail loudly"
 )]
 
+mod admission;
 mod bench;
 mod chaos;
 mod documents;
-mod door;
 mod drain;
 mod events;
 mod expiry;
+mod followers;
 mod full;
 mod heartbeat;
 mod idle;

@@ -1,4 +1,4 @@
-//! H11: how long the hub remembers who published what, and what happens when that is too much.
+//! H11: how long the hub remembers producers, and what it does when they are too many.
 
 use longhaul::ids::Seq;
 use longhaul_hub::core::{Event, Limits};
@@ -119,7 +119,7 @@ fn h9_when_the_memory_of_producers_is_full_new_ones_are_busy_and_known_ones_go_o
 }
 
 #[test]
-fn h9_what_is_forgotten_gives_back_all_its_memory() {
+fn h9_a_forgotten_topic_frees_all_its_memory() {
     let limits = Limits {
         memory_bytes_max: 20_000,
         ..Limits::default()
@@ -135,7 +135,7 @@ fn h9_what_is_forgotten_gives_back_all_its_memory() {
 }
 
 #[test]
-fn h9_producers_that_are_forgotten_in_a_topic_that_stays_make_room() {
+fn h9_producers_that_a_topic_forgets_make_way_for_others() {
     let limits = Limits {
         producers_bytes_max: 1_000,
         ..Limits::default()

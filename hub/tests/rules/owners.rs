@@ -1,4 +1,4 @@
-//! H13, H14: an outbox is the first subject's that published with it, and nobody else publishes with it.
+//! H13, H14: an outbox belongs to the first subject that publishes with it, and to no other.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,14 +8,14 @@ use crate::bench::{Bench, field};
 
 const DAY_MS: u64 = 86_400_000;
 
-/// A token of this subject. Nobody has signed it.
+/// An unsigned token of this subject.
 fn token(subject: &str) -> String {
     let claims = format!(r#"{{"sub":"{subject}"}}"#);
     format!("e30.{}.", URL_SAFE_NO_PAD.encode(claims))
 }
 
 impl Bench {
-    /// A welcomed connection that has shown this subject's token.
+    /// A welcomed connection with a token of this subject.
     fn client_of(&mut self, subject: &str) -> ConnId {
         let conn = self.open();
         self.send(conn, &format!("hello 1 token={}", token(subject)));
@@ -23,7 +23,7 @@ impl Bench {
         conn
     }
 
-    /// What a post of these records is answered with, or how it is refused.
+    /// The answer to a post of these records, or its refusal.
     fn post_as(&mut self, subject: Option<&str>, records: &str) -> Result<String, Close> {
         let token = subject.map(token);
         let post = format!("hello 1\n{records}");
@@ -87,7 +87,7 @@ fn f33_h14_a_post_with_a_row_of_another_takes_effect_but_for_that() {
 }
 
 #[test]
-fn h14_whoever_shows_no_subject_does_not_publish_with_somebodys_outbox() {
+fn h14_a_client_without_a_subject_can_not_publish_with_the_outbox_of_one() {
     let mut b = Bench::new();
     assert!(b.post_as(Some("a"), "pub p 1 0 t 1").is_ok());
     assert!(is_not_owner(&b.post_as(None, "pub p 2 1 t 2").unwrap()));
@@ -101,7 +101,7 @@ fn h14_whoever_shows_no_subject_does_not_publish_with_somebodys_outbox() {
 }
 
 #[test]
-fn h13_what_was_published_without_a_subject_is_the_first_ones_that_comes() {
+fn h13_an_outbox_without_an_owner_belongs_to_the_first_subject_that_publishes() {
     let mut b = Bench::new();
     assert!(b.post_as(None, "pub p 1 0 t 1").is_ok());
     assert!(b.post_as(None, "pub p 2 1 t 2").is_ok());
@@ -113,7 +113,7 @@ fn h13_what_was_published_without_a_subject_is_the_first_ones_that_comes() {
 }
 
 #[test]
-fn h13_a_token_in_the_place_of_another_says_who_publishes_from_now_on() {
+fn h13_a_new_token_names_the_subject_from_now_on() {
     let mut b = Bench::new();
     let conn = b.client_of("a");
     b.ask(conn, "pub p 1 0 t 1");
@@ -125,7 +125,7 @@ fn h13_a_token_in_the_place_of_another_says_who_publishes_from_now_on() {
 }
 
 #[test]
-fn h13_what_leaves_no_trace_binds_nobody() {
+fn h13_a_row_that_leaves_no_trace_sets_no_owner() {
     let limits = Limits {
         producers_max: 1,
         ..Limits::default()
@@ -140,7 +140,7 @@ fn h13_what_leaves_no_trace_binds_nobody() {
 }
 
 #[test]
-fn h13_whose_an_outbox_is_is_remembered_as_long_as_the_outbox_in_whatever_topic() {
+fn h13_the_hub_remembers_an_owner_as_long_as_any_topic_remembers_the_outbox() {
     let mut b = Bench::new();
     assert!(b.post_as(Some("a"), "pub p 1 0 t 1").is_ok());
     b.pass(5 * DAY_MS);

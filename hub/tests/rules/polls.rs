@@ -1,4 +1,4 @@
-//! T3, S42: a poll is answered at once or held, loses nothing, and leaves nothing behind.
+//! T3, S42: a poll is answered at once or waits, loses nothing, and leaves nothing behind.
 
 use longhaul::ids::Seq;
 use longhaul_hub::core::{Close, ConnId, Effect, Event, Limits, Refusal};
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::bench::{Bench, field, messages};
 
 impl Bench {
-    /// A poll, answered or not yet.
+    /// Opens a poll.
     pub(crate) fn poll(&mut self, frame: &str) -> ConnId {
         let conn = self.next_conn();
         self.hub
@@ -26,7 +26,7 @@ impl Bench {
         polled.unwrap_err()
     }
 
-    /// The records of a poll's answer, and the poll is gone. `None` while it is held.
+    /// Takes the records of a poll's answer, which ends the poll. `None` while it waits.
     pub(crate) fn answer(&mut self, conn: ConnId) -> Option<Vec<String>> {
         let answer = self.hub.take_answer(self.now, conn);
         let is_woken = self.effects.contains(&Effect::Wake(conn));
@@ -45,7 +45,7 @@ impl Bench {
     }
 }
 
-/// Where the next poll of one topic goes on.
+/// The cursor of the next poll of one topic.
 fn cursor_after(answer: &[String]) -> String {
     let start = answer
         .iter()
@@ -73,7 +73,7 @@ fn verbs(answer: &[String]) -> Vec<&str> {
 }
 
 #[test]
-fn t3_a_poll_with_nothing_new_is_held_until_there_is_a_message() {
+fn t3_a_poll_without_news_waits_for_a_message() {
     let mut b = Bench::new();
     b.publish("t", "1");
     let cursor = b.cursor("t");
@@ -105,7 +105,7 @@ fn t3_a_poll_that_waits_in_vain_is_answered_with_welcome_and_subscribed() {
 }
 
 #[test]
-fn t3_a_poll_without_subscriptions_is_held_too() {
+fn t3_a_poll_without_subscriptions_waits_too() {
     let mut b = Bench::new();
     let poll = b.poll("hello 1 session=mine hold=10");
     assert_eq!(b.answer(poll), None);
@@ -116,7 +116,7 @@ fn t3_a_poll_without_subscriptions_is_held_too() {
 }
 
 #[test]
-fn t3_what_a_client_must_know_at_once_is_not_held() {
+fn t3_a_poll_with_urgent_news_is_answered_at_once() {
     let mut b = Bench::with(Limits {
         topics_max: 2,
         ..Limits::default()
@@ -299,7 +299,7 @@ fn polls_count_among_the_connections_while_they_last() {
 }
 
 #[test]
-fn t4_a_stop_answers_held_polls_and_refuses_new_ones() {
+fn t4_a_stop_answers_waiting_polls_and_refuses_new_ones() {
     let mut b = Bench::new();
     let cursor = b.cursor("t");
     let poll = b.poll(&format!("hello 1\nsub 1 t {cursor}"));
@@ -322,9 +322,9 @@ fn an_answer_that_nobody_takes_is_given_up() {
 #[derive(Clone, Debug)]
 enum Step {
     Publish,
-    /// The client polls, unless it does already.
+    /// The client polls, unless a poll is open.
     Poll,
-    /// The answer, if there is one, arrives, or is lost on the way.
+    /// The answer, if there is one, arrives or is lost.
     Answer {
         is_lost: bool,
     },
@@ -362,7 +362,7 @@ proptest! {
                 Step::Answer { is_lost } => {
                     let Some(conn) = poll else { continue };
                     let answer = b.answer(conn);
-                    // There is one as soon as there is a message for it.
+                    // The answer is there as soon as there is a message.
                     prop_assert!(answer.is_some() || seen == published);
                     let Some(answer) = answer else { continue };
                     poll = None;
@@ -381,7 +381,7 @@ proptest! {
                         b.handle(Event::Closed(conn));
                     }
                 }
-                // An answer is taken at once or never.
+                // The client takes an answer at once or never.
                 Step::Pass(ms) => {
                     if poll.is_none() {
                         b.pass(ms);

@@ -1,4 +1,4 @@
-//! T1: publications in one post, and what a post must be.
+//! T1: publications in one post, and the form of a post.
 
 use longhaul::ids::Seq;
 use longhaul_hub::core::{Close, Limits};
@@ -72,7 +72,7 @@ fn t1_a_post_that_can_not_be_read_takes_no_effect_at_all() {
 }
 
 #[test]
-fn t1_a_hub_whose_connections_are_all_taken_still_takes_their_posts() {
+fn t1_a_hub_with_its_maximum_of_connections_still_accepts_their_posts() {
     let mut b = Bench::with(Limits {
         connections_max: 1,
         ..Limits::default()

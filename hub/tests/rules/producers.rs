@@ -1,4 +1,4 @@
-//! H8, H9: a publication takes effect exactly once and in order, however often it comes.
+//! H8, H9: a publication takes effect once and in order, however often it arrives.
 
 use longhaul::ids::Seq;
 use longhaul_hub::core::{Event, Limits};
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::bench::{Bench, field};
 
 #[test]
-fn h8_the_first_verdict_comes_again_with_duplicate_1() {
+fn h8_a_repeated_publication_gets_its_verdict_again_with_duplicate_1() {
     let mut b = Bench::new();
     let conn = b.client();
     let first = b.ask(conn, "pub p 1 0 t \"a\"");
@@ -95,7 +95,7 @@ fn h8_a_hole_is_out_of_order_and_leaves_no_trace() {
 }
 
 #[test]
-fn h8_what_is_older_than_the_remembered_verdicts_is_forgotten_and_not_appended_again() {
+fn h8_a_publication_older_than_all_verdicts_is_id_forgotten_and_not_appended_again() {
     let mut b = Bench::with(Limits {
         verdicts_max: 3,
         ..Limits::default()
@@ -113,7 +113,7 @@ fn h8_what_is_older_than_the_remembered_verdicts_is_forgotten_and_not_appended_a
 }
 
 #[test]
-fn h9_a_payload_that_is_none_gets_a_verdict_and_the_next_publication_goes_on() {
+fn h9_an_invalid_payload_gets_a_verdict_and_the_next_publication_takes_effect() {
     let mut b = Bench::new();
     let conn = b.client();
     let large = "x".repeat(65_536);
@@ -177,16 +177,16 @@ fn an_idempotency_key_appends_once_and_tells_another_body_apart() {
     assert_eq!(page.entries[0].1.id.as_deref(), Some("k"));
 }
 
-/// What the wire does to a producer's publications.
+/// What happens to a producer's publications on their way.
 #[derive(Clone, Debug)]
 enum Step {
-    /// The next new one is sent, after those that have no verdict.
+    /// The producer sends the next one.
     Send,
-    /// The connection is lost with its last answers; all without verdict are sent again on a new one.
+    /// The connection is lost with its last answers. A new one repeats all rows without a verdict.
     Reconnect,
     /// The answers arrive.
     Hear,
-    /// A straggler: one that was sent before arrives again.
+    /// An old frame arrives again.
     Straggle(prop::sample::Index),
 }
 
@@ -276,7 +276,7 @@ fn f17_h8_another_call_with_the_same_number_and_payload_is_no_duplicate() {
 }
 
 #[test]
-fn f17_h8_a_number_among_those_whose_verdicts_are_kept_that_has_none_is_a_conflict() {
+fn f17_h8_a_number_without_a_verdict_between_numbers_with_verdicts_is_a_conflict() {
     let mut b = Bench::new();
     let conn = b.client();
     for n in [2, 4] {

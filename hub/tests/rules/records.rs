@@ -1,10 +1,10 @@
-//! A connection's state against every record: C1 to C5, H1, H2, W2, W3.
+//! Every record in every state of a connection: C1 to C5, H1, H2, W2, W3.
 
 use longhaul_hub::core::{Close, Effect, Event};
 
 use crate::bench::{Bench, WALL_MS, field, messages};
 
-/// One of each record, as a client may send it.
+/// One record of each kind that a client sends.
 const RECORDS: [&str; 6] = [
     "hello 1",
     "sub 1 t live",
@@ -119,7 +119,7 @@ fn every_record_after_the_close_is_ignored() {
 }
 
 #[test]
-fn w3_what_can_not_be_read_closes_with_4000_and_the_records_before_it_count() {
+fn w3_an_invalid_record_closes_with_4000_and_the_records_before_it_count() {
     for (bad, reason) in [
         ("shout 1", "bad_frame unknown verb"),
         ("sub", "bad_frame missing no"),
@@ -195,7 +195,7 @@ fn c2_hello_and_subs_of_one_frame_are_answered_in_one_frame_with_the_replay() {
 }
 
 #[test]
-fn h2_a_cursor_continues_right_after_it_and_a_foreign_one_is_told() {
+fn h2_a_cursor_resumes_right_after_it_and_a_foreign_one_fails() {
     let mut b = Bench::new();
     let conn = b.client();
     b.publish("t", "1");

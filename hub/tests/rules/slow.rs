@@ -1,4 +1,5 @@
-//! A client's core and the hub's over a line of 8 kB/s each way, in virtual time: what is large gets through (rules B2, W9, T1).
+//! The cores of a client and the hub over a network of 8 kB/s in virtual time: large records arrive
+//! (rules B2, W9, T1).
 
 use std::collections::VecDeque;
 
@@ -10,13 +11,13 @@ use longhaul_hub::core::{ConnId, Event as HubEvent, Expected, Offer};
 
 use crate::bench::Bench;
 
-/// What the hub's system holds of a connection, bytes.
+/// The bytes that the hub's system buffers for a connection.
 const UNSENT_BYTES: usize = 32_768;
 
-/// Pieces in which an answer arrives, bytes.
+/// The size of the pieces in which an answer arrives, bytes.
 const PIECE_BYTES: usize = 1_400;
 
-/// What is on its way in one direction, byte after byte.
+/// The bytes on their way in one direction.
 #[derive(Default)]
 struct Pipe {
     texts: VecDeque<(String, usize)>,
@@ -33,7 +34,8 @@ impl Pipe {
         self.texts.iter().map(|(_, left)| left).sum()
     }
 
-    /// A millisecond goes by. What has arrived whole, and whether any of an unfinished one has.
+    /// Lets a millisecond pass. Returns complete frames, and whether a part of another one has
+    /// arrived.
     fn pass(&mut self) -> Option<String> {
         let Some((_, left)) = self.texts.front_mut() else {
             self.credit = 0;
@@ -157,7 +159,7 @@ impl World {
             .unwrap();
     }
 
-    /// A millisecond goes by.
+    /// Lets a millisecond pass.
     fn pass(&mut self) {
         self.bench.pass(1);
         let closed = self.conn.and_then(|conn| self.bench.closed(conn));
@@ -281,7 +283,7 @@ fn f03_a_document_of_a_mebibyte_arrives(transport: Transport, wakes: bool) {
         world.pass();
         let ms = world.bench.now.time.since(begun);
         assert!(ms < 150_000, "it has not arrived");
-        // The user comes back to the page time and again.
+        // The user comes back to the page again and again.
         if wakes && ms.is_multiple_of(7_000) {
             world.handle(Event::Woke);
         }

@@ -1,4 +1,4 @@
-//! H4 to H6, H10, W8: messages come in order, batched, and a slow consumer costs a cursor.
+//! H4 to H6, H10, W8: messages arrive in order and in batches, and a slow consumer costs a cursor.
 
 use longhaul::wire::{ToClient, records};
 use longhaul_hub::core::{Effect, Limits};
@@ -6,7 +6,7 @@ use longhaul_hub::core::{Effect, Limits};
 use crate::bench::{Bench, field, messages, whole};
 
 #[test]
-fn h10_what_is_ready_goes_into_one_frame() {
+fn h10_messages_that_are_ready_share_a_frame() {
     let mut b = Bench::new();
     let conn = b.client();
     b.ask(conn, "sub 1 t live");
@@ -68,7 +68,7 @@ fn w8_frames_stay_within_their_aim_and_nothing_is_lost_between_them() {
     for frame in &frames {
         assert!(frame.len() <= 16_384, "{}", frame.len());
     }
-    // Only the last may be small.
+    // Only the last frame may be small.
     for frame in &frames[..frames.len() - 1] {
         assert!(frame.len() > 14_000, "{}", frame.len());
     }
@@ -158,7 +158,7 @@ fn topics_take_turns_so_that_a_long_replay_holds_up_no_other_topic() {
 }
 
 #[test]
-fn h10_a_slow_consumer_costs_a_cursor_and_goes_on_after_a_told_gap() {
+fn h10_a_slow_consumer_costs_a_cursor_and_continues_after_a_gap() {
     let limits = Limits {
         retain_entries: 10,
         for_readers_bytes: 0,
@@ -221,10 +221,10 @@ fn h11_a_burst_does_not_outrun_a_stream_under_way_but_is_not_retained_for_others
 }
 
 #[test]
-fn h11_what_lags_goes_after_its_time_and_beyond_its_bytes() {
+fn h11_messages_are_retained_for_readers_within_a_time_and_a_size() {
     let limits = Limits {
         retain_entries: 10,
-        // Some hundred of the messages below.
+        // A few hundred of the messages below.
         for_readers_bytes: 10_000,
         ..Limits::default()
     };
@@ -265,7 +265,7 @@ fn h2_answers_stand_before_messages_even_when_they_fill_frames() {
         .map(|no| format!("sub {no} t{no} live"))
         .collect();
     b.send(conn, &subs.join("\n"));
-    // More than the answers need, so that messages would fit behind the first of them.
+    // Larger than the answers, so that messages would fit behind the first answer.
     let frames: Vec<String> =
         std::iter::from_fn(|| b.hub.take_frame(b.now, conn, 1 << 20)).collect();
     assert!(frames.len() > 1);
@@ -286,7 +286,7 @@ fn f18_large_records_that_wait_for_one_another_all_come_and_small_ones_between_t
     let subs: Vec<String> = (0..30).map(|no| format!("sub {no} t{no} start")).collect();
     b.send(conn, &format!("{}\nsub 99 small live", subs.join("\n")));
     let mut frames = vec![b.take(conn).unwrap(), b.take(conn).unwrap()];
-    // Some that wait end, one of them comes again, and the one that is on its way ends too.
+    // Some parked subscriptions end, one of them begins again, and the active one ends too.
     b.send(conn, "unsub 3\nunsub 4\nsub 4 t4 start\nunsub 0\nunsub 29");
     b.publish("small", "1");
     frames.extend(b.frames(conn));

@@ -1,13 +1,13 @@
-//! How tests ask: a small HTTP interface on loopback.
+//! The interface for tests: a small HTTP server on loopback.
 //!
 //! | request | does |
 //! |---|---|
-//! | `PUT /faults`, JSON | replaces what is wrong; 204, or 400 with the mistake as text |
-//! | `GET /faults` | what is wrong |
-//! | `GET /stats` | [`crate::proxy::Stats`] |
-//! | `POST /cut` | resets the open connections; `{"connections":n}` when they are gone |
+//! | `PUT /faults`, JSON | replaces the faults; 204, or 400 with the mistake as text |
+//! | `GET /faults` | returns the faults |
+//! | `GET /stats` | returns [`crate::proxy::Stats`] |
+//! | `POST /cut` | resets the open connections; `{"connections":n}` when they have ended |
 //! | `POST /strand` | leaves the open connections half-open for good; `{"connections":n}` |
-//! | `POST /freeze`, `POST /thaw` | everything stands still, goes on |
+//! | `POST /freeze`, `POST /thaw` | stops all bytes, and continues |
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,10 +24,10 @@ use tokio::net::TcpListener;
 use crate::faults::Faults;
 use crate::proxy::{Proxy, check_loopback};
 
-/// Listens for tests. The future serves until it is dropped.
+/// Listens for tests. The future serves until its drop.
 ///
 /// # Errors
-/// The address can't be had, or is not loopback.
+/// The address is in use, or is not loopback.
 pub async fn serve(
     listen: SocketAddr,
     proxy: Arc<Proxy>,
@@ -65,11 +65,11 @@ async fn stats(State(proxy): State<Arc<Proxy>>) -> Response {
 }
 
 async fn cut(State(proxy): State<Arc<Proxy>>) -> Response {
-    told(proxy.cut().await)
+    count(proxy.cut().await)
 }
 
 async fn strand(State(proxy): State<Arc<Proxy>>) -> Response {
-    told(proxy.strand())
+    count(proxy.strand())
 }
 
 async fn freeze(State(proxy): State<Arc<Proxy>>) -> StatusCode {
@@ -82,6 +82,6 @@ async fn thaw(State(proxy): State<Arc<Proxy>>) -> StatusCode {
     StatusCode::NO_CONTENT
 }
 
-fn told(connections: usize) -> Response {
+fn count(connections: usize) -> Response {
     axum::Json(serde_json::json!({ "connections": connections })).into_response()
 }

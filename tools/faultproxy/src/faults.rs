@@ -1,4 +1,4 @@
-//! What can go wrong, as JSON that tests write. Every field has a default that means "nothing".
+//! The faults, as JSON that tests write. Every field has a default that means "no fault".
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,75 +12,79 @@ pub const DELAY_MS_MAX: u64 = 600_000;
 /// The largest answer of a rule, bytes. Chosen: a big error page.
 pub const BODY_BYTES_MAX: usize = 65_536;
 
-/// The most that a buffering rule may hold back of one response, bytes. Chosen: nginx holds 64 KiB by default.
+/// The most bytes of a response that a buffering rule may hold back. Chosen: nginx holds 64 KiB by
+/// default.
 pub const HOLD_BYTES_MAX: u32 = 1_048_576;
 
-/// The most rules at a time. Chosen: each request is compared with all of them.
+/// The most rules at a time. Chosen: small, because the proxy compares each request with all of
+/// them.
 pub const RULES_MAX: usize = 100;
 
-/// Everything that goes wrong now. Replaced as a whole.
+/// All faults of the moment. A test replaces them as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Faults {
-    /// Seed of the jitter: the same seed and connections give the same delays.
+    /// The seed of the jitter. The same seed and connections give the same delays.
     pub seed: u64,
-    /// What a new connection meets.
+    /// What happens to a new connection.
     pub accept: Accept,
-    /// A new connection waits so long, ms, before anything of it goes on: a server that is slow to accept. The client may find
-    /// its connection open before, as with a full backlog.
+    /// How long a new connection waits, ms, like at a server that is slow to accept. To the client
+    /// the connection may look open before, as with a full backlog.
     pub accept_after_ms: u64,
-    /// Which direction stands still, on new and open connections: no byte, no FIN, no RST goes on. What comes meanwhile
-    /// waits and goes on when this ends, as TCP's retransmissions would.
+    /// The stopped directions, on new and open connections: no byte, FIN or RST passes. All of them
+    /// wait, and pass when this ends, like TCP's retransmissions.
     pub stop: Stop,
     /// From the client to the upstream.
     pub up: Shape,
     /// From the upstream to the client.
     pub down: Shape,
-    /// Rules for HTTP/1.1 requests; the first that fits counts. Open connections have them at their next request.
+    /// Rules for HTTP/1.1 requests. The first rule that fits counts. An open connection uses them
+    /// from its next request on.
     pub http: Vec<Rule>,
 }
 
-/// What a new connection meets.
+/// What happens to a new connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Accept {
-    /// It is relayed.
+    /// The proxy relays it.
     #[default]
     Relay,
-    /// It is accepted and never answered, even when this ends. (A SYN can't be dropped by a program.)
+    /// The proxy accepts it and never answers, even when this ends. (A program can't drop a SYN.)
     BlackHole,
-    /// It is reset at once.
+    /// The proxy resets it at once.
     Reset,
 }
 
-/// Which direction stands still.
+/// The stopped directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Stop {
     /// None.
     #[default]
     Nothing,
-    /// From the client to the upstream: its words are lost, it still hears.
+    /// From the client to the upstream. The client still receives.
     Up,
-    /// From the upstream to the client: it is heard and hears nothing.
+    /// From the upstream to the client. The client can still send.
     Down,
     /// Both: a half-open connection.
     Both,
 }
 
-/// How the bytes of one direction go, on new and open connections.
+/// How the bytes of one direction pass, on new and open connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Shape {
-    /// Each byte comes so much later, ms. Bytes already on their way keep the latency that they began with.
+    /// The delay of each byte, ms. Bytes that are already on their way keep their delay.
     pub latency_ms: u64,
-    /// And up to so much later again, by chance, ms. Order is kept.
+    /// The most of an additional random delay, ms. Bytes stay in order.
     pub jitter_ms: u64,
-    /// A connection's bytes per second.
+    /// The bytes per second of a connection.
     pub bytes_per_sec: Option<NonZeroU32>,
-    /// Bytes a write.
+    /// The bytes of each write.
     pub slice: Option<NonZeroU32>,
-    /// The connection is reset both ways once so many of its bytes have gone this way; one that is past it, at its next byte.
+    /// The proxy resets a connection in both directions after this many bytes. If more have passed
+    /// already, it does so at the next byte.
     pub reset_after_bytes: Option<u64>,
 }
 
@@ -88,16 +92,16 @@ pub struct Shape {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rule {
-    /// Requests whose path begins so. Default: all.
+    /// Requests whose path has this prefix. Default: all.
     #[serde(default)]
     pub path_prefix: Option<String>,
-    /// Requests of this method. Default: all.
+    /// Requests with this method. Default: all.
     #[serde(default)]
     pub method: Option<String>,
-    /// Requests that ask (true) or do not ask (false) for `Upgrade: websocket`. Default: both.
+    /// Requests with (true) or without (false) `Upgrade: websocket`. Default: both.
     #[serde(default)]
     pub upgrade: Option<bool>,
-    /// Only the first so many of them. Default: all.
+    /// The number of requests that the rule concerns. Default: all.
     #[serde(default)]
     pub times: Option<NonZeroU32>,
     /// What happens.
@@ -108,15 +112,15 @@ pub struct Rule {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum Action {
-    /// The proxy answers by itself; the connection goes on.
+    /// The proxy answers by itself, and the connection stays open.
     Answer(Answer),
-    /// An upgrade is refused with 400; other requests pass.
+    /// The proxy refuses an upgrade with 400. Other requests pass.
     BlockUpgrade,
-    /// `Sec-WebSocket-Protocol` is taken out of the 101 response.
+    /// The proxy removes `Sec-WebSocket-Protocol` from the 101 response.
     StripSubprotocol,
-    /// The request and all that follows on its connection is swallowed.
+    /// The proxy swallows the request, and everything behind it on its connection.
     Swallow,
-    /// The response body goes on only when so much of it is there, or it ended: what a buffering proxy does.
+    /// The proxy buffers the response body, and relays it in pieces of at least this size.
     Buffer(Buffer),
 }
 
@@ -126,7 +130,7 @@ pub enum Action {
 pub struct Answer {
     /// 200 to 599.
     pub status: u16,
-    /// Content-Length is added, and `Content-Type: text/html` where there is a body and no type.
+    /// The proxy adds Content-Length, and `Content-Type: text/html` to a body without a type.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
     /// At most [`BODY_BYTES_MAX`].
@@ -134,7 +138,7 @@ pub struct Answer {
     pub body: String,
 }
 
-/// How much of a response body is held back.
+/// How much of a response body the proxy holds back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Buffer {
@@ -142,7 +146,7 @@ pub struct Buffer {
     pub bytes: NonZeroU32,
 }
 
-/// Why JSON is no description of faults.
+/// Why a JSON text does not describe faults.
 #[derive(Debug)]
 pub struct BadFaults(String);
 
@@ -155,17 +159,17 @@ impl fmt::Display for BadFaults {
 impl std::error::Error for BadFaults {}
 
 impl Faults {
-    /// Reads what a test wrote.
+    /// Reads faults.
     ///
     /// # Errors
-    /// Names the field or the place, and what would be right.
+    /// Names the field or the position, and the valid values.
     pub fn from_json(json: &[u8]) -> Result<Self, BadFaults> {
         let faults: Self =
             serde_json::from_slice(json).map_err(|error| BadFaults(error.to_string()))?;
         if faults.accept_after_ms > DELAY_MS_MAX {
             let ms = faults.accept_after_ms;
-            let told = format!("acceptAfterMs is {ms}, limit {DELAY_MS_MAX}");
-            return Err(BadFaults(told));
+            let message = format!("acceptAfterMs is {ms}, limit {DELAY_MS_MAX}");
+            return Err(BadFaults(message));
         }
         faults.up.check("up")?;
         faults.down.check("down")?;
@@ -195,8 +199,8 @@ impl Shape {
     fn check(&self, name: &str) -> Result<(), BadFaults> {
         for (field, ms) in [("latencyMs", self.latency_ms), ("jitterMs", self.jitter_ms)] {
             if ms > DELAY_MS_MAX {
-                let told = format!("{name}.{field} is {ms}, limit {DELAY_MS_MAX}");
-                return Err(BadFaults(told));
+                let message = format!("{name}.{field} is {ms}, limit {DELAY_MS_MAX}");
+                return Err(BadFaults(message));
             }
         }
         Ok(())
@@ -262,12 +266,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_said_is_nothing_wrong() {
+    fn the_defaults_are_no_faults() {
         assert_eq!(Faults::from_json(b"{}").unwrap(), Faults::default());
     }
 
     #[test]
-    fn what_is_written_is_what_is_read() {
+    fn faults_survive_writing_and_reading() {
         let json = r#"{ "seed": 7, "accept": "blackHole", "acceptAfterMs": 9, "stop": "up",
             "down": { "latencyMs": 5, "jitterMs": 6, "bytesPerSec": 7, "slice": 1, "resetAfterBytes": 0 },
             "http": [
@@ -335,8 +339,8 @@ mod tests {
                 "the proxy's own",
             ),
         ] {
-            let told = complaint(json);
-            assert!(told.contains(part), "{json}: {told}");
+            let message = complaint(json);
+            assert!(message.contains(part), "{json}: {message}");
         }
         let big = format!(
             r#"{{ "http": [{{ "action": {{ "answer": {{ "status": 200, "body": "{}" }} }} }}] }}"#,

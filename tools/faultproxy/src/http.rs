@@ -1,12 +1,13 @@
-//! Just enough of HTTP/1.1 to know where a request and its response begin and end. Bytes go on as they came.
+//! Enough of HTTP/1.1 to find the beginning and the end of requests and responses.
 //!
-//! What is no HTTP, or bad HTTP, is told as such and then relayed untouched: finding faults is the hub's work.
+//! The proxy relays bytes unchanged. That includes bytes that are not valid HTTP: refusing them is
+//! the hub's job.
 
 use bytes::{Bytes, BytesMut};
 
 use crate::faults::Answer;
 
-/// The longest head, bytes. Chosen: four times what servers take.
+/// The longest head, bytes. Chosen: four times the limit of common servers.
 pub const HEAD_BYTES_MAX: usize = 65_536;
 
 /// The most headers of a head. Chosen: browsers send about twenty.
@@ -24,14 +25,14 @@ const METHODS: [&[u8]; 9] = [
     b"TRACE ",
 ];
 
-/// What the first bytes of a message turned out to be.
+/// What the first bytes of a message are.
 #[derive(Debug)]
 pub(crate) enum Read<T> {
-    /// More bytes must come.
+    /// The head is incomplete.
     Partial,
-    /// This is no HTTP/1.1.
+    /// They are not HTTP/1.1.
     NotHttp,
-    /// The head, taken from the buffer.
+    /// A head, taken out of the buffer.
     Head(T),
 }
 
@@ -50,13 +51,13 @@ pub(crate) struct Request {
 pub(crate) struct Response {
     pub(crate) bytes: Bytes,
     pub(crate) status: u16,
-    /// As if the request was a GET.
+    /// The body, as if the request was a GET.
     pub(crate) body: Body,
 }
 
-/// Takes a request's head off the buffer.
+/// Takes the head of a request out of the buffer.
 pub(crate) fn request(buffer: &mut BytesMut) -> Read<Request> {
-    // Told by its first bytes, so that a protocol that is not HTTP does not wait for a line's end that never comes.
+    // The first bytes decide. A protocol that is not HTTP may never send the end of a line.
     let could_be = METHODS
         .iter()
         .any(|method| method.starts_with(buffer) || buffer.starts_with(method));
@@ -87,7 +88,7 @@ pub(crate) fn request(buffer: &mut BytesMut) -> Read<Request> {
     })
 }
 
-/// Takes a response's head off the buffer.
+/// Takes the head of a response out of the buffer.
 pub(crate) fn response(buffer: &mut BytesMut) -> Read<Response> {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut parsed = httparse::Response::new(&mut headers);
@@ -131,8 +132,8 @@ pub(crate) fn without_header(head: &[u8], name: &str) -> Bytes {
         .into()
 }
 
-/// The bytes of an answer of our own, which leaves the connection open.
-pub(crate) fn answer(answer: &Answer, is_head: bool) -> Bytes {
+/// The bytes of the proxy's own answer, which leaves the connection open.
+pub(crate) fn answer(answer: &Answer, request: &Request) -> Bytes {
     use std::fmt::Write as _;
     let mut text = format!("HTTP/1.1 {} {}\r\n", answer.status, phrase(answer.status));
     for (name, value) in &answer.headers {
@@ -149,7 +150,7 @@ pub(crate) fn answer(answer: &Answer, is_head: bool) -> Bytes {
         let _ = write!(text, "Content-Length: {}\r\n", answer.body.len());
     }
     text.push_str("\r\n");
-    if !is_head && !matches!(answer.status, 204 | 304) {
+    if !request.is_head && !matches!(answer.status, 204 | 304) {
         text.push_str(&answer.body);
     }
     text.into()
@@ -162,35 +163,35 @@ fn phrase(status: u16) -> &'static str {
         429 => "Too Many Requests",
         502 => "Bad Gateway",
         503 => "Service Unavailable",
-        _ => "Told So",
+        _ => "As Asked",
     }
 }
 
-/// Where a message's body ends, and how far we are in it.
+/// The rest of a message's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Body {
-    /// Nothing more belongs to it.
+    /// Nothing.
     Done,
-    /// So many bytes more.
+    /// This number of bytes.
     Bytes(u64),
     /// Chunks.
     Chunked(Chunk),
-    /// All until the connection ends. Chunks that can't be read are taken so too.
+    /// Everything until the connection ends. Also used after invalid chunks.
     ToEnd,
 }
 
-/// What comes next in a chunked body.
+/// The next element of a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Chunk {
-    /// Hexadecimal digits of a chunk's size; this is their value so far.
+    /// Hexadecimal digits of a chunk's size. The number is their value so far.
     Size(u64),
-    /// The rest of the size's line.
+    /// The rest of the line with the size.
     Extension(u64),
-    /// So many bytes of data.
+    /// This number of data bytes.
     Data(u64),
     /// The line end after the data.
     DataEnd,
-    /// A line after the last chunk; whether it has anything in it.
+    /// A line after the last chunk, and whether it is empty so far.
     Trailer { is_empty: bool },
 }
 
@@ -211,7 +212,7 @@ impl Body {
         })
     }
 
-    /// Takes what belongs to the body off the buffer; empty if there is nothing.
+    /// Takes the bytes of the body out of the buffer. May be empty.
     pub(crate) fn take(&mut self, buffer: &mut BytesMut) -> BytesMut {
         let bytes = match *self {
             Self::Done => 0,
@@ -264,7 +265,7 @@ enum Step {
 }
 
 impl Chunk {
-    /// What a byte outside of the data means.
+    /// The next element after a byte that is not data.
     fn step(self, byte: u8) -> Step {
         let next = match (self, byte) {
             (Self::Size(size), b'\n') => Self::after_size(size),

@@ -1,18 +1,21 @@
-//! A TCP proxy that misbehaves on request: what stands between a browser and the hub in tests.
+//! A TCP proxy that misbehaves on request. Tests put it between a browser and the hub.
 //!
-//! `faults` says what can go wrong, `proxy` owns the connections, `relay` carries one of them, `sink` makes its bytes
-//! late, slow or few, `http` reads just enough of HTTP/1.1 to know where a request begins, `control` is how tests ask.
-//! It serves loopback only and keeps nothing of what passes.
+//! - `faults`: what can go wrong. `state`: the faults of the moment.
+//! - `proxy`: the connections. `relay`: one connection. `sink`: the delays and rates of its bytes.
+//! - `http`: where requests begin and end. `control`: the interface for tests.
 //!
-//! Memory is bounded: [`proxy::CONNECTIONS_MAX`] connections, each with at most [`sink::QUEUE_BYTES_MAX`] on their way and
-//! [`http::HEAD_BYTES_MAX`] read ahead in each direction, and [`faults::HOLD_BYTES_MAX`] held back by a buffering rule.
+//! It serves loopback only, and stores none of the bytes. Limits bound its memory:
+//! [`proxy::CONNECTIONS_MAX`], and in each direction [`sink::QUEUE_BYTES_MAX`],
+//! [`http::HEAD_BYTES_MAX`] and [`faults::HOLD_BYTES_MAX`].
 
 pub mod control;
 pub mod faults;
+mod flow;
 pub mod http;
 pub mod proxy;
 mod relay;
 pub mod sink;
+mod state;
 
 pub use faults::Faults;
 pub use proxy::Proxy;

@@ -1,4 +1,4 @@
-//! The fault proxy as a program: one line when it is ready, then it works until it is stopped.
+//! The fault proxy as a program. It prints one line when it is ready, and runs until it is stopped.
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -8,10 +8,10 @@ use std::sync::Arc;
 use clap::Parser;
 use faultproxy::{Proxy, control};
 
-/// A TCP proxy that misbehaves on request, for tests: latency, bandwidth, black holes, resets, half-open connections, and
-/// what bad HTTP proxies do.
+/// A TCP proxy that misbehaves on request, for tests: latency, bandwidth, black holes, resets,
+/// half-open connections, and the faults of bad HTTP proxies.
 ///
-/// It begins with nothing wrong. `PUT /faults` on its control address changes that.
+/// It begins without faults. `PUT /faults` on its control address sets them.
 #[derive(Parser)]
 #[command(name = "faultproxy", version)]
 struct Args {
@@ -19,7 +19,7 @@ struct Args {
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
 
-    /// Where connections go.
+    /// The address to which connections go.
     #[arg(long)]
     upstream: SocketAddr,
 
@@ -44,7 +44,7 @@ async fn run(args: Args) -> io::Result<()> {
     let address = proxy.address();
     let (control, serving) = control::serve(args.control, proxy).await?;
     let mut out = io::stdout();
-    // Whoever started us may have closed our output; that is no reason to fail.
+    // The parent process may have closed the standard output. The proxy runs anyway.
     let _ = writeln!(out, "faultproxy ready on {address} control {control}");
     let _ = out.flush();
     serving.await

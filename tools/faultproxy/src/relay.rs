@@ -1,6 +1,8 @@
-//! One connection: requests and their responses one after the other, each as its rule says, then bytes as they come.
+//! One connection: requests and responses one after another, each by its rule, and then plain
+//! bytes.
 //!
-//! Knows no socket: both sides are streams. What is read goes into a `Sink`, and its pump writes it.
+//! Knows no sockets: both sides are streams. The relay reads bytes into a `Sink`, and its pump
+//! writes them.
 
 use std::future::pending;
 use std::pin::pin;
@@ -12,18 +14,19 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::watch;
 
 use crate::faults::Action;
+use crate::flow::{Direction, Ending, Reset};
 use crate::http::{self, Body, HEAD_BYTES_MAX, Read, Request};
-use crate::proxy::{Born, Counters, State};
-use crate::sink::{Direction, Ending, Reset, Sink, sink};
+use crate::sink::{Sink, sink};
+use crate::state::{Counters, Start, State};
 
-/// Bytes asked of a socket at once. Chosen: a TLS record.
+/// The most bytes of one read. Chosen: a TLS record.
 const READ_BYTES: usize = 16_384;
 
-/// Carries a connection to its end. An error asks for a RST both ways.
+/// Relays a connection to its end. An error asks for a RST in both directions.
 pub(crate) async fn relay<C, U>(
     client: C,
     upstream: U,
-    born: Born,
+    start: Start,
     state: &watch::Receiver<State>,
     counters: &Counters,
 ) -> Result<(), Reset>
@@ -33,14 +36,14 @@ where
 {
     let (client_in, client_out) = tokio::io::split(client);
     let (upstream_in, upstream_out) = tokio::io::split(upstream);
-    let up = sink(Direction::Up, born, state, Arc::clone(&counters.bytes_up));
+    let up = sink(Direction::Up, start, state, Arc::clone(&counters.bytes_up));
     let down = sink(
         Direction::Down,
-        born,
+        start,
         state,
         Arc::clone(&counters.bytes_down),
     );
-    let mut link = Link {
+    let mut relay = Relay {
         client: Source::new(client_in),
         upstream: Source::new(upstream_in),
         to_upstream: up.0,
@@ -50,7 +53,7 @@ where
     };
     tokio::try_join!(
         async {
-            link.run().await;
+            relay.run().await;
             Ok(())
         },
         up.1.run(upstream_out),
@@ -59,7 +62,7 @@ where
     .map(|_| ())
 }
 
-struct Link<'a, C, U> {
+struct Relay<'a, C, U> {
     client: Source<C>,
     upstream: Source<U>,
     to_upstream: Sink,
@@ -68,23 +71,45 @@ struct Link<'a, C, U> {
     counters: &'a Counters,
 }
 
+/// Whether the `Sec-WebSocket-Protocol` header of a 101 response passes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Subprotocol {
+    Kept,
+    Stripped,
+}
+
+/// How the relay handles a response.
+#[derive(Clone, Copy)]
+struct Handling {
+    subprotocol: Subprotocol,
+    /// The body passes in pieces of at least this size.
+    hold_bytes: usize,
+}
+
+impl Handling {
+    const PLAIN: Self = Self {
+        subprotocol: Subprotocol::Kept,
+        hold_bytes: 0,
+    };
+}
+
 /// What follows a response.
 enum Next {
     Request,
-    /// Bytes as they come, both ways.
+    /// Plain bytes in both directions.
     Bytes,
 }
 
-impl<C: AsyncRead + Unpin, U: AsyncRead + Unpin> Link<'_, C, U> {
+impl<C: AsyncRead + Unpin, U: AsyncRead + Unpin> Relay<'_, C, U> {
     async fn run(&mut self) {
         while let Some(request) = self.request().await {
             let action = self.state.borrow().action(&request);
             if action.is_some() {
-                self.counters.ruled();
+                self.counters.count_ruled();
             }
             let next = match action {
                 Some(Action::Answer(answer)) => {
-                    let bytes = http::answer(&answer, request.is_head);
+                    let bytes = http::answer(&answer, &request);
                     self.answer(request, bytes).await;
                     Next::Request
                 }
@@ -94,12 +119,22 @@ impl<C: AsyncRead + Unpin, U: AsyncRead + Unpin> Link<'_, C, U> {
                     Next::Request
                 }
                 Some(Action::Swallow) => return self.swallow().await,
-                Some(Action::StripSubprotocol) => self.exchange(request, true, 0).await,
-                Some(Action::Buffer(buffer)) => {
-                    let bytes = usize::try_from(buffer.bytes.get()).unwrap_or(usize::MAX);
-                    self.exchange(request, false, bytes).await
+                Some(Action::StripSubprotocol) => {
+                    let handling = Handling {
+                        subprotocol: Subprotocol::Stripped,
+                        hold_bytes: 0,
+                    };
+                    self.exchange(request, handling).await
                 }
-                None => self.exchange(request, false, 0).await,
+                Some(Action::Buffer(buffer)) => {
+                    let hold_bytes = usize::try_from(buffer.bytes.get()).unwrap_or(usize::MAX);
+                    let handling = Handling {
+                        subprotocol: Subprotocol::Kept,
+                        hold_bytes,
+                    };
+                    self.exchange(request, handling).await
+                }
+                None => self.exchange(request, Handling::PLAIN).await,
             };
             if let Next::Bytes = next {
                 break;
@@ -111,7 +146,7 @@ impl<C: AsyncRead + Unpin, U: AsyncRead + Unpin> Link<'_, C, U> {
         );
     }
 
-    /// The next request's head; `None` if something else than a request comes next.
+    /// The head of the next request. `None` if something else comes next.
     async fn request(&mut self) -> Option<Request> {
         loop {
             match http::request(&mut self.client.buffer) {
@@ -119,7 +154,7 @@ impl<C: AsyncRead + Unpin, U: AsyncRead + Unpin> Link<'_, C, U> {
                 Read::NotHttp => return None,
                 Read::Partial => {}
             }
-            // An upstream that speaks or ends unasked is not a server that waits for a request.
+            // An upstream that sends bytes or ends now is not an HTTP server.
             if !self.upstream.buffer.is_empty() {
                 return None;
             }
@@ -130,7 +165,7 @@ impl<C: AsyncRead + Unpin, U: AsyncRead + Unpin> Link<'_, C, U> {
         }
     }
 
-    /// The proxy's own answer, after the whole request as servers do.
+    /// Sends the proxy's own answer, after the whole request, like a server.
     async fn answer(&mut self, request: Request, bytes: Bytes) {
         let mut body = request.body;
         loop {
@@ -142,7 +177,7 @@ impl<C: AsyncRead + Unpin, U: AsyncRead + Unpin> Link<'_, C, U> {
         self.to_client.send(bytes).await;
     }
 
-    /// Reads and drops until the client gives up.
+    /// Reads and drops bytes until the client ends.
     async fn swallow(&mut self) {
         loop {
             self.client.buffer.clear();
@@ -154,8 +189,8 @@ impl<C: AsyncRead + Unpin, U: AsyncRead + Unpin> Link<'_, C, U> {
         self.to_client.end(Ending::Finished);
     }
 
-    /// A request and its response, at the same time.
-    async fn exchange(&mut self, request: Request, strip: bool, hold_bytes: usize) -> Next {
+    /// Relays a request and its response at the same time.
+    async fn exchange(&mut self, request: Request, handling: Handling) -> Next {
         let Self {
             client,
             upstream,
@@ -163,7 +198,7 @@ impl<C: AsyncRead + Unpin, U: AsyncRead + Unpin> Link<'_, C, U> {
             to_client,
             ..
         } = self;
-        let response = respond(upstream, to_client, &request, strip, hold_bytes);
+        let response = respond(upstream, to_client, &request, handling);
         let (is_sent, is_answered) = (AtomicBool::new(false), AtomicBool::new(false));
         let mut up = pin!(async {
             to_upstream.send(request.bytes.clone()).await;
@@ -172,7 +207,8 @@ impl<C: AsyncRead + Unpin, U: AsyncRead + Unpin> Link<'_, C, U> {
             if is_answered.load(Ordering::Relaxed) {
                 return;
             }
-            // The next request may wait here; that the client has gone must be told now.
+            // The next request may wait here. But the upstream must learn now that the client has
+            // ended.
             while client.buffer.len() < HEAD_BYTES_MAX && client.fill().await {}
             if client.ended.is_some() && client.buffer.is_empty() {
                 to_upstream.end(client.ending());
@@ -195,8 +231,7 @@ async fn respond<R: AsyncRead + Unpin>(
     upstream: &mut Source<R>,
     to_client: &mut Sink,
     request: &Request,
-    strip: bool,
-    hold_bytes: usize,
+    handling: Handling,
 ) -> Next {
     loop {
         let response = match http::response(&mut upstream.buffer) {
@@ -206,7 +241,7 @@ async fn respond<R: AsyncRead + Unpin>(
             Read::Partial => return Next::Bytes,
         };
         if response.status == 101 {
-            let bytes = if strip {
+            let bytes = if handling.subprotocol == Subprotocol::Stripped {
                 http::without_header(&response.bytes, "sec-websocket-protocol")
             } else {
                 response.bytes
@@ -221,12 +256,12 @@ async fn respond<R: AsyncRead + Unpin>(
             _ if request.is_head => return Next::Request,
             _ => {}
         }
-        let is_whole = copy_body(upstream, to_client, response.body, hold_bytes).await;
+        let is_whole = copy_body(upstream, to_client, response.body, handling.hold_bytes).await;
         return if is_whole { Next::Request } else { Next::Bytes };
     }
 }
 
-/// Passes a body on, at least so many bytes at a time. False if the source ended first.
+/// Relays a body in pieces of at least `hold_bytes`. False if the source ends first.
 async fn copy_body<R: AsyncRead + Unpin>(
     source: &mut Source<R>,
     sink: &mut Sink,
@@ -259,7 +294,7 @@ async fn copy_all<R: AsyncRead + Unpin>(source: &mut Source<R>, sink: &mut Sink)
     }
 }
 
-/// One side's bytes as they come in.
+/// The incoming bytes of one side.
 struct Source<R> {
     reader: R,
     buffer: BytesMut,
@@ -275,7 +310,7 @@ impl<R: AsyncRead + Unpin> Source<R> {
         }
     }
 
-    /// Reads more. False at the end, however often it is asked. May be dropped at any time.
+    /// Reads more bytes. False at the end, also when called again. Cancel-safe.
     async fn fill(&mut self) -> bool {
         if self.ended.is_some() {
             return false;

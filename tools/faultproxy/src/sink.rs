@@ -1,4 +1,5 @@
-//! One direction's way out: bytes queue here until they are due, and leave as slowly and in as small pieces as asked.
+//! One direction of a connection. Bytes wait in a queue until they are due. Then they leave as
+//! slowly, and in as small pieces, as the faults say.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,71 +11,54 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 use crate::faults::Shape;
-use crate::proxy::{Born, State};
+use crate::flow::{Direction, Ending, Reset};
+use crate::state::{Start, State};
 
-/// The most bytes on their way in one direction of a connection. Chosen: a socket's buffer; past it the sender waits.
+/// The most bytes in the queue of one direction. Beyond it the sender waits. Chosen: a socket's
+/// buffer.
 pub const QUEUE_BYTES_MAX: usize = 262_144;
 
-/// The most bytes of one piece of the queue. Chosen: what a read gives at most.
+/// The most bytes of one chunk of the queue. Chosen: the most bytes of a read.
 const CHUNK_BYTES_MAX: usize = 16_384;
 
-/// A limited direction writes what it may write in so long at once, ms. Chosen: smooth, and few timers.
+/// A direction with a limited rate writes the bytes of this time at once, ms. Chosen: smooth, with
+/// few timers.
 const PACE_MS: u32 = 20;
-
-/// Which way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Direction {
-    Up,
-    Down,
-}
-
-/// How the bytes of a direction end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// With a FIN.
-    Finished,
-    /// With a RST.
-    Reset,
-}
-
-/// The connection is to be reset both ways.
-#[derive(Debug)]
-pub(crate) struct Reset;
 
 enum Chunk {
     Bytes(Instant, Bytes, OwnedSemaphorePermit),
     End(Instant, Ending),
 }
 
-/// Where a relay puts the bytes of one direction.
+/// The relay's end of a direction: it puts bytes into the queue.
 pub(crate) struct Sink {
     direction: Direction,
     state: watch::Receiver<State>,
     rng: fastrand::Rng,
-    room: Arc<Semaphore>,
+    capacity: Arc<Semaphore>,
     queue: Option<mpsc::UnboundedSender<Chunk>>,
 }
 
-/// What takes them out of there.
+/// The other end of a direction: it takes bytes out of the queue and writes them.
 pub(crate) struct Pump {
     direction: Direction,
-    born: Born,
+    start: Start,
     state: watch::Receiver<State>,
     queue: mpsc::UnboundedReceiver<Chunk>,
     sent: Arc<AtomicU64>,
 }
 
-/// The two ends of one direction of the connection `born`. `sent` counts what was written.
+/// The two ends of one direction of a connection. `sent` counts the written bytes.
 pub(crate) fn sink(
     direction: Direction,
-    born: Born,
+    start: Start,
     state: &watch::Receiver<State>,
     sent: Arc<AtomicU64>,
 ) -> (Sink, Pump) {
     let (sender, queue) = mpsc::unbounded_channel();
     let seed = state.borrow().faults().seed;
-    // Every connection and direction draws its own numbers.
-    let own = born
+    // Each direction of each connection has its own random numbers.
+    let own = start
         .number
         .wrapping_mul(2)
         .wrapping_add(u64::from(direction == Direction::Up));
@@ -82,12 +66,12 @@ pub(crate) fn sink(
         direction,
         state: state.clone(),
         rng: fastrand::Rng::with_seed(seed ^ own.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
+        capacity: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
         queue: Some(sender),
     };
     let pump = Pump {
         direction,
-        born,
+        start,
         state: state.clone(),
         queue,
         sent,
@@ -96,23 +80,23 @@ pub(crate) fn sink(
 }
 
 impl Sink {
-    /// Waits for room.
+    /// Queues bytes. Waits for capacity first.
     pub(crate) async fn send(&mut self, mut bytes: Bytes) {
         while !bytes.is_empty() {
             let chunk = bytes.split_to(bytes.len().min(CHUNK_BYTES_MAX));
             let permits = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-            let Ok(permit) = Arc::clone(&self.room).acquire_many_owned(permits).await else {
+            let Ok(permit) = Arc::clone(&self.capacity).acquire_many_owned(permits).await else {
                 return;
             };
             let due = self.due();
             if let Some(queue) = &self.queue {
-                // A pump that is gone has ended the connection.
+                // If the pump is gone, it has ended the connection.
                 let _ = queue.send(Chunk::Bytes(due, chunk, permit));
             }
         }
     }
 
-    /// Nothing comes after it. The first call counts.
+    /// Ends the direction. Only the first call counts.
     pub(crate) fn end(&mut self, ending: Ending) {
         let due = self.due();
         if let Some(queue) = self.queue.take() {
@@ -120,7 +104,7 @@ impl Sink {
         }
     }
 
-    /// When what came now is due. Should that be before what came earlier, it waits: the queue keeps the order.
+    /// When new bytes are due. The queue keeps the order, so they may have to wait longer.
     fn due(&mut self) -> Instant {
         let shape = self.state.borrow().shape(self.direction);
         let jitter = self.rng.u64(0..=shape.jitter_ms);
@@ -129,13 +113,13 @@ impl Sink {
 }
 
 impl Pump {
-    /// Writes what comes until it has ended.
+    /// Writes the queue, until the direction ends.
     pub(crate) async fn run(mut self, mut out: impl AsyncWrite + Unpin) -> Result<(), Reset> {
         let mut gone = 0;
         let mut free_at = Instant::now();
         while let Some(chunk) = self.queue.recv().await {
             match chunk {
-                Chunk::Bytes(due, bytes, _room) => {
+                Chunk::Bytes(due, bytes, _permit) => {
                     tokio::time::sleep_until(due).await;
                     self.write(bytes, &mut out, &mut gone, &mut free_at).await?;
                 }
@@ -169,10 +153,10 @@ impl Pump {
             }
             let part = bytes.split_to(piece(shape, left, bytes.len()));
             tokio::time::sleep_until(*free_at).await;
-            // It may have been stopped while it waited for its turn.
+            // The direction may have been stopped during the sleep.
             self.flowing().await?;
             let written = u64::try_from(part.len()).unwrap_or(u64::MAX);
-            // Counted first: who has heard it finds it counted.
+            // The count comes first, so that a receiver finds its bytes counted.
             self.sent.fetch_add(written, Ordering::Relaxed);
             out.write_all(&part).await.map_err(|_| Reset)?;
             out.flush().await.map_err(|_| Reset)?;
@@ -191,19 +175,19 @@ impl Pump {
         Ok(())
     }
 
-    /// Waits until this direction does not stand still. Gives its shape then.
+    /// Waits until the direction is not stopped. Returns its shape.
     async fn flowing(&mut self) -> Result<Shape, Reset> {
-        let (direction, born) = (self.direction, self.born);
+        let (direction, start) = (self.direction, self.start);
         let state = self
             .state
-            .wait_for(|state| !state.is_stopped(direction, born))
+            .wait_for(|state| !state.is_stopped(direction, start))
             .await
             .map_err(|_| Reset)?;
         Ok(state.shape(direction))
     }
 }
 
-/// How many of so many bytes go at once.
+/// How many of `bytes` leave at once.
 fn piece(shape: Shape, left: Option<u64>, bytes: usize) -> usize {
     let narrow = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     let slice = shape.slice.map(|slice| u64::from(slice.get()));

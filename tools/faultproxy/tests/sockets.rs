@@ -1,4 +1,5 @@
-//! What needs real sockets: accepting, resetting, counting, and the program with its control interface.
+//! Tests with real sockets: accepting, resetting, counting, and the program with its control
+//! interface.
 
 #![allow(
     clippy::unwrap_used,
@@ -41,11 +42,11 @@ async fn open(proxy: &Proxy, upstream: &TcpListener) -> (TcpStream, TcpStream) {
     let mut client = TcpStream::connect(proxy.address()).await.unwrap();
     let (mut server, _) = upstream.accept().await.unwrap();
     client.write_all(b"hello").await.unwrap();
-    hears(&mut server, b"hello").await;
+    receives(&mut server, b"hello").await;
     (client, server)
 }
 
-async fn hears(stream: &mut TcpStream, wanted: &[u8]) {
+async fn receives(stream: &mut TcpStream, wanted: &[u8]) {
     let mut heard = vec![0; wanted.len()];
     let reading = tokio::time::timeout(PATIENCE, stream.read_exact(&mut heard));
     reading.await.unwrap().unwrap();
@@ -64,7 +65,7 @@ async fn a_connection_is_counted_while_it_is_open_with_its_bytes() {
     let (proxy, upstream) = bench().await;
     let (mut client, mut server) = open(&proxy, &upstream).await;
     server.write_all(b"you too").await.unwrap();
-    hears(&mut client, b"you too").await;
+    receives(&mut client, b"you too").await;
     let stats = proxy.stats();
     assert_eq!((stats.opened, stats.open), (1, 1));
     assert_eq!((stats.bytes_up, stats.bytes_down), (5, 7));
@@ -88,7 +89,7 @@ async fn cut_resets_both_sides_of_all_and_only_of_those_that_are_open() {
     }
     let (mut client, mut server) = open(&proxy, &upstream).await;
     server.write_all(b"new").await.unwrap();
-    hears(&mut client, b"new").await;
+    receives(&mut client, b"new").await;
 }
 
 #[tokio::test]
@@ -122,7 +123,7 @@ async fn reset_at_accept_meets_new_connections_only() {
     let mut refused = TcpStream::connect(proxy.address()).await.unwrap();
     is_reset(&mut refused).await;
     server.write_all(b"still").await.unwrap();
-    hears(&mut client, b"still").await;
+    receives(&mut client, b"still").await;
 }
 
 #[tokio::test]
@@ -177,7 +178,7 @@ async fn stranded_connections_stay_half_open_while_new_ones_work() {
     let (mut new_client, mut new_server) = open(&proxy, &upstream).await;
     for _ in 0..100 {
         new_server.write_all(b"tick").await.unwrap();
-        hears(&mut new_client, b"tick").await;
+        receives(&mut new_client, b"tick").await;
     }
     drop((new_client, new_server));
     proxy.until_open(1).await;
@@ -202,8 +203,8 @@ async fn frozen_bytes_go_on_after_the_thaw() {
     let (mut new_server, _) = upstream.accept().await.unwrap();
     assert_eq!(proxy.stats().bytes_up, 5);
     proxy.thaw();
-    hears(&mut server, b"later").await;
-    hears(&mut new_server, b"too").await;
+    receives(&mut server, b"later").await;
+    receives(&mut new_server, b"too").await;
 }
 
 #[tokio::test]
@@ -272,7 +273,7 @@ async fn the_program_does_what_its_control_interface_is_told() {
     post("/freeze").await;
     client.write_all(b"hello").await.unwrap();
     post("/thaw").await;
-    hears(&mut server, b"hello").await;
+    receives(&mut server, b"hello").await;
     let stats: serde_json::Value = http
         .get(format!("{control}/stats"))
         .send()

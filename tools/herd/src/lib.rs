@@ -1,11 +1,14 @@
-//! Storms: a hundred thousand clients lose their hub at once and come back, in virtual time.
+//! Thundering herds: a hundred thousand clients lose their hub at once and come back, in virtual
+//! time.
 //!
-//! Ours are real [`longhaul::Client`] cores, compiled natively, and the hub admits, drains and hints by its own core
-//! ([`longhaul_hub::core`]); the peers are their formulas. Nothing here waits.
+//! Longhaul's clients are real [`longhaul::Client`] cores, compiled natively. The hub admits,
+//! drains and sends hints with its own core ([`longhaul_hub::core`]). Other libraries are formulas.
 
-pub mod hub;
-pub mod ours;
-pub mod peers;
+pub mod fleet;
+pub mod formulas;
+pub mod hub_driver;
+pub mod longhaul_fleet;
+pub mod outcome;
 pub mod plot;
 pub mod report;
-pub mod storm;
+pub mod scenario;

@@ -1,4 +1,5 @@
-//! `npm run herd`: makes the tables of docs/herd.md and the plot docs/herd.svg. With a number of clients it only prints.
+//! `npm run herd` writes the tables of docs/herd.md and the plot docs/herd.svg. With a number of
+//! clients it only prints the tables.
 
 use std::error::Error;
 use std::path::Path;
@@ -6,18 +7,19 @@ use std::process::ExitCode;
 
 use herd::plot::svg;
 use herd::report::{AWAY_MS, cases_table, compare, comparison_table, deploy_table, small_table};
-use herd::storm::Storm;
+use herd::scenario::Scenario;
 
 const CLIENTS: u32 = 100_000;
-/// Wrong hints are tried with fewer: only the ratio of clients to rate matters.
+/// Clients of the cases with wrong hints. Fewer are enough, because only the ratio to the rate
+/// matters.
 const CASE_CLIENTS: u32 = 20_000;
-/// Seconds that admitting everybody takes.
+/// The time in which the hub admits all clients, s.
 const SECONDS: u64 = 50;
 
 fn main() -> ExitCode {
     let result = match std::env::args().nth(1).map(|arg| arg.parse()) {
-        None => storms(CLIENTS, CASE_CLIENTS).and_then(|(tables, plot)| write(&tables, &plot)),
-        Some(Ok(clients)) if clients >= 1_000 => storms(clients, clients).map(|(tables, _)| {
+        None => scenarios(CLIENTS, CASE_CLIENTS).and_then(|(tables, plot)| write(&tables, &plot)),
+        Some(Ok(clients)) if clients >= 1_000 => scenarios(clients, clients).map(|(tables, _)| {
             for (name, table) in tables {
                 println!("{name}\n\n{table}");
             }
@@ -35,18 +37,18 @@ fn main() -> ExitCode {
 
 type Tables = Vec<(String, String)>;
 
-fn storms(clients: u32, case_clients: u32) -> Result<(Tables, String), Box<dyn Error>> {
+fn scenarios(clients: u32, case_clients: u32) -> Result<(Tables, String), Box<dyn Error>> {
     let mut tables = Vec::new();
-    let mut storms = Vec::new();
+    let mut scenarios = Vec::new();
     for away_ms in AWAY_MS {
-        let storm = Storm::new(clients, u64::from(clients) / SECONDS, away_ms);
+        let scenario = Scenario::new(clients, u64::from(clients) / SECONDS, away_ms);
         eprintln!("  {clients} clients, hub away for {} s", away_ms / 1_000);
-        let rows = compare(&storm);
+        let rows = compare(&scenario);
         tables.push((
             format!("away-{}", away_ms / 1_000),
-            comparison_table(&storm, &rows),
+            comparison_table(&scenario, &rows),
         ));
-        storms.push((storm, rows));
+        scenarios.push((scenario, rows));
     }
     eprintln!("  wrong hints, a deploy, a small hub");
     tables.push((
@@ -55,10 +57,10 @@ fn storms(clients: u32, case_clients: u32) -> Result<(Tables, String), Box<dyn E
     ));
     tables.push(("deploy".to_owned(), deploy_table()));
     tables.push(("small".to_owned(), small_table()));
-    Ok((tables, svg(&storms)))
+    Ok((tables, svg(&scenarios)))
 }
 
-/// Puts each table between its markers.
+/// Writes each table between its markers.
 fn write(tables: &Tables, plot: &str) -> Result<(), Box<dyn Error>> {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
     let page = docs.join("herd.md");

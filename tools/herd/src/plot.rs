@@ -1,16 +1,16 @@
-//! docs/herd.svg: attempts per second, and the share that is back, over time. Lines and text, nothing else.
+//! docs/herd.svg: attempts per second, and the share of clients that is back, over time.
 
 use std::fmt::Write;
 
 use crate::report::Row;
-use crate::storm::Storm;
+use crate::scenario::Scenario;
 
 const PANEL: (f64, f64) = (330.0, 190.0);
 const LEFT: f64 = 62.0;
 const TOP: f64 = 58.0;
 const GAP: (f64, f64) = (28.0, 52.0);
 
-/// Colour, and what the names of the rows that get it begin with.
+/// Colours, and the beginning of the names of the rows that get them.
 const LINES: [(&str, &str); 5] = [
     ("#9aa0a6", "Socket.IO"),
     ("#c58b2a", "centrifuge-js"),
@@ -19,10 +19,17 @@ const LINES: [(&str, &str); 5] = [
     ("#d43f3a", "**Longhaul**"),
 ];
 
-/// One column for each storm, with its rows.
+/// Whether a column shows the labels of its axes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Labels {
+    Shown,
+    Hidden,
+}
+
+/// One column for each scenario, with its rows.
 #[must_use]
-pub fn svg(storms: &[(Storm, Vec<Row>)]) -> String {
-    let columns = u32::try_from(storms.len()).map_or(1.0, f64::from);
+pub fn svg(scenarios: &[(Scenario, Vec<Row>)]) -> String {
+    let columns = u32::try_from(scenarios.len()).map_or(1.0, f64::from);
     let width = LEFT + columns * (PANEL.0 + GAP.0);
     let height = TOP + 2.0 * (PANEL.1 + GAP.1);
     let mut out = format!(
@@ -45,17 +52,22 @@ pub fn svg(storms: &[(Storm, Vec<Row>)]) -> String {
         x + 28.0
     );
     let mut left = LEFT;
-    for (index, (storm, rows)) in storms.iter().enumerate() {
-        column(&mut out, left, index == 0, storm, rows);
+    for (index, (scenario, rows)) in scenarios.iter().enumerate() {
+        let labels = if index == 0 {
+            Labels::Shown
+        } else {
+            Labels::Hidden
+        };
+        column(&mut out, left, labels, scenario, rows);
         left += PANEL.0 + GAP.0;
     }
     out.push_str("</svg>\n");
     out
 }
 
-fn column(out: &mut String, left: f64, is_first: bool, storm: &Storm, rows: &[Row]) {
-    let up_ms = storm.away.last().map_or(0, |away| away.until_ms);
-    let end = usize::try_from(storm.ideal_ms(100) / 1_000).unwrap_or(0) + 35;
+fn column(out: &mut String, left: f64, labels: Labels, scenario: &Scenario, rows: &[Row]) {
+    let up_ms = scenario.up_ms();
+    let end = usize::try_from(scenario.ideal_ms(100) / 1_000).unwrap_or(0) + 35;
     let scale = PANEL.0 / number(end);
     let second = |s: usize| left + number(s) * scale;
     let bottoms = [TOP + PANEL.1, TOP + 2.0 * PANEL.1 + GAP.1];
@@ -83,15 +95,15 @@ fn column(out: &mut String, left: f64, is_first: bool, storm: &Storm, rows: &[Ro
             );
         }
     }
-    // Three decades, from a hundredth of the clients a second up to all of them.
+    // Three decades, up to all clients in one second.
     let [attempts_bottom, share_bottom] = bottoms;
-    let clients = f64::from(storm.clients);
+    let clients = f64::from(scenario.clients);
     let attempts_y = |per_s: f64| {
         let decades = (per_s.max(1.0) / clients * 1_000.0).log10().clamp(0.0, 3.2);
         attempts_bottom - decades / 3.2 * PANEL.1
     };
     let share_y = |share: f64| share_bottom - share * (PANEL.1 - 8.0);
-    if is_first {
+    if labels == Labels::Shown {
         for parts in [1_000.0, 100.0, 10.0, 1.0] {
             let y = attempts_y(clients / parts);
             let _ = writeln!(
@@ -112,7 +124,7 @@ fn column(out: &mut String, left: f64, is_first: bool, storm: &Storm, rows: &[Ro
             );
         }
     }
-    let rate = u32::try_from(storm.per_s).map_or(0.0, f64::from);
+    let rate = u32::try_from(scenario.per_s).map_or(0.0, f64::from);
     let (up, full) = (
         number(usize::try_from(up_ms / 1_000).unwrap_or(0)),
         clients / rate,

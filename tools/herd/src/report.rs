@@ -1,75 +1,81 @@
-//! Which storms there are, and their numbers as tables.
+//! The scenarios of docs/herd.md, and their results as tables.
 
 use std::fmt::Write;
 
 use longhaul::Hint;
 use longhaul_hub::core::spread_ms;
 
-use crate::hub::drained;
-use crate::ours::Ours;
-use crate::peers::{Formula, Peers};
-use crate::storm::{Away, Noticed, Outcome, Storm, Words};
+use crate::fleet::Hints;
+use crate::formulas::{Formula, FormulaFleet};
+use crate::hub_driver::drained;
+use crate::longhaul_fleet::LonghaulFleet;
+use crate::outcome::Outcome;
+use crate::scenario::{Detection, Outage, Scenario};
 
 /// The outages of the comparison, ms.
 pub const AWAY_MS: [u64; 3] = [0, 10_000, 120_000];
 
-/// All of a fleet are told the same.
+/// Runs a scenario with Longhaul's clients. All get the same reconnect window.
 #[must_use]
-pub fn ours(storm: &Storm, told_ms: Option<u64>) -> Outcome {
-    storm.run(&mut Ours::new(storm.clients, storm.seed, |_| told_ms))
+pub fn ours(scenario: &Scenario, window_ms: Option<u64>) -> Outcome {
+    scenario.run(&mut LonghaulFleet::new(
+        scenario.clients,
+        scenario.seed,
+        |_| window_ms,
+    ))
 }
 
-/// What a hub with all clients connected tells them.
+/// The reconnect window that a hub with all clients sends, ms.
 #[must_use]
-pub fn told_ms(storm: &Storm) -> u64 {
-    spread_ms(u64::from(storm.clients), storm.per_s)
+pub fn window_ms(scenario: &Scenario) -> u64 {
+    spread_ms(u64::from(scenario.clients), scenario.per_s)
 }
 
-/// The same storm with a hub that says nothing.
+/// The same scenario with a hub that sends no hints.
 #[must_use]
-pub fn mute(storm: &Storm) -> Storm {
-    Storm {
-        words: Words::None,
-        ..storm.clone()
+pub fn mute(scenario: &Scenario) -> Scenario {
+    Scenario {
+        hints: Hints::None,
+        ..scenario.clone()
     }
 }
 
-/// The numbers of one kind of client in one storm.
+/// The result of one kind of client in one scenario.
 #[derive(Debug)]
 pub struct Row {
-    /// Who.
+    /// The name of the kind.
     pub name: String,
-    /// What came of it.
+    /// The result.
     pub outcome: Outcome,
 }
 
-/// Ours and the peers in one storm. The first row is ours.
+/// Runs one scenario with Longhaul and with all other libraries. The first row is Longhaul's.
 #[must_use]
-pub fn compare(storm: &Storm) -> Vec<Row> {
+pub fn compare(scenario: &Scenario) -> Vec<Row> {
     let row = |name: &str, outcome| Row {
         name: name.to_owned(),
         outcome,
     };
     let mut rows = vec![
-        row("**Longhaul**", ours(storm, Some(told_ms(storm)))),
-        row("Longhaul, hints in refusals only", ours(storm, None)),
-        row("Longhaul, without hints", ours(&mute(storm), None)),
+        row("**Longhaul**", ours(scenario, Some(window_ms(scenario)))),
+        row("Longhaul, hints in refusals only", ours(scenario, None)),
+        row("Longhaul, without hints", ours(&mute(scenario), None)),
     ];
     for formula in Formula::ALL {
-        let mut peers = Peers::new(formula, storm.clients, storm.seed);
-        rows.push(row(formula.name(), storm.run(&mut peers)));
+        let mut peers = FormulaFleet::new(formula, scenario.clients, scenario.seed);
+        rows.push(row(formula.name(), scenario.run(&mut peers)));
     }
     rows
 }
 
 /// The table of one comparison.
 #[must_use]
-pub fn comparison_table(storm: &Storm, rows: &[Row]) -> String {
+pub fn comparison_table(scenario: &Scenario, rows: &[Row]) -> String {
     let mut out = String::from(
         "| | t50 s | t99 s | t100 s | peak/s | peak/s after up | attempts | wasted | gave up |\n|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
-    let ideal = |percent| seconds(Some(storm.ideal_ms(percent)));
-    let per_s = thousands(storm.per_s);
+    let ideal = |percent| seconds(Some(scenario.ideal_ms(percent)));
+    let per_s = thousands(scenario.per_s);
     line(
         &mut out,
         &[
@@ -104,124 +110,127 @@ pub fn comparison_table(storm: &Storm, rows: &[Row]) -> String {
     out
 }
 
-/// Hints that are wrong, late or missing, and other ways to lose a hub: name, storm, and what client `no` was told.
-type Case = (&'static str, Storm, fn(&Storm, u32) -> Option<u64>);
+/// One case: its name, its scenario, and the reconnect window of client `no`.
+type Case = (&'static str, Scenario, fn(&Scenario, u32) -> Option<u64>);
 
+/// Hints that are wrong, late or missing, and other ways to lose a hub.
 fn cases(clients: u32, per_s: u64) -> Vec<Case> {
-    let storm = |away_ms| Storm::new(clients, per_s, away_ms);
-    let all: fn(&Storm, u32) -> Option<u64> = |storm, _| Some(told_ms(storm));
-    let flapping = |words| Storm {
-        away: vec![
-            Away {
+    let scenario = |away_ms| Scenario::new(clients, per_s, away_ms);
+    let all: fn(&Scenario, u32) -> Option<u64> = |scenario, _| Some(window_ms(scenario));
+    let flapping = |hints| Scenario {
+        outages: vec![
+            Outage {
                 from_ms: 0,
                 until_ms: 30_000,
             },
-            Away {
+            Outage {
                 from_ms: 65_000,
                 until_ms: 75_000,
             },
         ],
-        words,
-        ..storm(75_000)
+        hints,
+        ..scenario(75_000)
     };
     vec![
-        ("the hint is right", storm(10_000), all),
-        ("told half of it", storm(10_000), |storm, _| {
-            Some(told_ms(storm) / 2)
+        ("the hint is right", scenario(10_000), all),
+        ("told half of it", scenario(10_000), |scenario, _| {
+            Some(window_ms(scenario) / 2)
         }),
-        ("told a fifth of it", storm(10_000), |storm, _| {
-            Some(told_ms(storm) / 5)
+        ("told a fifth of it", scenario(10_000), |scenario, _| {
+            Some(window_ms(scenario) / 5)
         }),
-        ("told twice as much", storm(10_000), |storm, _| {
-            Some(told_ms(storm) * 2)
+        ("told twice as much", scenario(10_000), |scenario, _| {
+            Some(window_ms(scenario) * 2)
         }),
         (
             "the hub admits half of what it said",
-            Storm {
+            Scenario {
                 per_s: per_s / 2,
-                ..storm(10_000)
+                ..scenario(10_000)
             },
-            |storm, _| Some(told_ms(storm) / 2),
+            |scenario, _| Some(window_ms(scenario) / 2),
         ),
         (
             "told when they connected, never again",
-            storm(10_000),
-            |storm, no| Some(spread_ms(no.into(), storm.per_s)),
+            scenario(10_000),
+            |scenario, no| Some(spread_ms(no.into(), scenario.per_s)),
         ),
         (
             "told again when it changed by a quarter",
-            storm(10_000),
-            |storm, no| {
+            scenario(10_000),
+            |scenario, no| {
                 Some(spread_ms(
-                    u64::from(storm.clients) * 4 / 5 + u64::from(no) / 5,
-                    storm.per_s,
+                    u64::from(scenario.clients) * 4 / 5 + u64::from(no) / 5,
+                    scenario.per_s,
                 ))
             },
         ),
-        ("refusals say nothing", mute(&storm(10_000)), all),
+        ("refusals say nothing", mute(&scenario(10_000)), all),
         (
             "packets vanish for 120 s",
-            Storm {
+            Scenario {
                 is_silent: true,
-                ..storm(120_000)
+                ..scenario(120_000)
             },
             all,
         ),
         (
             "the line is cut, found by heartbeats in 10 to 35 s",
-            Storm {
-                noticed: Noticed::Between(10_000, 35_000),
+            Scenario {
+                detection: Detection::Between(10_000, 35_000),
                 ended: (4_002, String::new()),
-                ..storm(0)
+                ..scenario(0)
             },
             all,
         ),
         (
             "the same, away for 60 s",
-            Storm {
-                noticed: Noticed::Between(10_000, 35_000),
+            Scenario {
+                detection: Detection::Between(10_000, 35_000),
                 ended: (4_002, String::new()),
-                ..storm(60_000)
+                ..scenario(60_000)
             },
             all,
         ),
         (
             "back for 35 s, away again for 10 s, told in the welcome",
-            flapping(Words::All),
+            flapping(Hints::All),
             all,
         ),
         (
             "the same, told again with each pong",
-            flapping(Words::Retold),
+            flapping(Hints::Repeated),
             all,
         ),
         (
             "the same, told what the hub expects (`--expect-connections`)",
-            flapping(Words::Expected),
+            flapping(Hints::Expected),
             all,
         ),
-        ("away for 10 minutes", storm(600_000), all),
-        ("away for an hour", storm(3_600_000), all),
+        ("away for 10 minutes", scenario(600_000), all),
+        ("away for an hour", scenario(3_600_000), all),
     ]
 }
 
-/// What wrong hints cost.
+/// The cost of wrong hints.
 #[must_use]
 pub fn cases_table(clients: u32, per_s: u64) -> String {
     let mut out = String::from(
         "| | t99 s | of ideal | t100 s | peak/s, of what is admitted | wasted |\n|---|--:|--:|--:|--:|--:|\n",
     );
-    for (name, storm, told) in cases(clients, per_s) {
-        let outcome = storm.run(&mut Ours::new(clients, storm.seed, |no| told(&storm, no)));
+    for (name, scenario, told) in cases(clients, per_s) {
+        let outcome = scenario.run(&mut LonghaulFleet::new(clients, scenario.seed, |no| {
+            told(&scenario, no)
+        }));
         let t99 = outcome.percent_back_ms(99);
         line(
             &mut out,
             &[
                 name,
                 &seconds(t99),
-                &t99.map_or_else(|| "never".to_owned(), |ms| ratio(ms, storm.ideal_ms(99))),
+                &t99.map_or_else(|| "never".to_owned(), |ms| ratio(ms, scenario.ideal_ms(99))),
                 &seconds(outcome.percent_back_ms(100)),
-                &ratio(outcome.peak_per_s(0).into(), storm.per_s),
+                &ratio(outcome.peak_per_s(0).into(), scenario.per_s),
                 &format!("{:.2}", outcome.per_client().1),
             ],
         );
@@ -229,18 +238,18 @@ pub fn cases_table(clients: u32, per_s: u64) -> String {
     out
 }
 
-/// One node of several drains so that `per_s` of its clients come a second, or in `over_ms`: they go to the others, which
-/// admit ten times as many.
+/// One of several hubs drains, so that `per_s` of its clients come back a second, or in `over_ms`.
+/// They connect to the other hubs, which admit ten times as many.
 #[must_use]
-pub fn deploy(clients: u32, per_s: u64, over_ms: Option<u64>) -> Storm {
-    Storm {
-        noticed: Noticed::Drained { per_s, over_ms },
-        words: Words::All,
-        ..Storm::new(clients, per_s * 10, 0)
+pub fn deploy(clients: u32, per_s: u64, over_ms: Option<u64>) -> Scenario {
+    Scenario {
+        detection: Detection::Drained { per_s, over_ms },
+        hints: Hints::All,
+        ..Scenario::new(clients, per_s * 10, 0)
     }
 }
 
-/// A rolling deploy: 2,500 clients of one node, at most 100 a second wanted.
+/// A rolling deploy: one hub with 2,500 clients, of which at most 100 a second shall come back.
 #[must_use]
 pub fn deploy_table() -> String {
     let (clients, per_s) = (2_500, 100);
@@ -248,8 +257,8 @@ pub fn deploy_table() -> String {
         "| | closed | asked for | peak/s | last one back, s | without a connection, p50 s | p99 s |\n|---|---|--:|--:|--:|--:|--:|\n",
     );
     let told = |over_ms| {
-        let goodbyes = drained(clients, per_s, over_ms);
-        let reason = goodbyes.into_iter().next().map(|goodbye| goodbye.reason);
+        let closed = drained(clients, per_s, over_ms);
+        let reason = closed.into_iter().next().map(|close| close.reason);
         reason.and_then(|reason| Hint::of(&reason).spread_ms)
     };
     let ways = [("one by one", None), ("at once", Some(0))];
@@ -269,8 +278,8 @@ pub fn deploy_table() -> String {
     };
     for (how, over_ms) in ways {
         let how = format!("{how}, `spread={}`", told(over_ms).unwrap_or(0));
-        let storm = deploy(clients, per_s, over_ms);
-        add("**Longhaul**", &how, &ours(&storm, Some(50_000)));
+        let scenario = deploy(clients, per_s, over_ms);
+        add("**Longhaul**", &how, &ours(&scenario, Some(50_000)));
     }
     for formula in [
         Formula::SocketIo,
@@ -279,7 +288,7 @@ pub fn deploy_table() -> String {
         Formula::ActionCable,
     ] {
         for (how, over_ms) in ways {
-            let mut peers = Peers::new(formula, clients, 1);
+            let mut peers = FormulaFleet::new(formula, clients, 1);
             let outcome = deploy(clients, per_s, over_ms).run(&mut peers);
             add(formula.name(), how, &outcome);
         }
@@ -287,7 +296,7 @@ pub fn deploy_table() -> String {
     out
 }
 
-/// A hub for which nobody needs to wait: 1,000 clients, means over outages of many lengths.
+/// A small hub that admits all at once: 1,000 clients, means over outages of many lengths.
 #[must_use]
 pub fn small_table() -> String {
     let mut out = String::from(
@@ -296,12 +305,15 @@ pub fn small_table() -> String {
     for (from_s, to_s) in [(2, 20), (21, 60), (100, 140)] {
         let mut sums = [[0_u64; 4]; 2];
         for away_s in from_s..=to_s {
-            let storm = Storm::new(1_000, 2_000, away_s * 1_000);
-            let mut peers = Peers::new(Formula::FullJitter, storm.clients, storm.seed);
-            let outcomes = [ours(&storm, Some(told_ms(&storm))), storm.run(&mut peers)];
+            let scenario = Scenario::new(1_000, 2_000, away_s * 1_000);
+            let mut peers = FormulaFleet::new(Formula::FullJitter, scenario.clients, scenario.seed);
+            let outcomes = [
+                ours(&scenario, Some(window_ms(&scenario))),
+                scenario.run(&mut peers),
+            ];
             for (sums, outcome) in sums.iter_mut().zip(outcomes) {
                 let after = |percent| {
-                    let back_ms = outcome.percent_back_ms(percent).unwrap_or(storm.end_ms);
+                    let back_ms = outcome.percent_back_ms(percent).unwrap_or(scenario.end_ms);
                     back_ms.saturating_sub(away_s * 1_000)
                 };
                 let new = [after(50), after(99), after(100), outcome.attempts];

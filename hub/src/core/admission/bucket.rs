@@ -1,7 +1,8 @@
 //! The limit on new connections per second, and the retry times of clients beyond it (rule R1).
 //!
-//! A token bucket, and an admission queue that keeps only counts: how many clients it expects in each
-//! second. It knows no connections. It learns from the arrivals whether refused clients come back.
+//! A token bucket, and an admission queue that keeps only counts: how many clients it expects in
+//! each second. It knows no connections. It learns from the arrivals whether refused clients come
+//! back.
 
 use std::collections::VecDeque;
 
@@ -12,24 +13,25 @@ use crate::core::time::Time;
 /// The size of the bucket as a time, ms. Chosen: it smooths random arrivals and no more.
 const BURST_MS: u64 = 100;
 
-/// The least retry time, ms. Chosen: random arrivals fill a hub for a fraction of a second, and clients
-/// that come back at once would fill it again.
+/// The least retry time, ms. Chosen: random arrivals fill a hub for a fraction of a second, and
+/// clients that come back at once would fill it again.
 const RETRY_MS_MIN: u64 = 1_000;
 
-/// Refused clients come back within this time after their retry time, ms. Chosen: round trips change
-/// their order by less.
+/// Refused clients come back within this time after their retry time, ms. Chosen: round trips
+/// change their order by less.
 const RETRY_SPREAD_MS: u64 = 1_000;
 
-/// The longest admission queue, ms. Chosen: a client's longest backoff, and longer than 100,000 clients
-/// need at the default rate. Beyond it, the hub can't know whether earlier clients come at all.
+/// The longest admission queue, ms. Chosen: a client's longest backoff, and longer than 100,000
+/// clients need at the default rate. Beyond it, the hub can't know whether earlier clients come at
+/// all.
 const QUEUE_MS_MAX: u64 = 60_000;
 
-/// A client that is this late, ms, does not come. Chosen: `RETRY_SPREAD_MS`, and as much again for bad
-/// networks.
+/// A client that is this late, ms, does not come. Chosen: `RETRY_SPREAD_MS`, and as much again for
+/// bad networks.
 const LATE_MS: u64 = 2_000;
 
-/// The hub judges by this many retry times whether refused clients come. Chosen: of eight clients that
-/// obey their retry time, half do not stay away by chance.
+/// The hub judges by this many retry times whether refused clients come. Chosen: of eight clients
+/// that obey their retry time, half do not stay away by chance.
 const SAMPLE: u64 = 8;
 
 /// Admits clients at a rate, and expects refused clients at their retry times.
@@ -86,9 +88,9 @@ impl Admission {
         Err(self.enqueue(now))
     }
 
-    /// A retry time at the end of the admission queue. If the queue is longer than all clients need, or
-    /// than a minute, its clients may not obey their retry times. Then a client may come back anywhere
-    /// in it.
+    /// A retry time at the end of the admission queue. If the queue is longer than all clients
+    /// need, or than a minute, its clients may not obey their retry times. Then a client may come
+    /// back anywhere in it.
     pub fn enqueue(&mut self, now: Time) -> Hint {
         self.count_missed(now);
         let soonest = now.plus(RETRY_MS_MIN).0.saturating_mul(1_000);
@@ -137,8 +139,8 @@ impl Admission {
         }
     }
 
-    /// Counts the retry times that nobody used. If most were not used, later ones will not be either.
-    /// Then the queue shrinks to the share that comes.
+    /// Counts the retry times that nobody used. If most were not used, later ones will not be
+    /// either. Then the queue shrinks to the share that comes.
     fn count_missed(&mut self, now: Time) {
         while let Some(missed) = self.expected.front().copied()
             && (self.expected_from + 1).saturating_mul(1_000) + LATE_MS <= now.0

@@ -1,5 +1,5 @@
-//! The speed of a drain (rule R2). The hub closes its connections one after another, or sends a wide
-//! reconnect window, so that the clients do not all come back at once.
+//! The speed of a drain (rule R2). The hub closes its connections one after another, or sends a
+//! wide reconnect window, so that the clients do not all come back at once.
 //!
 //! Knows no connections.
 
@@ -21,14 +21,14 @@ pub struct Drain {
 }
 
 impl Drain {
-    /// A drain of `connections` in `over_ms`. Without `over_ms` it takes so long that at most `per_s`
-    /// clients a second come back.
+    /// A drain of `connections` in `over_ms`. Without `over_ms` it takes so long that at most
+    /// `per_s` clients a second come back.
     #[must_use]
     pub fn new(now: Time, connections: u64, per_s: u64, over_ms: Option<u64>) -> Self {
-        // Arrivals vary from second to second. If each client comes back within a second of its turn,
-        // the standard deviation is the square root of a third of the rate. If all come back anywhere
-        // in a long window, it is the square root of the rate. The drain lowers the rate by four of
-        // these.
+        // Arrivals vary from second to second. If each client comes back within a second of its
+        // turn, the standard deviation is the square root of a third of the rate. If all come back
+        // anywhere in a long window, it is the square root of the rate. The drain lowers the rate
+        // by four of these.
         let paced_ms = spread_ms(connections, lowered(per_s, per_s.saturating_mul(16) / 3));
         let over_ms = over_ms.unwrap_or(paced_ms);
         let spread_ms = if over_ms >= paced_ms {

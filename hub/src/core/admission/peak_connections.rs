@@ -5,8 +5,8 @@
 
 use crate::core::time::Time;
 
-/// A peak lasts at least this long, ms, and at most twice as long. Chosen: the hub still expects the
-/// clients that can resume after an outage, for which it retains messages for five minutes.
+/// A peak lasts at least this long, ms, and at most twice as long. Chosen: the hub still expects
+/// the clients that can resume after an outage, for which it retains messages for five minutes.
 const PEAK_MS: u64 = 300_000;
 
 #[derive(Debug)]

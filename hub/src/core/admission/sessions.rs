@@ -1,7 +1,8 @@
 //! Clients of polls and event streams, by their sessions. They may have no open request at times.
 //!
-//! The next poll of a client, and its next event stream, are not a new client. Owns how long a client
-//! may stay away between two requests. A restarted hub knows no sessions, so all clients are new.
+//! The next poll of a client, and its next event stream, are not a new client. Owns how long a
+//! client may stay away between two requests. A restarted hub knows no sessions, so all clients are
+//! new.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -40,8 +41,8 @@ impl Sessions {
         self.ends.len()
     }
 
-    /// A client opens a request or a stream. The hub knows at most `clients_max` clients; all others
-    /// are new each time.
+    /// A client opens a request or a stream. The hub knows at most `clients_max` clients; all
+    /// others are new each time.
     pub(crate) fn enter(&mut self, session: &Arc<str>, clients_max: usize) {
         if let Some(client) = self.clients.get_mut(session) {
             client.open += 1;

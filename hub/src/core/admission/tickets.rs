@@ -1,7 +1,7 @@
 //! Tickets, each of which opens one event stream, with their subscriptions (rule T2).
 //!
-//! A ticket is valid once, for a short time, and for the page that asked for it. The driver makes the
-//! tickets, because it has the system's randomness.
+//! A ticket is valid once, for a short time, and for the page that asked for it. The driver makes
+//! the tickets, because it has the system's randomness.
 
 use std::collections::{BTreeSet, HashMap};
 

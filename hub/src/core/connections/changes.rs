@@ -1,5 +1,5 @@
-//! The records of a subscription that follows a document (rules D7, D8): a snapshot, then one change
-//! after another, with checkpoints in between.
+//! The records of a subscription that follows a document (rules D7, D8): a snapshot, then one
+//! change after another, with checkpoints in between.
 //!
 //! Reads the log at the follower's position, as `frames` does for messages.
 
@@ -11,14 +11,16 @@ use super::subscription::Follower;
 use crate::core::topics::log::Entry;
 use crate::core::topics::topic::Topic;
 
-/// A follower that has all changes gets a checkpoint after this many of them. Chosen: the hub computes
-/// the hash once for all followers, and a follower detects a divergence within a hundred changes.
+/// A follower that has all changes gets a checkpoint after this many of them. Chosen: the hub
+/// computes the hash once for all followers, and a follower detects a divergence within a hundred
+/// changes.
 const CHECKPOINT_CHANGES: usize = 100;
 
 /// The longest head of a record, bytes: verb, numbers, an id, spaces.
 const HEAD_BYTES: usize = 256;
 
-/// Writes the records that fit. An empty frame gets at least one. Returns the seq of the last entry.
+/// Writes the records that fit. An empty frame gets at least one. Returns the seq of the last
+/// entry.
 pub(super) fn write(
     frame: &mut String,
     no: TopicNo,

@@ -22,7 +22,8 @@ use crate::core::topics::subject::Subject;
 /// causes.
 const LATE_MS: u64 = 2_000;
 
-/// The least reconnect window to which a change is compared, ms. Chosen: a client's own first window.
+/// The least reconnect window to which a change is compared, ms. Chosen: a client's own first
+/// window.
 const SPREAD_MS_MIN: u64 = 1_000;
 
 /// How a connection transports its frames.
@@ -179,7 +180,8 @@ impl Connection {
         }
     }
 
-    /// Queues a subscription that has messages to send. False if it is queued already, or has ended.
+    /// Queues a subscription that has messages to send. False if it is queued already, or has
+    /// ended.
     pub(crate) fn enqueue(&mut self, no: TopicNo) -> bool {
         if let State::Open { subscriptions } = &mut self.state
             && let Some(subscription) = subscriptions.get_mut(&no)
@@ -205,8 +207,8 @@ impl Connection {
         Some(no)
     }
 
-    /// Parks a subscription whose next record is too large for a frame, while another such record is
-    /// on its way. It costs nothing until then.
+    /// Parks a subscription whose next record is too large for a frame, while another such record
+    /// is on its way. It costs nothing until then.
     pub(crate) fn park(&mut self, no: TopicNo) {
         self.parked.push_back(no);
     }

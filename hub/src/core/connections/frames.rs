@@ -132,7 +132,8 @@ fn write_queued(
             continue;
         };
         if subscription.document.is_some() && !topic.content.is_document() {
-            // Nobody had written the topic when the client subscribed. Now it has messages (rule D7).
+            // Nobody had written the topic when the client subscribed. Now it has messages (rule
+            // D7).
             refuse(frame, no);
             let ended = connection.unsubscribe(no).map(|ended| (no, ended));
             connection.refused.extend(ended);

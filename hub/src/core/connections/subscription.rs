@@ -1,4 +1,5 @@
-//! One subscription of a connection: a cursor, its turn in the queue, and its document if it has one.
+//! One subscription of a connection: a cursor, its turn in the queue, and its document if it has
+//! one.
 
 use longhaul::ids::Seq;
 

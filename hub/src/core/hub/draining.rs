@@ -10,8 +10,8 @@ use crate::core::event::Effect;
 use crate::core::refusal::Refusal;
 use crate::core::time::Now;
 
-/// The least reconnect window of clients that a stopped hub refuses, ms. Chosen: a client's own first
-/// one.
+/// The least reconnect window of clients that a stopped hub refuses, ms. Chosen: a client's own
+/// first one.
 const STOPPED_SPREAD_MS: u64 = 1_000;
 
 impl Hub {

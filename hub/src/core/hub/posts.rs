@@ -1,5 +1,5 @@
-//! Posts of clients without a WebSocket: publications, tickets, event streams and polls (rules T1 to
-//! T3).
+//! Posts of clients without a WebSocket: publications, tickets, event streams and polls (rules T1
+//! to T3).
 //!
 //! The hub reads a post completely before anything takes effect.
 
@@ -19,8 +19,8 @@ use crate::core::time::Now;
 use crate::core::topics::subject::Subject;
 
 impl Hub {
-    /// Publishes the rows of a client that sends `token`. Returns their acks and nacks, in order (rule
-    /// T1).
+    /// Publishes the rows of a client that sends `token`. Returns their acks and nacks, in order
+    /// (rule T1).
     ///
     /// # Errors
     /// Why none of them took effect.
@@ -42,8 +42,8 @@ impl Hub {
         Ok(answer)
     }
 
-    /// Stores a client's subscriptions for the event stream that brings `ticket`. The answer names the
-    /// ticket (rule T2).
+    /// Stores a client's subscriptions for the event stream that brings `ticket`. The answer names
+    /// the ticket (rule T2).
     ///
     /// # Errors
     /// Why there is no ticket.
@@ -116,8 +116,8 @@ impl Hub {
         let Some(connection) = self.connections.get_mut(&conn) else {
             return Ok(());
         };
-        // Each poll has only one answer, and a client always sends its subscriptions in the same order.
-        // So the hub chooses at random which of them comes first.
+        // Each poll has only one answer, and a client always sends its subscriptions in the same
+        // order. So the hub chooses at random which of them comes first.
         connection.rotate_queue(self.rng.usize(..connection.queue_len().max(1)));
         connection.mode = if began == Began::AsAsked && has_cursors && hold_ms > 0 {
             Mode::Waiting {

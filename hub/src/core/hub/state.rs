@@ -92,7 +92,8 @@ impl Hub {
         self.timers.deadline()
     }
 
-    /// How long the oldest due timer has waited for its tick, ms. If the driver has died, this grows.
+    /// How long the oldest due timer has waited for its tick, ms. If the driver has died, this
+    /// grows.
     #[must_use]
     pub fn late_ms(&self, now: Time) -> u64 {
         self.deadline().map_or(0, |due| now.since(due))

@@ -1,4 +1,5 @@
-//! Beginning and ending subscriptions (rules H3, H12, D7), and the access to topics that wakes them.
+//! Beginning and ending subscriptions (rules H3, H12, D7), and the access to topics that wakes
+//! them.
 
 use longhaul::ids::{From, TopicNo};
 use longhaul::wire::{ResumeFailure, Start, ToClient, View};
@@ -158,8 +159,8 @@ impl Hub {
         }
     }
 
-    /// Calls `act` with a topic, and wakes the subscriptions that waited for what it appended. Adds the
-    /// topic if it is missing. `None` if there are too many topics.
+    /// Calls `act` with a topic, and wakes the subscriptions that waited for what it appended. Adds
+    /// the topic if it is missing. `None` if there are too many topics.
     pub(super) fn with_topic<T>(
         &mut self,
         now: Now,

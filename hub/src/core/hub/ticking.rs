@@ -66,8 +66,8 @@ impl Hub {
         }
     }
 
-    /// Removes a topic that is over, or sets its timer earlier. The hub never sets the timer later, so
-    /// a busy topic costs at most one useless tick.
+    /// Removes a topic that is over, or sets its timer earlier. The hub never sets the timer later,
+    /// so a busy topic costs at most one useless tick.
     pub(super) fn update_topic_timer(&mut self, now: Now, id: TopicId) {
         let Some(topic) = self.topics.by_id(id) else {
             return;

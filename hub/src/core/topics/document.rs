@@ -1,6 +1,7 @@
 //! What a topic contains: nothing yet, messages, or a document (rules D1 to D3).
 //!
-//! Owns a document's value at the head of its topic. Caches its text and hash until the next change.
+//! Owns a document's value at the head of its topic. Caches its text and hash until the next
+//! change.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -12,8 +13,8 @@ use longhaul::wire::Kind;
 
 use super::capacity::Growth;
 
-/// Most characters of a pointer in a nack. Chosen: programs make longer ones, and the operation's index
-/// finds them.
+/// Most characters of a pointer in a nack. Chosen: programs make longer ones, and the operation's
+/// index finds them.
 const POINTER_CHARS_MAX: usize = 200;
 
 /// Why a topic does not accept an entry.

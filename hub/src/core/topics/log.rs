@@ -1,7 +1,7 @@
 //! One topic's log: its entries, its chain and its retention (rules H3, H7).
 //!
-//! Decides where a subscription begins. Entries beyond retention are retained for readers for a short
-//! time, so that a burst does not outrun active streams.
+//! Decides where a subscription begins. Entries beyond retention are retained for readers for a
+//! short time, so that a burst does not outrun active streams.
 
 use std::collections::VecDeque;
 
@@ -13,12 +13,12 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use crate::core::limits::Limits;
 use crate::core::time::{Now, Time};
 
-/// Memory of an entry without its texts, bytes. Measured (hub/tests/memory.rs): twice its 64, because
-/// the queue doubles, and what the allocator adds to two texts.
+/// Memory of an entry without its texts, bytes. Measured (hub/tests/memory.rs): twice its 64,
+/// because the queue doubles, and what the allocator adds to two texts.
 const ENTRY_BYTES: usize = 176;
 
-/// The queue shrinks when it has capacity for this many times its entries. Chosen: it doubles when it
-/// grows, so growing and shrinking do not alternate.
+/// The queue shrinks when it has capacity for this many times its entries. Chosen: it doubles when
+/// it grows, so growing and shrinking do not alternate.
 const SLACK: usize = 4;
 
 /// One entry of a log: a message, or a change of a document.
@@ -161,7 +161,8 @@ impl Log {
         usize::try_from(self.passed.0.0 - self.base.0).unwrap_or(usize::MAX)
     }
 
-    /// Ends retention for entries that are too old, and removes entries that readers no longer need.
+    /// Ends retention for entries that are too old, and removes entries that readers no longer
+    /// need.
     pub fn expire(&mut self, now: Time, limits: &Limits) {
         while self
             .entries
@@ -184,8 +185,8 @@ impl Log {
         removal.into_iter().chain(expiry).min()
     }
 
-    /// Entries after `seq` in order, with their seqs; none if `seq` is the head. They include entries
-    /// that are retained for readers.
+    /// Entries after `seq` in order, with their seqs; none if `seq` is the head. They include
+    /// entries that are retained for readers.
     ///
     /// # Errors
     /// `Expired` or `Trimmed`, if the log no longer has the entry after `seq`.

@@ -55,8 +55,8 @@ impl Owners {
         self.by_producer.contains_key(producer)
     }
 
-    /// Rule H13: a topic remembers the producer, and this subject has just published with it. True if
-    /// the producer had no owner.
+    /// Rule H13: a topic remembers the producer, and this subject has just published with it. True
+    /// if the producer had no owner.
     pub(crate) fn record(
         &mut self,
         now: Time,

@@ -46,7 +46,8 @@ pub(crate) fn check(text: &str, bytes_max: usize) -> Result<Cow<'_, str>, Payloa
             bytes_max,
         });
     }
-    // A raw value is parsed without recursion and not built, so this function checks the depth itself.
+    // A raw value is parsed without recursion and not built, so this function checks the depth
+    // itself.
     let raw: &RawValue = serde_json::from_str(text).map_err(|_| PayloadFault::NotJson)?;
     let text = raw.get();
     if depth(text) > DEPTH_MAX {

@@ -1,4 +1,5 @@
-//! Who published what in one topic: the verdicts that make a repeated publication harmless (rule H8).
+//! Who published what in one topic: the verdicts that make a repeated publication harmless (rule
+//! H8).
 //!
 //! Owns the order of each producer's publications, and their verdicts. The caller owns the log.
 
@@ -13,8 +14,8 @@ use super::nack::{Nack, NackCode, Shortage};
 use crate::core::limits::{Limits, SWEEP_PARTS};
 use crate::core::time::Time;
 
-/// Memory of a producer without its name and verdicts, bytes. Measured (hub/tests/memory.rs): the map
-/// entry, the queue, and what the allocator adds.
+/// Memory of a producer without its name and verdicts, bytes. Measured (hub/tests/memory.rs): the
+/// map entry, the queue, and what the allocator adds.
 const PRODUCER_BYTES: usize = 320;
 /// Memory of a verdict, bytes: twice its 48, because the queue doubles.
 const VERDICT_BYTES: usize = 96;
@@ -176,7 +177,8 @@ impl Producers {
         self.bytes += VERDICT_BYTES;
     }
 
-    /// What an idempotency key says about a publication: it is new, a duplicate, or has another body.
+    /// What an idempotency key says about a publication: it is new, a duplicate, or has another
+    /// body.
     pub(crate) fn check_key(&self, key: &str, body: BodyHash) -> Step {
         match self.keys.get(key) {
             None => Step::Append,

@@ -111,8 +111,8 @@ impl Topics {
         Some(id)
     }
 
-    /// Adds a topic for a subscription. At most half of all topics may be unwritten, so that invented
-    /// names do not crowd out real topics.
+    /// Adds a topic for a subscription. At most half of all topics may be unwritten, so that
+    /// invented names do not crowd out real topics.
     pub(crate) fn add_unwritten(
         &mut self,
         now: Time,

@@ -1,5 +1,5 @@
-//! One topic: its log, its content and its producers. A publication is checked, appended and recorded
-//! in one step.
+//! One topic: its log, its content and its producers. A publication is checked, appended and
+//! recorded in one step.
 //!
 //! Owns the subscriptions that wait for the next message. Knows connections only by their ids.
 

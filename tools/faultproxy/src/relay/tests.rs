@@ -1,4 +1,4 @@
-//! A connection without sockets, in virtual time: what `shape` and `rules` are tested on, and who comes and goes.
+//! A connection without sockets, in virtual time. `shape` and `rules` use it too.
 
 mod rules;
 mod shape;
@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use super::*;
 use crate::Faults;
 
-/// For ever, in virtual time.
+/// A time that stands for ever.
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// What a test's pipe holds by itself, as sockets do.
+/// The capacity of a test's pipe, like a socket's buffer.
 const PIPE_BYTES: usize = 1 << 20;
 
 /// A connection without sockets, in virtual time.
@@ -37,8 +37,8 @@ fn numbered(number: u64, faults: &str) -> Bench {
     let receiver = state.subscribe();
     let relay = tokio::spawn(async move {
         let counters = Counters::default();
-        let born = State::born(number);
-        relay(far_client, far_upstream, born, &receiver, &counters).await
+        let start = State::start(number);
+        relay(far_client, far_upstream, start, &receiver, &counters).await
     });
     Bench {
         client,
@@ -58,7 +58,7 @@ impl Bench {
     }
 }
 
-async fn hears(stream: &mut DuplexStream, wanted: &[u8]) {
+async fn receives(stream: &mut DuplexStream, wanted: &[u8]) {
     let mut heard = vec![0; wanted.len()];
     let reading = tokio::time::timeout(DAY, stream.read_exact(&mut heard));
     reading.await.expect("nothing comes").unwrap();
@@ -68,7 +68,7 @@ async fn hears(stream: &mut DuplexStream, wanted: &[u8]) {
     );
 }
 
-/// Nothing comes, however long one waits.
+/// Nothing arrives for a day.
 async fn is_silent(stream: &mut DuplexStream) {
     let heard = tokio::time::timeout(DAY, stream.read_u8()).await;
     assert!(heard.is_err(), "{heard:?}");
@@ -83,40 +83,40 @@ const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
 async fn bytes_and_ends_go_both_ways() {
     let mut it = bench("{}");
     it.client.write_all(b"to you").await.unwrap();
-    hears(&mut it.upstream, b"to you").await;
+    receives(&mut it.upstream, b"to you").await;
     it.upstream.write_all(b"to me").await.unwrap();
-    hears(&mut it.client, b"to me").await;
+    receives(&mut it.client, b"to me").await;
     it.client.shutdown().await.unwrap();
     assert_eq!(it.upstream.read(&mut [0]).await.unwrap(), 0);
     // The other half is still open.
     it.upstream.write_all(b"late").await.unwrap();
-    hears(&mut it.client, b"late").await;
+    receives(&mut it.client, b"late").await;
     it.upstream.shutdown().await.unwrap();
     assert_eq!(it.client.read(&mut [0]).await.unwrap(), 0);
     it.relay.await.unwrap().unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_leaves_while_it_waits_for_an_answer_is_told_to_the_upstream() {
+async fn the_upstream_learns_that_a_client_left_before_its_answer() {
     let mut it = bench("{}");
     let get = b"GET /v1/events HTTP/1.1\r\n\r\n";
     it.client.write_all(get).await.unwrap();
-    hears(&mut it.upstream, get).await;
+    receives(&mut it.upstream, get).await;
     drop(it.client);
     assert_eq!(it.upstream.read(&mut [0]).await.unwrap(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upstream_that_speaks_first_is_heard() {
+async fn an_upstream_may_send_first() {
     let mut it = bench("{}");
     it.upstream.write_all(b"INFO {}\r\n").await.unwrap();
-    hears(&mut it.client, b"INFO {}\r\n").await;
+    receives(&mut it.client, b"INFO {}\r\n").await;
     it.client.write_all(b"GET is a word here").await.unwrap();
-    hears(&mut it.upstream, b"GET is a word here").await;
+    receives(&mut it.upstream, b"GET is a word here").await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upstream_that_leaves_between_two_requests_is_told_to_the_client() {
+async fn a_client_learns_that_the_upstream_left_between_two_requests() {
     let mut it = bench("{}");
     it.upstream.shutdown().await.unwrap();
     assert_eq!(it.client.read(&mut [0]).await.unwrap(), 0);

@@ -1,4 +1,4 @@
-//! Late, slow, few, in pieces, standing still.
+//! Delays, rates, slices, resets and stops.
 
 use super::*;
 
@@ -7,11 +7,11 @@ async fn latency_is_a_directions_own_and_costs_no_bandwidth() {
     let mut it = bench(r#"{ "down": { "latencyMs": 300 } }"#);
     let start = Instant::now();
     it.client.write_all(b"quick").await.unwrap();
-    hears(&mut it.upstream, b"quick").await;
+    receives(&mut it.upstream, b"quick").await;
     assert_eq!(start.elapsed().as_millis(), 0);
     let much = [7; 100_000];
     it.upstream.write_all(&much).await.unwrap();
-    hears(&mut it.client, &much).await;
+    receives(&mut it.client, &much).await;
     assert!((300..305).contains(&start.elapsed().as_millis()));
 }
 
@@ -22,7 +22,7 @@ async fn delays(number: u64, seed: u64) -> Vec<u128> {
     for n in 0..20 {
         let start = Instant::now();
         it.client.write_all(&[n]).await.unwrap();
-        hears(&mut it.upstream, &[n]).await;
+        receives(&mut it.upstream, &[n]).await;
         delays.push(start.elapsed().as_millis());
     }
     delays
@@ -46,7 +46,7 @@ async fn jitter_keeps_the_order() {
         tokio::time::advance(Duration::from_millis(1)).await;
         tokio::task::yield_now().await;
     }
-    hears(&mut it.upstream, &(0..100).collect::<Vec<u8>>()).await;
+    receives(&mut it.upstream, &(0..100).collect::<Vec<u8>>()).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,7 +54,7 @@ async fn bandwidth_is_kept_within_a_twentieth() {
     let mut it = bench(r#"{ "down": { "bytesPerSec": 10000 } }"#);
     let start = Instant::now();
     it.upstream.write_all(&[1; 50_000]).await.unwrap();
-    hears(&mut it.client, &[1; 50_000]).await;
+    receives(&mut it.client, &[1; 50_000]).await;
     let took = start.elapsed().as_millis();
     assert!((4_750..=5_250).contains(&took), "{took} ms");
 }
@@ -85,7 +85,7 @@ async fn slices_are_so_many_bytes_a_write() {
     let upstream = Watched(upstream, seen.clone());
     let receiver = state.subscribe();
     let counters = Counters::default();
-    let carried = relay(client, upstream, State::born(1), &receiver, &counters);
+    let carried = relay(client, upstream, State::start(1), &receiver, &counters);
     let act = async {
         far_client.write_all(b"0123456789").await.unwrap();
         far_client.shutdown().await.unwrap();
@@ -139,7 +139,7 @@ impl AsyncWrite for Watched {
 async fn reset_after_bytes_lets_exactly_so_many_through() {
     let mut it = bench(r#"{ "down": { "resetAfterBytes": 4 } }"#);
     it.upstream.write_all(b"0123456789").await.unwrap();
-    hears(&mut it.client, b"0123").await;
+    receives(&mut it.client, b"0123").await;
     assert!(it.relay.await.unwrap().is_err());
     assert_eq!(it.client.read(&mut [0]).await.unwrap(), 0);
 }
@@ -148,7 +148,7 @@ async fn reset_after_bytes_lets_exactly_so_many_through() {
 async fn reset_after_bytes_meets_an_open_connection_that_is_past_it_at_its_next_byte() {
     let mut it = bench("{}");
     it.client.write_all(b"0123456789").await.unwrap();
-    hears(&mut it.upstream, b"0123456789").await;
+    receives(&mut it.upstream, b"0123456789").await;
     it.set(r#"{ "up": { "resetAfterBytes": 4 } }"#);
     it.client.write_all(b"x").await.unwrap();
     assert!(it.relay.await.unwrap().is_err());
@@ -159,7 +159,7 @@ async fn reset_after_bytes_meets_an_open_connection_that_is_past_it_at_its_next_
 async fn stop_both_lets_no_byte_and_no_end_through_until_it_ends() {
     let mut it = bench("{}");
     it.client.write_all(b"hello").await.unwrap();
-    hears(&mut it.upstream, b"hello").await;
+    receives(&mut it.upstream, b"hello").await;
     it.set(r#"{ "stop": "both" }"#);
     it.client.write_all(b"up").await.unwrap();
     it.client.shutdown().await.unwrap();
@@ -167,8 +167,8 @@ async fn stop_both_lets_no_byte_and_no_end_through_until_it_ends() {
     is_silent(&mut it.upstream).await;
     is_silent(&mut it.client).await;
     it.set("{}");
-    hears(&mut it.upstream, b"up").await;
-    hears(&mut it.client, b"down").await;
+    receives(&mut it.upstream, b"up").await;
+    receives(&mut it.client, b"down").await;
     assert_eq!(it.upstream.read(&mut [0]).await.unwrap(), 0);
 }
 
@@ -177,10 +177,10 @@ async fn stop_one_way_leaves_the_other() {
     let mut it = bench(r#"{ "stop": "up" }"#);
     it.client.write_all(b"up").await.unwrap();
     it.upstream.write_all(b"down").await.unwrap();
-    hears(&mut it.client, b"down").await;
+    receives(&mut it.client, b"down").await;
     is_silent(&mut it.upstream).await;
     it.set(r#"{ "stop": "down" }"#);
-    hears(&mut it.upstream, b"up").await;
+    receives(&mut it.upstream, b"up").await;
     it.upstream.write_all(b"again").await.unwrap();
     is_silent(&mut it.client).await;
 }
@@ -206,7 +206,7 @@ async fn frozen_bytes_and_ends_go_on_after_the_thaw() {
     is_silent(&mut it.upstream).await;
     is_silent(&mut it.client).await;
     it.set("{}");
-    hears(&mut it.upstream, b"up").await;
-    hears(&mut it.client, b"down").await;
+    receives(&mut it.upstream, b"up").await;
+    receives(&mut it.client, b"down").await;
     assert_eq!(it.upstream.read(&mut [0]).await.unwrap(), 0);
 }

@@ -1,10 +1,10 @@
-//! The formulas of the peers, read from their sources (docs/herd.md names the versions).
+//! Clients of other libraries, by the formulas in their sources. docs/herd.md names the versions.
 
 use fastrand::Rng;
 
-use crate::storm::{Answer, Fleet, Next};
+use crate::fleet::{Answer, Fleet, Next};
 
-/// How long a peer waits before its next attempt.
+/// How long a library waits before its next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Formula {
     /// Socket.IO 4.8.
@@ -33,6 +33,19 @@ pub enum Formula {
     Decorrelated,
     /// Plus or minus half of 1 s doubling to 30 s.
     PlusMinusHalf,
+}
+
+/// What a formula may use.
+#[derive(Clone, Copy, Debug)]
+struct Retry {
+    /// The number of the retry, from 0.
+    n: u32,
+    /// A random number that the page draws once.
+    own: f64,
+    /// The delay before the last attempt, ms.
+    last_ms: u64,
+    /// Time since the connection was lost, ms.
+    away_ms: u64,
 }
 
 impl Formula {
@@ -73,12 +86,18 @@ impl Formula {
         }
     }
 
-    /// Delay before retry `n` (from 0), ms; `None` gives up. `own` is drawn once a page, `last_ms` is the delay before.
+    /// The delay before retry `n` (from 0), ms. `None` if the library gives up.
     #[expect(
         clippy::as_conversions,
-        reason = "the peers compute in floating point; all values are small and positive"
+        reason = "the libraries compute in floating point; all values are small and positive"
     )]
-    fn delay_ms(self, n: u32, own: f64, last_ms: u64, away_ms: u64, rng: &mut Rng) -> Option<u64> {
+    fn delay_ms(self, retry: Retry, rng: &mut Rng) -> Option<u64> {
+        let Retry {
+            n,
+            own,
+            last_ms,
+            away_ms,
+        } = retry;
         let u = rng.f64();
         let power =
             |base: f64, factor: f64, cap: f64| (base * factor.powi(n.min(60) as i32)).min(cap);
@@ -128,16 +147,16 @@ impl Formula {
     }
 }
 
-/// Clients that wait by a formula. They read no hints; a refusal is a failure to them, though at some of these peers a
-/// socket that was accepted first would reset the count.
+/// Clients that wait by a formula. They read no hints, and a refusal is a failure to them. In some
+/// of these libraries an accepted socket would reset the count; here it does not.
 #[derive(Debug)]
-pub struct Peers {
+pub struct FormulaFleet {
     formula: Formula,
-    clients: Vec<Peer>,
+    clients: Vec<FormulaClient>,
 }
 
 #[derive(Debug)]
-struct Peer {
+struct FormulaClient {
     rng: Rng,
     own: f64,
     lost_ms: u64,
@@ -145,13 +164,13 @@ struct Peer {
     last_ms: u64,
 }
 
-impl Peers {
-    /// `count` of them.
+impl FormulaFleet {
+    /// `count` clients that were connected.
     #[must_use]
     pub fn new(formula: Formula, count: u32, seed: u64) -> Self {
         let client = |no: u32| {
             let mut rng = Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(no));
-            Peer {
+            FormulaClient {
                 own: rng.f64(),
                 rng,
                 lost_ms: 0,
@@ -167,32 +186,38 @@ impl Peers {
 
     fn retry(&mut self, no: u32, now_ms: u64) -> Next {
         let formula = self.formula;
-        let Some(peer) = usize::try_from(no)
+        let Some(client) = usize::try_from(no)
             .ok()
             .and_then(|no| self.clients.get_mut(no))
         else {
-            return Next::GaveUp;
+            return Next::GivesUp;
         };
-        let away_ms = now_ms.saturating_sub(peer.lost_ms);
-        match formula.delay_ms(peer.retries, peer.own, peer.last_ms, away_ms, &mut peer.rng) {
+        let away_ms = now_ms.saturating_sub(client.lost_ms);
+        let retry = Retry {
+            n: client.retries,
+            own: client.own,
+            last_ms: client.last_ms,
+            away_ms,
+        };
+        match formula.delay_ms(retry, &mut client.rng) {
             Some(ms) => {
-                peer.retries += 1;
-                peer.last_ms = ms;
+                client.retries += 1;
+                client.last_ms = ms;
                 Next::Attempt { at_ms: now_ms + ms }
             }
-            None => Next::GaveUp,
+            None => Next::GivesUp,
         }
     }
 }
 
-impl Fleet for Peers {
+impl Fleet for FormulaFleet {
     fn lose(&mut self, no: u32, now_ms: u64, _code: u16, _reason: &str) -> Next {
-        if let Some(peer) = usize::try_from(no)
+        if let Some(client) = usize::try_from(no)
             .ok()
             .and_then(|no| self.clients.get_mut(no))
         {
-            peer.lost_ms = now_ms;
-            peer.retries = 0;
+            client.lost_ms = now_ms;
+            client.retries = 0;
         }
         self.retry(no, now_ms)
     }
@@ -202,7 +227,7 @@ impl Fleet for Peers {
             Answer::Admitted { .. } => Next::Back {
                 at_ms: at_ms + rtt_ms,
             },
-            Answer::Refused { .. } | Answer::Nobody => self.retry(no, at_ms + rtt_ms),
+            Answer::Refused { .. } | Answer::NoServer => self.retry(no, at_ms + rtt_ms),
             Answer::Silence => self.retry(no, at_ms + 10_000),
         }
     }
@@ -212,12 +237,21 @@ impl Fleet for Peers {
 mod tests {
     use super::*;
 
+    fn retry(n: u32, own: f64, last_ms: u64) -> Retry {
+        Retry {
+            n,
+            own,
+            last_ms,
+            away_ms: 0,
+        }
+    }
+
     fn delays(formula: Formula, count: u32) -> Vec<Option<u64>> {
         let mut rng = Rng::with_seed(1);
         let mut last = 0;
         (0..count)
             .map(|n| {
-                let ms = formula.delay_ms(n, 0.5, last, 0, &mut rng);
+                let ms = formula.delay_ms(retry(n, 0.5, last), &mut rng);
                 last = ms.unwrap_or(0);
                 ms
             })
@@ -250,7 +284,7 @@ mod tests {
         let mut rng = Rng::with_seed(1);
         let mut within = |formula: Formula, n: u32, last: u64, low: u64, high: u64| {
             for _ in 0..1_000 {
-                let ms = formula.delay_ms(n, 0.0, last, 0, &mut rng).unwrap();
+                let ms = formula.delay_ms(retry(n, 0.0, last), &mut rng).unwrap();
                 assert!((low..=high).contains(&ms), "{formula:?} {n}: {ms}");
             }
         };

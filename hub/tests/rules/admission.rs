@@ -1,11 +1,11 @@
-//! R1 to R3: who is admitted, what the others are told, and how wide clients are told to come back.
+//! R1 to R3: which clients the hub admits, the retry times of others, and the reconnect window.
 
 use longhaul::Hint;
 use longhaul_hub::core::{Close, Event, Limits, Readiness};
 
 use crate::bench::{Bench, field};
 
-/// Ten a second, of which one is saved up.
+/// Ten a second, with a bucket of one.
 fn slow() -> Bench {
     Bench::with(Limits {
         admit_per_s: 10,
@@ -27,7 +27,7 @@ fn option<'a>(record: &'a str, key: &str) -> Option<&'a str> {
 }
 
 #[test]
-fn r1_sockets_over_the_rate_are_closed_with_1013_and_the_end_of_the_queue() {
+fn r1_sockets_over_the_rate_are_closed_with_1013_and_a_retry_time() {
     let mut b = slow();
     let admitted = b.client();
     for place in 1..=50 {
@@ -72,12 +72,12 @@ fn r1_polls_and_tickets_are_admitted_at_the_same_rate_as_sockets() {
 }
 
 #[test]
-fn t2_who_has_a_ticket_is_not_admitted_again() {
+fn t2_a_client_with_a_ticket_is_not_admitted_again() {
     let mut b = slow();
     b.issue_ticket("x", None, "hello 1 session=s\nsub 1 t live")
         .unwrap();
     b.stream("x", None).unwrap();
-    // Another set of subscriptions needs another stream, of the same client.
+    // For other subscriptions the same client opens another stream.
     b.issue_ticket("y", None, "hello 1 session=s\nsub 2 u live")
         .unwrap();
     b.stream("y", None).unwrap();
@@ -88,7 +88,7 @@ fn t2_who_has_a_ticket_is_not_admitted_again() {
 }
 
 #[test]
-fn t3_who_polls_again_is_not_admitted_again_and_who_stays_away_for_90_s_is() {
+fn t3_a_client_that_polls_again_is_not_admitted_again_unless_it_stays_away_for_90_s() {
     let mut b = slow();
     let poll = b.poll("hello 1 hold=0");
     let session = field(&b.answer(poll).unwrap()[0], 1).to_owned();
@@ -104,7 +104,7 @@ fn t3_who_polls_again_is_not_admitted_again_and_who_stays_away_for_90_s_is() {
     }
     b.pass(89_999);
     drop_token(&mut b);
-    // A new poll takes the place of the one that is held, which the hub may not know yet.
+    // A new poll replaces the waiting one. The hub may not know yet that the old one has ended.
     let held = b.poll(&format!("hello 1 session={session}"));
     let poll = b.poll(&again);
     b.answer(poll).unwrap();
@@ -138,7 +138,7 @@ fn a_client_that_the_hub_sent_away_is_new_when_it_comes_again() {
 }
 
 #[test]
-fn r1_publications_are_taken_whatever_the_rate() {
+fn r1_the_hub_accepts_publications_whatever_the_rate() {
     let mut b = slow();
     for n in 1..=100 {
         let frame = format!("hello 1\npub p {n} 0 t {n}");
@@ -166,7 +166,7 @@ fn r1_a_full_hub_gives_times_too() {
 }
 
 #[test]
-fn r2_the_welcome_tells_in_what_time_all_could_be_admitted() {
+fn r2_the_welcome_has_the_time_in_which_the_hub_can_admit_all_clients() {
     let mut b = slow();
     for count in 1..=30_u64 {
         let conn = b.open();
@@ -240,7 +240,7 @@ fn r3_a_spread_that_changed_by_a_quarter_comes_with_the_next_pong() {
 }
 
 #[test]
-fn r3_streams_are_told_with_a_ping_and_polls_with_their_next_answer() {
+fn r3_streams_get_a_new_window_with_a_ping_and_polls_with_their_next_answer() {
     let mut b = slow();
     let stream = b.welcomed("sub 1 t live");
     b.pass(100);

@@ -1,4 +1,4 @@
-//! Admission and drain as they reach a client: 1013 and 503 with times, probes, and a stop that goes on.
+//! Admission and drain for a client: 1013 and 503 with retry times, probes, and a drain.
 
 use longhaul_hub::core::Limits;
 
@@ -6,13 +6,13 @@ use crate::client::{Client, hub, hub_with, url, within};
 use crate::http::{FOREIGN, PAGE, ask, post, problem, send, ticket};
 
 #[tokio::test]
-async fn r1_who_is_refused_is_told_when_to_come_back_on_every_way_in() {
+async fn r1_a_refusal_has_a_retry_time_on_every_transport() {
     let hub = hub_with(Limits {
         admit_per_s: 1,
         ..Limits::default()
     })
     .await;
-    // A machine may be so slow that another one is admitted.
+    // On a slow machine the hub may admit another one.
     let mut admitted = Vec::new();
     let (code, reason) = loop {
         let mut client = Client::open(hub.address()).await;
@@ -60,7 +60,7 @@ async fn r2_the_welcome_carries_the_spread() {
 }
 
 #[tokio::test]
-async fn probes_tell_whether_the_hub_has_room() {
+async fn probes_report_whether_the_hub_is_full() {
     let hub = hub_with(Limits {
         connections_max: 1,
         ..Limits::default()

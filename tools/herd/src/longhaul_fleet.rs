@@ -1,30 +1,30 @@
-//! Our side of a storm: the client core that ships, driven as a browser would.
+//! Longhaul's clients in a scenario: the released client core, driven as by a browser.
 
 use longhaul::config::Config;
 use longhaul::ids::ConnectionId;
 use longhaul::{Client, Effect, Event, Status, Time, Transport, codes};
 
-use crate::storm::{Answer, Fleet, Next};
+use crate::fleet::{Answer, Fleet, Next};
 
-/// Virtual time at which a storm begins, ms: the clients have been connected for a minute then.
+/// The virtual time at which a scenario begins, ms. The clients have been connected for a minute.
 const START_MS: u64 = 60_000;
 
 /// Real clients.
 #[derive(Debug)]
-pub struct Ours {
-    clients: Vec<Our>,
+pub struct LonghaulFleet {
+    clients: Vec<LonghaulClient>,
     effects: Vec<Effect>,
 }
 
 #[derive(Debug)]
-struct Our {
+struct LonghaulClient {
     client: Client,
-    /// The last one that it asked for.
+    /// The connection that it opened last.
     connection: ConnectionId,
 }
 
-impl Ours {
-    /// `count` connected clients, each of which was told what `spread_ms` says for its number.
+impl LonghaulFleet {
+    /// `count` connected clients. `spread_ms` gives each its reconnect window, by its number.
     #[must_use]
     pub fn new(count: u32, seed: u64, spread_ms: impl Fn(u32) -> Option<u64>) -> Self {
         let mut fleet = Self {
@@ -34,11 +34,11 @@ impl Ours {
         for no in 0..count {
             let config = Config {
                 seed: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(no),
-                // Sockets only: what is measured is when clients come back, not how.
+                // WebSockets only: the scenarios measure when clients come back, not how.
                 transports: vec![Transport::WebSocket],
                 ..Config::default()
             };
-            fleet.clients.push(Our {
+            fleet.clients.push(LonghaulClient {
                 client: Client::new(&config),
                 connection: ConnectionId(0),
             });
@@ -59,17 +59,17 @@ impl Ours {
         fleet
     }
 
-    fn at(&mut self, no: u32) -> Option<&mut Our> {
+    fn at(&mut self, no: u32) -> Option<&mut LonghaulClient> {
         self.clients.get_mut(usize::try_from(no).ok()?)
     }
 
     fn handle(&mut self, no: u32, now_ms: u64, event: Event<'_>) {
         let mut effects = std::mem::take(&mut self.effects);
-        if let Some(our) = self.at(no) {
-            our.client.handle(Time(now_ms), event, &mut effects);
+        if let Some(member) = self.at(no) {
+            member.client.handle(Time(now_ms), event, &mut effects);
             for effect in effects.drain(..) {
                 if let Effect::Open { connection, .. } = effect {
-                    our.connection = connection;
+                    member.connection = connection;
                 }
             }
         }
@@ -77,7 +77,7 @@ impl Ours {
     }
 
     fn ended(&mut self, no: u32, now_ms: u64, code: u16, reason: &str) {
-        if let Some(connection) = self.at(no).map(|our| our.connection) {
+        if let Some(connection) = self.at(no).map(|member| member.connection) {
             self.handle(
                 no,
                 now_ms,
@@ -92,19 +92,19 @@ impl Ours {
     }
 
     /// A record from the hub.
-    fn heard(&mut self, no: u32, now_ms: u64, text: &str) {
-        if let Some(connection) = self.at(no).map(|our| our.connection) {
+    fn receive(&mut self, no: u32, now_ms: u64, text: &str) {
+        if let Some(connection) = self.at(no).map(|member| member.connection) {
             self.handle(no, now_ms, Event::Record { connection, text });
         }
     }
 
     fn opened(&mut self, no: u32, now_ms: u64) {
-        if let Some(connection) = self.at(no).map(|our| our.connection) {
+        if let Some(connection) = self.at(no).map(|member| member.connection) {
             self.handle(no, now_ms, Event::Opened { connection });
         }
     }
 
-    /// What `begin` makes the client try, and what it makes of the answer.
+    /// Makes the client begin an attempt with `begin`, and gives it the answer.
     fn attempt(
         &mut self,
         no: u32,
@@ -118,19 +118,19 @@ impl Ours {
         match answer {
             Answer::Admitted { spread_ms } => {
                 self.opened(no, now_ms);
-                // The hello goes out, the welcome comes back.
+                // The round trip of hello and welcome.
                 now_ms += rtt_ms;
-                let told = spread_ms.map_or_else(String::new, |ms| format!(" spread={ms}"));
-                self.heard(no, now_ms, &format!("welcome s 1{told}"));
+                let option = spread_ms.map_or_else(String::new, |ms| format!(" spread={ms}"));
+                self.receive(no, now_ms, &format!("welcome s 1{option}"));
             }
             Answer::Refused { reason } => {
                 self.opened(no, now_ms);
                 self.ended(no, now_ms, codes::TRY_AGAIN_LATER, reason);
             }
-            Answer::Nobody => self.ended(no, now_ms, codes::CONNECTION_LOST, ""),
+            Answer::NoServer => self.ended(no, now_ms, codes::CONNECTION_LOST, ""),
             Answer::Silence => {
-                let patience = self.at(no).and_then(|our| our.client.deadline());
-                now_ms = patience.map_or(now_ms, |time| time.0);
+                let timeout = self.at(no).and_then(|member| member.client.deadline());
+                now_ms = timeout.map_or(now_ms, |time| time.0);
                 self.handle(no, now_ms, Event::Deadline);
             }
         }
@@ -138,26 +138,26 @@ impl Ours {
     }
 
     fn next(&mut self, no: u32, now_ms: u64) -> Next {
-        match self.at(no).map(|our| our.client.status()) {
+        match self.at(no).map(|member| member.client.status()) {
             Some(Status::Waiting { retry_at, .. }) => Next::Attempt {
                 at_ms: retry_at.0.saturating_sub(START_MS),
             },
             Some(Status::Connected { .. }) => Next::Back {
                 at_ms: now_ms.saturating_sub(START_MS),
             },
-            _ => Next::GaveUp,
+            _ => Next::GivesUp,
         }
     }
 }
 
-impl Fleet for Ours {
+impl Fleet for LonghaulFleet {
     fn lose(&mut self, no: u32, now_ms: u64, code: u16, reason: &str) -> Next {
         self.ended(no, START_MS + now_ms, code, reason);
         self.next(no, START_MS + now_ms)
     }
 
-    fn told(&mut self, no: u32, now_ms: u64, spread_ms: u64) {
-        self.heard(no, START_MS + now_ms, &format!("spread {spread_ms}"));
+    fn spread_changed(&mut self, no: u32, now_ms: u64, spread_ms: u64) {
+        self.receive(no, START_MS + now_ms, &format!("spread {spread_ms}"));
     }
 
     fn answer(&mut self, no: u32, at_ms: u64, rtt_ms: u64, answer: &Answer) -> Next {
