@@ -1,6 +1,7 @@
-//! The class that JavaScript gets: one client. Every method takes `&self` and is over before JavaScript runs again.
+//! The class that JavaScript gets: one client. Every method takes `&self` and returns before
+//! JavaScript runs again.
 //!
-//! Numbers come in as JavaScript has them; whatever is out of range was refused by the wrapper or is harmless here.
+//! The wrapper refuses numbers that are out of range, unless they are harmless here.
 
 use std::rc::Rc;
 
@@ -10,125 +11,18 @@ use wasm_bindgen_futures::future_to_promise;
 
 use super::driver::{Driver, now, number_of};
 use super::host::Host;
+use super::options::CoreOptions;
 use super::store::{Done, Store, Task};
 use crate::boundary;
-use crate::config::{BackoffPolicy, Config, HeartbeatPolicy, Inherited, Jitter, OutboxLimits};
 use crate::ids::{Chain, ConnectionId, From, RowNo, Seq, TopicNo};
 use crate::wire::public_id::public_name;
 use crate::wire::{Kind, from};
-use crate::{
-    Client, Event, Outcome, Publication, Run, TabMessage, Transport, TriedOutcome,
-    wire::parse_epoch,
-};
+use crate::{Client, Event, Publication, Run, TriedOutcome};
 
 /// One client, driven by the browser.
 #[wasm_bindgen]
 pub struct Core {
-    driver: Rc<Driver>,
-}
-
-/// What a client is told at its start, leaf by leaf: a derived reader would cost kilobytes.
-#[wasm_bindgen]
-pub struct CoreOptions {
-    config: Config,
-    bases: Vec<String>,
-    database: Option<String>,
-}
-
-#[wasm_bindgen]
-impl CoreOptions {
-    /// All defaults.
-    #[wasm_bindgen(constructor)]
-    pub fn new(seed: f64) -> Self {
-        Self {
-            config: Config {
-                seed: seed as u64,
-                ..Config::default()
-            },
-            bases: Vec::new(),
-            database: None,
-        }
-    }
-
-    /// An address of the hub, with a slash at its end; called in order of preference.
-    pub fn address(&mut self, base: String) {
-        self.bases.push(base);
-        self.config.addresses = self.bases.len();
-    }
-
-    /// The outbox is in this database of the browser, in the partition that the host names.
-    pub fn durable(&mut self, database: String) {
-        self.config.is_durable = true;
-        self.database = Some(database);
-    }
-
-    /// Backoff; `jitter` is one of `boundary::jitter`.
-    pub fn backoff(
-        &mut self,
-        base_ms: f64,
-        factor: f64,
-        cap_ms: f64,
-        jitter: u32,
-        attempts_max: u32,
-    ) {
-        self.config.backoff = BackoffPolicy {
-            base_ms: base_ms as u64,
-            factor,
-            cap_ms: cap_ms as u64,
-            jitter: match jitter {
-                boundary::jitter::FULL => Jitter::Full,
-                boundary::jitter::HALF => Jitter::Half,
-                _ => Jitter::None,
-            },
-            attempts_max,
-        };
-    }
-
-    /// Heartbeat of the client's own, whatever the hub says.
-    pub fn heartbeat(&mut self, interval_ms: f64, timeout_ms: f64) {
-        self.config.heartbeat = Some(HeartbeatPolicy {
-            interval_ms: interval_ms as u64,
-            timeout_ms: timeout_ms as u64,
-        });
-    }
-
-    /// A transport that the user wants and the browser has, by number; called in order of preference.
-    pub fn transport(&mut self, number: u32) {
-        self.config.transports.extend(transport_of(number));
-    }
-
-    /// The app gives tokens.
-    #[wasm_bindgen(js_name = hasTokens)]
-    pub fn has_tokens(&mut self) {
-        self.config.has_tokens = true;
-    }
-
-    /// The transport that worked here before.
-    pub fn worked(&mut self, number: u32) {
-        self.config.worked = transport_of(number);
-    }
-
-    /// A publication that the hub refuses for good stops its topic.
-    pub fn pauses(&mut self) {
-        self.config.is_pausing = true;
-    }
-
-    /// The outbox of an instance that is gone: in memory, the last row that it had numbered there, and in storage.
-    pub fn inherit(&mut self, producer: String, last: f64, stored: String) {
-        self.config.inherited = Some(Inherited {
-            producer,
-            last: RowNo(last as u64),
-            stored,
-        });
-    }
-
-    /// Limits of the outbox.
-    pub fn outbox(&mut self, rows_max: u32, bytes_max: f64) {
-        self.config.outbox = OutboxLimits {
-            rows_max: rows_max as usize,
-            bytes_max: bytes_max as u64,
-        };
-    }
+    pub(super) driver: Rc<Driver>,
 }
 
 #[wasm_bindgen]
@@ -400,131 +294,10 @@ impl Core {
         self.driver.look(Client::is_stopped)
     }
 
-    /// Another tab has added rows of this producer, as with the next ones.
-    #[wasm_bindgen(js_name = toldAdded)]
-    pub fn told_added(&self, producer: &str, last: f64, rows: f64, bytes: f64) {
-        let tab_message = TabMessage::Added {
-            last: RowNo(last as u64),
-            rows: rows as u64,
-            bytes: bytes as u64,
-        };
-        self.driver.drive(Event::TabMessage {
-            producer,
-            tab_message,
-        });
-    }
-
-    /// A row took effect, another tab says.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "numbers are free to cross, objects are not"
-    )]
-    #[wasm_bindgen(js_name = toldAcked)]
-    pub fn told_acked(
-        &self,
-        producer: &str,
-        row: f64,
-        attempts: u32,
-        bytes: f64,
-        epoch: &str,
-        seq: f64,
-        duplicate: bool,
-    ) {
-        let outcome = Outcome::Acked {
-            epoch: parse_epoch(epoch).unwrap_or_default(),
-            seq: Seq(seq as u64),
-            duplicate,
-        };
-        self.told_end(producer, row, attempts, bytes, outcome);
-    }
-
-    /// A row never will, another tab says.
-    #[wasm_bindgen(js_name = toldDead)]
-    pub fn told_dead(
-        &self,
-        producer: &str,
-        row: f64,
-        attempts: u32,
-        bytes: f64,
-        code: String,
-        message: String,
-    ) {
-        let outcome = Outcome::Dead { code, message };
-        self.told_end(producer, row, attempts, bytes, outcome);
-    }
-
-    fn told_end(&self, producer: &str, row: f64, attempts: u32, bytes: f64, outcome: Outcome) {
-        let tab_message = TabMessage::Ended {
-            n: RowNo(row as u64),
-            attempts,
-            bytes: bytes as u64,
-            outcome,
-        };
-        self.driver.drive(Event::TabMessage {
-            producer,
-            tab_message,
-        });
-    }
-
-    /// Storage has noted the end of a row, another tab says.
-    #[wasm_bindgen(js_name = toldNoted)]
-    pub fn told_noted(&self, producer: &str, row: f64) {
-        let n = RowNo(row as u64);
-        let tab_message = TabMessage::OutcomeStored { n };
-        self.driver.drive(Event::TabMessage {
-            producer,
-            tab_message,
-        });
-    }
-
-    /// Another tab has given the outbox of this name another one.
-    #[wasm_bindgen(js_name = toldRenamed)]
-    pub fn told_renamed(&self, producer: &str, name: String) {
-        let tab_message = TabMessage::Renamed { producer: name };
-        self.driver.drive(Event::TabMessage {
-            producer,
-            tab_message,
-        });
-    }
-
     /// What readers see of a producer.
     #[wasm_bindgen(js_name = publicName)]
     pub fn public_name(&self, producer: &str) -> String {
         public_name(producer)
-    }
-
-    /// The user gave a row up, in another tab.
-    #[wasm_bindgen(js_name = toldGivenUp)]
-    pub fn told_given_up(&self, producer: &str, row: f64) {
-        let n = RowNo(row as u64);
-        let tab_message = TabMessage::Cancelled { n };
-        self.driver.drive(Event::TabMessage {
-            producer,
-            tab_message,
-        });
-    }
-
-    /// A dead letter was taken away.
-    #[wasm_bindgen(js_name = toldTaken)]
-    pub fn told_taken(&self, producer: &str, row: f64) {
-        let n = RowNo(row as u64);
-        let tab_message = TabMessage::DeadLetterTaken { n };
-        self.driver.drive(Event::TabMessage {
-            producer,
-            tab_message,
-        });
-    }
-
-    /// All rows were removed, or are about to be: up to this one, and what was published before this moment of the machine's clock. Both
-    /// are infinite where it is everything that there is, and 0 where that is still to be told.
-    #[wasm_bindgen(js_name = toldWiped)]
-    pub fn told_wiped(&self, is_done: bool, last: f64, at_ms: f64) {
-        self.driver.drive(Event::Wiped {
-            is_done,
-            last: RowNo(last as u64),
-            at_ms: at_ms as u64,
-            machine_ms: Date::now() as u64,
-        });
     }
 
     /// The user gives a row up.
@@ -608,12 +381,6 @@ fn kind_of(number: u32) -> Kind {
         boundary::kind::PATCH => Kind::Patch,
         _ => Kind::Merge,
     }
-}
-
-fn transport_of(number: u32) -> Option<Transport> {
-    Transport::ALL
-        .into_iter()
-        .find(|transport| number_of(*transport) == number)
 }
 
 /// An outcome's number in JavaScript.

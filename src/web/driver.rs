@@ -1,6 +1,7 @@
-//! Drives the core: events in with the time, effects out to the socket, the timer and JavaScript.
+//! Drives the core: passes events in with the time, and has `effects` execute what comes out.
 //!
-//! No borrow is held while JavaScript runs. What fails while effects are done comes back as an event afterwards.
+//! Owns the core, the timer and the open connections. No borrow is held while JavaScript runs. An
+//! effect that fails comes back as an event after the others.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -8,22 +9,17 @@ use std::rc::{Rc, Weak};
 use gloo_timers::callback::Timeout;
 use js_sys::{Date, JsString, Promise};
 use wasm_bindgen::prelude::*;
-use wasm_bindgen_futures::spawn_local;
 use web_sys::{Response, WebSocket};
 
 use super::fetch::Failure;
 use super::handles::TransportHandles;
 use super::host::Host;
 use super::lifecycle::{Lifecycle, is_hidden};
-use super::store::{Done, End, Fault, Store, Task};
+use super::store::{End, Store};
 use super::websocket::Socket;
 use crate::boundary;
-use crate::ids::{ConnectionId, Epoch, TopicNo};
-use crate::{
-    Client, Effect, Event, NewRow, Outcome, PublishRefusal, Reason, Run, Status, StoreAnswer,
-    StoreFault, StoreRequest, TabMessage, Time, TokenReason, Transport, Until, codes,
-    wire::{push_cursor, push_epoch},
-};
+use crate::ids::{ConnectionId, TopicNo};
+use crate::{Client, Effect, Event, Run, Time, Transport, codes};
 
 /// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock was set.
 const JUMP_MS: f64 = 2_000.0;
@@ -53,10 +49,10 @@ pub(super) fn now() -> Time {
 pub(super) struct Driver {
     /// Of the hub, in order of preference, each with a slash at its end.
     bases: Vec<String>,
-    host: Host,
-    client: RefCell<Client>,
-    wires: RefCell<Vec<Rc<TransportHandles>>>,
-    storage: Option<Rc<Store>>,
+    pub(super) host: Host,
+    pub(super) client: RefCell<Client>,
+    handles: RefCell<Vec<Rc<TransportHandles>>>,
+    pub(super) storage: Option<Rc<Store>>,
     lifecycle: RefCell<Option<Lifecycle>>,
     /// How far the wall clock is ahead of the monotonic one.
     ahead_ms: Cell<f64>,
@@ -68,7 +64,7 @@ pub(super) struct Driver {
     effects: RefCell<Vec<Effect>>,
     /// A connection that the browser refused to make, or to send on, to be told after the effects that asked for it.
     refused: Cell<Option<(ConnectionId, &'static str)>>,
-    myself: Weak<Self>,
+    pub(super) myself: Weak<Self>,
 }
 
 impl Driver {
@@ -94,7 +90,7 @@ impl Driver {
             bases,
             host,
             client: RefCell::new(client),
-            wires: RefCell::new(Vec::new()),
+            handles: RefCell::new(Vec::new()),
             lifecycle: RefCell::new(Lifecycle::new(myself.clone())),
             ahead_ms: Cell::new(Date::now() - now_ms()),
             is_hidden: Cell::new(is_hidden()),
@@ -124,7 +120,7 @@ impl Driver {
         self.perform(now, &mut effects);
         self.effects.replace(effects);
         if let Some((connection, reason)) = self.refused.take() {
-            self.let_go(connection, codes::CONNECTION_LOST);
+            self.close_connection(connection, codes::CONNECTION_LOST);
             self.drive(Event::Ended {
                 connection,
                 code: codes::CONNECTION_LOST,
@@ -186,14 +182,14 @@ impl Driver {
     }
 
     pub(super) fn opened(&self, connection: ConnectionId) {
-        self.with_wire(connection, |wire| {
-            if let Some(socket) = wire.socket() {
+        self.with_handle(connection, |handle| {
+            if let Some(socket) = handle.socket() {
                 // From here on the close event tells more.
                 self.host.mute(&socket.socket);
             }
         });
-        let lacks_subprotocol = self.wires.borrow().iter().any(|wire| {
-            wire.connection == connection && wire.socket().is_some_and(|s| !s.has_subprotocol())
+        let lacks_subprotocol = self.handles.borrow().iter().any(|handle| {
+            handle.connection == connection && handle.socket().is_some_and(|s| !s.has_subprotocol())
         });
         if lacks_subprotocol {
             self.ended(connection, codes::SUBPROTOCOL_MISSING, "");
@@ -203,7 +199,7 @@ impl Driver {
     }
 
     pub(super) fn ended(&self, connection: ConnectionId, code: u16, reason: &str) {
-        self.let_go(connection, code);
+        self.close_connection(connection, code);
         self.tell(Event::Ended {
             connection,
             code,
@@ -214,7 +210,7 @@ impl Driver {
 
     /// A request got no frame for an answer.
     pub(super) fn failed(&self, connection: ConnectionId, failure: &Failure) {
-        self.let_go(connection, failure.code);
+        self.close_connection(connection, failure.code);
         self.tell(Event::Ended {
             connection,
             code: failure.code,
@@ -282,11 +278,11 @@ impl Driver {
 
     /// Sends a frame of publications where there is no socket.
     pub(super) fn post(&self, connection: ConnectionId, frame: &JsString) {
-        self.with_wire(connection, |wire| wire.post(frame));
+        self.with_handle(connection, |handle| handle.post(frame));
     }
 
     /// Handles an event that JavaScript did not begin, and lets it act on what it was told.
-    fn tell(&self, event: Event<'_>) {
+    pub(super) fn tell(&self, event: Event<'_>) {
         let ahead_ms = Date::now() - now_ms();
         let slept_ms = ahead_ms - self.ahead_ms.replace(ahead_ms);
         if slept_ms.abs() > JUMP_MS {
@@ -298,14 +294,16 @@ impl Driver {
         self.host.settle();
     }
 
-    fn let_go(&self, connection: ConnectionId, code: u16) {
-        let mut wires = self.wires.borrow_mut();
-        let at = wires.iter().position(|wire| wire.connection == connection);
-        let wire = at.map(|at| wires.swap_remove(at));
-        drop(wires);
-        if let Some(wire) = wire {
-            wire.abandon(code);
-            if let Some(socket) = wire.socket() {
+    pub(super) fn close_connection(&self, connection: ConnectionId, code: u16) {
+        let mut handles = self.handles.borrow_mut();
+        let at = handles
+            .iter()
+            .position(|handle| handle.connection == connection);
+        let handle = at.map(|at| handles.swap_remove(at));
+        drop(handles);
+        if let Some(handle) = handle {
+            handle.abandon(code);
+            if let Some(socket) = handle.socket() {
                 self.host.mute(&socket.socket);
             }
         }
@@ -336,212 +334,17 @@ impl Driver {
         drop(self.timer.replace(timer));
     }
 
-    fn perform(&self, now: Time, effects: &mut Vec<Effect>) {
-        for effect in effects.drain(..) {
-            self.perform_one(now, effect);
-        }
-    }
-
-    fn perform_one(&self, now: Time, effect: Effect) {
-        let host = &self.host;
-        match effect {
-            Effect::Open {
-                connection,
-                transport,
-                address,
-                records,
-            } => self.open(connection, transport, address, &records),
-            Effect::Poll {
-                connection,
-                records,
-            } => self.with_wire(connection, |wire| wire.poll(&records)),
-            Effect::AskToken { reason } => host.ask_token(match reason {
-                TokenReason::Initial => boundary::token_reason::INITIAL,
-                TokenReason::Expiring => boundary::token_reason::EXPIRING,
-                TokenReason::Rejected => boundary::token_reason::REJECTED,
-            }),
-            Effect::Slot { is_wanted } => host.place(is_wanted),
-            Effect::Remember { transport } => host.remember(number_of(transport)),
-            Effect::Send {
-                connection,
-                records,
-            } => self.with_wire(connection, |wire| {
-                if let Some(s) = self.open_socket(wire) {
-                    host.transmit(&s.socket, &records);
-                }
-            }),
-            Effect::SendPublication {
-                connection,
-                head,
-                row,
-            } => self.with_wire(connection, |wire| {
-                let row = row.map_or(0.0, |row| row.0 as f64);
-                if wire.socket().is_none() {
-                    host.post_publication(connection.0 as f64, &head, row);
-                } else if let Some(s) = self.open_socket(wire) {
-                    host.transmit_publication(&s.socket, &head, row);
-                }
-            }),
-            Effect::AbandonPosts { connection } => {
-                self.with_wire(connection, TransportHandles::abandon_posts)
-            }
-            Effect::DropPosts { connection } => {
-                self.with_wire(connection, TransportHandles::drop_posts)
-            }
-            Effect::Abandon { connection, code } => self.let_go(connection, code),
-            Effect::StatusChanged => self.tell_status(now),
-            Effect::Deliver { no, run, skip } => host.deliver(no.0, run, skip),
-            Effect::Hold { run } => host.hold(run),
-            Effect::Discard { run } => host.discard(run),
-            Effect::Gap {
-                no,
-                epoch,
-                first,
-                last,
-                reason,
-            } => host.gap(
-                no.0,
-                &hex(epoch),
-                first.0 as f64,
-                last.map(|last| last.0 as f64),
-                reason.as_str(),
-            ),
-            Effect::Streaming { no, after } => {
-                let mut cursor = String::new();
-                push_cursor(&mut cursor, &after);
-                host.streaming(no.0, &cursor);
-            }
-            Effect::Refused { no, code, message } => host.refused(no.0, &code, &message),
-            Effect::RowAssigned {
-                request,
-                row,
-                is_durable,
-            } => host.queued(request, row.0 as f64, is_durable),
-            Effect::PublishRefused { request, why } => {
-                let (why, bytes_max) = match why {
-                    PublishRefusal::OutboxFull => (boundary::refusal::OUTBOX_FULL, 0),
-                    PublishRefusal::StorageFull => (boundary::refusal::STORAGE_FULL, 0),
-                    PublishRefusal::PayloadTooLarge { bytes_max } => {
-                        (boundary::refusal::PAYLOAD_TOO_LARGE, bytes_max)
-                    }
-                    PublishRefusal::Closed => (boundary::refusal::CLOSED, 0),
-                    PublishRefusal::OutcomeUnknown => (boundary::refusal::OUTCOME_UNKNOWN, 0),
-                    PublishRefusal::Wiped => (boundary::refusal::WIPED, 0),
-                };
-                host.publish_refused(request, why, bytes_max as f64);
-            }
-            Effect::Forget { row } => host.forget(row.0 as f64),
-            Effect::Store(request) => self.store(request),
-            Effect::Leader { is_wanted } => host.seek_sender(is_wanted),
-            Effect::SendTabMessage {
-                producer,
-                tab_message,
-            } => self.tell_others(&producer, tab_message),
-            Effect::OutboxLost { rows } => host.outbox_lost(rows as f64),
-            Effect::OutboxRefused { code, message } => host.outbox_refused(&code, &message),
-            Effect::Outcome {
-                row,
-                attempts,
-                outcome,
-            } => match outcome {
-                Outcome::Acked {
-                    epoch,
-                    seq,
-                    duplicate,
-                } => host.acked(row.0 as f64, &hex(epoch), seq.0 as f64, duplicate),
-                Outcome::Dead { code, message } => {
-                    host.dead(row.0 as f64, attempts, &code, &message)
-                }
-            },
-        }
-    }
-
-    /// Has storage do what the core asks for, and tells the core.
-    fn store(&self, request: StoreRequest) {
-        let Some(store) = self.storage.clone() else {
-            return;
-        };
-        let myself = self.myself.clone();
-        // What the wrapper keeps of new rows is asked for before anything is waited for.
-        let rows = match &request {
-            StoreRequest::Commit(batch) => batch.saves.iter().map(|save| self.row(save)).collect(),
-            StoreRequest::Open | StoreRequest::Load(_) | StoreRequest::Rename { .. } => Vec::new(),
-        };
-        let work = store.begin();
-        spawn_local(async move {
-            let answer = match store.perform(Task::Core(request, rows)).await {
-                Ok(Done::Answer(answer)) => answer,
-                Ok(Done::Value(_)) | Err(Fault::Lost) => StoreAnswer::Failed(StoreFault::Lost),
-                Err(Fault::Closed) => StoreAnswer::Failed(StoreFault::Closed),
-                Err(Fault::Unknown) => StoreAnswer::Failed(StoreFault::Unknown),
-                Err(Fault::Aborted) => StoreAnswer::Failed(StoreFault::Full),
-            };
-            if let Some(driver) = myself.upgrade() {
-                driver.tell(Event::Stored { answer });
-            }
-            // The core may have asked for more by now.
-            drop(work);
-        });
-    }
-
-    /// A publication as storage keeps it.
-    fn row(&self, save: &NewRow) -> JsValue {
-        let (until_ms, is_hub_time) = match save.until {
-            Until::Hub(ms) => (ms, true),
-            Until::Left(ms) => (save.created_ms.saturating_add(ms), false),
-        };
-        let (bytes, created_ms) = (save.bytes as f64, save.created_ms as f64);
-        let host = &self.host;
-        host.row(
-            save.request,
-            bytes,
-            created_ms,
-            until_ms as f64,
-            is_hub_time,
-        )
-    }
-
-    fn tell_others(&self, producer: &str, tab_message: TabMessage) {
-        let host = &self.host;
-        match tab_message {
-            TabMessage::Added { last, rows, bytes } => {
-                host.tell_added(producer, last.0 as f64, rows as f64, bytes as f64);
-            }
-            TabMessage::Ended {
-                n,
-                attempts,
-                bytes,
-                outcome,
-            } => {
-                let (row, bytes) = (n.0 as f64, bytes as f64);
-                match outcome {
-                    Outcome::Acked {
-                        epoch,
-                        seq,
-                        duplicate,
-                    } => {
-                        let seq = seq.0 as f64;
-                        let epoch = hex(epoch);
-                        host.tell_acked(producer, row, attempts, bytes, &epoch, seq, duplicate);
-                    }
-                    Outcome::Dead { code, message } => {
-                        host.tell_dead(producer, row, attempts, bytes, &code, &message);
-                    }
-                }
-            }
-            TabMessage::OutcomeStored { n } => host.tell_noted(producer, n.0 as f64),
-            TabMessage::Cancelled { n } => host.tell_given_up(producer, n.0 as f64),
-            TabMessage::Renamed { producer: name } => host.tell_renamed(producer, &name),
-            // The wrapper tells of this itself.
-            TabMessage::DeadLetterTaken { .. } => {}
-        }
-    }
-
-    fn open(&self, connection: ConnectionId, transport: Transport, address: usize, records: &str) {
+    pub(super) fn open(
+        &self,
+        connection: ConnectionId,
+        transport: Transport,
+        address: usize,
+        records: &str,
+    ) {
         let receiver = self.host.receiver(connection.0 as f64);
         let base = self.bases.get(address).map_or("", String::as_str);
         match TransportHandles::open(transport, base, connection, records, receiver, &self.myself) {
-            Ok(wire) => self.wires.borrow_mut().push(Rc::new(wire)),
+            Ok(handle) => self.handles.borrow_mut().push(Rc::new(handle)),
             Err(_) => {
                 let why = "the browser refused to open a connection to this address";
                 self.refused.set(Some((connection, why)));
@@ -550,99 +353,31 @@ impl Driver {
     }
 
     /// The socket, unless it is closing: then a browser discards what is sent without a word, and its close event may be a minute away.
-    fn open_socket<'a>(&self, wire: &'a TransportHandles) -> Option<&'a Socket> {
-        let socket = wire.socket()?;
+    pub(super) fn open_socket<'a>(&self, handle: &'a TransportHandles) -> Option<&'a Socket> {
+        let socket = handle.socket()?;
         if socket.socket.ready_state() > WebSocket::OPEN {
-            self.refused.set(Some((wire.connection, "")));
+            self.refused.set(Some((handle.connection, "")));
             return None;
         }
         Some(socket)
     }
 
     /// Acts on a connection that is still there. `act` may run JavaScript, so no borrow is held meanwhile.
-    fn with_wire(&self, connection: ConnectionId, act: impl FnOnce(&TransportHandles)) {
-        let wires = self.wires.borrow();
-        let wire = wires.iter().find(|wire| wire.connection == connection);
-        let wire = wire.cloned();
-        drop(wires);
-        if let Some(wire) = wire {
-            act(&wire);
+    pub(super) fn with_handle(
+        &self,
+        connection: ConnectionId,
+        act: impl FnOnce(&TransportHandles),
+    ) {
+        let handles = self.handles.borrow();
+        let handle = handles
+            .iter()
+            .find(|handle| handle.connection == connection);
+        let handle = handle.cloned();
+        drop(handles);
+        if let Some(handle) = handle {
+            act(&handle);
         }
     }
-
-    fn tell_status(&self, now: Time) {
-        let mut shown = Shown::default();
-        let mut because = |reason: Reason| {
-            shown.close_code = reason.close_code;
-            shown.detail = reason.detail;
-        };
-        let status = self.client.borrow().status();
-        match status {
-            Status::Connecting { attempt, transport } => {
-                shown.kind = boundary::status::CONNECTING;
-                shown.attempt = attempt;
-                shown.transport = number_of(transport);
-            }
-            Status::Connected {
-                transport,
-                since,
-                rtt_ms,
-                repeat_at,
-            } => {
-                shown.kind = boundary::status::CONNECTED;
-                shown.transport = number_of(transport);
-                shown.ms = now.since(since) as f64;
-                shown.rtt_ms = rtt_ms.map(|ms| ms as f64);
-                shown.repeat_ms = repeat_at.map(|at| at.since(now) as f64);
-            }
-            Status::Waiting {
-                attempt,
-                retry_at,
-                reason,
-                is_exhausted,
-            } => {
-                because(reason);
-                shown.kind = boundary::status::WAITING;
-                shown.attempt = attempt;
-                shown.is_exhausted = is_exhausted;
-                shown.ms = retry_at.since(now) as f64;
-            }
-            Status::Offline => shown.kind = boundary::status::OFFLINE,
-            Status::Closed { reason } => {
-                because(reason);
-                shown.kind = boundary::status::CLOSED;
-            }
-            Status::Unauthorized { reason } => {
-                because(reason);
-                shown.kind = boundary::status::UNAUTHORIZED;
-            }
-        }
-        self.host.status_changed(
-            shown.kind,
-            shown.transport,
-            shown.attempt,
-            shown.is_exhausted,
-            shown.ms,
-            shown.rtt_ms,
-            shown.repeat_ms,
-            shown.close_code.into(),
-            &shown.detail,
-        );
-    }
-}
-
-/// A status as its leaves: all that JavaScript is told.
-#[derive(Default)]
-struct Shown {
-    kind: u32,
-    transport: u32,
-    attempt: u32,
-    is_exhausted: bool,
-    ms: f64,
-    rtt_ms: Option<f64>,
-    repeat_ms: Option<f64>,
-    close_code: u16,
-    detail: String,
 }
 
 /// A transport's number in JavaScript.
@@ -652,10 +387,4 @@ pub(super) fn number_of(transport: Transport) -> u32 {
         Transport::EventSource => boundary::transport::EVENTSOURCE,
         Transport::LongPoll => boundary::transport::LONGPOLL,
     }
-}
-
-fn hex(epoch: Epoch) -> String {
-    let mut text = String::new();
-    push_epoch(&mut text, epoch);
-    text
 }

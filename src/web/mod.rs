@@ -1,15 +1,18 @@
-//! The browser: drives the core over web-sys, and is what JavaScript sees of it.
+//! The browser side of the core: drives it with web-sys, and exports it to JavaScript.
 //!
-//! Owns the socket, the timer and the exported class. Holds no rule of the protocol.
+//! Owns connections, timers, IndexedDB and the exported classes. Contains no rule of the protocol.
 
 mod bindings;
 mod driver;
+mod effects;
 mod eventsource;
 mod fetch;
 mod handles;
 mod host;
 mod lifecycle;
 mod longpoll;
+mod options;
 mod store;
+mod tab_messages;
 mod upstream;
 mod websocket;

@@ -1,0 +1,300 @@
+//! Executes the core's effects: on transport handles, in storage, and by calls to JavaScript.
+//!
+//! Owns how each effect looks to its receiver. The driver owns what they act on.
+
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::spawn_local;
+
+use super::driver::{Driver, number_of};
+use super::handles::TransportHandles;
+use super::store::{Done, Fault, Task};
+use crate::boundary;
+use crate::ids::Epoch;
+use crate::{
+    Effect, Event, NewRow, Outcome, PublishRefusal, Reason, Status, StoreAnswer, StoreFault,
+    StoreRequest, TabMessage, Time, TokenReason, Until,
+    wire::{push_cursor, push_epoch},
+};
+
+impl Driver {
+    pub(super) fn perform(&self, now: Time, effects: &mut Vec<Effect>) {
+        for effect in effects.drain(..) {
+            self.perform_one(now, effect);
+        }
+    }
+
+    fn perform_one(&self, now: Time, effect: Effect) {
+        let host = &self.host;
+        match effect {
+            Effect::Open {
+                connection,
+                transport,
+                address,
+                records,
+            } => self.open(connection, transport, address, &records),
+            Effect::Poll {
+                connection,
+                records,
+            } => self.with_handle(connection, |handle| handle.poll(&records)),
+            Effect::AskToken { reason } => host.ask_token(match reason {
+                TokenReason::Initial => boundary::token_reason::INITIAL,
+                TokenReason::Expiring => boundary::token_reason::EXPIRING,
+                TokenReason::Rejected => boundary::token_reason::REJECTED,
+            }),
+            Effect::Slot { is_wanted } => host.place(is_wanted),
+            Effect::Remember { transport } => host.remember(number_of(transport)),
+            Effect::Send {
+                connection,
+                records,
+            } => self.with_handle(connection, |handle| {
+                if let Some(s) = self.open_socket(handle) {
+                    host.transmit(&s.socket, &records);
+                }
+            }),
+            Effect::SendPublication {
+                connection,
+                head,
+                row,
+            } => self.with_handle(connection, |handle| {
+                let row = row.map_or(0.0, |row| row.0 as f64);
+                if handle.socket().is_none() {
+                    host.post_publication(connection.0 as f64, &head, row);
+                } else if let Some(s) = self.open_socket(handle) {
+                    host.transmit_publication(&s.socket, &head, row);
+                }
+            }),
+            Effect::AbandonPosts { connection } => {
+                self.with_handle(connection, TransportHandles::abandon_posts)
+            }
+            Effect::DropPosts { connection } => {
+                self.with_handle(connection, TransportHandles::drop_posts)
+            }
+            Effect::Abandon { connection, code } => self.close_connection(connection, code),
+            Effect::StatusChanged => self.tell_status(now),
+            Effect::Deliver { no, run, skip } => host.deliver(no.0, run, skip),
+            Effect::Hold { run } => host.hold(run),
+            Effect::Discard { run } => host.discard(run),
+            Effect::Gap {
+                no,
+                epoch,
+                first,
+                last,
+                reason,
+            } => host.gap(
+                no.0,
+                &hex(epoch),
+                first.0 as f64,
+                last.map(|last| last.0 as f64),
+                reason.as_str(),
+            ),
+            Effect::Streaming { no, after } => {
+                let mut cursor = String::new();
+                push_cursor(&mut cursor, &after);
+                host.streaming(no.0, &cursor);
+            }
+            Effect::Refused { no, code, message } => host.refused(no.0, &code, &message),
+            Effect::RowAssigned {
+                request,
+                row,
+                is_durable,
+            } => host.queued(request, row.0 as f64, is_durable),
+            Effect::PublishRefused { request, why } => {
+                let (why, bytes_max) = match why {
+                    PublishRefusal::OutboxFull => (boundary::refusal::OUTBOX_FULL, 0),
+                    PublishRefusal::StorageFull => (boundary::refusal::STORAGE_FULL, 0),
+                    PublishRefusal::PayloadTooLarge { bytes_max } => {
+                        (boundary::refusal::PAYLOAD_TOO_LARGE, bytes_max)
+                    }
+                    PublishRefusal::Closed => (boundary::refusal::CLOSED, 0),
+                    PublishRefusal::OutcomeUnknown => (boundary::refusal::OUTCOME_UNKNOWN, 0),
+                    PublishRefusal::Wiped => (boundary::refusal::WIPED, 0),
+                };
+                host.publish_refused(request, why, bytes_max as f64);
+            }
+            Effect::Forget { row } => host.forget(row.0 as f64),
+            Effect::Store(request) => self.store(request),
+            Effect::Leader { is_wanted } => host.seek_sender(is_wanted),
+            Effect::SendTabMessage {
+                producer,
+                tab_message,
+            } => self.send_tab_message(&producer, tab_message),
+            Effect::OutboxLost { rows } => host.outbox_lost(rows as f64),
+            Effect::OutboxRefused { code, message } => host.outbox_refused(&code, &message),
+            Effect::Outcome {
+                row,
+                attempts,
+                outcome,
+            } => match outcome {
+                Outcome::Acked {
+                    epoch,
+                    seq,
+                    duplicate,
+                } => host.acked(row.0 as f64, &hex(epoch), seq.0 as f64, duplicate),
+                Outcome::Dead { code, message } => {
+                    host.dead(row.0 as f64, attempts, &code, &message)
+                }
+            },
+        }
+    }
+
+    /// Has storage do what the core asks for, and tells the core.
+    fn store(&self, request: StoreRequest) {
+        let Some(store) = self.storage.clone() else {
+            return;
+        };
+        let myself = self.myself.clone();
+        // What the wrapper keeps of new rows is asked for before anything is waited for.
+        let rows = match &request {
+            StoreRequest::Commit(batch) => batch.saves.iter().map(|save| self.row(save)).collect(),
+            StoreRequest::Open | StoreRequest::Load(_) | StoreRequest::Rename { .. } => Vec::new(),
+        };
+        let work = store.begin();
+        spawn_local(async move {
+            let answer = match store.perform(Task::Core(request, rows)).await {
+                Ok(Done::Answer(answer)) => answer,
+                Ok(Done::Value(_)) | Err(Fault::Lost) => StoreAnswer::Failed(StoreFault::Lost),
+                Err(Fault::Closed) => StoreAnswer::Failed(StoreFault::Closed),
+                Err(Fault::Unknown) => StoreAnswer::Failed(StoreFault::Unknown),
+                Err(Fault::Aborted) => StoreAnswer::Failed(StoreFault::Full),
+            };
+            if let Some(driver) = myself.upgrade() {
+                driver.tell(Event::Stored { answer });
+            }
+            // The core may have asked for more by now.
+            drop(work);
+        });
+    }
+
+    /// A publication as storage keeps it.
+    fn row(&self, save: &NewRow) -> JsValue {
+        let (until_ms, is_hub_time) = match save.until {
+            Until::Hub(ms) => (ms, true),
+            Until::Left(ms) => (save.created_ms.saturating_add(ms), false),
+        };
+        let (bytes, created_ms) = (save.bytes as f64, save.created_ms as f64);
+        let host = &self.host;
+        host.row(
+            save.request,
+            bytes,
+            created_ms,
+            until_ms as f64,
+            is_hub_time,
+        )
+    }
+
+    fn send_tab_message(&self, producer: &str, tab_message: TabMessage) {
+        let host = &self.host;
+        match tab_message {
+            TabMessage::Added { last, rows, bytes } => {
+                host.tell_added(producer, last.0 as f64, rows as f64, bytes as f64);
+            }
+            TabMessage::Ended {
+                n,
+                attempts,
+                bytes,
+                outcome,
+            } => {
+                let (row, bytes) = (n.0 as f64, bytes as f64);
+                match outcome {
+                    Outcome::Acked {
+                        epoch,
+                        seq,
+                        duplicate,
+                    } => {
+                        let seq = seq.0 as f64;
+                        let epoch = hex(epoch);
+                        host.tell_acked(producer, row, attempts, bytes, &epoch, seq, duplicate);
+                    }
+                    Outcome::Dead { code, message } => {
+                        host.tell_dead(producer, row, attempts, bytes, &code, &message);
+                    }
+                }
+            }
+            TabMessage::OutcomeStored { n } => host.tell_noted(producer, n.0 as f64),
+            TabMessage::Cancelled { n } => host.tell_given_up(producer, n.0 as f64),
+            TabMessage::Renamed { producer: name } => host.tell_renamed(producer, &name),
+            // The wrapper tells of this itself.
+            TabMessage::DeadLetterTaken { .. } => {}
+        }
+    }
+
+    fn tell_status(&self, now: Time) {
+        let mut shown = Shown::default();
+        let mut because = |reason: Reason| {
+            shown.close_code = reason.close_code;
+            shown.detail = reason.detail;
+        };
+        let status = self.client.borrow().status();
+        match status {
+            Status::Connecting { attempt, transport } => {
+                shown.kind = boundary::status::CONNECTING;
+                shown.attempt = attempt;
+                shown.transport = number_of(transport);
+            }
+            Status::Connected {
+                transport,
+                since,
+                rtt_ms,
+                repeat_at,
+            } => {
+                shown.kind = boundary::status::CONNECTED;
+                shown.transport = number_of(transport);
+                shown.ms = now.since(since) as f64;
+                shown.rtt_ms = rtt_ms.map(|ms| ms as f64);
+                shown.repeat_ms = repeat_at.map(|at| at.since(now) as f64);
+            }
+            Status::Waiting {
+                attempt,
+                retry_at,
+                reason,
+                is_exhausted,
+            } => {
+                because(reason);
+                shown.kind = boundary::status::WAITING;
+                shown.attempt = attempt;
+                shown.is_exhausted = is_exhausted;
+                shown.ms = retry_at.since(now) as f64;
+            }
+            Status::Offline => shown.kind = boundary::status::OFFLINE,
+            Status::Closed { reason } => {
+                because(reason);
+                shown.kind = boundary::status::CLOSED;
+            }
+            Status::Unauthorized { reason } => {
+                because(reason);
+                shown.kind = boundary::status::UNAUTHORIZED;
+            }
+        }
+        self.host.status_changed(
+            shown.kind,
+            shown.transport,
+            shown.attempt,
+            shown.is_exhausted,
+            shown.ms,
+            shown.rtt_ms,
+            shown.repeat_ms,
+            shown.close_code.into(),
+            &shown.detail,
+        );
+    }
+}
+
+/// A status as its leaves: all that JavaScript is told.
+#[derive(Default)]
+struct Shown {
+    kind: u32,
+    transport: u32,
+    attempt: u32,
+    is_exhausted: bool,
+    ms: f64,
+    rtt_ms: Option<f64>,
+    repeat_ms: Option<f64>,
+    close_code: u16,
+    detail: String,
+}
+
+fn hex(epoch: Epoch) -> String {
+    let mut text = String::new();
+    push_epoch(&mut text, epoch);
+    text
+}
