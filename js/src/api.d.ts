@@ -5,7 +5,9 @@
 
 export type TransportName = "websocket" | "eventsource" | "longpoll";
 
-/** The code of a `LonghaulError`, or of a dead letter's reason. A newer hub may send other codes. */
+/**
+ * The code of a `LonghaulError`, or of a dead letter's reason. A newer hub may send other codes.
+ */
 export type ErrorCode =
   // Calls.
   | "url_invalid"
@@ -153,7 +155,9 @@ export interface Options {
   heartbeat?: {
     /** The time between two pings, ms: 100 to 2,147,483,647. Default beside `timeoutMs`: 25,000. */
     intervalMs?: number;
-    /** How long an answer may take, ms: 100 to 2,147,483,647. Default beside `intervalMs`: 10,000. */
+    /**
+     * How long an answer may take, ms: 100 to 2,147,483,647. Default beside `intervalMs`: 10,000.
+     */
     timeoutMs?: number;
   };
   /**
@@ -198,7 +202,8 @@ export interface Options {
   /**
    * The user to whom the rows belong: at most 8,192 characters. The client never sends the rows of
    * one subject as another. Default: the `sub` of the token. If `token` is a function and `subject`
-   * is missing, the outbox opens with the first token; so pass it to publish offline from the start.
+   * is missing, the outbox opens with the first token; so pass it to publish offline from the
+   * start.
    */
   subject?: string;
   /**
@@ -216,8 +221,8 @@ export interface Options {
    * Where the wasm comes from. Default: `new URL("longhaul_bg.wasm", import.meta.url)`.
    *
    * The client downloads an address again, with `backoff`, until that succeeds; the status is
-   * `waiting` with the code `wasm_load_failed` meanwhile. The third answer that is no wasm (a 404, a
-   * captive portal) also goes to `onError`. The client tries everything else once.
+   * `waiting` with the code `wasm_load_failed` meanwhile. The third answer that is no wasm (a 404,
+   * a captive portal) also goes to `onError`. The client tries everything else once.
    */
   wasm?: URL | string | Response | BufferSource | WebAssembly.Module;
   /**
@@ -275,8 +280,8 @@ export interface Client {
   /**
    * Closes the client; further calls do nothing. No message follows, and iterations end. Rows of
    * the durable outbox stay, and their receipts reject with `closed`. Publications in memory become
-   * dead letters with the code `closed`. The client's memory is free as soon as storage has finished
-   * its current work. Never rejects.
+   * dead letters with the code `closed`. The client's memory is free as soon as storage has
+   * finished its current work. Never rejects.
    */
   close(): Promise<void>;
   /** As `close`. */
@@ -533,8 +538,8 @@ export interface PublishOptions {
    * The time to live, ms: how long the publication may take to reach the hub. 1 to 604,800,000, or
    * to 2^53 - 1 with `outbox: false`. A durable row expires by the hub's clock, so with the next
    * connection and not while the device is offline. A row in memory expires by this device's
-   * monotonic clock. Default: `outbox.ttlMs`; without it, seven days for a durable row, and no limit
-   * in memory.
+   * monotonic clock. Default: `outbox.ttlMs`; without it, seven days for a durable row, and no
+   * limit in memory.
    */
   ttlMs?: number;
   /**
@@ -553,15 +558,16 @@ export interface PublishOptions {
 export interface Receipt {
   /**
    * The id of the message that readers get (`Message.id`): a hash of the outbox's name, a colon and
-   * the row's number. An unsent row gets another id if the browser's profile turns out to be a copy.
+   * the row's number. An unsent row gets another id if the browser's profile turns out to be a
+   * copy.
    */
   id: string;
   /** Whether the publication survives a reload. */
   durable: boolean;
   /**
    * Who sends a durable publication if the page closes before the ack: the service worker, or the
-   * page of the next visit. It is `background-sync` only after the service worker has confirmed that
-   * its `installOutbox` flushes this database, which takes a moment after the page has loaded.
+   * page of the next visit. It is `background-sync` only after the service worker has confirmed
+   * that its `installOutbox` flushes this database, which takes a moment after the page has loaded.
    */
   deferred?: "background-sync" | "next-visit";
   /**
@@ -581,8 +587,9 @@ export interface Ack {
 /** Every method but `persist` rejects with `closed` if the client is closed. */
 export interface Outbox {
   /**
-   * The number of this subject's rows without an outcome, from every tab. The event `outbox` reports
-   * changes. A call of `publish` that has not resolved has no row yet. 0 until the wasm is loaded.
+   * The number of this subject's rows without an outcome, from every tab. The event `outbox`
+   * reports changes. A call of `publish` that has not resolved has no row yet. 0 until the wasm is
+   * loaded.
    */
   readonly size: number;
   /** The rows: as many as `size`, without those whose outcome this tab knows. */
@@ -622,11 +629,12 @@ export interface Outbox {
   /**
    * For log-out: stops sending, then removes all rows of this subject, in every tab and in the
    * service worker, in memory too. Their receipts reject with `wiped`, and so do calls of `publish`
-   * without a receipt. Once it has resolved, none of these rows is sent. A publication that had left
-   * may still take effect, and later publications of any tab stay. Resolves if there is no storage.
+   * without a receipt. Once it has resolved, none of these rows is sent. A publication that had
+   * left may still take effect, and later publications of any tab stay. Resolves if there is no
+   * storage.
    *
-   * Rejects with `storage_unavailable` if there may be rows that can't be reached, or while the wasm
-   * can't be loaded.
+   * Rejects with `storage_unavailable` if there may be rows that can't be reached, or while the
+   * wasm can't be loaded.
    */
   wipe(): Promise<void>;
 }

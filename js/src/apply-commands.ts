@@ -100,7 +100,8 @@ function copyWhole(node: Node): Node {
 }
 
 function copyByKeys(node: Node): Node {
-  // A hash table from the first key on. An object that becomes one later takes up to four times as long. Measured.
+  // A hash table from the first key on. An object that becomes one later takes up to four times as
+  // long. Measured.
   const copy: Node = Object.create(null);
   for (const key of Object.keys(node)) copy[key] = node[key];
   return Object.setPrototypeOf(copy, Object.prototype);

@@ -1,4 +1,5 @@
-// What a document shows of own changes that wait, also while nobody follows it: a hub in this process, rows in memory and in IndexedDB.
+// What a document shows of own changes that wait, also while nobody follows it: a hub in this
+// process, rows in memory and in IndexedDB.
 
 import "fake-indexeddb/auto";
 import { IDBFactory } from "fake-indexeddb";

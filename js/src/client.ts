@@ -337,8 +337,8 @@ class ClientHandle implements Client {
   }
 
   /**
-   * Loads the code for documents, which other pages do not need. All documents of a client share one
-   * instance.
+   * Loads the code for documents, which other pages do not need. All documents of a client share
+   * one instance.
    */
   async #loadDocument(): Promise<DocumentCore> {
     const producer = new Promise<string>((resolve, reject) => {
@@ -365,7 +365,8 @@ class ClientHandle implements Client {
           return await load(this.#options.documentsWasm, attempt, signal);
         } catch (cause) {
           const fault = cause as Error;
-          // An import does not report what it got. While the hub is reachable, the network is not the cause.
+          // An import does not report what it got. While the hub is reachable, the network is not
+          // the cause.
           const isAnother = this.#status.state === "connected";
           throw documentsFailed({ isAnother, ...fault, message: fault.message, cause });
         }
@@ -481,8 +482,8 @@ class ClientHandle implements Client {
 }
 
 /**
- * Some browsers remember that an import has failed for as long as the page lives; the address in their message, which a
- * bundler may have chosen, gets another one for each attempt.
+ * Some browsers remember that an import has failed for as long as the page lives; the address in
+ * their message, which a bundler may have chosen, gets another one for each attempt.
  */
 async function importDocuments(attempt: number): Promise<typeof import("./documents.js")> {
   try {

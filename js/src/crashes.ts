@@ -18,7 +18,9 @@ export class Crashes {
   count = 0;
   #recent: number[] = [];
 
-  /** Counts a crash. Returns the delay before the restart, ms; undefined if the client is to stop. */
+  /**
+   * Counts a crash. Returns the delay before the restart, ms; undefined if the client is to stop.
+   */
   delayMs(nowMs: number): number | undefined {
     this.count++;
     this.#recent = [...this.#recent.filter((atMs) => atMs > nowMs - windowMs), nowMs];

@@ -55,7 +55,9 @@ export class DeadLetters {
     return [...deadLetters.values(), ...Array.from(this.#inMemory.values(), ({ deadLetter }) => deadLetter)];
   }
 
-  /** Keeps a new dead letter until storage has it, or for the page's life if storage never gets it. */
+  /**
+   * Keeps a new dead letter until storage has it, or for the page's life if storage never gets it.
+   */
   keep(row: number, publication: Publication, deadLetter: DeadLetter): void {
     this.#expected.delete(row);
     this.#dependencies.changed();

@@ -11,7 +11,10 @@ type Tried = Diagnosis["tried"][number];
 /** Why polls are short: every subscription is passive, or other tabs have the slots. */
 export type PollReason = "passive" | "crowded";
 
-/** Reads the core's list of attempts, five elements each: transport, outcome, close code, ms, detail. */
+/**
+ * Reads the core's list of attempts, five elements each: transport, outcome, close code, ms,
+ * detail.
+ */
 export function triedOf(rows: readonly unknown[]): Tried[] {
   const tried: Tried[] = [];
   for (let at = 0; at + 4 < rows.length; at += 5) {

@@ -31,7 +31,10 @@ class Counter {
     this.isTouched = true;
   }
 
-  /** The entry that is ours came, and shows what is shown already; or it did not, for nobody follows. */
+  /**
+   * The entry that is ours came, and shows what is shown already; or it did not, for nobody
+   * follows.
+   */
   acked(row: number, _epoch: string, seq: number): void {
     if (document.no === 0) {
       this.ackedOnly.add(row);

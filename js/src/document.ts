@@ -15,7 +15,9 @@ import { jsonOf } from "./topic.js";
 const listenerHint = "pass a function: subscribe calls it with the value, onChange with nothing";
 
 export interface DocumentClient {
-  /** Begins to follow the document, and gives it a number. Returns false if the client is closed. */
+  /**
+   * Begins to follow the document, and gives it a number. Returns false if the client is closed.
+   */
   follow(document: DocumentHandle): boolean;
   /** The last listener has stopped. Unless one starts in this task, the client stops following. */
   leave(document: DocumentHandle): void;
@@ -52,13 +54,22 @@ interface Listener {
 
 const resolved = Promise.resolve();
 
-/** How long own changes wait for acks before the client saves the confirmed value, ms. Chosen: acks take less. */
+/**
+ * How long own changes wait for acks before the client saves the confirmed value, ms. Chosen: acks
+ * take less.
+ */
 const saveDelayMs = 1_000;
 
-/** How many steps wait for the core. Chosen: fewer arrive during a download. After more, the document starts again. */
+/**
+ * How many steps wait for the core. Chosen: fewer arrive during a download. After more, the
+ * document starts again.
+ */
 const earlyMax = 256;
 
-/** How many acked changes a document without listeners keeps. Chosen: a page makes fewer in the background. */
+/**
+ * How many acked changes a document without listeners keeps. Chosen: a page makes fewer in the
+ * background.
+ */
 const unseenMax = 256;
 
 export class DocumentHandle implements Document<unknown>, Receiver {
@@ -217,7 +228,9 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     clearTimeout(this.#saveTimer);
   }
 
-  /** Releases the core, after the own changes have their outcomes. The last state stays readable. */
+  /**
+   * Releases the core, after the own changes have their outcomes. The last state stays readable.
+   */
   release(): void {
     this.#last = this.state;
     this.#core = undefined;
@@ -289,8 +302,8 @@ export class DocumentHandle implements Document<unknown>, Receiver {
   }
 
   /**
-   * Drops the core if it keeps too many acked changes. It keeps them until their entries come, which
-   * never happens while the document is not followed. The next listener starts it again.
+   * Drops the core if it keeps too many acked changes. It keeps them until their entries come,
+   * which never happens while the document is not followed. The next listener starts it again.
    */
   #forgetUnseen(): void {
     const unseen = this.#ask((core) => core.laid() - core.pending()) ?? 0;
@@ -321,7 +334,10 @@ export class DocumentHandle implements Document<unknown>, Receiver {
     this.#client.save(isWanted ? { epoch: this.#epoch, seq: this.seq, json } : undefined);
   }
 
-  /** Restarts with a new core after a delay. The hub sends the confirmed value; own changes are here. */
+  /**
+   * Restarts with a new core after a delay. The hub sends the confirmed value; own changes are
+   * here.
+   */
   restart(delayMs: number): void {
     if (this.#core === undefined) return;
     this.#core = undefined;

@@ -17,14 +17,20 @@ export interface DocumentCore extends Bound {
   copy(before: unknown): { readonly value: unknown } | undefined;
 }
 
-/** Up to so many characters, the bindings' own way to pass text is faster. Chosen: near the crossing. */
+/**
+ * Up to so many characters, the bindings' own way to pass text is faster. Chosen: near the
+ * crossing.
+ */
 const charsFew = 500;
 
 const encoder = new TextEncoder();
 
 const shared = new Shared();
 
-/** Loads the module, and returns a function that makes cores in one instance. Rejects with a `LoadFault`. */
+/**
+ * Loads the module, and returns a function that makes cores in one instance. Rejects with a
+ * `LoadFault`.
+ */
 export async function load(
   wasm: Options["wasm"],
   attempt = 1,

@@ -1,17 +1,26 @@
-// The app's token endpoint (`outbox.tokenUrl`), for a service worker that gets no token from a page.
+// The app's token endpoint (`outbox.tokenUrl`), for a service worker that gets no token from a
+// page.
 
 import { frameCharsMax } from "./boundary.js";
 import { nowMs } from "./browser.js";
 import { readAnswer } from "./parts.js";
 
-/** At most `callsMax` useless calls in this time, ms. Source: S56; src/connection/token.rs has the same. */
+/**
+ * At most `callsMax` useless calls in this time, ms. Source: S56; src/connection/token.rs has the
+ * same.
+ */
 const windowMs = 60_000;
 const callsMax = 2;
 
-/** The times of the calls since the last useful token, by address. A new worker process starts with none. */
+/**
+ * The times of the calls since the last useful token, by address. A new worker process starts with
+ * none.
+ */
 const uselessCalls = new Map<string, readonly number[]>();
 
-/** The endpoint during one flush. All partitions share its token, which depends only on the cookies. */
+/**
+ * The endpoint during one flush. All partitions share its token, which depends only on the cookies.
+ */
 export class Endpoint {
   readonly #url: string;
   #answer: Promise<string> | undefined;

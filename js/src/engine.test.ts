@@ -1,4 +1,5 @@
-// What becomes of a client whose wasm crashes: another instance goes on, with nothing lost or told twice.
+// What becomes of a client whose wasm crashes: another instance goes on, with nothing lost or told
+// twice.
 
 import { expect, test, vi } from "vitest";
 import { trial } from "../testing/trial.js";

@@ -21,14 +21,19 @@ export interface Receiver {
   checkpoint?(seq: number, hash: number): void;
 }
 
-/** The numbers and payloads of a record with messages. The reader reuses the object, so copy it to keep it. */
+/**
+ * The numbers and payloads of a record with messages. The reader reuses the object, so copy it to
+ * keep it.
+ */
 export interface Messages {
   no: number;
   first: number;
   count: number;
   chain: number;
   at: number;
-  /** Whether `data` is the array of a batch: payload, time after `at`, and id or 0 of each message. */
+  /**
+   * Whether `data` is the array of a batch: payload, time after `at`, and id or 0 of each message.
+   */
   isBatch: boolean;
   /** Otherwise the payload of the one message. */
   data: unknown;
@@ -52,7 +57,10 @@ const zero = 48;
 const verbM = 109;
 const verbB = 98;
 
-/** 1 at the code of each character that an id may have. The table is faster than a regular expression. */
+/**
+ * 1 at the code of each character that an id may have. The table is faster than a regular
+ * expression.
+ */
 const isOfId = Uint8Array.from({ length: 128 }, (_, code) =>
   /[A-Za-z0-9\-_.~:+/=]/.test(String.fromCharCode(code)) ? 1 : 0,
 );
@@ -66,8 +74,8 @@ export function isMessages(text: string, at: number): boolean {
 let cursor = 0;
 
 /**
- * Reads the record from `at` to `end` into `into`. Returns false if a hub may not send it. No reader
- * passes the end, because each field ends with a space and stops at a line feed.
+ * Reads the record from `at` to `end` into `into`. Returns false if a hub may not send it. No
+ * reader passes the end, because each field ends with a space and stops at a line feed.
  */
 export function readMessages(text: string, at: number, end: number, into: Messages): boolean {
   const isBatch = text.charCodeAt(at) === verbB;
@@ -193,9 +201,13 @@ function readId(text: string, into: Messages): boolean {
   return true;
 }
 
-/** Reads the number at the cursor, and moves the cursor past the space after it. NaN if there is none. */
+/**
+ * Reads the number at the cursor, and moves the cursor past the space after it. NaN if there is
+ * none.
+ */
 function number(text: string): number {
-  // A local variable instead of the cursor makes this loop a fifth faster: npm run bench -- layouts.
+  // A local variable instead of the cursor makes this loop a fifth faster: npm run bench --
+  // layouts.
   const from = cursor;
   let at = from;
   let value = 0;

@@ -1,4 +1,5 @@
-// The JavaScript side of the core: src/web/host.rs names these methods. incoming.ts handles messages.
+// The JavaScript side of the core: src/web/host.rs names these methods. incoming.ts handles
+// messages.
 //
 // No method here runs a listener of the app. The scheduler calls listeners after the core's turn.
 

@@ -71,7 +71,9 @@ export class OutboxIdentity {
     return `${this.#publicNames.get(producer)}:${row % memoryRows}`;
   }
 
-  /** Whether an id is the row's. A row keeps its earlier ids when its outbox gets a new producer. */
+  /**
+   * Whether an id is the row's. A row keeps its earlier ids when its outbox gets a new producer.
+   */
   isId(id: string, row: number): boolean {
     if (this.id(row) === id) return true;
     // The memory outbox counts its rows by itself: none of its ids names a row in storage.
@@ -79,7 +81,9 @@ export class OutboxIdentity {
     return names.some(([producer, name]) => producer !== this.memoryProducer && id === `${name}:${row}`);
   }
 
-  /** The record of the partition, given the stored one. Returns the same array if nothing changed. */
+  /**
+   * The record of the partition, given the stored one. Returns the same array if nothing changed.
+   */
   partition(before: Partition | undefined): Partition {
     // A service worker knows only what the page has stored.
     if (before !== undefined && page() === undefined) return before;

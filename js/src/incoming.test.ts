@@ -43,7 +43,10 @@ class Told {
 /** What the numbers of garbage mean: src/web/bindings.rs. */
 const [unreadable, binary, partMissing, tooLarge] = [0, 1, 2, 3];
 
-/** The side of JavaScript, with streams 7 and 9 of messages and 8 of a document, which note what they get. */
+/**
+ * The side of JavaScript, with streams 7 and 9 of messages and 8 of a document, which note what
+ * they get.
+ */
 function setup() {
   const told = new Told();
   // What a test expects within a turn fails the test.

@@ -25,7 +25,9 @@ import { Parts } from "./parts.js";
 import type { Scheduler } from "./scheduler.js";
 import type { Core } from "./wasm/longhaul.js";
 
-/** The core's answer if it has called the host. Otherwise it is how many messages to skip, or -1. */
+/**
+ * The core's answer if it has called the host. Otherwise it is how many messages to skip, or -1.
+ */
 const calledHost = -2;
 
 export class Incoming {
@@ -153,7 +155,10 @@ export class Incoming {
     else this.#scheduler.run((core) => core.record(connection, record));
   }
 
-  /** A part of a record. It shows that the connection is alive, and the last one completes the record. */
+  /**
+   * A part of a record. It shows that the connection is alive, and the last one completes the
+   * record.
+   */
   #part(connection: number, record: string): void {
     const left = Parts.left(record);
     if (Number.isNaN(left)) {

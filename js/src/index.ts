@@ -1,4 +1,5 @@
-// The entry of the package. Its types are in api.d.ts, and `satisfies` checks the code against them.
+// The entry of the package. Its types are in api.d.ts, and `satisfies` checks the code against
+// them.
 
 import type * as api from "./api.js";
 import { connect } from "./client.js";

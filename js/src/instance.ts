@@ -14,9 +14,9 @@ export interface Bindings {
 export type EndInstance = () => void;
 
 /**
- * The classes of objects that an instance may have open. An AbortController closes its listeners and
- * requests. An open database would keep the instance alive, and would block its deletion. A worker
- * may lack some of the classes.
+ * The classes of objects that an instance may have open. An AbortController closes its listeners
+ * and requests. An open database would keep the instance alive, and would block its deletion. A
+ * worker may lack some of the classes.
  */
 const openable = ["WebSocket", "EventSource", "AbortController", "IDBDatabase", "IDBOpenDBRequest"] as const;
 type Open = InstanceType<(typeof globalThis)[(typeof openable)[number]]>;
@@ -41,7 +41,9 @@ export interface LoadFault extends Error {
 /** The time until a server begins to answer, ms. Chosen: a bad network needs less to connect. */
 const answerMsMax = 15_000;
 
-/** The time for the rest, ms, multiplied by the number of the attempt. Chosen: 100 KB at 1.7 KB/s. */
+/**
+ * The time for the rest, ms, multiplied by the number of the attempt. Chosen: 100 KB at 1.7 KB/s.
+ */
 const downloadMsMax = 60_000;
 
 /** A module without content. */
@@ -114,7 +116,10 @@ interface Loading {
 export class Shared {
   #loading: Loading | undefined;
 
-  /** As `compile`. The last client that leaves aborts the download. A call after a failure starts a new one. */
+  /**
+   * As `compile`. The last client that leaves aborts the download. A call after a failure starts a
+   * new one.
+   */
   async load(
     wasm: NonNullable<Options["wasm"]>,
     attempt: number,

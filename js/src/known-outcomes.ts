@@ -50,7 +50,9 @@ export class KnownOutcomes {
     this.#discarded.clear();
   }
 
-  /** Evaluates the answer to a load query, which may be older than what this tab has learned since. */
+  /**
+   * Evaluates the answer to a load query, which may be older than what this tab has learned since.
+   */
   async read<T, U>(query: Promise<T>, evaluate: (answer: T) => U): Promise<U> {
     this.#reads++;
     try {

@@ -13,7 +13,8 @@ export class Lingering<T> {
 
   add(left: T): void {
     this.#left.add(left);
-    // A microtask is too early: effects of other components and the end of a for-await loop come later.
+    // A microtask is too early: effects of other components and the end of a for-await loop come
+    // later.
     this.#timer ??= setTimeout(() => this.flush(), 0);
   }
 

@@ -22,7 +22,10 @@ export async function load(
   }
 }
 
-/** The client reports this failed attempt of those that got another file. Chosen: a deploy may cause the first ones. */
+/**
+ * The client reports this failed attempt of those that got another file. Chosen: a deploy may cause
+ * the first ones.
+ */
 const othersMax = 3;
 
 /** Why a part of the package could not be loaded. */

@@ -285,7 +285,9 @@ function invalid(name: string, value: unknown, wanted: string): LonghaulError {
   return new LonghaulError("option_invalid", `${name} is ${shown(value)}`, { hint: `it must be ${wanted}` });
 }
 
-/** A value for the message of an error. Some have no JSON, and NaN and Infinity would become null. */
+/**
+ * A value for the message of an error. Some have no JSON, and NaN and Infinity would become null.
+ */
 export function shown(value: unknown): string {
   if (typeof value === "function") return "a function";
   if (typeof value === "number") return String(value);

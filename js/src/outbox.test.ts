@@ -213,7 +213,10 @@ test("a change whose ack another tab has told is not pending again where storage
   sender.close();
 });
 
-/** Lists that are read again with each event, as an app does, and whether the rows of each answer were as many as the size. */
+/**
+ * Lists that are read again with each event, as an app does, and whether the rows of each answer
+ * were as many as the size.
+ */
 function watched({ outbox, on }: Client) {
   const seen = {
     rows: [] as readonly OutboxRow[],

@@ -12,7 +12,9 @@ beforeEach(() => {
   outgoing = new Outgoing((connection, frame) => posted.push([connection, frame]));
 });
 
-/** A publication as the core hands it over: the limit of its time, and the record that it is for. */
+/**
+ * A publication as the core hands it over: the limit of its time, and the record that it is for.
+ */
 function limited(n: number, chars: number): string {
   return `until 1796000000000\npub p ${n} 0 t ${"x".repeat(chars)}`;
 }

@@ -42,7 +42,10 @@ export class Outgoing {
     this.addWhole(sink, rest);
   }
 
-  /** Adds records that go in one frame. An `until` limits a publication only in the same post (rule C10). */
+  /**
+   * Adds records that go in one frame. An `until` limits a publication only in the same post (rule
+   * C10).
+   */
   addWhole(sink: Sink, records: string): void {
     const last = this.#frames.at(-1);
     if (last?.sink === sink && last.text.length + records.length < frameCharsMax) {
@@ -65,7 +68,8 @@ export class Outgoing {
       if (typeof sink === "number") {
         this.#post(sink, text);
       } else {
-        // A browser silently discards data for a closing socket. The core sends it again after a reconnect.
+        // A browser silently discards data for a closing socket. The core sends it again after a
+        // reconnect.
         if (sink.readyState !== open) continue;
         sink.send(text);
       }

@@ -16,7 +16,10 @@ export class Parts {
     return left === undefined ? Number.NaN : Number(left);
   }
 
-  /** Adds a part. Returns the complete record, "" before that, and undefined if the part does not follow. */
+  /**
+   * Adds a part. Returns the complete record, "" before that, and undefined if the part does not
+   * follow.
+   */
   add(connection: number, record: string): string | undefined {
     const indexEnd = record.indexOf(" ", 5);
     const textAt = record.indexOf(" ", indexEnd + 1) + 1;
@@ -42,7 +45,10 @@ export class Parts {
   }
 }
 
-/** Reads the text of an answer. Ends the download after `bytesMax`. `arrived` gets the size of each piece. */
+/**
+ * Reads the text of an answer. Ends the download after `bytesMax`. `arrived` gets the size of each
+ * piece.
+ */
 export async function readAnswer(
   response: Response,
   bytesMax: number,

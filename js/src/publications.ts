@@ -94,7 +94,10 @@ export class Publications {
     return this.#calls;
   }
 
-  /** The rows that a new core has to know, in order: those in memory, and those that a receipt here waits for. */
+  /**
+   * The rows that a new core has to know, in order: those in memory, and those that a receipt here
+   * waits for.
+   */
   get awaited(): readonly [row: number, awaited: Publication][] {
     return [...this.#rows].filter(([, { isDurable, waiting }]) => !isDurable || waiting.length > 0);
   }
@@ -121,7 +124,10 @@ export class Publications {
     return request;
   }
 
-  /** The core has given the call a row. If the key replaces a known row, that row gets the new payload. */
+  /**
+   * The core has given the call a row. If the key replaces a known row, that row gets the new
+   * payload.
+   */
   queued(request: number, row: number, isDurable: boolean): void {
     const call = this.#take(request);
     if (!isDurable) this.#lastVolatile = Math.max(this.#lastVolatile, row);
@@ -204,7 +210,9 @@ export class Publications {
     });
   }
 
-  /** The user discards a row. Its document hides the change at once, whatever the verdict will be. */
+  /**
+   * The user discards a row. Its document hides the change at once, whatever the verdict will be.
+   */
   discard(row: number): void {
     const known = this.#rows.get(row);
     if (known === undefined || known.isDiscarded) return;
@@ -219,7 +227,9 @@ export class Publications {
     observer?.dead(row);
   }
 
-  /** The core has crashed. The next one reads the rows from storage that no receipt here waits for. */
+  /**
+   * The core has crashed. The next one reads the rows from storage that no receipt here waits for.
+   */
   forgetOthers(): void {
     for (const [row, { isDurable, waiting }] of this.#rows) {
       if (isDurable && waiting.length === 0) this.forget(row);
@@ -280,7 +290,10 @@ export class Publications {
     return { publication, deadLetter };
   }
 
-  /** The client is closed: rejects the receipts of durable rows, and the calls. The rows stay in storage. */
+  /**
+   * The client is closed: rejects the receipts of durable rows, and the calls. The rows stay in
+   * storage.
+   */
   close(): void {
     const error = new LonghaulError("closed", "the client was closed before the hub answered");
     for (const { waiting, isDurable } of this.#rows.values()) {

@@ -7,7 +7,9 @@ import type { Stream } from "./stream.js";
 /** Chosen: more than a page follows, and only a few KiB. The oldest leave first. */
 const topicsMax = 256;
 
-/** Chosen: as for the transport memory. Most hubs have trimmed their logs by then, and report a gap. */
+/**
+ * Chosen: as for the transport memory. Most hubs have trimmed their logs by then, and report a gap.
+ */
 const keptMs = 24 * 60 * 60 * 1000;
 
 /** The time between writes, ms. Chosen: after a crash of the tab, so much may come again. */

@@ -1,4 +1,5 @@
-// The format of rows, dead letters and partitions in storage. src/web/store/row.rs is the other side.
+// The format of rows, dead letters and partitions in storage. src/web/store/row.rs is the other
+// side.
 
 import type { DeadLetter, ErrorCode, Options, OutboxRow } from "./api.js";
 import { kinds, rowStateCancelled, rowStateSent } from "./boundary.js";

@@ -17,8 +17,8 @@ export interface InstallOptions {
 
 /**
  * Adds listeners for the events `sync` (tag `longhaul-outbox`) and `message`. Call it while the
- * script is first evaluated. It sends rows as tabs do, in the same order and with the same producer;
- * the hub drops duplicates. Throws nothing. A flush that fails rejects its event, and the browser
- * repeats it.
+ * script is first evaluated. It sends rows as tabs do, in the same order and with the same
+ * producer; the hub drops duplicates. Throws nothing. A flush that fails rejects its event, and the
+ * browser repeats it.
  */
 export function installOutbox(options?: InstallOptions): void;

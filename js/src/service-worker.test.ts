@@ -1,4 +1,5 @@
-// A service worker whose pages are closed: its events, over the real wasm, IndexedDB and a hub in this process.
+// A service worker whose pages are closed: its events, over the real wasm, IndexedDB and a hub in
+// this process.
 
 import "fake-indexeddb/auto";
 import { IDBFactory } from "fake-indexeddb";

@@ -8,8 +8,8 @@ import type { Topic } from "./index.js";
  * - `onError` gets `signature_invalid` for any other message, and `onGap` a gap of one message.
  * - If more than 10,000 messages wait for verification, the subscription continues after them.
  *
- * A signature shows which topic a holder of the key published to, and what. It does not show when or
- * how often: anyone who may publish there can repeat a signed message under a new seq. If that
+ * A signature shows which topic a holder of the key published to, and what. It does not show when
+ * or how often: anyone who may publish there can repeat a signed message under a new seq. If that
  * matters, put a number into the data. Readers without the key get `{ hmac, signed }`.
  * docs/protocol.md describes the signatures of back ends.
  *

@@ -60,7 +60,9 @@ async function importKey(key: CryptoKey | BufferSource): Promise<CryptoKey> {
   });
 }
 
-/** The bytes to sign (rule V2). The name of a topic contains no line feed, so they are unambiguous. */
+/**
+ * The bytes to sign (rule V2). The name of a topic contains no line feed, so they are unambiguous.
+ */
 function signedBytes(topic: string, text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(`${topic}\n${text}`);
 }
@@ -208,7 +210,10 @@ class VerifiedSubscription {
     );
   }
 
-  /** The messages without a consumer so far. None after an overflow, which this subscription handles itself. */
+  /**
+   * The messages without a consumer so far. None after an overflow, which this subscription handles
+   * itself.
+   */
   #unconsumed(): readonly Message<unknown>[] {
     if (this.#resumeAt !== undefined) return [];
     const handed = this.#inner?.unconsumed().length ?? 0;

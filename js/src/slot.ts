@@ -1,6 +1,6 @@
 // The slots that the tabs of a browser share: over HTTP/1.1 it opens six connections to a host, and
-// a stream or a long poll occupies one. A slot is a Web Lock, so a tab that closes releases its own.
-// The core decides when it wants a slot.
+// a stream or a long poll occupies one. A slot is a Web Lock, so a tab that closes releases its
+// own. The core decides when it wants a slot.
 
 import { page, withLock } from "./browser.js";
 import { protocolOf } from "./diagnosis.js";
@@ -42,7 +42,9 @@ export class Slot {
     this.#reported = undefined;
   }
 
-  /** An answer arrived. It may show that requests share one connection, so that no slot is needed. */
+  /**
+   * An answer arrived. It may show that requests share one connection, so that no slot is needed.
+   */
   recheck(): void {
     if (this.#request !== undefined && this.isDenied && isMultiplexed(this.#base)) this.#say(true);
   }

@@ -20,7 +20,9 @@ import { type Member, type TabMessage, Tabs } from "./tabs.js";
 import { subjectOf, type TokenReason } from "./token.js";
 import type { Core } from "./wasm/longhaul.js";
 
-/** How long a row waits before the service worker is asked to help, ms. Chosen: an ack takes less. */
+/**
+ * How long a row waits before the service worker is asked to help, ms. Chosen: an ack takes less.
+ */
 const syncDelayMs = 1_000;
 
 export interface StorageDependencies extends PartitionFacts {

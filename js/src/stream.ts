@@ -13,7 +13,10 @@ export interface Listener {
   readonly unconsumed?: (() => readonly Message<unknown>[]) | undefined;
 }
 
-/** How many messages wait for a listener that takes over. Chosen: a task is short, though timers may be late. */
+/**
+ * How many messages wait for a listener that takes over. Chosen: a task is short, though timers may
+ * be late.
+ */
 const keptMax = 1_000;
 
 export class Stream implements Receiver {
@@ -29,7 +32,9 @@ export class Stream implements Receiver {
   /** Called when that changes. */
   advanced: (() => void) | undefined;
   #listeners: readonly Listener[] = [];
-  /** For each listener that has stopped in this task: what it had not consumed, and what came later. */
+  /**
+   * For each listener that has stopped in this task: what it had not consumed, and what came later.
+   */
   #kept: { readonly by: Listener; readonly messages: Message<unknown>[] }[] = [];
   /** What a listener that took over from one of those gets first. */
   readonly #behind = new Map<Listener, Message<unknown>[]>();
@@ -53,8 +58,8 @@ export class Stream implements Receiver {
   }
 
   /**
-   * The cursor after the last message that all listeners have consumed (rule C4). Undefined while it
-   * is unknown, or while messages wait for a consumer.
+   * The cursor after the last message that all listeners have consumed (rule C4). Undefined while
+   * it is unknown, or while messages wait for a consumer.
    */
   get cursor(): string | undefined {
     const isWaiting = this.#listeners.some(({ unconsumed }) => unconsumed?.().length);

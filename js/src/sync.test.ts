@@ -10,7 +10,10 @@ beforeEach(async () => {
 
 type Handler = (event: MessageEvent) => void;
 
-/** A page whose active service worker handles messages so; `sync` as browsers have it where there is one. */
+/**
+ * A page whose active service worker handles messages so; `sync` as browsers have it where there is
+ * one.
+ */
 function pageWith(handler: Handler, sync?: { register(tag: string): Promise<void> }): unknown[] {
   const sent: unknown[] = [];
   const active = {

@@ -142,7 +142,10 @@ export class Tabs {
     this.#isLeader = false;
   }
 
-  /** Asks the other tabs for a token other than `refused`. Resolves with undefined if none answers in time. */
+  /**
+   * Asks the other tabs for a token other than `refused`. Resolves with undefined if none answers
+   * in time.
+   */
   async requestToken(refused: string | undefined): Promise<string | undefined> {
     const call = randomName();
     return new Promise((resolve) => {
@@ -163,7 +166,10 @@ export class Tabs {
     queueMicrotask(() => this.#shut());
   }
 
-  /** Requests the leader's lock. `steal` takes it from a leader that may be frozen, and so can't send. */
+  /**
+   * Requests the leader's lock. `steal` takes it from a leader that may be frozen, and so can't
+   * send.
+   */
   #requestLock(signal: AbortSignal, steal?: { steal: true }): void {
     const held = withLock(this.#name, steal ?? { signal }, () => {
       if (signal.aborted) return Promise.resolve();

@@ -94,8 +94,8 @@ export interface TestHub {
   /** A copy of the present counters. */
   readonly metrics: HubMetrics;
   /**
-   * Publishes as a back end does. `key` is the Idempotency-Key. Throws an error whose message begins
-   * with the hub's code if the publication has no effect, or if the hub is stopped.
+   * Publishes as a back end does. `key` is the Idempotency-Key. Throws an error whose message
+   * begins with the hub's code if the publication has no effect, or if the hub is stopped.
    */
   publish(topic: string, data: unknown, options?: { key?: string }): Published;
   /** Patches a document as a back end does (RFC 6902). Throws as `publish` does. */
@@ -125,7 +125,9 @@ export interface TestHub {
    * `restart` ends that.
    */
   drain(): Promise<void>;
-  /** Stops the hub, and restores the globals that its devices replaced. Further calls do nothing. */
+  /**
+   * Stops the hub, and restores the globals that its devices replaced. Further calls do nothing.
+   */
   close(): void;
 }
 
@@ -182,8 +184,8 @@ export interface TestBrowser {
   readonly fetch: typeof fetch;
   /**
    * Replaces the classes of the scope. Requests to other addresses use the replaced ones. In Node
-   * `fetch` also reads `file:` addresses, such as that of the package's wasm. Returns a function that
-   * undoes this; call the last one first. `hub.close()` does the same.
+   * `fetch` also reads `file:` addresses, such as that of the package's wasm. Returns a function
+   * that undoes this; call the last one first. `hub.close()` does the same.
    */
   install(scope?: Scope): () => void;
 }
@@ -204,7 +206,9 @@ export interface Line {
    * Default: 0.
    */
   cutRate: number;
-  /** The probability, 0 to 1, that a post arrives twice, as from a proxy that retries. Default: 0. */
+  /**
+   * The probability, 0 to 1, that a post arrives twice, as from a proxy that retries. Default: 0.
+   */
   duplicateRate: number;
   /** Whether `disconnect` is in effect. */
   readonly isCut: boolean;
@@ -290,9 +294,9 @@ export interface VirtualClock extends Clock {
   /** Moves only the wall clock, forward or back, as a user may. */
   jump(ms: number): void;
   /**
-   * Replaces `Date`, `performance.now`, `setTimeout`, `setInterval`, `setImmediate` and the functions
-   * that clear them. Tracks the work of WebAssembly and `crypto.subtle`. Returns a function that
-   * undoes this.
+   * Replaces `Date`, `performance.now`, `setTimeout`, `setInterval`, `setImmediate` and the
+   * functions that clear them. Tracks the work of WebAssembly and `crypto.subtle`. Returns a
+   * function that undoes this.
    */
   install(scope?: Scope): () => void;
 }

@@ -1,5 +1,5 @@
-// The bandwidth of one direction of a line. Its connections send packets in turn, so that none waits
-// for all data of another. A connection that ends drops its unsent data.
+// The bandwidth of one direction of a line. Its connections send packets in turn, so that none
+// waits for all data of another. A connection that ends drops its unsent data.
 
 import type { Clock } from "./api.js";
 

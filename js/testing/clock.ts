@@ -2,7 +2,9 @@
 
 import type { VirtualClock as Api, Clock, Scope, VirtualClockOptions } from "./api.js";
 
-/** The clock of the globals. It reads them at each call, so that fake timers of a framework work. */
+/**
+ * The clock of the globals. It reads them at each call, so that fake timers of a framework work.
+ */
 export const systemClock: Clock = {
   now: () => Date.now(),
   elapsed: () => performance.now(),
@@ -21,10 +23,15 @@ interface Timer {
 /** 2024-01-01: without a time of its own, a test always gets the same one. */
 const startMs = 1_704_067_200_000;
 
-/** After so many timers without progress of time, the clock reports a loop. Chosen: no program has so many. */
+/**
+ * After so many timers without progress of time, the clock reports a loop. Chosen: no program has
+ * so many.
+ */
 const timersMax = 1_000_000;
 
-/** The real turns of the event loop after which everything ready has run. A wasm instance takes two. */
+/**
+ * The real turns of the event loop after which everything ready has run. A wasm instance takes two.
+ */
 const turns = 2;
 
 // The real one, from before the clock replaces it.

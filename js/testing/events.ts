@@ -19,8 +19,8 @@ export function closeEvent(init: CloseEventInit): Event {
 }
 
 /**
- * Defines `onopen` and similar properties. A handler keeps the position among the listeners at which
- * the first one was set. Source: HTML, section 8.1.8.1.
+ * Defines `onopen` and similar properties. A handler keeps the position among the listeners at
+ * which the first one was set. Source: HTML, section 8.1.8.1.
  */
 export function defineHandlers(prototype: EventTarget, types: readonly string[]): void {
   for (const type of types) {

@@ -60,7 +60,9 @@ export class Exchange {
   }
 }
 
-/** The transport that a network may block. Two transports share posts, so a post belongs to none. */
+/**
+ * The transport that a network may block. Two transports share posts, so a post belongs to none.
+ */
 function transportOf(url: URL): TransportName | undefined {
   if (url.pathname === "/v1/events") return "eventsource";
   return url.pathname === "/v1/poll" ? "longpoll" : undefined;

@@ -1,4 +1,5 @@
-// The shared board: anyone with the page open writes to it, so what comes in is checked and shown as text only.
+// The shared board. Anyone with the page open can write to it, so the page checks each note and
+// shows it as text only.
 
 import type { Client, LonghaulError, Message, Receipt, Topic } from "longhaul";
 import { byId, element, setText } from "./dom";
@@ -9,7 +10,7 @@ import { readSetting, writeSetting } from "./settings";
 const nameCharsMax = 24;
 const textCharsMax = 280;
 const entriesMax = 200;
-/** Closer to the end than this counts as reading along. */
+/** A reader who is closer to the end than this follows it. */
 const followPx = 48;
 
 interface Note {
@@ -36,7 +37,10 @@ export function createBoard(client: Client, topicName: string, events: BoardEven
   const nameInput = byId("board-name", HTMLInputElement);
   const textInput = byId("board-input", HTMLInputElement);
   const jump = byId("board-jump", HTMLButtonElement);
-  /** Own entries that are acknowledged and wait for their message, and entries of messages, by epoch and seq. */
+  /**
+   * Own entries with an ack that wait for their message, and the entries of messages, by epoch and
+   * seq.
+   */
   const acknowledged = new Map<string, HTMLLIElement>();
   const shown = new Map<string, HTMLLIElement>();
 
@@ -57,8 +61,8 @@ export function createBoard(client: Client, topicName: string, events: BoardEven
     if (jump.hidden) toEnd();
   }).observe(list);
 
-  /** Before the entries that are still on their way, which stay last. */
-  const place = (entry: HTMLLIElement): void => {
+  /** Inserts an entry before those that are still being sent, which stay last. */
+  const insert = (entry: HTMLLIElement): void => {
     const wasFollowing = isFollowing();
     list.insertBefore(entry, list.querySelector(".note.is-sending"));
     empty.hidden = true;
@@ -67,7 +71,10 @@ export function createBoard(client: Client, topicName: string, events: BoardEven
     else jump.hidden = false;
   };
 
-  /** The outcome and the message come in any order; whichever is second puts the entry in its place. */
+  /**
+   * The ack and the message come in any order. The second one moves the entry to its final
+   * position.
+   */
   const follow = async (entry: HTMLLIElement, receipt: Receipt): Promise<void> => {
     const { epoch, seq } = await receipt.acked;
     entry.dataset["acked"] = String(seq);
@@ -123,11 +130,11 @@ export function createBoard(client: Client, topicName: string, events: BoardEven
         return;
       }
       settle(entry, publishedAtMs, seq);
-      place(entry);
+      insert(entry);
       shown.set(key, entry);
       if (shown.size > entriesMax) shown.delete(shown.keys().next().value ?? "");
     },
-    gap: (text) => place(element("li", "board-gap", text)),
+    gap: (text) => insert(element("li", "board-gap", text)),
   };
 }
 
@@ -153,7 +160,7 @@ function noteEntry({ name, text }: Note, isOwn: boolean): HTMLLIElement {
   return element("li", `note${isOwn ? " is-own" : ""}`, avatar, element("div", "note-body", head, body));
 }
 
-/** The hub has it, at this place. */
+/** The hub has the entry at this seq. */
 function settle(entry: HTMLLIElement, publishedAtMs: number, seq: number): void {
   entry.classList.remove("is-sending");
   entry.dataset["seq"] = String(seq);

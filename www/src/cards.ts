@@ -1,6 +1,7 @@
-// What the document demo/cards holds, and the patches that change it. Cards are an object by id, not a list: changes to
-// different cards never meet, and a place is a fraction between two others. A change says what it was made on by `test`, so
-// that two of the same card don't overwrite each other in silence. Touches no page.
+// The document demo/cards, and the patches that change it. Cards are an object by id and not a
+// list, so changes to different cards never conflict; the order of a card is a fraction between two
+// others. Each patch has a `test` of the old value, so that two changes of one card don't silently
+// overwrite each other. This file does not touch the page.
 
 import type { Operation } from "longhaul";
 import { isRecord } from "./host";
@@ -10,7 +11,7 @@ export type Column = (typeof columns)[number];
 export const columnWords: Record<Column, string> = { todo: "To do", doing: "Doing", done: "Done" };
 
 export const textCharsMax = 140;
-/** Of those that others may have put there. */
+/** The most cards that the page shows, as anyone may add some. */
 const cardsMax = 120;
 
 export interface Card {
@@ -20,7 +21,9 @@ export interface Card {
 }
 export type Shown = Card & { readonly id: string };
 
-/** Anyone may write here: what is no card is left out. In order within each column. */
+/**
+ * Reads the cards, ordered within each column. Anyone may write here, so it skips everything else.
+ */
 export function readCards(value: unknown): Shown[] {
   const held = isRecord(value) && isRecord(value["cards"]) ? value["cards"] : {};
   const cards: Shown[] = [];
@@ -35,7 +38,7 @@ function isCard(data: unknown): data is Card {
   return typeof text === "string" && columns.includes(column as Column) && Number.isFinite(order);
 }
 
-/** A merge, because nobody may have written the document yet. */
+/** A merge, because the document may be unwritten. */
 export function adding(id: string, card: Card): unknown {
   return { cards: { [id]: card } };
 }
@@ -62,7 +65,10 @@ export function removing({ id }: Shown): Operation[] {
   return [{ op: "remove", path: pathOf(id) }];
 }
 
-/** A place before the card at `index` of the others in a column; past the last: at the end. */
+/**
+ * The order of a card before the one at `index` of the others in a column; past the last, at the
+ * end.
+ */
 export function orderAt(others: readonly Card[], index: number): number {
   const before = others[index - 1]?.order;
   const after = others[index]?.order;

@@ -1,4 +1,5 @@
-// One chart over the last minute, drawn by uPlot. It owns the look; what it shows comes in as columns.
+// One chart of the last minute, drawn by uPlot. It owns the appearance, and gets its data as
+// columns.
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
@@ -11,7 +12,7 @@ export interface Backdrop {
   /** The right edge, in seconds of the hub's clock. */
   nowSeconds: number;
   outages: readonly { fromSeconds: number; toSeconds: number }[];
-  /** Where messages are missing for good. */
+  /** The times of gaps. */
   gapsSeconds: readonly number[];
 }
 

@@ -1,4 +1,4 @@
-// The host's figures of the last minute, and the four charts over them.
+// The four charts of the host's figures in the last minute.
 
 import type { Message } from "longhaul";
 import { type Backdrop, type Chart, type Columns, createChart } from "./chart";
@@ -10,21 +10,21 @@ import type { HostFigures } from "./host";
 import type { Theme } from "./theme";
 import { type Timeline, windowMs } from "./timeline";
 
-/** Two messages further apart than this are not joined by a line: the hub itself was silent in between. */
+/** No line joins two messages that are further apart, because the hub was silent between them. */
 const silenceSeconds = 1;
 const keptSeconds = windowMs / 1000 + 10;
 
 export interface HostCharts {
   push(message: Message<HostFigures>): void;
-  /** The messages before the next one are lost. */
+  /** The messages before the next one are missing. */
   gap(): void;
-  /** At the next frame, however often it is called before. */
+  /** Draws once in the next frame, however often it is called. */
   draw(): void;
 }
 
 interface Point {
   atSeconds: number;
-  /** undefined breaks the line. */
+  /** Undefined interrupts the line. */
   figures: HostFigures | undefined;
 }
 

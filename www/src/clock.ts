@@ -1,8 +1,8 @@
-// The page's one timer, and the hub's clock as seen from here.
+// The page's only timer, and its estimate of the hub's clock.
 
 const tickMs = 100;
 
-/** Calls the listener ten times a second, and at once when the page comes back to the front. */
+/** Calls the listener ten times a second, and at once when the page becomes visible. */
 export function everyTick(listener: (nowMs: number) => void): void {
   const tick = (): void => {
     if (!document.hidden) listener(Date.now());
@@ -12,9 +12,9 @@ export function everyTick(listener: (nowMs: number) => void): void {
 }
 
 export interface HubClock {
-  /** Every message teaches: the one that travelled quickest is closest to the truth. */
+  /** Learns from a message. The one with the shortest delay gives the best estimate. */
   learn(publishedAtMs: number): void;
-  /** A moment of this device on the hub's clock. */
+  /** Converts a time of this device to the hub's clock. */
   toHubMs(localMs: number): number;
 }
 

@@ -1,4 +1,5 @@
-// The connection panel: what holds now, in figures and in the words of words.ts, and the three buttons.
+// The connection panel: the present state in figures and in the words of words.ts, and three
+// buttons.
 
 import type { Client } from "longhaul";
 import { byId, setText } from "./dom";
@@ -7,11 +8,11 @@ import type { Line } from "./line";
 import { transportWords } from "./transports";
 import { sentence, stateWord, stopped } from "./words";
 
-/** How long the panel tells of a recovery before it goes back to everyday words. */
+/** How long the panel shows the sentence about a recovery. */
 const recoveryToldMs = 10_000;
 
 export interface ConnectionPanel {
-  /** Draws the status and the countdown as of now. */
+  /** Draws the present status and countdown. */
   draw(nowMs: number): void;
   sawSeq(topic: "host" | "board", seq: number): void;
   tellRecovery(text: string): void;
@@ -52,7 +53,7 @@ export function createConnectionPanel(
     setText(state, stateWord(status));
     bar.dataset["exhausted"] = String(status.state === "waiting" && status.isExhausted === true);
     bar.dataset["line"] = line.isCut ? "cut" : "whole";
-    // aria-disabled instead of disabled: the button just pressed keeps the focus.
+    // With aria-disabled instead of disabled the pressed button keeps the focus.
     cut.setAttribute("aria-disabled", String(line.isCut));
     goOn.setAttribute("aria-disabled", String(!line.isCut));
 
@@ -66,7 +67,7 @@ export function createConnectionPanel(
     const wholeMs = status.state === "waiting" ? status.retryAtMs - waitingSinceMs : 0;
     bar.style.setProperty("--countdown", wholeMs > 0 ? Math.min(1, (leftMs ?? 0) / wholeMs).toFixed(3) : "0");
 
-    // What is read aloud: a change of state, never a ticking number.
+    // A screen reader announces changes of the state, and no ticking numbers.
     const over = status.state === "connected" ? transportWords[status.transport] : "";
     const news = isRecovered
       ? recovery.text
@@ -81,7 +82,7 @@ export function createConnectionPanel(
     if (line.isCut === isCut) return;
     onLine(isCut);
     if (isCut) line.cut();
-    else line.goOn();
+    else line.restore();
     draw(Date.now());
   };
   cut.addEventListener("click", () => setLine(true));

@@ -1,5 +1,5 @@
-// The cards on the page: draws the document, makes changes of what is done to it, and tells what became of them.
-// A change that the hub hasn't confirmed is one that `pending` holds; nothing else is remembered here.
+// The cards on the page: draws the document, publishes the user's changes, and shows their
+// outcomes. The only state here is `pending`, the changes without an outcome.
 
 import type { Client, Document, LonghaulError, Receipt } from "longhaul";
 import {
@@ -18,12 +18,12 @@ import {
 import { byId, icon, setText } from "./dom";
 import { createTask, type Task } from "./task";
 
-/** What was to be done, for the words if it could not be. */
+/** A change of the user, with the words for its failure. */
 interface Change {
   readonly id: string;
   /** "Your move of “Write” to Done". */
   readonly words: string;
-  /** What somebody else did that stands in its way, as far as the document shows it by now. */
+  /** The change of another user that conflicts with it, as far as the document shows it. */
   readonly cause: (now: Shown | undefined) => string;
 }
 
@@ -70,7 +70,7 @@ export function createDeck(
         if (there !== task.entry) list.insertBefore(task.entry, there ?? null);
       }
     }
-    // An element that goes to another list loses the focus.
+    // An element that moves to another list loses the focus.
     if (focused instanceof HTMLElement && focused !== globalThis.document.activeElement) focused.focus();
     isDrawing = false;
     const count = pending.size;
@@ -83,11 +83,11 @@ export function createDeck(
     );
   };
 
-  /** Shows at once; the receipt says what became of it. */
+  /** Makes the element of a card. The document shows each change at once. */
   const make = (id: string): Task => {
     const task = createTask(id, {
       reword: (card, text) =>
-        void follow(
+        void track(
           {
             id,
             words: `Your new text “${text}”`,
@@ -98,17 +98,17 @@ export function createDeck(
           },
           document.patch(rewording(card, text)),
         ),
-      shift: (card, columnsBy, placesBy) => {
+      shift: (card, columnsBy, positionsBy) => {
         const column = columns[columns.indexOf(card.column) + columnsBy];
         if (column === undefined) return;
         const others = inColumn(column, id);
         const from = inColumn(card.column).findIndex((other) => other.id === id);
-        const to = columnsBy === 0 ? from + placesBy : others.length;
+        const to = columnsBy === 0 ? from + positionsBy : others.length;
         if (columnsBy === 0 && (to < 0 || to > others.length)) return;
         put(card, column, orderAt(others, to));
       },
       remove: (card) =>
-        void follow(
+        void track(
           { id, words: `Your deletion of “${card.text}”`, cause: () => "somebody else has deleted it." },
           document.patch(removing(card)),
         ),
@@ -119,7 +119,7 @@ export function createDeck(
   };
 
   const put = (card: Shown, column: Column, order: number): void =>
-    void follow(
+    void track(
       {
         id: card.id,
         words: `Your move of “${card.text}” to ${columnWords[column]}`,
@@ -132,7 +132,7 @@ export function createDeck(
       document.patch(moving(card, column, order)),
     );
 
-  const follow = async (change: Change, call: Promise<Receipt>): Promise<void> => {
+  const track = async (change: Change, call: Promise<Receipt>): Promise<void> => {
     pending.add(change);
     told.hidden = true;
     draw();
@@ -164,7 +164,7 @@ export function createDeck(
     ).join("");
     const others = inColumn("todo");
     const card = { text, column: "todo", order: orderAt(others, others.length) } as const;
-    void follow(
+    void track(
       { id, words: `Your card “${text}”`, cause: () => "the document has no room for it." },
       document.merge(adding(id, card)),
     );
@@ -174,9 +174,9 @@ export function createDeck(
     input.focus();
   });
   for (const [column, list] of lists) {
-    const place = list.parentElement ?? list;
-    place.addEventListener("dragover", (event) => event.preventDefault());
-    place.addEventListener("drop", (event) => {
+    const target = list.parentElement ?? list;
+    target.addEventListener("dragover", (event) => event.preventDefault());
+    target.addEventListener("drop", (event) => {
       event.preventDefault();
       const id = event.dataTransfer?.getData("text/plain");
       const card = cards.find((each) => each.id === id);

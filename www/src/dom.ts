@@ -1,6 +1,6 @@
-// Finding and making elements. Text goes in as text, never as HTML.
+// Finds and makes elements. It inserts text as text, never as HTML.
 
-/** The element of index.html with this id; a missing one is our own bug. */
+/** The element of index.html with this id. A missing one is a bug of the demo. */
 export function byId<E extends Element>(id: string, type: abstract new () => E): E {
   const found = document.getElementById(id);
   if (!(found instanceof type)) throw new Error(`index.html has no ${type.name} with the id "${id}"`);
@@ -29,7 +29,7 @@ export function icon(name: string): SVGSVGElement {
   return svg;
 }
 
-/** Writes only what changed, so that a tick of 100 ms costs nothing and a selection survives it. */
+/** Writes only changed text, so that ticks of 100 ms cost little and a selection survives them. */
 export function setText(target: Element, text: string): void {
   if (target.textContent !== text) target.textContent = text;
 }

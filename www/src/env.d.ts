@@ -1,4 +1,4 @@
 interface ImportMetaEnv {
-  /** Where the hub is, when `vite dev` serves the page; a built page asks its own origin. */
+  /** The hub's address when `vite dev` serves the page. A built page uses its own origin. */
   readonly VITE_HUB_URL?: string;
 }

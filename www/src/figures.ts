@@ -1,15 +1,15 @@
-// The figures in large type beside the charts: the latest ones, or those under the pointer.
+// The large figures beside the charts: the latest ones, or those under the pointer.
 
 import { byId, element, setText } from "./dom";
 import { formatAge, formatBytes, none, splitBytes } from "./format";
 import type { HostFigures } from "./host";
 import type { Theme } from "./theme";
 
-/** Up to so many cores are told apart, by name and colour; of more the chart shows the crowd and its mean. */
+/** Up to so many cores have a name and a colour. With more, the chart shows all and their mean. */
 export const coresNamedMax = 8;
 
 export interface Figures {
-  /** `agoMs` for figures of the past, that the pointer is on. */
+  /** `agoMs` is the age of figures under the pointer; undefined for the latest ones. */
   show(figures: HostFigures, agoMs: number | undefined): void;
 }
 
@@ -64,7 +64,7 @@ export function meanCpu({ cpu }: Pick<HostFigures, "cpu">): number {
   return cpu.reduce((sum, core) => sum + core, 0) / cpu.length;
 }
 
-/** From green to violet, so that neighbours differ as much as the number of cores allows. */
+/** A colour from green to violet. Neighbours differ as much as the number of cores allows. */
 export function coreColor(core: number, cores: number, theme: Theme): string {
   const hue = cores === 1 ? 170 : 168 + (core / (cores - 1)) * 142;
   const alpha = cores > coresNamedMax ? 0.25 : 1;

@@ -1,17 +1,18 @@
-// The airplane switch: a page whose line is cut holds a lock, and remembers that it does over a reload. The service worker looks
-// at the lock (worker/flight.ts), because what it sends does not pass through the page's line.
+// The airplane switch: a page whose line is cut holds a lock, also after a reload. The service
+// worker checks the lock (worker/flight.ts), because its requests do not pass through the page's
+// line.
 
 import { readTabSetting, writeTabSetting } from "./settings";
 
-/** Held by every page that flies; a page that closes lets go of it. */
+/** Every page in flight mode holds this lock. A page that closes releases it. */
 export const flightLock = "longhaul-demo-airplane";
-/** What a page says to the service worker once it is known whether it flies. */
+/** A page sends this to the service worker after it has restored its flight mode. */
 export const arrived = "longhaul-demo-arrived";
 
 const setting = "flight";
 
 export interface Flight {
-  /** Whether this page flew before it was loaded again. */
+  /** Whether this page was in flight mode before the reload. */
   readonly wasOn: boolean;
   set(isOn: boolean): void;
 }

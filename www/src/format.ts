@@ -1,4 +1,4 @@
-// Numbers and times as people read them.
+// Formats numbers and times for people.
 
 const clockFormat = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
@@ -8,7 +8,7 @@ const clockFormat = new Intl.DateTimeFormat(undefined, {
 });
 const countFormat = new Intl.NumberFormat("en-GB");
 
-/** What stands where there is no figure. */
+/** Stands for a missing figure. */
 export const none = "–";
 
 export function formatClock(atMs: number): string {
@@ -27,19 +27,19 @@ export function formatDuration(durationMs: number): string {
   return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
 }
 
-/** A duration that is still growing, in whole seconds so that it does not flicker. */
+/** A growing duration, in whole seconds so that it does not flicker. */
 export function formatAge(ageMs: number): string {
   const seconds = Math.floor(Math.max(0, ageMs) / 1000);
   return seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min`;
 }
 
-/** Milliseconds of a round trip: as many digits as mean something. */
+/** A round trip, with the significant digits. */
 export function formatRtt(rttMs: number | undefined): string {
   if (rttMs === undefined || !Number.isFinite(rttMs)) return none;
   return `${rttMs < 9.95 ? rttMs.toFixed(1) : Math.round(rttMs)} ms`;
 }
 
-/** A number of bytes, split so that the unit can be set smaller. */
+/** A number of bytes and its unit, apart so that the unit can be smaller. */
 export function splitBytes(bytes: number): [figure: string, unit: string] {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   let value = Math.max(0, bytes);
@@ -56,9 +56,9 @@ export function formatBytes(bytes: number): string {
   return splitBytes(bytes).join(" ");
 }
 
-/** What is missing, as half a sentence. */
+/** A gap, as half a sentence. */
 export function describeGap({ fromSeq, toSeq }: { fromSeq: number; toSeq: number }): string {
   if (!Number.isFinite(toSeq))
-    return `a new log began; what followed message ${fromSeq - 1} of the old one is lost`;
+    return `a new log began; everything after message ${fromSeq - 1} of the old one is lost`;
   return fromSeq === toSeq ? `message ${fromSeq} is lost` : `messages ${fromSeq} to ${toSeq} are lost`;
 }

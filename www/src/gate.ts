@@ -1,4 +1,5 @@
-// What one kind of traffic passes through. When it shuts, everything inside dies; nothing new gets in until it opens.
+// A gate for one kind of traffic. When it shuts, it ends the traffic and blocks new traffic until
+// it opens.
 
 export class Gate {
   #life = new AbortController();
@@ -7,12 +8,12 @@ export class Gate {
     return this.#life.signal.aborted;
   }
 
-  /** Aborts when the gate shuts; what enters later has another one. */
+  /** Aborts when the gate shuts. Later traffic gets a new signal. */
   get signal(): AbortSignal {
     return this.#life.signal;
   }
 
-  /** What the browser says of a request that it could not send. */
+  /** Aborts with the browser's error for a request that it could not send. */
   shut(): void {
     this.#life.abort(new TypeError("Failed to fetch"));
   }

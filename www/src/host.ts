@@ -1,7 +1,7 @@
-// What `demo/host` carries. Anyone may write to the topic, so nothing is believed before it was looked at.
+// The messages of `demo/host`. Anyone may write to the topic, so the page checks each message.
 
 export interface HostFigures {
-  /** Busy per cent, one figure a core. */
+  /** The load of each core, per cent. */
   cpu: number[];
   memory: { usedBytes: number; totalBytes: number };
   network: { receivedBytesPerSec: number; sentBytesPerSec: number };

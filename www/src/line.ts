@@ -1,5 +1,6 @@
-// A line that can be cut, or closed to one transport. It sits below the client, in the browser's own WebSocket, EventSource and
-// fetch, and tells the client nothing: what is open dies without a goodbye, what is new fails before it opens.
+// A network line that the page can cut, or close to one transport. It replaces the browser's
+// WebSocket, EventSource and fetch, below the client and without its knowledge: open connections
+// end silently, and new ones fail before they open.
 
 import type { TransportName } from "longhaul";
 import { Gate } from "./gate";
@@ -8,8 +9,8 @@ import { transports } from "./transports";
 export interface Line {
   readonly isCut: boolean;
   cut(): void;
-  goOn(): void;
-  /** What the switches stop; a line that is cut stops all the same. */
+  restore(): void;
+  /** The transports that the switches block, whether the line is cut or not. */
   readonly blocked: readonly TransportName[];
   block(transport: TransportName): void;
   letThrough(transport: TransportName): void;
@@ -17,7 +18,7 @@ export interface Line {
 
 type Gates = Record<TransportName | "posts", Gate>;
 
-/** Replaces what the page speaks through. Call it before the client makes its first connection. */
+/** Replaces the browser's classes. Call it before the client opens its first connection. */
 export function installLine(): Line {
   const gates: Gates = {
     websocket: new Gate(),
@@ -38,7 +39,7 @@ export function installLine(): Line {
       isCut = true;
       for (const gate of Object.values(gates)) gate.shut();
     },
-    goOn() {
+    restore() {
       isCut = false;
       gates.posts.open();
       for (const transport of transports) if (!blocked.has(transport)) gates[transport].open();
@@ -61,7 +62,7 @@ function gateRequests(gates: Gates): void {
   const native = globalThis.fetch.bind(globalThis);
   const gateOf = (input: RequestInfo | URL): Gate | undefined => {
     const { pathname } = new URL(input instanceof Request ? input.url : input, location.href);
-    // The page's own files don't need the line: the service worker has them.
+    // The page's own files don't use the line, because the service worker has them.
     if (pathname.startsWith("/assets/")) return undefined;
     if (pathname.endsWith("/v1/poll")) return gates.longpoll;
     // An event stream begins with a post for its ticket.
@@ -115,12 +116,13 @@ function gateSockets(gate: Gate): void {
 
     constructor(url: string | URL, protocols?: string | string[]) {
       super(url, protocols);
-      // First in line on the socket, so that nothing behind us hears what a dead line would not have carried.
+      // The first listeners of the socket: they stop events that a dead line would not carry.
       for (const type of ["open", "message", "error", "close"]) {
         this.addEventListener(type, (event) => this.#stopWhenDead(event), { capture: true });
       }
       this.addEventListener("close", () => this.#life.removeEventListener("abort", this.#die));
-      // Closing a socket that is still opening makes the browser fail it: an error, then close 1006, and never an open.
+      // A socket that closes while it opens fails: `error`, then `close` with 1006, and never
+      // `open`.
       if (this.#life.aborted) super.close();
       else this.#life.addEventListener("abort", this.#die);
     }

@@ -1,4 +1,4 @@
-// The event log: what happened, newest first.
+// The event log, newest first.
 
 import type { Status } from "longhaul";
 import { byId, element, icon } from "./dom";
@@ -9,7 +9,7 @@ const entriesMax = 100;
 export type LogKind = Status["state"] | "moved" | "back" | "blocked" | "through" | "cut" | "gap" | "error";
 
 export interface EventLog {
-  /** The code is the stable name of what went wrong. */
+  /** `code` is the stable name of a fault. */
   add(kind: LogKind, text: string, code?: string): void;
 }
 

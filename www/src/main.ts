@@ -1,4 +1,4 @@
-// The page, put together: one client, two topics, a document, and who hears of what.
+// Assembles the page: one client, two topics, a document, and the panels that show them.
 
 import { connect, type Gap, type LonghaulError, type Status } from "longhaul";
 import "./style.css";
@@ -34,7 +34,7 @@ const theme = createTheme(byId("theme", HTMLButtonElement));
 const charts = createHostCharts(theme, timeline, hubClock);
 
 const client = connect(import.meta.env.VITE_HUB_URL ?? location.origin, {
-  // Somebody is watching: a loss is noticed sooner and waits stay shorter than an app would want.
+  // For the spectators: it notices a loss sooner and waits less than an app would.
   heartbeat: { intervalMs: 5000, timeoutMs: 3000 },
   backoff: { capMs: 5000 },
   onError: (error: LonghaulError) => log.add("error", error.message, error.code),
@@ -48,12 +48,12 @@ if (flight.wasOn) log.add("cut", "The line is still cut, as it was before the re
 const panel = createConnectionPanel(client, line, (isCut) => {
   flight.set(isCut);
   timeline.mark(isCut ? "cut" : "goon");
-  log.add("cut", isCut ? "You cut the line, below the client." : "The line goes on again.");
+  log.add("cut", isCut ? "You cut the line, below the client." : "You restored the line.");
 });
 const switches = createSwitches(client, line, (transport, isBlocked) => {
   const name = transportWords[transport];
   if (isBlocked) log.add("blocked", `You block ${name}, below the client.`);
-  else log.add("through", `You let ${name} through again.`);
+  else log.add("through", `You unblocked ${name}.`);
 });
 createWhy(client);
 const outages = createOutageWatch(hubClock, (text) => {

@@ -1,4 +1,4 @@
-// The client's own counters, once a second.
+// Shows the client's metrics once a second.
 
 import type { Client, Metrics } from "longhaul";
 import { byId, element, setText } from "./dom";
@@ -12,7 +12,7 @@ const rows: readonly Row[] = [
   ["messages-received", "Messages received", (metrics) => formatCount(metrics.messagesReceived)],
   ["messages-replayed", "Of these, replayed", (metrics) => formatCount(metrics.messagesReplayed)],
   ["duplicates-dropped", "Duplicates dropped", (metrics) => formatCount(metrics.duplicatesDropped)],
-  ["gaps", "Gaps told", (metrics) => formatCount(metrics.gaps)],
+  ["gaps", "Gaps reported", (metrics) => formatCount(metrics.gaps)],
   ["reconnects", "Reconnects", (metrics) => formatCount(metrics.reconnects)],
   ["attempts", "Attempts", (metrics) => formatCount(metrics.attempts)],
   ["moves", "Moves while connected", (metrics) => formatCount(metrics.transportSwitches)],
@@ -20,7 +20,7 @@ const rows: readonly Row[] = [
   ["bytes-received", "Bytes received", (metrics) => formatBytes(metrics.bytesReceived)],
   ["bytes-sent", "Bytes sent", (metrics) => formatBytes(metrics.bytesSent)],
   ["rtt", "Round trip, p50 / p95", (metrics) => quantiles(metrics)],
-  ["degraded", "On a lesser transport", (metrics) => formatDuration(metrics.degradedMs)],
+  ["degraded", "On a degraded transport", (metrics) => formatDuration(metrics.degradedMs)],
   ["disconnected", "Without a connection", (metrics) => formatDuration(metrics.disconnectedMs)],
 ];
 
@@ -28,7 +28,7 @@ function quantiles({ rttMs }: Metrics): string {
   return rttMs.count === 0 ? none : `${formatRtt(rttMs.p50)} / ${formatRtt(rttMs.p95)}`;
 }
 
-/** Returns what a ticker calls. */
+/** Returns a function for the page's timer. */
 export function showMetrics(client: Client): (nowMs: number) => void {
   const list = byId("metrics", HTMLDListElement);
   const cells = rows.map(([id, label]) => {

@@ -1,10 +1,10 @@
-// From one transport to another: which way, why, and whether anything was missed until the better one was back.
+// Watches moves between transports: the direction, the reason, and whether messages were missed.
 
 import type { Client, Status, TransportName } from "longhaul";
 import { formatDuration } from "./format";
 import { isBetter, listTransports, transports, transportWords } from "./transports";
 
-/** A gap is told with the answers to the subscriptions, which follow the welcome. */
+/** Gaps come with the answers to the subscriptions, which follow the welcome. */
 const settledMs = 800;
 
 export interface MoveWatch {
@@ -13,12 +13,12 @@ export interface MoveWatch {
 }
 
 export interface MoveEvents {
-  /** The code is the stable name of what ended the connection before, if something did. */
+  /** `code` is the stable name of the fault that ended the connection before, if there was one. */
   onMoved(text: string, code: string | undefined): void;
   onBack(text: string): void;
 }
 
-/** The time away from a better transport that worked before. */
+/** A time on worse transports than one that worked before. */
 interface Away {
   from: TransportName;
   sinceMs: number;
@@ -41,7 +41,7 @@ export function createMoveWatch(client: Client, events: MoveEvents): MoveWatch {
     const isFall = isBetter(from, to);
     if (isFall) away ??= { from, sinceMs: lost?.atMs ?? nowMs, over: new Set(), gaps: client.metrics().gaps };
     away?.over.add(to);
-    const why = isFall ? `${transportWords[from]} no longer gets through` : "a better way got through";
+    const why = isFall ? `${transportWords[from]} no longer works` : "a better transport works";
     events.onMoved(`Moved from ${transportWords[from]} to ${transportWords[to]}: ${why}.`, lost?.code);
   };
 
@@ -63,7 +63,7 @@ export function createMoveWatch(client: Client, events: MoveEvents): MoveWatch {
       returned = undefined;
       const over = listTransports(transports.filter((transport) => away.over.has(transport)));
       const isWhole = client.metrics().gaps === away.gaps;
-      const missed = isWhole ? "nothing missed" : "and the events name what is gone";
+      const missed = isWhole ? "nothing missed" : "and the events name the gaps";
       const backMs = atMs - away.sinceMs;
       events.onBack(`Back on ${transportWords[to]} after ${formatDuration(backMs)} on ${over}, ${missed}.`);
     },

@@ -1,10 +1,10 @@
-// From the loss of a connection to the moment when everything missed is here: how long, how much, and what is lost.
+// Watches an outage, from the loss of the connection until the missed messages are there.
 
 import type { Status } from "longhaul";
 import type { HubClock } from "./clock";
 import { formatCount, formatDuration } from "./format";
 
-/** What was missed comes in one burst; when this long has passed after the connection, the burst is over. */
+/** The missed messages come in one burst, which ends so long after the reconnect. */
 const settledMs = 800;
 
 export interface OutageWatch {
@@ -43,13 +43,13 @@ export function createOutageWatch(clock: HubClock, onRecovered: (text: string) =
     },
     draw(nowMs) {
       if (phase.at !== "catching-up" || nowMs - phase.backMs < settledMs) return;
-      onRecovered(tell(phase.backMs - phase.lostMs, phase.missed, phase.gaps));
+      onRecovered(describe(phase.backMs - phase.lostMs, phase.missed, phase.gaps));
       phase = { at: "connected" };
     },
   };
 }
 
-function tell(downMs: number, missed: number, gaps: number): string {
+function describe(downMs: number, missed: number, gaps: number): string {
   const back = `Back after ${formatDuration(downMs)}.`;
   const came =
     missed === 1

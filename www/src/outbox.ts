@@ -1,14 +1,14 @@
-// The outbox on the page: what waits, what never took effect and why, and what can be done about it. All of it is read from the
-// client anew; nothing is kept here.
+// The outbox on the page: rows, dead deadLetters with their reasons, and actions. The client has
+// all state; this file keeps none.
 
 import type { Client, DeadLetter, LonghaulError, OutboxRow, Receipt } from "longhaul";
 import { byId, element, setText } from "./dom";
 import { formatAge } from "./format";
 import { isRecord } from "./host";
 
-/** Between two looks at storage. Other tabs and the service worker change what is in it. */
-const lookMs = 500;
-/** More of them are counted, not shown. */
+/** The time between two load queries. Other tabs and the service worker change the rows. */
+const refreshMs = 500;
+/** The panel shows so many entries, and counts the others. */
 const shownMax = 50;
 const textCharsMax = 80;
 
@@ -24,7 +24,7 @@ const stateWords: Record<OutboxRow["state"], string> = {
 
 export interface OutboxPanel {
   draw(nowMs: number): void;
-  /** Tells who would send if the tab were closed. */
+  /** Shows who sends the rows if the tab closes. */
   sawReceipt(receipt: Receipt): void;
 }
 
@@ -34,10 +34,10 @@ export function createOutbox(client: Client, onError: (text: string, code: strin
   const hint = byId("outbox-hint", HTMLElement);
   const rowList = byId("outbox-rows", HTMLOListElement);
   const dead = byId("outbox-dead", HTMLElement);
-  const letterList = byId("outbox-letters", HTMLOListElement);
+  const deadLetterList = byId("outbox-letters", HTMLOListElement);
   let deferred: Receipt["deferred"];
   let dueMs = 0;
-  let isLooking = false;
+  let isRefreshing = false;
 
   const act = async (doing: Promise<unknown>): Promise<void> => {
     try {
@@ -49,12 +49,12 @@ export function createOutbox(client: Client, onError: (text: string, code: strin
     dueMs = 0;
   };
 
-  const letterEntry = (letter: DeadLetter): HTMLLIElement => {
-    const text = excerpt(letter.data);
-    const entry = rowEntry(letter);
-    const retry = small("Retry", text, () => void act(outbox.retry(letter.id)));
-    const discard = small("Discard", text, () => void act(outbox.discard(letter.id)));
-    const { code, message } = letter.reason;
+  const deadLetterEntry = (deadLetter: DeadLetter): HTMLLIElement => {
+    const text = excerpt(deadLetter.data);
+    const entry = rowEntry(deadLetter);
+    const retry = small("Retry", text, () => void act(outbox.retry(deadLetter.id)));
+    const discard = small("Discard", text, () => void act(outbox.discard(deadLetter.id)));
+    const { code, message } = deadLetter.reason;
     entry.append(
       element("p", "row-reason", element("code", "", code), `: ${message}`),
       element("div", "row-acts", retry, discard),
@@ -62,8 +62,8 @@ export function createOutbox(client: Client, onError: (text: string, code: strin
     return entry;
   };
 
-  const look = async (): Promise<void> => {
-    const [rows, letters] = await Promise.all([outbox.rows(), outbox.deadLetters()]);
+  const refresh = async (): Promise<void> => {
+    const [rows, deadLetters] = await Promise.all([outbox.rows(), outbox.deadLetters()]);
     const nowMs = Date.now();
     show(rowList, rows, (row) => {
       const entry = rowEntry(row);
@@ -77,18 +77,18 @@ export function createOutbox(client: Client, onError: (text: string, code: strin
       const line = entry?.querySelector(".row-state");
       if (line) setText(line, `${stateWords[state]}${tries}, ${formatAge(nowMs - createdAtMs)} old`);
     }
-    // The newest is what somebody has just done.
-    show(letterList, letters.toReversed(), letterEntry);
-    dead.hidden = letters.length === 0;
-    setText(hint, hintOf(rows.length, letters.length));
+    // The newest first.
+    show(deadLetterList, deadLetters.toReversed(), deadLetterEntry);
+    dead.hidden = deadLetters.length === 0;
+    setText(hint, hintOf(rows.length, deadLetters.length));
   };
 
-  const hintOf = (rows: number, letters: number): string => {
+  const hintOf = (rows: number, deadLetters: number): string => {
     if (rows > 0) {
       const more = rows > shownMax ? ` ${rows - shownMax} more are not shown.` : "";
-      return (deferred === undefined ? "Kept until the hub has answered." : deferredWords[deferred]) + more;
+      return (deferred === undefined ? "Kept until the hub answers." : deferredWords[deferred]) + more;
     }
-    return letters > 0 ? "Nothing waits." : "Nothing waits: all that you wrote has reached the hub.";
+    return deadLetters > 0 ? "Nothing waits." : "Nothing waits: the hub has everything that you wrote.";
   };
 
   byId("outbox-wipe", HTMLButtonElement).addEventListener("click", () => void act(outbox.wipe()));
@@ -97,7 +97,7 @@ export function createOutbox(client: Client, onError: (text: string, code: strin
     void act(client.topic("demo/board").publish(note, { ttlMs: 1000 }));
   });
   byId("outbox-refused", HTMLButtonElement).addEventListener("click", () => {
-    // Nobody here follows this document, so it is the hub that finds that it does not apply.
+    // The page does not follow this document, so only the hub finds that the patch does not apply.
     const patch = [{ op: "test", path: "/never", value: "so" }] as const;
     void act(client.document("demo/refused").patch(patch));
   });
@@ -112,11 +112,11 @@ export function createOutbox(client: Client, onError: (text: string, code: strin
       if (size.textContent !== waiting) dueMs = 0;
       setText(size, waiting);
       size.dataset["waiting"] = String(outbox.size > 0);
-      if (isLooking || nowMs < dueMs) return;
-      dueMs = nowMs + lookMs;
-      isLooking = true;
-      void look().finally(() => {
-        isLooking = false;
+      if (isRefreshing || nowMs < dueMs) return;
+      dueMs = nowMs + refreshMs;
+      isRefreshing = true;
+      void refresh().finally(() => {
+        isRefreshing = false;
       });
     },
     sawReceipt(receipt) {
@@ -126,7 +126,7 @@ export function createOutbox(client: Client, onError: (text: string, code: strin
   };
 }
 
-/** Entries stay the same elements while their ids do, so that a button keeps the focus. */
+/** Keeps the element of each id, so that a button keeps the focus. */
 function show<T extends { readonly id: string }>(
   list: HTMLOListElement,
   all: readonly T[],
@@ -157,7 +157,7 @@ function small(word: string, what: string, onClick: () => void): HTMLButtonEleme
   return made;
 }
 
-/** Of a note its text, of anything else its JSON. */
+/** The text of a note, or the JSON of any other data. */
 function excerpt(data: unknown): string {
   const text = isRecord(data) && typeof data["text"] === "string" ? data["text"] : JSON.stringify(data);
   return text.slice(0, textCharsMax);

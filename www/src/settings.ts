@@ -1,4 +1,4 @@
-// What this browser remembers for its reader, or this tab for itself. A browser that refuses to remember is no error.
+// Settings that the browser or the tab stores. A browser without storage is no error.
 
 export function readSetting(key: string): string | undefined {
   return read(() => localStorage, key);
@@ -8,7 +8,7 @@ export function writeSetting(key: string, value: string): void {
   write(() => localStorage, key, value);
 }
 
-/** Survives a reload, and ends with the tab. */
+/** A setting that survives a reload and ends with the tab. */
 export function readTabSetting(key: string): string | undefined {
   return read(() => sessionStorage, key);
 }
@@ -17,7 +17,7 @@ export function writeTabSetting(key: string, value: string): void {
   write(() => sessionStorage, key, value);
 }
 
-/** Where storage is forbidden, asking for it throws. */
+/** If storage is forbidden, access throws. */
 function read(storage: () => Storage, key: string): string | undefined {
   try {
     return storage().getItem(`longhaul-demo-${key}`) ?? undefined;
@@ -30,6 +30,6 @@ function write(storage: () => Storage, key: string, value: string): void {
   try {
     storage().setItem(`longhaul-demo-${key}`, value);
   } catch {
-    // Private windows and full disks: the choice lasts as long as the page.
+    // In private windows and on full disks the setting lasts as long as the page.
   }
 }

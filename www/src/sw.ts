@@ -1,4 +1,5 @@
-// The demo's service worker: keeps the page's files, and sends what closed tabs have left, once nobody flies.
+// The demo's service worker: it caches the page's files, and sends the rows of closed tabs while no
+// page is in flight mode.
 
 import { installOutbox } from "longhaul/service-worker";
 import { installFiles } from "./worker/files";

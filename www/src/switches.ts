@@ -1,4 +1,4 @@
-// The switches beside the lanes: which transports the line lets through, and which one is in use.
+// The switches beside the lanes. They block transports on the line, and show the one in use.
 
 import type { Client, TransportName } from "longhaul";
 import { byId } from "./dom";
@@ -29,7 +29,7 @@ export function createSwitches(
   for (const { transport, button } of buttons) {
     button.addEventListener("click", () => {
       const isBlocked = !line.blocked.includes(transport);
-      // Told before it is done: what the client makes of it comes after it in the log.
+      // Before the change, so that the client's reactions come later in the log.
       onSwitch(transport, isBlocked);
       if (isBlocked) line.block(transport);
       else line.letThrough(transport);

@@ -1,14 +1,14 @@
-// One card on the page: its text, which becomes a field to edit it, and what it offers to mouse and keyboard.
+// One card on the page: its text, a field to edit it, and its actions for mouse and keyboard.
 
 import { columns, columnWords, type Shown, textCharsMax } from "./cards";
 import { element, icon, setText } from "./dom";
 
 export interface TaskActions {
   reword(card: Shown, text: string): void;
-  /** By columns to the right, or by places down. */
-  shift(card: Shown, columnsBy: number, placesBy: number): void;
+  /** Moves the card by columns to the right, or by positions down. */
+  shift(card: Shown, columnsBy: number, positionsBy: number): void;
   remove(card: Shown): void;
-  /** An element that changes its place loses the focus, and gets it back: no end of an edit. */
+  /** Whether elements move, and so lose and regain the focus. That does not end an edit. */
   isDrawing(): boolean;
 }
 
@@ -47,7 +47,7 @@ export function createTask(id: string, actions: TaskActions): Task {
   field.maxLength = textCharsMax;
   field.setAttribute("aria-label", "The card's text");
 
-  /** What is edited is what was shown when it began, so that a change of another's in between is noticed. */
+  /** The card when the edit began, so that the patch detects changes of other users since then. */
   let edited: Shown | undefined;
   const edit = (): void => {
     edited = card;
@@ -111,7 +111,7 @@ function tool(what: string, sign: string): HTMLButtonElement {
   return made;
 }
 
-/** At the edge the button keeps its place, so that the others don't move under the pointer. */
+/** At the edge the button stays, so that the others don't move under the pointer. */
 function name(button: HTMLButtonElement, to: (typeof columns)[number] | undefined, text: string): void {
   button.setAttribute("aria-disabled", String(to === undefined));
   button.setAttribute(

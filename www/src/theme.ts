@@ -1,9 +1,10 @@
-// Light and dark: the system's choice until the reader makes one. Colours live in style.css and nowhere else.
+// The light and the dark theme: the system's until the user selects one. All colours are in the
+// stylesheets.
 
 import { readSetting, writeSetting } from "./settings";
 
 export interface Theme {
-  /** The value of a custom property as the canvas understands it, `var`, `light-dark` and all resolved. */
+  /** The resolved value of a custom property, for the canvas. */
   color(name: string): string;
   isDark(): boolean;
   onChange(listener: () => void): void;

@@ -1,5 +1,6 @@
-// The last minute of the connection, drawn as one strip that ends in the present: a lane for each transport, and what held when.
-// Spans with a transport lie in its lane, spans without a connection across all of them, blocked times beneath.
+// The last minute of the connection, as a strip with a lane for each transport. Spans with a
+// transport lie in its lane, spans without a connection across all lanes, and blocked times
+// beneath.
 
 import type { Status, TransportName } from "longhaul";
 import { byId } from "./dom";
@@ -7,22 +8,22 @@ import { formatDuration } from "./format";
 import { transports, transportWords } from "./transports";
 
 export const windowMs = 60_000;
-/** Spans are kept a little longer than they are shown, because the charts run on the hub's clock. */
+/** Spans stay a little longer than the strip shows them, because the charts use the hub's clock. */
 const keptMs = windowMs + 15_000;
-/** Between two lanes; the switches beside them keep the same distance. */
+/** The gap between two lanes. The switches beside them have the same. */
 const laneGapPx = 4;
-/** A label shows where it fits with some air around it. */
+/** A label needs so much free space around it. */
 const labelAirPx = 14;
-/** What is over in a moment is still to be seen. */
+/** The shortest visible span. */
 const spanPxMin = 3;
-/** A pattern narrower than this is a matter of luck. */
+/** A narrower span has no pattern. */
 const patternPx = 7;
 const svgNamespace = "http://www.w3.org/2000/svg";
 
 export type State = Status["state"];
 interface Period {
   fromMs: number;
-  /** undefined while it lasts. */
+  /** Undefined while it lasts. */
   toMs: number | undefined;
 }
 interface Span extends Period {
@@ -38,9 +39,9 @@ type MarkKind = "gap" | "cut" | "goon";
 export interface Timeline {
   record(status: Status): void;
   mark(kind: MarkKind): void;
-  /** Which transports the line doesn't let through from now on. */
+  /** Sets the transports that the line blocks from now on. */
   block(blocked: readonly TransportName[]): void;
-  /** When the client had lost its connection: for the charts to shade. */
+  /** The times without a connection, which the charts shade. */
   outages(): readonly Outage[];
   draw(nowMs: number): void;
 }
@@ -93,12 +94,12 @@ export function createTimeline(): Timeline {
         height: transport === undefined ? clientHeight : laneHeight,
       });
       const inSight = spans.filter(({ toMs }) => (toMs ?? nowMs) > nowMs - windowMs);
-      // Tries come last, on top: most are over at once, and the wait after them would cover them.
-      const drawn = inSight.toSorted((one, other) => Number(isTry(one)) - Number(isTry(other)));
+      // Attempts come last, on top: most are short, and the wait after them would cover them.
+      const drawn = inSight.toSorted((one, other) => Number(isAttempt(one)) - Number(isAttempt(other)));
 
       blockLayer.draw(blocks, (rect, block) => {
         rect.setAttribute("class", "span-blocked");
-        place(rect, box(block, block.transport));
+        position(rect, box(block, block.transport));
       });
       spanLayer.draw(drawn, (rect, span) => {
         const { state, transport } = span;
@@ -107,7 +108,7 @@ export function createTimeline(): Timeline {
         rect.setAttribute("class", `span-${state === "connected" ? transport : state}${brief}`);
         rect.dataset["state"] = state;
         rect.dataset["transport"] = transport ?? "";
-        place(rect, at);
+        position(rect, at);
       });
       const labelled = inSight.flatMap((span) => {
         const text = labelOf(span);
@@ -141,14 +142,14 @@ interface Box {
   height: number;
 }
 
-function place(rect: SVGElement, { left, width, top, height }: Box): void {
+function position(rect: SVGElement, { left, width, top, height }: Box): void {
   rect.setAttribute("x", left.toFixed(1));
   rect.setAttribute("width", width.toFixed(1));
   rect.setAttribute("y", top.toFixed(1));
   rect.setAttribute("height", height.toFixed(1));
 }
 
-/** As many elements as there are items, made once and used again. */
+/** A layer with one element for each item. It reuses elements. */
 function createLayer(
   id: string,
   tag: "rect" | "text" | "use",
@@ -167,7 +168,7 @@ function createLayer(
   };
 }
 
-function isTry({ state }: Span): boolean {
+function isAttempt({ state }: Span): boolean {
   return state === "connecting";
 }
 
@@ -177,7 +178,7 @@ function labelOf({ state, transport }: Span): string | undefined {
   return state === "offline" || state === "closed" ? state : undefined;
 }
 
-/** From connected to connected, whatever was in between; opening the page is no outage, and a move is none. */
+/** The times between two connections. Neither the start of the page nor a move is an outage. */
 function mergeOutages(spans: readonly Span[]): Outage[] {
   const outages: Outage[] = [];
   let isLost = false;

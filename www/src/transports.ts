@@ -1,4 +1,4 @@
-// The ways to the hub, best first, and what people call them.
+// The transports, best first, and their names for people.
 
 import type { TransportName } from "longhaul";
 

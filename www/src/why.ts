@@ -1,4 +1,5 @@
-// The answer to "Why?": what the client says about the transport it is on, and what it has tried. Asked anew when it is opened.
+// The dialog "Why?": the client's diagnosis of its transport and its attempts, refreshed when it
+// opens.
 
 import type { Client, Diagnosis } from "longhaul";
 import { byId, element, setText } from "./dom";
@@ -8,7 +9,7 @@ import { transportWords } from "./transports";
 type Outcome = Diagnosis["tried"][number]["outcome"];
 
 const outcomeWords: Record<Outcome, string> = {
-  ok: "got through",
+  ok: "worked",
   blocked: "blocked",
   "opened-then-closed": "opened, closed",
   silent: "silent",
@@ -54,7 +55,7 @@ export function createWhy(client: Client): void {
   });
   byId("why-again", HTMLButtonElement).addEventListener("click", () => void ask());
   byId("why-close", HTMLButtonElement).addEventListener("click", () => dialog.close());
-  // The backdrop is the dialog itself; all that is in it lies in its one child.
+  // The backdrop is the dialog itself. Its one child has all content.
   dialog.addEventListener("click", (event) => {
     if (event.target === dialog) dialog.close();
   });

@@ -1,4 +1,4 @@
-// The words for what the connection is doing, for people who don't know what a transport is.
+// Words about the connection, for people who don't know what a transport is.
 
 import type { CloseReason, Status } from "longhaul";
 import { formatAge, formatDuration } from "./format";
@@ -18,14 +18,16 @@ export function stateWord(status: Status): string {
   return status.state === "waiting" && status.isExhausted ? "Still trying" : words[status.state];
 }
 
-/** A line for the log. Only the loss itself is told in full: the attempts after it fail for the same reason. */
+/**
+ * A line for the log. Only the loss has a full message: later attempts fail for the same reason.
+ */
 export function failure(status: Extract<Status, { reason: CloseReason }>): string {
   if (status.state !== "waiting") return `${words[status.state]}: ${status.reason.message}.`;
   if (status.attempt <= 1) return `Connection lost: ${status.reason.message}`;
   return `Attempt ${status.attempt - 1} failed; the next one in ${formatDuration(status.retryAtMs - Date.now())}.`;
 }
 
-/** What the reader of the page has stopped, as half a sentence; empty where all goes through. */
+/** The blocks of the user, as half a sentence; empty if there are none. */
 export function stopped(line: Line): string {
   if (line.isCut) return "the line is cut";
   return line.blocked.length === 0 ? "" : `${listTransports(line.blocked)} blocked`;
@@ -42,8 +44,8 @@ export function sentence(status: Status, line: Line, nowMs: number): string {
         return `Connected for ${age}. The host's figures come in ten times a second.`;
       const over = `On ${transportWords[status.transport]} for ${age}`;
       return isOurs
-        ? `${doing}. ${over}, with everything there; the client looks for a better way.`
-        : `${over}, with everything there. The client looks for a better way by itself.`;
+        ? `${doing}. ${over}. Nothing is missing, and the client probes better transports.`
+        : `${over}. Nothing is missing, and the client probes better transports by itself.`;
     }
     case "connecting":
       return status.attempt > 1
@@ -53,7 +55,7 @@ export function sentence(status: Status, line: Line, nowMs: number): string {
       const leftMs = status.retryAtMs - nowMs;
       const next = leftMs > 0 ? `next attempt in ${Math.ceil(leftMs / 1000)} s` : "trying now";
       if (status.isExhausted)
-        return `${status.attempt - 1} attempts have failed. It goes on trying all the same; ${next}.`;
+        return `${status.attempt - 1} attempts have failed. The client keeps trying; ${next}.`;
       return isOurs
         ? `${doing}, and the client doesn't know. It keeps trying; ${next}.`
         : `Connection lost. We keep trying; ${next}.`;
@@ -61,7 +63,7 @@ export function sentence(status: Status, line: Line, nowMs: number): string {
     case "offline":
       return "This device is offline. We connect as soon as the network is back.";
     case "unauthorized":
-      return "No token that the hub accepts. Nothing is lost; the client goes on after signing in.";
+      return "The hub accepts no token. Nothing is lost: the client continues after you sign in.";
     case "closed":
       return `The connection is closed: ${status.reason.message}. Reload the page to start again.`;
   }

@@ -1,16 +1,16 @@
-// The demo's own files, kept so that it opens without a network. Everything that was built is in the cache of its version; the hub's
-// answers never are.
+// Caches the demo's own files, so that it opens without a network. Each version has its own cache.
+// The hub's answers are in none.
 
 import { expectArrival, isFlying } from "./flight";
 import { type FetchEvent, scope } from "./scope";
 
-/** Filled in by vite.config.ts: a hash of all files, and their paths. */
+/** From vite.config.ts: a hash of all files, and their paths. */
 declare const __VERSION__: string;
 declare const __FILES__: readonly string[];
 
 const cacheName = `longhaul-demo-${__VERSION__}`;
 const page = "/";
-/** A network that has not answered by then is as good as none. Chosen. */
+/** After this time without an answer the cached page opens. Chosen. */
 const pageMsMax = 3_000;
 
 export function installFiles(): void {
@@ -39,20 +39,20 @@ async function forgetOthers(): Promise<void> {
   }
 }
 
-/** The page itself: as it is now where there is a network, so that a new version shows at once. */
+/** The current page if there is a network, so that a new version shows at once. */
 async function newest({ request }: FetchEvent): Promise<Response> {
   if (!(await isFlying())) {
     try {
       const answer = await fetch(request, { signal: AbortSignal.timeout(pageMsMax) });
       if (answer.ok) return answer;
     } catch {
-      // No network: as it was kept.
+      // There is no network: use the cached page.
     }
   }
   return kept(request, page);
 }
 
-/** The rest has its hash in its name, and never changes. */
+/** The other files have a hash in their names, and never change. */
 async function kept(request: Request, path: string): Promise<Response> {
   const cache = await caches.open(cacheName);
   return (await cache.match(path)) ?? fetch(request);

@@ -1,15 +1,21 @@
-// The service worker's end of the airplane switch: while a page flies, no request gets through to the hub, and no sync event to
-// the outbox, as a browser without a network would have it.
+// The service worker's part of the airplane switch: while a page is in flight mode, no request
+// reaches the hub, and no sync event reaches the outbox, as in a browser without a network.
 
 import { arrived, flightLock } from "../flight";
 import { type Extendable, type FetchEvent, scope } from "./scope";
 
-/** How long an event is held back. Chosen: browsers end one after three minutes, and what comes then needs time too. */
+/**
+ * How long it holds an event. Chosen: browsers end one after three minutes, and the outbox needs
+ * time.
+ */
 const heldMsMax = 120_000;
-/** How long a page may take to say whether it flies. Chosen: its script is in the cache. */
+/** How long a page may take to report its flight mode. Chosen: its script is in the cache. */
 const arrivalMsMax = 10_000;
 
-/** Pages that are being loaded, by client id. One that is loaded again has let go of the lock, and may take it again. */
+/**
+ * The pages that load, by client id. A page that reloads has released the lock, and may take it
+ * again.
+ */
 const arrivals = new Map<string, { readonly isOver: Promise<void>; end(): void }>();
 
 export async function isFlying(): Promise<boolean> {
@@ -17,7 +23,7 @@ export async function isFlying(): Promise<boolean> {
   return held.some(({ name }) => name === flightLock);
 }
 
-/** A page is about to be loaded: how that ends decides whether the flight goes on. */
+/** A page is about to load, and may continue its flight mode. */
 export function expectArrival({ resultingClientId: id }: FetchEvent): void {
   let end = (): void => {};
   const isOver = new Promise<void>((resolve) => {
@@ -29,7 +35,7 @@ export function expectArrival({ resultingClientId: id }: FetchEvent): void {
   arrivals.set(id, { isOver, end });
 }
 
-/** Puts the switch below the outbox. Call it before the outbox adds its listeners. */
+/** Installs the switch below the outbox. Call it before the outbox adds its listeners. */
 export function installFlight(): void {
   const nativeFetch = globalThis.fetch.bind(globalThis);
   globalThis.fetch = async (input, init) => {
@@ -51,7 +57,7 @@ export function installFlight(): void {
   Object.assign(globalThis, { addEventListener: add });
 }
 
-/** Resolves when nobody flies any more, or after as long as an event may be held. */
+/** Resolves when no page is in flight mode, or after the longest hold of an event. */
 async function landing(): Promise<void> {
   const signal = AbortSignal.timeout(heldMsMax);
   do {

@@ -1,4 +1,4 @@
-// What TypeScript's library of pages does not know of service workers, as far as this one needs it.
+// Types of service workers that TypeScript's library of pages lacks.
 
 export interface Extendable extends Event {
   waitUntil(promise: Promise<unknown>): void;
@@ -6,7 +6,7 @@ export interface Extendable extends Event {
 
 export interface FetchEvent extends Extendable {
   readonly request: Request;
-  /** The page that a navigation makes. */
+  /** The client id of the page that a navigation opens. */
   readonly resultingClientId: string;
   respondWith(answer: Promise<Response>): void;
 }
