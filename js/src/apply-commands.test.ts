@@ -6,7 +6,7 @@ test("the whole value is set at the empty pointer", () => {
   expect(applyCommands({ a: 1 }, [["", null]])).toBeNull();
 });
 
-test("what a command does not touch is shared with the value before", () => {
+test("parts without a command are shared with the value before", () => {
   const before = { left: { x: 1 }, right: { y: [1, 2] } };
   const after = applyCommands(before, [["/left/x", 2, 1]]) as typeof before;
   expect(after).toEqual({ left: { x: 2 }, right: { y: [1, 2] } });
@@ -21,7 +21,7 @@ test("a member is removed, and arrays are spliced, without changing what was", (
   expect(before).toEqual({ list: [1, 2, 3], gone: true });
 });
 
-test("several commands copy an object once and keep one another's changes", () => {
+test("several commands copy an object once and keep each other's changes", () => {
   const before = { deep: { a: 1, b: 2, list: [0] } };
   const after = applyCommands(before, [
     ["/deep/a", 10, 3],

@@ -56,7 +56,7 @@ for (const [how, get] of Object.entries(ways)) {
   });
 }
 
-test("what is there is used", async () => {
+test("APIs that the browser has are used", async () => {
   const kept = new Map<string, string>();
   const storage = {
     getItem: (key: string) => kept.get(key) ?? null,
@@ -77,7 +77,7 @@ test("what is there is used", async () => {
   expect(await browser.withLock("l", {}, (lock) => lock !== null)).toBe(true);
 });
 
-test("a listener is heard until it is taken off", () => {
+test("a listener is called until it is removed", () => {
   const target = new EventTarget();
   vi.stubGlobal("addEventListener", target.addEventListener.bind(target));
   vi.stubGlobal("removeEventListener", target.removeEventListener.bind(target));

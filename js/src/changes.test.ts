@@ -64,7 +64,7 @@ async function online({ browser, clock, client }: Place): Promise<void> {
 const told = ({ clock }: Trial): Promise<void> => clock.advance(1);
 
 for (const [where, outbox] of outboxes) {
-  test(`a change made while nobody follows is shown to a listener that joins offline: ${where}`, async () => {
+  test(`a change without listeners is shown to a listener that starts offline: ${where}`, async () => {
     const place = await following(outbox);
     const { clock, client, document } = place;
     await left(place);
@@ -97,7 +97,7 @@ for (const [where, outbox] of outboxes) {
     expect(values.at(-1)).toEqual({ a: 1, b: 2 });
   });
 
-  test(`a change that is acked while nobody follows is not pending, and stays shown: ${where}`, async () => {
+  test(`a change that is acked without listeners is not pending, and stays in the value: ${where}`, async () => {
     const place = await following(outbox);
     const { clock, client, document } = place;
     await offline(place);
@@ -134,7 +134,7 @@ for (const [where, outbox] of outboxes) {
   });
 
   for (const isFollowed of [true, false]) {
-    test(`what is discarded offline is gone at once, ${isFollowed ? "followed" : "left"}: ${where}`, async () => {
+    test(`a change that is discarded offline disappears at once, ${isFollowed ? "followed" : "left"}: ${where}`, async () => {
       const place = await following(outbox);
       const { clock, client, document } = place;
       await offline(place);
@@ -159,7 +159,7 @@ for (const [where, outbox] of outboxes) {
     });
   }
 
-  test(`own changes of a document that was never followed are pending: ${where}`, async () => {
+  test(`own changes of a document without listeners are pending: ${where}`, async () => {
     const place = await following(outbox);
     const { clock, client } = place;
     const other = client.document<Value>("other");
@@ -176,7 +176,7 @@ for (const [where, outbox] of outboxes) {
   });
 }
 
-test("what the hub had when it was discarded comes back as confirmed", async () => {
+test("a discarded change that the hub already has comes back as confirmed", async () => {
   const place = await following({});
   const { clock, client, document, browser, hub } = place;
   // The ack is lost.
@@ -194,7 +194,7 @@ test("what the hub had when it was discarded comes back as confirmed", async () 
   expect(document.state).toMatchObject({ value: { a: 1, b: 2 }, pending: 0 });
 });
 
-test("what one tab discards is gone in the tab that shows it", async () => {
+test("a change that one tab discards disappears in the tab that shows it", async () => {
   const place = await following({});
   const { clock, client, document } = place;
   await offline(place);
@@ -212,7 +212,7 @@ test("what one tab discards is gone in the tab that shows it", async () => {
   expect(client.outbox.size).toBe(other.outbox.size);
 });
 
-test("changes of an earlier visit are pending before anybody follows, and what was discarded is not", async () => {
+test("changes of an earlier visit are pending before the first listener, and discarded ones are not", async () => {
   const place = await following({});
   const { clock, client, document } = place;
   await offline(place);
@@ -230,7 +230,7 @@ test("changes of an earlier visit are pending before anybody follows, and what w
   expect(later.state).toMatchObject({ value: { a: 1, c: 3 }, confirmed: { a: 1 }, pending: 1 });
 });
 
-test("a document that is left and changed a lot does not keep all of it", async () => {
+test("a document without listeners does not keep all its acked changes", async () => {
   const place = await following(false);
   const { clock, document } = place;
   await left(place);
@@ -242,7 +242,7 @@ test("a document that is left and changed a lot does not keep all of it", async 
   expect(document.state).toMatchObject({ value: { a: 1, b: 299 }, confirmed: { a: 1, b: 299 }, pending: 0 });
 });
 
-test("the epoch says that a document began anew", async () => {
+test("the epoch shows that a document began again", async () => {
   const place = await following(false);
   const { clock, document, hub } = place;
   const { epoch } = document.state;

@@ -7,7 +7,7 @@ import type { LonghaulError, Status } from "./api.js";
 /** The system's, which no virtual clock holds up. */
 const realImmediate = setImmediate;
 
-test("everything asked before the wasm is there is done in order", async () => {
+test("calls from before the wasm is loaded run in order", async () => {
   const { clock, connect } = await trial();
   const client = connect();
   const heard: unknown[] = [];
@@ -21,7 +21,7 @@ test("everything asked before the wasm is there is done in order", async () => {
   ]);
 });
 
-test("the status is the same object until something changes, and its listeners hear each change", async () => {
+test("the status is the same object until something changes, and its listeners get each change", async () => {
   const { clock, connect } = await trial();
   const client = connect();
   const states: Status["state"][] = [];
@@ -36,7 +36,7 @@ test("the status is the same object until something changes, and its listeners h
   expect(states.at(-1)).toBe("closed");
 });
 
-test("a listener that throws is reported with its code, and the others hear", async () => {
+test("a listener that throws is reported with its code, and the others are called", async () => {
   const { clock, connect } = await trial();
   const onError = vi.fn<(error: LonghaulError) => void>();
   const client = connect({ onError });
@@ -50,7 +50,7 @@ test("a listener that throws is reported with its code, and the others hear", as
   expect(onError.mock.calls[0]?.[0]).toMatchObject({ code: "listener_threw" });
 });
 
-test("an event that does not exist is refused, and so is a topic that is none", async () => {
+test("an unknown event is refused, and so is an invalid topic", async () => {
   const { connect } = await trial();
   const client = connect();
   expect(() => client.on("nonsense" as never, () => {})).toThrow(
@@ -74,7 +74,7 @@ test.for<[string, unknown]>([
   ["an object without a prototype", Object.create(null)],
   ["what has no text", thrower],
   ["an EventTarget", new EventTarget()],
-])("what is no event, listener, place, id or signal is refused with a code: %s", async ([, value]) => {
+])("an invalid event, listener, pointer, id or signal is refused with a code: %s", async ([, value]) => {
   const { clock, connect } = await trial();
   const client = connect({ outbox: false });
   await clock.until(() => client.status.state === "connected");
@@ -94,7 +94,7 @@ test.for<[string, unknown]>([
   await expect(topic.publish(1, { signal: wrong })).rejects.toEqual(coded("option_invalid"));
 });
 
-test("the name of what every object has is no event", async () => {
+test("the name of a property of every object is no event", async () => {
   const { connect } = await trial();
   expect(() => connect().on("toString" as never, () => {})).toThrow(
     expect.objectContaining({ code: "event_unknown" }),
@@ -114,7 +114,7 @@ test("a topic is the same object for the same name, and what apps pass around ne
   expect(states.at(-1)).toBe("closed");
 });
 
-test("after close nothing is delivered, publish rejects, subscribe is told to onError, and closing again is nothing", async () => {
+test("after close nothing is delivered, publish rejects, subscribe reports to onError, and a second close does nothing", async () => {
   const { clock, connect, hub } = await trial();
   const onError = vi.fn<(error: LonghaulError) => void>();
   const client = connect({ onError });
@@ -138,7 +138,7 @@ test("after close nothing is delivered, publish rejects, subscribe is told to on
   expect(hub.connections).toBe(0);
 });
 
-test("what was asked before the wasm was there rejects when the client is closed at once", async () => {
+test("calls from before the wasm is loaded reject when the client closes", async () => {
   const { connect } = await trial();
   const client = connect();
   const published = client.topic("a").publish(1);
@@ -178,7 +178,7 @@ test("an abort signal stops a subscription", async () => {
   expect(heard).toEqual([1]);
 });
 
-test("metrics count from nothing, and what a client does is in them", async () => {
+test("metrics start at 0 and count the client's actions", async () => {
   const { clock, connect } = await trial();
   const client = connect();
   expect(client.metrics().connects).toBe(0);
@@ -219,7 +219,7 @@ test("f04 a closed client's document can be read as it was, and has no core any 
   expect(document.at("")).toBe(value);
 });
 
-test("what is published before the wasm is there has the id that rows() shows", async () => {
+test("a publication from before the wasm is loaded has the id that rows() shows", async () => {
   const { connect, clock } = await trial();
   const client = connect();
   const publishing = client.topic("t").publish(1);
@@ -229,7 +229,7 @@ test("what is published before the wasm is there has the id that rows() shows", 
   expect((await listing).map((row) => row.id)).toEqual([id]);
 });
 
-test("f04 closing while a followed document still loads rejects nothing that nobody hears", async () => {
+test("f04 closing while a followed document loads causes no unhandled rejection", async () => {
   const { connect } = await trial();
   const unheard: unknown[] = [];
   const hear = (cause: unknown): number => unheard.push(cause);
@@ -247,7 +247,7 @@ test("f04 closing while a followed document still loads rejects nothing that nob
   }
 });
 
-test("an iteration hears messages in order, and ends with its client", async () => {
+test("an iteration gets messages in order, and ends with its client", async () => {
   const { clock, connect } = await trial();
   const client = connect();
   const heard: unknown[] = [];

@@ -10,13 +10,12 @@ import type {
   Metrics,
   Options,
   Outbox,
-  PublishOptions,
   Receipt,
   Status,
   SubscribeOptions,
   Topic,
 } from "./api.js";
-import { subscriptionsMax } from "./boundary.js";
+import { kindMessage, subscriptionsMax } from "./boundary.js";
 import { isOnline, nowMs } from "./browser.js";
 import { wantedTransports } from "./core-options.js";
 import { advise, inspect, isSupported, protocolOf, withUnsupported } from "./diagnosis.js";
@@ -29,7 +28,7 @@ import { documentsFailed, type LoadError, MisplacedFiles } from "./load.js";
 import { emptyMetrics } from "./metrics.js";
 import { baseUrls, checkListener, checkOptions, checkTopic, checkTtl, shown } from "./options.js";
 import { OutboxHandle } from "./outbox.js";
-import type { PublicationObserver } from "./publications.js";
+import type { NewCall } from "./publications.js";
 import { Resume } from "./resume.js";
 import { Retry } from "./retry.js";
 import { type EngineTask, Start } from "./start.js";
@@ -149,7 +148,8 @@ class ClientHandle implements Client {
       topic = new TopicHandle<unknown>(name, {
         subscribe: (topic, listener, options, iteration) =>
           this.#subscribe(topic, listener, options, iteration),
-        publish: (topic, text, options) => this.#publish(topic, text, options),
+        publish: (topic, text, options) =>
+          this.#publish({ topic, kind: kindMessage, text, options, observer: undefined }),
         report: (error) => this.#report(error),
       });
       this.#topics.set(name, topic);
@@ -165,8 +165,7 @@ class ClientHandle implements Client {
         follow: (document) => this.#follow(document),
         leave: (document) => this.#leftDocuments.add(document),
         resync: (document) => this.#engine?.resync(document),
-        publish: (topic, text, options, kind, observer) =>
-          this.#publish(topic, text, options, kind, observer),
+        publish: (call) => this.#publish(call),
         load: () => this.#loadDocument(),
         adopt: (observer) => this.#engine?.adopt(name, observer),
         isConnected: () => this.#status.state === "connected",
@@ -415,13 +414,8 @@ class ClientHandle implements Client {
     this.#whenReady({ run: (engine) => engine.unsubscribe(stream) });
   }
 
-  async #publish(
-    topic: string,
-    text: string,
-    options: PublishOptions,
-    kind?: number,
-    observer?: PublicationObserver,
-  ): Promise<Receipt> {
+  async #publish(call: NewCall): Promise<Receipt> {
+    const { options, text } = call;
     const { outbox } = this.#options;
     const withTtl = outbox && outbox.ttlMs !== undefined ? { ttlMs: outbox.ttlMs, ...options } : options;
     if (outbox !== false) checkTtl(withTtl.ttlMs);
@@ -433,7 +427,7 @@ class ClientHandle implements Client {
           // The time to live began with the call.
           const left =
             ttlMs === undefined ? withTtl : { ...withTtl, ttlMs: Math.max(1, ttlMs - (nowMs() - askedMs)) };
-          engine.publish(topic, text, left, kind, observer).then(resolve, reject);
+          engine.publish({ ...call, options: left }).then(resolve, reject);
         },
         reject,
         chars: text.length,

@@ -34,7 +34,7 @@ test("without options a core has all transports and an outbox in storage", () =>
   ]);
 });
 
-test("what the browser lacks is left out", () => {
+test("transports that the browser lacks are skipped", () => {
   vi.stubGlobal("WebSocket", undefined);
   expect(callsFor({ outbox: false })).toEqual([
     ["transport", 1],

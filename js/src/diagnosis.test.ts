@@ -83,7 +83,7 @@ test("f20 a WebSocket that a policy forbids is no proxy's fault, and one that is
   expect(advice(best, { forbidden: ["https:"] })).toBe("All is well: nothing to do.");
 });
 
-test("f20 a hub under the other scheme is found", async () => {
+test("f20 a hub with the other scheme is found", async () => {
   answering({ "http://hub.example.com/": isHub });
   expect(await inspect(base, [])).toEqual({ ...found, other: "http://hub.example.com/" });
   answering({ [base]: isHub, "http://hub.example.com/": isHub });
@@ -101,7 +101,7 @@ test("f20 an insecure hub is mixed content for a secure page, but not on its own
   expect((await inspect(base, [])).isMixed).toBe(false);
 });
 
-test("f20 what the browser forbids meanwhile is noted by scheme, and of the hub's address alone", async () => {
+test("f20 violations during the inspection are recorded by scheme, and only for the hub's address", async () => {
   const target = new EventTarget();
   const forbid = (blockedURI: string, effectiveDirective = "connect-src"): void => {
     target.dispatchEvent(
@@ -134,7 +134,7 @@ test("f20 what the browser forbids meanwhile is noted by scheme, and of the hub'
   expect(opened).toHaveLength(1);
 });
 
-test("rows of the core become tries in words", () => {
+test("the core's list of attempts becomes words", () => {
   const [ok, lost] = triedOf([0, 0, 0, 12, "", 2, 1, 1006, 7, ""]);
   expect(ok).toEqual({
     transport: "websocket",

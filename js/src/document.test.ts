@@ -83,7 +83,7 @@ beforeEach(() => {
     },
     leave: () => calls.push("leave"),
     resync: () => calls.push("resync"),
-    publish: async (_topic, text, _options, _kind, its) => {
+    publish: async ({ text, observer: its }) => {
       calls.push(`publish ${text}`);
       observer = its;
       its?.queued(7);
@@ -112,7 +112,7 @@ async function arrive(n: number): Promise<void> {
   await told();
 }
 
-test("f19 the state is one object until something changes, and onChange tells of value, pending and confirmed", async () => {
+test("f19 the state is one object until something changes, and onChange reports value, pending and confirmed", async () => {
   const seen: DocumentState<unknown>[] = [];
   const { onChange } = document;
   const stop = onChange(() => seen.push(document.state));
@@ -152,7 +152,7 @@ test("a listener of the value is not called for an ack that changes nothing of i
   expect(values).toEqual([{ n: 1 }, { n: 6 }]);
 });
 
-test("f19 one that joins when a value is there is called with it, not within the call", async () => {
+test("f19 a listener that starts when there is a value gets it, after the call", async () => {
   document.subscribe(() => {});
   await told();
   await arrive(1);
@@ -185,7 +185,7 @@ test("f15 a change without a JSON form is data_not_json", async () => {
   expect(calls).toEqual([]);
 });
 
-test("a listener is a function, and a place a JSON Pointer", () => {
+test("a listener must be a function, and `at` a JSON Pointer", () => {
   const invalid = expect.objectContaining({ code: "option_invalid" });
   expect(() => document.subscribe(undefined as never)).toThrow(invalid);
   expect(() => document.onChange(1 as never)).toThrow(invalid);

@@ -8,7 +8,7 @@ import type { DocumentCore } from "./documents.js";
 import { type ErrorCode, LonghaulError } from "./errors.js";
 import { type Messages, type Receiver, snapshot } from "./frame.js";
 import { checkListener, checkPublish, checkWatch, shown } from "./options.js";
-import type { PublicationObserver } from "./publications.js";
+import type { NewCall, PublicationObserver } from "./publications.js";
 import type { SavedDocument } from "./storage.js";
 import { jsonOf } from "./topic.js";
 
@@ -22,13 +22,7 @@ export interface DocumentClient {
   /** The last listener has stopped. Unless one starts in this task, the client stops following. */
   leave(document: DocumentHandle): void;
   resync(document: Receiver): void;
-  publish(
-    topic: string,
-    text: string,
-    options: PublishOptions,
-    kind: number,
-    observer?: PublicationObserver,
-  ): Promise<Receipt>;
+  publish(call: NewCall): Promise<Receipt>;
   /** Makes a core. */
   load(): Promise<DocumentCore>;
   /** Observes the own changes from storage. */
@@ -271,7 +265,8 @@ export class DocumentHandle implements Document<unknown>, Receiver {
         ...(this.value == null && { hint: "the document has no value yet: begin with merge" }),
       });
     }
-    return this.#client.publish(this.name, text, options, kind, this.#observer(kind, text));
+    const observer = this.#observer(kind, text);
+    return this.#client.publish({ topic: this.name, kind, text, options, observer });
   }
 
   #observer(kind: number, text: string): PublicationObserver {

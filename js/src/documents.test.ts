@@ -20,7 +20,7 @@ test("a snapshot and the entries after it give a copy that shares what did not c
   expect(core.seq()).toBe(4);
 });
 
-test("records of more than five hundred characters take the other way in, and mean the same", async () => {
+test("records of more than 500 characters pass as bytes, with the same result", async () => {
   const core = (await load(wasm))("p");
   core.snapshot(epoch, 1, 7, 0, "{}");
   const text = "ü".repeat(600);
@@ -28,7 +28,7 @@ test("records of more than five hundred characters take the other way in, and me
   expect(core.copy(null)?.value).toEqual({ text });
 });
 
-test("own changes lie over what is confirmed", async () => {
+test("own changes are on top of the confirmed value", async () => {
   const core = (await load(wasm))("p");
   core.snapshot(epoch, 1, 7, 0, '{"n":1}');
   core.publish(1, 2, '{"n":2}');
@@ -39,7 +39,7 @@ test("own changes lie over what is confirmed", async () => {
   expect(core.pending()).toBe(0);
 });
 
-test("what does not apply is said before it is published", async () => {
+test("a change that does not apply is refused before it is published", async () => {
   const core = (await load(wasm))("p");
   core.snapshot(epoch, 1, 7, 0, '{"n":1}');
   expect(core.check(1, '[{"op":"remove","path":"/m"}]')).toContain("patch_failed");

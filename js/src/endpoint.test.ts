@@ -15,7 +15,7 @@ beforeEach(() => {
   vi.useFakeTimers();
 });
 
-test("it is asked once for all that want a token, by POST and with cookies", async () => {
+test("one POST with cookies serves all calls for a token", async () => {
   answers.push(new Response(" abc \n"));
   const endpoint = fresh();
   expect(await Promise.all([endpoint.token(undefined), endpoint.token(undefined)])).toEqual(["abc", "abc"]);
@@ -26,7 +26,7 @@ test("it is asked once for all that want a token, by POST and with cookies", asy
   );
 });
 
-test("one that was refused is replaced", async () => {
+test("a refused token is replaced", async () => {
   answers.push(new Response("old"), new Response("new"));
   const endpoint = fresh();
   expect(await endpoint.token(undefined)).toBe("old");
@@ -38,7 +38,7 @@ test("an answer that is not 2xx is no token", async () => {
   await expect(fresh().token(undefined)).rejects.toThrow("401");
 });
 
-test("s56 it is asked in vain twice a minute at most, by however many flushes", async () => {
+test("s56 at most two calls a minute give no useful token, for any number of flushes", async () => {
   answers.push(new Response("a"), new Response("b"), new Response("c"));
   const at = url();
   const flush = new Endpoint(at);
@@ -50,7 +50,7 @@ test("s56 it is asked in vain twice a minute at most, by however many flushes", 
   expect(await new Endpoint(at).token(undefined)).toBe("c");
 });
 
-test("s56 a token that has sent something makes its calls not in vain", async () => {
+test("s56 a token that has sent rows resets the limit of calls", async () => {
   answers.push(new Response("a"), new Response("b"), new Response("c"));
   const at = url();
   for (const wanted of ["a", "b", "c"]) {
@@ -60,7 +60,7 @@ test("s56 a token that has sent something makes its calls not in vain", async ()
   }
 });
 
-test("f24: it follows no redirect, and takes no answer that is too long", async () => {
+test("f24: it follows no redirect, and accepts no answer that is too long", async () => {
   answers.push(new Response("x".repeat(262_145)));
   await expect(fresh().token(undefined)).rejects.toThrow("more than 262144 bytes");
   expect(fetched).toHaveBeenCalledWith(

@@ -29,7 +29,7 @@ function crashing(name: RegExp, times: number): void {
   }) as never);
 }
 
-test("s59 a crash is told with its cause, and messages go on where they were", async () => {
+test("s59 a crash is reported with its cause, and messages continue", async () => {
   const { clock, connect } = await trial();
   const errors: LonghaulError[] = [];
   crashing(/^core_messages$/, 1);
@@ -45,7 +45,7 @@ test("s59 a crash is told with its cause, and messages go on where they were", a
   expect(client.metrics().crashes).toBe(1);
 });
 
-test("s59 a client that crashes again and again is closed, and says why", async () => {
+test("s59 a client that crashes repeatedly closes with the reason", async () => {
   const { clock, connect } = await trial();
   crashing(/^core_start$/, 1_000);
   const errors: LonghaulError[] = [];

@@ -2,8 +2,8 @@
 //
 // host.ts has the calls of the core, and incoming.ts the frames of the hub.
 
-import type { Diagnosis, Metrics, Options, PublishOptions, Receipt } from "./api.js";
-import { kindMessage, memoryRows } from "./boundary.js";
+import type { Diagnosis, Metrics, Options, Receipt } from "./api.js";
+import { memoryRows } from "./boundary.js";
 import { nowMs } from "./browser.js";
 import { databaseName, seed, toCoreOptions, wantedTransports } from "./core-options.js";
 import { Crashes } from "./crashes.js";
@@ -15,7 +15,7 @@ import { Host } from "./host.js";
 import { type EndInstance, instantiate } from "./instance.js";
 import { emptyMetrics } from "./metrics.js";
 import { Outgoing } from "./outgoing.js";
-import { type Call, type PublicationObserver, Publications } from "./publications.js";
+import { type Call, type NewCall, type PublicationObserver, Publications } from "./publications.js";
 import { Scheduler } from "./scheduler.js";
 import { Slot } from "./slot.js";
 import { Storage } from "./storage.js";
@@ -73,7 +73,7 @@ export class Engine {
     this.storage = new Storage(outbox ? (outbox.name ?? databaseName) : undefined, this.#base, {
       publications: this.#publications,
       scheduler: this.#scheduler,
-      publish: (topic, text, kind) => this.publish(topic, text, {}, kind),
+      publish: (topic, text, kind) => this.publish({ topic, text, kind, options: {}, observer: undefined }),
       token: (refused) => this.#tokenSharing.share(refused),
       hasToken: token !== undefined,
       tokenUrl: outbox ? outbox.tokenUrl : undefined,
@@ -171,16 +171,9 @@ export class Engine {
     if (this.#host.streams.delete(stream.no)) this.#scheduler.run((core) => core.unsubscribe(stream.no));
   }
 
-  publish(
-    topic: string,
-    text: string,
-    options: PublishOptions,
-    kind = kindMessage,
-    observer?: PublicationObserver,
-  ): Promise<Receipt> {
+  publish(newCall: NewCall): Promise<Receipt> {
     return new Promise((resolve, reject) => {
-      const calledAtMs = Date.now();
-      const call = { topic, text, options, calledAtMs, kind, resolve, reject, observer };
+      const call = { ...newCall, calledAtMs: Date.now(), resolve, reject };
       const request = this.#publications.begin(call);
       // If there is no core, the next one gets all calls in order.
       this.#scheduler.run((core) => offer(core, request, call));

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import codes from "../../src/codes.json" with { type: "json" };
 import { closeReason, LonghaulError } from "./errors.js";
 
-test("an error has a code, a hint and a cause, and none that it was not given", () => {
+test("an error has a code, and a hint and a cause only if it was made with them", () => {
   const cause = new TypeError("no");
   const error = new LonghaulError("option_invalid", "it is off", { hint: "set it right", cause });
   expect(error).toBeInstanceOf(Error);
@@ -20,20 +20,20 @@ test.each(codes)(
   },
 );
 
-test("a hub's own words come after ours, without the code in front of them", () => {
+test("the hub's text follows the client's, without the code in front of it", () => {
   const [known] = codes;
   const reason = closeReason(known?.closeCode ?? 0, `${known?.code} because I say so`);
   expect(reason.message).toContain(": because I say so");
 });
 
-test("r1 the time to stay away is read, and its options are not shown", () => {
+test("r1 the retry delay is read, and the message does not contain its options", () => {
   const reason = closeReason(1013, "try_again_later 9000 connections retry=7000 spread=1000");
   expect(reason.retryAfterMs).toBe(7_000);
   expect(reason.message).toContain("9000 connections");
   expect(reason.message).not.toContain("retry=");
 });
 
-test("r6 an absurd time to stay away is an hour, and the last one counts", () => {
+test("r6 the longest retry delay is an hour, and the last one counts", () => {
   for (const told of ["9007199254740991", "18446744073709551615", "1".repeat(400)]) {
     expect(closeReason(1013, `busy retry=5 retry=${told}`).retryAfterMs).toBe(3_600_000);
   }
@@ -41,7 +41,7 @@ test("r6 an absurd time to stay away is an hour, and the last one counts", () =>
   expect(closeReason(1013, "busy retry=9000 retry=2000").retryAfterMs).toBe(2_000);
 });
 
-test("a code that nobody knows is the peer's", () => {
+test("an unknown close code is `closed_by_peer`", () => {
   expect(closeReason(4999, "odd")).toMatchObject({ code: "closed_by_peer", message: "odd", closeCode: 4999 });
   expect(closeReason(4998, "").message).toContain("4998");
 });

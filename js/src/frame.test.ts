@@ -97,7 +97,7 @@ test("d7 entries of a document that follow each other are one run, and others ar
   expect(into).toMatchObject({ no: 4, first: 10, count: 2, chain: 6, kind: changes });
 });
 
-test("d7 an entry without a place in its document is refused", () => {
+test("d7 an entry without a seq is refused", () => {
   expect(readChanges("patch 4 0 5 1 - []", 0, empty())).toBe(0);
   expect(readChanges("patch x 1 5 1 - []", 0, empty())).toBe(0);
 });
@@ -110,7 +110,7 @@ test("d7 a snapshot keeps its value unread", () => {
   expect(readSnapshot("snapshot 2 9 x 3 null", empty())).toBe(false);
 });
 
-test("d8 a checkpoint gives its hash", () => {
+test("d8 a checkpoint has a hash", () => {
   const into = empty();
   expect(isOfDocument("checkpoint 2 9 123")).toBe(true);
   expect(readCheckpoint("checkpoint 2 9 123", into)).toBe(123);

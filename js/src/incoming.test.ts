@@ -79,7 +79,7 @@ function setup() {
 const message = (seq: number, data: unknown, no = 7): string =>
   `m ${no} ${seq} 0 1000 - ${JSON.stringify(data)}`;
 
-test("a frame's records are taken in their order: messages by their streams, the rest by the core", () => {
+test("a frame's records are handled in order: messages by their streams, the others by the core", () => {
   const { told, incoming, heard } = setup();
   const frame = ["ping 1", message(1, "x"), "", 'b 9 5 2 9 1000 ["y",0,0,"z",1,0]', "pong 2", ""].join("\n");
   incoming.receive(3, frame);
@@ -96,14 +96,14 @@ test("a frame's records are taken in their order: messages by their streams, the
   expect(incoming.charsReceived).toBe(frame.length);
 });
 
-test("messages that were there before are skipped, and dropped runs are not delivered", () => {
+test("duplicates are skipped, and dropped runs are not delivered", () => {
   const { told, incoming, heard } = setup();
   told.answer = (_, no) => (no === 7 ? 1 : -1);
   incoming.receive(1, 'b 7 5 2 0 1000 ["y",0,0,"z",1,0]\nm 9 1 0 1000 - 1');
   expect(heard).toEqual([[7, 5, 2, ["y", 0, 0, "z", 1, 0], 1]]);
 });
 
-test("messages of a subscription that is left are told to the core alone", () => {
+test("messages of an ended subscription go only to the core", () => {
   const { told, incoming, heard } = setup();
   incoming.streams.clear();
   incoming.receive(1, message(1, "x"));
@@ -152,7 +152,7 @@ test.for(["discard", "drop"] as const)("what was held is not delivered after %s"
   expect(heard).toEqual([]);
 });
 
-test("runs that are delivered at the end of an outer turn are the ones that came", () => {
+test("runs that are delivered at the end of an outer turn are unchanged", () => {
   const { told, scheduler, incoming, heard } = setup();
   told.answer = (run) => {
     incoming.deliver(7, run, 0);
@@ -194,13 +194,13 @@ test.for(bad)("%s is garbage, and nothing after a message like that is read", ([
   expect(heard).toHaveLength(1);
 });
 
-test("after garbage the rest of the frame is not read", () => {
+test("after an unreadable record the rest of the frame is not read", () => {
   const { told, incoming } = setup();
   incoming.receive(4, `m 7 2 0 1000 - {\n${message(3, "x")}\nping 1`);
   expect(told.calls).toEqual([["garbage", 4, unreadable]]);
 });
 
-test("a socket's frame is garbage where it is binary, or larger than any frame", () => {
+test("a binary or too large frame of a socket is unreadable", () => {
   const { told, incoming } = setup();
   const hear = incoming.receiver(5);
   const event = (data: unknown): MessageEvent => ({ data }) as MessageEvent;
@@ -216,7 +216,7 @@ test("a socket's frame is garbage where it is binary, or larger than any frame",
   expect(told.calls.slice(2)).toEqual([["messages", 5, 7, 1, 1, 0]]);
 });
 
-test("a socket of a core that has crashed is not heard", () => {
+test("frames of a crashed core's socket are ignored", () => {
   const { scheduler, incoming, heard } = setup();
   const hear = incoming.receiver(5);
   const next = new Told();
@@ -227,14 +227,14 @@ test("a socket of a core that has crashed is not heard", () => {
   expect(heard).toEqual([]);
 });
 
-test("between a crash and the next core nothing is heard, and nothing thrown", () => {
+test("between a crash and the next core frames are ignored, without exceptions", () => {
   const { scheduler, incoming, heard } = setup();
   scheduler.core = undefined;
   incoming.receive(1, `${message(1, "x")}\nping 1`);
   expect(heard).toEqual([]);
 });
 
-test("a crash is told once, ends the turn, and what is left of the frame is not read", () => {
+test("a crash is reported once and ends the turn, and the rest of the frame is not read", () => {
   const { told, scheduler, incoming, heard, crashed } = setup();
   const core = scheduler.core;
   const cause = new Error("unreachable");
@@ -252,7 +252,7 @@ test("a crash is told once, ends the turn, and what is left of the frame is not 
   expect(heard).toHaveLength(1);
 });
 
-test("where a listener has woken a crash, what is left of the frame comes again", () => {
+test("after a crash that a listener causes, the rest of the frame comes again", () => {
   const { told, scheduler, incoming, streams } = setup();
   const next = new Told();
   streams[0].deliver = () => {
@@ -275,7 +275,7 @@ test("entries of a document that follow each other are one run", () => {
   expect(heard[0]).toEqual([8, 4, 2, entries.join("\n"), 0]);
 });
 
-test("a snapshot reaches its document where the core takes it, and as text", () => {
+test("a snapshot that the core accepts reaches its document as text", () => {
   const { told, incoming, heard, finished } = setup();
   incoming.receive(1, 'snapshot 8 4 9 1000 0 {"x":1}');
   expect(told.calls).toEqual([["snapshot", 1, 8, 4, 9]]);
@@ -301,7 +301,7 @@ test("a snapshot does not take the number of a run that is held", () => {
   expect(heard.map(([, , , data]) => data)).toEqual(["b", "0 {}"]);
 });
 
-test("a checkpoint reaches its document, and one for nobody does no harm", () => {
+test("a checkpoint reaches its document, and one without a document does no harm", () => {
   const { told, incoming, heard } = setup();
   incoming.receive(1, "checkpoint 8 4 77\ncheckpoint 5 4 77\ncheckpoint");
   expect(heard).toEqual([[8, "checkpoint", 4, 77]]);
@@ -337,7 +337,7 @@ test("w9: a record in parts is read when the last one is there, and each is a si
   expect(heard).toEqual([[7, 1, 1, "long", 0]]);
 });
 
-test("w9: a part that does not follow is garbage", () => {
+test("w9: a part that does not follow is unreadable", () => {
   const { told, incoming } = setup();
   incoming.receive(1, "part 1 0 x");
   expect(told.calls).toEqual([
@@ -346,7 +346,7 @@ test("w9: a part that does not follow is garbage", () => {
   ]);
 });
 
-test("w9: parts of a connection that is not established are not kept, nor those of a core that is gone", () => {
+test("w9: parts from a connection that is not established, or from a crashed core, are dropped", () => {
   const { told, incoming, heard } = setup();
   told.isEstablished = false;
   incoming.receive(2, "part 0 1 ping ");
@@ -373,7 +373,7 @@ test("w9: a part whose turn ends in a crash is not read", () => {
   expect(told.calls).toEqual([]);
 });
 
-test("where a stream begins is told after the turn, with its log", () => {
+test("the position and the log of a stream are set after the turn", () => {
   const { scheduler, incoming, heard, streams } = setup();
   scheduler.run(() => {
     incoming.streaming(7, "e1/41/99");
@@ -384,7 +384,7 @@ test("where a stream begins is told after the turn, with its log", () => {
   expect(heard).toEqual([[7, "follows", 41, 99]]);
 });
 
-test("a gap is told after the turn, and has no end where nobody knows one", () => {
+test("a gap is reported after the turn, and its end is Infinity if it is unknown", () => {
   const { scheduler, incoming, heard } = setup();
   scheduler.run(() => {
     incoming.gap(7, "e", 2, 5, "expired");

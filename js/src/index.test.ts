@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 
-test("the package offers connect and its error, and importing it asks for nothing", async () => {
+test("the package exports connect and its error, and an import does nothing", async () => {
   const fetched = vi.fn();
   vi.stubGlobal("fetch", fetched);
   const longhaul = await import("./index.js");

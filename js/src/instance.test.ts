@@ -27,7 +27,7 @@ test("an answer that is not 2xx is no wasm", async () => {
   await expect(compile("/longhaul_bg.wasm")).rejects.toThrow("503");
 });
 
-test("what is no wasm does not compile", async () => {
+test("other bytes do not compile", async () => {
   await expect(compile(new TextEncoder().encode("<!doctype html>"))).rejects.toThrow();
 });
 

@@ -9,7 +9,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-test("f12 what is left ends when the task is over, once", () => {
+test("f12 each subscription ends once, after the task", () => {
   const ended: string[] = [];
   const left = new Lingering<string>((what) => ended.push(what));
   left.add("a");
@@ -23,7 +23,7 @@ test("f12 what is left ends when the task is over, once", () => {
   expect(ended).toEqual(["a", "b", "a"]);
 });
 
-test("f12 a client that closes ends all at once, and no timer is left", () => {
+test("f12 a client that closes ends all of them, and its timer", () => {
   const ended: string[] = [];
   const left = new Lingering<string>((what) => ended.push(what));
   left.add("a");

@@ -61,7 +61,7 @@ test("f05_bytes_that_are_no_wasm_and_pages_without_wasm_are_the_end", async () =
   await expect(load("/a.wasm")).rejects.toMatchObject({ isFinal: true });
 });
 
-test("f04_a_download_ends_where_nobody_waits_for_it_any_more", async () => {
+test("f04_the_last_client_that_leaves_aborts_the_download", async () => {
   const { load } = await fresh();
   let heard: AbortSignal | undefined;
   fetched.mockImplementationOnce((_address: string, { signal }: RequestInit) => {

@@ -33,7 +33,7 @@ async function given<T>({ clock }: Trial, promise: Promise<T>): Promise<T> {
   return outcome.value;
 }
 
-test("what is published offline is durable, is listed, and goes out in order", async () => {
+test("an offline publication is durable, listed and sent in order", async () => {
   const tab = await offline();
   const { client, hub, browser } = tab;
   const receipts: Receipt[] = [];
@@ -76,7 +76,7 @@ test("a tab sees the rows of another one", async () => {
   expect((await given(tab, other.outbox.rows()))[0]?.data).toBe(1);
 });
 
-test("a row that is discarded is not sent, and its receipt says so", async () => {
+test("a discarded row is not sent, and its receipt rejects", async () => {
   const tab = await offline();
   const receipt = await given(tab, tab.client.topic("a").publish("discarded"));
   const last = await given(tab, tab.client.topic("a").publish("sent"));
@@ -101,13 +101,13 @@ test("a wipe removes all rows, and their receipts reject", async () => {
   expect(await given(tab, tab.client.outbox.rows())).toEqual([]);
 });
 
-test("flush rejects where rows wait and there is no connection", async () => {
+test("flush rejects if rows wait without a connection", async () => {
   const tab = await offline();
   await given(tab, tab.client.topic("a").publish(1));
   await expect(given(tab, tab.client.outbox.flush())).rejects.toMatchObject({ code: "not_flushed" });
 });
 
-test("what expires offline is a dead letter, which can be retried", async () => {
+test("a publication that expires offline is a dead letter that can be retried", async () => {
   const tab = await offline();
   const deadLetters: DeadLetter[] = [];
   tab.client.on("deadletter", (deadLetter) => deadLetters.push(deadLetter));
@@ -127,7 +127,7 @@ test("what expires offline is a dead letter, which can be retried", async () => 
   expect(await given(tab, tab.client.outbox.deadLetters())).toEqual([]);
 });
 
-test("what was lost with its storage is a dead letter, which can be retried", async () => {
+test("a row that was lost with its storage is a dead letter that can be retried", async () => {
   const tab = await offline();
   const receipt = await given(tab, tab.client.topic("a").publish("lost"));
   const acked = expect(receipt.acked).rejects.toMatchObject({ code: "outbox_lost" });
@@ -190,7 +190,7 @@ test("a key replaces an unsent row in its place", async () => {
   expect((await given(tab, client.outbox.rows())).map(({ data }) => data)).toEqual(["new", "between"]);
 });
 
-test("a change whose ack another tab has told is not pending again where storage still has its row", async () => {
+test("a change with an ack from another tab is not pending again while storage still has its row", async () => {
   const tab = await offline();
   const { client, clock } = tab;
   const document = client.document("d");
@@ -285,7 +285,7 @@ test.for(["the same tab", "another tab"])(
   },
 );
 
-test("what is in memory only and may have arrived shows as being discarded", async () => {
+test("a sent row of the memory outbox is shown as discarding", async () => {
   const tab = await trial();
   const client = tab.connect();
   await tab.clock.until(() => client.status.state === "connected");
@@ -297,7 +297,7 @@ test("what is in memory only and may have arrived shows as being discarded", asy
   expect(rows).toMatchObject([{ state: "discarding", attempts: 1 }]);
 });
 
-test("each tab hears of a dead letter once, and keeps its list of them by events", async () => {
+test("each tab gets a dead letter once, and updates its list by events", async () => {
   const tab = await trial();
   const clients = [1, 2, 3].map(() => tab.connect({ outbox: {} }));
   await tab.clock.until(() => clients.every(({ status }) => status.state === "connected"));
@@ -331,7 +331,7 @@ test("each tab hears of a dead letter once, and keeps its list of them by events
   }
 });
 
-test("dead letters in memory tell of their coming and going too", async () => {
+test("dead letters in memory also fire events", async () => {
   const tab = await trial();
   const client = tab.connect();
   await tab.clock.until(() => client.status.state === "connected");

@@ -50,7 +50,7 @@ test("records that may be apart are split between two of them, and keep their or
   expect(posted.flatMap(([, frame]) => frame.split("\n"))).toEqual(records);
 });
 
-test("what a post lets listeners add comes after it", async () => {
+test("records that listeners add during a post come after it", async () => {
   outgoing = new Outgoing((connection, frame) => {
     posted.push([connection, frame]);
     if (posted.length === 1) outgoing.addWhole(3, "c");

@@ -37,14 +37,14 @@ for (const { records } of golden.badParts) {
   });
 }
 
-test("w9: a part of another connection continues nothing, and the next record begins anew", () => {
+test("w9: a part from another connection is refused, and the next record starts fresh", () => {
   const parts = new Parts();
   expect(parts.add(1, "part 0 2 ping")).toBe("");
   expect(parts.add(2, "part 1 0  1")).toBeUndefined();
   expect(parts.add(2, "part 0 0 ping 2")).toBe("ping 2");
 });
 
-test("f24: a record is refused with the part that says how large it is", () => {
+test("f24: a record that is too large is refused at the part that shows it", () => {
   const parts = new Parts();
   const most = 8 * 2 ** 20;
   expect(parts.add(1, `part 0 ${most} x`)).toBeUndefined();
@@ -68,7 +68,7 @@ function answer(pieces: Iterable<Uint8Array>): { response: Response; cancelled: 
   return { response: new Response(body), cancelled: () => isCancelled };
 }
 
-test("f03: every piece of an answer is told, and characters that are cut between pieces are whole", async () => {
+test("f03: each piece of an answer is reported, and split characters are joined", async () => {
   const bytes = new TextEncoder().encode("welcome ü🚚");
   let arrived = 0;
   const pieces = Array.from(bytes, (byte) => Uint8Array.of(byte));

@@ -42,6 +42,9 @@ export interface Call {
   reject(error: LonghaulError): void;
 }
 
+/** A call before the engine has it. */
+export type NewCall = Pick<Call, "topic" | "kind" | "text" | "options" | "observer">;
+
 /** A publication with a row, as this page knows it. */
 export interface Publication {
   readonly topic: string;

@@ -24,7 +24,7 @@ function advance(at: Stream, seq: number): void {
   at.follows(seq, 7);
 }
 
-test("a10 a topic goes on where it was before the reload, and another one begins live", () => {
+test("a10 a topic continues where it was before the reload, and another one begins live", () => {
   const first = new Resume(base, true);
   const chat = stream("chat");
   expect(first.begin(chat)).toBe("live");
@@ -45,7 +45,7 @@ test("places are written once a second at most", () => {
   expect([...kept.values()][0]).toContain("/49/");
 });
 
-test("what is forgotten begins live", () => {
+test("a forgotten topic begins live", () => {
   const resume = new Resume(base, true);
   const chat = stream("chat");
   resume.begin(chat);

@@ -88,7 +88,7 @@ test("f04_once_closed_nothing_is_tried_and_no_timer_is_left", async () => {
   expect(settled).not.toHaveBeenCalled();
 });
 
-test("f04_an_attempt_hears_that_it_is_closed", async () => {
+test("f04_closing_aborts_the_attempt", async () => {
   const retry = new Retry(backoff);
   let heard: AbortSignal | undefined;
   void retry.run(

@@ -5,7 +5,7 @@ const stored: Row = ["p", "a/b", 0, '{"x":1}', 7, 1_000, 9_000, true, undefined,
 
 const deadLetter = [...stored, "payload_invalid", "no JSON"] as unknown as Row;
 
-test("a row shows its data, and the most attempts that anyone has counted", () => {
+test("a row has its data, and the larger count of attempts", () => {
   expect(toOutboxRow("p:1", stored, { attempts: 1 })).toEqual({
     id: "p:1",
     topic: "a/b",
@@ -19,7 +19,7 @@ test("a row shows its data, and the most attempts that anyone has counted", () =
   expect(toOutboxRow("p:1", stored, { attempts: 5 }).attempts).toBe(5);
 });
 
-test("a row that nobody has tried is queued", () => {
+test("a row without attempts is queued", () => {
   const fresh = stored.with(10, 0) as unknown as Row;
   expect(toOutboxRow("p:1", fresh, { attempts: 0 }).state).toBe("queued");
 });
@@ -51,11 +51,11 @@ test("a dead letter has its reason", () => {
   });
 });
 
-test("rows are apart by hub and subject", () => {
+test("each hub and subject has its own partition", () => {
   expect(partitionName("https://a/", "u")).not.toBe(partitionName("https://a/u", ""));
 });
 
-test("a worker's client only polls, keeps the partition's policy, and has a token where the page had one", () => {
+test("a worker's client only polls, keeps the partition's policy, and has a token if the page had one", () => {
   const token = (): string => "t";
   const options = partitionOptions("db", ["p", "https://a/", "u", true, undefined, true], token);
   expect(options).toEqual({

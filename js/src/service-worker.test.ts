@@ -145,7 +145,7 @@ test("while the hub is out of reach the event fails, so that the browser tries a
   expect(sent(made)).toEqual([1, 2]);
 });
 
-test("s26: at its last chance a flush that fails registers anew, and fails all the same", async () => {
+test("s26: a flush that fails at its last chance registers again, and still rejects", async () => {
   const made = await trial();
   await left(made, [1]);
   const { sync, registered } = await worker();
@@ -203,7 +203,7 @@ test("only the outbox of its name is flushed", async () => {
   expect(sent(made)).toEqual(["mine"]);
 });
 
-test("who asks during a flush waits for the same one", async () => {
+test("a call during a flush joins it", async () => {
   const made = await trial();
   await left(made, [1]);
   const { sync, message } = await worker();

@@ -68,7 +68,7 @@ test("publications keep their order", async () => {
   );
 });
 
-test("v3: what is tampered, unsigned or of another topic is reported and told as a gap, in its place", async () => {
+test("v3: a tampered, unsigned or misplaced message is reported, and becomes a gap in order", async () => {
   const { client, topic: board } = topic();
   const other = topic(new Recording(), "demo/other");
   await board.publish("good");
@@ -121,7 +121,7 @@ test("after it has stopped nothing is delivered, not even what waits for its ver
   expect(client.stops).toBe(1);
 });
 
-test("past 10,000 that wait it leaves, and goes on from there once they are through", async () => {
+test("with more than 10,000 waiting messages it unsubscribes, and continues after them", async () => {
   const { client, topic: board } = topic();
   await board.publish(1);
   const good = JSON.parse(client.published[0]?.text ?? "");
@@ -139,7 +139,7 @@ test("a key that is too short, and what is no topic, are refused", async () => {
   expect(() => signed({} as never, key)).toThrow(expect.objectContaining({ code: "option_invalid" }));
 });
 
-test("where there is no crypto.subtle it says so", () => {
+test("without crypto.subtle it throws `crypto_unavailable`", () => {
   vi.stubGlobal("crypto", {});
   expect(() => signed(new TopicHandle<unknown>("a", new Recording()), key)).toThrow(
     expect.objectContaining({ code: "crypto_unavailable" }),

@@ -32,7 +32,7 @@ function full(): () => void {
   };
 }
 
-test("where the disk is full a publication is refused, nothing of it is kept, and the next one is saved", async () => {
+test("on a full disk a publication is refused and leaves nothing, and the next one is saved", async () => {
   const tab = await offline();
   const { client, clock, browser } = tab;
   await clock.waitFor(client.topic("a").publish("first"));
@@ -51,7 +51,7 @@ test("where the disk is full a publication is refused, nothing of it is kept, an
   expect(tab.hub.entries("a").map(({ data }) => data)).toEqual(["first", "second"]);
 });
 
-test("where storage fails to open rows are in memory and say so, and go out all the same", async () => {
+test("if storage does not open, rows are in memory, are not durable, and are sent", async () => {
   const open = vi.spyOn(IDBFactory.prototype, "open").mockImplementation(() => {
     throw new DOMException("no", "SecurityError");
   });
@@ -66,7 +66,7 @@ test("where storage fails to open rows are in memory and say so, and go out all 
   await clock.waitFor(client.outbox.wipe());
 });
 
-test("who discards a row in memory does not give up the one in storage that has its number", async () => {
+test("discarding a row in memory does not discard the stored row with its number", async () => {
   const open = vi.spyOn(IDBFactory.prototype, "open").mockImplementation(() => {
     throw new DOMException("busy", "UnknownError");
   });
@@ -86,7 +86,7 @@ test("who discards a row in memory does not give up the one in storage that has 
   expect(await clock.waitFor(stored.acked)).toMatchObject({ duplicate: false });
 });
 
-test("storage that can't be read any more is told by wipe, and does not end the client", async () => {
+test("wipe reports storage that can't be read any more, and the client continues", async () => {
   const tab = await offline();
   const { client, clock, browser, hub, errors } = tab;
   const receipt = await clock.waitFor(client.topic("a").publish("kept"));
@@ -110,7 +110,7 @@ test("storage that can't be read any more is told by wipe, and does not end the 
   expect(errors).toEqual([]);
 });
 
-test("a database of the app's own with the outbox's name is left alone, and that is told", async () => {
+test("an app's database with the outbox's name stays untouched, and is reported", async () => {
   const made = await trial();
   const request = indexedDB.open("longhaul", 1);
   request.onupgradeneeded = () => request.result.createObjectStore("mine");
@@ -124,7 +124,7 @@ test("a database of the app's own with the outbox's name is left alone, and that
   expect(errors.map(({ code }) => code)).toEqual(["outbox_name_taken"]);
 });
 
-test("another tab's message that can't be read crashes nothing", async () => {
+test("an unreadable message of another tab crashes nothing", async () => {
   const tab = await offline();
   const { client, clock, errors } = tab;
   await clock.waitFor(client.topic("a").publish(1));

@@ -44,7 +44,7 @@ test("messages between a crash and the next core reach that core, once and in or
   expect(core.calls).toEqual(messages.flatMap(([, calls]) => calls));
 });
 
-test("the service worker is asked when rows wait for a second, at once where nothing can be sent, or at the end", async () => {
+test("the service worker is asked when rows wait for a second, at once if nothing can be sent, and at close", async () => {
   const ask = vi.spyOn(BackgroundSync.prototype, "ask");
   const settled = vi.spyOn(BackgroundSync.prototype, "settled");
   const { core, scheduler, storage } = scene();

@@ -34,7 +34,7 @@ function stream(): { stream: Stream; threw: ReturnType<typeof vi.fn> } {
   return { stream: made, threw };
 }
 
-test("a message has all that the record had", () => {
+test("a message has all fields of the record", () => {
   const { stream: made } = stream();
   const heard: Message<unknown>[] = [];
   made.add(listener((message) => heard.push(message)));
@@ -43,7 +43,7 @@ test("a message has all that the record had", () => {
   expect(made.position).toBe("e/3/30");
 });
 
-test("h6 of a batch each message has its time and id, and what is skipped is not told", () => {
+test("h6 each message of a batch has its time and id, and skipped ones are not delivered", () => {
   const { stream: made } = stream();
   const heard: Message<unknown>[] = [];
   made.add(listener((message) => heard.push(message)));
@@ -56,7 +56,7 @@ test("h6 of a batch each message has its time and id, and what is skipped is not
   expect(made.position).toBe("e/7/99");
 });
 
-test("a listener that throws is reported, and the others hear the message", () => {
+test("a listener that throws is reported, and the others get the message", () => {
   const { stream: made, threw } = stream();
   const heard = vi.fn();
   const cause = new Error("mine");
@@ -71,7 +71,7 @@ test("a listener that throws is reported, and the others hear the message", () =
   expect(heard).toHaveBeenCalledOnce();
 });
 
-test("one that an earlier listener has removed hears nothing more, one that it added hears the next", () => {
+test("a listener that an earlier one removes gets nothing more, and one that it adds gets the next message", () => {
   const { stream: made } = stream();
   const removed = listener(vi.fn());
   const added = listener(vi.fn());
@@ -93,7 +93,7 @@ function numbered(rest: Partial<Listener> = {}): { seqs: number[]; is: Listener 
   return { seqs, is: listener(({ seq }) => seqs.push(seq), rest) };
 }
 
-test("f12 one that joins in the task in which another has left gets all that came since", async () => {
+test("f12 a listener that takes over in the same task gets all messages since then", async () => {
   const { stream: made } = stream();
   const [before, after] = [numbered(), numbered()];
   made.add(before.is);
@@ -111,7 +111,7 @@ test("f12 one that joins in the task in which another has left gets all that cam
   expect(made.cursor).toBe("e/5/50");
 });
 
-test("f12 within a batch one that stops and starts again loses nothing and hears nothing twice", async () => {
+test("f12 a listener that stops and starts within a batch gets every message once", async () => {
   const { stream: made } = stream();
   const seqs: number[] = [];
   const again = (): Listener => {
@@ -128,7 +128,7 @@ test("f12 within a batch one that stops and starts again loses nothing and hears
   expect(seqs).toEqual([1, 2, 3]);
 });
 
-test("f12 what one was still to be told when another removed it goes to the one in its place", async () => {
+test("f12 the current message of a removed listener goes to the one that takes over", async () => {
   const { stream: made } = stream();
   const [before, after] = [numbered(), numbered()];
   made.add(
@@ -144,7 +144,7 @@ test("f12 what one was still to be told when another removed it goes to the one 
   expect([before.seqs, after.seqs]).toEqual([[1], [2, 3]]);
 });
 
-test("f12 what a consumer had not taken goes to the one that goes on, whoever else listens", async () => {
+test("f12 unconsumed messages go to the iteration that takes over, beside other listeners", async () => {
   const { stream: made } = stream();
   const queue: Message<unknown>[] = [];
   const lagging = listener((message) => queue.push(message), { unconsumed: () => queue });
@@ -163,7 +163,7 @@ test("f12 what a consumer had not taken goes to the one that goes on, whoever el
   ]);
 });
 
-test("f12 one that stops before it has caught up leaves that to the next", async () => {
+test("f12 a listener that stops before it has caught up leaves the rest to the next one", async () => {
   const { stream: made } = stream();
   const [first, second, third] = [numbered(), numbered(), numbered()];
   made.add(first.is);
@@ -176,7 +176,7 @@ test("f12 one that stops before it has caught up leaves that to the next", async
   expect([first.seqs, second.seqs, third.seqs]).toEqual([[], [], [1]]);
 });
 
-test("f12 after the task one that joins begins with what comes next", async () => {
+test("f12 a listener that starts after the task begins with the next message", async () => {
   const { stream: made } = stream();
   const [before, after] = [numbered(), numbered()];
   made.add(before.is);
@@ -189,7 +189,7 @@ test("f12 after the task one that joins begins with what comes next", async () =
   expect(after.seqs).toEqual([2]);
 });
 
-test("f12 no more than a thousand messages are kept, where timers are late", async () => {
+test("f12 at most 1,000 messages wait if timers are late", async () => {
   const { stream: made } = stream();
   const [before, after] = [numbered(), numbered()];
   made.add(before.is);
@@ -201,7 +201,7 @@ test("f12 no more than a thousand messages are kept, where timers are late", asy
   expect(after.seqs).toEqual([1_002]);
 });
 
-test("after its end nothing is handed over, and the place stays", () => {
+test("after its end it delivers nothing, and its position stays", () => {
   const { stream: made } = stream();
   const heard = vi.fn();
   const end = vi.fn();
@@ -214,7 +214,7 @@ test("after its end nothing is handed over, and the place stays", () => {
   expect(made.position).toBe("e/1/10");
 });
 
-test("it is passive while all its listeners are", () => {
+test("it is passive while all its listeners are passive", () => {
   const { stream: made } = stream();
   made.add(listener(vi.fn(), { isPassive: true }));
   expect(made.isPassive).toBe(true);
@@ -222,7 +222,7 @@ test("it is passive while all its listeners are", () => {
   expect(made.isPassive).toBe(false);
 });
 
-test("a10 it has no cursor while its epoch is unknown, or a consumer lags", () => {
+test("a10 it has no cursor while its epoch is unknown or a consumer lags", () => {
   const made = new Stream(1, "a", () => {});
   made.begin = "start";
   expect(made.cursor).toBeUndefined();
@@ -236,7 +236,7 @@ test("a10 it has no cursor while its epoch is unknown, or a consumer lags", () =
   expect(made.cursor).toBe("e/4/5");
 });
 
-test("a gap is told to those who asked for it", () => {
+test("a gap goes to the listeners with onGap", () => {
   const { stream: made } = stream();
   const gap = vi.fn();
   made.add(listener(vi.fn()));

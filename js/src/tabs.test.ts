@@ -370,7 +370,7 @@ test("outboxes with other names have leaders of their own", async () => {
 test.for([
   ["missing", {}],
   ["forbidden", { locks: { request: () => Promise.reject(new DOMException("no", "SecurityError")) } }],
-])("where locks are %s everybody sends", async ([, navigator]) => {
+])("without usable locks (%s) every tab sends", async ([, navigator]) => {
   vi.stubGlobal("navigator", navigator);
   const [one, two] = [tab(), tab()];
   one.tabs.seekLeadership();

@@ -61,14 +61,14 @@ test.each([
   expect(fetched).not.toHaveBeenCalled();
 });
 
-test("f13 an app's own error is a refusal where the hub's address answers", async () => {
+test("f13 an app's own error is a refusal if the hub's address answers", async () => {
   vi.stubGlobal("fetch", async () => new Response("no hub", { status: 404 }));
   expect(await isRefusal(new Error("signed out"), hub)).toBe(true);
   expect(await isRefusal(undefined, hub)).toBe(true);
   expect(await isRefusal("signed out", hub)).toBe(true);
 });
 
-test("f13 nothing is a refusal where nothing answers, or the browser is offline", async () => {
+test("f13 no error is a refusal if nothing answers or the browser is offline", async () => {
   vi.stubGlobal("fetch", async () => {
     throw new TypeError("Failed to fetch");
   });
@@ -78,7 +78,7 @@ test("f13 nothing is a refusal where nothing answers, or the browser is offline"
   expect(await isRefusal(new Error("signed out"), hub)).toBe(false);
 });
 
-test("f13 a token function that is late is told of after thirty seconds, and not where it was in time", () => {
+test("f13 a late token function is reported after 30 s, and one in time is not", () => {
   vi.useFakeTimers();
   const late = vi.fn();
   const stop = onLate(late);

@@ -50,7 +50,7 @@ test("f15 calls of next that wait side by side get the next messages in order, a
   expect(results.map(({ done, value }) => (done ? "end" : value.seq))).toEqual([1, 2, "end", "end"]);
 });
 
-test("f12 an iteration that is left says what its consumer had not taken", async () => {
+test("f12 an iteration that is left has its unconsumed messages", async () => {
   const { topic: made, give, rests } = topic();
   const iterator = made.messages()[Symbol.asyncIterator]();
   give(1, 2, 3);
@@ -60,7 +60,7 @@ test("f12 an iteration that is left says what its consumer had not taken", async
   expect(await iterator.next()).toEqual({ done: true, value: undefined });
 });
 
-test("f12 one that is aborted keeps what it has for its own consumer", async () => {
+test("f12 an aborted iteration keeps its messages for its own consumer", async () => {
   const { topic: made, give, rests } = topic();
   const abort = new AbortController();
   const iterator = made.messages({ signal: abort.signal })[Symbol.asyncIterator]();
@@ -72,7 +72,7 @@ test("f12 one that is aborted keeps what it has for its own consumer", async () 
   expect((await iterator.next()).done).toBe(true);
 });
 
-test("a consumer that lags too far hears of it after what it has", async () => {
+test("a consumer that lags too far gets the error after its messages", async () => {
   const { topic: made, give, rests } = topic();
   const iterator = made.messages()[Symbol.asyncIterator]();
   give(...Array.from({ length: 10_001 }, (_, i) => i + 1));
@@ -93,7 +93,7 @@ test("f15 what has no JSON form is data_not_json, with its cause", async () => {
   expect(jsonOf({ a: 1 }, "it")).toBe('{"a":1}');
 });
 
-test("a listener is a function, and a call that was withdrawn is not made", async () => {
+test("a listener must be a function, and an aborted call is not made", async () => {
   const { topic: made, published } = topic();
   expect(() => made.subscribe(undefined as never)).toThrow(
     expect.objectContaining({ code: "option_invalid" }),

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { trial } from "./trial.js";
 
-test("only what goes to the hub's address comes to it, until the end", async () => {
+test("only requests to the hub's address reach it, until it is closed", async () => {
   class Theirs {
     static readonly OPEN = 1;
     constructor(readonly url: string) {}
@@ -25,14 +25,14 @@ test("only what goes to the hub's address comes to it, until the end", async () 
   expect([scope.WebSocket, scope.fetch, "EventSource" in scope]).toEqual([Theirs, theirFetch, false]);
 });
 
-test("an installed fetch reads the files that Node's can't", async () => {
+test("an installed fetch reads files, which Node's can't", async () => {
   await trial();
   const answer = await fetch(new URL("../src/wasm/longhaul_bg.wasm", import.meta.url));
   expect(answer.headers.get("content-type")).toBe("application/wasm");
   expect(WebAssembly.validate(await answer.arrayBuffer())).toBe(true);
 });
 
-test("close brings back the globals of several devices", async () => {
+test("close restores the globals of several devices", async () => {
   const before = globalThis.WebSocket;
   const { hub } = await trial();
   const first = globalThis.WebSocket;

@@ -46,7 +46,7 @@ test("a jump of the wall clock moves no timer", async () => {
   expect([ran, clock.now(), clock.elapsed()]).toEqual([1, 510, 10]);
 });
 
-test("until goes on just as far as it must, and fails where time does not help", async () => {
+test("until advances only as far as necessary, and rejects if time does not help", async () => {
   const clock = createVirtualClock();
   let ran = 0;
   clock.setTimeout(() => ran++, 10);
@@ -56,7 +56,7 @@ test("until goes on just as far as it must, and fails where time does not help",
   await expect(clock.until(() => ran === 3)).rejects.toThrow("does not hold after 20 ms");
 });
 
-test("what a timer throws is told by the call that ran it, and the clock goes on", async () => {
+test("an exception of a timer rejects the call that ran it, and the clock continues", async () => {
   const clock = createVirtualClock();
   clock.setTimeout(() => {
     throw new Error("bad timer");
@@ -66,7 +66,7 @@ test("what a timer throws is told by the call that ran it, and the clock goes on
   expect(clock.elapsed()).toBe(30);
 });
 
-test("time waits for what is tracked, and for what the engine does beside the program", async () => {
+test("time waits for tracked work, and for work of the engine outside of the event loop", async () => {
   const clock = createVirtualClock();
   const undo = clock.install();
   const order: string[] = [];
@@ -85,7 +85,7 @@ test("time waits for what is tracked, and for what the engine does beside the pr
   undo();
 });
 
-test("waitFor goes on until a promise settles", async () => {
+test("waitFor advances until a promise settles", async () => {
   const clock = createVirtualClock();
   const late = new Promise<string>((resolve) => clock.setTimeout(() => resolve("late"), 5_000));
   expect(await clock.waitFor(late)).toBe("late");

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { trial } from "./trial.js";
 
-test("a stream that may not be had says why, and comes back by itself until it is closed", async () => {
+test("a stream that fails fires error, and reconnects by itself until it is closed", async () => {
   const { clock, hub } = await trial();
   const source = new EventSource("https://hub.test/v1/events?ticket=none");
   const heard: string[] = [];
@@ -21,7 +21,7 @@ test("a stream that may not be had says why, and comes back by itself until it i
   expect([source.readyState, hub.metrics.streams]).toEqual([2, 2]);
 });
 
-test("what is no stream ends it for good", async () => {
+test("an answer that is no stream ends it", async () => {
   const { clock, hub } = await trial();
   const source = new EventSource("https://hub.test/healthz");
   const states: number[] = [];
@@ -30,7 +30,7 @@ test("what is no stream ends it for good", async () => {
   expect([states, hub.metrics.requests]).toEqual([[2], 1]);
 });
 
-test("an open stream that is silent gets a comment, which keeps it and nothing more", async () => {
+test("a silent stream gets comments, which only keep it open", async () => {
   const { clock, hub, browser, connect } = await trial({ limits: { heartbeatMs: 300_000 } });
   const client = connect({ transports: ["eventsource"] });
   client.topic("a").subscribe(() => {});

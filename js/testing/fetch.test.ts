@@ -49,7 +49,7 @@ test("a large answer streams, and an abort ends it for the hub as well", async (
   await expect(fetch("https://hub.test/", { signal: abort.signal })).rejects.toThrow("enough");
 });
 
-test("a slow line owes nothing to a large answer that its client has left", async () => {
+test("an aborted large answer does not use the slow line any more", async () => {
   const { clock, hub, browser } = await trial();
   for (let i = 0; i < 5; i++) hub.publish("big", "x".repeat(60_000));
   browser.line.bytesPerSecond = 10_000;
@@ -64,7 +64,7 @@ test("a slow line owes nothing to a large answer that its client has left", asyn
   expect((await next).status).toBe(200);
 });
 
-test("a request that is cut fails as in a browser, and one to another address goes there", async () => {
+test("a request that breaks fails as in a browser, and one to another address goes there", async () => {
   const { clock, browser } = await trial();
   const lost = fetch("https://hub.test/healthz");
   browser.line.cut();
@@ -76,7 +76,7 @@ test("a request that is cut fails as in a browser, and one to another address go
   expect(await (await fetch("data:text/plain,elsewhere")).text()).toBe("elsewhere");
 });
 
-test("a page of an origin that the hub does not serve is refused, and may not read what is not for clients", async () => {
+test("a page of an origin that the hub does not serve is refused, and reads only answers for clients", async () => {
   const { clock, hub } = await trial({ origins: ["https://friend.test"] });
   const friend = hub.browser({ origin: "https://friend.test" });
   const stranger = hub.browser({ origin: "https://stranger.test" });

@@ -22,7 +22,7 @@ test("a back end's calls do what the hub does, and throw its codes", async () =>
   expect(() => hub.patch("plan", [{ op: "remove", path: "/none" }])).toThrow("patch_failed");
 });
 
-test("retention goes by the clock, and what is gone is gone", async () => {
+test("retention follows the clock", async () => {
   const { clock, hub } = await trial({ limits: { retainMs: 10_000 } });
   hub.publish("a", 1);
   await clock.advance(20_000);
@@ -37,7 +37,7 @@ test("the hub's own clock may differ", async () => {
   expect(hub.entries("a")[0]?.publishedAtMs).toBe(clock.now() + 5_000);
 });
 
-test("limits that there are not, or that do not fit each other, are named", async () => {
+test("unknown limits, and limits that contradict each other, are named", async () => {
   const limits = { retainMs: -1 };
   await expect(trial({ limits })).rejects.toThrow("limits.retainMs is -1");
   await expect(createTestHub({ limits: { nothing: 1 } as object })).rejects.toThrow("limits.nothing is 1");

@@ -56,7 +56,7 @@ test.each(transports)("who is left in a black hole is given up, by both ends, ov
   expect([on.hub.connections, on.browser.line.open]).toEqual([0, 0]);
 });
 
-test("what is held arrives when the line is back, and nothing was lost or opened for it", async () => {
+test("held data arrives after restore, and nothing is lost or opened again", async () => {
   const on = await trial();
   const { client, got } = await follower(on, "websocket");
   on.browser.line.hold();
@@ -69,7 +69,7 @@ test("what is held arrives when the line is back, and nothing was lost or opened
   expect(client.metrics().connects).toBe(1);
 });
 
-test("a slow line takes its time for what is large, and holds up what is behind", async () => {
+test("a slow line needs time for large data, and delays what follows", async () => {
   const on = await trial();
   const { got } = await follower(on, "websocket");
   on.browser.line.bytesPerSecond = 10_000;
@@ -81,7 +81,7 @@ test("a slow line takes its time for what is large, and holds up what is behind"
   expect(got).toHaveLength(2);
 });
 
-test("a slow line is shared: what one connection has to send holds up no other", async () => {
+test("a slow line is shared: the data of one connection delays no other", async () => {
   const on = await trial();
   const first = await follower(on, "websocket");
   const second = on.connect({ transports: ["websocket"] });
@@ -100,7 +100,7 @@ test("a slow line is shared: what one connection has to send holds up no other",
   expect(first.got).toHaveLength(1);
 });
 
-test("a connection that ends gives up what it has not sent", async () => {
+test("a connection that ends drops its unsent data", async () => {
   const on = await trial();
   const first = await follower(on, "websocket");
   const second = on.connect({ transports: ["websocket"] });
@@ -163,7 +163,7 @@ test("a restart without the log is another epoch, and with it the same one", asy
   expect(gaps).toMatchObject([{ reason: "epoch" }]);
 });
 
-test("a hub that drains sends its clients away, and while it is down nobody gets in", async () => {
+test("a hub that drains closes its connections, and while it is down it accepts none", async () => {
   const on = await trial();
   const { client, got } = await follower(on, "websocket");
   const drained = on.hub.drain();

@@ -26,7 +26,7 @@ async function begin() {
   return { hub, browser, client, got, arrived };
 }
 
-test("without a clock a hub goes by the system's", async () => {
+test("without a clock a hub uses the system's", async () => {
   const { hub, client, got, arrived } = await begin();
   const before = Date.now();
   await (await client.topic("a").publish("hello")).acked;
@@ -35,7 +35,7 @@ test("without a clock a hub goes by the system's", async () => {
   expect(hub.entries("a")[0]?.publishedAtMs).toBeGreaterThanOrEqual(before);
 });
 
-test("fake timers of the framework are its time", async () => {
+test("a hub uses the fake timers of the framework", async () => {
   vi.useFakeTimers({ now: 1_000_000_000_000 });
   onTestFinished(() => {
     vi.useRealTimers();

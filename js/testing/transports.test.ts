@@ -29,7 +29,7 @@ test.each(transports)("messages, documents and publications go both ways over %s
   expect(hub.metrics.polls > 0).toBe(transport === "longpoll");
 });
 
-test("where sockets are blocked the client goes over the next transport", async () => {
+test("with blocked sockets the client takes the next transport", async () => {
   const { clock, browser, connect } = await trial();
   browser.line.block("websocket", "silent");
   browser.line.block("eventsource", "silent");

@@ -16,7 +16,7 @@ test("a publication comes back over a WebSocket", async () => {
   expect(clock.elapsed()).toBe(240);
 });
 
-test("events come in a task of their own, and a cut is an error and a close with 1006", async () => {
+test("events come in later tasks, and a cut is an error and a close with 1006", async () => {
   const { clock, browser } = await trial();
   const socket = new WebSocket("wss://hub.test/v1/connect", "longhaul.v1");
   const heard: string[] = [];
@@ -30,7 +30,7 @@ test("events come in a task of their own, and a cut is an error and a close with
   expect(heard).toEqual(["open 1 longhaul.v1", "error 3", "close 3 1006 false"]);
 });
 
-test("what the hub refuses arrives as its close code, and a page's close as its own", async () => {
+test("a refusal of the hub arrives as its close code, and a page's close with its own", async () => {
   const { clock } = await trial();
   const closes: unknown[] = [];
   const open = (): WebSocket => {
@@ -53,7 +53,7 @@ test("what the hub refuses arrives as its close code, and a page's close as its 
   expect(closes).toContainEqual([3_001, "enough", true]);
 });
 
-test("a blocked socket fails, hangs, or says nothing but error", async () => {
+test("a blocked socket fails, hangs, or fires only error", async () => {
   const { clock, browser } = await trial();
   const heard: string[] = [];
   for (const kind of ["refused", "silent", "csp"] as const) {
