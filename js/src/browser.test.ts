@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from "vitest";
 import * as browser from "./browser.js";
 
-/** Everything that this module looks at. */
+/** Every API that this module uses. */
 const globals = [
   "localStorage",
   "sessionStorage",

@@ -1,5 +1,5 @@
-// What a document shows of own changes that wait, also while nobody follows it: a hub in this
-// process, rows in memory and in IndexedDB.
+// The pending changes of a document, also without listeners: a hub in this process, with rows in
+// memory and in IndexedDB.
 
 import "fake-indexeddb/auto";
 import { IDBFactory } from "fake-indexeddb";
@@ -25,7 +25,7 @@ const outboxes: readonly (readonly [where: string, outbox: Options["outbox"]])[]
   ["in storage", {}],
 ];
 
-/** A tab that follows a document, which is {a:1} there, and how to stop. */
+/** A tab that follows a document with the value {a:1}, and a function that stops it. */
 async function following(outbox: Options["outbox"]): Promise<Place & { stop: () => void }> {
   const made = await trial();
   const client = made.connect({ outbox: outbox ?? {} });
@@ -37,13 +37,13 @@ async function following(outbox: Options["outbox"]): Promise<Place & { stop: () 
   return { ...place, stop };
 }
 
-/** Waits for the ack, and for what is told after it. */
+/** Waits for the ack, and for the events after it. */
 async function acked({ clock }: Trial, receipt: { acked: Promise<unknown> }): Promise<void> {
   await clock.waitFor(receipt.acked);
   await clock.advance(100);
 }
 
-/** Nobody follows, and the task is over. */
+/** Stops the listener, and waits for the end of the task. */
 async function left({ stop, clock }: Trial & { stop: () => void }): Promise<void> {
   stop();
   await clock.advance(100);
@@ -60,7 +60,7 @@ async function online({ browser, clock, client }: Place): Promise<void> {
   await clock.until(() => client.status.state === "connected");
 }
 
-/** A task's worth of what has been noted. */
+/** Waits for deferred events. */
 const told = ({ clock }: Trial): Promise<void> => clock.advance(1);
 
 for (const [where, outbox] of outboxes) {
@@ -199,7 +199,7 @@ test("a change that one tab discards disappears in the tab that shows it", async
   const { clock, client, document } = place;
   await offline(place);
   const { id } = await clock.waitFor(document.merge({ b: 2 }));
-  // What is confirmed is kept in storage.
+  // Storage has the confirmed value.
   await clock.advance(100);
   const other = place.connect({ outbox: {} });
   const twin = other.document<Value>("d");

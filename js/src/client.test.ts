@@ -1,10 +1,10 @@
-// What a user holds, over the real wasm and a hub in this process.
+// The client of an app, with the real wasm and a hub in this process.
 
 import { expect, test, vi } from "vitest";
 import { trial } from "../testing/trial.js";
 import type { LonghaulError, Status } from "./api.js";
 
-/** The system's, which no virtual clock holds up. */
+/** The system's timer, which no virtual clock stops. */
 const realImmediate = setImmediate;
 
 test("calls from before the wasm is loaded run in order", async () => {

@@ -27,7 +27,7 @@ function advice(status: Status, seen: Partial<Findings> = {}, tried: Diagnosis["
   });
 }
 
-/** Addresses that answer, with what; every other one fails. */
+/** Addresses with their answers. Every other address fails. */
 function answering(answers: Record<string, string>): void {
   vi.stubGlobal("fetch", async (url: string) => {
     const text = Object.entries(answers).find(([start]) => url.startsWith(start))?.[1];

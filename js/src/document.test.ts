@@ -5,7 +5,7 @@ import type { DocumentCore } from "./documents.js";
 import type { Messages } from "./frame.js";
 import type { PublicationObserver } from "./publications.js";
 
-/** What the hub says of a snapshot. */
+/** A snapshot as the hub sends it. */
 const snapshot = 2;
 
 /** A core whose value is a number, and whose entries and changes add to it. */
@@ -14,7 +14,7 @@ class Counter {
   at = -1;
   isTouched = false;
   readonly own = new Map<number, number>();
-  /** Those of them that the hub has acked, and whose entries are not here. */
+  /** The acked changes whose entries have not arrived. */
   readonly ackedOnly = new Set<number>();
 
   snapshot(_epoch: string, seq: number, _chain: number, _last: number, json: string): number {
@@ -31,10 +31,7 @@ class Counter {
     this.isTouched = true;
   }
 
-  /**
-   * The entry that is ours came, and shows what is shown already; or it did not, for nobody
-   * follows.
-   */
+  /** The own entry arrives and changes nothing; while the document is not followed, it does not. */
   acked(row: number, _epoch: string, seq: number): void {
     if (document.no === 0) {
       this.ackedOnly.add(row);
@@ -103,7 +100,7 @@ beforeEach(() => {
   document = new DocumentHandle("d", client);
 });
 
-/** Lets what is noted be told. */
+/** Waits until the listeners are called. */
 const told = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
 
 async function arrive(n: number): Promise<void> {

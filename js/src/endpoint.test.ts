@@ -4,7 +4,7 @@ import { Endpoint } from "./endpoint.js";
 const answers: Response[] = [];
 const fetched = vi.fn(async () => answers.shift() ?? new Response("", { status: 500 }));
 let no = 0;
-/** Calls in vain are counted by address. */
+/** The endpoint counts useless calls by address. */
 const url = (): string => `/token-${++no}`;
 const fresh = (): Endpoint => new Endpoint(url());
 

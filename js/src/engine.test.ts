@@ -1,11 +1,10 @@
-// What becomes of a client whose wasm crashes: another instance goes on, with nothing lost or told
-// twice.
+// A client whose wasm crashes: a new instance continues, without loss or repetition.
 
 import { expect, test, vi } from "vitest";
 import { trial } from "../testing/trial.js";
 import type { LonghaulError } from "./api.js";
 
-/** The next calls of these exports crash, one for each time. */
+/** The next calls of these exports crash, as often as an export is listed. */
 function crashing(name: RegExp, times: number): void {
   const instantiate = WebAssembly.instantiate.bind(WebAssembly) as (
     module: WebAssembly.Module,

@@ -1,5 +1,5 @@
-// Every golden record of tests/fixtures/frames.json that the page itself reads, and what no hub may
-// send.
+// The golden records of tests/fixtures/frames.json that the page itself reads, and records that no
+// hub may send.
 
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";

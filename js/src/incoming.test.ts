@@ -7,11 +7,11 @@ import type { Core } from "./wasm/longhaul.js";
 
 const frameCharsMax = 262_144;
 
-/** What the core answers to a run of messages or a snapshot. */
+/** The core's answers to a run of messages or a snapshot. */
 type Answer = (run: number, no: number, first: number) => number;
 
-/** A core that notes what it is told. By default it takes everything. */
-class Told {
+/** A core that records its calls. By default it accepts everything. */
+class RecordingCore {
   calls: unknown[][] = [];
   answer: Answer = () => 0;
   isEstablished = true;
@@ -40,16 +40,13 @@ class Told {
   }
 }
 
-/** What the numbers of garbage mean: src/web/bindings.rs. */
+/** The numbers of faults. */
 const [unreadable, binary, partMissing, tooLarge] = [0, 1, 2, 3];
 
-/**
- * The side of JavaScript, with streams 7 and 9 of messages and 8 of a document, which note what
- * they get.
- */
+/** The host, with streams 7 and 9 of messages and 8 of a document, which record what they get. */
 function setup() {
-  const told = new Told();
-  // What a test expects within a turn fails the test.
+  const told = new RecordingCore();
+  // A failed expectation within a turn fails the test.
   const crashed = vi.fn((_: unknown, cause: unknown): void => {
     throw cause;
   });
@@ -118,7 +115,7 @@ test("a run that the core holds is delivered as it came, when the hole before it
     runs.set(first, run);
     if (first > 1) incoming.hold(run);
     else {
-      // The one that fills the hole is delivered with those behind it.
+      // The run that fills the hole is delivered with the runs behind it.
       incoming.deliver(7, run, 0);
       incoming.deliver(7, runs.get(2) ?? 0, 0);
       incoming.deliver(7, runs.get(3) ?? 0, 0);
@@ -219,7 +216,7 @@ test("a binary or too large frame of a socket is unreadable", () => {
 test("frames of a crashed core's socket are ignored", () => {
   const { scheduler, incoming, heard } = setup();
   const hear = incoming.receiver(5);
-  const next = new Told();
+  const next = new RecordingCore();
   scheduler.core = next as unknown as Core;
   hear({ data: message(1, "x") } as MessageEvent);
   hear({ data: new ArrayBuffer(1) } as MessageEvent);
@@ -254,7 +251,7 @@ test("a crash is reported once and ends the turn, and the rest of the frame is n
 
 test("after a crash that a listener causes, the rest of the frame comes again", () => {
   const { told, scheduler, incoming, streams } = setup();
-  const next = new Told();
+  const next = new RecordingCore();
   streams[0].deliver = () => {
     scheduler.core = next as unknown as Core;
   };

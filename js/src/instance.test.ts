@@ -34,7 +34,7 @@ test("other bytes do not compile", async () => {
 const text = (words: string): number[] => [words.length, ...new TextEncoder().encode(words)];
 const section = (id: number, content: readonly number[]): number[] => [id, content.length, ...content];
 
-/** A module that calls what it imports as `open`, which gives an object, when it starts. */
+/** A module that calls its import `open`, which returns an object, when it starts. */
 const opener = Uint8Array.from([
   ...bytes,
   // Types: nothing to an object, nothing to nothing.
@@ -42,7 +42,7 @@ const opener = Uint8Array.from([
   ...section(2, [1, ...text("m"), ...text("open"), 0, 0]),
   ...section(3, [1, 1]),
   ...section(7, [1, ...text("__wbindgen_start"), 0, 1]),
-  // Calls function 0 and drops what it gives.
+  // Calls function 0 and drops the result.
   ...section(10, [1, 5, 0, 0x10, 0, 0x1a, 0x0b]),
 ]);
 
@@ -53,7 +53,7 @@ test.for(["under way", "done"])(
     vi.stubGlobal("IDBDatabase", IDBDatabases);
     vi.stubGlobal("IDBOpenDBRequest", IDBOpenRequests);
     const opening = factory.open("a");
-    // One that is closed while it is made fails.
+    // A database that closes while it opens fails.
     const opened = new Promise((resolve) => {
       for (const end of ["success", "error"]) opening.addEventListener(end, resolve);
     });
@@ -62,7 +62,7 @@ test.for(["under way", "done"])(
     if (when === "done") await opened;
     end();
     await opened;
-    // One that is open could not be removed.
+    // An open database could not be deleted.
     const removed = new Promise((resolve, reject) => {
       const removing = factory.deleteDatabase("a");
       removing.onsuccess = resolve;

@@ -4,7 +4,7 @@ import { beforeEach, expect, test, vi } from "vitest";
 const bytes = Uint8Array.from([0, 97, 115, 109, 1, 0, 0, 0]);
 const asWasm = () => new Response(bytes, { headers: { "content-type": "application/wasm" } });
 
-/** The module anew: what one page has loaded is not another's. */
+/** Imports the module again, as in another page. */
 async function fresh(): Promise<typeof import("./load.js")> {
   vi.resetModules();
   return import("./load.js");

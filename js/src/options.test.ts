@@ -15,7 +15,7 @@ const msMax = 2 ** 31 - 1;
 const circle: Record<string, unknown> = {};
 circle["self"] = circle;
 
-/** Option, value, and the error: its message, and what of its hint says what the value must be. */
+/** An option, a value, and the error: its message, and the part of its hint about the value. */
 type Refused = readonly [option: string, value: unknown, message: string, hint: string | RegExp];
 
 /** An option by its path, as an object of options. */
@@ -37,7 +37,7 @@ const notAnObject = "it must be an object";
 const numbers = (min: number, max: number) => `it must be a number from ${min} to ${max}`;
 const names = "it must be of websocket, eventsource, longpoll";
 const notEmpty = "it must be a list of at least one name";
-/** What a text must be. */
+/** The hint for a text. */
 function upTo(charsMax: number): string {
   return `it must be a string of at most ${charsMax} characters`;
 }
@@ -286,7 +286,7 @@ test.for<[unknown, string]>([
   ["https://", 'not a URL: "https://"'],
   ["file:///hub", "a hub can't be reached over file:"],
 ])("the address %o is refused", ([address, message]) => {
-  // With a page, of which "" would be an address.
+  // In a page "" would be a valid address.
   vi.stubGlobal("location", new URL("https://app.test/"));
   const error = refusal(() => baseUrls(address as string));
   expect(error).toMatchObject({ code: "url_invalid", message, hint: expect.any(String) });

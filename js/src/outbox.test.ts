@@ -10,14 +10,14 @@ beforeEach(() => {
   vi.stubGlobal("indexedDB", new IDBFactory());
 });
 
-/** A tab whose line is down, with an outbox in storage. */
+/** An offline tab with a durable outbox. */
 async function offline(options: Options = {}): Promise<Trial & { client: Client }> {
   const made = await trial();
   made.browser.line.disconnect();
   return { ...made, client: made.connect({ outbox: {}, ...options }) };
 }
 
-/** What a promise gives, while the clock goes on. */
+/** The result of a promise, while the clock advances. */
 async function given<T>({ clock }: Trial, promise: Promise<T>): Promise<T> {
   let outcome: { value: T } | { cause: unknown } | undefined;
   promise.then(
@@ -161,7 +161,7 @@ test("a dead letter can be read from its event on, and is retried once storage h
   });
   await tab.clock.advance(100);
   expect(outcome).toBeUndefined();
-  // Here nobody has noted it: the sender says so all the same.
+  // No tab has recorded the end here, and the leader still reports it.
   sender.postMessage([["noted", producer, row]]);
   await tab.clock.until(() => outcome !== undefined);
   expect(outcome).toMatchObject({ code: "row_unknown" });
@@ -198,12 +198,12 @@ test("a change with an ack from another tab is not pending again while storage s
   const receipt = await given(tab, document.merge({ milk: 1 }));
   await clock.until(() => document.pending === 1);
   const [name, producer] = await given(tab, partition());
-  // The tab that sent it was killed before it could note the end.
+  // The tab that sent it was killed before it could record the end.
   const sender = new BroadcastChannel(`longhaul:outbox:longhaul ${name}`);
   const [, row] = receipt.id.split(":");
   sender.postMessage([["acked", producer, "00000000000000e1", [Number(row), 1, 10, 1, 0]]]);
   expect(await given(tab, receipt.acked)).toMatchObject({ seq: 1 });
-  // A look into storage comes within a second of a notice.
+  // A load query follows within a second of a tab message.
   await clock.advance(2_000);
   await given(tab, client.outbox.rows());
   await clock.advance(2_000);
@@ -213,10 +213,7 @@ test("a change with an ack from another tab is not pending again while storage s
   sender.close();
 });
 
-/**
- * Lists that are read again with each event, as an app does, and whether the rows of each answer
- * were as many as the size.
- */
+/** Reads the lists again at each event, as an app does, and compares the rows with the size. */
 function watched({ outbox, on }: Client) {
   const seen = {
     rows: [] as readonly OutboxRow[],
@@ -353,7 +350,7 @@ async function storedKeys(): Promise<IDBValidKey[]> {
   return keys;
 }
 
-/** Name and producer of the one partition that is in storage. */
+/** The name and the producer of the one partition in storage. */
 async function partition(): Promise<readonly [name: string, producer: string]> {
   const database = await answer(indexedDB.open("longhaul"));
   const store = database.transaction("partitions").objectStore("partitions");

@@ -1,7 +1,7 @@
 import { beforeEach, expect, test, vi } from "vitest";
 import { Outgoing } from "./outgoing.js";
 
-/** A post of about so many characters is one frame: js/src/outgoing.ts. */
+/** The approximate limit of a frame: js/src/outgoing.ts. */
 const frameChars = 64 * 1024;
 
 const posted: [connection: number, frame: string][] = [];
@@ -12,9 +12,7 @@ beforeEach(() => {
   outgoing = new Outgoing((connection, frame) => posted.push([connection, frame]));
 });
 
-/**
- * A publication as the core hands it over: the limit of its time, and the record that it is for.
- */
+/** A publication as the core writes it: its time limit and its record. */
 function limited(n: number, chars: number): string {
   return `until 1796000000000\npub p ${n} 0 t ${"x".repeat(chars)}`;
 }

@@ -11,7 +11,7 @@ const golden: Golden = JSON.parse(
   readFileSync(new URL("../../tests/fixtures/frames.json", import.meta.url), "utf8"),
 );
 
-/** What the records make; undefined where one is refused. */
+/** The record from the parts; undefined if a part is refused. */
 function whole(parts: Parts, records: readonly string[]): string[] | undefined {
   const all: string[] = [];
   for (const record of records) {
@@ -51,7 +51,7 @@ test("f24: a record that is too large is refused at the part that shows it", () 
   expect(parts.add(1, `part 0 ${most - 1} x`)).toBe("");
 });
 
-/** An answer that is made as it is read. */
+/** An answer whose body is produced as it is read. */
 function answer(pieces: Iterable<Uint8Array>): { response: Response; cancelled: () => boolean } {
   let isCancelled = false;
   const source = pieces[Symbol.iterator]();

@@ -14,7 +14,7 @@ beforeEach(() => {
   });
 });
 
-/** A live stream that stands at a seq. */
+/** A live stream at a seq. */
 function stream(topic: string): Stream {
   return new Stream(1, topic, () => {});
 }

@@ -10,7 +10,7 @@ afterEach(() => {
 
 const backoff = { baseMs: 1_000, factor: 2, capMs: 3_000, jitter: "none", attemptsMax: 3 } as const;
 
-/** Attempts that fail so many times. */
+/** An attempt that fails so many times. */
 function failing(times: number) {
   const failures: Failure[] = [];
   const attempt = vi.fn(async (no: number) => {

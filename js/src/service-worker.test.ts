@@ -1,5 +1,5 @@
-// A service worker whose pages are closed: its events, over the real wasm, IndexedDB and a hub in
-// this process.
+// A service worker without open pages: its events, with the real wasm, IndexedDB and a hub in this
+// process.
 
 import "fake-indexeddb/auto";
 import { IDBFactory } from "fake-indexeddb";
@@ -13,11 +13,11 @@ beforeEach(() => {
   vi.stubGlobal("indexedDB", new IDBFactory());
 });
 
-/** What an event of the worker has come to. */
+/** The state of an event of the worker. */
 interface Outcome {
-  /** What it waits for; undefined where it waits for nothing. */
+  /** The promise that it waits for, if any. */
   readonly waits: Promise<unknown> | undefined;
-  /** Its error's code, or that it is done; undefined while it waits. */
+  /** The code of its error, or that it is done; undefined while it waits. */
   state: string | undefined;
 }
 
@@ -40,7 +40,7 @@ async function worker(install: { name?: string; wasm?: Options["wasm"] } = {}): 
   vi.stubGlobal("registration", { sync: { register } });
   const { installOutbox } = await import("./service-worker.js");
   installOutbox({ wasm, ...install });
-  // What it adds while it is at work is not what browsers look at.
+  // Browsers ignore listeners that it adds later.
   const [sync, message] = [listeners.get("sync"), listeners.get("message")];
   const dispatch = (listener: ((event: unknown) => void) | undefined, event: object): Outcome => {
     let waits: Promise<unknown> | undefined;
@@ -65,7 +65,7 @@ async function end({ clock }: Trial, outcome: Outcome): Promise<string | undefin
   return outcome.state;
 }
 
-/** A page without a line publishes these, and is closed. */
+/** An offline page publishes these, and closes. */
 async function left(
   { browser, clock, connect }: Trial,
   data: readonly unknown[],
@@ -210,12 +210,12 @@ test("a call during a flush joins it", async () => {
   const instances = vi.spyOn(WebAssembly, "instantiate");
   const events = [sync(), sync(), message("longhaul:flush")];
   expect(await Promise.all(events.map((event) => end(made, event)))).toEqual(["done", "done", "done"]);
-  // One that looks for rows, one that sends them.
+  // One instance finds rows, and one sends them.
   expect(instances).toHaveBeenCalledTimes(2);
   expect(sent(made)).toEqual([1]);
 });
 
-/** A database that is open at that version, with these stores. */
+/** An open database of this version, with these stores. */
 async function database(version: number, stores: readonly string[]): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open("longhaul", version);
@@ -272,10 +272,10 @@ test("without wasm the event fails, and the next one loads it", async () => {
   expect(sent(made)).toEqual([1]);
 });
 
-/** A token that is this user's. */
+/** A token of this user. */
 const tokenOf = (sub: string): string => `h.${btoa(JSON.stringify({ sub }))}.s`;
 
-/** The app's endpoint gives these tokens, one after the other; others get to the hub. */
+/** The app's endpoint returns these tokens in turn. Other requests go to the hub. */
 function endpoint(answers: (() => Response)[]): { url: string; asked: unknown[] } {
   const url = "https://app.test/token";
   const asked: unknown[] = [];
@@ -290,7 +290,7 @@ function endpoint(answers: (() => Response)[]): { url: string; asked: unknown[] 
 
 test("partitions wait for themselves alone: one that can't be sent fails the event, others go out", async () => {
   const made = await trial();
-  // Its hub is nowhere.
+  // No server answers at its hub's address.
   await left(made, ["lost"], { url: "https://nowhere.test" });
   await left(made, ["kept"]);
   const theirs = globalThis.fetch;

@@ -8,7 +8,7 @@ vi.mock("./index.js", async () => ({ LonghaulError: (await import("./errors.js")
 
 const key = Uint8Array.from({ length: 32 }, (_, i) => i);
 
-/** A client that keeps what it is given. */
+/** A client that records its calls. */
 class Recording implements TopicClient {
   readonly published: { topic: string; text: string }[] = [];
   readonly errors: LonghaulError[] = [];

@@ -27,7 +27,7 @@ afterEach(() => {
 
 const backoff = { baseMs: 1_000, capMs: 1_000, jitter: "none" } as const;
 
-/** A client without anything around it. */
+/** A start without a client. */
 function begin(options: Options = {}) {
   const statuses: Status[] = [];
   const steps: string[] = [];

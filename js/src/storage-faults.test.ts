@@ -10,7 +10,7 @@ beforeEach(() => {
   vi.stubGlobal("indexedDB", new IDBFactory());
 });
 
-/** A tab whose line is down. */
+/** An offline tab. */
 async function offline(options: Options = {}): Promise<Trial & { client: Client; errors: LonghaulError[] }> {
   const made = await trial();
   made.browser.line.disconnect();
@@ -19,7 +19,7 @@ async function offline(options: Options = {}): Promise<Trial & { client: Client;
   return { ...made, errors, client: made.connect({ outbox: {}, onError, ...options }) };
 }
 
-/** All writes fail from now on, as they do where the disk is full. Gives how to end that. */
+/** Makes all writes fail, as on a full disk. Returns a function that ends that. */
 function full(): () => void {
   const quota = (): never => {
     throw new DOMException("full", "QuotaExceededError");
@@ -43,7 +43,7 @@ test("on a full disk a publication is refused and leaves nothing, and the next o
   expect((await clock.waitFor(client.outbox.rows())).map(({ data }) => data)).toEqual(["first"]);
   const receipt = await clock.waitFor(client.topic("a").publish("second"));
   expect(receipt.durable).toBe(true);
-  // Storage that was full has a rest.
+  // After a full disk the client pauses.
   await clock.advance(60_000);
   browser.line.restore();
   client.reconnect();

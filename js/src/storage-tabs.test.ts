@@ -23,7 +23,7 @@ const messages: [TabMessage, unknown[][]][] = [
   [["taken", "p", 1], [["toldTaken", "p", 1]]],
   [["wiped", true], [["toldWiped", false, 0, 0]]],
   [["wiped", undefined, 7, 100], [["toldWiped", true, 7, 100]]],
-  // Of an earlier version.
+  // From an earlier version.
   [["wiped"], [["toldWiped", true, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]]],
 ];
 
@@ -97,7 +97,7 @@ test("a page shares its token with the call that asks; workers, and pages withou
 
 const tokenOf = (sub: string): string => `h.${btoa(JSON.stringify({ sub }))}.s`;
 
-/** A worker's storage; what its tabs and the app's endpoint have given it. */
+/** A worker's storage, and an endpoint that returns these tokens. */
 async function workerStorage(subject: string, tokens: readonly string[]) {
   const { storage } = scene();
   storage.enter(subject);
@@ -117,7 +117,7 @@ test("a worker without a page asks the app's endpoint, with the token that was r
   const { storage, endpoint, refusals } = await workerStorage("u", [tokenOf("u"), `${tokenOf("u")}2`]);
   expect(await clock.waitFor(storage.sharedToken("initial", endpoint))).toBe(tokenOf("u"));
   expect(await clock.waitFor(storage.sharedToken("rejected", endpoint))).toBe(`${tokenOf("u")}2`);
-  // Before it is refused nothing is.
+  // No token is refused before the first one.
   expect(refusals[0]).toBeUndefined();
   expect(refusals[1]).toBe(tokenOf("u"));
 });

@@ -86,7 +86,7 @@ test("a candidature from before the partition has a name counts", async () => {
   storage.enter("u");
   await storage.partitionName();
   await clock.settle();
-  // There are no locks here: everybody sends.
+  // Without locks every client leads.
   expect(core.calls).toEqual([["sender", true]]);
 });
 
@@ -130,7 +130,7 @@ test("a page brings a partition up to date and keeps what a later version has ad
   vi.stubGlobal("document", {});
   expect(storage.identity.partition(before)).toEqual([...whole, "formers", "added"]);
   const same = [...whole, "formers"] as unknown as Partition;
-  // The same one is not written again.
+  // An unchanged partition is not written again.
   expect(storage.identity.partition(same)).toBe(same);
 });
 
@@ -234,14 +234,14 @@ test("rows() leaves out a row that has ended, also when storage answers with an 
   storage.broadcast(["noted", "p", 1]);
   storage.receive(["noted", "p", 3]);
   expect(await asked).toEqual([2, 4]);
-  // By now storage has no such rows, and another one may.
+  // By now storage has removed these rows, and new ones may have their numbers.
   expect(await shown()).toEqual([1, 2, 3, 4]);
 });
 
 test("rows that this tab wipes are not shown, unless the wipe is never done or fails", async () => {
   const { core, storage } = scene();
   core.stores.rows = [[1, row("1")]];
-  // Those that another one wipes are counted until it has.
+  // Rows that another tab wipes count until it has finished.
   storage.receive(["wiped", true]);
   expect(await storage.rows()).toHaveLength(1);
   storage.receive(["wiped", true], "self");
@@ -267,7 +267,7 @@ test("a dead letter of another tab's row is announced once, after storage has it
   const { core, storage } = scene({ changed, deadLetter: ({ id }) => deadLetters.push(id) });
   for (const n of [7, 8, 9])
     storage.receive(["dead", "p", n, 1, 1, n === 8 ? "discarded" : "expired", "why"]);
-  // The core had this one.
+  // The core knew this row.
   storage.keep(9, ...ended("public-p:9", 9, true));
   core.stores.deadLetters = [7, 9].map((n) => [n, row(String(n), "expired")]);
   changed.mockClear();
@@ -286,7 +286,7 @@ test("dead letters that a load query has found can be retried, and leave the lis
   storage.keep(8, ...ended("public-p:8", 1, true));
   storage.receive(["taken", "p", 8]);
   expect(await storage.deadLetters()).toEqual([]);
-  // What nobody knows the outcome of is in no storage.
+  // Storage never gets a dead letter with an unknown outcome.
   const reason = { code: "outcome_unknown", message: "why" } as const;
   storage.keep(9, ...ended("public-p:9", 9, true, { reason }));
   await storage.retry("public-p:9");
@@ -390,7 +390,7 @@ test("a wipe of storage that can't be reached rejects, and sending has stopped",
   await expect(storage.wipe()).rejects.toMatchObject({ code: "storage_unavailable" });
   await clock.settle();
   expect(core.calls).toEqual([["toldWiped", false, all, all]]);
-  // What is in their memory goes all the same.
+  // Their rows in memory are still removed.
   expect(received.at(-1)).toEqual(["wiped", undefined, 0, Date.now()]);
 });
 

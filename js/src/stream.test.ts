@@ -87,7 +87,7 @@ test("a listener that an earlier one removes gets nothing more, and one that it 
   expect(added.message).not.toHaveBeenCalled();
 });
 
-/** The seqs that a listener has been told, and the listener. */
+/** A listener, and the seqs that it got. */
 function numbered(rest: Partial<Listener> = {}): { seqs: number[]; is: Listener } {
   const seqs: number[] = [];
   return { seqs, is: listener(({ seq }) => seqs.push(seq), rest) };

@@ -2,7 +2,7 @@ import { beforeEach, expect, test, vi } from "vitest";
 
 let { BackgroundSync, confirmDatabase, isFlushRequest } = await import("./sync.js");
 
-// A page has one service worker, and asks for it once.
+// A page has one service worker, and waits for it once.
 beforeEach(async () => {
   vi.resetModules();
   ({ BackgroundSync, confirmDatabase, isFlushRequest } = await import("./sync.js"));
@@ -10,10 +10,7 @@ beforeEach(async () => {
 
 type Handler = (event: MessageEvent) => void;
 
-/**
- * A page whose active service worker handles messages so; `sync` as browsers have it where there is
- * one.
- */
+/** A page with an active service worker; with `sync`, if the browser has Background Sync. */
 function pageWith(handler: Handler, sync?: { register(tag: string): Promise<void> }): unknown[] {
   const sent: unknown[] = [];
   const active = {
@@ -49,7 +46,7 @@ test.for([
   }, granted);
   const sync = new BackgroundSync("mine");
   await asked;
-  // An answer would come by a message of a port, which is a task.
+  // An answer would come as a message of a port, in a later task.
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
   expect(sync.deferred).toBe("next-visit");
 });

@@ -104,7 +104,7 @@ function tab(name = "longhaul p"): RecordingMember & { tabs: Tabs } {
   return Object.assign(member, { tabs });
 }
 
-/** A tab of another version: it posts what it likes, and hears the messages as they are. */
+/** A tab of another version: it posts anything, and gets the raw messages. */
 function stranger(): { channel: BroadcastChannel; posted: unknown[] } {
   const channel = new BroadcastChannel("longhaul:outbox:longhaul p");
   const posted: unknown[] = [];
@@ -113,7 +113,7 @@ function stranger(): { channel: BroadcastChannel; posted: unknown[] } {
   return { channel, posted };
 }
 
-/** A page, hidden or not, which the back-forward cache may take and give back. */
+/** A visible or hidden page that may enter and leave the back-forward cache. */
 function page(visibilityState: DocumentVisibilityState): EventTarget {
   const events = new EventTarget();
   vi.stubGlobal("document", { visibilityState });
@@ -186,7 +186,7 @@ test("a visible page reports its first row at once, and the next ones together a
   expect(posted).toHaveLength(1);
   await clock.advance(2);
   expect(posted.slice(1)).toEqual([[added(3, 2, 20)]]);
-  // Of all else at once, and what waited goes before it.
+  // All other messages go at once, after the waiting ones.
   one.tabs.send(added(4));
   one.tabs.send(["noted", "p", 1]);
   await clock.settle();
@@ -379,7 +379,7 @@ test.for([
   expect([one.said, two.said]).toEqual([[true], [true]]);
 });
 
-/** Two tabs, of which the first sends, and a stranger. */
+/** Two tabs, of which the first leads, and a stranger. */
 async function senderAndNext() {
   const [one, two] = [tab(), tab()];
   const strange = stranger();

@@ -4,7 +4,7 @@ import { type Iteration, jsonOf, type TopicClient, TopicHandle } from "./topic.j
 
 type Give = (message: Message<unknown>) => void;
 
-/** A topic, and what its client was asked. */
+/** A topic, and the calls of its client. */
 function topic(): {
   topic: TopicHandle<unknown>;
   give: (...seqs: number[]) => void;
@@ -20,7 +20,7 @@ function topic(): {
     subscribe: (_topic, listener, _options: SubscribeOptions, its) => {
       give = listener;
       iteration = its;
-      // As a stream does when a listener leaves it.
+      // A stream does the same when a listener stops.
       return () => rests.push((its?.unconsumed() ?? []).map(({ seq }) => seq));
     },
     publish: async (_topic, text) => {

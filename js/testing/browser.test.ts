@@ -12,7 +12,7 @@ test("only requests to the hub's address reach it, until it is closed", async ()
   const undo = browser.install(scope);
   expect(new scope.WebSocket("wss://elsewhere.test/")).toBeInstanceOf(Theirs);
   expect(new scope.WebSocket("wss://elsewhere.test/")).toBeInstanceOf(scope.WebSocket);
-  // The same host by another scheme is another server.
+  // The same host with another scheme is another server.
   expect(new scope.WebSocket("ws://hub.test/")).toBeInstanceOf(Theirs);
   const ours = new scope.WebSocket("wss://hub.test/v1/connect", "longhaul.v1");
   expect(ours).not.toBeInstanceOf(Theirs);

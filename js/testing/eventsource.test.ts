@@ -11,7 +11,7 @@ test("a stream that fails fires error, and reconnects by itself until it is clos
   expect(source.readyState).toBe(EventSource.CONNECTING);
   await clock.advance(100);
   expect(heard).toEqual(["open 1", "close 4401 ticket_invalid", "error 0"]);
-  // The hub has asked to be left alone for an hour.
+  // The hub has asked for a retry delay of an hour.
   await clock.advance(3_599_000);
   expect(hub.metrics.streams).toBe(1);
   await clock.advance(2_000);

@@ -59,7 +59,7 @@ test("an aborted large answer does not use the slow line any more", async () => 
   await left;
   abort.abort();
   const next = fetch("https://hub.test/healthz");
-  // What the hub's socket had taken is on its way, and not the 30 s of all.
+  // Only the data that the hub's socket had taken is in flight, not all of the 30 s.
   await clock.advance(5_000);
   expect((await next).status).toBe(200);
 });

@@ -4,7 +4,7 @@ import { type Trial, trial } from "./trial.js";
 
 const transports = ["websocket", "eventsource", "longpoll"] as const;
 
-/** A client that is connected and follows a topic. */
+/** A connected client with a subscription. */
 async function follower(on: Trial, transport: (typeof transports)[number]) {
   const client = on.connect({ transports: [transport] });
   const got: Message<unknown>[] = [];
@@ -50,7 +50,7 @@ test.each(transports)("who is left in a black hole is given up, by both ends, ov
   on.hub.publish("a", 1);
   await client.close();
   await on.clock.advance(1_000);
-  // A poll is answered, and over for the hub.
+  // The hub has answered a poll, which ends it.
   expect(on.hub.connections).toBe(transport === "longpoll" ? 0 : 1);
   await on.clock.advance(120_000);
   expect([on.hub.connections, on.browser.line.open]).toEqual([0, 0]);
