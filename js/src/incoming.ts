@@ -134,7 +134,7 @@ export class Incoming {
         at = end + 1;
         continue;
       }
-      if (end === 0 || !this.#isExpected(read.no, !areMessages)) {
+      if (end === 0 || !(areMessages ? this.#takesMessages(read.no) : this.#takesDocument(read.no))) {
         this.#garbage(connection, unreadableText);
         return;
       }
@@ -180,11 +180,11 @@ export class Incoming {
     const read = this.#read;
     if (record.startsWith("checkpoint")) {
       const hash = readCheckpoint(record, read);
-      if (this.#isExpected(read.no, true)) this.streams.get(read.no)?.checkpoint?.(read.first, hash);
+      if (this.#takesDocument(read.no)) this.streams.get(read.no)?.checkpoint?.(read.first, hash);
       else this.#garbage(connection, unreadableText);
       return;
     }
-    if (!readSnapshot(record, read) || !this.#isExpected(read.no, true)) {
+    if (!readSnapshot(record, read) || !this.#takesDocument(read.no)) {
       this.#garbage(connection, unreadableText);
       return;
     }
@@ -195,10 +195,15 @@ export class Incoming {
     this.#scheduler.settle();
   }
 
-  /** Whether a record fits its subscription, or that subscription has ended. */
-  #isExpected(no: number, isOfDocument: boolean): boolean {
+  /** Whether a subscription takes messages. An ended one takes everything. */
+  #takesMessages(no: number): boolean {
+    return this.streams.get(no)?.checkpoint === undefined;
+  }
+
+  /** Whether a subscription takes the records of a document. An ended one takes everything. */
+  #takesDocument(no: number): boolean {
     const stream = this.streams.get(no);
-    return stream === undefined || (stream.checkpoint !== undefined) === isOfDocument;
+    return stream === undefined || stream.checkpoint !== undefined;
   }
 
   #garbage(connection: number, what: number): void {

@@ -26,15 +26,14 @@ export function makeFetch(device: Device): typeof globalThis.fetch {
     if (type !== undefined && !headers.has("content-type")) headers.set("content-type", type);
     const isCross = url.origin !== device.origin;
     if (isCross || method !== "GET") headers.set("origin", device.origin);
-    return ask(device, { method, url, headers, body }, isCross, signal ?? undefined);
+    return ask(device, { method, url, headers, body }, { isCross, signal: signal ?? undefined });
   };
 }
 
 function ask(
   device: Device,
   request: HubRequest,
-  isCross: boolean,
-  signal: AbortSignal | undefined,
+  { isCross, signal }: { isCross: boolean; signal: AbortSignal | undefined },
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
     let rest: ReadableStreamDefaultController<Uint8Array> | undefined;

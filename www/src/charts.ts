@@ -51,10 +51,8 @@ export function createHostCharts(theme: Theme, timeline: Timeline, clock: HubClo
       hovered = index;
       showFigures();
     };
-    const line = (color: string, fill = false) => ({
-      stroke: () => theme.color(color),
-      ...(fill ? { fill: () => theme.color(`${color}-fill`) } : {}),
-    });
+    const line = (color: string) => ({ stroke: () => theme.color(color) });
+    const area = (color: string) => ({ ...line(color), fill: () => theme.color(`${color}-fill`) });
     const column = (pick: (figures: HostFigures) => number) =>
       points.map(({ figures }) => (figures === undefined ? null : pick(figures)));
     const at = (): number[] => points.map(({ atSeconds }) => atSeconds);
@@ -87,7 +85,7 @@ export function createHostCharts(theme: Theme, timeline: Timeline, clock: HubClo
         chart: createChart(
           {
             holder: byId("plot-memory", HTMLElement),
-            series: [line("--memory", true)],
+            series: [area("--memory")],
             yMax: () => points.at(-1)?.figures?.memory.totalBytes ?? 1,
             yLabel: (value) => (value === 0 ? "0" : formatBytes(value)),
             onHover,
@@ -100,7 +98,7 @@ export function createHostCharts(theme: Theme, timeline: Timeline, clock: HubClo
         chart: createChart(
           {
             holder: byId("plot-network", HTMLElement),
-            series: [line("--received", true), { ...line("--sent"), dash: [5, 3] }],
+            series: [area("--received"), { ...line("--sent"), dash: [5, 3] }],
             yMax: (columns) => 2 ** Math.ceil(Math.log2(Math.max(1024, highest(columns)))),
             yLabel: (value) => (value === 0 ? "0" : formatBytes(value)),
             onHover,
@@ -118,7 +116,7 @@ export function createHostCharts(theme: Theme, timeline: Timeline, clock: HubClo
           {
             holder: byId("plot-load", HTMLElement),
             series: [
-              line("--load-1", true),
+              area("--load-1"),
               { ...line("--load-5"), dash: [6, 3] },
               { ...line("--load-15"), dash: [2, 3] },
             ],

@@ -58,7 +58,7 @@ export function createTask(id: string, actions: TaskActions): Task {
     field.focus();
     field.select();
   };
-  const stop = (isKept: boolean): void => {
+  const endEdit = (purpose: "save" | "cancel"): void => {
     if (edited === undefined) return;
     const before = edited;
     edited = undefined;
@@ -68,15 +68,15 @@ export function createTask(id: string, actions: TaskActions): Task {
     entry.draggable = true;
     if (hadFocus) text.focus();
     const to = field.value.trim();
-    if (isKept && to !== "" && to !== before.text) actions.reword(before, to);
+    if (purpose === "save" && to !== "" && to !== before.text) actions.reword(before, to);
   };
 
   text.addEventListener("click", edit);
-  field.addEventListener("blur", () => actions.isDrawing() || stop(true));
+  field.addEventListener("blur", () => actions.isDrawing() || endEdit("save"));
   field.addEventListener("keydown", ({ key, isComposing }) => {
     if (isComposing) return;
-    if (key === "Enter") stop(true);
-    if (key === "Escape") stop(false);
+    if (key === "Enter") endEdit("save");
+    if (key === "Escape") endEdit("cancel");
   });
   text.addEventListener("keydown", (event) => {
     const by = event.shiftKey ? arrows[event.key] : undefined;
