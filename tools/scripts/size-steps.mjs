@@ -4,40 +4,44 @@
 import { bundle } from "./lib/package.mjs";
 import { main } from "./lib/run.mjs";
 import { sizesOf } from "./lib/sizes.mjs";
-import { allSteps, buildWasm, clientWasms } from "./lib/wasm.mjs";
+import { allSteps, buildWasm, clientWasms, sortFunctions } from "./lib/wasm.mjs";
 import { setup } from "./setup.mjs";
 
-const client = clientWasms.filter(({ crate }) => crate === "longhaul");
-
+const client = clientWasms.find(({ crate }) => crate === "longhaul");
 const wasm = "target/sizes/wasm";
 const dist = "target/sizes/dist";
 
+/** The work of the last steps. Every other step compiles and optimises the wasm again. */
+const quickSteps = {
+  order: () => sortFunctions(client, wasm),
+  terser: () => {},
+};
+
 /** The sizes of the wasm and of index.js with some steps, after the step `last` was added. */
 async function measure(steps, last) {
-  // terser changes no wasm.
-  if (last !== "terser") for (const one of client) await buildWasm(one, wasm, { steps });
+  if (last in quickSteps) await quickSteps[last]();
+  else await buildWasm(client, wasm, { steps });
   await bundle({ wasm, dist }, steps, { only: "index" });
-  return [sizesOf(`${wasm}/longhaul_bg.wasm`).brotli, sizesOf(`${dist}/index.js`).brotli];
-}
-
-function table(rows) {
-  const count = (bytes) => bytes.toLocaleString("en");
-  const lines = rows.map(({ name, sizes }, index) => {
-    const [total, before] = [rows[index], rows[index - 1]].map((row) => row && row.sizes[0] + row.sizes[1]);
-    const saved = before === undefined ? "" : count(before - total);
-    return `| ${name} | ${sizes.map(count).join(" | ")} | ${count(total)} | ${saved} |`;
-  });
-  const head = ["| step | wasm | index.js | client | saves |", "|---|---:|---:|---:|---:|"];
-  return [...head, ...lines].join("\n");
+  return [`${wasm}/longhaul_bg.wasm`, `${dist}/index.js`].map((path) => sizesOf(path).brotli);
 }
 
 await main(async () => {
   await setup();
   const steps = new Set();
-  const rows = [{ name: "plain", sizes: await measure(steps) }];
+  const lines = ["| step | wasm | index.js | client | saves |", "|---|---:|---:|---:|---:|"];
+  let before;
+  const add = async (name, last) => {
+    const sizes = await measure(steps, last);
+    const total = sizes[0] + sizes[1];
+    const cells = [...sizes, total, before === undefined ? "" : before - total];
+    before = total;
+    lines.push(`| ${[name, ...cells.map((bytes) => bytes.toLocaleString("en"))].join(" | ")} |`);
+    console.log(lines.at(-1));
+  };
+  await add("plain", "plain");
   for (const [step, name] of Object.entries(allSteps)) {
     steps.add(step);
-    rows.push({ name, sizes: await measure(steps, step) });
+    await add(name, step);
   }
-  console.log(`\n${table(rows)}`);
+  console.log(`\n${lines.join("\n")}`);
 });

@@ -10,18 +10,16 @@ import { pathToFileURL } from "node:url";
 import { root, Stop } from "./run.mjs";
 
 /**
- * Writes FILE_bindings.js and its types beside FILE_bg.js in the folder `out`. `sorted` puts
- * similar functions side by side, which compresses better: terser moves each function to the place
- * of its name.
+ * Writes FILE_bindings.js and its types beside FILE_bg.js in the folder `out`.
  *
  * esbuild bundles a module that imports every binding and assigns an object of them. Nothing here
  * reads the generated code.
  */
-export async function makeBindings(out, file, { sorted }) {
+export async function makeBindings(out, file) {
   const esbuild = await import("esbuild");
   const folder = join(root, out);
   const renamed = readNames(join(folder, `${file}_names.json`));
-  const names = await listExports(join(folder, `${file}_bg.js`), sorted);
+  const names = await listExports(join(folder, `${file}_bg.js`));
   const members = names.map((name) => `${JSON.stringify(renamed.imports[name] ?? name)}: ${name}`);
   const contents = `import { ${names.join(", ")} } from "./${file}_bg.js";
 made = { ${members.join(", ")} };`;
@@ -53,18 +51,9 @@ function readNames(path) {
 }
 
 /** The exports of a generated module. Importing it does nothing else: it has no wasm yet. */
-async function listExports(path, sorted) {
+async function listExports(path) {
   // Node keeps a module by its URL, and a later build writes another one to the same path.
-  const module = await import(`${pathToFileURL(path).href}?at=${Date.now()}`);
-  const names = Object.keys(module);
-  if (!sorted) return names;
-  const text = (name) => String(module[name]);
-  return names.sort((a, b) => (textAfterName(text(a)) < textAfterName(text(b)) ? -1 : 1));
-}
-
-/** The text of a function from its parameters on. Its name must not decide its place. */
-function textAfterName(text) {
-  return text.slice(text.indexOf("("));
+  return Object.keys(await import(`${pathToFileURL(path).href}?at=${Date.now()}`));
 }
 
 /** esbuild's options for the exports of the wasm, which the bindings call as properties. */

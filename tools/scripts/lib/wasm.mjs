@@ -17,10 +17,9 @@ export const allSteps = {
   lto: "link-time optimisation of all crates as one",
   traps: "panics as traps",
   llvm: "LLVM shares fewer values through locals",
-  passes: "own passes of wasm-opt instead of `-Oz`",
   names: "short names for imports and closures",
+  passes: "own passes of wasm-opt instead of `-Oz`",
   order: "similar functions side by side",
-  glue: "similar bindings side by side",
   terser: "terser on the output of esbuild",
 };
 
@@ -102,9 +101,16 @@ export async function buildWasm(wasm, out, { steps, symbols = false }) {
     const naming = symbols ? ["--symbols"] : steps.has("names") ? ["--short-names"] : [];
     rmSync(join(root, out, `${file}_names.json`), { force: true });
     await runTool("run", ["bind", ...naming, compiled, out]);
-    await makeBindings(out, file, { sorted: steps.has("glue") });
+    await makeBindings(out, file);
   });
-  await step("optimise it", () => optimise(wasm, join(root, out, `${file}_bg.wasm`), { steps, symbols }));
+  await step("optimise it", () => optimise(wasm, out, { steps, symbols }));
+  if (steps.has("order") && !symbols) await sortFunctions(wasm, out);
+}
+
+/** Replaces a wasm by the same one with similar functions side by side. */
+export async function sortFunctions({ file }, out) {
+  const path = join(root, out, `${file}_bg.wasm`);
+  await runTool("run", ["order", path, path]);
 }
 
 /** Builds or runs tools/wasm-build. */
@@ -138,20 +144,17 @@ async function compile({ crate, file, profile, llvm, traps }, steps) {
 }
 
 /** Optimises a wasm in its place. */
-async function optimise({ passes }, path, { steps, symbols }) {
-  const optimised = `${path}.opt`;
+async function optimise({ file, passes }, out, { steps, symbols }) {
+  const path = join(root, out, `${file}_bg.wasm`);
   await run(bin("wasm-opt"), [
     ...(steps.has("passes") ? passes : ["-Oz"]),
     ...wasmFeatures.map((feature) => `--enable-${feature}`),
     ...(symbols ? ["--debuginfo"] : []),
     "-o",
-    optimised,
+    `${path}.opt`,
     path,
   ]);
-  if (steps.has("order") && !symbols) {
-    await runTool("run", ["order", optimised, path]);
-    rmSync(optimised);
-  } else renameSync(optimised, path);
+  renameSync(`${path}.opt`, path);
 }
 
 /**
