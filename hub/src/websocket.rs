@@ -124,7 +124,8 @@ async fn read(stream: &mut SplitStream<WebSocket>, conn: ConnId, runtime: &Runti
         match stream.next().await {
             Some(Ok(Message::Text(text))) => {
                 runtime.handle(Event::Frame(conn, text.as_str()));
-                // A connection may have hundreds of frames in its buffer. Others have their turn between them.
+                // A connection may have hundreds of frames in its buffer. Others have their turn
+                // between them.
                 tokio::task::yield_now().await;
             }
             Some(Ok(Message::Binary(_))) => runtime.handle(Event::NotText(conn)),

@@ -201,10 +201,10 @@ async fn t4_a_stop_answers_waiting_polls_and_ends_streams_with_1001() {
     .await;
     let asked = Instant::now();
     let stopping = tokio::spawn(hub.stop());
-    let goodbye = "close 1001 going_away the hub is stopping spread=1000";
-    assert_eq!(stream.close().await, goodbye);
+    let close = "close 1001 going_away the hub is stopping spread=1000";
+    assert_eq!(stream.close().await, close);
     for poll in polls {
-        assert_eq!(within(poll).await.unwrap(), [goodbye]);
+        assert_eq!(within(poll).await.unwrap(), [close]);
     }
     within(stopping).await.unwrap();
     assert!(

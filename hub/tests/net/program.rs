@@ -81,7 +81,7 @@ async fn kill(child: &Child, signal: &str) {
 #[cfg(unix)]
 #[tokio::test]
 async fn s40_a_signal_drains_it_and_a_second_one_stops_it_at_once() {
-    const GOODBYE: &str = "going_away the hub is stopping spread=1000";
+    const CLOSE_REASON: &str = "going_away the hub is stopping spread=1000";
     let (child, url) = program(&["--drain-ms", "3600000"]).await;
     let address = address(&url);
     let mut first = Client::hello(address).await;
@@ -92,14 +92,14 @@ async fn s40_a_signal_drains_it_and_a_second_one_stops_it_at_once() {
     let ready = format!("{url}/readyz");
     assert_eq!(send(reqwest::Client::new().get(&ready)).await.status(), 200);
     kill(&child, "-TERM").await;
-    assert_eq!(first.close().await, (1001, GOODBYE.to_owned()));
+    assert_eq!(first.close().await, (1001, CLOSE_REASON.to_owned()));
     let probe = send(reqwest::Client::new().get(&ready)).await;
     assert_eq!(problem(probe).await, (503, "draining".into()));
     let mut late = Client::open(address).await;
-    assert_eq!(late.close().await, (1001, GOODBYE.to_owned()));
-    let goodbye = format!("close 1001 {GOODBYE}");
+    assert_eq!(late.close().await, (1001, CLOSE_REASON.to_owned()));
+    let close_record = format!("close 1001 {CLOSE_REASON}");
     let poll = ask(address, "poll", "hello 1\nsub 1 t live").await;
-    assert_eq!(poll, [goodbye.as_str()]);
+    assert_eq!(poll, [close_record.as_str()]);
     let session = send(post(address, "session", "hello 1")).await;
     assert_eq!(session.headers()["retry-after"], "1");
     assert_eq!(problem(session).await, (503, "try_again_later".into()));
@@ -107,8 +107,8 @@ async fn s40_a_signal_drains_it_and_a_second_one_stops_it_at_once() {
     let message = stream.event().await.unwrap();
     assert!(message[0].starts_with("m 1 1 "), "{message:?}");
     kill(&child, "-TERM").await;
-    assert_eq!(second.close().await, (1001, GOODBYE.to_owned()));
-    assert_eq!(stream.close().await, goodbye);
+    assert_eq!(second.close().await, (1001, CLOSE_REASON.to_owned()));
+    assert_eq!(stream.close().await, close_record);
     let output = within(child.wait_with_output()).await.unwrap();
     assert_eq!(output.status.code(), Some(0));
     let said = String::from_utf8(output.stderr).unwrap();

@@ -93,7 +93,8 @@ async fn a_cursor_resumes_on_another_connection() {
     );
 }
 
-/// The client and the hub share one thread here, so the order of their work is the same in every run.
+/// The client and the hub share one thread here, so the order of their work is the same in every
+/// run.
 #[tokio::test]
 async fn f29_a_connection_with_a_hundred_frames_in_its_buffer_does_not_make_others_wait_for_all_of_them()
  {

@@ -47,10 +47,10 @@ async fn open(proxy: &Proxy, upstream: &TcpListener) -> (TcpStream, TcpStream) {
 }
 
 async fn receives(stream: &mut TcpStream, wanted: &[u8]) {
-    let mut heard = vec![0; wanted.len()];
-    let reading = tokio::time::timeout(PATIENCE, stream.read_exact(&mut heard));
+    let mut received = vec![0; wanted.len()];
+    let reading = tokio::time::timeout(PATIENCE, stream.read_exact(&mut received));
     reading.await.unwrap().unwrap();
-    assert_eq!(heard, wanted);
+    assert_eq!(received, wanted);
 }
 
 async fn is_reset(stream: &mut TcpStream) {
@@ -183,8 +183,8 @@ async fn stranded_connections_stay_half_open_while_new_ones_work() {
     drop((new_client, new_server));
     proxy.until_open(1).await;
     for end in [&client, &server] {
-        let heard = end.try_read(&mut [0]).unwrap_err();
-        assert_eq!(heard.kind(), ErrorKind::WouldBlock);
+        let received = end.try_read(&mut [0]).unwrap_err();
+        assert_eq!(received.kind(), ErrorKind::WouldBlock);
     }
     drop(client);
     proxy.cut().await;
@@ -301,7 +301,7 @@ async fn the_program_does_what_its_control_interface_is_told() {
     let told = put(r#"{ "hole": true }"#).await.unwrap();
     assert_eq!(told.status(), 400);
     assert!(told.text().await.unwrap().contains("unknown field `hole`"));
-    // What was refused changed nothing.
+    // Refused faults change nothing.
     let now = http.get(format!("{control}/faults")).send().await.unwrap();
     assert_eq!(
         now.json::<serde_json::Value>().await.unwrap()["http"][0]["action"]["answer"]["status"],

@@ -62,8 +62,8 @@ pub fn compare(scenario: &Scenario) -> Vec<Row> {
         row("Longhaul, without hints", ours(&mute(scenario), None)),
     ];
     for formula in Formula::ALL {
-        let mut peers = FormulaFleet::new(formula, scenario.clients, scenario.seed);
-        rows.push(row(formula.name(), scenario.run(&mut peers)));
+        let mut fleet = FormulaFleet::new(formula, scenario.clients, scenario.seed);
+        rows.push(row(formula.name(), scenario.run(&mut fleet)));
     }
     rows
 }
@@ -133,17 +133,21 @@ fn cases(clients: u32, per_s: u64) -> Vec<Case> {
     };
     vec![
         ("the hint is right", scenario(10_000), all),
-        ("told half of it", scenario(10_000), |scenario, _| {
+        ("the hint is half of it", scenario(10_000), |scenario, _| {
             Some(window_ms(scenario) / 2)
         }),
-        ("told a fifth of it", scenario(10_000), |scenario, _| {
-            Some(window_ms(scenario) / 5)
-        }),
-        ("told twice as much", scenario(10_000), |scenario, _| {
-            Some(window_ms(scenario) * 2)
-        }),
         (
-            "the hub admits half of what it said",
+            "the hint is a fifth of it",
+            scenario(10_000),
+            |scenario, _| Some(window_ms(scenario) / 5),
+        ),
+        (
+            "the hint is twice as much",
+            scenario(10_000),
+            |scenario, _| Some(window_ms(scenario) * 2),
+        ),
+        (
+            "the hub admits half of what its hint says",
             Scenario {
                 per_s: per_s / 2,
                 ..scenario(10_000)
@@ -151,12 +155,12 @@ fn cases(clients: u32, per_s: u64) -> Vec<Case> {
             |scenario, _| Some(window_ms(scenario) / 2),
         ),
         (
-            "told when they connected, never again",
+            "the hint comes with the welcome, never again",
             scenario(10_000),
             |scenario, no| Some(spread_ms(no.into(), scenario.per_s)),
         ),
         (
-            "told again when it changed by a quarter",
+            "the hint comes again when it changes by a quarter",
             scenario(10_000),
             |scenario, no| {
                 Some(spread_ms(
@@ -165,7 +169,7 @@ fn cases(clients: u32, per_s: u64) -> Vec<Case> {
                 ))
             },
         ),
-        ("refusals say nothing", mute(&scenario(10_000)), all),
+        ("refusals have no hint", mute(&scenario(10_000)), all),
         (
             "packets vanish for 120 s",
             Scenario {
@@ -175,7 +179,7 @@ fn cases(clients: u32, per_s: u64) -> Vec<Case> {
             all,
         ),
         (
-            "the line is cut, found by heartbeats in 10 to 35 s",
+            "the network is cut, and heartbeats find it in 10 to 35 s",
             Scenario {
                 detection: Detection::Between(10_000, 35_000),
                 ended: (4_002, String::new()),
@@ -193,17 +197,17 @@ fn cases(clients: u32, per_s: u64) -> Vec<Case> {
             all,
         ),
         (
-            "back for 35 s, away again for 10 s, told in the welcome",
+            "back for 35 s, away again for 10 s, hint in the welcome",
             flapping(Hints::All),
             all,
         ),
         (
-            "the same, told again with each pong",
+            "the same, hint again with each pong",
             flapping(Hints::Repeated),
             all,
         ),
         (
-            "the same, told what the hub expects (`--expect-connections`)",
+            "the same, hint for the expected connections (`--expect-connections`)",
             flapping(Hints::Expected),
             all,
         ),
@@ -218,9 +222,9 @@ pub fn cases_table(clients: u32, per_s: u64) -> String {
     let mut out = String::from(
         "| | t99 s | of ideal | t100 s | peak/s, of what is admitted | wasted |\n|---|--:|--:|--:|--:|--:|\n",
     );
-    for (name, scenario, told) in cases(clients, per_s) {
+    for (name, scenario, window) in cases(clients, per_s) {
         let outcome = scenario.run(&mut LonghaulFleet::new(clients, scenario.seed, |no| {
-            told(&scenario, no)
+            window(&scenario, no)
         }));
         let t99 = outcome.percent_back_ms(99);
         line(
@@ -256,7 +260,7 @@ pub fn deploy_table() -> String {
     let mut out = String::from(
         "| | closed | asked for | peak/s | last one back, s | without a connection, p50 s | p99 s |\n|---|---|--:|--:|--:|--:|--:|\n",
     );
-    let told = |over_ms| {
+    let window = |over_ms| {
         let closed = drained(clients, per_s, over_ms);
         let reason = closed.into_iter().next().map(|close| close.reason);
         reason.and_then(|reason| Hint::of(&reason).spread_ms)
@@ -277,7 +281,7 @@ pub fn deploy_table() -> String {
         );
     };
     for (how, over_ms) in ways {
-        let how = format!("{how}, `spread={}`", told(over_ms).unwrap_or(0));
+        let how = format!("{how}, `spread={}`", window(over_ms).unwrap_or(0));
         let scenario = deploy(clients, per_s, over_ms);
         add("**Longhaul**", &how, &ours(&scenario, Some(50_000)));
     }
@@ -288,8 +292,8 @@ pub fn deploy_table() -> String {
         Formula::ActionCable,
     ] {
         for (how, over_ms) in ways {
-            let mut peers = FormulaFleet::new(formula, clients, 1);
-            let outcome = deploy(clients, per_s, over_ms).run(&mut peers);
+            let mut fleet = FormulaFleet::new(formula, clients, 1);
+            let outcome = deploy(clients, per_s, over_ms).run(&mut fleet);
             add(formula.name(), how, &outcome);
         }
     }
@@ -306,10 +310,10 @@ pub fn small_table() -> String {
         let mut sums = [[0_u64; 4]; 2];
         for away_s in from_s..=to_s {
             let scenario = Scenario::new(1_000, 2_000, away_s * 1_000);
-            let mut peers = FormulaFleet::new(Formula::FullJitter, scenario.clients, scenario.seed);
+            let mut fleet = FormulaFleet::new(Formula::FullJitter, scenario.clients, scenario.seed);
             let outcomes = [
                 ours(&scenario, Some(window_ms(&scenario))),
-                scenario.run(&mut peers),
+                scenario.run(&mut fleet),
             ];
             for (sums, outcome) in sums.iter_mut().zip(outcomes) {
                 let after = |percent| {

@@ -59,19 +59,19 @@ impl Bench {
 }
 
 async fn receives(stream: &mut DuplexStream, wanted: &[u8]) {
-    let mut heard = vec![0; wanted.len()];
-    let reading = tokio::time::timeout(DAY, stream.read_exact(&mut heard));
+    let mut received = vec![0; wanted.len()];
+    let reading = tokio::time::timeout(DAY, stream.read_exact(&mut received));
     reading.await.expect("nothing comes").unwrap();
     assert_eq!(
-        String::from_utf8_lossy(&heard),
+        String::from_utf8_lossy(&received),
         String::from_utf8_lossy(wanted)
     );
 }
 
 /// Nothing arrives for a day.
 async fn is_silent(stream: &mut DuplexStream) {
-    let heard = tokio::time::timeout(DAY, stream.read_u8()).await;
-    assert!(heard.is_err(), "{heard:?}");
+    let received = tokio::time::timeout(DAY, stream.read_u8()).await;
+    assert!(received.is_err(), "{received:?}");
 }
 
 const UPGRADE: &[u8] = b"GET /v1/connect HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";

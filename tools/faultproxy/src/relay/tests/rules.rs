@@ -64,7 +64,7 @@ async fn the_subprotocol_is_stripped_and_then_bytes_pass() {
         b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x02hi",
     )
     .await;
-    // What looks like a request is none any more.
+    // Bytes that look like a request are only bytes now.
     it.client.write_all(UPGRADE).await.unwrap();
     receives(&mut it.upstream, UPGRADE).await;
     it.upstream.write_all(SWITCHED).await.unwrap();
@@ -174,7 +174,7 @@ async fn bodies_that_heads_only_announce_are_not_waited_for() {
     receives(&mut it.client, b"HTTP/1.1 100 Continue\r\n\r\n").await;
     it.upstream.write_all(OK).await.unwrap();
     receives(&mut it.client, OK).await;
-    // What is left of its body is no next request, and the next request is found behind it.
+    // The rest of its body is not a request. The relay finds the next request behind it.
     it.set(r#"{ "http": [{ "pathPrefix": "/2", "action": { "answer": { "status": 429 } } }] }"#);
     it.client
         .write_all(b"bodyGET /2 HTTP/1.1\r\n\r\n")

@@ -70,9 +70,9 @@ async fn a_sender_waits_when_the_queue_is_full() {
     // It lost nothing of what it took.
     it.set("{}");
     drop(it.client);
-    let mut heard = Vec::new();
-    it.upstream.read_to_end(&mut heard).await.unwrap();
-    assert!(heard.len() > PIPE_BYTES && heard.len() < much.len());
+    let mut received = Vec::new();
+    it.upstream.read_to_end(&mut received).await.unwrap();
+    assert!(received.len() > PIPE_BYTES && received.len() < much.len());
 }
 
 #[tokio::test(start_paused = true)]
