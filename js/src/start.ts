@@ -29,7 +29,9 @@ export interface StartDependencies {
   failed(error: LonghaulError): void;
 }
 
-/** An impatient task waits this long for the wasm, ms. Chosen: a user waits so long for a log-out. */
+/**
+ * An impatient task waits this long for the wasm, ms. Chosen: a user waits so long for a log-out.
+ */
 const impatientMsMax = 15_000;
 
 export class Start {
