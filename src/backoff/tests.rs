@@ -53,7 +53,8 @@ proptest! {
     ) {
         let jitter = [Jitter::Full, Jitter::Half, Jitter::None][usize::try_from(kind).unwrap()];
         let policy = BackoffPolicy { base_ms: base, factor, cap_ms: cap, jitter, attempts_max: 20 };
-        let longest = cap.max(BACKOFF_FLOOR_MS);
+        // A kept phase wanders, and the shortest period is the floor.
+        let longest = cap.max(BACKOFF_FLOOR_MS + BACKOFF_FLOOR_MS / WANDER);
         let mut backoff = Backoff::new(policy);
         let mut rng = fastrand::Rng::with_seed(seed);
         for ms in delays(&mut backoff, &mut rng, count) {

@@ -228,9 +228,9 @@ impl Connection {
         let mut is_due = true;
         self.change(|state, connector| match state {
             State::Racing(mut race) => match race.take_winner(now, connection) {
-                Some(winner) => State::Connected(Connected::after_race(
+                Some(winner) => State::Connected(Box::new(Connected::after_race(
                     connector, context, race, winner, welcome,
-                )),
+                ))),
                 None => {
                     is_due = false;
                     State::Racing(race)
@@ -241,7 +241,7 @@ impl Connection {
                     let negotiation = &connector.negotiation;
                     is_due = connected.welcomed_again(negotiation, now, welcome);
                 } else if let Some(winner) = connected.take_winner(now, connection) {
-                    connected = connected.replaced(connector, context, winner, welcome);
+                    *connected = connected.replaced(connector, context, winner, welcome);
                 } else {
                     is_due = false;
                 }

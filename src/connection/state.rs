@@ -17,7 +17,7 @@ pub(super) enum State {
     #[default]
     Unstarted,
     Racing(Race),
-    Connected(Connected),
+    Connected(Box<Connected>),
     /// The next race begins later.
     Waiting {
         until: Time,
@@ -67,10 +67,10 @@ impl State {
         match self {
             Self::Unstarted => connecting(None),
             Self::Racing(race) => connecting(race.leading()),
-            Self::Connected(Connected { established, .. }) => Status::Connected {
-                transport: established.transport,
-                since: established.since,
-                rtt_ms: established.heartbeat.rtt_ms(),
+            Self::Connected(connected) => Status::Connected {
+                transport: connected.established.transport,
+                since: connected.established.since,
+                rtt_ms: connected.established.heartbeat.rtt_ms(),
                 // The client adds it, because subscriptions and publications may wait, too.
                 repeat_at: None,
             },

@@ -198,7 +198,7 @@ impl State {
     /// The established connection is gone. Its replacement becomes the next race, unless it is as
     /// silent as the connection: then the browser may have sent its request over the same dead one.
     fn lost(
-        connected: Connected,
+        connected: Box<Connected>,
         connector: &mut Connector,
         context: &mut Context<'_>,
         ended: &Ended<'_>,
@@ -235,7 +235,7 @@ impl State {
     }
 
     fn replacement_failed(
-        mut connected: Connected,
+        mut connected: Box<Connected>,
         connector: &mut Connector,
         context: &mut Context<'_>,
         attempt: &Attempt,
@@ -329,7 +329,7 @@ impl State {
 
     /// Does what the heartbeat of the established connection requires.
     pub(super) fn beat(
-        mut connected: Connected,
+        mut connected: Box<Connected>,
         connector: &mut Connector,
         context: &mut Context<'_>,
         subscriptions: &Subscriptions,
