@@ -1,4 +1,6 @@
-//! What Rust and TypeScript share. Generated from src/boundary.json by `npm run boundary`. Do not edit.
+//! What Rust and TypeScript share.
+//!
+//! Generated from src/boundary.json by `npm run boundary`. Do not edit.
 
 /// The transports.
 pub mod transport {

@@ -1,4 +1,5 @@
-//! An instance that goes on with what one that crashed had in storage: calls that it may have saved, and rows that it waited for.
+//! An instance that goes on with what one that crashed had in storage: calls that it may have
+//! saved, and rows that it waited for.
 
 #![allow(
     clippy::unwrap_used,

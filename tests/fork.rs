@@ -1,4 +1,5 @@
-//! An outbox that was copied with its name: both copies give the same numbers to different publications (rule H8).
+//! An outbox that was copied with its name: both copies give the same numbers to different
+//! publications (rule H8).
 
 #![allow(
     clippy::unwrap_used,

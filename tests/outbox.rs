@@ -1,4 +1,5 @@
-//! Publications: kept until the hub's verdict, sent again after a reconnect, in order within a topic.
+//! Publications: kept until the hub's verdict, sent again after a reconnect, in order within a
+//! topic.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,5 @@
-//! The outbox in storage: durable before it is accepted, sent by one client, gone with its verdict. The storage is a model.
+//! The outbox in storage: durable before it is accepted, sent by one client, gone with its verdict.
+//! The storage is a model.
 
 #![allow(
     clippy::unwrap_used,
@@ -234,7 +235,8 @@ fn s13_a_handle_that_died_is_opened_again_before_anything_is_written_under_its_i
     tab.publish("t", None);
     tab.answered(StoreAnswer::Failed(StoreFault::Closed));
     assert_eq!(tab.asked, Some(StoreRequest::Open));
-    // It was removed with all that was in it: the publication that waited has its place in the new one.
+    // It was removed with all that was in it: the publication that waited has its place in the new
+    // one.
     let mut empty = Storage::default();
     tab.asked = None;
     let (answer, _) = empty.answer(&StoreRequest::Open, "p2", |_| String::new());
@@ -539,7 +541,8 @@ fn f10_no_clock_of_the_machine_takes_time_from_a_row_that_was_saved_before_the_h
     let mut left = Tab::new();
     left.act(|rig| rig.publish_with("t", Some(5_000), None));
     left.settle(&mut storage);
-    // The next page counts from when it knows of the row, whatever the machine's clock says by then.
+    // The next page counts from when it knows of the row, whatever the machine's clock says by
+    // then.
     let mut tab = Tab::new();
     tab.rig.now = tab.rig.now.plus(10 * 86_400_000);
     tab.settle(&mut storage);

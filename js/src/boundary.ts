@@ -1,4 +1,5 @@
-// What Rust and TypeScript share. Generated from src/boundary.json by `npm run boundary`. Do not edit.
+// What Rust and TypeScript share.
+// Generated from src/boundary.json by `npm run boundary`. Do not edit.
 
 /** The transports. A number of the core is an index here. */
 export const transportNames = ["websocket", "eventsource", "longpoll"] as const;

@@ -10,7 +10,7 @@ use crate::wire::ResumeFailure;
 /// Something to do. The caller does all of them in order and then runs the user's listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Open a transport; `Opened` or `RowOutcome` follows, or for a long-poll an answer.
+    /// Open a transport; `Opened` or `Ended` follows, or for a long-poll an answer.
     Open {
         /// The new connection's id.
         connection: ConnectionId,
@@ -21,7 +21,7 @@ pub enum Effect {
         /// What the first request says; empty for a socket, which is told when it is open.
         records: String,
     },
-    /// Send a poll, in place of the one that may be held; `Answered` or `RowOutcome` follows.
+    /// Send a poll, in place of the one that may be held; `Answered` or `Ended` follows.
     Poll {
         /// Where.
         connection: ConnectionId,
@@ -33,7 +33,8 @@ pub enum Effect {
         /// Why.
         reason: TokenReason,
     },
-    /// A place among the connections that all tabs share for what is held over HTTP is wanted; [`crate::Event::Slot`] follows.
+    /// A place among the connections that all tabs share for what is held over HTTP is wanted;
+    /// [`crate::Event::Slot`] follows.
     Slot {
         /// It is; else the one that was wanted or granted is given back.
         is_wanted: bool,
@@ -50,7 +51,8 @@ pub enum Effect {
         /// One or more records.
         records: String,
     },
-    /// Send a publication: `head` and right behind it the payload of `row`; over a socket, or in a post.
+    /// Send a publication: `head` and right behind it the payload of `row`; over a socket, or in a
+    /// post.
     SendPublication {
         /// Where.
         connection: ConnectionId,
@@ -140,10 +142,11 @@ pub enum Effect {
         /// Which.
         row: RowNo,
     },
-    /// Do this in the browser's storage. One is under way at a time, and [`crate::Event::Stored`] follows each.
+    /// Do this in the browser's storage. One is under way at a time, and [`crate::Event::Stored`]
+    /// follows each.
     Store(StoreRequest),
-    /// This client wants to be the one of its browser that sends what is in storage; [`crate::Event::Leader`] follows, and again when
-    /// that changes.
+    /// This client wants to be the one of its browser that sends what is in storage;
+    /// [`crate::Event::Leader`] follows, and again when that changes.
     Leader {
         /// It does; else it no longer wants to be.
         is_wanted: bool,

@@ -1,18 +1,20 @@
-//! Everything that can happen to a client: the one door in.
+//! Everything that can happen to a client. Events are the only way into the core.
 
 use crate::ids::{Chain, ConnectionId, From, RowNo, Seq, TopicNo};
 use crate::interface::publication::Publication;
 use crate::interface::storage::StoreAnswer;
 use crate::interface::tab_message::TabMessage;
 
-/// Something that happened. Events of a connection that is no longer the current one have no effect.
+/// Something that happened. Events of a connection that is no longer the current one have no
+/// effect.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
     /// The client may begin.
     Start,
     /// The deadline of [`crate::Client::deadline`] has come. Early or late calls are harmless.
     Deadline,
-    /// A socket opened, and the peer speaks our subprotocol; or there is a ticket for a stream, which is on its way.
+    /// A socket opened, and the peer speaks our subprotocol; or there is a ticket for a stream,
+    /// which is on its way.
     Opened {
         /// Which.
         connection: ConnectionId,
@@ -33,7 +35,8 @@ pub enum Event<'a> {
         /// Its numbers.
         run: Run,
     },
-    /// Something arrived that is no record yet: a part of one (rule W9), or bytes of an answer. A sign of life.
+    /// Something arrived that is no record yet: a part of one (rule W9), or bytes of an answer. A
+    /// sign of life.
     Heard {
         /// Where.
         connection: ConnectionId,
@@ -122,34 +125,39 @@ pub enum Event<'a> {
     },
     /// A new publication.
     Publish(Publication<'a>),
-    /// A row of an outbox that this client goes on with ([`crate::config::Inherited`]), in order and before `Start`: one in memory, or
-    /// one in storage that the caller waits for.
+    /// A row of an outbox that this client goes on with ([`crate::config::Inherited`]), in order
+    /// and before `Start`: one in memory, or one in storage that the caller waits for.
     Restore {
         /// Its number.
         row: RowNo,
         /// How often it was sent.
         attempts: u32,
-        /// What it is; nothing comes back for its request, and its time to live is what is left of it.
+        /// What it is; nothing comes back for its request, and its time to live is what is left of
+        /// it.
         publication: Publication<'a>,
     },
     /// The user wants an attempt now.
     Reconnect,
     /// The browser's guess whether there is a network. A hint: it never stops an attempt.
     Online(bool),
-    /// Whether there is a place among the connections that all tabs share for what is held over HTTP. Comes after
-    /// [`crate::Effect::Slot`] wanted one, and again when that changes; without it there is one.
+    /// Whether there is a place among the connections that all tabs share for what is held over
+    /// HTTP. Comes after [`crate::Effect::Slot`] wanted one, and again when that changes; without
+    /// it there is one.
     Slot {
         /// There is.
         is_granted: bool,
     },
-    /// The page may have slept, or the network changed: it was hidden, frozen or in the back-forward cache.
+    /// The page may have slept, or the network changed: it was hidden, frozen or in the
+    /// back-forward cache.
     Woke,
-    /// The machine slept: the wall clock went so much further than the one that the client is given.
+    /// The machine slept: the wall clock went so much further than the one that the client is
+    /// given.
     Slept {
         /// By how much, ms.
         ms: u64,
     },
-    /// The page goes to sleep: it is frozen, put into the back-forward cache, or left. What is open would die unseen.
+    /// The page goes to sleep: it is frozen, put into the back-forward cache, or left. What is open
+    /// would die unseen.
     Suspend,
     /// The app gave a token.
     Token {
@@ -170,30 +178,33 @@ pub enum Event<'a> {
         /// What.
         answer: StoreAnswer,
     },
-    /// Storage was closed by the browser, or for the sake of another page: whether it is still there shows when it is opened again.
+    /// Storage was closed by the browser, or for the sake of another page: whether it is still
+    /// there shows when it is opened again.
     StorageEnded,
     /// Whether this client is the one that sends what is in storage.
     Leader {
         /// It is.
         is_granted: bool,
     },
-    /// Another client of the same storage told this, or the caller itself where it has done it. It counts where it is about rows
-    /// that this client has: storage may have been removed and made anew, with the same numbers.
+    /// Another client of the same storage told this, or the caller itself where it has done it. It
+    /// counts where it is about rows that this client has: storage may have been removed and made
+    /// anew, with the same numbers.
     TabMessage {
         /// Whose rows it is about.
         producer: &'a str,
         /// What.
         tab_message: TabMessage,
     },
-    /// A client of this storage has removed all rows and dead letters, or is about to: nothing is sent until it has, or ten seconds are
-    /// over. What was published later stays.
+    /// A client of this storage has removed all rows and dead letters, or is about to: nothing is
+    /// sent until it has, or ten seconds are over. What was published later stays.
     Wiped {
         /// It has.
         is_done: bool,
         /// No row that was removed had a higher number.
         last: RowNo,
-        /// When that was, by the machine's clock, ms since 1970: what is not in storage was published before it, or later. 0 while
-        /// that is not known. A client that wipes itself reaches everything that it has, and gives the highest number of either.
+        /// When that was, by the machine's clock, ms since 1970: what is not in storage was
+        /// published before it, or later. 0 while that is not known. A client that wipes itself
+        /// reaches everything that it has, and gives the highest number of either.
         at_ms: u64,
         /// What the machine's clock says now.
         machine_ms: u64,

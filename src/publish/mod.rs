@@ -103,8 +103,8 @@ impl Publisher {
         self.rows() == 0 && self.durable.as_ref().is_none_or(DurableOutbox::is_idle)
     }
 
-    /// Whether rows wait for something that only the user can do: take a dead letter away, make room
-    /// on the disk, or repair storage.
+    /// Whether rows wait for something that only the user can do: take a dead letter away, make
+    /// room on the disk, or repair storage.
     pub(crate) fn is_stopped(&self) -> bool {
         let is_stopped = self
             .durable
@@ -123,7 +123,8 @@ impl Publisher {
         parts.into_iter().flatten().min()
     }
 
-    /// When the client sends rows again that the hub refused for now, or that a post could not bring.
+    /// When the client sends rows again that the hub refused for now, or that a post could not
+    /// bring.
     pub(crate) fn repeat_at(&self) -> Option<Time> {
         let parts = [self.main.repeat_at(), self.memory.repeat_at()];
         parts.into_iter().flatten().min()
@@ -325,7 +326,8 @@ impl Publisher {
         }
     }
 
-    /// For the hub, the outbox belongs to another subject. Its rows wait for a token of that subject.
+    /// For the hub, the outbox belongs to another subject. Its rows wait for a token of that
+    /// subject.
     fn not_owner(&mut self, context: &mut Context<'_>, nack: Nack<'_>) {
         for outbox in [&mut self.main, &mut self.memory] {
             if outbox.producer() == nack.producer && outbox.refuse_owner(context.now, nack.n) {
@@ -407,8 +409,8 @@ impl Publisher {
         }
     }
 
-    /// A client wipes the outbox, or has wiped it. The wipe also reaches rows in memory. A post with
-    /// the remaining rows may have been dropped, so they go again.
+    /// A client wipes the outbox, or has wiped it. The wipe also reaches rows in memory. A post
+    /// with the remaining rows may have been dropped, so they go again.
     pub(crate) fn wiped(&mut self, context: &mut Context<'_>, scope: WipeScope, stage: WipeStage) {
         let mut range = scope.memory_rows();
         if let Some(durable) = &mut self.durable {

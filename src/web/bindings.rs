@@ -161,8 +161,8 @@ impl Core {
         self.driver.drive(Event::Unsubscribe { no: TopicNo(no) });
     }
 
-    /// A publication, kind 0 message, 1 patch, 2 merge; the host is told its row. `is_again` where an instance that is gone may have
-    /// saved it.
+    /// A publication, kind 0 message, 1 patch, 2 merge; the host is told its row. `is_again` where
+    /// an instance that is gone may have saved it.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers are free to cross, objects are not"
@@ -190,7 +190,8 @@ impl Core {
         }));
     }
 
-    /// A row of the outbox that was inherited, in order and before `start`; `ttl_ms` is what is left of it.
+    /// A row of the outbox that was inherited, in order and before `start`; `ttl_ms` is what is
+    /// left of it.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers are free to cross, objects are not"
@@ -245,7 +246,8 @@ impl Core {
         self.driver.post(ConnectionId(connection as u64), frame);
     }
 
-    /// The last tries of transports, oldest first: transport, outcome, close code, ms and detail of each, in a row.
+    /// The last tries of transports, oldest first: transport, outcome, close code, ms and detail of
+    /// each, in a row.
     pub fn tried(&self) -> Array {
         let row = Array::new();
         self.driver.look(|client| {
@@ -307,19 +309,22 @@ impl Core {
         self.driver.drive(Event::Cancel { n });
     }
 
-    /// Rows or dead letters in storage: number and value of each (src/web/store/row.rs); nothing where it can't be reached.
+    /// Rows or dead letters in storage: number and value of each (src/web/store/row.rs); nothing
+    /// where it can't be reached.
     pub fn stored(&self, are_letters: bool) -> Promise {
         self.task(Task::Read { are_letters })
     }
 
-    /// Removes a dead letter, and where it `is_wanted` makes a row of it again. Number and size of that row, or nothing.
+    /// Removes a dead letter, and where it `is_wanted` makes a row of it again. Number and size of
+    /// that row, or nothing.
     #[wasm_bindgen(js_name = takeLetter)]
     pub fn take_letter(&self, row: f64, is_wanted: bool) -> Promise {
         let n = RowNo(row as u64);
         self.task(Task::TakeLetter { n, is_wanted })
     }
 
-    /// Keeps what a document is (epoch, seq and JSON) while own changes of it wait, or no longer; whether that was done.
+    /// Keeps what a document is (epoch, seq and JSON) while own changes of it wait, or no longer;
+    /// whether that was done.
     pub fn keep(&self, topic: String, document: Option<Array>) -> Promise {
         self.task(Task::Keep { topic, document })
     }
@@ -329,7 +334,8 @@ impl Core {
         self.task(Task::Kept { topic })
     }
 
-    /// Removes all rows and dead letters: the highest number of a row that it removed, or nothing where that could not be done.
+    /// Removes all rows and dead letters: the highest number of a row that it removed, or nothing
+    /// where that could not be done.
     pub fn wipe(&self) -> Promise {
         self.task(Task::Wipe)
     }
@@ -338,7 +344,8 @@ impl Core {
         promise(self.driver.storage(), task)
     }
 
-    /// For a service worker: the partitions of a database that have rows, as the wrapper keeps them; nothing where it can't be reached.
+    /// For a service worker: the partitions of a database that have rows, as the wrapper keeps
+    /// them; nothing where it can't be reached.
     pub fn partitions(database: &str) -> Promise {
         let nobody = JsValue::UNDEFINED.unchecked_into();
         let store = Store::new(database, nobody, Box::new(|_| {}));

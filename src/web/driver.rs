@@ -21,11 +21,12 @@ use crate::boundary;
 use crate::ids::{ConnectionId, TopicNo};
 use crate::{Client, Effect, Event, Run, Time, Transport, codes};
 
-/// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock was set.
+/// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock
+/// was set.
 const JUMP_MS: f64 = 2_000.0;
 
-/// Between looks at the clocks while the page can be seen, ms: a page that is awake again may hear of it by nothing else.
-/// Chosen: with the time that a probe has, all is well 5 s after a wake.
+/// Between looks at the clocks while the page can be seen, ms: a page that is awake again may hear
+/// of it by nothing else. Chosen: with the time that a probe has, all is well 5 s after a wake.
 const WATCH_MS: u64 = 2_000;
 
 /// Longest time-out a browser knows, ms; a longer one fires at once.
@@ -62,7 +63,8 @@ pub(super) struct Driver {
     armed: Cell<Option<Time>>,
     /// Kept between turns for its capacity.
     effects: RefCell<Vec<Effect>>,
-    /// A connection that the browser refused to make, or to send on, to be told after the effects that asked for it.
+    /// A connection that the browser refused to make, or to send on, to be told after the effects
+    /// that asked for it.
     refused: Cell<Option<(ConnectionId, &'static str)>>,
     pub(super) myself: Weak<Self>,
 }
@@ -131,7 +133,8 @@ impl Driver {
         self.arm(now);
     }
 
-    /// The way of every message: -1 drops it, 0 and up delivers it but for so many, -2 says that the host was told.
+    /// The way of every message: -1 drops it, 0 and up delivers it but for so many, -2 says that
+    /// the host was told.
     pub(super) fn messages(&self, connection: ConnectionId, no: TopicNo, run: Run) -> i32 {
         // Timers of a hidden page are late: what arrives there must look at the clock.
         if !self.is_hidden.get() {
@@ -219,7 +222,8 @@ impl Driver {
         });
     }
 
-    /// A post of publications got no answer of a hub. One for its token's sake is the connection's end: that shows the same.
+    /// A post of publications got no answer of a hub. One for its token's sake is the connection's
+    /// end: that shows the same.
     pub(super) fn post_failed(&self, connection: ConnectionId, failure: &Failure) {
         if failure.code == codes::UNAUTHORIZED {
             self.failed(connection, failure);
@@ -352,7 +356,8 @@ impl Driver {
         }
     }
 
-    /// The socket, unless it is closing: then a browser discards what is sent without a word, and its close event may be a minute away.
+    /// The socket, unless it is closing: then a browser discards what is sent without a word, and
+    /// its close event may be a minute away.
     pub(super) fn open_socket<'a>(&self, handle: &'a TransportHandles) -> Option<&'a Socket> {
         let socket = handle.socket()?;
         if socket.socket.ready_state() > WebSocket::OPEN {
@@ -362,7 +367,8 @@ impl Driver {
         Some(socket)
     }
 
-    /// Acts on a connection that is still there. `act` may run JavaScript, so no borrow is held meanwhile.
+    /// Acts on a connection that is still there. `act` may run JavaScript, so no borrow is held
+    /// meanwhile.
     pub(super) fn with_handle(
         &self,
         connection: ConnectionId,

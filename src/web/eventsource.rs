@@ -1,4 +1,5 @@
-//! An event stream: a post for the ticket, then an EventSource that never reconnects by itself (rule T2).
+//! An event stream: a post for the ticket, then an EventSource that never reconnects by itself
+//! (rule T2).
 //!
 //! Message events go straight to JavaScript, as those of a socket do: each event's data is a frame.
 
@@ -71,7 +72,8 @@ impl Stream {
         };
         let (connection, driver) = (self.connection, self.driver.clone());
         let failed = Closure::<dyn FnMut()>::new(move || {
-            // The browser would use the ticket again, which is good once: the core opens another stream instead.
+            // The browser would use the ticket again, which is good once: the core opens another
+            // stream instead.
             if let Some(driver) = driver.upgrade() {
                 driver.ended(connection, codes::CONNECTION_LOST, "");
             }
@@ -82,7 +84,8 @@ impl Stream {
             source,
             _failed: failed,
         }));
-        // From here on the welcome is waited for: a proxy that buffers may hold back even the head, and so the open event.
+        // From here on the welcome is waited for: a proxy that buffers may hold back even the head,
+        // and so the open event.
         if let Some(driver) = self.driver.upgrade() {
             driver.opened(self.connection);
         }

@@ -1,6 +1,8 @@
-//! One post to the hub, and what its answer means: a frame, or a close code as a socket would have given.
+//! One post to the hub, and what its answer means: a frame, or a close code as a socket would have
+//! given.
 //!
-//! Knows the status codes of docs/protocol.md, rule T5. Nothing here waits for time: the core aborts what takes too long.
+//! Knows the status codes of docs/protocol.md, rule T5. Nothing here waits for time: the core
+//! aborts what takes too long.
 
 use std::rc::Weak;
 
@@ -43,7 +45,8 @@ impl Failure {
     }
 }
 
-/// Posts a frame and gives the frame that answers it. What arrives of the answer to a poll is told as a sign of life of `polling`.
+/// Posts a frame and gives the frame that answers it. What arrives of the answer to a poll is told
+/// as a sign of life of `polling`.
 pub(super) async fn post(
     driver: &Weak<Driver>,
     url: &str,
@@ -111,7 +114,8 @@ async fn send(
 
 fn meaning(status: u16, is_problem: bool, text: &JsString) -> Failure {
     if !is_problem {
-        // A proxy or a captive portal. Its 401, 429 and 503 mean what they say; nothing else of it does.
+        // A proxy or a captive portal. Its 401, 429 and 503 mean what they say; nothing else of it
+        // does.
         return match status {
             401 => Failure::of(codes::UNAUTHORIZED, &status_words(status)),
             429 | 503 => Failure::of(codes::TRY_AGAIN_LATER, ""),

@@ -1,6 +1,7 @@
 //! What the core asks of JavaScript: js/src/host.ts is the other side.
 //!
-//! None of these runs a listener of the user: JavaScript notes what it is told and acts in `settle`.
+//! None of these runs a listener of the user: JavaScript notes what it is told and acts in
+//! `settle`.
 
 use js_sys::{Array, Function, JsString, Promise};
 use wasm_bindgen::prelude::*;
@@ -11,11 +12,13 @@ extern "C" {
     /// The object that the wrapper hands in: js/src/host.ts.
     pub type Host;
 
-    /// The handler of a socket's message events, so that a message goes to JavaScript without a stop here.
+    /// The handler of a socket's message events, so that a message goes to JavaScript without a
+    /// stop here.
     #[wasm_bindgen(method)]
     pub(super) fn receiver(this: &Host, connection: f64) -> Function;
 
-    /// A socket's error is nobody's from now on. One that Node's `ws` makes throws what nobody listens to.
+    /// A socket's error is nobody's from now on. One that Node's `ws` makes throws what nobody
+    /// listens to.
     #[wasm_bindgen(method)]
     pub(super) fn mute(this: &Host, socket: &WebSocket);
 
@@ -27,7 +30,8 @@ extern "C" {
     #[wasm_bindgen(method, js_name = transmitPublication)]
     pub(super) fn transmit_publication(this: &Host, socket: &WebSocket, head: &str, row: f64);
 
-    /// The same for a connection that has no socket: JavaScript calls `post` with what it has gathered in this turn.
+    /// The same for a connection that has no socket: JavaScript calls `post` with what it has
+    /// gathered in this turn.
     #[wasm_bindgen(method, js_name = postPublication)]
     pub(super) fn post_publication(this: &Host, connection: f64, head: &str, row: f64);
 
@@ -35,15 +39,18 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn received(this: &Host, connection: f64, frame: &JsString);
 
-    /// The text of an answer: a promise of it, or of nothing where it is too long. `polling` is the connection whose poll it answers.
+    /// The text of an answer: a promise of it, or of nothing where it is too long. `polling` is the
+    /// connection whose poll it answers.
     #[wasm_bindgen(method)]
     pub(super) fn text(this: &Host, response: &Response, polling: Option<f64>) -> Promise;
 
-    /// Ask the user's function for a token; `token` or `no_token` follows, never in the same turn. 0 initial, 1 expiring, 2 rejected.
+    /// Ask the user's function for a token; `token` or `no_token` follows, never in the same turn.
+    /// 0 initial, 1 expiring, 2 rejected.
     #[wasm_bindgen(method, js_name = askToken)]
     pub(super) fn ask_token(this: &Host, reason: u32);
 
-    /// A place for what is held over HTTP is wanted, or no longer: JavaScript calls `placed`, after this turn.
+    /// A place for what is held over HTTP is wanted, or no longer: JavaScript calls `placed`, after
+    /// this turn.
     #[wasm_bindgen(method)]
     pub(super) fn place(this: &Host, is_wanted: bool);
 
@@ -51,8 +58,8 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn remember(this: &Host, transport: u32);
 
-    /// The status is now this. `ms` is how far off the attempt is, or how long ago the connection began; `repeat_ms` how far off
-    /// is what the client asks for again.
+    /// The status is now this. `ms` is how far off the attempt is, or how long ago the connection
+    /// began; `repeat_ms` how far off is what the client asks for again.
     #[wasm_bindgen(method, js_name = statusChanged)]
     pub(super) fn status_changed(
         this: &Host,
@@ -127,11 +134,13 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn partition(this: &Host, before: Option<&JsValue>) -> Array;
 
-    /// This client wants to be the one that sends what is in storage, or no longer: JavaScript calls `sender`, after this turn.
+    /// This client wants to be the one that sends what is in storage, or no longer: JavaScript
+    /// calls `sender`, after this turn.
     #[wasm_bindgen(method, js_name = seekSender)]
     pub(super) fn seek_sender(this: &Host, is_wanted: bool);
 
-    /// Tell the other tabs: new rows up to the highest number, of this producer, as with the next ones.
+    /// Tell the other tabs: new rows up to the highest number, of this producer, as with the next
+    /// ones.
     #[wasm_bindgen(method, js_name = tellAdded)]
     pub(super) fn tell_added(this: &Host, producer: &str, last: f64, rows: f64, bytes: f64);
 
@@ -180,13 +189,14 @@ extern "C" {
     #[wasm_bindgen(method, js_name = outboxLost)]
     pub(super) fn outbox_lost(this: &Host, rows: f64);
 
-    /// The outbox's storage is not to be touched: another page has, or wants, a later version of it, or it is foreign, somebody
-    /// else's of the same name.
+    /// The outbox's storage is not to be touched: another page has, or wants, a later version of
+    /// it, or it is foreign, somebody else's of the same name.
     #[wasm_bindgen(method)]
     pub(super) fn barred(this: &Host, is_foreign: bool);
 
-    /// Why: 0 the outbox is full, 1 storage is, 2 the payload is larger than `bytes_max`, 3 the client is closed, 4 nobody knows the outcome of a
-    /// call that was made before, 5 the outbox was wiped.
+    /// Why: 0 the outbox is full, 1 storage is, 2 the payload is larger than `bytes_max`, 3 the
+    /// client is closed, 4 nobody knows the outcome of a call that was made before, 5 the outbox
+    /// was wiped.
     #[wasm_bindgen(method, js_name = publishRefused)]
     pub(super) fn publish_refused(this: &Host, request: u32, why: u32, bytes_max: f64);
 

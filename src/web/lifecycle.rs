@@ -10,7 +10,8 @@ use web_sys::{AbortController, AddEventListenerOptions, Event, EventTarget};
 
 use super::driver::Driver;
 
-/// Listeners, removed when the client goes. What has been handed a signal is removed even where the instance has crashed.
+/// Listeners, removed when the client goes. What has been handed a signal is removed even where the
+/// instance has crashed.
 pub(super) struct Lifecycle {
     life: AbortController,
     _heard: Closure<dyn FnMut(Event)>,

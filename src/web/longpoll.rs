@@ -1,6 +1,7 @@
 //! Long-polling: one post at a time, each a pure function of its cursors (rule T3).
 //!
-//! A new poll takes the place of the one that is held; what that would have brought comes with the new one.
+//! A new poll takes the place of the one that is held; what that would have brought comes with the
+//! new one.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};

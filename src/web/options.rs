@@ -75,7 +75,8 @@ impl CoreOptions {
         });
     }
 
-    /// A transport that the user wants and the browser has, by number; called in order of preference.
+    /// A transport that the user wants and the browser has, by number; called in order of
+    /// preference.
     pub fn transport(&mut self, number: u32) {
         self.config.transports.extend(transport_of(number));
     }
@@ -96,7 +97,8 @@ impl CoreOptions {
         self.config.is_pausing = true;
     }
 
-    /// The outbox of an instance that is gone: in memory, the last row that it had numbered there, and in storage.
+    /// The outbox of an instance that is gone: in memory, the last row that it had numbered there,
+    /// and in storage.
     pub fn inherit(&mut self, producer: String, last: f64, stored: String) {
         self.config.inherited = Some(Inherited {
             producer,

@@ -121,8 +121,9 @@ impl Core {
         });
     }
 
-    /// All rows were removed, or are about to be: up to this one, and what was published before this moment of the machine's clock. Both
-    /// are infinite where it is everything that there is, and 0 where that is still to be told.
+    /// All rows were removed, or are about to be: up to this one, and what was published before
+    /// this moment of the machine's clock. Both are infinite where it is everything that there is,
+    /// and 0 where that is still to be told.
     #[wasm_bindgen(js_name = toldWiped)]
     pub fn told_wiped(&self, is_done: bool, last: f64, at_ms: f64) {
         self.driver.drive(Event::Wiped {

@@ -1,6 +1,8 @@
-//! What goes up beside an event stream or a poll: posts of publications, one at a time so that their order holds (rule T1).
+//! What goes up beside an event stream or a poll: posts of publications, one at a time so that
+//! their order holds (rule T1).
 //!
-//! A post is one frame, so that it stays within what the hub takes, and within what a slow line carries in time.
+//! A post is one frame, so that it stays within what the hub takes, and within what a slow line
+//! carries in time.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -17,7 +19,8 @@ use crate::config::POST_MS_MAX;
 use crate::ids::ConnectionId;
 use crate::wire::slow_ms;
 
-/// A post has about so many characters at most, or one larger publication: over the slowest line all get through in time.
+/// A post has about so many characters at most, or one larger publication: over the slowest line
+/// all get through in time.
 const FRAME_CHARS_MAX: u32 = 32 * 1024;
 const _: () = assert!(slow_ms(3 * FRAME_CHARS_MAX as usize) < POST_MS_MAX);
 

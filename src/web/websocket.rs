@@ -1,6 +1,7 @@
 //! One WebSocket: opens, tells the driver how it goes, and can be abandoned at once.
 //!
-//! Message events go straight to JavaScript. A close event is never waited for: it may come a minute late, or never.
+//! Message events go straight to JavaScript. A close event is never waited for: it may come a
+//! minute late, or never.
 
 use std::rc::Weak;
 
@@ -45,7 +46,8 @@ impl Socket {
                 driver.ended(connection, event.code(), &event.reason());
             }
         });
-        // Where a policy of the page forbids the address, this is all that comes: no close event follows.
+        // Where a policy of the page forbids the address, this is all that comes: no close event
+        // follows.
         let failed = Closure::<dyn FnMut()>::new(move || {
             if let Some(driver) = for_failure.upgrade() {
                 driver.ended(connection, codes::CONNECTION_LOST, "");
@@ -74,7 +76,8 @@ impl Socket {
         self.socket.set_onerror(None);
         self.socket.set_onclose(None);
         self.socket.set_onmessage(None);
-        // A page may only use these codes; the call throws for others, and closing is all that matters here.
+        // A page may only use these codes; the call throws for others, and closing is all that
+        // matters here.
         let code = if matches!(code, 1000 | 3000..=4999) {
             code
         } else {

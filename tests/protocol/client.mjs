@@ -1,6 +1,5 @@
-// A client of longhaul.v1 that was written from docs/protocol.md alone and imports nothing of the
-// project. It shows that the specification suffices. It verifies the order of messages, chains and
-// hashes of documents. It does not reconnect and stores nothing.
+// A client of longhaul.v1, written from docs/protocol.md alone. It imports nothing of the project.
+// It verifies orders, chains and hashes of documents. It does not reconnect and stores nothing.
 
 import { createHash, randomBytes } from "node:crypto";
 import { connect } from "node:net";
@@ -71,9 +70,7 @@ class Reader {
 
 export const parseJson = (text) => new Reader(text).value();
 
-/**
- * The texts of a batch's elements (H6), because the chain needs the exact bytes of each payload.
- */
+/** The texts of a batch's elements (H6): the chain needs the exact bytes of each payload. */
 function elements(text) {
   const reader = new Reader(text);
   reader.expect("\\[");
@@ -345,12 +342,10 @@ export class Socket extends Downlink {
     });
   }
 
-  /** One frame. */
   send(...records) {
     for (const record of records) this.trace?.(">", record);
     const body = Buffer.from(records.join("\n"));
-    const { length } = body;
-    const head = length < 126 ? [128 | length] : [128 | 126, length >> 8, length & 255];
+    const head = body.length < 126 ? [128 | body.length] : [254, body.length >> 8, body.length & 255];
     const key = randomBytes(4);
     this.tcp.write(
       Buffer.concat([Buffer.of(0x81, ...head), key, body.map((byte, at) => byte ^ key[at % 4])]),

@@ -36,7 +36,7 @@ const typescriptDoc = (text) => comment(text, { open: "/**", line: " * ", close:
 const grouped = (value) => String(value).replace(/\B(?=(\d{3})+$)/g, "_");
 
 function rust({ enums, places, numbers }) {
-  let text = `//! What Rust and TypeScript share. ${head}\n`;
+  let text = `//! What Rust and TypeScript share.\n//!\n//! ${head}\n`;
   for (const [name, { doc, values }] of [...Object.entries(enums), ...Object.entries(places)]) {
     text += `\n${rustDoc(doc)}pub mod ${name} {\n`;
     values.forEach((value, number) => {
@@ -52,7 +52,7 @@ function rust({ enums, places, numbers }) {
 }
 
 function typescript({ enums, places, numbers }) {
-  let text = `// What Rust and TypeScript share. ${head}\n`;
+  let text = `// What Rust and TypeScript share.\n// ${head}\n`;
   for (const [name, { doc, values, names }] of Object.entries(enums)) {
     if (names !== undefined) {
       const list = values.map((value) => JSON.stringify(value));

@@ -1,26 +1,11 @@
 // node tools/scripts/prose.mjs: checks the documentation and the comments. Lines have at most 100
 // columns, links and their anchors exist, and no document uses a word that docs/glossary.md has
-// replaced. `npm run lint` runs it. With --all it lists the long comments of every folder.
+// replaced. `npm run lint` runs it.
 
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { main, root, Stop } from "./lib/run.mjs";
-
-/** The folders whose comments must fit. An empty text stands for all folders. */
-const commentFolders = [
-  "tools/scripts/",
-  "tools/wasm-build/",
-  "tests/apps/",
-  "tests/browsers/",
-  "tests/e2e/",
-  "tests/kills/",
-  "tests/programs/",
-  "tests/protocol/",
-  "tests/types/",
-  "bench/",
-  "examples/",
-];
 
 /** Chosen: two files fit side by side on a screen. */
 const columnsMax = 100;
@@ -157,15 +142,7 @@ await main(() => {
     const document = { path, prose, bare: withoutSpans(prose) };
     return [...checkColumns(document), ...checkLinks(document), ...checkWords(document, replaced)];
   });
-  const isChecked = (path) => commentFolders.some((folder) => path.startsWith(folder));
-  const sources = listSources();
-  faults.push(...sources.filter(isChecked).flatMap(checkComments));
-  const others = sources.filter((path) => !isChecked(path)).flatMap(checkComments);
-  if (process.argv.includes("--all")) faults.push(...others);
+  faults.push(...listSources().flatMap(checkComments));
   if (faults.length > 0) throw new Stop(`faults in prose: ${faults.length}\n  ${faults.join("\n  ")}`);
   console.log("✓ the documentation has short lines, working links, and the glossary's words");
-  if (others.length > 0)
-    console.log(
-      `  ${others.length} comments in other folders than ${commentFolders.join(", ")} are too long; --all lists them`,
-    );
 });

@@ -1,7 +1,9 @@
-//! The documents of a page: their values in a wasm of their own, so that pages without documents do not load it.
+//! The documents of a page: their values in a wasm of their own, so that pages without documents do
+//! not load it.
 //!
-//! A thin shell around `longhaul::document`. Records come with their numbers read and in order, which is the client's part.
-//! What has changed goes out as commands for the page's own copy: one text a look, made by one walk.
+//! A thin shell around `longhaul::document`. Records come with their numbers read and in order,
+//! which is the client's part. What has changed goes out as commands for the page's own copy: one
+//! text a look, made by one walk.
 #![cfg(target_arch = "wasm32")]
 #![expect(
     clippy::as_conversions,
@@ -46,7 +48,8 @@ impl DocumentCore {
         number_of(self.document.borrow_mut().snapshot(at, last, text))
     }
 
-    /// Entries that follow each other: their records. What is none is like an entry that does not apply.
+    /// Entries that follow each other: their records. What is none is like an entry that does not
+    /// apply.
     pub fn changes(&self, records: &str) -> u32 {
         let mut document = self.document.borrow_mut();
         number_of(document.entries(records))

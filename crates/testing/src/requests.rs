@@ -1,5 +1,5 @@
-//! Requests of a page's fetch and EventSource, on the routes of hub/src/http.rs. `longhaul_hub::api`
-//! answers them.
+//! Requests of a page's fetch and EventSource, on the routes of hub/src/http.rs.
+//! `longhaul_hub::api` answers them.
 
 use std::cell::RefCell;
 

@@ -1,6 +1,7 @@
 //! Storage's answers: what the client knows from each, and what it tries again.
 //!
-//! Owns no state of its own. `tab_message` handles the news that came while a request was under way.
+//! Owns no state of its own. `tab_message` handles the news that came while a request was under
+//! way.
 
 use super::tab_message::send;
 use super::{Access, DurableOutbox, SyncState, is_repeated, split};
@@ -136,8 +137,8 @@ impl DurableOutbox {
                 }
                 if self.sync_state == SyncState::Behind && !self.is_leader && !meanwhile.is_empty()
                 {
-                    // The client lost its leadership meanwhile. Rows that ended without being in the
-                    // outbox are not counted.
+                    // The client lost its leadership meanwhile. Rows that ended without being in
+                    // the outbox are not counted.
                     self.set_unknown();
                     return Consequence::None;
                 }
@@ -244,7 +245,8 @@ impl DurableOutbox {
             if !saved.was_there && self.known.next() == n {
                 self.known = n;
             } else if self.sync_state == SyncState::Current && n > self.known {
-                // Another tab saved rows in between, or the row that this one replaced. They go first.
+                // Another tab saved rows in between, or the row that this one replaced. They go
+                // first.
                 self.sync_state = SyncState::Behind;
             }
             if !saved.was_there {
@@ -323,8 +325,8 @@ impl DurableOutbox {
                 batch.saves = again;
             }
             StoreFault::Lost => {
-                // Storage gets the updates and outcomes when it opens again. A client that finds the
-                // rows before then sends them once more.
+                // Storage gets the updates and outcomes when it opens again. A client that finds
+                // the rows before then sends them once more.
                 self.access = Access::Broken;
                 self.sync_state = SyncState::Unknown;
                 self.reopening.failed(context.now);

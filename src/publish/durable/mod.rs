@@ -30,7 +30,8 @@ pub(crate) use wipe::{WipeScope, WipeStage, wiped};
 /// How well this client knows the stored rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SyncState {
-    /// Nothing is certain: the client has not loaded them yet, or other clients worked while it slept.
+    /// Nothing is certain: the client has not loaded them yet, or other clients worked while it
+    /// slept.
     Unknown,
     /// What the client knows is right. Other rows may have come or gone without a tab message,
     /// because the client that would have sent it was killed.
@@ -171,7 +172,8 @@ impl DurableOutbox {
         }
     }
 
-    /// The rows that this client knows are right. Others may have come or gone without a tab message.
+    /// The rows that this client knows are right. Others may have come or gone without a tab
+    /// message.
     fn set_stale(&mut self) {
         if self.needs_whole_load() || self.is_busy {
             self.set_unknown();

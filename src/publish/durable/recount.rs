@@ -5,8 +5,8 @@
 
 use crate::time::Time;
 
-/// Pause after the last tab message, ms. Chosen: users take a wrong number that lasts a second for a
-/// slow one.
+/// Pause after the last tab message, ms. Chosen: users take a wrong number that lasts a second for
+/// a slow one.
 const PAUSE_MS: u64 = 1_000;
 
 /// Longest pause, ms: while tab messages keep coming, and while rows wait without any. Chosen: a

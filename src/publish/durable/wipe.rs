@@ -46,8 +46,8 @@ impl WipeScope {
         before: Time(u64::MAX),
     };
 
-    /// Up to the row `last`, at `at_ms` by the machine's clock, which is at `machine_ms` now. If the
-    /// clock was set back meanwhile, the wipe reaches everything in memory.
+    /// Up to the row `last`, at `at_ms` by the machine's clock, which is at `machine_ms` now. If
+    /// the clock was set back meanwhile, the wipe reaches everything in memory.
     pub(crate) fn new(now: Time, last: RowNo, at_ms: u64, machine_ms: u64) -> Self {
         let ago_ms = machine_ms.checked_sub(at_ms);
         let before = ago_ms.map(|ms| Time(now.0.saturating_sub(ms.min(WIPE_MS_MAX))));
@@ -94,8 +94,8 @@ impl WipeScope {
 }
 
 impl DurableOutbox {
-    /// A client wipes all rows, or has wiped them. The wipe also removes rows that another client is
-    /// saving now and announces later.
+    /// A client wipes all rows, or has wiped them. The wipe also removes rows that another client
+    /// is saving now and announces later.
     pub(crate) fn wiped(
         &mut self,
         context: &mut Context<'_>,
@@ -155,8 +155,8 @@ impl DurableOutbox {
         self.refuse(context, std::slice::from_ref(save), why);
     }
 
-    /// A publication was saved, but the outbox was wiped meanwhile. The wipe has removed its row with
-    /// the others, or will.
+    /// A publication was saved, but the outbox was wiped meanwhile. The wipe has removed its row
+    /// with the others, or will.
     pub(super) fn saved_but_wiped(
         &mut self,
         context: &mut Context<'_>,

@@ -32,7 +32,8 @@ impl Outbox {
         self.pauses.is_some()
     }
 
-    /// The dead letters that storage has. `keep` accepts rows whose outcome storage does not have yet.
+    /// The dead letters that storage has. `keep` accepts rows whose outcome storage does not have
+    /// yet.
     pub(crate) fn set_dead_letters(
         &mut self,
         dead_letters: &[DeadLetter],

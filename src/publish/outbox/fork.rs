@@ -48,7 +48,8 @@ impl Outbox {
         };
         let mut before = self.rows.iter().take_while(|row| row.n <= last);
         before.all(|row| {
-            // If dead letters pause topics, the client sends nothing behind a waiting row of the topic.
+            // If dead letters pause topics, the client sends nothing behind a waiting row of the
+            // topic.
             let is_held = self.pauses.is_some() && row.attempts == 0;
             row.identity == Identity::Conflicting || is_held
         })

@@ -55,7 +55,8 @@ pub(crate) struct Outbox {
     /// The topics that the hub was too busy for, the latest one last.
     busy_topics: Vec<BusyTopic>,
     owner_check: OwnerCheck,
-    /// The last row at the moment when the hub turned out to know other publications by our numbers.
+    /// The last row at the moment when the hub turned out to know other publications by our
+    /// numbers.
     forked_at: Option<RowNo>,
     /// The backoff after failed posts.
     backoff: Backoff,
@@ -157,8 +158,8 @@ impl Outbox {
         }
     }
 
-    /// Adds a publication, or replaces the unsent row with its key. Returns the row's number for the
-    /// caller.
+    /// Adds a publication, or replaces the unsent row with its key. Returns the row's number for
+    /// the caller.
     pub(crate) fn add(
         &mut self,
         now: Time,

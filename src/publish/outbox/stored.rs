@@ -114,7 +114,8 @@ impl Outbox {
         }
     }
 
-    /// The user cancels a row. The client sends the cancellation to the hub, which may have the row.
+    /// The user cancels a row. The client sends the cancellation to the hub, which may have the
+    /// row.
     pub(crate) fn cancel(&mut self, n: RowNo) {
         if let Some(row) = self.find(n) {
             row.is_cancelled = true;

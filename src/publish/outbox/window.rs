@@ -25,8 +25,8 @@ const TOPIC_MS: u64 = 4 * PAUSE_MS;
 /// an update costs a transaction.
 const MARK_AFTER_MS: u64 = 1_000;
 
-/// Topics that can rest at a time. A further one replaces the first. Chosen: a client publishes to a
-/// few topics.
+/// Topics that can rest at a time. A further one replaces the first. Chosen: a client publishes to
+/// a few topics.
 const BUSY_TOPICS_MAX: usize = 64;
 
 /// A topic that the hub was too busy for. Other topics must not wait behind it.
@@ -100,7 +100,8 @@ impl Outbox {
                 return has_unmarked;
             }
             if row.awaits_update() {
-                // The hub would refuse the next rows of its topic. Rows of other topics can wait too.
+                // The hub would refuse the next rows of its topic. Rows of other topics can wait
+                // too.
                 return has_unmarked;
             }
             has_unmarked |= row.is_unmarked();
@@ -189,8 +190,8 @@ impl Outbox {
         }
     }
 
-    /// The hub has not taken the row. It goes again alone and after a growing pause. A row that came
-    /// out of order goes again at once, but not twice without a verdict in between.
+    /// The hub has not taken the row. It goes again alone and after a growing pause. A row that
+    /// came out of order goes again at once, but not twice without a verdict in between.
     pub(crate) fn send_again(&mut self, context: &mut Context<'_>, n: RowNo, reason: RetryReason) {
         let verdicts = self.verdicts;
         if !self.take_back(n) {
@@ -233,7 +234,8 @@ impl Outbox {
         });
     }
 
-    /// When the client sends rows again that the hub refused for now, or that a post could not bring.
+    /// When the client sends rows again that the hub refused for now, or that a post could not
+    /// bring.
     pub(crate) fn repeat_at(&self) -> Option<Time> {
         let rests = self.busy_topics.iter().filter_map(|it| it.rests_until);
         rests.chain(self.busy_until).min()

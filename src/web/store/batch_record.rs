@@ -1,7 +1,9 @@
-//! Rows that were saved together share a record: what a transaction costs goes by its records, not by its bytes.
+//! Rows that were saved together share a record: what a transaction costs goes by its records, not
+//! by its bytes.
 //!
-//! A pack is an array of rows with consecutive numbers, under the highest of these. A row that leaves leaves a gap in it, and the pack goes
-//! with its last row. Measured with `npm run bench -- outbox`: six times as many rows a second as with a record each.
+//! A pack is an array of rows with consecutive numbers, under the highest of these. A row that
+//! leaves leaves a gap in it, and the pack goes with its last row. Measured with `npm run bench --
+//! outbox`: six times as many rows a second as with a record each.
 
 use std::cell::RefCell;
 
@@ -17,7 +19,8 @@ use crate::ids::RowNo;
 /// Rows of a pack. Chosen: to take one out of it is as cheap as to read a handful of rows.
 pub(super) const ROWS_MAX: usize = 64;
 
-/// Fewer rows have a record each. Chosen: a pack costs a round trip more, and a rewrite when it goes in parts.
+/// Fewer rows have a record each. Chosen: a pack costs a round trip more, and a rewrite when it
+/// goes in parts.
 pub(super) const ROWS_MIN: usize = 8;
 
 /// Where a pack is.
@@ -33,7 +36,8 @@ impl Span {
     }
 }
 
-/// The packs that this client has made or read: every row that it knows is in one of them or in none.
+/// The packs that this client has made or read: every row that it knows is in one of them or in
+/// none.
 #[derive(Default)]
 pub(super) struct BatchRecords {
     spans: RefCell<Vec<Span>>,

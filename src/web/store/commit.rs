@@ -1,4 +1,5 @@
-//! A batch of the core's: what it writes. Several things may be said of one row in a batch, and each sees what the one before has made of it.
+//! A batch of the core's: what it writes. Several things may be said of one row in a batch, and
+//! each sees what the one before has made of it.
 
 use js_sys::{Array, Map};
 use wasm_bindgen::prelude::*;
@@ -77,7 +78,8 @@ impl Store {
         let marked = self.mark(batch, &mut known, &mut writes);
         end(self.host(), &batch.outcomes, &mut known, &mut writes);
         if batch.outcomes.iter().any(is_wiped) {
-            // Which of the keys were theirs is not known; without one nothing takes another row's place.
+            // Which of the keys were theirs is not known; without one nothing takes another row's
+            // place.
             writes.push(Request::Delete(KEYS, self.keys()));
         }
         let gone = self.end_packs(batch, known.packs, &mut writes);
@@ -174,7 +176,8 @@ impl Store {
         reads
     }
 
-    /// The rows that calls have or had, by what those are known by, where a call may have been saved before.
+    /// The rows that calls have or had, by what those are known by, where a call may have been
+    /// saved before.
     async fn before(&self, tx: &IdbTransaction, batch: &Batch) -> Result<Map, Aborted> {
         let calls = Map::new();
         if !batch.saves.iter().any(|save| save.is_repeated) {
@@ -256,7 +259,8 @@ impl Store {
         (saved, fresh)
     }
 
-    /// Notes what is done with rows, and gives what each is by now: something may have taken its place.
+    /// Notes what is done with rows, and gives what each is by now: something may have taken its
+    /// place.
     fn mark(
         &self,
         batch: &Batch,
@@ -341,7 +345,8 @@ fn runs(ends: &[RowOutcome]) -> impl Iterator<Item = (RowNo, RowNo)> {
     runs.filter_map(|run| Some((run.first()?.n, run.last()?.n)))
 }
 
-/// Writes the rows that follow the one that the browser has numbered. The last has a record of its own, which moves the browser's count.
+/// Writes the rows that follow the one that the browser has numbered. The last has a record of its
+/// own, which moves the browser's count.
 fn number_all(first: RowNo, fresh: Fresh, writes: &mut Vec<Request>) -> Vec<Span> {
     let mut spans = Vec::new();
     let mut n = first;

@@ -1,6 +1,7 @@
-//! A database that is open. It is opened as it is found and looked at first: one that this code did not make stays as it is. rexie
-//! brings an earlier version of ours up to date, and is closed again: it has no ear for the end of its own. What stays open is a
-//! handle of the crate that rexie is made of.
+//! A database that is open. It is opened as it is found and looked at first: one that this code did
+//! not make stays as it is. rexie brings an earlier version of ours up to date, and is closed
+//! again: it has no ear for the end of its own. What stays open is a handle of the crate that rexie
+//! is made of.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -17,7 +18,8 @@ use super::{PACKS, ROWS, TABLES, VERSION};
 /// What has become of a database.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) enum End {
-    /// The browser has closed it, or removes it: what is opened next may be empty, and for a moment nothing can be.
+    /// The browser has closed it, or removes it: what is opened next may be empty, and for a moment
+    /// nothing can be.
     Closed,
     /// It has, or is to have, a later version than this code knows.
     Outdated,
@@ -29,15 +31,16 @@ pub(in crate::web) enum End {
 
 pub(super) struct Handle {
     database: idb::Database,
-    /// The browser may call them when the database is closed already: they leave it with the handle.
+    /// The browser may call them when the database is closed already: they leave it with the
+    /// handle.
     listeners: Listeners,
     /// The partition's producer is known to be the one that the core knows.
     pub(super) is_entered: Cell<bool>,
     cut: Rc<Cut>,
 }
 
-/// The browser may close a database under a transaction. Chromium says nothing of one that was about to be complete then: neither
-/// that it is, nor that it was aborted. So its end is told here.
+/// The browser may close a database under a transaction. Chromium says nothing of one that was
+/// about to be complete then: neither that it is, nor that it was aborted. So its end is told here.
 #[derive(Default)]
 struct Cut {
     running: RefCell<Vec<IdbTransaction>>,
@@ -56,7 +59,8 @@ impl Cut {
 }
 
 impl Handle {
-    /// Opens it. `on_end` is called from within a call of the browser's, which closing it would disturb.
+    /// Opens it. `on_end` is called from within a call of the browser's, which closing it would
+    /// disturb.
     pub(super) async fn open(
         name: &str,
         on_end: impl Fn(End) + Clone + 'static,
@@ -154,8 +158,9 @@ impl Listeners {
     }
 }
 
-/// Opens the database at the version that it has; one that was not there is made, with the stores by which it is known as ours.
-/// Nothing is ever opened at a version that it has not got: that would ask the tabs of its owner to let go of it.
+/// Opens the database at the version that it has; one that was not there is made, with the stores
+/// by which it is known as ours. Nothing is ever opened at a version that it has not got: that
+/// would ask the tabs of its owner to let go of it.
 async fn find(name: &str) -> Result<idb::Database, Option<End>> {
     let request = Factory::new().and_then(|factory| factory.open(name, None));
     let mut request = request.map_err(|_| Some(End::Absent))?;
@@ -172,7 +177,8 @@ async fn find(name: &str) -> Result<idb::Database, Option<End>> {
     request.await.map_err(|_| Some(End::Closed))
 }
 
-/// Whether it is ours, and of an earlier version. One without any store is nobody's; what is neither is closed.
+/// Whether it is ours, and of an earlier version. One without any store is nobody's; what is
+/// neither is closed.
 fn is_earlier(database: &idb::Database) -> Result<bool, Option<End>> {
     let names = database.store_names();
     let version = database.version().unwrap_or_default();

@@ -1,7 +1,8 @@
-//! The browser's storage: what `crate::store` and the wrapper ask for, done in IndexedDB. rexie opens it. The one place that names either.
+//! Executes the storage requests of the core and of js/src/storage.ts in IndexedDB. Only this
+//! folder names IndexedDB and rexie, which opens it.
 //!
-//! Success is a transaction that is complete, and nothing else. Inside a transaction nothing but its own requests is waited for, and
-//! every object store is named at every version: rexie removes those that are not.
+//! A request succeeds when its transaction is complete. A transaction waits for nothing but its own
+//! requests. Every version names every object store, because rexie removes the others.
 
 mod batch_record;
 mod commit;
@@ -40,24 +41,28 @@ const PACKS: &str = "packs";
 const KEYS: &str = "keys";
 /// Number → verdict that another tab may wait for.
 const VERDICTS: &str = "verdicts";
-/// Number → dead letter: attempts, code and message before a row.
+/// Number → dead letter: a row with its code and message at the end.
 const LETTERS: &str = "letters";
 
-/// Partition and topic → what a document was when own changes of it began to wait: epoch, seq and JSON after the partition.
+/// Partition and topic → what a document was when own changes of it began to wait: epoch, seq and
+/// JSON after the partition.
 const DOCUMENTS: &str = "documents";
 
 const TABLES: [&str; 7] = [PARTITIONS, ROWS, PACKS, KEYS, VERDICTS, LETTERS, DOCUMENTS];
 
-/// How long storage may take to open, ms. Chosen: Safari's first open may hang for ever (WebKit 226547); longer than a busy disk takes.
+/// How long storage may take to open, ms. Chosen: Safari's first open may hang for ever (WebKit
+/// 226547); longer than a busy disk takes.
 const OPEN_MS_MAX: u32 = 3_000;
 
-/// Before storage is tried again that did not open, ms, each time twice as long. Measured: Chromium refuses to open while it removes.
+/// Before storage is tried again that did not open, ms, each time twice as long. Measured: Chromium
+/// refuses to open while it removes.
 const REST_MS: u32 = 100;
 
 /// It is given up before such a rest. Chosen: what opens again does so within a second.
 const REST_MS_MAX: u32 = 800;
 
-/// So many verdicts are kept for tabs that wait for them. Chosen: a tab that slept through more learns that its rows are gone, not how.
+/// So many verdicts are kept for tabs that wait for them. Chosen: a tab that slept through more
+/// learns that its rows are gone, not how.
 const VERDICTS_MAX: u64 = 10_000;
 
 /// So many dead letters are kept; the oldest go first. Chosen: nobody reads more.
@@ -72,7 +77,8 @@ pub(super) enum Fault {
     Closed,
     /// The same, and what was asked for may have been done.
     Unknown,
-    /// The transaction was aborted: for want of room, if it happens again with a fresh handle. Browsers do not tell.
+    /// The transaction was aborted: for want of room, if it happens again with a fresh handle.
+    /// Browsers do not tell.
     Aborted,
 }
 
@@ -127,7 +133,8 @@ impl Store {
         Work(self.clone())
     }
 
-    /// The client is closed: what is under way comes to its end. A database that stayed open would keep the wasm's memory.
+    /// The client is closed: what is under way comes to its end. A database that stayed open would
+    /// keep the wasm's memory.
     pub(super) fn close(&self) {
         self.is_closed.set(true);
         self.close_idle();
@@ -143,9 +150,9 @@ impl Store {
         self.partition.get_or_init(JsString::default)
     }
 
-    /// Does a task in a transaction of its own; nothing where that can't be. It is tried once more with another handle: browsers let
-    /// handles die without a word. What is opened then may be empty, so the core's own work waits until the core knows whose rows
-    /// are there.
+    /// Does a task in a transaction of its own; nothing where that can't be. It is tried once more
+    /// with another handle: browsers let handles die without a word. What is opened then may be
+    /// empty, so the core's own work waits until the core knows whose rows are there.
     pub(super) async fn perform(self: Rc<Self>, task: Task) -> Result<Done, Fault> {
         let is_opening = task.is_opening();
         let is_later = task.is_for_opened();
@@ -205,7 +212,8 @@ impl Store {
         })
     }
 
-    /// The database, opened where it is not. It may come too late for this call and in time for the next.
+    /// The database, opened where it is not. It may come too late for this call and in time for the
+    /// next.
     async fn open(self: &Rc<Self>, is_for_all: bool) -> Option<Rc<Handle>> {
         if !is_for_all && self.partition.get().is_none() {
             let name = JsFuture::from(self.host.partition_name()).await.ok()?;
@@ -284,7 +292,8 @@ async fn rest(ms: u32) {
     let _ = JsFuture::from(over).await;
 }
 
-/// A handle that is in use is closed when it no longer is. Not from within the browser's call: the listener that it runs goes with it.
+/// A handle that is in use is closed when it no longer is. Not from within the browser's call: the
+/// listener that it runs goes with it.
 fn ended(store: &Weak<Store>, end: End) {
     if let Some(store) = store.upgrade() {
         spawn_local(async move { store.end(end) });

@@ -1,8 +1,9 @@
-//! The requests of a transaction. Those that do not wait for each other are made at once, and where nothing follows them the transaction
-//! is told so: each wait is a round trip to the browser's storage.
+//! The requests of a transaction. Those that do not wait for each other are made at once, and where
+//! nothing follows them the transaction is told so: each wait is a round trip to the browser's
+//! storage.
 //!
-//! What the browser calls are the functions of promises, none of ours: whoever stops waiting leaves nothing behind that could throw
-//! inside a transaction and so abort it.
+//! What the browser calls are the functions of promises, none of ours: whoever stops waiting leaves
+//! nothing behind that could throw inside a transaction and so abort it.
 
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;

@@ -1,6 +1,8 @@
-//! How a row, a dead letter and a verdict are written: as arrays, the cheapest to make and the smallest to keep.
+//! How a row, a dead letter and a verdict are written: as arrays, the cheapest to make and the
+//! smallest to keep.
 //!
-//! The wrapper reads them too (js/src/rows.ts). A later version may add places at the end, and never gives one another meaning.
+//! The wrapper reads them too (js/src/rows.ts). A later version may add places at the end, and
+//! never gives one another meaning.
 
 use js_sys::{Array, Date, JsString, Math};
 use wasm_bindgen::prelude::*;
@@ -166,7 +168,8 @@ impl RowRecord {
     }
 }
 
-/// An ack as it is kept, with what the row's call is known by; or that a row was discarded, which has no epoch.
+/// An ack as it is kept, with what the row's call is known by; or that a row was discarded, which
+/// has no epoch.
 pub(super) fn verdict(outcome: &Outcome, tag: &JsValue) -> Array {
     let mut hex = String::new();
     let (mut seq, mut is_duplicate) = (0, false);

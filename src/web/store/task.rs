@@ -1,4 +1,5 @@
-//! What storage is asked for, and what it gives: one kind for all, so that one future serves them all.
+//! What storage is asked for, and what it gives: one kind for all, so that one future serves them
+//! all.
 
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
@@ -14,7 +15,8 @@ pub(in crate::web) enum Task {
     Core(StoreRequest, Vec<JsValue>),
     /// The partition's rows, or its dead letters: number and value of each.
     Read { are_letters: bool },
-    /// Forgets a dead letter, and where it `is_wanted` makes it the newest row: number and size of that.
+    /// Forgets a dead letter, and where it `is_wanted` makes it the newest row: number and size of
+    /// that.
     TakeLetter { n: RowNo, is_wanted: bool },
     /// Removes all that the partition has.
     Wipe,
@@ -49,7 +51,8 @@ impl Task {
         matches!(self, Self::Core(..)) && !self.is_opening()
     }
 
-    /// What its transaction is about. Those that need less run beside each other, and begin and end sooner.
+    /// What its transaction is about. Those that need less run beside each other, and begin and end
+    /// sooner.
     pub(super) fn tables(&self) -> &'static [&'static str] {
         match self {
             Self::Core(StoreRequest::Commit(batch), _) => {

@@ -1,4 +1,5 @@
-//! What a task does inside its transaction: it reads what it must know, decides, and writes all at once. Nothing else is waited for.
+//! What a task does inside its transaction: it reads what it must know, decides, and writes all at
+//! once. Nothing else is waited for.
 
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
@@ -11,7 +12,8 @@ use super::{DOCUMENTS, Done, KEYS, LETTERS, PACKS, PARTITIONS, ROWS, Store, Task
 use crate::ids::{NUMBER_MAX, RowNo};
 use crate::interface::storage::{LoadQuery, StoreAnswer, StoreRequest};
 
-/// Where a partition has the producers that it had before, with spaces between them (js/src/rows.ts).
+/// Where a partition has the producers that it had before, with spaces between them
+/// (js/src/rows.ts).
 const FORMERS: u32 = 6;
 
 impl Store {

@@ -1,6 +1,7 @@
 //! What peers may send, mutated: each target takes any text and panics where a promise is broken.
 //!
-//! Owns the targets and their corpora. A target names no fuzzer, so that others than `runner` can call it.
+//! Owns the targets and their corpora. A target names no fuzzer, so that others than `runner` can
+//! call it.
 
 #![allow(
     clippy::expect_used,

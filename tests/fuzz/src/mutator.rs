@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use mutatis::{Candidates, Context, Mutate, Result};
 
-/// A text grows no further, bytes. Chosen: a frame to the hub before the welcome; longer ones make runs slow.
+/// A text grows no further, bytes. Chosen: a frame to the hub before the welcome; longer ones make
+/// runs slow.
 const TEXT_BYTES_MAX: usize = 65_536;
 
 /// Most repetitions of a stretch in one change. Chosen: past the deepest nesting that is allowed.
@@ -60,7 +61,8 @@ impl Words {
     }
 }
 
-/// The words of a text: letters and digits that stand together, and every other character by itself.
+/// The words of a text: letters and digits that stand together, and every other character by
+/// itself.
 fn split(text: &str) -> Vec<Range<usize>> {
     let mut words: Vec<Range<usize>> = Vec::new();
     let mut is_open = false;
@@ -176,7 +178,8 @@ impl Mutate<String> for Words {
             text.insert(at, *one_of(context, CHARS).unwrap_or(&' '));
             Ok(())
         })?;
-        // Lines: one of the corpus, one of its own again, two that change places. As often as all others together.
+        // Lines: one of the corpus, one of its own again, two that change places. As often as all
+        // others together.
         for kind in 0..6 {
             candidates.mutation(|context| {
                 let line = one_of(context, &self.lines).cloned().unwrap_or_default();

@@ -13,7 +13,8 @@ use mutatis::check::{Check, CheckError};
 use crate::Target;
 use crate::mutator::Words;
 
-/// Most changes from an input of the corpus to what is tried. Chosen: enough to leave the way, few enough to stay near it.
+/// Most changes from an input of the corpus to what is tried. Chosen: enough to leave the way, few
+/// enough to stay near it.
 const CHANGES_MAX: usize = 8;
 
 /// Tries to make a finding smaller. Chosen: seconds.

@@ -1,4 +1,5 @@
-//! A short run of every target: its corpus, and as many mutated inputs as take a few seconds, the same everywhere.
+//! A short run of every target: its corpus, and as many mutated inputs as take a few seconds, the
+//! same everywhere.
 
 #![allow(
     clippy::panic,

@@ -1,6 +1,8 @@
-//! What must hold of publications in storage: each is sent as it was saved, ends once, and whoever waits for it learns how.
+//! What must hold of publications in storage: each is sent as it was saved, ends once, and whoever
+//! waits for it learns how.
 //!
-//! Knows what storage was given and what became of it, whatever pages believe. `oracle` knows the hub's logs.
+//! Knows what storage was given and what became of it, whatever pages believe. `oracle` knows the
+//! hub's logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +13,7 @@ use crate::oracle::PageId;
 
 /// What became of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Fate {
+enum RowEnd {
     /// It is in storage.
     Waiting,
     Acked,
@@ -31,7 +33,7 @@ struct Row {
     is_cancelled: bool,
     /// Nothing is kept of it, not even a dead letter.
     is_wiped: bool,
-    fate: Fate,
+    end: RowEnd,
 }
 
 /// A row's producer and number.
@@ -58,7 +60,8 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Whether a call that an instance which crashed may have saved has the row that it had. What that row has become.
+    /// Whether a call that an instance which crashed may have saved has the row that it had. What
+    /// that row has become.
     pub fn found(
         &self,
         (producer, n): (&str, RowNo),
@@ -67,7 +70,7 @@ impl Archive {
     ) -> Option<&'static str> {
         let row = self.rows.get(&(producer.to_owned(), n))?;
         let is_it = save.is_repeated && row.payload == payload;
-        is_it.then_some(if row.fate == Fate::Waiting {
+        is_it.then_some(if row.end == RowEnd::Waiting {
             "state: call found in storage"
         } else {
             "state: call found with its verdict"
@@ -76,8 +79,8 @@ impl Archive {
 
     /// Storage has a row.
     ///
-    /// # Panics
-    /// If its number was given before, if it takes the place of one that may have been sent, or if its call has a row (I2).
+    /// # Panics If its number was given before, if it takes the place of one that may have been
+    /// sent, or if its call has a row (I2).
     pub fn saved(
         &mut self,
         (producer, n): (&str, RowNo),
@@ -104,12 +107,12 @@ impl Archive {
             // A row is given up with whatever is in it when that is noted.
             is_cancelled: before.as_ref().is_some_and(|before| before.is_cancelled),
             is_wiped: false,
-            fate: Fate::Waiting,
+            end: RowEnd::Waiting,
         };
         self.rows.insert(id, row);
         let is_replaceable = before
             .as_ref()
-            .is_some_and(|row| row.fate == Fate::Waiting && !row.is_sent);
+            .is_some_and(|row| row.end == RowEnd::Waiting && !row.is_sent);
         assert!(
             if has_replaced {
                 is_replaceable
@@ -139,7 +142,7 @@ impl Archive {
             n.0
         );
         row.is_sent = true;
-        let is_waiting = row.fate == Fate::Waiting;
+        let is_waiting = row.end == RowEnd::Waiting;
         let before = self.senders.insert((producer.to_owned(), n), page);
         is_waiting && before.is_some_and(|before| before != page)
     }
@@ -148,14 +151,14 @@ impl Archive {
     pub fn ended(&mut self, producer: &str, ended: &RowOutcome) {
         if let Some(row) = self.rows.get_mut(&(producer.to_owned(), ended.n)) {
             assert_eq!(
-                row.fate,
-                Fate::Waiting,
+                row.end,
+                RowEnd::Waiting,
                 "I3: {producer}:{} ends twice",
                 ended.n.0
             );
-            row.fate = match &ended.outcome {
-                Outcome::Acked { .. } => Fate::Acked,
-                Outcome::Dead { code, .. } => Fate::Dead(code.clone()),
+            row.end = match &ended.outcome {
+                Outcome::Acked { .. } => RowEnd::Acked,
+                Outcome::Dead { code, .. } => RowEnd::Dead(code.clone()),
             };
         }
     }
@@ -175,7 +178,7 @@ impl Archive {
     /// Storage was removed.
     pub fn evicted(&mut self, producer: &str) {
         self.was_evicted = true;
-        self.lose(producer, &Fate::Evicted);
+        self.lose(producer, &RowEnd::Evicted);
     }
 
     /// All rows were wiped.
@@ -183,13 +186,13 @@ impl Archive {
         for (_, row) in self.rows.iter_mut().filter(|((of, _), _)| of == producer) {
             row.is_wiped = true;
         }
-        self.lose(producer, &Fate::Wiped);
+        self.lose(producer, &RowEnd::Wiped);
     }
 
-    fn lose(&mut self, producer: &str, fate: &Fate) {
+    fn lose(&mut self, producer: &str, end: &RowEnd) {
         let rows = self.rows.iter_mut();
-        for (_, row) in rows.filter(|((of, _), row)| of == producer && row.fate == Fate::Waiting) {
-            row.fate = fate.clone();
+        for (_, row) in rows.filter(|((of, _), row)| of == producer && row.end == RowEnd::Waiting) {
+            row.end = end.clone();
         }
     }
 
@@ -232,14 +235,15 @@ impl Archive {
             "discarded" => row.is_cancelled,
             // A hub that has forgotten everything may have had a later one first.
             "id_forgotten" => row.is_sent,
-            "outbox_lost" => row.fate != Fate::Waiting,
-            // What is on its way may still arrive, and who wipes begins before storage does, which may fail. What is saved
-            // after a wipe stays. Only a storage that was removed since has the same numbers.
+            "outbox_lost" => row.end != RowEnd::Waiting,
+            // What is on its way may still arrive, and who wipes begins before storage does, which
+            // may fail. What is saved after a wipe stays. Only a storage that was removed since has
+            // the same numbers.
             "wiped" => row.is_wiped || self.wipers.contains(&page) || self.was_evicted,
-            "outcome_unknown" => match &row.fate {
-                Fate::Evicted | Fate::Wiped => true,
-                Fate::Dead(code) => code == "discarded" || code == "wiped" || row.is_wiped,
-                Fate::Waiting | Fate::Acked => false,
+            "outcome_unknown" => match &row.end {
+                RowEnd::Evicted | RowEnd::Wiped => true,
+                RowEnd::Dead(code) => code == "discarded" || code == "wiped" || row.is_wiped,
+                RowEnd::Waiting | RowEnd::Acked => false,
             },
             _ => false,
         };
@@ -248,14 +252,16 @@ impl Archive {
             "I16: page {page} hears of {id:?} {outcome:?}: {row:?}"
         );
         let before = self.told.insert((page, id.clone()), code.to_owned());
-        // Found again in storage, where whoever had its verdict could not note that, a row gets it again: no promise waits for it then.
+        // Found again in storage, where whoever had its verdict could not note that, a row gets it
+        // again: no promise waits for it then.
         let is_repeated = before
             .as_deref()
             .is_none_or(|before| before == code || before == "wiped");
         assert!(
             is_repeated
                 || code == "discarded"
-                // The disk was full when it was given up, and a crash has forgotten it: the hub has it as expired.
+                // The disk was full when it was given up, and a crash has forgotten it: the hub has
+                // it as expired.
                 || code == "expired" && row.is_cancelled
                 || self.has_hub_forgotten
                 || code == "wiped"
@@ -271,7 +277,11 @@ impl Archive {
     /// If a row waits, or a page was not told of its own.
     pub fn check_end(&self, live: &[PageId]) {
         for (id, row) in &self.rows {
-            assert_ne!(row.fate, Fate::Waiting, "I16: {id:?} has no fate: {row:?}");
+            assert_ne!(
+                row.end,
+                RowEnd::Waiting,
+                "I16: {id:?} has no outcome: {row:?}"
+            );
         }
         for promised in &self.promised {
             assert!(

@@ -1,7 +1,9 @@
-//! A browser that pages share: the storage of their outbox, the lock that says who sends, and what they tell each other.
+//! A browser that pages share: the storage of their outbox, the lock that says who sends, and what
+//! they tell each other.
 //!
-//! Does what src/web/store and js/src/tabs.ts do around these, with everything that may go wrong there: requests take time, fail, or
-//! are answered to nobody; the lock is stolen, held by nobody who sends, or not there at all; notices are late, lost or heard twice.
+//! Does what src/web/store and js/src/tabs.ts do around these, with everything that may go wrong
+//! there: requests take time, fail, or are answered to nobody; the lock is stolen, held by nobody
+//! who sends, or not there at all; notices are late, lost or heard twice.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -107,7 +109,8 @@ impl World<'_> {
         self.pages.iter().position(|page| page.id == id)
     }
 
-    /// Whether a page can hear something now. If it is frozen it hears it later, in the place that this has.
+    /// Whether a page can hear something now. If it is frozen it hears it later, in the place that
+    /// this has.
     pub(crate) fn hears(&mut self, id: PageId, number: u64, item: Item) -> Option<(usize, Item)> {
         let at = self.place(id)?;
         let frozen_until = self.pages.get(at).map_or(0, |page| page.frozen_until);
@@ -158,8 +161,8 @@ impl World<'_> {
         self.later(heard, Item::Stored(page, instance, Box::new(answer)));
     }
 
-    /// The instance of a page crashes with a transaction under way, or just before it. Those of the next one come after it, whatever
-    /// is slow: so it has its end here.
+    /// The instance of a page crashes with a transaction under way, or just before it. Those of the
+    /// next one come after it, whatever is slow: so it has its end here.
     pub(crate) fn cut_off(&mut self, page: PageId) {
         let is_its = |item: &Item| matches!(item, Item::Transacts(_, of, _) if *of == page);
         let its = self.items.iter().filter(|(_, item)| is_its(item));
@@ -225,7 +228,8 @@ impl World<'_> {
             && at.is_some()
             && self.rng.u8(0..4) == 0;
         if is_cut {
-            // The browser closes the database, and says nothing of a transaction that may be complete.
+            // The browser closes the database, and says nothing of a transaction that may be
+            // complete.
             self.coverage.met("fault: storage closed in a transaction");
             browser.aborts -= 1;
             if let Some(page) = at.and_then(|at| self.pages.get_mut(at)) {
@@ -252,7 +256,8 @@ impl World<'_> {
         }
         let producer = browser.producer(id);
         if let StoreRequest::Rename { .. } = request {
-            // No browser is copied here: what a hub without a memory takes for a copy keeps its name.
+            // No browser is copied here: what a hub without a memory takes for a copy keeps its
+            // name.
             return (StoreAnswer::Renamed { producer }, Vec::new());
         }
         let there = |storage: &Storage, n| storage.rows().any(|kept| kept.row.n == n);

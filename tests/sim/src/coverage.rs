@@ -1,4 +1,5 @@
-//! What a run has met: faults that were injected and states that were reached. A fault that never fires proves nothing.
+//! What a run has met: faults that were injected and states that were reached. A fault that never
+//! fires proves nothing.
 
 use std::collections::BTreeMap;
 

@@ -164,7 +164,8 @@ impl World<'_> {
             }
             self.later(again, Item::Down(id, down.clone()));
         }
-        // An answer is not overtaken by its messages: no transport does that, and nothing would tell what was lost at the end.
+        // An answer is not overtaken by its messages: no transport does that, and nothing would
+        // tell what was lost at the end.
         let is_messages = |record: &str| {
             ["m ", "b ", "patch ", "merge "]
                 .iter()

@@ -1,9 +1,15 @@
-//! Whole histories in virtual time: the real client core, the real hub core, and between them a network that does what
-//! networks do. One seed is one history.
+//! Whole histories in virtual time: the real client core, the real hub core, and a network with
+//! faults between them. One seed is one history.
 //!
-//! `mix` draws what goes wrong and how often, `world` moves the time, `fate` acts (on browsers by `misfortune`), `line`, `up` and `down` are the network, `page`
-//! is a browser page with a client in it, `paper` its documents, `server` the hub behind its sockets, `browser` what pages share: `storage` and a lock. `oracle` watches and knows what must hold, of what is in storage `archive`; `coverage` counts what a
-//! run of many seeds has met. Nothing here reads a clock or a generator of its own.
+//! - `mix` draws the faults and how often they strike. `world` moves the time. `actions` does what
+//!   pages do, and `browser_faults` strikes browsers.
+//! - `line`, `up` and `down` are the network, and `server` is the hub behind its sockets.
+//! - `page` is a browser page with a client. `documents` are its documents. `browser` has what
+//!   pages share: `storage` and a lock.
+//! - `oracle` checks what must hold, and `archive` what storage holds. `coverage` counts the
+//!   situations that the seeds met.
+//!
+//! Nothing here reads a clock, or a generator of its own.
 
 #![expect(
     clippy::panic,
@@ -11,17 +17,17 @@
     reason = "a panic is how the oracle says what it has found; lengths fit 64 bits"
 )]
 
+mod actions;
 pub mod archive;
 pub mod browser;
+mod browser_faults;
 pub mod coverage;
+pub mod documents;
 mod down;
-mod fate;
 pub mod line;
-mod misfortune;
 pub mod mix;
 pub mod oracle;
 pub mod page;
-pub mod paper;
 pub mod server;
 pub mod storage;
 mod up;

@@ -77,7 +77,8 @@ pub struct Line {
     pub frames_down: usize,
 }
 
-/// Frames that a connection takes before it has delivered the first. Chosen: what a socket's buffers hold, roughly.
+/// Frames that a connection takes before it has delivered the first. Chosen: what a socket's
+/// buffers hold, roughly.
 pub const FRAMES_DOWN_MAX: usize = 16;
 
 impl Line {

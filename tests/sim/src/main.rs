@@ -13,7 +13,8 @@ use longhaul_sim::{Coverage, run};
 /// A run of so many seeds meets everything, some things a dozen times.
 const SEEDS_MANY: u64 = 10_000;
 
-/// Whole histories of real clients and a real hub in virtual time, with faults, and an oracle that watches.
+/// Whole histories of real clients and a real hub in virtual time, with faults, and an oracle that
+/// watches.
 #[derive(Parser)]
 #[command(name = "sim", version)]
 struct Args {

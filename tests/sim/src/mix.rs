@@ -1,6 +1,8 @@
-//! What one seed's history is made of: swarm testing, each seed its own mix of faults, sizes and limits.
+//! What one seed's history is made of: swarm testing, each seed its own mix of faults, sizes and
+//! limits.
 //!
-//! Source of the idea: Groce et al., "Swarm Testing", 2012: leaving most faults out lets the rest go deep.
+//! Source of the idea: Groce et al., "Swarm Testing", 2012: leaving most faults out lets the rest
+//! go deep.
 
 use longhaul_hub::core::Limits;
 
@@ -23,8 +25,8 @@ pub struct Mix {
     pub jitter_ms: u64,
     /// Between two actions of a page, ms, on average.
     pub action_ms: u64,
-    /// Between two strokes of fate, ms, on average.
-    pub stroke_ms: u64,
+    /// Between two faults, ms, on average.
+    pub fault_ms: u64,
     /// Subscriptions that nobody waits for, per mille.
     pub passive: u32,
     /// How often there is no place for what is held over HTTP, per mille.
@@ -37,8 +39,8 @@ pub struct Mix {
     pub frame: Frame,
     /// And to what pages of a browser tell each other.
     pub tab_message: TabMessage,
-    /// Weights of the strokes.
-    pub strokes: Vec<(Stroke, u32)>,
+    /// Weights of the faults.
+    pub faults: Vec<(Fault, u32)>,
 }
 
 /// What can happen to an opening, per mille.
@@ -86,9 +88,9 @@ pub struct TabMessage {
     pub twice: u32,
 }
 
-/// What fate does now and then.
+/// The faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stroke {
+pub enum Fault {
     /// A connection is reset.
     Reset,
     /// All connections of a page are.
@@ -145,34 +147,34 @@ pub enum Stroke {
     Abort,
 }
 
-const STROKES: [Stroke; 27] = [
-    Stroke::Reset,
-    Stroke::ResetPage,
-    Stroke::HalfOpen,
-    Stroke::OneWayUp,
-    Stroke::OneWayDown,
-    Stroke::Slow,
-    Stroke::Sleep,
-    Stroke::ClockBack,
-    Stroke::Throttle,
-    Stroke::Freeze,
-    Stroke::Suspend,
-    Stroke::Kill,
-    Stroke::Crash,
-    Stroke::Restart,
-    Stroke::Offline,
-    Stroke::Evict,
-    Stroke::FullStorage,
-    Stroke::LostStorage,
-    Stroke::SlowStorage,
-    Stroke::Steal,
-    Stroke::Jam,
-    Stroke::Worker,
-    Stroke::Wipe,
-    Stroke::ClockJump,
-    Stroke::Panic,
-    Stroke::LostHandle,
-    Stroke::Abort,
+const FAULTS: [Fault; 27] = [
+    Fault::Reset,
+    Fault::ResetPage,
+    Fault::HalfOpen,
+    Fault::OneWayUp,
+    Fault::OneWayDown,
+    Fault::Slow,
+    Fault::Sleep,
+    Fault::ClockBack,
+    Fault::Throttle,
+    Fault::Freeze,
+    Fault::Suspend,
+    Fault::Kill,
+    Fault::Crash,
+    Fault::Restart,
+    Fault::Offline,
+    Fault::Evict,
+    Fault::FullStorage,
+    Fault::LostStorage,
+    Fault::SlowStorage,
+    Fault::Steal,
+    Fault::Jam,
+    Fault::Worker,
+    Fault::Wipe,
+    Fault::ClockJump,
+    Fault::Panic,
+    Fault::LostHandle,
+    Fault::Abort,
 ];
 
 impl Mix {
@@ -197,12 +199,12 @@ impl Mix {
             admit_per_s: pick(rng, &[1, 20, 2_000]),
             ..Limits::default()
         };
-        let strokes = STROKES.into_iter().filter_map(|stroke| {
+        let faults = FAULTS.into_iter().filter_map(|fault| {
             let weight = often(rng, 10);
-            (weight > 0).then_some((stroke, weight))
+            (weight > 0).then_some((fault, weight))
         });
         Self {
-            strokes: strokes.collect(),
+            faults: faults.collect(),
             pages: rng.usize(1..=4),
             browsers: pick(rng, &[0, 1, 1, 2]),
             topics: rng.usize(1..=4),
@@ -211,7 +213,7 @@ impl Mix {
             latency_ms: pick(rng, &[1, 20, 150]),
             jitter_ms: pick(rng, &[0, 10, 300]),
             action_ms: pick(rng, &[200, 1_000, 3_000]),
-            stroke_ms: pick(rng, &[500, 3_000, 15_000]),
+            fault_ms: pick(rng, &[500, 3_000, 15_000]),
             passive: pick(rng, &[0, 0, 300, 1_000]),
             crowded: often(rng, 1_000),
             limits,
@@ -239,13 +241,13 @@ impl Mix {
         }
     }
 
-    /// The next stroke, by weight.
-    pub fn stroke(&self, rng: &mut fastrand::Rng) -> Option<Stroke> {
-        let all: u32 = self.strokes.iter().map(|(_, weight)| weight).sum();
+    /// The next fault, by weight.
+    pub fn fault(&self, rng: &mut fastrand::Rng) -> Option<Fault> {
+        let all: u32 = self.faults.iter().map(|(_, weight)| weight).sum();
         let mut at = rng.u32(0..all.max(1));
-        for (stroke, weight) in &self.strokes {
+        for (fault, weight) in &self.faults {
             if at < *weight {
-                return Some(*stroke);
+                return Some(*fault);
             }
             at -= weight;
         }

@@ -1,7 +1,8 @@
 //! What must hold over a history, whatever happens (the invariants of docs/architecture.md).
 //!
-//! Sees what the hub has appended, what pages were given, and what became of each publication. Panics at the first thing
-//! that must not be, with the numbers: a panic is this program's way of saying that it has found something.
+//! Sees what the hub has appended, what pages were given, and what became of each publication.
+//! Panics at the first thing that must not be, with the numbers: a panic is this program's way of
+//! saying that it has found something.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -369,7 +370,8 @@ impl Oracle {
         let (topic, payload) = self.archive.settled(page, producer, n, outcome, hub_ms);
         let is_verdict = match outcome {
             Outcome::Acked { .. } => true,
-            // Who wipes or gives up does not know what is on its way, and a hub that has forgotten everything may take it after all.
+            // Who wipes or gives up does not know what is on its way, and a hub that has forgotten
+            // everything may take it after all.
             Outcome::Dead { code, .. } => code == "expired",
         };
         if is_verdict {
@@ -393,7 +395,8 @@ impl Oracle {
             // What is on its way may still arrive.
             Outcome::Dead { code, .. } if code == "wiped" => {}
             Outcome::Dead { .. } => {
-                // In the log that there is: a hub that has forgotten everything may well say no where it once said yes.
+                // In the log that there is: a hub that has forgotten everything may well say no
+                // where it once said yes.
                 if let Some((epoch, _)) = self.heads.get(topic) {
                     assert!(
                         !self.ids.contains_key(&(*epoch, id.to_owned())),
@@ -424,7 +427,7 @@ impl Oracle {
     /// The end: all pages are connected and quiet.
     ///
     /// # Panics
-    /// If a page has not all that it is owed, or a publication has no fate, or two.
+    /// If a page has not all that it is owed, or a publication has no outcome, or two.
     pub fn check_end(&self, live: &[PageId]) {
         for ((page, no), subscription) in &self.subscriptions {
             assert!(

@@ -1,7 +1,9 @@
-//! A browser page with a client in it: what src/web and js/src do around the core, without a browser.
+//! A browser page with a client in it: what src/web and js/src do around the core, without a
+//! browser.
 //!
-//! Keeps payloads, gathers what one turn sends into one frame, posts one frame at a time. Says what to do with the network in
-//! plain data. What comes down is in `incoming`, what is published in `outbox`.
+//! Keeps payloads, gathers what one turn sends into one frame, posts one frame at a time. Says what
+//! to do with the network in plain data. What comes down is in `incoming`, what is published in
+//! `outbox`.
 
 mod incoming;
 mod outbox;
@@ -15,8 +17,8 @@ use longhaul::{Client, Effect, Event, Status, TabMessage, Time, Transport};
 
 use crate::browser::{BrowserId, Transaction};
 use crate::coverage::Coverage;
+use crate::documents::Documents;
 use crate::oracle::{Oracle, PageId};
-use crate::paper::Paper;
 use incoming::Held;
 use outbox::Call;
 
@@ -125,7 +127,7 @@ pub struct Page {
     /// Its own rows without an outcome.
     own: BTreeMap<RowNo, Call>,
     /// Its documents.
-    pub paper: Paper,
+    pub documents: Documents,
     runs: HashMap<u32, Held>,
     /// Records that come in parts.
     parts: HashMap<ConnectionId, Parts>,
@@ -162,7 +164,7 @@ impl Page {
             calls: HashMap::new(),
             last_call: 0,
             own: BTreeMap::new(),
-            paper: Paper::default(),
+            documents: Documents::default(),
             runs: HashMap::new(),
             parts: HashMap::new(),
             epochs: HashMap::new(),
@@ -174,7 +176,8 @@ impl Page {
         }
     }
 
-    /// Its instance has crashed. The next one knows the rows that the page waits for. What it subscribed to is the user's to ask for again.
+    /// Its instance has crashed. The next one knows the rows that the page waits for. What it
+    /// subscribed to is the user's to ask for again.
     pub(crate) fn crash(
         &mut self,
         clocks: (u64, u64),
@@ -216,7 +219,8 @@ impl Page {
         wants
     }
 
-    /// It stands still until then, or as long as it does already: what waits for its end keeps its order.
+    /// It stands still until then, or as long as it does already: what waits for its end keeps its
+    /// order.
     pub fn freeze(&mut self, until: u64) {
         self.frozen_until = self.frozen_until.max(until);
     }
@@ -443,7 +447,7 @@ impl Page {
     pub fn follow(&mut self, now: u64, topic: &str, watch: &mut Watch<'_>) -> Vec<Do> {
         self.last_no += 1;
         let no = TopicNo(self.last_no);
-        self.paper.follow(no, topic, self.client.producer());
+        self.documents.follow(no, topic, self.client.producer());
         watch.oracle.followed(self.id, no, topic);
         self.handle(now, Event::Follow { no, topic }, watch)
     }

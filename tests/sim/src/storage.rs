@@ -1,6 +1,8 @@
-//! A model of the browser's storage, as src/web/store does it: all of a request or nothing, numbers that are given once.
+//! A model of the browser's storage, as src/web/store does it: all of a request or nothing, numbers
+//! that are given once.
 //!
-//! Shared by all clients of a browser. Faults are the caller's: it says when a request fails, and when everything is gone.
+//! Shared by all clients of a browser. Faults are the caller's: it says when a request fails, and
+//! when everything is gone.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +54,8 @@ impl Storage {
         rows.chain(letters).max().unwrap_or_default()
     }
 
-    /// Does what is asked. `producer` is the name of a partition that is new, `payload` gives a call's.
+    /// Does what is asked. `producer` is the name of a partition that is new, `payload` gives a
+    /// call's.
     pub fn answer(
         &mut self,
         request: &StoreRequest,

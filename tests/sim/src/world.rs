@@ -1,6 +1,7 @@
-//! One history: the time, the network, fate, and what pages do meanwhile.
+//! One history: the time, the network, the faults, and the actions of pages.
 //!
-//! Everything is drawn from the seed, in the order in which it happens, so the same seed gives the same history.
+//! Everything is drawn from the seed, in the order in which it happens, so the same seed gives the
+//! same history.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -20,7 +21,8 @@ use crate::server::Server;
 /// When a history begins, ms.
 pub(crate) const BEGIN_MS: u64 = 1_000_000;
 
-/// After the faults have stopped everybody is well again within this time, ms. Source: the bounded liveness of the invariants.
+/// After the faults have stopped everybody is well again within this time, ms. Source: the bounded
+/// liveness of the invariants.
 const HEAL_MS: u64 = 60_000;
 
 /// A page that nobody waits at asks once a minute at the least, and then for all that it is behind.
@@ -154,19 +156,19 @@ impl World<'_> {
             let browser = self.draw_browser();
             self.open_page(browser);
         }
-        let stormy_until = BEGIN_MS + self.mix.stormy_ms;
+        let faults_until = BEGIN_MS + self.mix.stormy_ms;
         let mut action_at = self.soon(self.mix.action_ms);
-        let mut stroke_at = self.soon(self.mix.stroke_ms);
+        let mut fault_at = self.soon(self.mix.fault_ms);
         let mut steps = 0;
-        while self.now < stormy_until {
-            self.step(stormy_until.min(action_at).min(stroke_at));
+        while self.now < faults_until {
+            self.step(faults_until.min(action_at).min(fault_at));
             if self.now >= action_at {
                 self.act();
                 action_at = self.soon(self.mix.action_ms);
             }
-            if self.now >= stroke_at {
+            if self.now >= fault_at {
                 self.strike();
-                stroke_at = self.soon(self.mix.stroke_ms);
+                fault_at = self.soon(self.mix.fault_ms);
             }
             steps += 1;
             assert!(steps < STEPS_MAX, "liveness: it spins");
@@ -188,7 +190,7 @@ impl World<'_> {
     pub(crate) fn check_end(&mut self) {
         for page in &mut self.pages {
             assert!(
-                page.paper.is_settled(),
+                page.documents.is_settled(),
                 "liveness: page {} shows what nobody has confirmed",
                 page.id
             );
@@ -213,7 +215,7 @@ impl World<'_> {
             matches!(page.client.status(), Status::Connected { .. })
                 && page.client.outbox_rows() == 0
                 && (page.browser.is_none() || page.client.is_flushed())
-                && page.paper.is_settled()
+                && page.documents.is_settled()
         }) && self.oracle.is_caught_up()
             && !self.items.values().any(|item| {
                 matches!(

@@ -1,7 +1,8 @@
 //! A real client, whatever the hub and the network say to it.
 //!
-//! A line that begins with `!` is an event, any other a record on the connection that `!on N` chose, else on the newest. What
-//! a record asks of JavaScript is done here: messages come as runs, their payloads kept until they are handed over.
+//! A line that begins with `!` is an event, any other a record on the connection that `!on N`
+//! chose, else on the newest. What a record asks of JavaScript is done here: messages come as runs,
+//! their payloads kept until they are handed over.
 
 use std::collections::HashMap;
 
@@ -10,7 +11,8 @@ use longhaul::ids::{Chain, ConnectionId, Cursor, Epoch, From, Seq, TopicNo};
 use longhaul::wire::{Body, DocumentRecord, Kind, Start, ToClient};
 use longhaul::{Client, Effect, Event, Publication, Run, Status, Time, Transport};
 
-/// Deadlines that may be due at one time. Chosen: every part of a client has one, and a few come of others.
+/// Deadlines that may be due at one time. Chosen: every part of a client has one, and a few come of
+/// others.
 const DUE_MAX: usize = 16;
 
 /// A client with sockets only and three subscriptions: live, from the start, and from a cursor.
@@ -42,7 +44,8 @@ struct Seen {
     /// A gap without an end, or of another log, was told: a stream may begin anywhere.
     is_open: bool,
     is_document: bool,
-    /// A document without a value: its entries count from the snapshot on, and where it asks is its own affair.
+    /// A document without a value: its entries count from the snapshot on, and where it asks is its
+    /// own affair.
     wants_snapshot: bool,
 }
 
@@ -370,7 +373,8 @@ impl Play {
         }
     }
 
-    /// Lets the time come that the client asked for. What is due then is done after a few turns: a timer never spins.
+    /// Lets the time come that the client asked for. What is due then is done after a few turns: a
+    /// timer never spins.
     fn at_deadline(&mut self) {
         let Some(due) = self.client.deadline() else {
             return;

@@ -1,6 +1,7 @@
 //! The frame codec, both directions: every line is read as a record of each vocabulary.
 //!
-//! What can be read is written and read again: it means the same, and its fields are written as they came.
+//! What can be read is written and read again: it means the same, and its fields are written as
+//! they came.
 
 use longhaul::wire::{DocumentRecord, ToClient, ToHub, records};
 
@@ -38,7 +39,8 @@ pub fn run(frame: &str) {
     there_and_back!(DocumentRecord, frame);
 }
 
-/// A field has one written form; what may be left out is what nobody knows, and what may change places is options.
+/// A field has one written form; what may be left out is what nobody knows, and what may change
+/// places is options.
 fn check_fields(record: &str, written: &str) {
     let is_option = |field: &&str| field.contains('=');
     let ours: Vec<&str> = written

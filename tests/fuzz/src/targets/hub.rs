@@ -1,7 +1,7 @@
 //! The hub's core, whatever comes as frame of a socket, post, poll or ticket.
 //!
-//! A line that begins with `!` is an event, the lines up to the next one are its text. Limits are small, so that they are
-//! reached. `N` counts connections from the newest.
+//! A line that begins with `!` is an event, the lines up to the next one are its text. Limits are
+//! small, so that they are reached. `N` counts connections from the newest.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,13 +10,14 @@ use longhaul::wire::{DocumentRecord, Parts, ToClient, ToHub, records};
 use longhaul_hub::core::{ConnId, Effect, Event, Hub, Limits, Now, Time};
 use serde_json::value::RawValue;
 
-/// Frames that one connection may have to be taken at a time. Chosen: all that the small limits let be there, and more.
+/// Frames that one connection may have to be taken at a time. Chosen: all that the small limits let
+/// be there, and more.
 const FRAMES_MAX: usize = 1_000;
 
 /// Rules H2, H4 to H6, T1 to T4.
 ///
-/// # Panics
-/// Where a connection that is closed comes back, or a client would get what it can't read or out of order.
+/// # Panics Where a connection that is closed comes back, or a client would get what it can't read
+/// or out of order.
 pub fn run(script: &str) {
     let mut play = Play::new();
     let (mut event, mut text) = ("", String::new());
@@ -230,7 +231,8 @@ impl Play {
         panic!("frames without end");
     }
 
-    /// What a client gets it can read, and every subscription is in order from where its answer says.
+    /// What a client gets it can read, and every subscription is in order from where its answer
+    /// says.
     fn given(&mut self, conn: ConnId, frame: &str) {
         assert!(!frame.contains('\r'), "{frame:?}");
         for record in records(frame) {

@@ -1,7 +1,9 @@
-//! Documents and their changes, beside other implementations: serde_json says what is JSON, json-patch what a patch does.
+//! Documents and their changes, beside other implementations: serde_json says what is JSON,
+//! json-patch what a patch does.
 //!
-//! A line is `doc JSON`, `patch JSON` or `merge JSON`, and every JSON text is offered to the hub as a payload, too. Where both
-//! sides differ by decision (rules D4 to D6) the difference must be one that was decided.
+//! A line is `doc JSON`, `patch JSON` or `merge JSON`, and every JSON text is offered to the hub as
+//! a payload, too. Where both sides differ by decision (rules D4 to D6) the difference must be one
+//! that was decided.
 
 use std::fmt::Write;
 
@@ -58,7 +60,8 @@ fn depth(json: &str) -> usize {
     depths.into_iter().max().unwrap_or(0)
 }
 
-/// The reader and serde_json agree on what is JSON, but for what documents can't have (rules D5, W6).
+/// The reader and serde_json agree on what is JSON, but for what documents can't have (rules D5,
+/// W6).
 fn check_reader(json: &str) -> Option<Value> {
     let ours = read(json);
     let theirs = is_json(json);
@@ -97,7 +100,8 @@ fn has_long_exponent(lower: &str) -> bool {
     })
 }
 
-/// What a value knows of itself is so, and it is the same when it was written and read, whatever the order of its keys.
+/// What a value knows of itself is so, and it is the same when it was written and read, whatever
+/// the order of its keys.
 fn check_value(value: &Value) {
     let text = value.to_json();
     let again = read(&text).unwrap_or_else(|fault| panic!("{fault:?}: {text}"));
@@ -140,7 +144,8 @@ fn write_backwards(value: &Value, out: &mut String) {
     }
 }
 
-/// Rule W6: the hub takes a text just where it is JSON, not too deep and not too long; what it keeps means the same in one line.
+/// Rule W6: the hub takes a text just where it is JSON, not too deep and not too long; what it
+/// keeps means the same in one line.
 fn check_payload(json: &str) {
     let limits = Limits {
         payload_bytes_max: 4_096,
@@ -234,7 +239,8 @@ fn patch_by_other(before: &Json, patch: &Json) -> Option<Json> {
         operation.as_object()?;
         let list = Json::from(vec![operation.clone()]);
         let list: json_patch::Patch = serde_json::from_value(list).ok()?;
-        // It refuses to take the whole away, where we leave null (rule D4), and to put the whole where it is.
+        // It refuses to take the whole away, where we leave null (rule D4), and to put the whole
+        // where it is.
         match (&operation["op"], &operation["path"], &operation["from"]) {
             (op, path, _) if op == "remove" && path == "" => document = Json::Null,
             (op, path, from) if op == "move" && path == "" && from == "" => {}

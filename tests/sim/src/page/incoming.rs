@@ -1,4 +1,5 @@
-//! What comes down to a page: frames are read, runs are kept until the core has judged them, and delivered to the oracle.
+//! What comes down to a page: frames are read, runs are kept until the core has judged them, and
+//! delivered to the oracle.
 
 use longhaul::ids::{ConnectionId, Seq, TopicNo};
 use longhaul::wire::{Body, DocumentRecord, Messages, ToClient, records};
@@ -6,7 +7,7 @@ use longhaul::{Event, Run};
 use serde_json::value::RawValue;
 
 use super::{Do, Page, Watch};
-use crate::paper::{Coming, Paper};
+use crate::documents::{Coming, Documents};
 
 /// What has come and is not yet delivered.
 pub(super) enum Held {
@@ -134,9 +135,9 @@ impl Page {
         record: &DocumentRecord<'_>,
         watch: &mut Watch<'_>,
     ) -> Vec<Do> {
-        let Some((no, coming)) = Paper::read(record) else {
+        let Some((no, coming)) = Documents::read(record) else {
             if let DocumentRecord::Checkpoint { no, seq, hash } = *record {
-                self.paper.checkpoint(self.id, (no, seq, hash), watch);
+                self.documents.checkpoint(self.id, (no, seq, hash), watch);
             }
             return self.resync(now, watch);
         };
@@ -179,7 +180,7 @@ impl Page {
     /// Asks anew for the documents that have diverged.
     fn resync(&mut self, now: u64, watch: &mut Watch<'_>) -> Vec<Do> {
         let mut wants = Vec::new();
-        while let Some(no) = self.paper.diverged.pop() {
+        while let Some(no) = self.documents.diverged.pop() {
             wants.extend(self.handle(now, Event::Resync { no }, watch));
         }
         wants
@@ -196,7 +197,7 @@ impl Page {
         let (first, payloads) = match held {
             Held::Messages { first, payloads } => (first, payloads),
             Held::Document(coming) if skip == 0 => {
-                self.paper.deliver(self.id, no, epoch, &coming, watch);
+                self.documents.deliver(self.id, no, epoch, &coming, watch);
                 return;
             }
             Held::Document(_) => return,

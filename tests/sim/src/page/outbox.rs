@@ -181,7 +181,7 @@ impl Page {
         } = call.clone();
         self.own.insert(row, call);
         if kind != Kind::Message {
-            self.paper.queued(&topic, row, kind, &payload);
+            self.documents.queued(&topic, row, kind, &payload);
         }
         if self.payloads.insert(row, payload.clone()).is_some() {
             watch.coverage.met("state: publication replaced");
@@ -199,7 +199,8 @@ impl Page {
         watch.oracle.queued(self.id, row, &topic, &payload);
     }
 
-    /// A row has its outcome. `before` is the outbox's producer before this turn, which is that of rows that were lost in it.
+    /// A row has its outcome. `before` is the outbox's producer before this turn, which is that of
+    /// rows that were lost in it.
     pub(super) fn settled(
         &mut self,
         now: u64,
@@ -213,7 +214,7 @@ impl Page {
         watch.coverage.met(met(&outcome));
         self.payloads.remove(&row);
         self.own.remove(&row);
-        self.paper.settled(row, &outcome);
+        self.documents.settled(row, &outcome);
         let producer = match &outcome {
             Outcome::Dead { code, .. } if code == "outbox_lost" => before,
             _ => self.client.producer(),

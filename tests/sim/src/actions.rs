@@ -1,4 +1,4 @@
-//! What pages and back ends do, what fate does to them, and how everything gets well again.
+//! The actions of pages and back ends, the faults that strike them, and the end of all faults.
 
 use longhaul::config::Config;
 use longhaul::ids::{From, Seq};
@@ -8,7 +8,7 @@ use longhaul_hub::core::Event as HubEvent;
 
 use crate::browser::BrowserId;
 use crate::line::{Line, LineId};
-use crate::mix::Stroke;
+use crate::mix::Fault;
 use crate::oracle::PageId;
 use crate::page::Page;
 use crate::server::{WALL_MS, lost};
@@ -118,8 +118,11 @@ impl World<'_> {
         if self.browser_of(at).is_some() {
             return;
         }
-        let is_opening =
-            self.pages.get(at).is_some_and(|page| page.paper.len() < 2) && self.rng.u8(0..4) == 0;
+        let is_opening = self
+            .pages
+            .get(at)
+            .is_some_and(|page| page.documents.len() < 2)
+            && self.rng.u8(0..4) == 0;
         if is_opening {
             self.with_page(at, |page, watch| page.follow(now, &topic, watch));
             return;
@@ -132,7 +135,7 @@ impl World<'_> {
         for _ in 0..burst {
             let (kind, text) = self.edit();
             self.with_page(at, |page, watch| {
-                if page.paper.takes(&topic, kind, &text) {
+                if page.documents.takes(&topic, kind, &text) {
                     page.publish(
                         (now, WALL_MS + now),
                         (&topic, kind, text),
@@ -205,49 +208,49 @@ impl World<'_> {
     }
 
     pub(crate) fn strike(&mut self) {
-        let Some(stroke) = self.mix.stroke(&mut self.rng) else {
+        let Some(fault) = self.mix.fault(&mut self.rng) else {
             return;
         };
         let at = self.rng.usize(..self.pages.len());
         let Some(page) = self.pages.get(at).map(|page| page.id) else {
             return;
         };
-        self.say(|| format!("{stroke:?} strikes page {page}"));
+        self.say(|| format!("{fault:?} strikes page {page}"));
         let now = self.now;
-        match stroke {
-            Stroke::Reset | Stroke::ResetPage => {
+        match fault {
+            Fault::Reset | Fault::ResetPage => {
                 let ids = self.lines_of(page);
                 let one = ids.get(self.rng.usize(..ids.len().max(1))).copied();
                 for id in ids {
-                    if stroke == Stroke::ResetPage || Some(id) == one {
+                    if fault == Fault::ResetPage || Some(id) == one {
                         self.coverage.met("fault: reset");
                         self.reset(id);
                     }
                 }
             }
-            Stroke::HalfOpen => self.kill_lines(page, true, true, "fault: half-open"),
-            Stroke::OneWayUp => self.kill_lines(page, true, false, "fault: one-way up"),
-            Stroke::OneWayDown => self.kill_lines(page, false, true, "fault: one-way down"),
-            Stroke::Slow => self.change(at, "fault: slow line", |page, rng| {
+            Fault::HalfOpen => self.kill_lines(page, true, true, "fault: half-open"),
+            Fault::OneWayUp => self.kill_lines(page, true, false, "fault: one-way up"),
+            Fault::OneWayDown => self.kill_lines(page, false, true, "fault: one-way down"),
+            Fault::Slow => self.change(at, "fault: slow line", |page, rng| {
                 page.slow_us = rng.u64(10..5_000)
             }),
-            Stroke::Throttle => self.change(at, "fault: timers throttled", |page, rng| {
+            Fault::Throttle => self.change(at, "fault: timers throttled", |page, rng| {
                 page.timers_ms = if rng.bool() { 1_000 } else { 60_000 };
             }),
-            Stroke::Freeze => self.change(at, "fault: page frozen", |page, rng| {
+            Fault::Freeze => self.change(at, "fault: page frozen", |page, rng| {
                 page.freeze(now + rng.u64(100..20_000));
             }),
-            Stroke::Sleep => {
+            Fault::Sleep => {
                 self.coverage.met("fault: machine slept");
                 let ms = self.rng.u64(2_000..7_200_000);
                 self.set_forward(at, ms);
                 self.handle(at, Event::Slept { ms });
             }
-            Stroke::ClockBack => {
+            Fault::ClockBack => {
                 self.coverage.met("fault: clock set back");
                 self.handle(at, Event::Slept { ms: 0 });
             }
-            Stroke::Suspend => {
+            Fault::Suspend => {
                 self.coverage.met("fault: page suspended");
                 self.handle(at, Event::Suspend);
                 self.change(at, "fault: page frozen", |page, rng| {
@@ -255,7 +258,7 @@ impl World<'_> {
                 });
                 self.later(now + 20_000, Item::Recovers(page));
             }
-            Stroke::Kill => {
+            Fault::Kill => {
                 self.coverage.met("fault: page killed");
                 let struck = self.pages.get(at);
                 let (browser, is_worker) =
@@ -265,24 +268,24 @@ impl World<'_> {
                     self.open_page(browser);
                 }
             }
-            Stroke::Evict
-            | Stroke::FullStorage
-            | Stroke::LostStorage
-            | Stroke::SlowStorage
-            | Stroke::Steal
-            | Stroke::Jam
-            | Stroke::Worker
-            | Stroke::Wipe
-            | Stroke::LostHandle
-            | Stroke::Abort
-            | Stroke::Panic
-            | Stroke::ClockJump => self.strike_browser(stroke, at),
-            Stroke::Crash => self.crash("fault: hub crashed"),
-            Stroke::Restart => {
+            Fault::Evict
+            | Fault::FullStorage
+            | Fault::LostStorage
+            | Fault::SlowStorage
+            | Fault::Steal
+            | Fault::Jam
+            | Fault::Worker
+            | Fault::Wipe
+            | Fault::LostHandle
+            | Fault::Abort
+            | Fault::Panic
+            | Fault::ClockJump => self.strike_browser(fault, at),
+            Fault::Crash => self.crash("fault: hub crashed"),
+            Fault::Restart => {
                 let sent = self.server.handle(now, HubEvent::Drain, &mut self.oracle);
                 self.send_down(sent);
             }
-            Stroke::Offline => {
+            Fault::Offline => {
                 self.coverage.met("fault: network told offline");
                 self.handle(at, Event::Online(false));
                 let ends = now + self.rng.u64(1..20_000);

@@ -42,23 +42,23 @@ pub enum Coming {
     },
 }
 
-struct Sheet {
+struct Followed {
     topic: String,
     document: Document,
 }
 
 /// See the module.
 #[derive(Default)]
-pub struct Paper {
-    sheets: BTreeMap<TopicNo, Sheet>,
+pub struct Documents {
+    sheets: BTreeMap<TopicNo, Followed>,
     /// Documents that must be asked for anew.
     pub diverged: Vec<TopicNo>,
 }
 
-impl Paper {
+impl Documents {
     /// A document is followed.
     pub fn follow(&mut self, no: TopicNo, topic: &str, producer: &str) {
-        let sheet = Sheet {
+        let sheet = Followed {
             topic: topic.to_owned(),
             document: Document::new(producer),
         };

@@ -1,16 +1,17 @@
-//! What befalls a browser: its storage, its lock, its clock; and how it gets well again.
+//! The faults of a browser's storage, lock and clock, and their end.
 
 use longhaul::config::Config;
 use longhaul::ids::ConnectionId;
 use longhaul::{Client, Event};
 
 use crate::browser::BrowserId;
-use crate::mix::Stroke;
+use crate::mix::Fault;
 use crate::oracle::PageId;
 use crate::page::Page;
 use crate::world::{Item, World};
 
-/// When pages look into storage again after all faults, ms: a user comes back to them. Longer than a slow answer takes.
+/// When pages look into storage again after all faults, ms: a user comes back to them. Longer than
+/// a slow answer takes.
 const LOOK_MS: u64 = 8_000;
 
 impl World<'_> {
@@ -43,29 +44,29 @@ impl World<'_> {
     }
 
     /// Something befalls the browser of a page.
-    pub(crate) fn strike_browser(&mut self, stroke: Stroke, at: usize) {
+    pub(crate) fn strike_browser(&mut self, fault: Fault, at: usize) {
         let Some(id) = self.browser_of(at) else {
             return;
         };
         let ends = self.soon(5_000);
-        match stroke {
-            Stroke::Evict => self.evict(id),
-            Stroke::Steal => self.steal(id),
-            Stroke::Panic => self.panic(at),
-            Stroke::LostHandle => self.lose_handles(id),
-            Stroke::Abort => {
+        match fault {
+            Fault::Evict => self.evict(id),
+            Fault::Steal => self.steal(id),
+            Fault::Panic => self.panic(at),
+            Fault::LostHandle => self.lose_handles(id),
+            Fault::Abort => {
                 if let Some(browser) = self.browsers.get_mut(id) {
                     browser.aborts += self.rng.u32(1..=3);
                 }
             }
-            Stroke::Worker => self.open_worker(id),
-            Stroke::Wipe => {
+            Fault::Worker => self.open_worker(id),
+            Fault::Wipe => {
                 let page = self.pages.get(at);
                 if page.is_some_and(|page| page.frozen_until <= self.now) {
                     self.wipe(at);
                 }
             }
-            Stroke::ClockJump => {
+            Fault::ClockJump => {
                 self.coverage.met("fault: machine's clock jumped");
                 let hours = self.rng.u64(1..48) * 3_600_000;
                 if self.rng.bool() {
@@ -74,11 +75,12 @@ impl World<'_> {
                     browser.clock_ms -= hours;
                 }
             }
-            stroke => self.impair(stroke, id, ends),
+            fault => self.impair(fault, id, ends),
         }
     }
 
-    /// A page's instance of the wasm is over; what JavaScript keeps is not. The next one goes on: js/src/engine.ts.
+    /// A page's instance of the wasm is over; what JavaScript keeps is not. The next one goes on:
+    /// js/src/engine.ts.
     fn panic(&mut self, at: usize) {
         let now = self.now;
         let is_running = |page: &&Page| !page.is_worker && page.frozen_until <= now;
@@ -149,17 +151,17 @@ impl World<'_> {
     }
 
     /// Something does not work for a while.
-    fn impair(&mut self, stroke: Stroke, id: BrowserId, ends: u64) {
+    fn impair(&mut self, fault: Fault, id: BrowserId, ends: u64) {
         let Some(browser) = self.browsers.get_mut(id) else {
             return;
         };
-        match stroke {
-            Stroke::FullStorage => browser.full_until = ends,
-            Stroke::SlowStorage => {
+        match fault {
+            Fault::FullStorage => browser.full_until = ends,
+            Fault::SlowStorage => {
                 self.coverage.met("fault: storage slow");
                 browser.slow_until = ends;
             }
-            Stroke::Jam => {
+            Fault::Jam => {
                 self.coverage.met("fault: lock jammed");
                 browser.jammed_until = ends;
                 self.later(ends, Item::Unjams(id));
@@ -178,7 +180,8 @@ impl World<'_> {
         its.map(|page| page.id).collect()
     }
 
-    /// Browsers have room and locks again. Pages publish some more, and whoever has lost storage looks again.
+    /// Browsers have room and locks again. Pages publish some more, and whoever has lost storage
+    /// looks again.
     pub(crate) fn heal_browsers(&mut self) {
         for id in 0..self.browsers.len() {
             if let Some(browser) = self.browsers.get_mut(id) {
