@@ -1,5 +1,5 @@
-//! An instance that goes on with what one that crashed had in storage: calls that it may have
-//! saved, and rows that it waited for.
+//! Tests an instance that continues after a crash: calls that the earlier one may have saved, and
+//! rows that it waited for.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ use longhaul::ids::RowNo;
 use longhaul::{Effect, Event, PublishRefusal, StoreAnswer, StoreFault, StoreRequest};
 use tab::{Storage, Tab, queued, sent, settled};
 
-/// Storage with a row of call 1, whose instance crashed before it heard of that.
+/// Returns storage with a row of call 1, whose instance crashed before it got the answer.
 fn saved() -> Storage {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
@@ -103,7 +103,7 @@ fn s59_a_row_that_another_tab_got_the_verdict_of_between_two_instances_is_settle
 }
 
 #[test]
-fn s59_a_verdict_that_comes_while_the_next_instance_looks_into_storage_is_not_lost() {
+fn s59_a_verdict_that_arrives_while_the_next_instance_loads_is_not_lost() {
     let mut storage = saved();
     let mut tab = Tab::after_crash(&[1]);
     assert_eq!(tab.asked, Some(StoreRequest::Open));
@@ -113,8 +113,7 @@ fn s59_a_verdict_that_comes_while_the_next_instance_looks_into_storage_is_not_lo
 }
 
 #[test]
-fn s59_storage_that_was_removed_in_the_crash_is_told_and_what_may_have_been_sent_is_not_saved_again()
- {
+fn s59_storage_removed_in_the_crash_is_reported_and_possibly_sent_calls_are_not_saved_again() {
     let mut tab = Tab::after_crash(&[1]);
     tab.publish_again(7);
     tab.publish_call(8);
@@ -132,7 +131,7 @@ fn s59_storage_that_was_removed_in_the_crash_is_told_and_what_may_have_been_sent
 }
 
 #[test]
-fn s55_a_wipe_in_the_crash_is_of_what_was_saved_before_it() {
+fn s55_a_wipe_in_the_crash_covers_rows_saved_before_it() {
     let mut storage = saved();
     let mut tab = Tab::after_crash(&[]);
     tab.publish_again(1);
@@ -148,7 +147,7 @@ fn s55_a_wipe_in_the_crash_is_of_what_was_saved_before_it() {
 }
 
 #[test]
-fn a_save_whose_end_storage_did_not_tell_is_looked_for_before_it_is_saved_again() {
+fn a_save_with_an_unknown_result_is_searched_for_before_it_is_repeated() {
     for is_done in [true, false] {
         let mut storage = Storage::default();
         let (mut tab, _) = Tab::sender(&mut storage);

@@ -1,5 +1,5 @@
-//! An outbox that was copied with its name: both copies give the same numbers to different
-//! publications (rule H8).
+//! Tests an outbox that was copied together with its producer: both copies assign the same numbers
+//! to different publications (rule H8).
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ use longhaul::ids::{ConnectionId, RowNo};
 use longhaul::{Effect, Event, StoreAnswer, StoreFault, StoreRequest, TabMessage};
 use tab::{Storage, Tab, acked, queued, sent, settled};
 
-/// A client that sends, with so many publications to one topic on their way.
+/// Returns a leader with this many publications to one topic on their way.
 fn sending(storage: &mut Storage, rows: u32) -> (Tab, ConnectionId) {
     let (mut tab, connection) = Tab::sender(storage);
     for _ in 0..rows {
@@ -29,7 +29,7 @@ fn nack(tab: &mut Tab, connection: ConnectionId, n: u64, code: &str) -> Vec<Effe
     tab.act(|rig| rig.record(connection, &format!("nack p1 {n} {code} words")))
 }
 
-/// Lets storage answer, under whatever name.
+/// Lets storage answer, under any producer.
 fn records(effects: &[Effect]) -> Vec<&str> {
     let heads = effects.iter().filter_map(|effect| match effect {
         Effect::SendPublication { head, .. } => head.lines().last(),
@@ -39,7 +39,7 @@ fn records(effects: &[Effect]) -> Vec<&str> {
 }
 
 #[test]
-fn f17_a_row_says_which_call_it_is_of() {
+fn f17_a_row_carries_the_tag_of_its_call() {
     let mut storage = Storage::default();
     let (mut tab, _) = sending(&mut storage, 0);
     tab.publish("t", None);
@@ -53,7 +53,7 @@ fn f17_a_row_says_which_call_it_is_of() {
         until.unwrap().ends_with(&format!(" tag={tag}")),
         "{until:?}"
     );
-    // It is the same for whoever finds the row.
+    // Every client that finds the row sees the same tag.
     let (mut next, connection) = Tab::sender(&mut storage);
     next.act(|rig| rig.lose(connection, 1006));
     next.settle(&mut storage);
@@ -61,11 +61,11 @@ fn f17_a_row_says_which_call_it_is_of() {
 }
 
 #[test]
-fn f17_rows_whose_numbers_the_hub_knows_otherwise_go_out_under_another_name() {
+fn f17_rows_with_conflicting_numbers_go_out_under_another_producer() {
     let mut storage = Storage::default();
     let (mut tab, connection) = sending(&mut storage, 3);
     assert_eq!(nack(&mut tab, connection, 1, "id_conflict"), []);
-    // What was sent under the old name has its verdict first, and what is new waits.
+    // Rows that were sent under the old producer get their verdicts first, and new rows wait.
     tab.publish("t", None);
     assert_eq!(sent(&tab.settle(&mut storage)), [""; 0]);
     assert_eq!(tab.rig.client.producer(), "p1");
@@ -89,7 +89,7 @@ fn f17_rows_whose_numbers_the_hub_knows_otherwise_go_out_under_another_name() {
     let ack = format!("ack {name} 1 {} 9 0", common::EPOCH);
     let effects = tab.act(|rig| rig.record(connection, &ack));
     assert_eq!(settled(&effects), [(1, "acked".to_owned())]);
-    // Whoever opens storage next has the new name.
+    // The next client that opens storage gets the new producer.
     let (next, _) = Tab::sender(&mut storage);
     assert_eq!(next.rig.client.producer(), name);
 }
@@ -133,7 +133,7 @@ fn f17_a_hub_that_finds_conflicts_for_ever_does_not_keep_the_client_busy() {
 }
 
 #[test]
-fn f17_where_storage_is_full_the_rows_wait_for_their_name() {
+fn f17_rows_wait_for_their_new_producer_while_the_disk_is_full() {
     let mut storage = Storage::default();
     let (mut tab, connection) = sending(&mut storage, 1);
     nack(&mut tab, connection, 1, "id_conflict");
@@ -146,7 +146,7 @@ fn f17_where_storage_is_full_the_rows_wait_for_their_name() {
 }
 
 #[test]
-fn f17_other_tabs_learn_the_name_by_a_notice_by_a_look_or_when_they_open_storage_again() {
+fn f17_other_tabs_learn_the_producer_by_a_tab_message_a_load_query_or_an_open() {
     for way in ["notice", "look", "open"] {
         let mut storage = Storage::default();
         let mut other = Tab::new();
@@ -200,7 +200,7 @@ fn f33_rows_that_are_somebody_elses_wait_and_nothing_else_does() {
         assert_eq!(nack(&mut tab, connection, n, "not_owner"), [], "told once");
     }
     assert!(tab.rig.client.status() != longhaul::Status::Offline);
-    // One row asks again in a minute, all of them with another token.
+    // The client sends one row again after a minute, and all rows after a new token.
     let effects = tab.act(|rig| rig.after(60_000, Event::Deadline));
     assert_eq!(sent(&effects), ["pub 1 0 t"]);
     assert_eq!(nack(&mut tab, connection, 1, "not_owner"), []);

@@ -1,5 +1,5 @@
-//! Publications: kept until the hub's verdict, sent again after a reconnect, in order within a
-//! topic.
+//! Tests publications: the client keeps them until the hub's verdict, and sends them again after a
+//! reconnect, in order within a topic.
 
 #![allow(
     clippy::unwrap_used,
@@ -25,7 +25,7 @@ fn nack(rig: &mut Rig, connection: ConnectionId, n: u64, code: &str) -> Vec<Effe
     rig.record(connection, &format!("nack {producer} {n} {code} because"))
 }
 
-/// `n prev topic` of each publication that goes out.
+/// Returns `n prev topic` of each publication that goes out.
 fn heads(effects: &[Effect]) -> Vec<String> {
     let heads = effects.iter().filter_map(|effect| match effect {
         Effect::SendPublication { head, .. } => {
@@ -48,7 +48,7 @@ fn c6_prev_names_the_row_before_in_the_topic_while_that_has_no_verdict() {
 }
 
 #[test]
-fn s04_what_has_no_verdict_is_sent_again_in_order_after_a_reconnect() {
+fn s04_publications_without_a_verdict_are_sent_again_in_order_after_a_reconnect() {
     let (mut rig, connection) = Rig::connected();
     for topic in ["a", "b", "a"] {
         rig.publish(topic);
@@ -81,7 +81,7 @@ fn s04_what_has_no_verdict_is_sent_again_in_order_after_a_reconnect() {
 }
 
 #[test]
-fn c8_the_window_bounds_what_is_on_its_way_and_an_ack_makes_room() {
+fn c8_the_window_bounds_unacked_publications_and_an_ack_makes_room() {
     let (mut rig, connection) = Rig::connected();
     let mut sent = 0;
     for _ in 0..WINDOW_ROWS_MAX + 10 {
@@ -202,7 +202,7 @@ fn a_verdict_for_another_producer_or_an_unknown_row_changes_nothing() {
 }
 
 #[test]
-fn a_row_in_memory_that_is_given_up_ends_at_once_or_with_the_hubs_word_where_it_was_sent() {
+fn a_cancelled_memory_row_ends_at_once_or_with_the_hubs_verdict_if_it_was_sent() {
     let mut rig = Rig::new(&Config::default());
     rig.publish("a");
     rig.publish("a");
@@ -214,7 +214,7 @@ fn a_row_in_memory_that_is_given_up_ends_at_once_or_with_the_hubs_word_where_it_
     rig.handle(Event::Start);
     let connection = rig.greet();
     rig.lose(connection, 1006);
-    // The hub may have it: only the hub can say.
+    // The hub may have the row, so its verdict decides.
     assert_eq!(rig.handle(Event::Cancel { n: RowNo(2) }), []);
     rig.at_deadline();
     let connection = rig.greet();
@@ -285,7 +285,7 @@ fn a_key_replaces_an_unsent_row_in_its_place_and_never_a_sent_one() {
 }
 
 #[test]
-fn the_outbox_refuses_at_its_limits_and_keeps_what_it_has() {
+fn the_outbox_refuses_at_its_limits_and_keeps_its_rows() {
     let mut rig = Rig::new(&Config {
         outbox: OutboxLimits {
             rows_max: 2,
@@ -317,12 +317,13 @@ fn the_outbox_refuses_at_its_limits_and_keeps_what_it_has() {
     assert_eq!(rig.client.outbox_rows(), 2);
 }
 
-/// A client that goes on with rows 3 to 5 of another one, of which the first was sent.
+/// Returns a client that continues with rows 3 to 5 of an earlier one, which sent the first of
+/// them.
 fn inherited() -> Rig {
     inherited_as(&[3, 4, 5])
 }
 
-/// The rows are told in this order.
+/// Restores the rows in this order.
 fn inherited_as(order: &[u64]) -> Rig {
     let mut rig = Rig::new(&Config {
         inherited: Some(Inherited {
@@ -358,7 +359,7 @@ fn inherited_as(order: &[u64]) -> Rig {
 }
 
 #[test]
-fn f01_an_inherited_outbox_sends_its_rows_in_order_in_whatever_order_it_is_told_them() {
+fn f01_an_inherited_outbox_sends_its_rows_in_order_whatever_order_restores_them() {
     for order in [[5, 4, 3], [4, 5, 3], [5, 3, 4]] {
         let mut rig = inherited_as(&order);
         rig.handle(Event::Start);

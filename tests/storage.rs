@@ -1,5 +1,5 @@
-//! The outbox in storage: durable before it is accepted, sent by one client, gone with its verdict.
-//! The storage is a model.
+//! Tests the durable outbox: rows are in storage before they are accepted, one client sends them,
+//! and a verdict removes them. The storage is a model.
 
 #![allow(
     clippy::unwrap_used,
@@ -60,7 +60,7 @@ fn i3_a_row_leaves_storage_with_its_verdict_and_the_others_are_told() {
 }
 
 #[test]
-fn s02_the_next_client_finds_what_is_left_and_sends_it_in_order() {
+fn s02_the_next_client_finds_the_remaining_rows_and_sends_them_in_order() {
     let mut storage = Storage::default();
     let mut left = Tab::new();
     for topic in ["a", "b", "a"] {
@@ -69,7 +69,7 @@ fn s02_the_next_client_finds_what_is_left_and_sends_it_in_order() {
     }
     let (mut tab, connection) = Tab::sender(&mut storage);
     assert_eq!(tab.rig.client.outbox_rows(), 3);
-    // All of it went out when it was found: a loss has it go out again.
+    // The client sent all rows when it found them, and sends them again after a lost connection.
     tab.act(|rig| rig.lose(connection, 1006));
     tab.settle(&mut storage);
     tab.act(Rig::at_deadline);
@@ -99,13 +99,13 @@ fn a_key_takes_the_place_of_a_row_until_that_is_about_to_be_sent() {
     tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     let effects = tab.settle(&mut storage);
     assert_eq!(sent(&effects), ["pub 1 0 t", "pub 2 1 t"]);
-    // It is on its way: the next one is a row of its own.
+    // The row is on its way, so the next publication gets its own row.
     tab.publish("t", Some("k"));
     assert_eq!(queued(&tab.settle(&mut storage)), [(3, true)]);
 }
 
 #[test]
-fn s09_where_storage_is_full_publications_are_refused_and_what_is_there_stays() {
+fn s09_full_storage_refuses_publications_and_keeps_its_rows() {
     let mut storage = Storage::default();
     let (mut tab, _) = Tab::sender(&mut storage);
     tab.publish("t", None);
@@ -152,7 +152,7 @@ fn the_outbox_counts_the_rows_of_all_its_clients_against_its_limits() {
 }
 
 #[test]
-fn what_comes_before_storage_is_open_counts_against_its_limits_when_it_is() {
+fn publications_before_storage_opens_count_against_its_limits() {
     let mut storage = Storage::default();
     let mut other = Tab::new();
     for _ in 0..3 {
@@ -172,7 +172,7 @@ fn what_comes_before_storage_is_open_counts_against_its_limits_when_it_is() {
 }
 
 #[test]
-fn s12_where_storage_is_lost_publications_are_in_memory_and_say_so() {
+fn s12_publications_without_storage_are_in_memory_and_report_it() {
     let mut storage = Storage::default();
     let (mut tab, connection) = Tab::sender(&mut storage);
     tab.publish("t", None);
@@ -189,7 +189,7 @@ fn s12_where_storage_is_lost_publications_are_in_memory_and_say_so() {
         ),
         "{effects:?}"
     );
-    // With the next occasion it is in storage again.
+    // The next wake brings storage back.
     tab.act(|rig| rig.handle(Event::Woke));
     tab.settle(&mut storage);
     tab.publish("t", None);
@@ -197,7 +197,7 @@ fn s12_where_storage_is_lost_publications_are_in_memory_and_say_so() {
 }
 
 #[test]
-fn s13_where_storage_was_removed_the_loss_is_told_and_the_next_rows_have_another_identity() {
+fn s13_the_client_reports_removed_storage_and_the_next_rows_have_another_identity() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
@@ -205,7 +205,7 @@ fn s13_where_storage_was_removed_the_loss_is_told_and_the_next_rows_have_another
         tab.publish("t", None);
         tab.settle(&mut storage);
     }
-    // The handle is dead, and what is opened next is empty.
+    // The handle is dead, and the next open finds an empty database.
     tab.publish("t", None);
     tab.answered(StoreAnswer::Failed(StoreFault::Lost));
     tab.act(|rig| rig.handle(Event::Woke));
@@ -235,7 +235,7 @@ fn s13_a_handle_that_died_is_opened_again_before_anything_is_written_under_its_i
     tab.publish("t", None);
     tab.answered(StoreAnswer::Failed(StoreFault::Closed));
     assert_eq!(tab.asked, Some(StoreRequest::Open));
-    // It was removed with all that was in it: the publication that waited has its place in the new
+    // The browser removed the database with its rows. The waiting publication gets a row in the new
     // one.
     let mut empty = Storage::default();
     tab.asked = None;
@@ -257,7 +257,7 @@ fn s13_a_handle_that_died_is_opened_again_before_anything_is_written_under_its_i
 }
 
 #[test]
-fn s21_a_client_that_storage_is_closed_for_stops_sending_and_makes_way() {
+fn s21_a_client_without_storage_stops_leading() {
     let mut storage = Storage::default();
     let (mut tab, _) = Tab::sender(&mut storage);
     let effects = tab.act(|rig| rig.handle(Event::StorageEnded));
@@ -267,7 +267,7 @@ fn s21_a_client_that_storage_is_closed_for_stops_sending_and_makes_way() {
     assert_eq!(effects, [Effect::Leader { is_wanted: false }]);
     let effects = tab.publish("t", None);
     assert_eq!(queued(&effects), [(longhaul::MEMORY_ROWS + 1, false)]);
-    // What was only a dead handle is told of by the next occasion.
+    // If only the handle was dead, the next wake shows it.
     let effects = tab.act(|rig| rig.handle(Event::Woke));
     assert!(
         effects.contains(&Effect::Leader { is_wanted: true }),
@@ -288,13 +288,13 @@ fn s12_storage_that_failed_is_tried_again_after_pauses_that_grow_to_a_minute() {
         assert_eq!(tab.asked, None);
         tab.act(|rig| rig.after(1, Event::Deadline));
     }
-    // While storage is tried, publications are in memory.
+    // Publications stay in memory until storage is back.
     let kept = queued(&tab.publish("t", None));
     assert_eq!(kept, [(longhaul::MEMORY_ROWS + 1, false)]);
     tab.settle(&mut storage);
     tab.publish("t", None);
     assert_eq!(queued(&tab.settle(&mut storage)), [(1, true)]);
-    // The next failure has a first pause.
+    // The next failure begins with the first pause again.
     tab.act(|rig| rig.handle(Event::StorageEnded));
     tab.answered(StoreAnswer::Failed(StoreFault::Lost));
     tab.act(|rig| rig.after(1_000, Event::Deadline));
@@ -302,19 +302,19 @@ fn s12_storage_that_failed_is_tried_again_after_pauses_that_grow_to_a_minute() {
 }
 
 #[test]
-fn s16_a_refused_row_stops_its_topic_alone_until_its_dead_letter_is_taken_away() {
+fn s16_a_refused_row_pauses_only_its_topic_until_its_dead_letter_is_taken() {
     let mut storage = Storage::default();
     let (mut tab, connection) = Tab::with(true).connected(&mut storage);
     tab.publish("t", None);
     tab.publish("t", None);
     tab.publish("u", None);
-    // A follower is not sent before the verdict.
+    // The next row of the topic waits for the verdict.
     assert_eq!(sent(&tab.settle(&mut storage)), ["pub 1 0 t", "pub 3 0 u"]);
     let mut effects = tab.act(|rig| rig.record(connection, "nack p1 1 payload_invalid not JSON"));
     effects.extend(tab.settle(&mut storage));
     assert_eq!(sent(&effects), [""; 0]);
     assert_eq!(storage.letters().count(), 1);
-    // Others, and those that come later, find it in storage.
+    // Other clients, later ones too, find the dead letter in storage.
     let (mut next, elsewhere) = Tab::with(true).connected(&mut storage);
     next.act(|rig| rig.lose(elsewhere, 1006));
     next.settle(&mut storage);
@@ -331,7 +331,7 @@ fn s16_a_refused_row_stops_its_topic_alone_until_its_dead_letter_is_taken_away()
 }
 
 #[test]
-fn s16_what_expired_or_was_given_up_stops_no_topic() {
+fn s16_an_expired_or_cancelled_row_pauses_no_topic() {
     for code in ["expired", "discarded"] {
         let mut storage = Storage::default();
         let (mut tab, connection) = Tab::with(true).connected(&mut storage);
@@ -349,12 +349,12 @@ fn s16_what_expired_or_was_given_up_stops_no_topic() {
 }
 
 #[test]
-fn s23_a_page_that_goes_to_sleep_begins_no_transaction_but_for_what_is_published() {
+fn s23_a_page_that_goes_to_sleep_begins_transactions_only_for_publications() {
     let mut storage = Storage::default();
     let (mut tab, _) = Tab::sender(&mut storage);
     tab.publish("t", None);
     tab.settle(&mut storage);
-    // It was sent in vain, which is to be noted some day.
+    // The attempt is not stored yet, and can wait.
     tab.act(|rig| rig.handle(Event::Suspend));
     assert_eq!(tab.asked, None);
     tab.publish("t", None);
@@ -368,7 +368,7 @@ fn s15_rows_say_until_when_they_count_by_the_hubs_clock_however_late_it_is_known
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
-    // The machine's clock is 1,763,778,200,000 ms behind the hub's, and nobody knows yet.
+    // The machine's clock is 1,763,778,200,000 ms behind the hub's, and no client knows that yet.
     tab.act(|rig| rig.publish_with("t", Some(5_000), None));
     tab.settle(&mut storage);
     tab.rig.now = tab.rig.now.plus(1_000);
@@ -390,7 +390,7 @@ fn s15_rows_say_until_when_they_count_by_the_hubs_clock_however_late_it_is_known
 }
 
 #[test]
-fn a_row_that_is_given_up_is_skipped_and_its_followers_go_on() {
+fn a_cancelled_row_is_skipped_and_its_followers_go_on() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
@@ -423,7 +423,7 @@ fn a_row_that_is_given_up_is_skipped_and_its_followers_go_on() {
 }
 
 #[test]
-fn s12_a_verdict_that_storage_could_not_note_is_noted_when_it_is_back_and_nothing_is_sent_again() {
+fn s12_storage_gets_a_missed_verdict_when_it_is_back_and_nothing_is_sent_again() {
     let mut storage = Storage::default();
     let (mut tab, connection) = Tab::sender(&mut storage);
     tab.publish("t", None);
@@ -438,7 +438,7 @@ fn s12_a_verdict_that_storage_could_not_note_is_noted_when_it_is_back_and_nothin
 }
 
 #[test]
-fn s09_where_storage_is_full_what_is_to_be_noted_is_tried_again_after_a_rest() {
+fn s09_full_storage_gets_outcomes_again_after_a_pause() {
     let mut storage = Storage::default();
     let (mut tab, connection) = Tab::sender(&mut storage);
     tab.publish("t", None);
@@ -452,7 +452,7 @@ fn s09_where_storage_is_full_what_is_to_be_noted_is_tried_again_after_a_rest() {
 }
 
 #[test]
-fn a_row_that_was_given_up_and_then_lost_with_storage_is_lost() {
+fn a_cancelled_row_that_is_lost_with_storage_is_lost() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.publish("t", None);
@@ -494,7 +494,7 @@ fn a_client_that_is_closed_while_a_transaction_is_under_way_saves_nothing_more()
 }
 
 #[test]
-fn f15_while_the_disk_is_full_the_same_mark_is_not_asked_for_twice() {
+fn f15_repeated_batches_on_a_full_disk_contain_each_update_once() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
@@ -506,8 +506,8 @@ fn f15_while_the_disk_is_full_the_same_mark_is_not_asked_for_twice() {
     tab.act(|rig| rig.handle(Event::Opened { connection }));
     tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
     tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
-    if let Some(look @ StoreRequest::Load(_)) = tab.asked.take() {
-        let (answer, _) = storage.answer(&look, "p1", |_| String::new());
+    if let Some(query @ StoreRequest::Load(_)) = tab.asked.take() {
+        let (answer, _) = storage.answer(&query, "p1", |_| String::new());
         tab.answered(answer);
     }
     for _ in 0..5 {
@@ -523,7 +523,7 @@ fn f15_while_the_disk_is_full_the_same_mark_is_not_asked_for_twice() {
     assert_eq!(sent(&effects), ["pub 1 0 t", "pub 2 1 t", "pub 3 2 t"]);
 }
 
-/// Of each row that goes out, until when it counts.
+/// Returns the end of the time to live of each row that goes out.
 fn untils(effects: &[Effect]) -> Vec<u64> {
     let heads = effects.iter().filter_map(|effect| match effect {
         Effect::SendPublication { head, .. } => head.strip_prefix("until "),
@@ -535,14 +535,13 @@ fn untils(effects: &[Effect]) -> Vec<u64> {
 }
 
 #[test]
-fn f10_no_clock_of_the_machine_takes_time_from_a_row_that_was_saved_before_the_hub_was_heard() {
+fn f10_the_machines_clock_takes_no_time_from_a_row_saved_before_the_first_welcome() {
     let hub_ms = 1_763_779_200_000;
     let mut storage = Storage::default();
     let mut left = Tab::new();
     left.act(|rig| rig.publish_with("t", Some(5_000), None));
     left.settle(&mut storage);
-    // The next page counts from when it knows of the row, whatever the machine's clock says by
-    // then.
+    // The next page counts from its load of the row, whatever the machine's clock shows.
     let mut tab = Tab::new();
     tab.rig.now = tab.rig.now.plus(10 * 86_400_000);
     tab.settle(&mut storage);
@@ -553,13 +552,14 @@ fn f10_no_clock_of_the_machine_takes_time_from_a_row_that_was_saved_before_the_h
     let mut effects = tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     effects.extend(tab.settle(&mut storage));
     assert_eq!(untils(&effects), [hub_ms + 3_000]);
-    // Storage knew it before it was sent: the next one gives it no more time.
+    // Storage had the end of the time to live before the row was sent, so the next page can't
+    // extend it.
     let until = storage.rows().next().unwrap().row.until;
     assert_eq!(until, longhaul::Until::Hub(hub_ms + 3_000));
 }
 
 #[test]
-fn f10_a_row_is_not_sent_before_storage_knows_its_time_but_where_that_is_full() {
+fn f10_a_row_is_sent_once_storage_knows_its_time_or_is_full() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.publish("t", None);
@@ -568,8 +568,8 @@ fn f10_a_row_is_not_sent_before_storage_knows_its_time_but_where_that_is_full() 
     tab.act(|rig| rig.handle(Event::Opened { connection }));
     tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
     tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
-    let look = tab.asked.take().unwrap();
-    let (answer, _) = storage.answer(&look, "p1", |_| String::new());
+    let query = tab.asked.take().unwrap();
+    let (answer, _) = storage.answer(&query, "p1", |_| String::new());
     assert_eq!(sent(&tab.answered(answer)), [""; 0]);
     let Some(StoreRequest::Commit(batch)) = &tab.asked else {
         panic!("{:?}", tab.asked);

@@ -1,4 +1,4 @@
-//! Everything that a client asks of the world, in order, as plain data.
+//! The effects: everything that the core asks its caller to do, in order and as plain data.
 
 use crate::ids::{ConnectionId, Cursor, Epoch, RowNo, Seq, TopicNo};
 use crate::interface::publication::{Outcome, PublishRefusal};
@@ -7,181 +7,183 @@ use crate::interface::tab_message::TabMessage;
 use crate::transport::Transport;
 use crate::wire::ResumeFailure;
 
-/// Something to do. The caller does all of them in order and then runs the user's listeners.
+/// One effect. The caller executes all effects in order, and then runs the user's listeners.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Open a transport; `Opened` or `Ended` follows, or for a long-poll an answer.
+    /// Open a transport. `Opened` or `Ended` follows, or an answer for a long poll.
     Open {
         /// The new connection's id.
         connection: ConnectionId,
-        /// Which way.
+        /// The transport.
         transport: Transport,
-        /// Which of the hub's addresses.
+        /// The index of the hub's address.
         address: usize,
-        /// What the first request says; empty for a socket, which is told when it is open.
+        /// The records of the first request. Empty for a socket, which sends them once it is open.
         records: String,
     },
-    /// Send a poll, in place of the one that may be held; `Answered` or `Ended` follows.
+    /// Send a poll, which replaces the one under way. `Answered` or `Ended` follows.
     Poll {
-        /// Where.
+        /// The long-polling connection.
         connection: ConnectionId,
-        /// Hello and subs.
+        /// The records `hello` and `sub`.
         records: String,
     },
-    /// Ask the app for a token; [`crate::Event::Token`] or [`crate::Event::NoToken`] follows.
+    /// Ask the app for a token. [`crate::Event::Token`] or [`crate::Event::NoToken`] follows.
     AskToken {
-        /// Why.
+        /// The reason.
         reason: TokenReason,
     },
-    /// A place among the connections that all tabs share for what is held over HTTP is wanted;
-    /// [`crate::Event::Slot`] follows.
+    /// Request a slot for an event stream or a long poll, or give it back. All tabs share the
+    /// slots. [`crate::Event::Slot`] follows.
     Slot {
-        /// It is; else the one that was wanted or granted is given back.
+        /// The client wants a slot. Otherwise it gives its slot or its request back.
         is_wanted: bool,
     },
-    /// This transport was useful on this network: worth trying first next time.
+    /// Remember that this transport worked on this network. The next client tries it first.
     Remember {
-        /// Which.
+        /// The transport.
         transport: Transport,
     },
     /// Send these records over a socket.
     Send {
-        /// Where.
+        /// The socket's connection.
         connection: ConnectionId,
         /// One or more records.
         records: String,
     },
-    /// Send a publication: `head` and right behind it the payload of `row`; over a socket, or in a
-    /// post.
+    /// Send a publication over a socket or in a post: `head`, directly followed by the payload of
+    /// `row`.
     SendPublication {
-        /// Where.
+        /// The connection.
         connection: ConnectionId,
-        /// Everything before the payload.
+        /// The text before the payload.
         head: String,
-        /// Whose payload; `None` where there is none.
+        /// The row with the payload. `None` if there is no payload.
         row: Option<RowNo>,
     },
-    /// Give up the posts of publications that are under way: they hang. Nothing follows.
+    /// Abort the posts of publications under way, because they hang. Nothing follows.
     AbandonPosts {
-        /// Where.
+        /// The connection.
         connection: ConnectionId,
     },
-    /// Forget the posts of publications that wait for one that is under way: their rows were wiped.
+    /// Drop the posts of publications that wait behind another post, because a wipe removed their
+    /// rows.
     DropPosts {
-        /// Where.
+        /// The connection.
         connection: ConnectionId,
     },
-    /// Close a transport and forget it at once: its close event may never come.
+    /// Close a transport and forget it at once, because its close event may never arrive.
     Abandon {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
         /// The close code to try.
         code: u16,
     },
     /// [`crate::Client::status`] has changed.
     StatusChanged,
-    /// Hand over the messages of a run, but for the first `skip`; then forget its payloads.
+    /// Deliver the messages of a run except the first `skip`. Then forget its payloads.
     Deliver {
-        /// To whom.
+        /// The subscription.
         no: TopicNo,
-        /// Which.
+        /// The run's id.
         run: u32,
-        /// How many were delivered before; may be all.
+        /// How many messages the subscription already has. It may have all.
         skip: u32,
     },
     /// Keep the payloads of a run until `Deliver` or `Discard` names it.
     Hold {
-        /// Which.
+        /// The run's id.
         run: u32,
     },
-    /// Forget the payloads of a held run.
+    /// Forget the payloads of a run that `Hold` named.
     Discard {
-        /// Which.
+        /// The run's id.
         run: u32,
     },
-    /// Messages that the subscriber can't have.
+    /// Messages that the subscriber can't get.
     Gap {
-        /// Whose.
+        /// The subscription.
         no: TopicNo,
-        /// Of which log.
+        /// The epoch of their log.
         epoch: Epoch,
-        /// The first one.
+        /// The first missing message.
         first: Seq,
-        /// The last one; `None` where nobody knows.
+        /// The last missing message. `None` if it is unknown.
         last: Option<Seq>,
-        /// Why.
+        /// The reason.
         reason: ResumeFailure,
     },
     /// A subscription's stream begins.
     Streaming {
-        /// Whose.
+        /// The subscription.
         no: TopicNo,
-        /// What its messages follow.
+        /// The position that the messages follow.
         after: Cursor,
     },
-    /// The hub gives no stream for this subscription.
+    /// The hub rejected this subscription.
     Refused {
-        /// Whose.
+        /// The subscription.
         no: TopicNo,
         /// The hub's code.
         code: String,
-        /// The hub's words.
+        /// The hub's explanation.
         message: String,
     },
     /// A publication has its row.
     RowAssigned {
         /// The caller's number for the call.
         request: u32,
-        /// Its row; one that is known already gets the new payload.
+        /// Its row. A row that is already known gets the new payload.
         row: RowNo,
-        /// It is in the browser's storage.
+        /// Whether the row is in the browser's storage.
         is_durable: bool,
     },
-    /// Forget the payload of a row: it is no longer in storage.
+    /// Forget the payload of a row, which has left storage.
     Forget {
-        /// Which.
+        /// The row.
         row: RowNo,
     },
-    /// Do this in the browser's storage. One is under way at a time, and [`crate::Event::Stored`]
-    /// follows each.
+    /// Execute a request in the browser's storage. One request is under way at a time, and
+    /// [`crate::Event::Stored`] follows each.
     Store(StoreRequest),
-    /// This client wants to be the one of its browser that sends what is in storage;
-    /// [`crate::Event::Leader`] follows, and again when that changes.
+    /// Request leadership among the clients of this storage, or resign. [`crate::Event::Leader`]
+    /// follows, and again after each change.
     Leader {
-        /// It does; else it no longer wants to be.
+        /// The client wants to lead. Otherwise it resigns.
         is_wanted: bool,
     },
-    /// Tell the other clients of the same storage; for them it is [`crate::Event::TabMessage`].
+    /// Send a message to the other clients of this storage. They receive it as
+    /// [`crate::Event::TabMessage`].
     SendTabMessage {
-        /// Whose rows it is about.
+        /// The producer of the rows that it is about.
         producer: String,
-        /// What.
+        /// The message.
         tab_message: TabMessage,
     },
-    /// The browser has removed the storage that the outbox was in.
+    /// The browser has removed the outbox's storage.
     OutboxLost {
-        /// Rows that were in it, as far as is known.
+        /// The number of lost rows, as far as the client knows.
         rows: u64,
     },
-    /// The hub does not take this outbox's rows from whom the token names: they wait.
+    /// The hub rejects this outbox's rows from the token's subject, so they wait.
     OutboxRefused {
         /// The hub's code.
         code: String,
-        /// The hub's words.
+        /// The hub's explanation.
         message: String,
     },
     /// A publication got no row.
     PublishRefused {
         /// The caller's number for the call.
         request: u32,
-        /// Why.
+        /// The reason.
         why: PublishRefusal,
     },
     /// A row has its outcome.
     Outcome {
-        /// Which.
+        /// The row.
         row: RowNo,
-        /// How often it was sent.
+        /// How often the client sent it.
         attempts: u32,
         /// How it ended.
         outcome: Outcome,
@@ -191,9 +193,9 @@ pub enum Effect {
 /// Why the client asks for a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenReason {
-    /// The client has had none.
+    /// The client has no token yet.
     Initial,
-    /// It is about to end.
+    /// The token is about to expire.
     Expiring,
     /// The hub did not accept the last one.
     Rejected,

@@ -1,121 +1,119 @@
-//! Everything that can happen to a client. Events are the only way into the core.
+//! The events: the only way into the core, as plain data.
 
 use crate::ids::{Chain, ConnectionId, From, RowNo, Seq, TopicNo};
 use crate::interface::publication::Publication;
 use crate::interface::storage::StoreAnswer;
 use crate::interface::tab_message::TabMessage;
 
-/// Something that happened. Events of a connection that is no longer the current one have no
-/// effect.
+/// One event. The core ignores events of a connection that it has replaced or closed.
 #[derive(Clone, Debug)]
 pub enum Event<'a> {
-    /// The client may begin.
+    /// The client starts.
     Start,
-    /// The deadline of [`crate::Client::deadline`] has come. Early or late calls are harmless.
+    /// The deadline of [`crate::Client::deadline`] is over. Early or late calls are harmless.
     Deadline,
-    /// A socket opened, and the peer speaks our subprotocol; or there is a ticket for a stream,
-    /// which is on its way.
+    /// A socket with our subprotocol opened. Or a ticket arrived, and its event stream is opening.
     Opened {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
     },
     /// A record that is not a messages record arrived.
     Record {
-        /// Where.
+        /// The connection.
         connection: ConnectionId,
         /// Its text.
         text: &'a str,
     },
-    /// A messages record arrived and its payloads could be parsed.
+    /// A messages record arrived, and its payloads are valid JSON.
     Messages {
-        /// Where.
+        /// The connection.
         connection: ConnectionId,
-        /// Of which subscription.
+        /// The subscription.
         no: TopicNo,
-        /// Its numbers.
+        /// The run's numbers, without the payloads.
         run: Run,
     },
-    /// Something arrived that is no record yet: a part of one (rule W9), or bytes of an answer. A
-    /// sign of life.
+    /// Incomplete data arrived: a part of a record (rule W9), or bytes of an answer. It is a sign
+    /// of life.
     Heard {
-        /// Where.
+        /// The connection.
         connection: ConnectionId,
         /// More of it follows at once.
         has_more: bool,
-        /// How much came.
+        /// How many bytes arrived.
         bytes: usize,
     },
-    /// Something arrived that is no frame, or whose payloads are not JSON.
+    /// Unreadable data arrived: no valid frame, or payloads that are not JSON.
     Garbage {
-        /// Where.
+        /// The connection.
         connection: ConnectionId,
-        /// What is wrong with it.
+        /// The fault in words.
         what: &'static str,
     },
-    /// The answer to a poll is complete; its records came before.
+    /// The answer to a poll is complete. Its records arrived before.
     Answered {
-        /// Where.
+        /// The connection.
         connection: ConnectionId,
     },
-    /// A post of publications got no answer of a hub: they have no verdict.
+    /// A post of publications failed, so they have no verdict.
     PostFailed {
-        /// Where.
+        /// The connection.
         connection: ConnectionId,
-        /// The hub wants to be left alone for so long, ms.
+        /// The minimum retry delay, ms.
         floor_ms: u64,
     },
     /// A transport ended or never opened.
     Ended {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
-        /// Its close code; 1006 where there was none.
+        /// Its close code. 1006 if it had none.
         code: u16,
-        /// The peer's words.
+        /// The hub's explanation.
         reason: &'a str,
-        /// The hub wants to be left alone for so long, ms: Retry-After.
+        /// The minimum retry delay (Retry-After), ms.
         floor_ms: u64,
     },
     /// A new subscription.
     Subscribe {
-        /// Its number: each is used once and is larger than those before.
+        /// Its number, which is higher than every earlier one.
         no: TopicNo,
         /// A topic name that [`crate::ids::is_topic_name`] accepts.
         topic: &'a str,
-        /// Where it begins.
+        /// The position that it begins at.
         from: From,
-        /// Nobody waits for its messages: they may come late.
+        /// The subscription is passive: its messages may be late.
         is_passive: bool,
     },
-    /// Whether somebody waits for the messages of a subscription has changed.
+    /// A subscription became passive, or stopped being passive.
     Passive {
         /// Its number.
         no: TopicNo,
-        /// Nobody does.
+        /// The subscription is passive.
         is_passive: bool,
     },
-    /// A new subscription to a topic as a document (rule D7). Its entries come as messages do.
+    /// A new subscription to a document (rule D7). Its entries arrive like messages.
     Follow {
-        /// Its number, as of other subscriptions.
+        /// Its number, from the same sequence as other subscriptions.
         no: TopicNo,
         /// A topic name that [`crate::ids::is_topic_name`] accepts.
         topic: &'a str,
     },
-    /// A document's snapshot arrived: `Deliver` follows if it counts.
+    /// A document's snapshot arrived. `Deliver` follows unless the core drops it.
     Snapshot {
-        /// Where.
+        /// The connection.
         connection: ConnectionId,
-        /// Of which subscription.
+        /// The subscription.
         no: TopicNo,
-        /// The caller's number for it, as for a run of messages.
+        /// The caller's number for it, from the same sequence as runs of messages.
         run: u32,
-        /// After which entry.
+        /// The seq of the last entry that it contains.
         seq: Seq,
-        /// The chain there.
+        /// The chain after that entry.
         chain: Chain,
     },
-    /// A document has diverged, and needs a snapshot.
+    /// A document has diverged and needs a snapshot.
     Resync {
-        /// Of which subscription.
+        /// The subscription.
         no: TopicNo,
     },
     /// A subscription ended.
@@ -125,96 +123,94 @@ pub enum Event<'a> {
     },
     /// A new publication.
     Publish(Publication<'a>),
-    /// A row of an outbox that this client goes on with ([`crate::config::Inherited`]), in order
-    /// and before `Start`: one in memory, or one in storage that the caller waits for.
+    /// A row of an inherited outbox ([`crate::config::Inherited`]), in order and before `Start`. It
+    /// is in memory, or in storage while the caller waits for it.
     Restore {
         /// Its number.
         row: RowNo,
-        /// How often it was sent.
+        /// How often an earlier instance sent it.
         attempts: u32,
-        /// What it is; nothing comes back for its request, and its time to live is what is left of
-        /// it.
+        /// The publication. The core doesn't answer its request, and its time to live is the
+        /// remaining one.
         publication: Publication<'a>,
     },
     /// The user wants an attempt now.
     Reconnect,
-    /// The browser's guess whether there is a network. A hint: it never stops an attempt.
+    /// The browser's guess whether there is a network. It is a hint and never stops an attempt.
     Online(bool),
-    /// Whether there is a place among the connections that all tabs share for what is held over
-    /// HTTP. Comes after [`crate::Effect::Slot`] wanted one, and again when that changes; without
-    /// it there is one.
+    /// The client got or lost its slot. This follows [`crate::Effect::Slot`], and again after each
+    /// change. Until then the client acts as if it had a slot.
     Slot {
-        /// There is.
+        /// The client has a slot.
         is_granted: bool,
     },
-    /// The page may have slept, or the network changed: it was hidden, frozen or in the
+    /// The page may have slept, or the network changed. The page was hidden, frozen or in the
     /// back-forward cache.
     Woke,
-    /// The machine slept: the wall clock went so much further than the one that the client is
-    /// given.
+    /// The machine slept: the wall clock advanced more than the monotonic clock.
     Slept {
-        /// By how much, ms.
+        /// The difference, ms.
         ms: u64,
     },
-    /// The page goes to sleep: it is frozen, put into the back-forward cache, or left. What is open
-    /// would die unseen.
+    /// The page is about to be frozen, put into the back-forward cache, or left. Open connections
+    /// would die unnoticed.
     Suspend,
     /// The app gave a token.
     Token {
         /// 1 to 8,192 visible ASCII characters.
         text: &'a str,
-        /// How long it is good, ms, where that is known.
+        /// How long it stays valid, ms, if that is known.
         lives_ms: Option<u64>,
     },
-    /// The app gave none.
+    /// The app gave no token.
     NoToken {
-        /// Its words.
+        /// The reason in words.
         detail: &'a str,
-        /// The app refused; else there may be no network for it to ask over.
+        /// The app refused. Otherwise it may have had no network to ask over.
         is_refusal: bool,
     },
     /// Storage has answered a request.
     Stored {
-        /// What.
+        /// The answer.
         answer: StoreAnswer,
     },
-    /// Storage was closed by the browser, or for the sake of another page: whether it is still
-    /// there shows when it is opened again.
+    /// The browser closed storage, or closed it for another page. The next open shows whether its
+    /// contents are still there.
     StorageEnded,
-    /// Whether this client is the one that sends what is in storage.
+    /// This client became the leader, or stopped being the leader.
     Leader {
-        /// It is.
+        /// The client leads.
         is_granted: bool,
     },
-    /// Another client of the same storage told this, or the caller itself where it has done it. It
-    /// counts where it is about rows that this client has: storage may have been removed and made
-    /// anew, with the same numbers.
+    /// A message of another client of the same storage, or of the caller about its own action. The
+    /// core ignores messages about other producers, because new storage assigns the same numbers
+    /// again.
     TabMessage {
-        /// Whose rows it is about.
+        /// The producer of the rows that it is about.
         producer: &'a str,
-        /// What.
+        /// The message.
         tab_message: TabMessage,
     },
-    /// A client of this storage has removed all rows and dead letters, or is about to: nothing is
-    /// sent until it has, or ten seconds are over. What was published later stays.
+    /// A client of this storage has wiped the outbox, or is about to. In between nothing is sent,
+    /// for ten seconds at most. Later publications stay.
     Wiped {
-        /// It has.
+        /// The wipe is complete.
         is_done: bool,
-        /// No row that was removed had a higher number.
+        /// The highest number of a removed row.
         last: RowNo,
-        /// When that was, by the machine's clock, ms since 1970: what is not in storage was
-        /// published before it, or later. 0 while that is not known. A client that wipes itself
-        /// reaches everything that it has, and gives the highest number of either.
+        /// The time of the wipe by the machine's clock, ms since 1970. Of the publications outside
+        /// of storage, it ends those from before. 0 while it is unknown. A client's own wipe covers
+        /// everything that it has, and gives the highest value for this field and for `last`.
         at_ms: u64,
-        /// What the machine's clock says now.
+        /// The machine's clock now, ms since 1970.
         machine_ms: u64,
     },
-    /// The user gives a row up.
+    /// The user cancels a row.
     Cancel {
         /// Its number.
         n: RowNo,
     },
-    /// The user is done.
+    /// The user closes the client.
     Close,
 }
 

@@ -1,4 +1,4 @@
-//! Everything that enters and leaves the client core, as plain data without state or rules.
+//! The data that enters and leaves the client core, without state or rules.
 //!
 //! Events enter and effects leave. They share the types of publications, of storage requests and of
 //! tab messages. Nothing here uses the parts of the core that handle them.

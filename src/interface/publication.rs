@@ -66,7 +66,7 @@ pub enum Until {
     Left(u64),
 }
 
-/// What storage made of a [`NewRow`].
+/// Storage's answer for a [`NewRow`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SavedRow {
     /// Its number.

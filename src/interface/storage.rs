@@ -1,4 +1,4 @@
-//! What the core asks of the browser's storage, and what storage answers.
+//! The core's requests to the browser's storage, and the answers.
 //!
 //! The adapter keeps the promise: a request with a successful answer is in storage as a whole, and
 //! any other request has changed nothing.
@@ -62,8 +62,8 @@ impl Batch {
 pub enum StoreAnswer {
     /// It is open.
     Opened {
-        /// Whose rows these are. Storage keeps this identity for as long as it lasts, and no other
-        /// storage had it before.
+        /// The producer of the rows. Storage keeps this identity for as long as it lasts, and no
+        /// other storage had it before.
         producer: String,
         /// Rows in it.
         rows: u64,

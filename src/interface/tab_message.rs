@@ -1,4 +1,4 @@
-//! What the clients of one durable outbox send each other.
+//! The messages that the clients of one durable outbox send each other.
 //!
 //! A tab message may get lost: storage has the truth.
 

@@ -44,7 +44,8 @@ export async function readLogs(
 ): Promise<void> {
   for (const topic of topics) {
     const log = await logOf(topic);
-    if (log === undefined || log.entries.length === 0) continue;
+    // A hub that is about to end may still acknowledge the first entry of an empty log.
+    if (log === undefined || (log.entries.length === 0 && !log.isCut)) continue;
     const known = model.logs.get(topic) ?? [];
     model.logs.set(topic, [...known.filter(({ epoch }) => epoch !== log.epoch), log]);
   }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_ended_while_a_sender_looked_and_lost_its_place_is_counted_out() {
+fn a_row_that_ends_during_the_leaders_load_query_is_not_counted() {
     let mut storage = Storage::default();
     let (mut tab, connection) = Tab::sender(&mut storage);
     let added = TabMessage::Added {
@@ -12,8 +12,7 @@ fn what_ended_while_a_sender_looked_and_lost_its_place_is_counted_out() {
         bytes: 8,
     };
     tab.hear("p1", added);
-    // It looks for the row, hears of its end, and loses the connection that it would have sent it
-    // over.
+    // While it loads the row, it receives the outcome and loses its connection.
     tab.hear("p1", acked(1));
     tab.act(|rig| rig.lose(connection, 1006));
     tab.settle(&mut storage);
@@ -21,7 +20,7 @@ fn what_ended_while_a_sender_looked_and_lost_its_place_is_counted_out() {
 }
 
 #[test]
-fn what_was_told_to_have_ended_and_is_still_in_storage_counts_for_the_sender_alone() {
+fn only_the_leader_counts_a_stored_row_with_a_reported_outcome() {
     let mut storage = Storage::default();
     let mut other = Tab::new();
     other.settle(&mut storage);
@@ -30,18 +29,18 @@ fn what_was_told_to_have_ended_and_is_still_in_storage_counts_for_the_sender_alo
     let mut tab = Tab::new();
     tab.settle(&mut storage);
     assert_eq!(tab.rig.client.outbox_rows(), 1);
-    // Another one has the verdict, and has not noted it yet when this one looks.
+    // Another client has the verdict, but has not stored it when this one loads.
     tab.hear("p1", acked(1));
     tab.act(|rig| rig.handle(Event::Woke));
     tab.settle(&mut storage);
     assert_eq!(tab.rig.client.outbox_rows(), 0);
-    // It was killed before it could: whoever sends next finds the row.
+    // That client was killed before it stored the verdict, so the next leader finds the row.
     let (tab, _) = tab.connected(&mut storage);
     assert_eq!(tab.rig.client.outbox_rows(), 1);
 }
 
 #[test]
-fn a_notice_that_got_lost_or_comes_twice_is_put_right_by_a_look_into_storage() {
+fn a_load_query_corrects_the_count_after_a_lost_or_repeated_tab_message() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
@@ -61,7 +60,7 @@ fn a_notice_that_got_lost_or_comes_twice_is_put_right_by_a_look_into_storage() {
 }
 
 #[test]
-fn both_who_published_under_a_key_learn_of_its_row() {
+fn both_publishers_under_a_key_learn_of_its_row() {
     let mut storage = Storage::default();
     let mut first = Tab::new();
     first.publish("t", Some("k"));
@@ -73,14 +72,14 @@ fn both_who_published_under_a_key_learn_of_its_row() {
     let (mut second, connection) = second.connected(&mut storage);
     second.ack(connection, 1);
     second.settle(&mut storage);
-    // It hears of it from storage alone.
+    // It learns of the row only from storage.
     first.act(|rig| rig.handle(Event::Woke));
     let effects = first.settle(&mut storage);
     assert_eq!(settled(&effects), [(1, "acked".to_owned())]);
 }
 
 #[test]
-fn what_took_a_rows_place_has_a_time_of_its_own() {
+fn a_replacement_of_a_row_has_its_own_time_to_live() {
     let mut storage = Storage::default();
     let (mut tab, _) = Tab::sender(&mut storage);
     let mut other = Tab::new();
@@ -109,7 +108,7 @@ fn what_took_a_rows_place_has_a_time_of_its_own() {
 }
 
 #[test]
-fn s13_what_is_told_of_rows_of_another_storage_is_not_of_this_ones() {
+fn s13_a_client_ignores_tab_messages_about_another_storage() {
     let mut storage = Storage::default();
     let mut tab = Tab::with(true);
     tab.settle(&mut storage);
@@ -120,8 +119,8 @@ fn s13_what_is_told_of_rows_of_another_storage_is_not_of_this_ones() {
         rows: 1,
         bytes: 8,
     };
-    // Another tab has the storage that was made when this one's was removed, or has not heard of
-    // that yet.
+    // Another tab uses the storage that replaced this tab's removed one, or doesn't know of the
+    // removal yet.
     for tab_message in [acked(1), TabMessage::Cancelled { n: RowNo(1) }, added] {
         assert_eq!(tab.hear("p2", tab_message), []);
     }
@@ -131,7 +130,7 @@ fn s13_what_is_told_of_rows_of_another_storage_is_not_of_this_ones() {
     assert_eq!(settled(&effects), [(1, "payload_invalid".to_owned())]);
     tab.settle(&mut storage);
     tab.publish("t", None);
-    // Its dead letter still stops the topic, whatever became of the other storage's.
+    // Its dead letter still pauses the topic, whatever became of the other storage's.
     let mut effects = tab.hear("p2", TabMessage::DeadLetterTaken { n: RowNo(1) });
     effects.extend(tab.settle(&mut storage));
     assert_eq!(sent(&effects), [""; 0]);
@@ -140,21 +139,21 @@ fn s13_what_is_told_of_rows_of_another_storage_is_not_of_this_ones() {
 }
 
 #[test]
-fn s24_a_tab_that_opens_between_an_end_and_its_note_shows_no_row_too_many() {
+fn s24_a_tab_that_opens_before_an_outcome_is_stored_counts_no_row_too_many() {
     let mut storage = Storage::default();
     let (mut tab, connection) = Tab::sender(&mut storage);
     for _ in 0..2 {
         tab.publish("t", None);
         tab.settle(&mut storage);
     }
-    // What is told at once is told before the other tab is there to hear it.
+    // The outcome is sent at once, before the other tab exists.
     tab.ack(connection, 1);
     let mut late = Tab::new();
     late.settle(&mut storage);
     assert_eq!(late.rig.client.outbox_rows(), 2);
     settle_heard_by(&mut tab, &mut storage, &mut late);
     assert_eq!(late.rig.client.outbox_rows(), 1);
-    // Or while it looks.
+    // Or the outcome is sent while the tab loads.
     tab.ack(connection, 2);
     let mut late = Tab::new();
     let (opened, _) = storage.answer(&late.asked.take().unwrap(), "p1", |_| String::new());
@@ -166,7 +165,7 @@ fn s24_a_tab_that_opens_between_an_end_and_its_note_shows_no_row_too_many() {
 }
 
 #[test]
-fn s24_a_row_that_is_noted_to_have_ended_is_asked_for_by_whom_it_is_of_if_its_end_was_not_heard() {
+fn s24_a_client_that_missed_an_outcome_reads_it_from_storage() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.publish("t", None);
@@ -179,7 +178,7 @@ fn s24_a_row_that_is_noted_to_have_ended_is_asked_for_by_whom_it_is_of_if_its_en
 }
 
 #[test]
-fn f08_an_end_that_is_told_before_its_row_leaves_no_row_counted() {
+fn f08_an_outcome_that_arrives_before_its_row_leaves_no_row_counted() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
@@ -191,7 +190,7 @@ fn f08_an_end_that_is_told_before_its_row_leaves_no_row_counted() {
 }
 
 #[test]
-fn f08_rows_whose_ends_are_never_told_are_counted_out_within_a_second() {
+fn f08_rows_with_unreported_outcomes_leave_the_count_within_a_second() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
@@ -205,7 +204,7 @@ fn f08_rows_whose_ends_are_never_told_are_counted_out_within_a_second() {
 }
 
 #[test]
-fn f08_rows_that_are_never_told_are_counted_in_within_a_second_of_another_notice() {
+fn f08_unreported_rows_enter_the_count_within_a_second_of_another_tab_message() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
@@ -220,7 +219,7 @@ fn f08_rows_that_are_never_told_are_counted_in_within_a_second_of_another_notice
 }
 
 #[test]
-fn f08_notices_without_a_pause_do_not_put_the_count_off_for_more_than_ten_seconds() {
+fn f08_tab_messages_without_a_pause_delay_the_count_by_at_most_ten_seconds() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
@@ -235,7 +234,7 @@ fn f08_notices_without_a_pause_do_not_put_the_count_off_for_more_than_ten_second
 }
 
 #[test]
-fn f08_an_own_row_whose_end_is_told_by_nobody_is_asked_for_while_another_client_sends() {
+fn f08_a_client_asks_for_an_unreported_outcome_while_another_one_leads() {
     let mut storage = Storage::default();
     let (mut tab, _) = Tab::sender(&mut storage);
     tab.act(|rig| rig.handle(Event::Leader { is_granted: false }));
@@ -249,7 +248,7 @@ fn f08_an_own_row_whose_end_is_told_by_nobody_is_asked_for_while_another_client_
     after_a_second(&mut tab, &mut storage);
     other.ack(elsewhere, 1);
     other.settle(&mut storage);
-    // What it told is lost; no other notice comes either.
+    // Its tab messages get lost, and no other one arrives.
     let mut effects = Vec::new();
     for _ in 0..2 {
         effects.extend(after_a_second(&mut tab, &mut storage));
@@ -259,7 +258,7 @@ fn f08_an_own_row_whose_end_is_told_by_nobody_is_asked_for_while_another_client_
 }
 
 #[test]
-fn f08_an_end_that_is_told_while_a_transaction_fails_for_want_of_room_counts() {
+fn f08_an_outcome_that_arrives_while_a_transaction_fails_on_a_full_disk_counts() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
@@ -271,7 +270,7 @@ fn f08_an_end_that_is_told_while_a_transaction_fails_for_want_of_room_counts() {
 }
 
 #[test]
-fn f08_a_client_that_begins_to_send_while_the_disk_is_full_finds_what_is_there() {
+fn f08_a_new_leader_finds_the_stored_rows_while_the_disk_is_full() {
     let mut storage = Storage::default();
     let mut other = Tab::new();
     other.publish("t", None);
@@ -288,7 +287,7 @@ fn f08_a_client_that_begins_to_send_while_the_disk_is_full_finds_what_is_there()
 }
 
 #[test]
-fn f08_a_flush_ends_where_a_full_disk_takes_no_end_and_where_a_dead_letter_stops_the_rest() {
+fn f08_a_flush_ends_if_the_disk_is_full_or_a_dead_letter_pauses_the_topic() {
     let mut storage = Storage::default();
     let (mut tab, connection) = Tab::with(true).connected(&mut storage);
     for _ in 0..2 {
@@ -307,22 +306,22 @@ fn f08_a_flush_ends_where_a_full_disk_takes_no_end_and_where_a_dead_letter_stops
 }
 
 #[test]
-fn f08_a_row_that_was_given_up_while_the_disk_is_full_is_not_sent_by_who_finds_it_again() {
+fn f08_a_row_that_was_cancelled_on_a_full_disk_is_skipped_when_it_is_found_again() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.publish("t", None);
     tab.settle(&mut storage);
     tab.act(|rig| rig.handle(Event::Cancel { n: RowNo(1) }));
     tab.answered(StoreAnswer::Failed(StoreFault::Full));
-    // It ends elsewhere, and who knows that is killed before it is noted.
+    // Another client has the outcome, and is killed before it is stored.
     tab.hear("p1", acked(1));
     let connection = ConnectionId(1);
     tab.act(|rig| rig.handle(Event::Opened { connection }));
     tab.act(|rig| rig.record(connection, "welcome s1 1763779200000"));
     let mut effects = tab.act(|rig| rig.handle(Event::Woke));
     effects.extend(tab.act(|rig| rig.handle(Event::Leader { is_granted: true })));
-    while let Some(look @ StoreRequest::Load(_)) = tab.asked.take() {
-        let (answer, _) = storage.answer(&look, "p1", |_| String::new());
+    while let Some(query @ StoreRequest::Load(_)) = tab.asked.take() {
+        let (answer, _) = storage.answer(&query, "p1", |_| String::new());
         effects.extend(tab.answered(answer));
     }
     effects.extend(tab.answered(StoreAnswer::Failed(StoreFault::Full)));

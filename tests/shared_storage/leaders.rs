@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn a_row_that_was_there_when_the_storage_was_opened_counts_once_however_often_it_is_told() {
+fn a_row_from_before_the_open_counts_once_despite_repeated_tab_messages() {
     let mut storage = Storage::default();
     let mut other = Tab::new();
     other.publish("t", None);
@@ -22,7 +22,7 @@ fn a_row_that_was_there_when_the_storage_was_opened_counts_once_however_often_it
 }
 
 #[test]
-fn only_the_sender_sends_and_rows_of_others_that_came_before_go_first() {
+fn only_the_leader_sends_and_earlier_rows_of_others_go_first() {
     let mut storage = Storage::default();
     let (mut tab, _) = Tab::sender(&mut storage);
     let mut other = Tab::new();
@@ -33,21 +33,21 @@ fn only_the_sender_sends_and_rows_of_others_that_came_before_go_first() {
         (queued(&effects), sent(&effects)),
         (vec![(1, true)], vec![])
     );
-    // The sender has not heard of it when it publishes itself.
+    // The leader doesn't know of the row when it publishes itself.
     tab.publish("t", None);
     let effects = tab.settle(&mut storage);
     assert_eq!(sent(&effects), ["pub 1 0 t", "pub 2 1 t"]);
 }
 
 #[test]
-fn s23_a_client_that_slept_looks_before_it_sends_and_learns_what_others_have_done() {
+fn s23_a_client_that_slept_loads_before_it_sends_and_learns_the_outcomes_of_others() {
     let mut storage = Storage::default();
     let (mut tab, connection) = Tab::sender(&mut storage);
     for _ in 0..2 {
         tab.publish("t", None);
         tab.settle(&mut storage);
     }
-    // It is frozen; another one takes over, and the hub has both.
+    // The tab is frozen. Another one takes over, and the hub has both rows.
     let (mut other, elsewhere) = Tab::sender(&mut storage);
     other.ack(elsewhere, 1);
     other.settle(&mut storage);
@@ -70,7 +70,7 @@ fn s23_a_client_that_slept_looks_before_it_sends_and_learns_what_others_have_don
 }
 
 #[test]
-fn s13_a_sender_whose_storage_was_removed_finds_the_rows_of_others_in_the_new_one() {
+fn s13_a_leader_whose_storage_was_removed_finds_the_rows_of_others_in_the_new_one() {
     let mut storage = Storage::default();
     let (mut tab, _) = Tab::sender(&mut storage);
     for _ in 0..2 {
@@ -103,14 +103,14 @@ fn s13_a_sender_whose_storage_was_removed_finds_the_rows_of_others_in_the_new_on
 }
 
 #[test]
-fn i16_a_verdict_that_overtakes_the_word_that_a_row_is_saved_is_not_lost() {
+fn i16_a_verdict_that_arrives_before_the_answer_to_the_save_is_not_lost() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
     tab.publish("t", None);
     let request = tab.asked.take().unwrap();
     let (answer, _) = storage.answer(&request, "p1", |_| String::new());
-    // The sender has found it in storage, and the hub has it.
+    // The leader has found the row in storage and sent it, and the hub has acked it.
     tab.hear("p1", acked(1));
     let effects = tab.answered(answer);
     assert_eq!(queued(&effects), [(1, true)]);

@@ -1,9 +1,9 @@
-//! Load queries: their answers may be older than what the client already knows.
+//! Load queries, whose answers may be older than the client's knowledge.
 
 use super::*;
 
 #[test]
-fn what_is_read_of_a_row_that_has_ended_is_forgotten_with_the_answer() {
+fn the_payload_of_an_ended_row_is_forgotten_with_the_load_querys_answer() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
@@ -17,7 +17,7 @@ fn what_is_read_of_a_row_that_has_ended_is_forgotten_with_the_answer() {
     let effects = tab.answered(answer);
     assert_eq!(forgotten(&effects), [1], "it ended while storage was read");
     tab.settle(&mut storage);
-    // Its sender has still not noted the end.
+    // Its leader has still not stored the outcome.
     tab.act(|rig| rig.handle(Event::Woke));
     let effects = tab.settle(&mut storage);
     assert_eq!(forgotten(&effects), [1], "it ended before storage was read");
@@ -25,7 +25,7 @@ fn what_is_read_of_a_row_that_has_ended_is_forgotten_with_the_answer() {
 }
 
 #[test]
-fn what_a_look_has_read_in_vain_is_forgotten_until_it_is_read_again() {
+fn the_payloads_of_a_stale_load_query_are_forgotten_until_the_next_one() {
     let mut storage = Storage::default();
     let mut other = Tab::new();
     other.publish("t", None);
@@ -43,7 +43,7 @@ fn what_a_look_has_read_in_vain_is_forgotten_until_it_is_read_again() {
 }
 
 #[test]
-fn what_is_noted_of_a_row_that_ends_meanwhile_is_forgotten_with_the_answer() {
+fn the_payload_of_a_row_that_ends_during_its_update_is_forgotten_with_the_answer() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
@@ -58,7 +58,7 @@ fn what_is_noted_of_a_row_that_ends_meanwhile_is_forgotten_with_the_answer() {
 }
 
 #[test]
-fn a_look_that_began_before_the_page_slept_tells_nothing_of_what_is_there_now() {
+fn a_load_query_from_before_a_sleep_does_not_change_the_count() {
     let mut storage = Storage::default();
     let (mut tab, _) = Tab::sender(&mut storage);
     let mut other = Tab::new();
@@ -66,7 +66,7 @@ fn a_look_that_began_before_the_page_slept_tells_nothing_of_what_is_there_now() 
     other.settle(&mut storage);
     tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
     tab.settle(&mut storage);
-    // It is behind, and looks for what is new; then it sleeps.
+    // It is behind and loads the new rows. Then it sleeps.
     other.publish("t", None);
     other.settle(&mut storage);
     let added = TabMessage::Added {
@@ -77,6 +77,6 @@ fn a_look_that_began_before_the_page_slept_tells_nothing_of_what_is_there_now() 
     tab.hear("p1", added);
     tab.act(|rig| rig.handle(Event::Woke));
     tab.settle(&mut storage);
-    // The answer to the first look names what is new only, which is not all that there is.
+    // The first load query asked only for new rows, so its answer doesn't list all rows.
     assert_eq!(tab.rig.client.outbox_rows(), 2);
 }

@@ -1,5 +1,5 @@
-//! Several clients of one storage: the rows that they find there, and the tab messages that they
-//! send each other. The storage is a model.
+//! Tests several clients of one storage: the rows that they find there, and their tab messages. The
+//! storage is a model.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,7 +22,7 @@ use longhaul::{
 };
 use tab::{Storage, Tab, acked, queued, sent, settled};
 
-/// Rows whose payloads are let go.
+/// Returns the rows whose payloads the client forgets.
 fn forgotten(effects: &[Effect]) -> Vec<u64> {
     let forgotten = effects.iter().filter_map(|effect| match effect {
         Effect::Forget { row } => Some(row.0),
@@ -31,7 +31,7 @@ fn forgotten(effects: &[Effect]) -> Vec<u64> {
     forgotten.collect()
 }
 
-/// Lets the storage answer a tab, and the other one hear what that tells.
+/// Lets storage answer a tab, and passes its tab messages to another one.
 fn settle_heard_by(tab: &mut Tab, storage: &mut Storage, other: &mut Tab) {
     for effect in tab.settle(storage) {
         if let Effect::SendTabMessage {

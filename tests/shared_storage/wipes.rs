@@ -1,9 +1,9 @@
-//! Wipes: which rows and calls they end, in every client of the storage.
+//! Wipes: the rows and calls that they end, in every client of the storage.
 
 use super::*;
 
 #[test]
-fn a_row_that_was_wiped_unheard_of_has_an_end_all_the_same() {
+fn a_wiped_row_has_an_outcome_even_if_its_client_missed_the_wipe() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.publish("t", None);
@@ -79,7 +79,7 @@ fn f11_nothing_is_saved_while_the_outbox_is_wiped() {
 }
 
 #[test]
-fn f11_a_wipe_whose_end_is_never_told_keeps_publications_from_storage_for_ten_seconds() {
+fn f11_a_wipe_without_an_end_keeps_publications_from_storage_for_ten_seconds() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
@@ -107,7 +107,7 @@ fn f11_a_save_that_fails_while_the_outbox_is_wiped_is_not_tried_again() {
 }
 
 #[test]
-fn f11_what_another_tab_saves_before_a_wipe_is_neither_sent_nor_left_behind() {
+fn f11_a_wipe_removes_an_unsent_row_that_another_tab_saved_before_it() {
     let mut storage = Storage::default();
     let (mut tab, _) = Tab::sender(&mut storage);
     tab.wiping(true);
@@ -129,7 +129,7 @@ fn f11_what_another_tab_saves_before_a_wipe_is_neither_sent_nor_left_behind() {
 }
 
 #[test]
-fn f11_what_is_saved_after_a_wipe_stays_where_its_tab_hears_of_the_wipe_only_later() {
+fn f11_a_row_saved_after_a_wipe_stays_even_if_its_tab_learns_of_the_wipe_later() {
     for is_told_before in [true, false] {
         let mut storage = Storage::default();
         let (mut tab, connection) = Tab::sender(&mut storage);
@@ -158,7 +158,7 @@ fn f11_what_is_saved_after_a_wipe_stays_where_its_tab_hears_of_the_wipe_only_lat
             [(1, "wiped".to_owned())],
             "{is_told_before}"
         );
-        // Its post may have been dropped with those of the rows that were wiped.
+        // Its post may have been dropped together with those of wiped rows.
         let last_sent = sent(&effects).pop();
         assert_eq!(last_sent.as_deref(), Some("pub 2 0 t"), "{is_told_before}");
         assert_eq!(settled(&tab.ack(connection, 2)), [(2, "acked".to_owned())]);
@@ -194,7 +194,7 @@ fn f11_a_publication_that_is_being_saved_is_wiped_only_if_its_row_was_removed() 
 }
 
 #[test]
-fn f11_what_storage_does_not_have_yet_is_wiped_if_it_was_published_before_the_wipe() {
+fn f11_a_wipe_ends_unsaved_publications_from_before_it() {
     for fault in [None, Some(StoreFault::Closed), Some(StoreFault::Lost)] {
         let mut storage = Storage::default();
         let (mut tab, _) = Tab::sender(&mut storage);
@@ -205,7 +205,7 @@ fn f11_what_storage_does_not_have_yet_is_wiped_if_it_was_published_before_the_wi
         let last = storage.wipe();
         let mut effects = Vec::new();
         if fault == Some(StoreFault::Lost) {
-            // They are in memory by now, both at once: only what comes later stays.
+            // Both were moved to memory at the same time, so only later publications stay.
             effects.extend(tab.answered(StoreAnswer::Failed(StoreFault::Lost)));
             tab.act(|rig| rig.after(10, Event::Deadline));
             effects.extend(tab.publish("t", None));
@@ -238,13 +238,13 @@ fn f11_a_wipe_that_another_tab_begins_and_never_ends_takes_nothing_away() {
     assert_eq!(sent(&tab.settle(&mut storage)), [""; 0]);
     let mut effects = tab.act(|rig| rig.after(10_000, Event::Deadline));
     effects.extend(tab.settle(&mut storage));
-    // What was on its way then may have been dropped: the hub has the last word.
+    // Posts on their way may have been dropped, so the hub decides.
     assert_eq!(sent(&effects), ["pub 1 0 t", "pub 2 1 t"]);
     assert_eq!(settled(&tab.ack(connection, 1)), [(1, "acked".to_owned())]);
 }
 
 #[test]
-fn f11_what_is_in_memory_beside_storage_is_wiped_too() {
+fn f11_a_wipe_covers_the_memory_outbox() {
     let mut storage = Storage::default();
     let mut tab = Tab::new();
     tab.settle(&mut storage);
@@ -259,7 +259,7 @@ fn f11_what_is_in_memory_beside_storage_is_wiped_too() {
 }
 
 #[test]
-fn f11_a_wipe_whose_end_is_never_told_keeps_the_others_from_sending_for_ten_seconds() {
+fn f11_a_wipe_without_an_end_keeps_the_others_from_sending_for_ten_seconds() {
     let mut storage = Storage::default();
     let (mut tab, _) = Tab::sender(&mut storage);
     tab.wiping(true);
@@ -280,8 +280,8 @@ fn f11_a_publication_after_a_wipe_does_not_end_with_the_row_whose_key_it_has() {
     tab.settle(&mut storage);
     tab.wiping(true);
     let last = storage.wipe();
-    // Saved between the wipe and its end, and wiped with that; the next one comes before storage
-    // knows.
+    // The first one is saved between the wipe and its end, and wiped with it. The next one comes
+    // before storage has answered.
     tab.publish("t", Some("k"));
     tab.settle(&mut storage);
     tab.publish("t", None);

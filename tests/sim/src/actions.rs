@@ -14,11 +14,11 @@ use crate::page::Page;
 use crate::server::{WALL_MS, lost};
 use crate::world::{Item, World, document_name, topic_name};
 
-/// Subscriptions of a page. Chosen: polls take turns, so that many of them would only be slow.
+/// The most subscriptions of a page. Chosen: polls take turns, so that more would only be slower.
 const SUBSCRIPTIONS_MAX: usize = 5;
 
 impl World<'_> {
-    /// Where a page's outbox is, if it is in storage.
+    /// Draws the browser that stores a page's outbox. None for an outbox in memory.
     pub(crate) fn draw_browser(&mut self) -> Option<BrowserId> {
         let is_stored = !self.browsers.is_empty() && self.rng.u8(0..4) > 0;
         is_stored.then(|| self.rng.usize(..self.browsers.len()))
@@ -69,7 +69,7 @@ impl World<'_> {
         });
     }
 
-    /// Somebody does something.
+    /// Draws a page and lets it, or a back end, act.
     pub(crate) fn act(&mut self) {
         let at = self.rng.usize(..self.pages.len());
         let now = self.now;
@@ -110,11 +110,11 @@ impl World<'_> {
         }
     }
 
-    /// A page opens a document, or changes one.
+    /// A page opens or changes a document.
     fn write(&mut self, at: usize) {
         let topic = document_name(self.rng.usize(..self.mix.documents));
         let now = self.now;
-        // A document waits for its outbox's producer, which in storage is known later.
+        // A document needs its outbox's producer, which storage gives only later.
         if self.browser_of(at).is_some() {
             return;
         }
@@ -342,7 +342,7 @@ impl World<'_> {
         }
     }
 
-    /// Both sides hear of the end, if they can hear anything.
+    /// Resets a line. Both sides learn of it, if anything reaches them.
     pub(crate) fn reset(&mut self, id: LineId) {
         let (down, up) = (self.delay(), self.delay());
         self.later(self.now + down, Item::Down(id, lost()));
@@ -367,7 +367,7 @@ impl World<'_> {
         self.later(self.now + down_ms, Item::HubStarts);
     }
 
-    /// Nothing goes wrong any more; what is dead stays dead until somebody notices.
+    /// Ends the faults. Dead connections stay dead until a client or the hub detects it.
     pub(crate) fn heal(&mut self) {
         self.say(|| "the faults stop".to_owned());
         self.is_stormy = false;

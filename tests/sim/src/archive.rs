@@ -1,7 +1,7 @@
-//! What must hold of publications in storage: each is sent as it was saved, ends once, and whoever
-//! waits for it learns how.
+//! Checks publications in storage. Each is sent as it was saved and ends once, and each page that
+//! waits for one learns its outcome.
 //!
-//! Knows what storage was given and what became of it, whatever pages believe. `oracle` knows the
+//! Knows what storage received and what became of it, whatever pages believe. `oracle` knows the
 //! hub's logs.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,14 +11,14 @@ use longhaul::{NewRow, Outcome, RowOutcome, Until};
 
 use crate::oracle::PageId;
 
-/// What became of a row.
+/// The state of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum RowEnd {
     /// It is in storage.
     Waiting,
     Acked,
     Dead(String),
-    /// Storage was removed.
+    /// The browser removed storage.
     Evicted,
     Wiped,
 }
@@ -27,11 +27,11 @@ enum RowEnd {
 struct Row {
     topic: String,
     payload: String,
-    /// Its time is by the hub's clock.
+    /// Its time to live ends at this time by the hub's clock.
     until_ms: Option<u64>,
     is_sent: bool,
     is_cancelled: bool,
-    /// Nothing is kept of it, not even a dead letter.
+    /// A wipe removed it without a dead letter.
     is_wiped: bool,
     end: RowEnd,
 }
@@ -39,29 +39,28 @@ struct Row {
 /// A row's producer and number.
 type Id = (String, RowNo);
 
-/// See the module.
+/// The rows of storage and what pages learned of them.
 #[derive(Debug, Default)]
 pub struct Archive {
     rows: BTreeMap<Id, Row>,
-    /// Which row has a payload: no two calls have the same.
+    /// The row of each payload. Every call has another payload.
     calls: BTreeMap<String, Id>,
-    /// Who has sent a row that has no outcome.
+    /// The page that has sent a row without an outcome.
     senders: BTreeMap<Id, PageId>,
-    /// Whose publications these are.
+    /// The pages that published these rows.
     promised: BTreeSet<(PageId, Id)>,
-    /// The hub has begun anew: what it had said yes to it may say no to.
+    /// The hub has lost its memory, so it may nack what it has acked before.
     pub has_hub_forgotten: bool,
-    /// What pages were told: the code of a dead letter, or nothing.
+    /// The outcomes that pages learned: the code of a dead letter, or an empty text.
     told: BTreeMap<(PageId, Id), String>,
     /// Pages that have begun to wipe.
     wipers: BTreeSet<PageId>,
-    /// Storage was removed: the next one has the same numbers.
+    /// The browser removed storage. The next storage assigns the same numbers.
     was_evicted: bool,
 }
 
 impl Archive {
-    /// Whether a call that an instance which crashed may have saved has the row that it had. What
-    /// that row has become.
+    /// Checks whether a repeated call got its earlier row. Returns the situation for the coverage.
     pub fn found(
         &self,
         (producer, n): (&str, RowNo),
@@ -77,10 +76,12 @@ impl Archive {
         })
     }
 
-    /// Storage has a row.
+    /// Storage has saved a row.
     ///
-    /// # Panics If its number was given before, if it takes the place of one that may have been
-    /// sent, or if its call has a row (I2).
+    /// # Panics
+    /// - If its number was assigned before.
+    /// - If it replaces a row that may have been sent.
+    /// - If its call already has a row (I2).
     pub fn saved(
         &mut self,
         (producer, n): (&str, RowNo),
@@ -104,7 +105,7 @@ impl Archive {
                 Until::Left(_) => None,
             },
             is_sent: false,
-            // A row is given up with whatever is in it when that is noted.
+            // A cancelled row stays cancelled when another publication replaces it.
             is_cancelled: before.as_ref().is_some_and(|before| before.is_cancelled),
             is_wiped: false,
             end: RowEnd::Waiting,
@@ -124,10 +125,11 @@ impl Archive {
         );
     }
 
-    /// A page has sent a row. Whether another one has, too, and nobody knows its outcome.
+    /// A page has sent a row. Returns whether another page has sent it too, while its outcome is
+    /// unknown.
     ///
     /// # Panics
-    /// If it is not what storage has (I2).
+    /// If it differs from the stored row (I2).
     pub fn sent(&mut self, page: PageId, producer: &str, n: RowNo, payload: Option<&str>) -> bool {
         let Some(row) = self.rows.get_mut(&(producer.to_owned(), n)) else {
             panic!(
@@ -163,7 +165,7 @@ impl Archive {
         }
     }
 
-    /// The user has given a row up.
+    /// The user has cancelled a row.
     pub fn cancelled(&mut self, producer: &str, n: RowNo) {
         if let Some(row) = self.rows.get_mut(&(producer.to_owned(), n)) {
             row.is_cancelled = true;
@@ -199,7 +201,7 @@ impl Archive {
     /// A page's publication has a row in storage.
     ///
     /// # Panics
-    /// If it has not (I1).
+    /// If storage doesn't have the row (I1).
     pub fn queued(&mut self, page: PageId, producer: &str, n: RowNo) {
         let id = (producer.to_owned(), n);
         assert!(
@@ -209,10 +211,10 @@ impl Archive {
         self.promised.insert((page, id));
     }
 
-    /// A page is told what became of a row. What the row was.
+    /// A page learns the outcome of a row. Returns the row's topic and payload.
     ///
     /// # Panics
-    /// If that can't be so, or it was told before.
+    /// If the outcome is impossible, or the page has learned it before.
     pub fn settled(
         &mut self,
         page: PageId,
@@ -233,12 +235,12 @@ impl Archive {
             "" => true,
             "expired" => row.is_cancelled || row.until_ms.is_none_or(|ms| ms < hub_ms),
             "discarded" => row.is_cancelled,
-            // A hub that has forgotten everything may have had a later one first.
+            // A hub without memory may have received a later row first.
             "id_forgotten" => row.is_sent,
             "outbox_lost" => row.end != RowEnd::Waiting,
-            // What is on its way may still arrive, and who wipes begins before storage does, which
-            // may fail. What is saved after a wipe stays. Only a storage that was removed since has
-            // the same numbers.
+            // A row on its way may still arrive. A page begins its wipe before storage, and storage
+            // may fail. Rows that are saved after a wipe stay. Only storage that replaced removed
+            // storage assigns the same numbers.
             "wiped" => row.is_wiped || self.wipers.contains(&page) || self.was_evicted,
             "outcome_unknown" => match &row.end {
                 RowEnd::Evicted | RowEnd::Wiped => true,
@@ -252,16 +254,16 @@ impl Archive {
             "I16: page {page} hears of {id:?} {outcome:?}: {row:?}"
         );
         let before = self.told.insert((page, id.clone()), code.to_owned());
-        // Found again in storage, where whoever had its verdict could not note that, a row gets it
-        // again: no promise waits for it then.
+        // A row may get its verdict again, if the client with the verdict could not store it. No
+        // promise waits for the row then.
         let is_repeated = before
             .as_deref()
             .is_none_or(|before| before == code || before == "wiped");
         assert!(
             is_repeated
                 || code == "discarded"
-                // The disk was full when it was given up, and a crash has forgotten it: the hub has
-                // it as expired.
+                // A full disk lost the cancellation in a crash, so that the hub's verdict counts:
+                // expired.
                 || code == "expired" && row.is_cancelled
                 || self.has_hub_forgotten
                 || code == "wiped"
@@ -271,10 +273,10 @@ impl Archive {
         (row.topic.clone(), row.payload.clone())
     }
 
-    /// The end: all pages are quiet.
+    /// Checks the end of a history, when nothing happens any more.
     ///
     /// # Panics
-    /// If a row waits, or a page was not told of its own.
+    /// If a row waits, or a page has not learned the outcome of its own row.
     pub fn check_end(&self, live: &[PageId]) {
         for (id, row) in &self.rows {
             assert_ne!(

@@ -1,9 +1,8 @@
-//! A browser that pages share: the storage of their outbox, the lock that says who sends, and what
-//! they tell each other.
+//! Models a browser that pages share: the outbox's storage, the lock of the leader, and tab
+//! messages.
 //!
-//! Does what src/web/store and js/src/tabs.ts do around these, with everything that may go wrong
-//! there: requests take time, fail, or are answered to nobody; the lock is stolen, held by nobody
-//! who sends, or not there at all; notices are late, lost or heard twice.
+//! Stands for src/web/store and js/src/tabs.ts. Requests are slow, fail or lose their answers. The
+//! lock is stolen, jammed or missing. Tab messages are late, lost or repeated.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -16,57 +15,57 @@ use crate::server::WALL_MS;
 use crate::storage::{Answered, Storage};
 use crate::world::{Item, World};
 
-/// Its place in the world.
+/// A browser's index in the world.
 pub type BrowserId = usize;
 
-/// So long a page waits for storage to open, ms. Source: src/web/store.
+/// How long a page waits for storage to open, ms. Source: src/web/store.
 const OPEN_MS_MAX: u64 = 3_000;
 
-/// See the module.
+/// A browser's state.
 pub(crate) struct Browser {
     pub(crate) storage: Storage,
     /// How often storage was removed.
     pub(crate) incarnation: u32,
-    /// So many transactions are still to be aborted.
+    /// How many more transactions abort.
     pub(crate) aborts: u32,
-    /// Until then there is no room.
+    /// The disk is full until then.
     pub(crate) full_until: u64,
-    /// Until then storage can't be reached.
+    /// Storage can't be reached until then.
     pub(crate) lost_until: u64,
-    /// Until then it takes long.
+    /// Storage is slow until then.
     pub(crate) slow_until: u64,
-    /// What the machine's clock says at 0.
+    /// The machine's clock at time 0.
     pub(crate) clock_ms: u64,
     has_locks: bool,
     holder: Option<PageId>,
     queue: VecDeque<PageId>,
-    /// Until then the lock is held by somebody who does not send.
+    /// A page that does not send holds the lock until then.
     pub(crate) jammed_until: u64,
 }
 
-/// A request of a page on its way into storage.
+/// A page's request on its way into storage.
 #[derive(Debug)]
 pub struct Transaction {
-    /// What is asked.
+    /// The request.
     pub request: StoreRequest,
     /// The payloads of its publications, by call.
     pub payloads: HashMap<u32, String>,
-    /// Which of the browser's storages the page has opened.
+    /// The storage incarnation that the page has opened.
     pub opened: Option<u32>,
 }
 
-/// What pages of a browser tell each other.
+/// A message between the pages of a browser.
 #[derive(Clone, Debug)]
-pub enum Word {
-    /// Something about a producer's rows.
+pub enum PageMessage {
+    /// A message about a producer's rows.
     Told(String, TabMessage),
-    /// The outbox is being wiped.
+    /// A wipe has begun.
     Wiping,
-    /// It was.
+    /// A wipe is complete.
     Wiped {
-        /// The last row that it had.
+        /// The highest number of a removed row.
         last: RowNo,
-        /// When, by the machine's clock.
+        /// The time by the machine's clock.
         at_ms: u64,
     },
 }
@@ -88,7 +87,7 @@ impl Browser {
         }
     }
 
-    /// What a partition is called where storage has none.
+    /// The producer that a new partition gets.
     pub(crate) fn producer(&self, id: BrowserId) -> String {
         format!("b{id}.{}", self.incarnation)
     }
@@ -99,20 +98,20 @@ impl World<'_> {
         self.pages.get(at)?.browser
     }
 
-    /// What a page's machine clock says.
+    /// The machine's clock of a page, ms.
     pub(crate) fn machine_ms(&self, at: usize) -> u64 {
         let browser = self.browser_of(at).and_then(|id| self.browsers.get(id));
         self.now + browser.map_or(WALL_MS, |browser| browser.clock_ms)
     }
 
-    fn place(&self, id: PageId) -> Option<usize> {
+    fn index_of(&self, id: PageId) -> Option<usize> {
         self.pages.iter().position(|page| page.id == id)
     }
 
-    /// Whether a page can hear something now. If it is frozen it hears it later, in the place that
-    /// this has.
+    /// Returns the item if its page can receive it now. A frozen page receives it later, in the
+    /// same order.
     pub(crate) fn hears(&mut self, id: PageId, number: u64, item: Item) -> Option<(usize, Item)> {
-        let at = self.place(id)?;
+        let at = self.index_of(id)?;
         let frozen_until = self.pages.get(at).map_or(0, |page| page.frozen_until);
         if self.now < frozen_until {
             self.items.insert((frozen_until, number), item);
@@ -121,7 +120,7 @@ impl World<'_> {
         Some((at, item))
     }
 
-    /// A page asks something of storage.
+    /// A page makes a request to storage.
     pub(crate) fn ask_storage(&mut self, at: usize, transaction: Transaction) {
         let Some(browser) = self.browser_of(at) else {
             return;
@@ -133,9 +132,9 @@ impl World<'_> {
         self.later(done, Item::Transacts(browser, id, Box::new(transaction)));
     }
 
-    /// A request is done as a whole, or not at all.
+    /// Executes a request as a whole, or not at all.
     pub(crate) fn transact(&mut self, id: BrowserId, page: PageId, transaction: &Transaction) {
-        let at = self.place(page);
+        let at = self.index_of(page);
         if at.is_none() && self.rng.bool() {
             self.coverage
                 .met("fault: page killed before its transaction");
@@ -161,8 +160,8 @@ impl World<'_> {
         self.later(heard, Item::Stored(page, instance, Box::new(answer)));
     }
 
-    /// The instance of a page crashes with a transaction under way, or just before it. Those of the
-    /// next one come after it, whatever is slow: so it has its end here.
+    /// A page's instance crashes before or after its transactions under way. Transactions of the
+    /// next instance come later, even with slow storage, so these end here.
     pub(crate) fn cut_off(&mut self, page: PageId) {
         let is_its = |item: &Item| matches!(item, Item::Transacts(_, of, _) if *of == page);
         let its = self.items.iter().filter(|(_, item)| is_its(item));
@@ -178,7 +177,7 @@ impl World<'_> {
             if let StoreRequest::Commit(batch) = &mut transaction.request
                 && self.rng.bool()
             {
-                // What had not been asked for is not in it, and it is complete without.
+                // The browser completes a transaction with the requests that the instance has made.
                 self.coverage.met("fault: transaction torn by a crash");
                 batch.saves.truncate(1);
                 batch.updates.clear();
@@ -208,7 +207,7 @@ impl World<'_> {
             self.coverage.met("fault: storage slow to open");
             return failed(StoreFault::Lost);
         }
-        // A handle that died since is of no use either.
+        // A handle that has died meanwhile is useless too.
         let opened = match at.and_then(|at| self.pages.get(at)) {
             Some(page) => page.opened,
             None => transaction.opened,
@@ -228,7 +227,7 @@ impl World<'_> {
             && at.is_some()
             && self.rng.u8(0..4) == 0;
         if is_cut {
-            // The browser closes the database, and says nothing of a transaction that may be
+            // The browser closes the database and doesn't report whether the transaction is
             // complete.
             self.coverage.met("fault: storage closed in a transaction");
             browser.aborts -= 1;
@@ -246,7 +245,7 @@ impl World<'_> {
             let Some(page) = at.and_then(|at| self.pages.get_mut(at)) else {
                 return failed(StoreFault::Closed);
             };
-            // It is tried once more with another handle.
+            // The store tries once more with another handle.
             page.has_failed = !page.has_failed;
             if !page.has_failed {
                 return failed(StoreFault::Full);
@@ -256,8 +255,8 @@ impl World<'_> {
         }
         let producer = browser.producer(id);
         if let StoreRequest::Rename { .. } = request {
-            // No browser is copied here: what a hub without a memory takes for a copy keeps its
-            // name.
+            // No browser is copied in this model. A hub without memory takes an outbox for a copy,
+            // and it keeps its producer.
             return (StoreAnswer::Renamed { producer }, Vec::new());
         }
         let there = |storage: &Storage, n| storage.rows().any(|kept| kept.row.n == n);
@@ -298,7 +297,7 @@ impl World<'_> {
         answered
     }
 
-    /// Storage has answered a page.
+    /// A page receives storage's answer.
     pub(crate) fn stored(
         &mut self,
         number: u64,
@@ -316,7 +315,7 @@ impl World<'_> {
         self.handle(at, Event::Stored { answer });
     }
 
-    /// A page wants to be the one that sends, or no longer.
+    /// A page requests leadership, or resigns.
     pub(crate) fn seek(&mut self, at: usize, is_wanted: bool) {
         let Some(browser) = self.browser_of(at) else {
             return;
@@ -335,11 +334,11 @@ impl World<'_> {
             self.pass_lock(browser);
         } else {
             self.coverage.met("fault: no locks");
-            self.tell_sender(id, true);
+            self.grant_leadership(id, true);
         }
     }
 
-    /// A page holds the lock no longer, and waits for it no longer.
+    /// A page releases the lock and stops waiting for it.
     pub(crate) fn leave_lock(&mut self, browser: BrowserId, id: PageId) {
         if let Some(browser) = self.browsers.get_mut(browser) {
             browser.queue.retain(|of| *of != id);
@@ -358,11 +357,11 @@ impl World<'_> {
         }
         browser.holder = browser.queue.pop_front();
         if let Some(next) = browser.holder {
-            self.tell_sender(next, true);
+            self.grant_leadership(next, true);
         }
     }
 
-    /// Somebody who waits takes the lock, whoever has it.
+    /// A waiting page steals the lock.
     pub(crate) fn steal(&mut self, id: BrowserId) {
         let Some(browser) = self.browsers.get_mut(id) else {
             return;
@@ -373,21 +372,21 @@ impl World<'_> {
         self.coverage.met("fault: lock stolen");
         if let Some(robbed) = browser.holder.replace(thief) {
             browser.queue.push_back(robbed);
-            self.tell_sender(robbed, false);
+            self.grant_leadership(robbed, false);
         }
-        self.tell_sender(thief, true);
+        self.grant_leadership(thief, true);
     }
 
-    fn tell_sender(&mut self, id: PageId, is_granted: bool) {
-        let wish = self.place(id).and_then(|at| self.pages.get(at));
+    fn grant_leadership(&mut self, id: PageId, is_granted: bool) {
+        let wish = self.index_of(id).and_then(|at| self.pages.get(at));
         let wish = wish.map_or(0, |page| page.wish);
         let heard = self.now + self.rng.u64(0..=3);
-        self.later(heard, Item::Sender(id, wish, is_granted));
+        self.later(heard, Item::Leader(id, wish, is_granted));
     }
 
-    /// A page hears whether it sends.
-    pub(crate) fn sender(&mut self, number: u64, id: PageId, wish: u64, is_granted: bool) {
-        let item = Item::Sender(id, wish, is_granted);
+    /// A page learns whether it leads.
+    pub(crate) fn leader(&mut self, number: u64, id: PageId, wish: u64, is_granted: bool) {
+        let item = Item::Leader(id, wish, is_granted);
         let Some((at, _)) = self.hears(id, number, item) else {
             return;
         };
@@ -397,8 +396,8 @@ impl World<'_> {
         }
     }
 
-    /// A page tells the others of its browser something.
-    pub(crate) fn tell(&mut self, at: usize, word: &Word) {
+    /// A page sends a message to the other pages of its browser.
+    pub(crate) fn tell(&mut self, at: usize, message: &PageMessage) {
         let Some(from) = self.pages.get(at).filter(|page| page.browser.is_some()) else {
             return;
         };
@@ -423,22 +422,23 @@ impl World<'_> {
             if self.chance(odds.twice) {
                 self.coverage.met("fault: notice heard twice");
                 let again = heard + self.rng.u64(0..500);
-                self.later(again, Item::Told(id, Box::new(word.clone())));
+                self.later(again, Item::Told(id, Box::new(message.clone())));
             }
-            self.later(heard, Item::Told(id, Box::new(word.clone())));
+            self.later(heard, Item::Told(id, Box::new(message.clone())));
         }
     }
 
-    /// A page hears another one.
-    pub(crate) fn told(&mut self, number: u64, id: PageId, word: Box<Word>) {
-        let Some((at, Item::Told(_, word))) = self.hears(id, number, Item::Told(id, word)) else {
+    /// A page receives a message of another one.
+    pub(crate) fn told(&mut self, number: u64, id: PageId, message: Box<PageMessage>) {
+        let Some((at, Item::Told(_, message))) = self.hears(id, number, Item::Told(id, message))
+        else {
             return;
         };
-        self.say(|| format!("page {id} is told {word:?}"));
-        match *word {
-            Word::Wiping => self.hear_of_wipe(at, false, RowNo(0), 0),
-            Word::Wiped { last, at_ms } => self.hear_of_wipe(at, true, last, at_ms),
-            Word::Told(producer, tab_message) => {
+        self.say(|| format!("page {id} is told {message:?}"));
+        match *message {
+            PageMessage::Wiping => self.hear_of_wipe(at, false, RowNo(0), 0),
+            PageMessage::Wiped { last, at_ms } => self.hear_of_wipe(at, true, last, at_ms),
+            PageMessage::Told(producer, tab_message) => {
                 let own = self.pages.get(at).map(|page| page.client.producer());
                 if own != Some(&*producer) {
                     self.coverage.met("fault: notice about other storage");
@@ -466,7 +466,7 @@ impl World<'_> {
         self.say(|| format!("page {id} wipes the outbox"));
         self.oracle.archive.wiping(id);
         self.hear_of_wipe(at, false, RowNo(u64::MAX), u64::MAX);
-        self.tell(at, &Word::Wiping);
+        self.tell(at, &PageMessage::Wiping);
         let done = self.now + self.rng.u64(0..=3);
         self.later(done, Item::Wipes(browser, id));
     }
@@ -483,12 +483,14 @@ impl World<'_> {
             last = browser.storage.wipe();
             self.oracle.archive.wiped(&browser.producer(id));
         }
-        let Some(at) = self.place(page) else { return };
+        let Some(at) = self.index_of(page) else {
+            return;
+        };
         if can_wipe {
             self.hear_of_wipe(at, true, RowNo(u64::MAX), u64::MAX);
         }
         let at_ms = self.machine_ms(at);
-        self.tell(at, &Word::Wiped { last, at_ms });
+        self.tell(at, &PageMessage::Wiped { last, at_ms });
     }
 
     fn hear_of_wipe(&mut self, at: usize, is_done: bool, last: RowNo, at_ms: u64) {
@@ -502,7 +504,7 @@ impl World<'_> {
         self.handle(at, event);
     }
 
-    /// The browser, or its user, removes storage.
+    /// The browser or its user removes storage.
     pub(crate) fn evict(&mut self, id: BrowserId) {
         let Some(browser) = self.browsers.get_mut(id) else {
             return;
@@ -513,7 +515,7 @@ impl World<'_> {
         browser.incarnation += 1;
     }
 
-    /// A page is gone, however it went.
+    /// Removes a page for any reason.
     pub(crate) fn close_page(&mut self, at: usize) {
         let page = self.pages.remove(at);
         for id in self.lines_of(page.id) {
@@ -525,9 +527,9 @@ impl World<'_> {
         }
     }
 
-    /// A service worker has flushed what there was, or the browser has had enough of it.
+    /// Ends a service worker: it has flushed the outbox, or the browser kills it.
     pub(crate) fn worker_ends(&mut self, id: PageId) {
-        let Some(at) = self.place(id) else { return };
+        let Some(at) = self.index_of(id) else { return };
         let is_idle = self
             .pages
             .get(at)

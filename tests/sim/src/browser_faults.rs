@@ -1,4 +1,4 @@
-//! The faults of a browser's storage, lock and clock, and their end.
+//! Strikes browsers with faults of storage, lock and clock, and ends these faults.
 
 use longhaul::config::Config;
 use longhaul::ids::ConnectionId;
@@ -10,12 +10,12 @@ use crate::oracle::PageId;
 use crate::page::Page;
 use crate::world::{Item, World};
 
-/// When pages look into storage again after all faults, ms: a user comes back to them. Longer than
-/// a slow answer takes.
-const LOOK_MS: u64 = 8_000;
+/// When pages load again after all faults, ms, because a user returns to them. Longer than slow
+/// storage takes.
+const RETURN_MS: u64 = 8_000;
 
 impl World<'_> {
-    /// A service worker comes to flush what there is, and goes.
+    /// A service worker starts, flushes the outbox, and ends.
     fn open_worker(&mut self, browser: BrowserId) {
         let config = Config {
             seed: self.rng.u64(..),
@@ -35,7 +35,7 @@ impl World<'_> {
         self.later(ends, Item::Leaves(id));
     }
 
-    /// A machine's clock is further on.
+    /// Sets a machine's clock forward.
     pub(crate) fn set_forward(&mut self, at: usize, ms: u64) {
         let browser = self.browser_of(at).and_then(|id| self.browsers.get_mut(id));
         if let Some(browser) = browser {
@@ -43,7 +43,7 @@ impl World<'_> {
         }
     }
 
-    /// Something befalls the browser of a page.
+    /// A fault strikes the browser of a page.
     pub(crate) fn strike_browser(&mut self, fault: Fault, at: usize) {
         let Some(id) = self.browser_of(at) else {
             return;
@@ -79,8 +79,8 @@ impl World<'_> {
         }
     }
 
-    /// A page's instance of the wasm is over; what JavaScript keeps is not. The next one goes on:
-    /// js/src/engine.ts.
+    /// Crashes a page's instance of the wasm. JavaScript's data survives, and the next instance
+    /// continues with it: js/src/engine.ts.
     fn panic(&mut self, at: usize) {
         let now = self.now;
         let is_running = |page: &&Page| !page.is_worker && page.frozen_until <= now;
@@ -88,7 +88,7 @@ impl World<'_> {
             return;
         };
         let (id, browser) = (page.id, page.browser);
-        // What it was just saving is what a crash cuts off.
+        // The crash cuts these saves off.
         for _ in 0..self.rng.usize(0..=4) {
             self.publish(at);
         }
@@ -99,7 +99,7 @@ impl World<'_> {
             self.abandon_line(line);
         }
         for line in self.lines.values_mut().filter(|line| line.page == id) {
-            // The next instance numbers its own from the first on.
+            // The next instance numbers its connections from 1 again.
             line.connection = ConnectionId(u64::MAX);
         }
         if let Some(browser) = browser {
@@ -115,7 +115,7 @@ impl World<'_> {
         self.with_page(at, |page, watch| page.crash(clocks, config, watch));
         let begins = self.now + self.rng.u64(0..3_000);
         if let Some(page) = self.pages.get_mut(at) {
-            // Whatever comes meanwhile is for the next instance.
+            // The next instance receives everything that arrives meanwhile.
             page.freeze(begins + 1);
             let instance = page.instance;
             self.later(begins, Item::GoesOn(id, instance));
@@ -133,7 +133,7 @@ impl World<'_> {
         self.with_page(at, |page, watch| page.go_on(clocks, watch));
     }
 
-    /// Handles die: whoever has one is told, or finds out with the next request.
+    /// Handles die. Pages learn of it at once, or with the next request.
     fn lose_handles(&mut self, id: BrowserId) {
         self.coverage.met("fault: handle lost");
         let is_told = self.rng.bool();
@@ -150,7 +150,7 @@ impl World<'_> {
         }
     }
 
-    /// Something does not work for a while.
+    /// Impairs a part of a browser for a while.
     fn impair(&mut self, fault: Fault, id: BrowserId, ends: u64) {
         let Some(browser) = self.browsers.get_mut(id) else {
             return;
@@ -180,8 +180,8 @@ impl World<'_> {
         its.map(|page| page.id).collect()
     }
 
-    /// Browsers have room and locks again. Pages publish some more, and whoever has lost storage
-    /// looks again.
+    /// Ends all faults of browsers. Pages publish some more, and pages that lost storage try it
+    /// again.
     pub(crate) fn heal_browsers(&mut self) {
         for id in 0..self.browsers.len() {
             if let Some(browser) = self.browsers.get_mut(id) {
@@ -203,9 +203,9 @@ impl World<'_> {
                 self.later(from, Item::Leaves(page));
                 continue;
             }
-            self.later(from + LOOK_MS, Item::Recovers(page));
+            self.later(from + RETURN_MS, Item::Recovers(page));
             for _ in 0..self.rng.usize(0..=2) {
-                let speaks = from + LOOK_MS + self.rng.u64(0..LOOK_MS);
+                let speaks = from + RETURN_MS + self.rng.u64(0..RETURN_MS);
                 self.later(speaks, Item::LastWords(page));
             }
         }

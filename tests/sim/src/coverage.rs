@@ -1,9 +1,9 @@
-//! What a run has met: faults that were injected and states that were reached. A fault that never
-//! fires proves nothing.
+//! Counts the faults that were injected and the states that were reached. A fault that never fires
+//! proves nothing.
 
 use std::collections::BTreeMap;
 
-/// Everything that a run of many seeds must meet at least once.
+/// The situations that a run of many seeds must meet at least once.
 pub const WANTED: &[&str] = &[
     "fault: connection refused",
     "fault: connection black-holed",
@@ -97,7 +97,7 @@ pub const WANTED: &[&str] = &[
     "state: no place for what is held",
 ];
 
-/// How often each was met.
+/// How often the run met each situation.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage(BTreeMap<&'static str, u64>);
 
@@ -114,19 +114,19 @@ impl Coverage {
         }
     }
 
-    /// Adds what another run has met.
+    /// Adds the counts of another run.
     pub fn join(&mut self, other: &Self) {
         for (what, times) in &other.0 {
             self.add(what, *times);
         }
     }
 
-    /// All that was met, by name.
+    /// Lists all counts by name.
     pub fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> {
         self.0.iter().map(|(what, times)| (*what, *times))
     }
 
-    /// What should have been met and was not.
+    /// Lists the wanted situations that the run has not met.
     #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
         let has = |what: &&&str| !self.0.contains_key(**what);

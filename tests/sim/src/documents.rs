@@ -1,6 +1,6 @@
-//! The documents of a page: what js/src/document.ts does around them.
+//! Models the documents of a page, as js/src/document.ts does.
 //!
-//! Hands each record to its document, and shows the oracle what is confirmed after each.
+//! Passes each record to its document, and shows the oracle the confirmed value after each.
 
 use std::collections::BTreeMap;
 
@@ -13,23 +13,23 @@ use longhaul::wire::{DocumentRecord, Kind};
 use crate::oracle::PageId;
 use crate::page::Watch;
 
-/// A record that waits for the core's word.
+/// A record that waits for the core's decision.
 #[derive(Clone, Debug)]
 pub enum Coming {
-    /// The whole value.
+    /// A snapshot.
     Snapshot {
-        /// After which entry.
+        /// The seq of its last entry.
         seq: Seq,
-        /// The chain there.
+        /// The chain after that entry.
         chain: Chain,
         /// The last own row with a verdict.
         last: RowNo,
-        /// JSON.
+        /// The value as JSON.
         value: String,
     },
     /// One entry.
     Change {
-        /// Which.
+        /// Its seq.
         seq: Seq,
         /// The chain after it.
         chain: Chain,
@@ -37,7 +37,7 @@ pub enum Coming {
         id: Option<String>,
         /// Patch or merge.
         kind: Kind,
-        /// JSON.
+        /// The change as JSON.
         payload: String,
     },
 }
@@ -47,37 +47,37 @@ struct Followed {
     document: Document,
 }
 
-/// See the module.
+/// The documents of a page.
 #[derive(Default)]
 pub struct Documents {
-    sheets: BTreeMap<TopicNo, Followed>,
-    /// Documents that must be asked for anew.
+    followed: BTreeMap<TopicNo, Followed>,
+    /// Documents that need a snapshot.
     pub diverged: Vec<TopicNo>,
 }
 
 impl Documents {
-    /// A document is followed.
+    /// Begins to follow a document.
     pub fn follow(&mut self, no: TopicNo, topic: &str, producer: &str) {
-        let sheet = Followed {
+        let followed = Followed {
             topic: topic.to_owned(),
             document: Document::new(producer),
         };
-        self.sheets.insert(no, sheet);
+        self.followed.insert(no, followed);
     }
 
-    /// How many are.
+    /// The number of followed documents.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.sheets.len()
+        self.followed.len()
     }
 
-    /// Whether there is none.
+    /// Whether the page follows no document.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sheets.is_empty()
+        self.followed.is_empty()
     }
 
-    /// Reads a record, but for a checkpoint, which needs no word of the core.
+    /// Reads a record. None for a checkpoint, which needs no decision of the core.
     #[must_use]
     pub fn read(record: &DocumentRecord<'_>) -> Option<(TopicNo, Coming)> {
         match *record {
@@ -124,7 +124,7 @@ impl Documents {
         }
     }
 
-    /// The core has let a record through.
+    /// The core has delivered a record.
     pub fn deliver(
         &mut self,
         page: PageId,
@@ -133,10 +133,10 @@ impl Documents {
         coming: &Coming,
         watch: &mut Watch<'_>,
     ) {
-        let Some(sheet) = self.sheets.get_mut(&no) else {
+        let Some(followed) = self.followed.get_mut(&no) else {
             return;
         };
-        let document = &mut sheet.document;
+        let document = &mut followed.document;
         let step = match coming {
             Coming::Snapshot {
                 seq,
@@ -163,16 +163,16 @@ impl Documents {
         self.stepped(page, no, step, watch);
     }
 
-    /// The hub has said what the document hashes to.
+    /// The hub has sent a checkpoint.
     pub fn checkpoint(
         &mut self,
         page: PageId,
         (no, seq, hash): (TopicNo, Seq, u64),
         watch: &mut Watch<'_>,
     ) {
-        if let Some(sheet) = self.sheets.get_mut(&no) {
+        if let Some(followed) = self.followed.get_mut(&no) {
             watch.coverage.met("state: checkpoint");
-            let step = sheet.document.checkpoint(seq, hash);
+            let step = followed.document.checkpoint(seq, hash);
             self.stepped(page, no, step, watch);
         }
     }
@@ -183,59 +183,59 @@ impl Documents {
             self.diverged.push(no);
             return;
         }
-        if let Some(sheet) = self.sheets.get(&no)
-            && let Some(cursor) = sheet.document.cursor()
+        if let Some(followed) = self.followed.get(&no)
+            && let Some(cursor) = followed.document.cursor()
         {
-            let confirmed = sheet.document.confirmed().to_json();
+            let confirmed = followed.document.confirmed().to_json();
             watch
                 .oracle
-                .confirmed(page, no, &sheet.topic, cursor, &confirmed);
+                .confirmed(page, no, &followed.topic, cursor, &confirmed);
         }
     }
 
-    /// Whether a change can be made to what is shown, wherever it is.
+    /// Whether a change applies to each visible value of this topic.
     #[must_use]
     pub fn takes(&mut self, topic: &str, kind: Kind, text: &str) -> bool {
         let Ok(change) = read(kind, text) else {
             return false;
         };
-        let mut sheets = self
-            .sheets
+        let mut followed = self
+            .followed
             .values_mut()
-            .filter(|sheet| sheet.topic == topic);
-        sheets.all(|sheet| sheet.document.check(&change).is_ok())
+            .filter(|followed| followed.topic == topic);
+        followed.all(|followed| followed.document.check(&change).is_ok())
     }
 
     /// An own change has its row.
     pub fn queued(&mut self, topic: &str, row: RowNo, kind: Kind, text: &str) {
-        for sheet in self
-            .sheets
+        for followed in self
+            .followed
             .values_mut()
-            .filter(|sheet| sheet.topic == topic)
+            .filter(|followed| followed.topic == topic)
         {
             if let Ok(change) = read(kind, text) {
-                sheet.document.publish(row, change);
+                followed.document.publish(row, change);
             }
         }
     }
 
     /// A row has its outcome.
     pub fn settled(&mut self, row: RowNo, outcome: &Outcome) {
-        for sheet in self.sheets.values_mut() {
+        for followed in self.followed.values_mut() {
             match outcome {
-                Outcome::Acked { epoch, seq, .. } => sheet.document.acked(row, *epoch, *seq),
-                Outcome::Dead { .. } => sheet.document.dead(row),
+                Outcome::Acked { epoch, seq, .. } => followed.document.acked(row, *epoch, *seq),
+                Outcome::Dead { .. } => followed.document.dead(row),
             }
         }
     }
 
-    /// Whether all is confirmed that is shown.
+    /// Whether every visible value is confirmed.
     #[must_use]
     pub fn is_settled(&mut self) -> bool {
-        self.sheets.values_mut().all(|sheet| {
-            sheet.document.is_known()
-                && sheet.document.laid() == 0
-                && sheet.document.value().to_json() == sheet.document.confirmed().to_json()
+        self.followed.values_mut().all(|followed| {
+            followed.document.is_known()
+                && followed.document.laid() == 0
+                && followed.document.value().to_json() == followed.document.confirmed().to_json()
         })
     }
 }

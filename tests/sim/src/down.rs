@@ -1,4 +1,4 @@
-//! What comes down: from the hub to a page, and what may happen to it on the way.
+//! Moves data from the hub to pages, with the faults on the way.
 
 use longhaul::Event;
 use longhaul::codes;
@@ -39,7 +39,7 @@ impl World<'_> {
         }
     }
 
-    /// The hub closes a line, each kind in its own way.
+    /// The hub closes a line in the way of its transport.
     pub(crate) fn close_down(&mut self, id: LineId, code: u16, reason: String) {
         let Some(line) = self.lines.get(&id) else {
             return;
@@ -55,7 +55,7 @@ impl World<'_> {
         }
     }
 
-    /// Takes what the hub has for a line, as far as the line has room.
+    /// Takes the hub's frames for a line until the line is full.
     pub(crate) fn fill(&mut self, id: LineId) {
         let Some(line) = self.lines.get(&id) else {
             return;
@@ -94,7 +94,7 @@ impl World<'_> {
         self.mix.latency_ms + self.rng.u64(0..=self.mix.jitter_ms)
     }
 
-    /// Puts something on its way to the page, and what may happen to it there.
+    /// Sends data to a page. A fault may strike it on the way.
     pub(crate) fn push_down(&mut self, id: LineId, down: Down) {
         let delay = self.delay();
         let Some(line) = self.lines.get(&id) else {
@@ -123,7 +123,7 @@ impl World<'_> {
         self.later(at, Item::Down(id, down));
     }
 
-    /// What can happen to a frame on its way down. True if it does not go on as it was.
+    /// Draws a fault for a frame to a page. Returns true if the frame does not arrive unchanged.
     pub(crate) fn mishap(&mut self, id: LineId, down: &Down, at: u64) -> bool {
         let Down::Frame(text) = down else {
             return false;
@@ -164,8 +164,8 @@ impl World<'_> {
             }
             self.later(again, Item::Down(id, down.clone()));
         }
-        // An answer is not overtaken by its messages: no transport does that, and nothing would
-        // tell what was lost at the end.
+        // Only messages change their order. No transport lets messages overtake an answer, and the
+        // client could not detect a loss at the end.
         let is_messages = |record: &str| {
             ["m ", "b ", "patch ", "merge "]
                 .iter()
@@ -191,7 +191,7 @@ impl World<'_> {
         let page = self.pages.iter().find(|page| page.id == line.page);
         let frozen_until = page.map_or(0, |page| page.frozen_until);
         if self.now < frozen_until {
-            // In the place that it has: what was sent later does not overtake it.
+            // The item keeps its number, so that later data does not overtake it.
             self.items
                 .insert((frozen_until, number), Item::Down(id, down));
             return;
@@ -218,13 +218,13 @@ impl World<'_> {
         if !is_abandoned {
             self.hear(at, id, connection, down);
         }
-        // There is room again.
+        // The line has room again.
         if self.lines.get(&id).is_some_and(|line| line.conn.is_some()) {
             self.fill(id);
         }
     }
 
-    /// A page hears something of a line that it has not let go.
+    /// A page receives data of a line that it has not abandoned.
     pub(crate) fn hear(&mut self, at: usize, id: LineId, connection: ConnectionId, down: Down) {
         let kind = self.lines.get(&id).map(|line| line.kind.clone());
         match (kind, down) {
@@ -284,7 +284,7 @@ impl World<'_> {
         }
     }
 
-    /// The browser tells that a connection is over.
+    /// The browser reports the end of a connection.
     pub(crate) fn ended(
         &mut self,
         at: usize,
@@ -297,7 +297,7 @@ impl World<'_> {
             self.hub_loses(line.conn);
         }
         if let Some(page) = self.pages.get_mut(at) {
-            page.let_go(connection);
+            page.forget_connection(connection);
         }
         self.abandon(at, connection);
         self.say(|| format!("  connection {} ended with {code} {reason}", connection.0));

@@ -1,15 +1,7 @@
-//! Whole histories in virtual time: the real client core, the real hub core, and a network with
-//! faults between them. One seed is one history.
-//!
-//! - `mix` draws the faults and how often they strike. `world` moves the time. `actions` does what
-//!   pages do, and `browser_faults` strikes browsers.
-//! - `line`, `up` and `down` are the network, and `server` is the hub behind its sockets.
-//! - `page` is a browser page with a client. `documents` are its documents. `browser` has what
-//!   pages share: `storage` and a lock.
-//! - `oracle` checks what must hold, and `archive` what storage holds. `coverage` counts the
-//!   situations that the seeds met.
-//!
-//! Nothing here reads a clock, or a generator of its own.
+//! Runs whole histories in virtual time: the real client core, the real hub core, and a faulty
+//! network. One seed is one history. `world` moves the time, `line`, `up` and `down` are the
+//! network, and `page` and `server` surround the cores. `mix` draws the faults, and `oracle` and
+//! `archive` check the invariants. No code here reads a clock or another generator.
 
 #![expect(
     clippy::panic,

@@ -1,6 +1,6 @@
-//! One connection or request of a page: its two directions, and what is wrong with it.
+//! One connection or request of a page, with two directions and its faults.
 //!
-//! Owns the order of what is under way. Decides nothing by itself: `world` draws what happens.
+//! Owns the order of data under way. `world` draws the events.
 
 use longhaul::ids::ConnectionId;
 use longhaul_hub::core::ConnId;
@@ -10,7 +10,7 @@ use crate::oracle::PageId;
 /// The number of a line, never used twice.
 pub type LineId = u64;
 
-/// What a line is.
+/// A line's transport or request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A WebSocket.
@@ -21,68 +21,68 @@ pub enum Kind {
     Stream(String),
     /// A poll.
     Poll(String),
-    /// Publications.
+    /// A post of publications.
     Post(String),
 }
 
-/// What comes down.
+/// Data on its way to the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Down {
-    /// It is open.
+    /// The connection is open.
     Opened,
     /// A frame of a socket or stream.
     Frame(String),
-    /// The answer to a post.
+    /// The hub's answer to a post.
     Answer(String),
-    /// Something else than an answer of the hub.
+    /// An answer that is not the hub's.
     Failure {
-        /// As src/web/fetch.rs reads it.
+        /// The close code that src/web/fetch.rs makes of it.
         code: u16,
-        /// Retry-After, ms.
+        /// The minimum retry delay (Retry-After), ms.
         floor_ms: u64,
     },
-    /// The end.
+    /// The end of the connection.
     End {
-        /// Close code.
+        /// The close code.
         code: u16,
-        /// The hub's words.
+        /// The hub's explanation.
         reason: String,
     },
 }
 
-/// One of them.
+/// A line.
 #[derive(Clone, Debug)]
 pub struct Line {
-    /// Whose.
+    /// The page that it belongs to.
     pub page: PageId,
-    /// What the client calls it.
+    /// The client's id of the connection.
     pub connection: ConnectionId,
-    /// What it is.
+    /// The transport or request.
     pub kind: Kind,
-    /// What the hub calls it, once it has it.
+    /// The hub's id of the connection, once it has reached the hub.
     pub conn: Option<ConnId>,
-    /// Nothing goes up any more.
+    /// Nothing reaches the hub any more.
     pub is_dead_up: bool,
-    /// Nothing comes down any more.
+    /// Nothing reaches the page any more.
     pub is_dead_down: bool,
-    /// A proxy keeps what comes down until it has more.
+    /// The data that a buffering proxy holds until it has more.
     pub buffer: Option<Vec<Down>>,
-    /// The client has let go of it.
+    /// The client has abandoned it.
     pub is_abandoned: bool,
-    /// When the last one in each direction arrives: none overtakes it.
+    /// When the last frame to the hub arrives. No frame overtakes another.
     pub up_ms: u64,
-    /// See `up_ms`.
+    /// When the last frame to the page arrives.
     pub down_ms: u64,
-    /// Frames on their way down.
+    /// The number of frames on their way to the page.
     pub frames_down: usize,
 }
 
-/// Frames that a connection takes before it has delivered the first. Chosen: what a socket's
-/// buffers hold, roughly.
+/// How many frames a connection accepts before it has delivered the first. Chosen: about the size
+/// of a socket's buffers.
 pub const FRAMES_DOWN_MAX: usize = 16;
 
 impl Line {
-    /// A new one.
+    /// Creates a line.
     #[must_use]
     pub fn new(page: PageId, connection: ConnectionId, kind: Kind) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl Line {
         }
     }
 
-    /// Whether it brings messages down.
+    /// Whether it carries messages to the page.
     #[must_use]
     pub fn is_downlink(&self) -> bool {
         matches!(self.kind, Kind::Socket | Kind::Stream(_) | Kind::Poll(_))

@@ -1,4 +1,4 @@
-//! The simulator as a program: one seed with its trace, or many with what they have met.
+//! Runs the simulator: one seed with its trace, or many seeds with their coverage.
 
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,22 +10,22 @@ use std::thread;
 use clap::Parser;
 use longhaul_sim::{Coverage, run};
 
-/// A run of so many seeds meets everything, some things a dozen times.
+/// A run of this many seeds meets every situation, some of them a dozen times.
 const SEEDS_MANY: u64 = 10_000;
 
-/// Whole histories of real clients and a real hub in virtual time, with faults, and an oracle that
-/// watches.
+/// Simulates whole histories of real clients and a real hub in virtual time, with faults. An oracle
+/// checks them.
 #[derive(Parser)]
 #[command(name = "sim", version)]
 struct Args {
-    /// One seed: its history is printed.
+    /// Run one seed and print its history
     seed: Option<u64>,
 
-    /// So many seeds, quietly; then what they have met.
+    /// Run this many seeds and print their coverage
     #[arg(long, default_value_t = 1_000)]
     seeds: u64,
 
-    /// The first of them.
+    /// The first of these seeds
     #[arg(long, default_value_t = 0)]
     from: u64,
 }
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     };
     match ends_well {
         Ok(true) => ExitCode::SUCCESS,
-        // Whoever reads us may have closed our output.
+        // The reader may have closed our output.
         Ok(false) | Err(_) => ExitCode::FAILURE,
     }
 }

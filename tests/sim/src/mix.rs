@@ -1,90 +1,89 @@
-//! What one seed's history is made of: swarm testing, each seed its own mix of faults, sizes and
-//! limits.
+//! Draws each seed's own mix of faults, sizes and limits: swarm testing.
 //!
-//! Source of the idea: Groce et al., "Swarm Testing", 2012: leaving most faults out lets the rest
+//! Source of the idea: Groce et al., "Swarm Testing", 2012. Leaving most faults out lets the others
 //! go deep.
 
 use longhaul_hub::core::Limits;
 
-/// How likely each fault is, and how much there is of everything.
+/// The odds of each fault, and the sizes.
 #[derive(Clone, Debug)]
 pub struct Mix {
     /// Pages with a client each.
     pub pages: usize,
-    /// Browsers that keep outboxes in storage.
+    /// Browsers with durable outboxes.
     pub browsers: usize,
     /// Topics.
     pub topics: usize,
     /// Documents.
     pub documents: usize,
-    /// How long things go wrong, ms.
+    /// How long faults strike, ms.
     pub stormy_ms: u64,
-    /// One way through the network, ms, and how much it varies.
+    /// The latency of the network in one direction, ms.
     pub latency_ms: u64,
-    /// See `latency_ms`.
+    /// The random part of the latency, ms.
     pub jitter_ms: u64,
-    /// Between two actions of a page, ms, on average.
+    /// The mean time between two actions of a page, ms.
     pub action_ms: u64,
-    /// Between two faults, ms, on average.
+    /// The mean time between two faults, ms.
     pub fault_ms: u64,
-    /// Subscriptions that nobody waits for, per mille.
+    /// The share of passive subscriptions, per mille.
     pub passive: u32,
-    /// How often there is no place for what is held over HTTP, per mille.
+    /// How often a page gets no slot, per mille.
     pub crowded: u32,
     /// The hub's limits.
     pub limits: Limits,
-    /// In per mille of what each can happen to: an opening, a frame.
+    /// The odds of faults of an opening, per mille.
     pub opening: Opening,
-    /// See `opening`.
+    /// The odds of faults of a frame, per mille.
     pub frame: Frame,
-    /// And to what pages of a browser tell each other.
+    /// The odds of faults of a tab message, per mille.
     pub tab_message: TabMessage,
-    /// Weights of the faults.
+    /// The weights of the faults.
     pub faults: Vec<(Fault, u32)>,
 }
 
-/// What can happen to an opening, per mille.
+/// The faults of an opening, per mille.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Opening {
     /// Nobody listens.
     pub refused: u32,
-    /// Nothing comes back.
+    /// No answer arrives.
     pub black_holed: u32,
     /// A socket opens without our subprotocol.
     pub stripped: u32,
-    /// A proxy says 502.
+    /// A proxy answers 502.
     pub bad_gateway: u32,
-    /// Someone says 503 and Retry-After.
+    /// An answer has 503 and Retry-After.
     pub busy: u32,
-    /// A captive portal says 200 and HTML.
+    /// A captive portal answers 200 with HTML.
     pub portal: u32,
     /// A proxy buffers the stream.
     pub buffered: u32,
-    /// The answer comes a second or more late.
+    /// The answer arrives a second or more late.
     pub slow: u32,
 }
 
-/// What can happen to a frame, per mille.
+/// The faults of a frame, per mille.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Frame {
-    /// It ends early, and the connection with it.
+    /// The frame is cut off and the connection ends.
     pub truncated: u32,
-    /// A record in it is replaced by what is none.
+    /// An invalid record replaces one of its records.
     pub corrupted: u32,
-    /// It comes twice.
+    /// The frame arrives twice.
     pub duplicated: u32,
-    /// It is overtaken.
+    /// Another frame overtakes it.
     pub reordered: u32,
 }
 
-/// What can happen to a notice, per mille.
+/// The faults of a tab message, per mille.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TabMessage {
-    /// Nobody hears it.
+    /// Nobody receives it.
     pub lost: u32,
-    /// It is heard late.
+    /// It arrives late.
     pub late: u32,
-    /// It is heard twice.
+    /// It arrives twice.
     pub twice: u32,
 }
 
@@ -93,15 +92,15 @@ pub struct TabMessage {
 pub enum Fault {
     /// A connection is reset.
     Reset,
-    /// All connections of a page are.
+    /// All connections of a page are reset.
     ResetPage,
     /// A page's connections carry nothing any more.
     HalfOpen,
-    /// Nothing of a page's connections goes up any more.
+    /// A page's connections carry nothing to the hub any more.
     OneWayUp,
-    /// Nothing comes down.
+    /// A page's connections carry nothing to the page any more.
     OneWayDown,
-    /// A page's line is slow for a while.
+    /// A page's network is slow for a while.
     Slow,
     /// The machine sleeps.
     Sleep,
@@ -109,29 +108,29 @@ pub enum Fault {
     ClockBack,
     /// A page's timers run once a second, or once a minute.
     Throttle,
-    /// A page stands still.
+    /// A page freezes.
     Freeze,
     /// A page goes into the back-forward cache and comes back.
     Suspend,
-    /// A page is gone without a word, and another one opens.
+    /// A page ends without a close, and another one opens.
     Kill,
-    /// The hub's process dies and comes back, with nothing.
+    /// The hub's process dies and restarts without memory.
     Crash,
-    /// The hub is stopped and started.
+    /// The hub stops and starts.
     Restart,
-    /// The browser says offline, then online.
+    /// The browser reports offline, then online.
     Offline,
-    /// A browser's storage is removed.
+    /// The browser removes its storage.
     Evict,
-    /// It has no room for a while.
+    /// A browser's disk is full for a while.
     FullStorage,
-    /// It can't be reached for a while.
+    /// A browser's storage can't be reached for a while.
     LostStorage,
-    /// It takes long for a while.
+    /// A browser's storage is slow for a while.
     SlowStorage,
-    /// A page that waits to send takes the lock.
+    /// A page that waits for the lock steals it.
     Steal,
-    /// Somebody who does not send has the lock for a while, once it is free.
+    /// A page that does not send holds the lock for a while, once it is free.
     Jam,
     /// A service worker starts.
     Worker,
@@ -139,7 +138,7 @@ pub enum Fault {
     Wipe,
     /// A machine's clock jumps by hours.
     ClockJump,
-    /// A page's instance of the wasm crashes, and another one goes on.
+    /// A page's instance of the wasm crashes, and another one continues.
     Panic,
     /// The handles of a browser's database die.
     LostHandle,
@@ -178,7 +177,7 @@ const FAULTS: [Fault; 27] = [
 ];
 
 impl Mix {
-    /// The mix of a seed.
+    /// Draws the mix of a seed.
     #[must_use]
     pub fn draw(rng: &mut fastrand::Rng) -> Self {
         let often = |rng: &mut fastrand::Rng, most: u32| {
@@ -191,7 +190,7 @@ impl Mix {
         let limits = Limits {
             retain_entries: pick(rng, &[300, 1_000]),
             retain_ms: pick(rng, &[2_000, 20_000, 300_000]),
-            // So that a frame is full soon, and a window, too.
+            // Small limits fill frames and windows soon.
             frame_bytes_aim: pick(rng, &[500, 4_000, 16_384]),
             for_readers_bytes: pick(rng, &[0, 2_000, 16 << 20]),
             for_readers_ms: pick(rng, &[0, 1_000, 30_000]),
@@ -241,7 +240,7 @@ impl Mix {
         }
     }
 
-    /// The next fault, by weight.
+    /// Draws the next fault by weight.
     pub fn fault(&self, rng: &mut fastrand::Rng) -> Option<Fault> {
         let all: u32 = self.faults.iter().map(|(_, weight)| weight).sum();
         let mut at = rng.u32(0..all.max(1));

@@ -1,8 +1,7 @@
-//! What must hold over a history, whatever happens (the invariants of docs/architecture.md).
+//! Checks the invariants of docs/architecture.md over a history.
 //!
-//! Sees what the hub has appended, what pages were given, and what became of each publication.
-//! Panics at the first thing that must not be, with the numbers: a panic is this program's way of
-//! saying that it has found something.
+//! Receives the hub's appended entries, the pages' messages, and the outcome of each publication.
+//! Panics at the first violation, with the numbers: a panic is how this program reports a finding.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -15,7 +14,7 @@ use serde_json::Value;
 use crate::archive::Archive;
 use crate::server::WALL_MS;
 
-/// One page of one incarnation.
+/// A page's number, never used twice.
 pub type PageId = u32;
 
 /// An entry that the hub has appended.
@@ -25,14 +24,14 @@ struct Entry {
     id: Option<String>,
 }
 
-/// What a subscription is owed next.
+/// The next message that a subscription must get.
 #[derive(Clone, Debug)]
 enum Owed {
-    /// Nothing has come yet.
+    /// The first message is still missing.
     First { from: From },
-    /// This one.
+    /// This message comes next.
     Next { epoch: Epoch, seq: Seq },
-    /// The log is another one, and the page was told; it begins where it says.
+    /// The page has learned that the log is another one, which begins at this seq.
     NewEpoch { epoch: Option<Epoch>, seq: Seq },
 }
 
@@ -51,32 +50,32 @@ struct Row {
     outcome: Option<Outcome>,
 }
 
-/// What the oracle knows.
+/// The oracle's knowledge.
 #[derive(Debug, Default)]
 pub struct Oracle {
     logs: HashMap<(String, Epoch), Vec<Entry>>,
-    /// A document after each entry of its log, by another library than ours.
+    /// The value after each entry of a document's log, by another library than ours.
     documents: HashMap<(String, Epoch), Vec<Value>>,
-    /// Where each page's documents stand.
+    /// The position of each page's documents.
     followed: BTreeMap<(PageId, TopicNo), (String, Option<Cursor>)>,
     heads: HashMap<String, (Epoch, Seq)>,
-    /// How often an id stands in one log.
+    /// How often a log contains an id.
     ids: HashMap<(Epoch, String), u32>,
-    /// The last n of a producer in one log.
+    /// The last row number of a producer in a log.
     last_n: HashMap<(Epoch, String), u64>,
     subscriptions: BTreeMap<(PageId, TopicNo), Subscription>,
     rows: BTreeMap<(PageId, RowNo), Row>,
-    /// What must hold of rows in storage.
+    /// The checks of rows in storage.
     pub archive: Archive,
-    /// What the hub had of each epoch when it died: acks of before stay true.
+    /// The number of messages that pages received.
     pub delivered: u64,
 }
 
 impl Oracle {
-    /// The hub has appended this.
+    /// The hub has appended an entry.
     ///
     /// # Panics
-    /// If it has an id twice, or a producer's rows out of order.
+    /// If the log has an id twice, or a producer's rows out of order.
     pub fn appended(
         &mut self,
         topic: &str,
@@ -138,10 +137,10 @@ impl Oracle {
         self.followed.insert((page, no), (topic.to_owned(), None));
     }
 
-    /// A page holds this of a document as confirmed.
+    /// A page has this confirmed value of a document.
     ///
     /// # Panics
-    /// If the hub never had it there.
+    /// If the hub never had that value there.
     pub fn confirmed(&mut self, page: PageId, no: TopicNo, topic: &str, at: Cursor, json: &str) {
         let value: Value = serde_json::from_str(json).unwrap_or_default();
         let after = usize::try_from(at.seq.0).unwrap_or(usize::MAX);
@@ -167,13 +166,13 @@ impl Oracle {
             .is_some_and(|at| head.is_none_or(|(epoch, seq)| (at.epoch, at.seq) == (*epoch, *seq)))
     }
 
-    /// The hub's topics are new ones from now on.
+    /// The hub has lost its memory, so its topics begin anew.
     pub fn hub_forgot(&mut self) {
         self.heads.clear();
         self.archive.has_hub_forgotten = true;
     }
 
-    /// A page is gone: what it waited for is nobody's any more.
+    /// A page has ended, so nothing waits for its subscriptions.
     pub fn page_gone(&mut self, page: PageId) {
         self.subscriptions.retain(|(of, _), _| *of != page);
         self.followed.retain(|(of, _), _| *of != page);
@@ -193,15 +192,15 @@ impl Oracle {
         );
     }
 
-    /// A page stops.
+    /// A page unsubscribes.
     pub fn unsubscribed(&mut self, page: PageId, no: TopicNo) {
         self.subscriptions.remove(&(page, no));
     }
 
-    /// A page was told which log its messages are of.
+    /// A page has learned the epoch of its messages.
     ///
     /// # Panics
-    /// If that is another one than before and it was not told of the change first (I14).
+    /// If the epoch has changed without a gap (I14).
     pub fn streaming(&mut self, page: PageId, no: TopicNo, epoch: Epoch) {
         let Some(subscription) = self.subscriptions.get_mut(&(page, no)) else {
             return;
@@ -222,10 +221,10 @@ impl Oracle {
         }
     }
 
-    /// A page was told what it cannot have.
+    /// A page has received a gap.
     ///
     /// # Panics
-    /// If the range is not exactly what it was owed.
+    /// If the gap doesn't begin at the next message.
     pub fn gap(
         &mut self,
         page: PageId,
@@ -277,10 +276,10 @@ impl Oracle {
         };
     }
 
-    /// A page was given a message.
+    /// A page has received a message.
     ///
     /// # Panics
-    /// If it is not the one that it was owed, or not what the hub had appended (I12, I16).
+    /// If it is not the next one, or differs from the hub's entry (I12, I16).
     pub fn delivered(&mut self, page: PageId, no: TopicNo, epoch: Epoch, seq: Seq, payload: &str) {
         let Some(subscription) = self.subscriptions.get_mut(&(page, no)) else {
             return;
@@ -343,7 +342,7 @@ impl Oracle {
     /// A row has its outcome.
     ///
     /// # Panics
-    /// If it has one already, or was said to stand where it does not.
+    /// If it has one already, or the log contains another entry at that position.
     pub fn settled(&mut self, page: PageId, n: RowNo, id: &str, outcome: Outcome) {
         let row = self.rows.get_mut(&(page, n));
         let Some(row) = row else {
@@ -355,10 +354,10 @@ impl Oracle {
         self.check(page, (&topic, &payload), id, &outcome);
     }
 
-    /// A page is told what became of a row in storage, of whomever.
+    /// A page learns the outcome of a stored row, its own or another page's.
     ///
     /// # Panics
-    /// If that is not so, or it was told before.
+    /// If the outcome is wrong, or the page has learned it before.
     pub fn told(
         &mut self,
         now: u64,
@@ -370,8 +369,8 @@ impl Oracle {
         let (topic, payload) = self.archive.settled(page, producer, n, outcome, hub_ms);
         let is_verdict = match outcome {
             Outcome::Acked { .. } => true,
-            // Who wipes or gives up does not know what is on its way, and a hub that has forgotten
-            // everything may take it after all.
+            // A page that wipes or cancels doesn't know which rows are on their way. A hub without
+            // memory may still accept them.
             Outcome::Dead { code, .. } => code == "expired",
         };
         if is_verdict {
@@ -380,7 +379,7 @@ impl Oracle {
         }
     }
 
-    /// What a page is told of a publication is what the hub's logs say.
+    /// Compares a publication's outcome with the hub's logs.
     fn check(&self, page: PageId, (topic, payload): (&str, &str), id: &str, outcome: &Outcome) {
         match outcome {
             Outcome::Acked { epoch, seq, .. } => {
@@ -392,11 +391,11 @@ impl Oracle {
                 let body = entry.map(|entry| entry.payload.as_str());
                 assert_eq!(body, Some(payload), "I2: acked with another body");
             }
-            // What is on its way may still arrive.
+            // A publication on its way may still arrive.
             Outcome::Dead { code, .. } if code == "wiped" => {}
             Outcome::Dead { .. } => {
-                // In the log that there is: a hub that has forgotten everything may well say no
-                // where it once said yes.
+                // Only the current log counts, because a hub without memory may nack what it has
+                // acked before.
                 if let Some((epoch, _)) = self.heads.get(topic) {
                     assert!(
                         !self.ids.contains_key(&(*epoch, id.to_owned())),
@@ -407,7 +406,7 @@ impl Oracle {
         }
     }
 
-    /// Whether every page has all that it is owed.
+    /// Whether every page has all of its messages.
     #[must_use]
     pub fn is_caught_up(&self) -> bool {
         let mut followed = self.followed.values();
@@ -424,10 +423,10 @@ impl Oracle {
             })
     }
 
-    /// The end: all pages are connected and quiet.
+    /// Checks the end of a history, when all pages are connected and nothing happens any more.
     ///
     /// # Panics
-    /// If a page has not all that it is owed, or a publication has no outcome, or two.
+    /// If a page misses a message, or a publication has no outcome.
     pub fn check_end(&self, live: &[PageId]) {
         for ((page, no), subscription) in &self.subscriptions {
             assert!(

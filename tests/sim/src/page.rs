@@ -1,9 +1,7 @@
-//! A browser page with a client in it: what src/web and js/src do around the core, without a
-//! browser.
+//! Models a browser page: the work of src/web and js/src around the core, without a browser.
 //!
-//! Keeps payloads, gathers what one turn sends into one frame, posts one frame at a time. Says what
-//! to do with the network in plain data. What comes down is in `incoming`, what is published in
-//! `outbox`.
+//! Keeps payloads, gathers the records of a turn into a frame, and posts one frame at a time.
+//! Returns its demands on the network as plain data. `incoming` receives, `outbox` publishes.
 
 mod incoming;
 mod outbox;
@@ -22,99 +20,99 @@ use crate::oracle::{Oracle, PageId};
 use incoming::Held;
 use outbox::Call;
 
-/// A post has about so many characters at most. Source: src/web/upstream.rs.
+/// The approximate limit of a post's characters. Source: src/web/upstream.rs.
 const FRAME_CHARS_MAX: usize = 32 * 1024;
 
-/// What a page wants of the network.
+/// A page's demand on the network or the browser.
 #[derive(Debug)]
 pub enum Do {
     /// Open a transport.
     Open {
-        /// What the client calls it.
+        /// The client's id of the connection.
         connection: ConnectionId,
-        /// Which.
+        /// The transport.
         transport: Transport,
-        /// What the first request says.
+        /// The records of the first request.
         records: String,
     },
-    /// A poll in place of the one before.
+    /// Send a poll, which replaces the one under way.
     Poll {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
-        /// What it says.
+        /// The records.
         records: String,
     },
-    /// A frame up a socket.
+    /// Send a frame over a socket.
     Frame {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
         /// The frame.
         frame: String,
     },
-    /// A post of publications.
+    /// Post publications.
     Post {
-        /// Beside which connection.
+        /// The connection that the post belongs to.
         connection: ConnectionId,
         /// The frame.
         frame: String,
     },
-    /// Give up the posts of a connection.
+    /// Abort the posts of a connection.
     AbandonPosts {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
     },
-    /// Something in the browser's storage.
+    /// Execute a request in the browser's storage.
     Store(Transaction),
-    /// To be the one that sends what is in storage, or no longer.
-    Sender {
-        /// It wants to.
+    /// Request leadership, or resign.
+    Leader {
+        /// The page wants to lead.
         is_wanted: bool,
     },
-    /// To tell the others of the browser.
+    /// Send a message to the other pages of the browser.
     Tell(String, TabMessage),
-    /// A place among the connections that all tabs share.
-    Place {
-        /// Wanted, or given back.
+    /// Request a slot, or give it back.
+    Slot {
+        /// The page wants a slot.
         is_wanted: bool,
     },
     /// Forget a connection.
     Abandon {
-        /// Which.
+        /// The connection.
         connection: ConnectionId,
     },
 }
 
-/// Who watches.
+/// The observers of a page.
 pub struct Watch<'a> {
-    /// What must hold.
+    /// The checks.
     pub oracle: &'a mut Oracle,
-    /// What was met.
+    /// The counts of situations.
     pub coverage: &'a mut Coverage,
 }
 
-/// See the module.
+/// A page's state.
 pub struct Page {
     /// Its number in this history.
     pub id: PageId,
     /// Its client.
     pub client: Client,
-    /// Where its outbox is in storage; else it is in memory.
+    /// The browser with its durable outbox. None for an outbox in memory.
     pub browser: Option<BrowserId>,
-    /// It is a service worker: it only flushes.
+    /// It is a service worker, which only flushes.
     pub is_worker: bool,
-    /// Which of the browser's storages it has opened, if its handle is alive.
+    /// The storage incarnation that it has opened, if its handle is alive.
     pub opened: Option<u32>,
-    /// The last transaction was aborted, and is tried again.
+    /// The last transaction was aborted, and the store tries once more.
     pub has_failed: bool,
     /// How many of its instances have crashed.
     pub instance: u32,
-    /// Numbers its wishes to send or not to.
+    /// Numbers its requests for leadership and its resignations.
     pub wish: u64,
-    /// Not before this does anything happen in it.
+    /// It is frozen until then.
     pub frozen_until: u64,
-    /// Its timers fire at multiples of this, ms; 0: exactly.
+    /// Its timers fire at multiples of this, ms. 0: exactly.
     pub timers_ms: u64,
-    /// Its line takes so much longer for a byte, µs.
+    /// The additional time that its network needs for a byte, µs.
     pub slow_us: u64,
     /// Subscriptions.
     pub subscriptions: BTreeMap<TopicNo, String>,
@@ -129,19 +127,19 @@ pub struct Page {
     /// Its documents.
     pub documents: Documents,
     runs: HashMap<u32, Held>,
-    /// Records that come in parts.
+    /// Incomplete records.
     parts: HashMap<ConnectionId, Parts>,
     epochs: HashMap<TopicNo, Epoch>,
-    /// The last run that the core wants to keep.
+    /// The last run that the core holds.
     kept: Option<u32>,
     last_run: u32,
     last_no: u32,
-    last_beside: u64,
+    last_in_memory: u64,
     transport: Option<Transport>,
 }
 
 impl Page {
-    /// A page whose client has not started.
+    /// Creates a page whose client has not started.
     #[must_use]
     pub fn new(id: PageId, client: Client) -> Self {
         Self {
@@ -171,29 +169,29 @@ impl Page {
             kept: None,
             last_run: 0,
             last_no: 0,
-            last_beside: 0,
+            last_in_memory: 0,
             transport: None,
         }
     }
 
-    /// Its instance has crashed. The next one knows the rows that the page waits for. What it
-    /// subscribed to is the user's to ask for again.
+    /// Replaces a crashed instance. The next one knows the rows that the page waits for. The user
+    /// must subscribe again.
     pub(crate) fn crash(
         &mut self,
         clocks: (u64, u64),
         mut config: Config,
         watch: &mut Watch<'_>,
     ) -> Vec<Do> {
-        let spare = self.client.spare_producer().to_owned();
+        let memory = self.client.spare_producer().to_owned();
         let stored = self.client.producer().to_owned();
         config.inherited = Some(Inherited {
-            last: RowNo(self.last_beside),
-            stored: if stored == spare {
+            last: RowNo(self.last_in_memory),
+            stored: if stored == memory {
                 String::new()
             } else {
                 stored
             },
-            producer: spare,
+            producer: memory,
         });
         self.client = Client::new(&config);
         self.instance += 1;
@@ -212,20 +210,19 @@ impl Page {
         self.restore(clocks, watch)
     }
 
-    /// The next instance begins, with the calls that have no row.
+    /// Starts the next instance with the calls that have no row.
     pub(crate) fn go_on(&mut self, clocks: (u64, u64), watch: &mut Watch<'_>) -> Vec<Do> {
         let mut wants = self.handle(clocks.0, Event::Start, watch);
         wants.extend(self.offer_again(clocks, watch));
         wants
     }
 
-    /// It stands still until then, or as long as it does already: what waits for its end keeps its
-    /// order.
+    /// Freezes the page until then, unless it is frozen longer. Waiting items keep their order.
     pub fn freeze(&mut self, until: u64) {
         self.frozen_until = self.frozen_until.max(until);
     }
 
-    /// When its client wants to be called, as its timers allow.
+    /// The client's deadline, at the precision of the page's timers.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
         let at = self.client.deadline()?.0;
@@ -237,7 +234,7 @@ impl Page {
         Some(at.max(self.frozen_until))
     }
 
-    /// Hands an event to the client, and says what it wants.
+    /// Passes an event to the client, and returns the demands.
     pub fn handle(&mut self, now: u64, event: Event<'_>, watch: &mut Watch<'_>) -> Vec<Do> {
         let mut effects = Vec::new();
         let producer = self.client.producer().to_owned();
@@ -325,7 +322,7 @@ impl Page {
                 send(connection, &format!("{head}{payload}"));
             }
             Effect::Abandon { connection, .. } => {
-                self.let_go(connection);
+                self.forget_connection(connection);
                 wants.push(Do::Abandon { connection });
             }
             Effect::DropPosts { connection } => {
@@ -374,14 +371,14 @@ impl Page {
                 attempts,
                 outcome,
             } => self.settled(now, (before, row, attempts), outcome, watch),
-            Effect::Slot { is_wanted } => wants.push(Do::Place { is_wanted }),
+            Effect::Slot { is_wanted } => wants.push(Do::Slot { is_wanted }),
             Effect::StatusChanged => self.show(watch),
             Effect::Store(request) => wants.push(Do::Store(self.transaction(request))),
             Effect::Forget { row } => {
                 watch.coverage.met("state: row forgotten");
                 self.payloads.remove(&row);
             }
-            Effect::Leader { is_wanted } => wants.push(Do::Sender { is_wanted }),
+            Effect::Leader { is_wanted } => wants.push(Do::Leader { is_wanted }),
             Effect::SendTabMessage {
                 producer,
                 tab_message,
@@ -452,14 +449,14 @@ impl Page {
         self.handle(now, Event::Follow { no, topic }, watch)
     }
 
-    /// The user stops a subscription.
+    /// The user ends a subscription.
     pub fn unsubscribe(&mut self, now: u64, no: TopicNo, watch: &mut Watch<'_>) -> Vec<Do> {
         self.subscriptions.remove(&no);
         watch.oracle.unsubscribed(self.id, no);
         self.handle(now, Event::Unsubscribe { no }, watch)
     }
 
-    /// The answer to a post, or none: `floor_ms` is what was said instead.
+    /// Passes on the answer to a post. For a failed post, `answer` is the minimum retry delay.
     pub fn posted(
         &mut self,
         now: u64,
@@ -489,7 +486,7 @@ impl Page {
         wants
     }
 
-    /// All that waits, as far as it fits one frame: src/web/upstream.rs.
+    /// Takes as many waiting frames as fit one post: src/web/upstream.rs.
     fn next_post(&mut self, connection: ConnectionId) -> Option<Do> {
         if self.is_posting.contains_key(&connection) {
             return None;
@@ -512,8 +509,8 @@ impl Page {
         })
     }
 
-    /// A connection is no longer the browser's.
-    pub fn let_go(&mut self, connection: ConnectionId) {
+    /// The browser forgets a connection.
+    pub fn forget_connection(&mut self, connection: ConnectionId) {
         self.posts.remove(&connection);
         self.is_posting.remove(&connection);
     }

@@ -1,6 +1,6 @@
-//! The hub behind its sockets: what hub/src does around the core, without a runtime.
+//! Runs the hub's core without a runtime, as hub/src does around it.
 //!
-//! Tells the oracle of every entry right when it is appended, before anyone else can hear of it.
+//! Reports every entry to the oracle as soon as it is appended, before anyone else can receive it.
 
 use std::collections::BTreeMap;
 
@@ -13,16 +13,16 @@ use longhaul_hub::core::{Close, ConnId, Effect, Event, Hub, Limits, Now, Refusal
 use crate::line::{Down, Kind, Line, LineId};
 use crate::oracle::Oracle;
 
-/// What a refused post's Retry-After says, ms.
+/// The Retry-After of a refused post, ms.
 const RETRY_AFTER_MS: u64 = 1_000;
 
-/// What the clocks of the hub and of machines say at 0, ms since 1970.
+/// The wall clocks of the hub and of machines at time 0, ms since 1970.
 pub const WALL_MS: u64 = 1_763_779_200_000;
 
-/// What the hub sends down a line.
+/// The hub's data for a line.
 pub type Sent = (LineId, Down);
 
-/// See the module.
+/// The hub's state.
 pub struct Server {
     hub: Option<Hub>,
     limits: Limits,
@@ -37,7 +37,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A hub with nothing in it.
+    /// Creates an empty hub.
     #[must_use]
     pub fn new(limits: Limits, topics: Vec<String>, seed: u64) -> Self {
         let mut server = Self {
@@ -56,12 +56,12 @@ impl Server {
         server
     }
 
-    /// Begins a process, with no memory of the one before.
+    /// Starts a process without memory of the one before.
     pub fn start(&mut self) {
         self.hub = Some(Hub::new(self.limits, self.rng.u64(..)));
     }
 
-    /// The process is gone, and all its connections with it.
+    /// Kills the process and all its connections.
     pub fn crash(&mut self, oracle: &mut Oracle) -> Vec<LineId> {
         self.hub = None;
         self.is_drained = false;
@@ -70,25 +70,25 @@ impl Server {
         std::mem::take(&mut self.lines).into_values().collect()
     }
 
-    /// Whether there is one.
+    /// Whether a process runs.
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.hub.is_some()
     }
 
-    /// Whether it has let all its clients go, and may stop.
+    /// Whether all its clients have been closed, so that it may stop.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.is_drained
     }
 
-    /// When it wants to be ticked.
+    /// The core's deadline.
     #[must_use]
     pub fn deadline(&self) -> Option<u64> {
         self.hub.as_ref()?.deadline().map(|time| time.0)
     }
 
-    /// Both clocks.
+    /// The hub's monotonic and wall clocks.
     fn at(now: u64) -> Now {
         Now {
             time: Time(now),
@@ -96,7 +96,7 @@ impl Server {
         }
     }
 
-    /// Hands an event to the hub. What it sends.
+    /// Passes an event to the hub, and returns the data for lines.
     pub fn handle(&mut self, now: u64, event: Event<'_>, oracle: &mut Oracle) -> Vec<Sent> {
         let at = Self::at(now);
         if let Some(hub) = &mut self.hub {
@@ -105,7 +105,7 @@ impl Server {
         self.settle(now, oracle)
     }
 
-    /// A line has reached the hub.
+    /// A line reaches the hub.
     pub fn open(
         &mut self,
         now: u64,
@@ -179,20 +179,20 @@ impl Server {
         self.settle(now, oracle)
     }
 
-    /// The next frame for a line that has room again.
+    /// Takes the next frame for a line that has room.
     pub fn take(&mut self, now: u64, conn: ConnId) -> Option<String> {
         let at = Self::at(now);
         let bytes_max = self.limits.frame_bytes_aim;
         self.hub.as_mut()?.take_frame(at, conn, bytes_max)
     }
 
-    /// The answer of a poll, if it is due.
+    /// Takes the answer of a poll, if it is ready.
     pub fn take_answer(&mut self, now: u64, conn: ConnId) -> Option<String> {
         let at = Self::at(now);
         self.hub.as_mut()?.take_answer(at, conn)
     }
 
-    /// The line of a connection is gone.
+    /// Forgets the line of a connection.
     pub fn forget(&mut self, conn: ConnId) {
         self.lines.remove(&conn);
     }
@@ -204,7 +204,7 @@ impl Server {
             match effect {
                 Effect::Wake(conn) => {
                     if let Some(id) = self.lines.get(&conn) {
-                        // An empty frame says: look what there is.
+                        // An empty frame tells the line to take the hub's frames.
                         sent.push((*id, Down::Frame(String::new())));
                     }
                 }
@@ -229,7 +229,7 @@ impl Server {
         sent
     }
 
-    /// Shows the oracle what has been appended since the last look.
+    /// Shows the oracle the entries since the last call.
     fn observe(&mut self, now: u64, oracle: &mut Oracle) {
         let at = Self::at(now);
         let Some(hub) = &mut self.hub else { return };
@@ -256,7 +256,8 @@ impl Server {
     }
 }
 
-/// As hub/src/posts.rs refuses and src/web/fetch.rs reads it.
+/// Makes the close code and the retry delay of a refusal, as hub/src/posts.rs and src/web/fetch.rs
+/// do.
 fn answer(outcome: Result<String, Refusal>) -> Down {
     match outcome {
         Ok(frame) => Down::Answer(frame),
@@ -289,7 +290,7 @@ fn close_record(refusal: &Refusal) -> String {
     frame
 }
 
-/// A connection that ended without a word.
+/// The end of a connection without a close frame.
 #[must_use]
 pub fn lost() -> Down {
     Down::End {

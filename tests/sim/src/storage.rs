@@ -1,8 +1,7 @@
-//! A model of the browser's storage, as src/web/store does it: all of a request or nothing, numbers
-//! that are given once.
+//! Models the browser's storage, as src/web/store implements it. A request succeeds as a whole or
+//! changes nothing, and no number is assigned twice.
 //!
-//! Shared by all clients of a browser. Faults are the caller's: it says when a request fails, and
-//! when everything is gone.
+//! All clients of a browser share it. The caller injects failures and removals.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +14,9 @@ use longhaul::{
 /// A row and its payload.
 #[derive(Clone, Debug)]
 pub struct Kept {
-    /// What the core is told of it.
+    /// The row as the core sees it.
     pub row: StoredRow,
-    /// What is sent. As no two calls have the same, it is also what the call is known by.
+    /// The payload. It also identifies the call, because no two calls have the same payload.
     pub payload: String,
     key: Option<Box<str>>,
 }
@@ -47,15 +46,15 @@ impl Storage {
         self.letters.values().map(|(kept, outcome)| (kept, outcome))
     }
 
-    /// Removes all rows and dead letters. The last of them.
+    /// Removes all rows and dead letters. Returns the highest number among them.
     pub fn wipe(&mut self) -> RowNo {
         let rows = std::mem::take(&mut self.rows).into_keys();
         let letters = std::mem::take(&mut self.letters).into_keys();
         rows.chain(letters).max().unwrap_or_default()
     }
 
-    /// Does what is asked. `producer` is the name of a partition that is new, `payload` gives a
-    /// call's.
+    /// Executes a request. `producer` names a new partition, and `payload` returns the payload of a
+    /// call.
     pub fn answer(
         &mut self,
         request: &StoreRequest,
@@ -111,7 +110,7 @@ impl Storage {
         )
     }
 
-    /// The row that a call has, or had as far as that is kept.
+    /// Returns the row of an earlier identical call, as far as storage keeps it.
     fn before(&self, payload: &str) -> Option<RowNo> {
         let rows = self.rows.iter().map(|(n, kept)| (n, &kept.payload));
         let letters = self.letters.iter().map(|(n, (kept, _))| (n, &kept.payload));
@@ -211,7 +210,7 @@ impl Storage {
     }
 }
 
-/// A number for what a call is known by: 48 bits of FNV-1a.
+/// Hashes a call's payload to its tag: 48 bits of FNV-1a.
 fn tag(payload: &str) -> u64 {
     let hash = payload
         .bytes()

@@ -1,10 +1,10 @@
-//! What goes up: what a page wants of the network, and what becomes of it.
+//! Executes the demands of pages, and moves data from pages to the hub.
 
 use longhaul::Transport;
 use longhaul::codes;
 use longhaul::ids::ConnectionId;
 
-use crate::browser::Word;
+use crate::browser::PageMessage;
 use crate::line::{Down, Kind, Line, LineId};
 use crate::page::Do;
 use crate::server::lost;
@@ -40,14 +40,16 @@ impl World<'_> {
                 self.abandon_lines(at, connection, |kind| matches!(kind, Kind::Post(_)));
             }
             Do::Store(transaction) => self.ask_storage(at, transaction),
-            Do::Sender { is_wanted } => self.seek(at, is_wanted),
-            Do::Tell(producer, tab_message) => self.tell(at, &Word::Told(producer, tab_message)),
-            Do::Place { is_wanted } => {
+            Do::Leader { is_wanted } => self.seek(at, is_wanted),
+            Do::Tell(producer, tab_message) => {
+                self.tell(at, &PageMessage::Told(producer, tab_message))
+            }
+            Do::Slot { is_wanted } => {
                 if is_wanted && self.rng.u32(0..1_000) < self.mix.crowded {
                     self.coverage.met("state: no place for what is held");
-                    self.later(self.now + 2, Item::Place(id, false));
+                    self.later(self.now + 2, Item::Slot(id, false));
                     let granted_at = self.soon(20_000);
-                    self.later(granted_at, Item::Place(id, true));
+                    self.later(granted_at, Item::Slot(id, true));
                 }
             }
             Do::Abandon { connection } => self.abandon(at, connection),
@@ -78,7 +80,7 @@ impl World<'_> {
         }
     }
 
-    /// The page lets go of a line; the hub hears of it if it can.
+    /// The page abandons a line. The hub learns of it if the line still carries data.
     pub(crate) fn abandon_line(&mut self, id: LineId) {
         let delay = self.delay();
         let Some(line) = self.lines.get_mut(&id) else {
@@ -161,7 +163,7 @@ impl World<'_> {
         let is_dead = line.is_dead_up;
         line.up_ms = self.now + delay + slow_ms;
         let arrives = line.up_ms;
-        // A stream that has failed is not the kind that fails by an answer.
+        // A failed stream ends like a lost connection, because an EventSource shows no answer.
         if let (Kind::Stream(_), Some(Down::Failure { .. })) = (&line.kind, &fails) {
             fails = Some(lost());
         }

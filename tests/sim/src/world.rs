@@ -1,7 +1,7 @@
-//! One history: the time, the network, the faults, and the actions of pages.
+//! Runs one history: the time, the network, the faults, and the actions of pages.
 //!
-//! Everything is drawn from the seed, in the order in which it happens, so the same seed gives the
-//! same history.
+//! The seed determines everything, in the order of events, so that the same seed gives the same
+//! history.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -10,7 +10,7 @@ use longhaul::ids::ConnectionId;
 use longhaul::{Event, Status, StoreAnswer};
 use longhaul_hub::core::Event as HubEvent;
 
-use crate::browser::{Browser, BrowserId, Transaction, Word};
+use crate::browser::{Browser, BrowserId, PageMessage, Transaction};
 use crate::coverage::Coverage;
 use crate::line::{Down, Line, LineId};
 use crate::mix::Mix;
@@ -18,70 +18,71 @@ use crate::oracle::{Oracle, PageId};
 use crate::page::{Do, Page, Watch};
 use crate::server::Server;
 
-/// When a history begins, ms.
+/// The time at which a history begins, ms.
 pub(crate) const BEGIN_MS: u64 = 1_000_000;
 
-/// After the faults have stopped everybody is well again within this time, ms. Source: the bounded
-/// liveness of the invariants.
+/// The time in which all pages recover after the faults, ms. Source: the bounded liveness of the
+/// invariants.
 const HEAL_MS: u64 = 60_000;
 
-/// A page that nobody waits at asks once a minute at the least, and then for all that it is behind.
+/// The same for pages with passive subscriptions only. They poll at least once a minute, and then
+/// for all missing messages.
 const HEAL_PASSIVE_MS: u64 = 180_000;
 
-/// Things that can happen in one history. Chosen: a loop that spins is found in a second.
+/// The most events of one history. Chosen: an endless loop is found in a second.
 const STEPS_MAX: u64 = 2_000_000;
 
 /// How a history ended.
 #[derive(Debug)]
 pub struct Outcome {
-    /// What it has met.
+    /// The situations that it met.
     pub coverage: Coverage,
-    /// Messages that pages were given.
+    /// The number of messages that pages received.
     pub delivered: u64,
 }
 
-/// What is under way.
+/// An event that is due later.
 #[derive(Debug)]
 pub(crate) enum Item {
     /// A line reaches the hub.
     Open(LineId),
     /// A frame reaches the hub.
     Up(LineId, String),
-    /// The hub notices that a line is gone.
+    /// The hub notices the end of a line.
     Removed(LineId),
-    /// Something reaches the page.
+    /// Data reaches the page.
     Down(LineId, Down),
-    /// A frame should have arrived by now.
+    /// The hub's limit for the delivery of a frame is over.
     Stalled(LineId, usize),
-    /// The hub's process comes back.
+    /// The hub's process restarts.
     HubStarts,
-    /// Whether a page has a place among the connections that all tabs share.
-    Place(PageId, bool),
-    /// A page's line is fast, its timers are exact, its browser is online again.
+    /// A page gets or loses its slot.
+    Slot(PageId, bool),
+    /// A page recovers: its network is fast, its timers are exact, its browser is online.
     Recovers(PageId),
     /// A request reaches storage.
     Transacts(BrowserId, PageId, Box<Transaction>),
-    /// Its answer reaches that instance of the page.
+    /// Storage's answer reaches an instance of a page.
     Stored(PageId, u32, Box<StoreAnswer>),
-    /// The instance of a page that follows one that has crashed begins.
+    /// The next instance of a crashed page starts.
     GoesOn(PageId, u32),
-    /// A page is told that its database has ended.
+    /// A page learns that its database has ended.
     Ends(PageId),
-    /// Whether a page is the one that sends, as of that wish of its.
-    Sender(PageId, u64, bool),
-    /// What a page hears of another one.
-    Told(PageId, Box<Word>),
+    /// A page learns whether it leads, in answer to the request with this number.
+    Leader(PageId, u64, bool),
+    /// A page receives a message of another one.
+    Told(PageId, Box<PageMessage>),
     /// A wipe of a page reaches storage.
     Wipes(BrowserId, PageId),
-    /// A service worker may have done its work.
+    /// A service worker may have finished.
     Leaves(PageId),
-    /// A lock that nobody had who sends is free.
+    /// A jammed lock becomes free.
     Unjams(BrowserId),
     /// A page publishes once more, after all faults.
     LastWords(PageId),
 }
 
-/// See the module.
+/// A history in progress.
 pub struct World<'a> {
     pub(crate) now: u64,
     pub(crate) mix: Mix,
@@ -102,10 +103,10 @@ pub struct World<'a> {
     pub(crate) trace: Option<&'a mut dyn Write>,
 }
 
-/// Lives through the history of a seed, and tells it to `trace`, line by line.
+/// Runs the history of a seed, and writes it to `trace` line by line.
 ///
 /// # Panics
-/// At the first thing that must not happen.
+/// If an invariant is violated.
 #[must_use]
 pub fn run(seed: u64, trace: Option<&mut dyn Write>) -> Outcome {
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -230,14 +231,14 @@ impl World<'_> {
             })
     }
 
-    /// A time that is `ms` away on average.
+    /// Draws a time that is `ms` away on average.
     pub(crate) fn soon(&mut self, ms: u64) -> u64 {
         self.now + 1 + self.rng.u64(0..=2 * ms)
     }
 
     pub(crate) fn say(&mut self, what: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
-            // Whoever reads us may have closed our output; the history goes on.
+            // The reader may have closed our output, and the history continues.
             let _ = writeln!(trace, "{:>9} {}", self.now - BEGIN_MS, what());
         }
     }
@@ -247,7 +248,7 @@ impl World<'_> {
         self.items.insert((at, self.last_item), item);
     }
 
-    /// The next thing that happens, but nothing after `until`.
+    /// Executes the next event, if it is not after `until`.
     pub(crate) fn step(&mut self, until: u64) {
         let item = self.items.first_key_value().map(|((at, _), _)| *at);
         let hub = self.server.deadline();
@@ -284,7 +285,7 @@ impl World<'_> {
         }
     }
 
-    /// A hub that was told to stop does so when it has let everybody go.
+    /// Stops a draining hub once it has closed all its clients.
     pub(crate) fn stop_if_drained(&mut self) {
         if self.server.is_drained() {
             self.crash("fault: hub stopped");
@@ -322,7 +323,7 @@ impl World<'_> {
                 self.say(|| "the hub starts".to_owned());
                 self.server.start();
             }
-            Item::Place(id, is_granted) => {
+            Item::Slot(id, is_granted) => {
                 if let Some(at) = self.pages.iter().position(|page| page.id == id) {
                     self.handle(at, Event::Slot { is_granted });
                 }
@@ -340,8 +341,8 @@ impl World<'_> {
                     self.handle(at, Event::StorageEnded);
                 }
             }
-            Item::Sender(id, wish, is_granted) => self.sender(number, id, wish, is_granted),
-            Item::Told(id, word) => self.told(number, id, word),
+            Item::Leader(id, wish, is_granted) => self.leader(number, id, wish, is_granted),
+            Item::Told(id, message) => self.told(number, id, message),
             Item::Wipes(id, page) => self.wiped(id, page),
             Item::Leaves(id) => self.worker_ends(id),
             Item::Unjams(id) => self.pass_lock(id),

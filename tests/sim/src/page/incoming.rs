@@ -1,5 +1,5 @@
-//! What comes down to a page: frames are read, runs are kept until the core has judged them, and
-//! delivered to the oracle.
+//! Receives frames for a page. Keeps runs until the core has judged them, and delivers them to the
+//! oracle.
 
 use longhaul::ids::{ConnectionId, Seq, TopicNo};
 use longhaul::wire::{Body, DocumentRecord, Messages, ToClient, records};
@@ -9,14 +9,14 @@ use serde_json::value::RawValue;
 use super::{Do, Page, Watch};
 use crate::documents::{Coming, Documents};
 
-/// What has come and is not yet delivered.
+/// Received data that the core has not delivered yet.
 pub(super) enum Held {
     Messages { first: Seq, payloads: Vec<String> },
     Document(Coming),
 }
 
 impl Page {
-    /// A frame has come. What the client wants of it all.
+    /// Receives a frame, and returns the client's demands.
     pub fn receive(
         &mut self,
         now: u64,
@@ -127,7 +127,7 @@ impl Page {
         Some((no, run))
     }
 
-    /// A record of a document has come.
+    /// Receives a record of a document.
     fn receive_document(
         &mut self,
         now: u64,
@@ -177,7 +177,7 @@ impl Page {
         wants
     }
 
-    /// Asks anew for the documents that have diverged.
+    /// Asks for snapshots of diverged documents.
     fn resync(&mut self, now: u64, watch: &mut Watch<'_>) -> Vec<Do> {
         let mut wants = Vec::new();
         while let Some(no) = self.documents.diverged.pop() {

@@ -1,4 +1,4 @@
-//! A page's publications: their payloads by call and by row, in storage or in memory.
+//! Owns a page's publications: their payloads by call and by row, in storage or in memory.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use longhaul::{Event, MEMORY_ROWS, Outcome, Publication, StoreRequest};
 use super::{Do, Page, Watch};
 use crate::browser::Transaction;
 
-/// A call of publish.
+/// A call of `publish`.
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     topic: String,
@@ -38,7 +38,7 @@ impl Call {
 }
 
 impl Page {
-    /// The user publishes. `machine_ms` is what the machine's clock says.
+    /// The user publishes. `machine_ms` is the machine's clock.
     pub fn publish(
         &mut self,
         (now, machine_ms): (u64, u64),
@@ -62,7 +62,7 @@ impl Page {
         self.handle(now, Event::Publish(new), watch)
     }
 
-    /// Gives the next instance the rows that the page waits for.
+    /// Restores the rows that the page waits for in the next instance.
     pub(super) fn restore(
         &mut self,
         (now, machine_ms): (u64, u64),
@@ -82,7 +82,7 @@ impl Page {
         wants
     }
 
-    /// And the calls that have no row.
+    /// Repeats the calls without a row in the next instance.
     pub(super) fn offer_again(
         &mut self,
         (now, machine_ms): (u64, u64),
@@ -102,7 +102,7 @@ impl Page {
         wants
     }
 
-    /// The user gives up the oldest row that this page knows.
+    /// The user cancels the oldest row that this page knows.
     pub(crate) fn cancel(&mut self, now: u64, watch: &mut Watch<'_>) -> Vec<Do> {
         let rows = self
             .payloads
@@ -119,7 +119,7 @@ impl Page {
         }
     }
 
-    /// Payloads that storage has.
+    /// Keeps payloads that storage has returned.
     pub(crate) fn restored(&mut self, payloads: Vec<(RowNo, String)>) {
         self.payloads.extend(payloads);
     }
@@ -129,7 +129,7 @@ impl Page {
         self.browser.is_some() && row.0 < MEMORY_ROWS
     }
 
-    /// The payload of a row that is sent.
+    /// Returns the payload of a row that the client sends.
     pub(super) fn payload(&self, row: Option<RowNo>, watch: &mut Watch<'_>) -> &str {
         let Some(row) = row else { return "" };
         let payload = self.payloads.get(&row).map(String::as_str);
@@ -142,7 +142,7 @@ impl Page {
         payload.unwrap_or_default()
     }
 
-    /// A request to storage, with the payloads of what it saves.
+    /// Makes a request to storage, with the payloads of its saves.
     pub(super) fn transaction(&mut self, request: StoreRequest) -> Transaction {
         let saves = match &request {
             StoreRequest::Commit(batch) => batch.saves.as_slice(),
@@ -193,14 +193,14 @@ impl Page {
             return;
         }
         if let Some(n) = row.0.checked_sub(MEMORY_ROWS) {
-            self.last_beside = self.last_beside.max(n);
+            self.last_in_memory = self.last_in_memory.max(n);
             watch.coverage.met("state: publication beside storage");
         }
         watch.oracle.queued(self.id, row, &topic, &payload);
     }
 
-    /// A row has its outcome. `before` is the outbox's producer before this turn, which is that of
-    /// rows that were lost in it.
+    /// A row has its outcome. `before` is the producer of the outbox before this turn. Rows that
+    /// were lost in this turn belong to it.
     pub(super) fn settled(
         &mut self,
         now: u64,
