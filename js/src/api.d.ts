@@ -364,9 +364,10 @@ export interface ClientEvents {
   deadletter: DeadLetter;
   /**
    * The rows or the dead letters have changed, in whichever tab: the size, a row that is being
-   * discarded, or a dead letter. Read `outbox.rows()` and `outbox.deadLetters()` again: after the
-   * last of several events they are up to date. With `client.outbox.size` as the snapshot it fits
-   * useSyncExternalStore. It does not fire for a row's `attempts`.
+   * discarded, or a dead letter. It also fires when this tab sends a row for the first time. Read
+   * `outbox.rows()` and `outbox.deadLetters()` again: after the last of several events they are up
+   * to date. With `client.outbox.size` as the snapshot it fits useSyncExternalStore. It does not
+   * fire for a row's `attempts`, nor when another tab sends a row.
    */
   outbox: { size: number };
   /** The browser removed the outbox's storage with its rows. */
