@@ -266,9 +266,14 @@ test("an iteration gets messages in order, and ends with its client", async () =
 });
 
 test("a closed client says that it was closed, and how to go on", async () => {
-  const { connect } = await trial();
+  const { connect, clock } = await trial();
   const client = connect();
+  await clock.until(() => client.status.state === "connected");
+  const states: string[] = [];
+  client.on("status", ({ state }) => states.push(state));
   await client.close();
+  await clock.advance(1_000);
+  expect(states).toEqual(["closed"]);
   expect(client.status).toMatchObject({ state: "closed", reason: { message: "the client was closed" } });
   await expect(client.topic("a").publish(1)).rejects.toMatchObject({
     hint: "make a new client with connect()",

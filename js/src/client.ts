@@ -116,7 +116,7 @@ class ClientHandle implements Client {
       begin: (engine) => {
         this.#engine = engine;
       },
-      status: (status) => this.#show(status),
+      status: (status) => this.#changed(status),
       report: (error) => this.#report(error),
       failed: (error) => this.#fail(error),
     });
@@ -226,7 +226,7 @@ class ClientHandle implements Client {
   /** Makes an engine. Does not start it. */
   async #make(module: WebAssembly.Module): Promise<Engine> {
     const engine = new Engine(module, this.#bases, this.#options, {
-      status: (status) => this.#show(status),
+      status: (status) => this.#changed(status),
       deadLetter: (deadLetter) => this.#emit("deadletter", deadLetter),
       outboxSize: (size) => this.#emit("outbox", { size }),
       outboxLost: (rows) => this.#emit("outboxlost", { rows }),
@@ -435,8 +435,12 @@ class ClientHandle implements Client {
     });
   }
 
+  /** A status of the engine or of the attempts to load it. The client's own end is the last one. */
+  #changed(status: Status): void {
+    if (this.#end === undefined) this.#show(status);
+  }
+
   #show(status: Status): void {
-    if (this.#status.state === "closed" && this.#end !== undefined && status.state !== "closed") return;
     if (isSame(this.#status, status)) return;
     this.#status = status;
     this.#emit("status", status);
