@@ -1,7 +1,8 @@
-//! Makes one post to the hub, and turns its answer into a frame or a close code.
+//! One post to the hub, and what its answer means: a frame, or a close code as a socket would have
+//! given.
 //!
-//! Knows the status codes of docs/protocol.md, rule T5. The core aborts slow posts, so no timeout
-//! is here.
+//! Knows the status codes of docs/protocol.md, rule T5. Nothing here waits for time: the core
+//! aborts what takes too long.
 
 use std::rc::Weak;
 
@@ -19,18 +20,18 @@ const CONTENT_TYPE: &str = "application/vnd.longhaul.v1";
 
 #[wasm_bindgen]
 extern "C" {
-    /// The global function of pages and workers. Throws if there is none.
+    /// The global one, of pages and workers alike. Throws where there is none.
     #[wasm_bindgen(catch, js_name = fetch)]
     fn global_fetch(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
 }
 
-/// An answer that is no frame.
+/// What came instead of a frame.
 pub(super) struct Failure {
-    /// The close code that a socket would have given.
+    /// As a close code.
     pub(super) code: u16,
-    /// The reason in words.
+    /// For people.
     pub(super) detail: String,
-    /// The minimum retry delay, from Retry-After, ms.
+    /// Retry-After, ms.
     pub(super) floor_ms: u64,
 }
 
@@ -44,8 +45,8 @@ impl Failure {
     }
 }
 
-/// Posts a frame and returns the frame that answers it. Received bytes of a poll's answer count as
-/// a sign of life of `polling`.
+/// Posts a frame and gives the frame that answers it. What arrives of the answer to a poll is told
+/// as a sign of life of `polling`.
 pub(super) async fn post(
     driver: &Weak<Driver>,
     url: &str,
@@ -113,8 +114,8 @@ async fn send(
 
 fn meaning(status: u16, is_problem: bool, text: &JsString) -> Failure {
     if !is_problem {
-        // The answer is from a proxy or a captive portal. Only 401, 429 and 503 keep their meaning
-        // then.
+        // A proxy or a captive portal. Its 401, 429 and 503 mean what they say; nothing else of it
+        // does.
         return match status {
             401 => Failure::of(codes::UNAUTHORIZED, &status_words(status)),
             429 | 503 => Failure::of(codes::TRY_AGAIN_LATER, ""),

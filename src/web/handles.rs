@@ -1,5 +1,4 @@
-//! Owns the transport handles of open connections. A client has at most one for each transport,
-//! while it moves from one to another.
+//! The open connections of a client, one a transport at most while it moves from one to another.
 
 use std::rc::{Rc, Weak};
 
@@ -14,20 +13,20 @@ use super::websocket::Socket;
 use crate::Transport;
 use crate::ids::ConnectionId;
 
-/// One connection with its handle.
+/// One connection and how to let go of it.
 pub(super) struct TransportHandles {
     pub(super) connection: ConnectionId,
-    handle: Handle,
+    way: Way,
 }
 
-enum Handle {
+enum Way {
     Socket(Socket),
     Stream(Rc<Stream>, Rc<Upstream>),
     Poll(Rc<Poll>, Rc<Upstream>),
 }
 
 impl TransportHandles {
-    /// Fails if the browser refuses at once.
+    /// Fails where the browser refuses at once.
     pub(super) fn open(
         transport: Transport,
         base: &str,
@@ -37,63 +36,63 @@ impl TransportHandles {
         driver: &Weak<Driver>,
     ) -> Result<Self, JsValue> {
         let upstream = || Upstream::new(base, connection, driver.clone());
-        let handle = match transport {
+        let way = match transport {
             Transport::WebSocket => {
-                Handle::Socket(Socket::open(base, connection, &receiver, driver.clone())?)
+                Way::Socket(Socket::open(base, connection, &receiver, driver.clone())?)
             }
-            Transport::EventSource => Handle::Stream(
+            Transport::EventSource => Way::Stream(
                 Stream::open(base, connection, records, receiver, driver.clone())?,
                 upstream(),
             ),
             Transport::LongPoll => {
                 let poll = Poll::new(base, connection, driver.clone());
                 poll.send(records);
-                Handle::Poll(poll, upstream())
+                Way::Poll(poll, upstream())
             }
         };
-        Ok(Self { connection, handle })
+        Ok(Self { connection, way })
     }
 
-    /// Returns the socket, if the transport is WebSocket.
+    /// The socket, if it is one.
     pub(super) fn socket(&self) -> Option<&Socket> {
-        match &self.handle {
-            Handle::Socket(socket) => Some(socket),
-            Handle::Stream(..) | Handle::Poll(..) => None,
+        match &self.way {
+            Way::Socket(socket) => Some(socket),
+            Way::Stream(..) | Way::Poll(..) => None,
         }
     }
 
     pub(super) fn poll(&self, records: &str) {
-        if let Handle::Poll(poll, _) = &self.handle {
+        if let Way::Poll(poll, _) = &self.way {
             poll.send(records);
         }
     }
 
     pub(super) fn post(&self, frame: &JsString) {
-        if let Handle::Stream(_, upstream) | Handle::Poll(_, upstream) = &self.handle {
+        if let Way::Stream(_, upstream) | Way::Poll(_, upstream) = &self.way {
             upstream.send(frame);
         }
     }
 
     pub(super) fn abandon_posts(&self) {
-        if let Handle::Stream(_, upstream) | Handle::Poll(_, upstream) = &self.handle {
+        if let Way::Stream(_, upstream) | Way::Poll(_, upstream) = &self.way {
             upstream.cancel();
         }
     }
 
     pub(super) fn drop_posts(&self) {
-        if let Handle::Stream(_, upstream) | Handle::Poll(_, upstream) = &self.handle {
+        if let Way::Stream(_, upstream) | Way::Poll(_, upstream) = &self.way {
             upstream.drop_waiting();
         }
     }
 
     pub(super) fn abandon(&self, code: u16) {
-        match &self.handle {
-            Handle::Socket(socket) => socket.abandon(code),
-            Handle::Stream(stream, upstream) => {
+        match &self.way {
+            Way::Socket(socket) => socket.abandon(code),
+            Way::Stream(stream, upstream) => {
                 stream.abandon();
                 upstream.abandon();
             }
-            Handle::Poll(poll, upstream) => {
+            Way::Poll(poll, upstream) => {
                 poll.abandon();
                 upstream.abandon();
             }

@@ -1,6 +1,7 @@
-//! The calls of the core into JavaScript, which js/src/host.ts implements.
+//! What the core asks of JavaScript: js/src/host.ts is the other side.
 //!
-//! No call runs a listener of the user. JavaScript stores each call's data and acts in `settle`.
+//! None of these runs a listener of the user: JavaScript notes what it is told and acts in
+//! `settle`.
 
 use js_sys::{Array, Function, JsString, Promise};
 use wasm_bindgen::prelude::*;
@@ -8,56 +9,57 @@ use web_sys::{Response, WebSocket};
 
 #[wasm_bindgen]
 extern "C" {
-    /// The object that the wrapper passes in: js/src/host.ts.
+    /// The object that the wrapper hands in: js/src/host.ts.
     pub type Host;
 
-    /// Returns the handler of a socket's message events. Messages go directly to JavaScript.
+    /// The handler of a socket's message events, so that a message goes to JavaScript without a
+    /// stop here.
     #[wasm_bindgen(method)]
     pub(super) fn receiver(this: &Host, connection: f64) -> Function;
 
-    /// Ignores a socket's errors from now on. Node's `ws` throws an error event that has no
-    /// listener.
+    /// A socket's error is nobody's from now on. One that Node's `ws` makes throws what nobody
+    /// listens to.
     #[wasm_bindgen(method)]
     pub(super) fn mute(this: &Host, socket: &WebSocket);
 
-    /// Sends records. The records of one turn share a frame.
+    /// Sends records; those of one turn share a frame.
     #[wasm_bindgen(method)]
     pub(super) fn transmit(this: &Host, socket: &WebSocket, records: &str);
 
-    /// Sends a publication: the head, then the payload that JavaScript keeps for the row.
+    /// Sends a publication: its head, then the payload that JavaScript keeps for the row.
     #[wasm_bindgen(method, js_name = transmitPublication)]
     pub(super) fn transmit_publication(this: &Host, socket: &WebSocket, head: &str, row: f64);
 
-    /// Does the same for a connection without a socket. JavaScript calls `post` with the
-    /// publications of the turn.
+    /// The same for a connection that has no socket: JavaScript calls `post` with what it has
+    /// gathered in this turn.
     #[wasm_bindgen(method, js_name = postPublication)]
     pub(super) fn post_publication(this: &Host, connection: f64, head: &str, row: f64);
 
-    /// Passes on the records of an answer.
+    /// Records that came as an answer.
     #[wasm_bindgen(method)]
     pub(super) fn received(this: &Host, connection: f64, frame: &JsString);
 
-    /// Resolves with the text of an answer, or with undefined if it is too long. `polling` is the
-    /// connection of the poll.
+    /// The text of an answer: a promise of it, or of nothing where it is too long. `polling` is the
+    /// connection whose poll it answers.
     #[wasm_bindgen(method)]
     pub(super) fn text(this: &Host, response: &Response, polling: Option<f64>) -> Promise;
 
-    /// Asks the user's function for a token. 0: initial, 1: expiring, 2: rejected. `token` or
-    /// `no_token` follows in a later turn.
+    /// Ask the user's function for a token; `token` or `no_token` follows, never in the same turn.
+    /// 0 initial, 1 expiring, 2 rejected.
     #[wasm_bindgen(method, js_name = askToken)]
     pub(super) fn ask_token(this: &Host, reason: u32);
 
-    /// Requests a slot for event streams and long polls, or gives it back. JavaScript calls
-    /// `placed` after this turn.
+    /// A place for what is held over HTTP is wanted, or no longer: JavaScript calls `placed`, after
+    /// this turn.
     #[wasm_bindgen(method)]
     pub(super) fn place(this: &Host, is_wanted: bool);
 
-    /// Remembers that this transport worked.
+    /// This transport was useful.
     #[wasm_bindgen(method)]
     pub(super) fn remember(this: &Host, transport: u32);
 
-    /// Reports the status. `ms` is the time until the attempt, or since the connection began.
-    /// `repeat_ms` is the time until the client repeats a request.
+    /// The status is now this. `ms` is how far off the attempt is, or how long ago the connection
+    /// began; `repeat_ms` how far off is what the client asks for again.
     #[wasm_bindgen(method, js_name = statusChanged)]
     pub(super) fn status_changed(
         this: &Host,
@@ -84,7 +86,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn streaming(this: &Host, no: u32, cursor: &str);
 
-    /// Reports a gap. `last` is absent if it is unknown.
+    /// `last` is absent where nobody knows it.
     #[wasm_bindgen(method)]
     pub(super) fn gap(
         this: &Host,
@@ -101,7 +103,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn queued(this: &Host, request: u32, row: f64, is_durable: bool);
 
-    /// Returns the row of a call of `publish`, in the form of js/src/rows.ts.
+    /// The row of a call of publish, as js/src/rows.ts has it.
     #[wasm_bindgen(method)]
     pub(super) fn row(
         this: &Host,
@@ -112,37 +114,37 @@ extern "C" {
         is_hub_time: bool,
     ) -> JsValue;
 
-    /// Returns the tag of a stored row's call. JavaScript keeps it while the row's outcome may be
-    /// missing in storage.
+    /// What the call of a row of storage is known by, for as long as its end may not be noted.
     #[wasm_bindgen(method, js_name = tagOf)]
     pub(super) fn tag_of(this: &Host, row: f64) -> JsValue;
 
-    /// Passes on a stored row (src/web/store/row.rs). The core may ask for its payload from now on.
+    /// A row of storage, as src/web/store/row.rs has it: its payload may be asked for from now on.
     #[wasm_bindgen(method)]
     pub(super) fn restored(this: &Host, row: f64, value: &JsValue);
 
-    /// Reports that a row has left storage.
+    /// A row is no longer in storage.
     #[wasm_bindgen(method)]
     pub(super) fn forget(this: &Host, row: f64);
 
-    /// Resolves with the name of the partition once the owner of the rows is known.
+    /// The name of the partition, once it is known whose rows these are.
     #[wasm_bindgen(method, js_name = partitionName)]
     pub(super) fn partition_name(this: &Host) -> Promise;
 
-    /// Returns the partition's record, given the stored one. Its first element is the producer.
+    /// What is to be kept of the partition, given what was: an array, first its producer.
     #[wasm_bindgen(method)]
     pub(super) fn partition(this: &Host, before: Option<&JsValue>) -> Array;
 
-    /// Requests leadership, or resigns. JavaScript calls `sender` after this turn.
+    /// This client wants to be the one that sends what is in storage, or no longer: JavaScript
+    /// calls `sender`, after this turn.
     #[wasm_bindgen(method, js_name = seekSender)]
     pub(super) fn seek_sender(this: &Host, is_wanted: bool);
 
-    /// Reports new rows of this producer to the other tabs, up to the highest number. Also for the
-    /// other messages, `producer` names the outbox.
+    /// Tell the other tabs: new rows up to the highest number, of this producer, as with the next
+    /// ones.
     #[wasm_bindgen(method, js_name = tellAdded)]
     pub(super) fn tell_added(this: &Host, producer: &str, last: f64, rows: f64, bytes: f64);
 
-    /// Reports to the other tabs that a row took effect.
+    /// Tell the other tabs: a row took effect.
     #[wasm_bindgen(method, js_name = tellAcked)]
     pub(super) fn tell_acked(
         this: &Host,
@@ -155,7 +157,7 @@ extern "C" {
         duplicate: bool,
     );
 
-    /// Reports to the other tabs that a row is a dead letter.
+    /// Tell the other tabs: a row never will.
     #[wasm_bindgen(method, js_name = tellDead)]
     pub(super) fn tell_dead(
         this: &Host,
@@ -167,34 +169,34 @@ extern "C" {
         message: &str,
     );
 
-    /// Reports to the other tabs that storage has the outcome of a row.
+    /// Tell the other tabs: storage has noted the end of a row.
     #[wasm_bindgen(method, js_name = tellNoted)]
     pub(super) fn tell_noted(this: &Host, producer: &str, row: f64);
 
-    /// Reports to the other tabs that the user has cancelled a row.
+    /// Tell the other tabs: the user gave a row up.
     #[wasm_bindgen(method, js_name = tellGivenUp)]
     pub(super) fn tell_given_up(this: &Host, producer: &str, row: f64);
 
-    /// Reports to the other tabs that the outbox has another identity.
+    /// Tell the other tabs: the outbox of this name has another one.
     #[wasm_bindgen(method, js_name = tellRenamed)]
     pub(super) fn tell_renamed(this: &Host, producer: &str, name: &str);
 
-    /// Reports that the hub rejects the outbox's rows from the token's subject.
+    /// The hub does not take the outbox's rows from whom the token names.
     #[wasm_bindgen(method, js_name = outboxRefused)]
     pub(super) fn outbox_refused(this: &Host, code: &str, message: &str);
 
-    /// Reports that the browser has removed the outbox's storage.
+    /// The browser has removed the storage that the outbox was in.
     #[wasm_bindgen(method, js_name = outboxLost)]
     pub(super) fn outbox_lost(this: &Host, rows: f64);
 
-    /// Reports that this code must not touch the outbox's storage. Another page needs a later
-    /// version of it, or other code uses the same name (`is_foreign`).
+    /// The outbox's storage is not to be touched: another page has, or wants, a later version of
+    /// it, or it is foreign, somebody else's of the same name.
     #[wasm_bindgen(method)]
     pub(super) fn barred(this: &Host, is_foreign: bool);
 
-    /// Rejects a call of `publish`. `why` is a number of `boundary::refusal`: outbox full, storage
-    /// full, payload larger than `bytes_max`, client closed, outcome of an earlier call unknown, or
-    /// outbox wiped.
+    /// Why: 0 the outbox is full, 1 storage is, 2 the payload is larger than `bytes_max`, 3 the
+    /// client is closed, 4 nobody knows the outcome of a call that was made before, 5 the outbox
+    /// was wiped.
     #[wasm_bindgen(method, js_name = publishRefused)]
     pub(super) fn publish_refused(this: &Host, request: u32, why: u32, bytes_max: f64);
 
@@ -204,7 +206,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn dead(this: &Host, row: f64, attempts: u32, code: &str, message: &str);
 
-    /// Tells JavaScript to act on the calls of a turn that it did not begin.
+    /// The core has finished a turn that JavaScript did not begin: act on what it told.
     #[wasm_bindgen(method)]
     pub(super) fn settle(this: &Host);
 }

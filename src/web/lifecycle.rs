@@ -1,7 +1,6 @@
-//! Listens for the page's sleep and wake, and for changes of the network.
+//! Notices that the page goes to sleep or may have slept, or that the network may have changed.
 //!
-//! A wake or a change is a hint and proves nothing. The core probes open connections and expedites
-//! waiting attempts.
+//! The latter are reasons to look, never proofs: what looks open is probed, what waits is hurried.
 
 use std::rc::Weak;
 
@@ -11,17 +10,17 @@ use web_sys::{AbortController, AddEventListenerOptions, Event, EventTarget};
 
 use super::driver::Driver;
 
-/// Listeners that the signal removes when the client goes. The signal works even after the instance
-/// has crashed.
+/// Listeners, removed when the client goes. What has been handed a signal is removed even where the
+/// instance has crashed.
 pub(super) struct Lifecycle {
-    removal: AbortController,
-    _listener: Closure<dyn FnMut(Event)>,
+    life: AbortController,
+    _heard: Closure<dyn FnMut(Event)>,
 }
 
 impl Lifecycle {
-    /// Returns `None` if the browser has no AbortController.
+    /// None where the browser has no AbortController.
     pub(super) fn new(driver: Weak<Driver>) -> Option<Self> {
-        let listener = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+        let heard = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
             let Some(driver) = driver.upgrade() else {
                 return;
             };
@@ -32,7 +31,7 @@ impl Lifecycle {
                 "offline" => driver.online(false),
                 "pagehide" | "freeze" => driver.suspend(),
                 "visibilitychange" if is_hidden => {}
-                // Every page load fires this event.
+                // Each page has one when it is loaded.
                 "pageshow" if !property(&event, "persisted").is_truthy() => {}
                 _ => driver.woke(),
             }
@@ -40,19 +39,19 @@ impl Lifecycle {
         let scope: JsValue = global().into();
         let document = property(&scope, "document");
         let network = property(&property(&scope, "navigator"), "connection");
-        let removal = AbortController::new().ok()?;
-        let options = AddEventListenerOptions::new();
-        options.set_signal(&removal.signal());
+        let life = AbortController::new().ok()?;
+        let until = AddEventListenerOptions::new();
+        until.set_signal(&life.signal());
         let listen = |target: &JsValue, types: &[&str]| {
-            // A worker has no document, and few browsers report changes of the network.
+            // A worker has no document, and few browsers tell of their network.
             if !property(target, "addEventListener").is_function() {
                 return;
             }
             let target: &EventTarget = target.unchecked_ref();
             for kind in types {
-                let listener = listener.as_ref().unchecked_ref();
+                let heard = heard.as_ref().unchecked_ref();
                 let _ = target.add_event_listener_with_callback_and_add_event_listener_options(
-                    kind, listener, &options,
+                    kind, heard, &until,
                 );
             }
         };
@@ -60,15 +59,15 @@ impl Lifecycle {
         listen(&document, &["visibilitychange", "freeze", "resume"]);
         listen(&network, &["change"]);
         Some(Self {
-            removal,
-            _listener: listener,
+            life,
+            _heard: heard,
         })
     }
 }
 
 impl Drop for Lifecycle {
     fn drop(&mut self) {
-        self.removal.abort();
+        self.life.abort();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Passes tab messages from JavaScript to the core, one method for each kind.
+//! The tab messages that JavaScript passes to the core, one method for each kind.
 //!
 //! Owns their translation into the core's `TabMessage`.
 
@@ -12,10 +12,9 @@ use crate::{Event, Outcome, TabMessage};
 
 #[wasm_bindgen]
 impl Core {
-    /// Another tab has added rows of this producer. Also for the other messages, `producer` names
-    /// the outbox that the message is about.
+    /// Another tab has added rows of this producer, as with the next ones.
     #[wasm_bindgen(js_name = toldAdded)]
-    pub fn tab_added(&self, producer: &str, last: f64, rows: f64, bytes: f64) {
+    pub fn told_added(&self, producer: &str, last: f64, rows: f64, bytes: f64) {
         let tab_message = TabMessage::Added {
             last: RowNo(last as u64),
             rows: rows as u64,
@@ -27,13 +26,13 @@ impl Core {
         });
     }
 
-    /// Another tab reports that a row took effect.
+    /// A row took effect, another tab says.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers are free to cross, objects are not"
     )]
     #[wasm_bindgen(js_name = toldAcked)]
-    pub fn tab_acked(
+    pub fn told_acked(
         &self,
         producer: &str,
         row: f64,
@@ -48,12 +47,12 @@ impl Core {
             seq: Seq(seq as u64),
             duplicate,
         };
-        self.row_ended(producer, row, attempts, bytes, outcome);
+        self.told_end(producer, row, attempts, bytes, outcome);
     }
 
-    /// Another tab reports that a row is a dead letter.
+    /// A row never will, another tab says.
     #[wasm_bindgen(js_name = toldDead)]
-    pub fn tab_dead(
+    pub fn told_dead(
         &self,
         producer: &str,
         row: f64,
@@ -63,10 +62,10 @@ impl Core {
         message: String,
     ) {
         let outcome = Outcome::Dead { code, message };
-        self.row_ended(producer, row, attempts, bytes, outcome);
+        self.told_end(producer, row, attempts, bytes, outcome);
     }
 
-    fn row_ended(&self, producer: &str, row: f64, attempts: u32, bytes: f64, outcome: Outcome) {
+    fn told_end(&self, producer: &str, row: f64, attempts: u32, bytes: f64, outcome: Outcome) {
         let tab_message = TabMessage::Ended {
             n: RowNo(row as u64),
             attempts,
@@ -79,9 +78,9 @@ impl Core {
         });
     }
 
-    /// Another tab reports that storage has the outcome of a row.
+    /// Storage has noted the end of a row, another tab says.
     #[wasm_bindgen(js_name = toldNoted)]
-    pub fn tab_outcome_stored(&self, producer: &str, row: f64) {
+    pub fn told_noted(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
         let tab_message = TabMessage::OutcomeStored { n };
         self.driver.drive(Event::TabMessage {
@@ -90,9 +89,9 @@ impl Core {
         });
     }
 
-    /// Another tab has given the outbox another identity.
+    /// Another tab has given the outbox of this name another one.
     #[wasm_bindgen(js_name = toldRenamed)]
-    pub fn tab_renamed(&self, producer: &str, name: String) {
+    pub fn told_renamed(&self, producer: &str, name: String) {
         let tab_message = TabMessage::Renamed { producer: name };
         self.driver.drive(Event::TabMessage {
             producer,
@@ -100,9 +99,9 @@ impl Core {
         });
     }
 
-    /// The user has cancelled a row in another tab.
+    /// The user gave a row up, in another tab.
     #[wasm_bindgen(js_name = toldGivenUp)]
-    pub fn tab_cancelled(&self, producer: &str, row: f64) {
+    pub fn told_given_up(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
         let tab_message = TabMessage::Cancelled { n };
         self.driver.drive(Event::TabMessage {
@@ -111,9 +110,9 @@ impl Core {
         });
     }
 
-    /// A dead letter was retried or discarded.
+    /// A dead letter was taken away.
     #[wasm_bindgen(js_name = toldTaken)]
-    pub fn tab_dead_letter_taken(&self, producer: &str, row: f64) {
+    pub fn told_taken(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
         let tab_message = TabMessage::DeadLetterTaken { n };
         self.driver.drive(Event::TabMessage {
@@ -122,11 +121,11 @@ impl Core {
         });
     }
 
-    /// A tab has wiped the outbox, or is about to. The wipe covers rows up to `last`, and
-    /// publications from before `at_ms` by the machine's clock. Both are infinite if the wipe
-    /// covers everything. They are 0 while they are unknown.
+    /// All rows were removed, or are about to be: up to this one, and what was published before
+    /// this moment of the machine's clock. Both are infinite where it is everything that there is,
+    /// and 0 where that is still to be told.
     #[wasm_bindgen(js_name = toldWiped)]
-    pub fn tab_wiped(&self, is_done: bool, last: f64, at_ms: f64) {
+    pub fn told_wiped(&self, is_done: bool, last: f64, at_ms: f64) {
         self.driver.drive(Event::Wiped {
             is_done,
             last: RowNo(last as u64),

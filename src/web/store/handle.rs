@@ -1,8 +1,7 @@
-//! Owns an open database and the listeners for its end.
-//!
-//! A database opens at its current version first, so that foreign databases stay as they are. The
-//! crate rexie only upgrades earlier versions, because it doesn't report a database's end. The open
-//! handle belongs to `idb`, the crate under rexie.
+//! A database that is open. It is opened as it is found and looked at first: one that this code did
+//! not make stays as it is. rexie brings an earlier version of ours up to date, and is closed
+//! again: it has no ear for the end of its own. What stays open is a handle of the crate that rexie
+//! is made of.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -14,43 +13,43 @@ use rexie::{ObjectStore, Rexie};
 use wasm_bindgen::prelude::*;
 use web_sys::{IdbDatabase, IdbTransaction};
 
-use super::{BATCHES, ROWS, TABLES, VERSION};
+use super::{PACKS, ROWS, TABLES, VERSION};
 
-/// Why a database is unusable.
+/// What has become of a database.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) enum End {
-    /// The browser has closed it or removes it. The next database may be empty, and opening may
-    /// fail for a moment.
+    /// The browser has closed it, or removes it: what is opened next may be empty, and for a moment
+    /// nothing can be.
     Closed,
-    /// It has a later version than this code knows, or another page upgrades it to one.
+    /// It has, or is to have, a later version than this code knows.
     Outdated,
-    /// It belongs to other code that uses the same name.
+    /// It is somebody else's, who has given it the outbox's name.
     Foreign,
-    /// The browser has no storage or forbids it, so nothing was ever stored.
+    /// There is no storage here, or the browser forbids it: nothing was ever kept.
     Absent,
 }
 
 pub(super) struct Handle {
     database: idb::Database,
-    /// The drop removes them, because the browser may call them after the database is closed.
+    /// The browser may call them when the database is closed already: they leave it with the
+    /// handle.
     listeners: Listeners,
-    /// Storage's producer is the one that the core knows.
+    /// The partition's producer is known to be the one that the core knows.
     pub(super) is_entered: Cell<bool>,
-    forced_close: Rc<ForcedClose>,
+    cut: Rc<Cut>,
 }
 
-/// The transactions that end with a forced close. The browser may close a database under a
-/// transaction. Chromium then fires no event for a transaction that was about to complete. So this
-/// code calls `onabort` itself.
+/// The browser may close a database under a transaction. Chromium says nothing of one that was
+/// about to be complete then: neither that it is, nor that it was aborted. So its end is told here.
 #[derive(Default)]
-struct ForcedClose {
+struct Cut {
     running: RefCell<Vec<IdbTransaction>>,
-    has_happened: Cell<bool>,
+    has_come: Cell<bool>,
 }
 
-impl ForcedClose {
-    fn abort_running(&self) {
-        self.has_happened.set(true);
+impl Cut {
+    fn come(&self) {
+        self.has_come.set(true);
         for transaction in self.running.take() {
             if let Some(aborted) = transaction.onabort() {
                 let _ = aborted.call0(&JsValue::UNDEFINED);
@@ -60,8 +59,8 @@ impl ForcedClose {
 }
 
 impl Handle {
-    /// Opens the database. `on_end` runs inside a call of the browser's, so it must not close the
-    /// database.
+    /// Opens it. `on_end` is called from within a call of the browser's, which closing it would
+    /// disturb.
     pub(super) async fn open(
         name: &str,
         on_end: impl Fn(End) + Clone + 'static,
@@ -71,36 +70,35 @@ impl Handle {
             database.close();
             upgrade(name).await?;
             database = find(name).await?;
-            // The browser removed the database and another tab made it anew. The next attempt
-            // upgrades it.
+            // Removed in between, and made anew: the next one brings it up to date.
             if is_earlier(&database)? {
                 database.close();
                 return Err(Some(End::Closed));
             }
         }
-        let forced_close = Rc::new(ForcedClose::default());
+        let cut = Rc::new(Cut::default());
         let database = IdbDatabase::from(database);
-        let listeners = Listeners::new(&database, forced_close.clone(), on_end);
+        let listeners = Listeners::new(&database, cut.clone(), on_end);
         Ok(Self {
             database: database.into(),
             listeners,
             is_entered: Cell::new(false),
-            forced_close,
+            cut,
         })
     }
 
-    /// The browser has closed the database. The outcome of running transactions is unknown.
-    pub(super) fn was_force_closed(&self) -> bool {
-        self.forced_close.has_happened.get()
+    /// The browser has closed it: what became of transactions under way is not known.
+    pub(super) fn was_cut(&self) -> bool {
+        self.cut.has_come.get()
     }
 
-    /// Runs the work of a transaction, and ends it if the browser closes the database.
+    /// Does what is to be done in a transaction, which ends in any case.
     pub(super) async fn watch<T>(
         &self,
         transaction: &IdbTransaction,
         work: impl Future<Output = T>,
     ) -> T {
-        let running = &self.forced_close.running;
+        let running = &self.cut.running;
         running.borrow_mut().push(transaction.clone());
         let done = work.await;
         running.borrow_mut().retain(|other| other != transaction);
@@ -119,12 +117,12 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.listeners.remove();
+        self.listeners.leave();
         self.database.close();
     }
 }
 
-/// Listeners for the database's end. They may run more than once.
+/// Hear of the database's end, more than once if need be.
 struct Listeners {
     database: IdbDatabase,
     _closed: Closure<dyn Fn()>,
@@ -132,15 +130,11 @@ struct Listeners {
 }
 
 impl Listeners {
-    fn new(
-        database: &IdbDatabase,
-        forced_close: Rc<ForcedClose>,
-        on_end: impl Fn(End) + Clone + 'static,
-    ) -> Self {
-        let on_close = on_end.clone();
+    fn new(database: &IdbDatabase, cut: Rc<Cut>, on_end: impl Fn(End) + Clone + 'static) -> Self {
+        let told = on_end.clone();
         let closed = Closure::new(move || {
-            forced_close.abort_running();
-            on_close(End::Closed);
+            cut.come();
+            told(End::Closed);
         });
         let changed = Closure::new(move |event: JsValue| {
             let version = Reflect::get(&event, &JsValue::from_str("newVersion"));
@@ -158,15 +152,15 @@ impl Listeners {
         }
     }
 
-    fn remove(&self) {
+    fn leave(&self) {
         self.database.set_onclose(None);
         self.database.set_onversionchange(None);
     }
 }
 
-/// Opens the database at its current version. Creates a missing one with the object stores that
-/// identify it as ours. A request for a later version would ask the tabs of a foreign database's
-/// owner to close it.
+/// Opens the database at the version that it has; one that was not there is made, with the stores
+/// by which it is known as ours. Nothing is ever opened at a version that it has not got: that
+/// would ask the tabs of its owner to let go of it.
 async fn find(name: &str) -> Result<idb::Database, Option<End>> {
     let request = Factory::new().and_then(|factory| factory.open(name, None));
     let mut request = request.map_err(|_| Some(End::Absent))?;
@@ -183,15 +177,15 @@ async fn find(name: &str) -> Result<idb::Database, Option<End>> {
     request.await.map_err(|_| Some(End::Closed))
 }
 
-/// Whether the database is ours and has an earlier version. A database without object stores is
-/// free to use. Closes any other database.
+/// Whether it is ours, and of an earlier version. One without any store is nobody's; what is
+/// neither is closed.
 fn is_earlier(database: &idb::Database) -> Result<bool, Option<End>> {
     let names = database.store_names();
     let version = database.version().unwrap_or_default();
     let is_ours = TABLES
         .into_iter()
-        // Version 2 introduced batch records.
-        .filter(|table| version >= VERSION || *table != BATCHES)
+        // Packs came with version 2.
+        .filter(|table| version >= VERSION || *table != PACKS)
         .all(|table| names.iter().any(|name| name == table));
     let is_free = names.is_empty() && version < VERSION;
     if (is_ours || is_free) && version <= VERSION {
@@ -201,7 +195,7 @@ fn is_earlier(database: &idb::Database) -> Result<bool, Option<End>> {
     Err(Some(if is_ours { End::Outdated } else { End::Foreign }))
 }
 
-/// Upgrades the database to this version. rexie removes the object stores that have no name here.
+/// Brings the database up to this version: rexie removes the object stores that are not named.
 async fn upgrade(name: &str) -> Result<(), Option<End>> {
     let builder = Rexie::builder(name).version(VERSION);
     let builder = TABLES.into_iter().fold(builder, |builder, name| {

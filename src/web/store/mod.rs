@@ -1,6 +1,8 @@
 //! Executes the storage requests of the core and of js/src/storage.ts in IndexedDB. Only this
-//! folder names IndexedDB and rexie, which opens it. A request succeeds when its transaction is
-//! complete. Every version names every object store, because rexie removes the others.
+//! folder names IndexedDB and rexie, which opens it.
+//!
+//! A request succeeds when its transaction is complete. A transaction waits for nothing but its own
+//! requests. Every version names every object store, because rexie removes the others.
 
 mod batch_record;
 mod commit;
@@ -26,90 +28,80 @@ use self::request::Aborted;
 pub(super) use self::task::{Done, Task};
 use super::host::Host;
 
-/// The version of the schema. A later one must keep the object stores of this one:
-/// docs/decisions/outbox.md.
+/// Of the schema. A later one must keep the stores of this one: docs/decisions/outbox.md.
 const VERSION: u32 = 2;
 
-/// Partition → its record, which the wrapper defines. The first element is the producer.
+/// Partition → what is known of it, as the wrapper has it; first its producer.
 const PARTITIONS: &str = "partitions";
-/// Number → row. The browser assigns the number.
+/// Number, given by the browser → row.
 const ROWS: &str = "rows";
-/// Highest number of a batch record → its rows.
-const BATCHES: &str = "packs";
+/// The highest of their numbers → rows that were saved together.
+const PACKS: &str = "packs";
 /// Partition, topic and key → number of the row that may still be replaced.
 const KEYS: &str = "keys";
 /// Number → verdict that another tab may wait for.
 const VERDICTS: &str = "verdicts";
-/// Number → dead letter: a row with its code and message as the last elements.
-const DEAD_LETTERS: &str = "letters";
+/// Number → dead letter: a row with its code and message at the end.
+const LETTERS: &str = "letters";
 
-/// Partition and topic → a document's value from before the pending changes. The elements are
-/// partition, epoch, seq and JSON.
+/// Partition and topic → what a document was when own changes of it began to wait: epoch, seq and
+/// JSON after the partition.
 const DOCUMENTS: &str = "documents";
 
-const TABLES: [&str; 7] = [
-    PARTITIONS,
-    ROWS,
-    BATCHES,
-    KEYS,
-    VERDICTS,
-    DEAD_LETTERS,
-    DOCUMENTS,
-];
+const TABLES: [&str; 7] = [PARTITIONS, ROWS, PACKS, KEYS, VERDICTS, LETTERS, DOCUMENTS];
 
-/// How long storage may take to open, ms. Chosen: longer than a busy disk takes. Safari's first
-/// open may hang for ever (WebKit 226547).
+/// How long storage may take to open, ms. Chosen: Safari's first open may hang for ever (WebKit
+/// 226547); longer than a busy disk takes.
 const OPEN_MS_MAX: u32 = 3_000;
 
-/// The pause before storage that failed to open is tried again, ms. It doubles each time. Measured:
-/// Chromium refuses to open a database while it removes it.
-const PAUSE_MS: u32 = 100;
+/// Before storage is tried again that did not open, ms, each time twice as long. Measured: Chromium
+/// refuses to open while it removes.
+const REST_MS: u32 = 100;
 
-/// Storage fails instead of a pause of this length. Chosen: a database that opens again does so
-/// within a second.
-const PAUSE_MS_MAX: u32 = 800;
+/// It is given up before such a rest. Chosen: what opens again does so within a second.
+const REST_MS_MAX: u32 = 800;
 
-/// The most verdicts in storage. Chosen: a tab that slept through more learns that its rows have
-/// left, but not their outcomes.
+/// So many verdicts are kept for tabs that wait for them. Chosen: a tab that slept through more
+/// learns that its rows are gone, not how.
 const VERDICTS_MAX: u64 = 10_000;
 
-/// The most dead letters in storage. The oldest are deleted first. Chosen: nobody reads more.
-const DEAD_LETTERS_MAX: usize = 1_000;
+/// So many dead letters are kept; the oldest go first. Chosen: nobody reads more.
+const LETTERS_MAX: usize = 1_000;
 
-/// Why a task failed.
+/// Why nothing was done.
 #[derive(Clone, Copy)]
 pub(super) enum Fault {
-    /// The database can't be reached.
+    /// The handle is of no use.
     Lost,
-    /// The database must be opened again, and may be another one then.
+    /// It is to be opened again, and may be another database then.
     Closed,
-    /// The same as `Closed`, but the task may have succeeded.
+    /// The same, and what was asked for may have been done.
     Unknown,
-    /// The browser aborted the transaction. If that happens again with a new handle, the disk is
-    /// full. Browsers don't report the reason.
+    /// The transaction was aborted: for want of room, if it happens again with a fresh handle.
+    /// Browsers do not tell.
     Aborted,
 }
 
 pub(super) struct Store {
     name: String,
-    /// The partition that this store works on, once the wrapper knows it.
+    /// Whose rows, once that is known: all others stay untouched.
     partition: OnceCell<JsString>,
     host: Host,
     handle: RefCell<Option<Rc<Handle>>>,
-    batch_records: BatchRecords,
-    /// The core's last request failed. The store tries it once more with another handle.
+    packs: BatchRecords,
+    /// The core's last request failed, and is tried once more with another handle.
     is_repeated: Cell<bool>,
-    /// The database has a later version, or another owner. This code must not touch it.
-    is_forbidden: Cell<bool>,
-    /// The database was open once, so it may contain rows.
+    /// The database is a later version's, or not ours at all: this code is not to touch it.
+    is_barred: Cell<bool>,
+    /// It was open once: rows may be there.
     was_open: Cell<bool>,
-    /// There is no database of ours, and there was none before.
-    is_absent: Cell<bool>,
-    /// The number of tasks under way. The core's answer is a part of its task.
+    /// No storage of ours is there, and none was.
+    is_nowhere: Cell<bool>,
+    /// What is under way, with its answers to the core.
     works: Cell<u32>,
-    /// The client is closed. The last task closes the database.
+    /// The client is: the database is closed with the last work.
     is_closed: Cell<bool>,
-    /// Reports the end of the database.
+    /// The database has ended.
     on_end: Box<dyn Fn(End)>,
 }
 
@@ -120,11 +112,11 @@ impl Store {
             partition: OnceCell::new(),
             host,
             handle: RefCell::new(None),
-            batch_records: BatchRecords::default(),
+            packs: BatchRecords::default(),
             is_repeated: Cell::new(false),
-            is_forbidden: Cell::new(false),
+            is_barred: Cell::new(false),
             was_open: Cell::new(false),
-            is_absent: Cell::new(false),
+            is_nowhere: Cell::new(false),
             works: Cell::new(0),
             is_closed: Cell::new(false),
             on_end,
@@ -135,14 +127,14 @@ impl Store {
         &self.host
     }
 
-    /// Keeps the database open until the returned value is dropped.
+    /// Keeps the database open for a work, until that is dropped.
     pub(super) fn begin(self: &Rc<Self>) -> Work {
         self.works.set(self.works.get().saturating_add(1));
         Work(self.clone())
     }
 
-    /// Closes the database after the tasks under way. An open database would keep the wasm's memory
-    /// alive.
+    /// The client is closed: what is under way comes to its end. A database that stayed open would
+    /// keep the wasm's memory.
     pub(super) fn close(&self) {
         self.is_closed.set(true);
         self.close_idle();
@@ -158,18 +150,18 @@ impl Store {
         self.partition.get_or_init(JsString::default)
     }
 
-    /// Runs a task in a transaction of its own, and tries once more with another handle. The retry
-    /// is necessary because browsers let handles die silently. A database that opens again may be
-    /// empty. So the core's requests fail with `Closed` until the core has opened it.
+    /// Does a task in a transaction of its own; nothing where that can't be. It is tried once more
+    /// with another handle: browsers let handles die without a word. What is opened then may be
+    /// empty, so the core's own work waits until the core knows whose rows are there.
     pub(super) async fn perform(self: Rc<Self>, task: Task) -> Result<Done, Fault> {
         let is_opening = task.is_opening();
         let is_later = task.is_for_opened();
         let mut is_repeated = is_later && self.is_repeated.take();
         loop {
             let Some(handle) = self.open(task.is_for_all()).await else {
-                // Without storage there is nothing to remove.
+                // Where nothing can be kept there is nothing to remove.
                 return match task {
-                    Task::Wipe if self.is_absent.get() => Ok(Done::Value(0.into())),
+                    Task::Wipe if self.is_nowhere.get() => Ok(Done::Value(0.into())),
                     _ => Err(Fault::Lost),
                 };
             };
@@ -212,7 +204,7 @@ impl Store {
         let transaction = transaction.ok_or(Fault::Lost)?;
         let worked = handle.watch(&transaction, self.work(&transaction, task));
         worked.await.map_err(|Aborted| {
-            if handle.was_force_closed() {
+            if handle.was_cut() {
                 Fault::Unknown
             } else {
                 Fault::Aborted
@@ -220,23 +212,23 @@ impl Store {
         })
     }
 
-    /// Returns the database, and opens it if necessary. A slow open times out for this call and may
-    /// succeed for the next.
+    /// The database, opened where it is not. It may come too late for this call and in time for the
+    /// next.
     async fn open(self: &Rc<Self>, is_for_all: bool) -> Option<Rc<Handle>> {
         if !is_for_all && self.partition.get().is_none() {
             let name = JsFuture::from(self.host.partition_name()).await.ok()?;
             let _ = self.partition.set(name.unchecked_into());
         }
-        if self.handle.borrow().is_none() && !self.is_forbidden.get() {
+        if self.handle.borrow().is_none() && !self.is_barred.get() {
             let myself = self.clone();
             let opened = Promise::new(&mut |resolve, _| {
                 let myself = myself.clone();
                 let late = resolve.clone();
-                let timeout = Timeout::new(OPEN_MS_MAX, move || {
+                let patience = Timeout::new(OPEN_MS_MAX, move || {
                     let _ = late.call0(&JsValue::UNDEFINED);
                 });
                 spawn_local(async move {
-                    let mut pause_ms = PAUSE_MS;
+                    let mut rest_ms = REST_MS;
                     loop {
                         let store = Rc::downgrade(&myself);
                         let on_end = move |end| ended(&store, end);
@@ -246,17 +238,14 @@ impl Store {
                                 myself.handle.replace(Some(Rc::new(handle)));
                                 myself.close_idle();
                             }
-                            Err(Some(End::Closed)) if pause_ms < PAUSE_MS_MAX => {
-                                pause(pause_ms).await;
-                                pause_ms *= 2;
+                            Err(Some(End::Closed)) if rest_ms < REST_MS_MAX => {
+                                rest(rest_ms).await;
+                                rest_ms *= 2;
                                 continue;
                             }
                             Err(end) => {
-                                let has_no_database =
-                                    matches!(end, Some(End::Absent | End::Foreign));
-                                myself
-                                    .is_absent
-                                    .set(has_no_database && !myself.was_open.get());
+                                let is_absent = matches!(end, Some(End::Absent | End::Foreign));
+                                myself.is_nowhere.set(is_absent && !myself.was_open.get());
                                 if let Some(end @ (End::Outdated | End::Foreign)) = end {
                                     myself.end(end);
                                 }
@@ -264,7 +253,7 @@ impl Store {
                         }
                         break;
                     }
-                    drop(timeout);
+                    drop(patience);
                     let _ = resolve.call0(&JsValue::UNDEFINED);
                 });
             });
@@ -273,16 +262,16 @@ impl Store {
         self.handle.borrow().clone()
     }
 
-    /// Closes the database, and for good if it doesn't belong to this code.
+    /// Lets the database go, for good where it is not this code's.
     fn end(&self, end: End) {
         self.handle.take();
-        if end == End::Closed || !self.is_forbidden.replace(true) {
+        if end == End::Closed || !self.is_barred.replace(true) {
             (self.on_end)(end);
         }
     }
 }
 
-/// A task is under way.
+/// Storage is at work.
 pub(super) struct Work(Rc<Store>);
 
 impl Drop for Work {
@@ -293,7 +282,7 @@ impl Drop for Work {
     }
 }
 
-async fn pause(ms: u32) {
+async fn rest(ms: u32) {
     let over = Promise::new(&mut |resolve, _| {
         Timeout::new(ms, move || {
             let _ = resolve.call0(&JsValue::UNDEFINED);
@@ -303,8 +292,8 @@ async fn pause(ms: u32) {
     let _ = JsFuture::from(over).await;
 }
 
-/// Handles the end of a database outside of the browser's call, because that call runs a listener
-/// which the handle's drop removes. A task in progress keeps the handle open.
+/// A handle that is in use is closed when it no longer is. Not from within the browser's call: the
+/// listener that it runs goes with it.
 fn ended(store: &Weak<Store>, end: End) {
     if let Some(store) = store.upgrade() {
         spawn_local(async move { store.end(end) });

@@ -1,61 +1,62 @@
-//! Makes the requests of a transaction. Independent requests start together, and the last ones
-//! commit the transaction early, because each wait costs a round trip to storage.
+//! The requests of a transaction. Those that do not wait for each other are made at once, and where
+//! nothing follows them the transaction is told so: each wait is a round trip to the browser's
+//! storage.
 //!
-//! The browser calls a promise's functions, never a closure of ours. A dropped future leaves no
-//! listener that could throw and so abort the transaction.
+//! What the browser calls are the functions of promises, none of ours: whoever stops waiting leaves
+//! nothing behind that could throw inside a transaction and so abort it.
 
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{IdbKeyRange, IdbRequest, IdbTransaction};
 
-/// No limit.
+/// So much as there is.
 const ALL: u32 = u32::MAX;
 
-/// A request and its object store.
+/// One request, and the table that it is about.
 pub(super) enum Request {
-    /// Reads the values of a key or range, in the order of their keys.
+    /// The values of a key or range, in the order of their keys.
     Values(&'static str, JsValue),
-    /// Reads the keys of a key or range.
+    /// Its keys.
     Keys(&'static str, JsValue),
-    /// Adds a value. The browser assigns its key.
+    /// A value that the browser numbers.
     Add(&'static str, JsValue),
-    /// Writes a value under its key.
+    /// A value under its key.
     Put(&'static str, JsValue, JsValue),
-    /// Deletes the values of a key or range.
+    /// What a key or range has.
     Delete(&'static str, JsValue),
 }
 
-/// The transaction failed and has changed nothing.
+/// Nothing of the transaction has happened.
 pub(super) struct Aborted;
 
-/// The answers to requests, in the order of the requests.
+/// The answers to requests, in their order.
 pub(super) struct Answers(std::vec::IntoIter<IdbRequest>);
 
 impl Answers {
-    /// Takes the answer to a request for keys or values.
+    /// Of a request for keys or values.
     pub(super) fn next(&mut self) -> Array {
         self.result()
             .map_or_else(Array::new, JsCast::unchecked_into)
     }
 
-    /// Takes the answer to a request for the value of one key.
+    /// Of a request for the value of one key.
     pub(super) fn one(&mut self) -> Option<JsValue> {
         let values = self.next();
         (values.length() > 0).then(|| values.get(0))
     }
 
-    /// Takes the answer to any other request.
+    /// Of any other.
     pub(super) fn result(&mut self) -> Option<JsValue> {
         self.0.next().and_then(|request| request.result().ok())
     }
 }
 
-/// Makes requests and waits for their answers. The transaction stays open.
+/// Makes requests, and waits until they have their answers. The transaction goes on.
 pub(super) async fn ask(tx: &IdbTransaction, requests: Vec<Request>) -> Result<Answers, Aborted> {
     let made = make(tx, requests)?;
     if let Some(last) = made.last() {
-        wait(|resolve, reject| {
+        over(|resolve, reject| {
             last.set_onsuccess(Some(resolve));
             last.set_onerror(Some(reject));
         })
@@ -68,13 +69,13 @@ pub(super) async fn ask(tx: &IdbTransaction, requests: Vec<Request>) -> Result<A
     deprecated,
     reason = "web-sys marks `commit` so; it is in the standard, and in every browser that has what this wasm needs"
 )]
-/// Makes the last requests and commits. Only a complete transaction is a success.
+/// Makes requests, the last ones. Success is a transaction that is complete, and nothing else.
 pub(super) async fn finish(
     tx: &IdbTransaction,
     requests: Vec<Request>,
 ) -> Result<Answers, Aborted> {
     let made = make(tx, requests)?;
-    let ending = wait(|resolve, reject| {
+    let ending = over(|resolve, reject| {
         tx.set_oncomplete(Some(resolve));
         tx.set_onabort(Some(reject));
     });
@@ -83,11 +84,11 @@ pub(super) async fn finish(
     Ok(Answers(made.into_iter()))
 }
 
-/// Makes requests. Aborts the transaction if the browser refuses one of them.
+/// Where one can't be made, nothing of the transaction is to happen.
 fn make(tx: &IdbTransaction, requests: Vec<Request>) -> Result<Vec<IdbRequest>, Aborted> {
     let mut made = Vec::with_capacity(requests.len());
     for request in requests {
-        if let Ok(request) = make_one(tx, &request) {
+        if let Ok(request) = one(tx, &request) {
             made.push(request);
         } else {
             let _ = tx.abort();
@@ -97,7 +98,7 @@ fn make(tx: &IdbTransaction, requests: Vec<Request>) -> Result<Vec<IdbRequest>, 
     Ok(made)
 }
 
-fn make_one(tx: &IdbTransaction, request: &Request) -> Result<IdbRequest, JsValue> {
+fn one(tx: &IdbTransaction, request: &Request) -> Result<IdbRequest, JsValue> {
     let (Request::Values(table, _)
     | Request::Keys(table, _)
     | Request::Add(table, _)
@@ -113,22 +114,22 @@ fn make_one(tx: &IdbTransaction, request: &Request) -> Result<IdbRequest, JsValu
     }
 }
 
-/// Hands the functions of a promise to the browser, and waits for the promise.
-fn wait(
+/// A promise whose functions are handed to the browser.
+fn over(
     hand: impl Fn(&js_sys::Function, &js_sys::Function),
 ) -> impl Future<Output = Result<(), Aborted>> {
     let promise = Promise::new(&mut |resolve, reject| hand(&resolve, &reject));
-    // The future listens at once. The page would report a rejection without a listener as an error.
+    // Listens from now on: a rejection that nobody hears is an error of the page's.
     let over = JsFuture::from(promise);
     async { over.await.map(|_| ()).map_err(|_| Aborted) }
 }
 
-/// Returns the range from one key to another, both included.
+/// All keys from one on to another; both are in it.
 pub(super) fn between(first: &JsValue, last: &JsValue) -> JsValue {
     IdbKeyRange::bound(first, last).map_or(JsValue::UNDEFINED, JsValue::from)
 }
 
-/// Returns the range of all keys after one.
+/// All keys after one.
 pub(super) fn after(key: &JsValue) -> JsValue {
     IdbKeyRange::lower_bound_with_open(key, true).map_or(JsValue::UNDEFINED, JsValue::from)
 }
