@@ -28,11 +28,14 @@
 //!     assert!(client.is_established(connection));
 //! }
 //!
-//! // Ben subscribes, and the hub answers. let (no, topic) = (TopicNo(1), "news"); let subscribe =
-//! Event::Subscribe { no, topic, from: From::Live, is_passive: false }; ben.handle(now, subscribe,
-//! &mut effects); assert!(matches!(effects.last(), Some(Effect::Send { records, .. }) if records ==
-//! "sub 1 news live")); let text = "subscribed 1 00c0ffee00c0ffee 0 0 0"; ben.handle(now,
-//! Event::Record { connection, text }, &mut effects);
+//! // Ben subscribes, and the hub answers.
+//! let (no, topic) = (TopicNo(1), "news");
+//! let subscribe = Event::Subscribe { no, topic, from: From::Live, is_passive: false };
+//! ben.handle(now, subscribe, &mut effects);
+//! let Some(Effect::Send { records: sent, .. }) = effects.last() else { panic!() };
+//! assert_eq!(sent, "sub 1 news live");
+//! let text = "subscribed 1 00c0ffee00c0ffee 0 0 0";
+//! ben.handle(now, Event::Record { connection, text }, &mut effects);
 //!
 //! // Ann publishes. The core never sees the payload: the caller writes it behind the head.
 //! let (request, kind, bytes, machine_ms) = (1, Kind::Message, 4, 0);
@@ -42,13 +45,17 @@
 //! let Some(Effect::SendPublication { head, .. }) = effects.last() else { panic!() };
 //! let frame = format!("{head}\"hi\"");
 //!
-//! // The hub acks the publication to Ann, and sends the message to Ben. let
-//! Some(Ok(ToHub::Publish(publish))) = records(&frame).last().map(ToHub::decode) else { panic!() };
-//! let (epoch, seq) = (Epoch(0xc0ffee), Seq(1)); let mut text = String::new(); ToClient::Ack {
-//! producer: publish.producer, n: publish.n, epoch, seq, duplicate: false } .encode(&mut text);
+//! // The hub acks the publication to Ann, and sends the message to Ben.
+//! let record = records(&frame).last().map(ToHub::decode);
+//! let Some(Ok(ToHub::Publish(publish))) = record else { panic!() };
+//! let (epoch, seq) = (Epoch(0xc0ffee), Seq(1));
+//! let mut text = String::new();
+//! ToClient::Ack { producer: publish.producer, n: publish.n, epoch, seq, duplicate: false }
+//!     .encode(&mut text);
 //! ann.handle(now, Event::Record { connection, text: &text }, &mut effects);
-//! assert_eq!(ann.outbox_rows(), 0); let run = Run { id: 7, first: seq, count: 1, chain: Chain(42),
-//! chars: 4 }; ben.handle(now, Event::Messages { connection, no, run }, &mut effects);
+//! assert_eq!(ann.outbox_rows(), 0);
+//! let run = Run { id: 7, first: seq, count: 1, chain: Chain(42), chars: 4 };
+//! ben.handle(now, Event::Messages { connection, no, run }, &mut effects);
 //! assert_eq!(effects.last(), Some(&Effect::Deliver { no, run: 7, skip: 0 }));
 //! ```
 //!
@@ -65,7 +72,7 @@
 //!    number its own type, and [`codes`] has the close codes.
 //! 5. `subscription` delivers each seq once and in order, and asks the hub for what is missing.
 //! 6. `publish` is the outbox. It gives each publication a row, stores it or keeps it in memory,
-//!   and sends it until the hub's verdict.
+//!    and sends it until the hub's verdict.
 //! 7. [`document`] has JSON values, patches and merges. It does not use the rest of the core.
 //!
 //! `web` drives the core in the browser, and is compiled for wasm32 only. Tests and simulations
