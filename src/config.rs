@@ -44,7 +44,7 @@ pub const POLL_TIMEOUT_MS_MIN: u64 = 1_000;
 /// shorter one.
 pub const POLL_CUT_MS_MIN: u64 = 2_000;
 
-/// The shortest poll interval of an idle client, ms. Chosen: nobody waits.
+/// The shortest poll interval of an idle client, ms. Chosen: no listener needs news sooner.
 pub const IDLE_POLL_MS_MIN: u64 = 5_000;
 
 /// The longest poll interval of an idle client, ms. Chosen: a status page promises a minute.

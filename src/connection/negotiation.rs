@@ -140,7 +140,7 @@ impl Negotiation {
             usize::try_from((failed + 1).saturating_sub(FAILURES_FIRST)).unwrap_or(0) % count;
         order.rotate_left(turns);
         if is_idle {
-            // Nobody waits, so one transport is enough.
+            // Every subscription is passive, so one transport is enough.
             order.truncate(1);
         }
         order

@@ -47,7 +47,7 @@ enum Demand {
     Live,
     /// Every subscription is passive, but only since a moment ago.
     Settling { until: Time },
-    /// Nobody waits: the client is idle.
+    /// Every subscription is passive: the client is idle.
     Idle,
 }
 

@@ -27,7 +27,7 @@ pub(super) struct Subscription {
     pub(super) no: TopicNo,
     topic: Box<str>,
     from: From,
-    /// Nobody waits for its messages.
+    /// Its subscription is passive: messages may come late.
     pub(super) is_passive: bool,
     pub(super) document: Option<Followed>,
     /// `None` until the hub has answered.
