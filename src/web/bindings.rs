@@ -1,7 +1,7 @@
-//! The class that JavaScript gets: one client. Every method takes `&self` and returns before
+//! The class `Core` that JavaScript uses: one client. Every method takes `&self` and returns before
 //! JavaScript runs again.
 //!
-//! The wrapper refuses numbers that are out of range, unless they are harmless here.
+//! The wrapper rejects numbers that are out of range, unless they are harmless here.
 
 use std::rc::Rc;
 
@@ -27,7 +27,7 @@ pub struct Core {
 
 #[wasm_bindgen]
 impl Core {
-    /// A client that begins with `start`. Takes the options.
+    /// Creates a client, which `start` starts. Consumes the options.
     #[wasm_bindgen(constructor)]
     pub fn new(options: CoreOptions, host: Host) -> Self {
         let client = Client::new(&options.config);
@@ -41,7 +41,8 @@ impl Core {
         self.driver.drive(Event::Start);
     }
 
-    /// A messages record: -1 drop, 0 and up deliver but for so many, -2 the host was told.
+    /// Passes on a messages record. -1: drop it. 0 or more: deliver all messages but the first so
+    /// many. -2: the host has received calls.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers are free to cross, objects are not"
@@ -67,7 +68,7 @@ impl Core {
             .messages(ConnectionId(connection as u64), TopicNo(no), run)
     }
 
-    /// Any other record.
+    /// Passes on any other record.
     pub fn record(&self, connection: f64, text: &str) {
         self.driver.drive(Event::Record {
             connection: ConnectionId(connection as u64),
@@ -75,7 +76,8 @@ impl Core {
         });
     }
 
-    /// So much of something came, and more may follow at once. Whether the connection counts.
+    /// Reports received bytes that are no complete record yet. Returns whether the connection is
+    /// established.
     pub fn heard(&self, connection: f64, has_more: bool, bytes: u32) -> bool {
         let connection = ConnectionId(connection as u64);
         self.driver.drive(Event::Heard {
@@ -83,10 +85,10 @@ impl Core {
             has_more,
             bytes: bytes as usize,
         });
-        self.driver.look(|client| client.is_established(connection))
+        self.driver.read(|client| client.is_established(connection))
     }
 
-    /// What could not be read. The numbers are of js/src/incoming.ts.
+    /// Reports unreadable input. js/src/incoming.ts defines the numbers.
     pub fn garbage(&self, connection: f64, what: u32) {
         self.driver.drive(Event::Garbage {
             connection: ConnectionId(connection as u64),
@@ -99,7 +101,7 @@ impl Core {
         });
     }
 
-    /// Begins a subscription; `begin` is as on the wire (rule C4).
+    /// Begins a subscription. `begin` is a position as the protocol writes it (rule C4).
     pub fn subscribe(&self, no: u32, topic: &str, begin: &str, is_passive: bool) {
         self.driver.drive(Event::Subscribe {
             no: TopicNo(no),
@@ -117,7 +119,7 @@ impl Core {
         });
     }
 
-    /// A snapshot: as `messages`.
+    /// Passes on a document's snapshot. Returns the same numbers as `messages`.
     pub fn snapshot(&self, connection: f64, no: u32, run: u32, seq: f64, chain: f64) -> i32 {
         self.driver.receive(
             run,
@@ -131,12 +133,12 @@ impl Core {
         )
     }
 
-    /// A document needs a snapshot.
+    /// Asks for a snapshot of a document.
     pub fn resync(&self, no: u32) {
         self.driver.drive(Event::Resync { no: TopicNo(no) });
     }
 
-    /// Whether somebody waits for the messages of a subscription has changed.
+    /// Changes whether a subscription is passive.
     #[wasm_bindgen(js_name = setPassive)]
     pub fn set_passive(&self, no: u32, is_passive: bool) {
         self.driver.drive(Event::Passive {
@@ -145,15 +147,16 @@ impl Core {
         });
     }
 
-    /// There is a place for what is held over HTTP, or none.
-    pub fn placed(&self, is_granted: bool) {
+    /// Grants or revokes the slot for event streams and long polls.
+    #[wasm_bindgen(js_name = placed)]
+    pub fn slot_granted(&self, is_granted: bool) {
         self.driver.drive(Event::Slot { is_granted });
     }
 
-    /// Whether polls are short because nothing is urgent.
+    /// Whether every subscription is passive, so that the client makes short polls.
     #[wasm_bindgen(js_name = isQuiet)]
-    pub fn is_quiet(&self) -> bool {
-        self.driver.look(Client::is_idle)
+    pub fn is_idle(&self) -> bool {
+        self.driver.read(Client::is_idle)
     }
 
     /// Ends a subscription.
@@ -161,8 +164,8 @@ impl Core {
         self.driver.drive(Event::Unsubscribe { no: TopicNo(no) });
     }
 
-    /// A publication, kind 0 message, 1 patch, 2 merge; the host is told its row. `is_again` where
-    /// an instance that is gone may have saved it.
+    /// Publishes a message (kind 0), a patch (1) or a merge (2). The host receives its row.
+    /// `is_repeated` if an earlier instance may have stored the call.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers are free to cross, objects are not"
@@ -190,8 +193,8 @@ impl Core {
         }));
     }
 
-    /// A row of the outbox that was inherited, in order and before `start`; `ttl_ms` is what is
-    /// left of it.
+    /// Restores a row of an inherited outbox, in order and before `start`. `ttl_ms` is the rest of
+    /// its time to live.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers are free to cross, objects are not"
@@ -222,7 +225,7 @@ impl Core {
         });
     }
 
-    /// A token, as the hub wants it, and how long it is good where that is known.
+    /// Passes on a token, and how long it is valid if that is known.
     pub fn token(&self, text: &str, lives_ms: Option<f64>) {
         self.driver.drive(Event::Token {
             text,
@@ -230,27 +233,27 @@ impl Core {
         });
     }
 
-    /// There is none: the app refused, or could not ask.
+    /// Reports that the app refused to give a token, or could not get one.
     #[wasm_bindgen(js_name = noToken)]
     pub fn no_token(&self, detail: &str, is_refusal: bool) {
         self.driver.drive(Event::NoToken { detail, is_refusal });
     }
 
-    /// An attempt now.
+    /// Makes an attempt now.
     pub fn reconnect(&self) {
         self.driver.drive(Event::Reconnect);
     }
 
-    /// Sends a frame of publications over a connection that has no socket.
+    /// Sends a frame of publications by post, for a connection without a socket.
     pub fn post(&self, connection: f64, frame: &JsString) {
         self.driver.post(ConnectionId(connection as u64), frame);
     }
 
-    /// The last tries of transports, oldest first: transport, outcome, close code, ms and detail of
-    /// each, in a row.
+    /// Lists the last attempts, oldest first. The array has transport, outcome, close code, ms and
+    /// detail of each, one after another.
     pub fn tried(&self) -> Array {
         let row = Array::new();
-        self.driver.look(|client| {
+        self.driver.read(|client| {
             for tried in client.tried() {
                 row.push(&number_of(tried.transport).into());
                 row.push(&outcome_number(tried.outcome).into());
@@ -262,80 +265,83 @@ impl Core {
         row
     }
 
-    /// The end.
+    /// Closes the client.
     pub fn close(&self) {
         self.driver.close();
     }
 
-    /// The identity of the outbox; empty before storage has told it.
+    /// The identity of the outbox. Empty until storage has given it.
     pub fn producer(&self) -> String {
-        self.driver.look(|client| client.producer().to_owned())
+        self.driver.read(|client| client.producer().to_owned())
     }
 
-    /// The identity of what storage could not take.
+    /// The identity of the memory outbox, for publications that storage could not take.
     #[wasm_bindgen(js_name = spareProducer)]
-    pub fn spare_producer(&self) -> String {
+    pub fn memory_producer(&self) -> String {
         self.driver
-            .look(|client| client.spare_producer().to_owned())
+            .read(|client| client.spare_producer().to_owned())
     }
 
-    /// Whether this client is the one that sends what is in storage.
-    pub fn sender(&self, is_granted: bool) {
+    /// Makes this client the leader, or ends that.
+    #[wasm_bindgen(js_name = sender)]
+    pub fn leader(&self, is_granted: bool) {
         self.driver.drive(Event::Leader { is_granted });
     }
 
-    /// Whether nothing waits, anywhere.
+    /// Whether no publication waits, in storage or in memory.
     #[wasm_bindgen(js_name = isIdle)]
-    pub fn is_idle(&self) -> bool {
-        self.driver.look(Client::is_flushed)
+    pub fn is_flushed(&self) -> bool {
+        self.driver.read(Client::is_flushed)
     }
 
-    /// Whether rows wait for something that only the user can bring.
+    /// Whether rows wait for an action of the user.
     #[wasm_bindgen(js_name = isStopped)]
     pub fn is_stopped(&self) -> bool {
-        self.driver.look(Client::is_stopped)
+        self.driver.read(Client::is_stopped)
     }
 
-    /// What readers see of a producer.
+    /// Returns the public form of a producer, which readers see.
     #[wasm_bindgen(js_name = publicName)]
     pub fn public_name(&self, producer: &str) -> String {
         public_name(producer)
     }
 
-    /// The user gives a row up.
+    /// Cancels a row.
     #[wasm_bindgen(js_name = giveUp)]
     pub fn cancel(&self, row: f64) {
         let n = RowNo(row as u64);
         self.driver.drive(Event::Cancel { n });
     }
 
-    /// Rows or dead letters in storage: number and value of each (src/web/store/row.rs); nothing
-    /// where it can't be reached.
-    pub fn stored(&self, are_letters: bool) -> Promise {
-        self.task(Task::Read { are_letters })
+    /// Reads the number and value of each row or dead letter in storage (src/web/store/row.rs).
+    /// Resolves with undefined if storage fails.
+    pub fn stored(&self, are_dead_letters: bool) -> Promise {
+        self.task(Task::Read { are_dead_letters })
     }
 
-    /// Removes a dead letter, and where it `is_wanted` makes a row of it again. Number and size of
-    /// that row, or nothing.
+    /// Removes a dead letter. If it `is_wanted`, stores it as a new row. Resolves with the new
+    /// row's number, if there is one, and the size. Resolves with undefined if there is no such
+    /// dead letter or storage fails.
     #[wasm_bindgen(js_name = takeLetter)]
-    pub fn take_letter(&self, row: f64, is_wanted: bool) -> Promise {
+    pub fn take_dead_letter(&self, row: f64, is_wanted: bool) -> Promise {
         let n = RowNo(row as u64);
-        self.task(Task::TakeLetter { n, is_wanted })
+        self.task(Task::TakeDeadLetter { n, is_wanted })
     }
 
-    /// Keeps what a document is (epoch, seq and JSON) while own changes of it wait, or no longer;
-    /// whether that was done.
+    /// Stores a document's confirmed value (epoch, seq and JSON) while its own changes are pending,
+    /// or deletes it. Resolves with whether that succeeded.
     pub fn keep(&self, topic: String, document: Option<Array>) -> Promise {
         self.task(Task::Keep { topic, document })
     }
 
-    /// What is kept of a document, after the partition; or nothing.
+    /// Reads a document's stored value, whose first element is the partition. Resolves with
+    /// undefined if there is none.
     pub fn kept(&self, topic: String) -> Promise {
         self.task(Task::Kept { topic })
     }
 
-    /// Removes all rows and dead letters: the highest number of a row that it removed, or nothing
-    /// where that could not be done.
+    /// Removes all rows and dead letters. Resolves with the highest number among them, or with
+    /// undefined if storage fails.
     pub fn wipe(&self) -> Promise {
         self.task(Task::Wipe)
     }
@@ -344,28 +350,28 @@ impl Core {
         promise(self.driver.storage(), task)
     }
 
-    /// For a service worker: the partitions of a database that have rows, as the wrapper keeps
-    /// them; nothing where it can't be reached.
+    /// Lists the partitions of a database that have rows, for a service worker. Resolves with
+    /// undefined if storage fails.
     pub fn partitions(database: &str) -> Promise {
         let nobody = JsValue::UNDEFINED.unchecked_into();
         let store = Store::new(database, nobody, Box::new(|_| {}));
         promise(Some(store), Task::Partitions)
     }
 
-    /// Counters and histograms, named as in the API.
+    /// Returns counters and histograms, with their names in the API.
     pub fn metrics(&self) -> JsValue {
-        let metrics = self.driver.look(|client| client.metrics(now()));
+        let metrics = self.driver.read(|client| client.metrics(now()));
         serde_wasm_bindgen::to_value(&metrics).unwrap_or(JsValue::UNDEFINED)
     }
 
-    /// Rows without a verdict.
+    /// The number of rows without a verdict.
     #[wasm_bindgen(js_name = outboxRows)]
     pub fn outbox_rows(&self) -> u32 {
-        self.driver.look(Client::outbox_rows) as u32
+        self.driver.read(Client::outbox_rows) as u32
     }
 }
 
-/// What a task gives, or nothing where it could not be done.
+/// Resolves with the value of a task, or with undefined if the task failed.
 fn promise(store: Option<Rc<Store>>, task: Task) -> Promise {
     future_to_promise(async move {
         let done = match store {
@@ -390,7 +396,7 @@ fn kind_of(number: u32) -> Kind {
     }
 }
 
-/// An outcome's number in JavaScript.
+/// Returns an attempt outcome's number in JavaScript.
 fn outcome_number(outcome: TriedOutcome) -> u32 {
     match outcome {
         TriedOutcome::Ok => boundary::attempt::OK,

@@ -1,7 +1,7 @@
-//! Drives the core: passes events in with the time, and has `effects` execute what comes out.
+//! Drives the core: passes events in with the time, and has `effects` execute the effects.
 //!
-//! Owns the core, the timer and the open connections. No borrow is held while JavaScript runs. An
-//! effect that fails comes back as an event after the others.
+//! Owns the core, the timer and the open connections. Holds no borrow while JavaScript runs. A
+//! failed effect returns as an event after the others.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -21,15 +21,15 @@ use crate::boundary;
 use crate::ids::{ConnectionId, TopicNo};
 use crate::{Client, Effect, Event, Run, Time, Transport, codes};
 
-/// The wall clock and the monotonic one disagree by so much, ms: the machine slept, or its clock
-/// was set.
+/// The wall clock and the monotonic clock differ by more than this after a sleep or a change of the
+/// clock, ms.
 const JUMP_MS: f64 = 2_000.0;
 
-/// Between looks at the clocks while the page can be seen, ms: a page that is awake again may hear
-/// of it by nothing else. Chosen: with the time that a probe has, all is well 5 s after a wake.
+/// The interval of clock checks while the page is visible, ms. No event may tell a page that it has
+/// slept. Chosen: with a probe's timeout, the client recovers within 5 s of a wake.
 const WATCH_MS: u64 = 2_000;
 
-/// Longest time-out a browser knows, ms; a longer one fires at once.
+/// The longest timeout that a browser supports, ms. A longer one fires at once.
 const TIMER_MS_MAX: u64 = i32::MAX.unsigned_abs() as u64;
 
 #[wasm_bindgen]
@@ -38,7 +38,7 @@ extern "C" {
     fn performance_now() -> Result<f64, JsValue>;
 }
 
-/// The browser's monotonic clock, ms; the wall clock where it has none.
+/// Reads the browser's monotonic clock, ms, or the wall clock if there is none.
 fn now_ms() -> f64 {
     performance_now().unwrap_or_else(|_| Date::now())
 }
@@ -48,23 +48,23 @@ pub(super) fn now() -> Time {
 }
 
 pub(super) struct Driver {
-    /// Of the hub, in order of preference, each with a slash at its end.
+    /// The hub's addresses in order of preference, each with a slash at its end.
     bases: Vec<String>,
     pub(super) host: Host,
     pub(super) client: RefCell<Client>,
     handles: RefCell<Vec<Rc<TransportHandles>>>,
     pub(super) storage: Option<Rc<Store>>,
     lifecycle: RefCell<Option<Lifecycle>>,
-    /// How far the wall clock is ahead of the monotonic one.
+    /// The lead of the wall clock over the monotonic clock.
     ahead_ms: Cell<f64>,
-    /// Nobody sees the page: its timers may be a minute late.
+    /// The page is hidden, so its timers may be a minute late.
     is_hidden: Cell<bool>,
     timer: RefCell<Option<Timeout>>,
     armed: Cell<Option<Time>>,
-    /// Kept between turns for its capacity.
+    /// Reused to keep its capacity.
     effects: RefCell<Vec<Effect>>,
-    /// A connection that the browser refused to make, or to send on, to be told after the effects
-    /// that asked for it.
+    /// A connection that the browser refused to open or to send on. The core learns of it after the
+    /// effects.
     refused: Cell<Option<(ConnectionId, &'static str)>>,
     pub(super) myself: Weak<Self>,
 }
@@ -104,17 +104,18 @@ impl Driver {
         })
     }
 
-    /// The browser's storage, if the outbox is in it.
+    /// The durable outbox's storage, if there is one.
     pub(super) fn storage(&self) -> Option<Rc<Store>> {
         self.storage.clone()
     }
 
-    /// Looks at the client, for as long as the call takes.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&Client) -> T) -> T {
-        look(&self.client.borrow())
+    /// Reads from the client. The borrow lasts as long as the call.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Client) -> T) -> T {
+        read(&self.client.borrow())
     }
 
-    /// Handles an event of JavaScript's and does the effects. JavaScript settles by itself.
+    /// Handles an event of JavaScript's and executes the effects. JavaScript then settles by
+    /// itself.
     pub(super) fn drive(&self, event: Event<'_>) {
         let now = now();
         let mut effects = self.effects.take();
@@ -133,10 +134,10 @@ impl Driver {
         self.arm(now);
     }
 
-    /// The way of every message: -1 drops it, 0 and up delivers it but for so many, -2 says that
-    /// the host was told.
+    /// Handles a messages record. -1: drop it. 0 or more: deliver all messages but the first so
+    /// many. -2: the host has received calls.
     pub(super) fn messages(&self, connection: ConnectionId, no: TopicNo, run: Run) -> i32 {
-        // Timers of a hidden page are late: what arrives there must look at the clock.
+        // A hidden page's timers are late, so each arrival handles overdue deadlines.
         if !self.is_hidden.get() {
             let mut client = self.client.borrow_mut();
             if client.deliver_next(connection, no, &run) {
@@ -151,7 +152,7 @@ impl Driver {
         self.receive(run.id, event)
     }
 
-    /// Handles an event that brings a run, and answers as `messages` does.
+    /// Handles an event that brings a run. Returns the same numbers as `messages`.
     pub(super) fn receive(&self, run: u32, event: Event<'_>) -> i32 {
         let now = now();
         let mut effects = self.effects.take();
@@ -175,7 +176,7 @@ impl Driver {
         answer
     }
 
-    /// The end: nothing of the browser calls us any more.
+    /// Closes the client. The browser makes no more calls afterwards.
     pub(super) fn close(&self) {
         self.drive(Event::Close);
         drop(self.lifecycle.take());
@@ -187,7 +188,7 @@ impl Driver {
     pub(super) fn opened(&self, connection: ConnectionId) {
         self.with_handle(connection, |handle| {
             if let Some(socket) = handle.socket() {
-                // From here on the close event tells more.
+                // The close event has more details than an error event.
                 self.host.mute(&socket.socket);
             }
         });
@@ -211,7 +212,7 @@ impl Driver {
         });
     }
 
-    /// A request got no frame for an answer.
+    /// A request failed: its answer is no frame.
     pub(super) fn failed(&self, connection: ConnectionId, failure: &Failure) {
         self.close_connection(connection, failure.code);
         self.tell(Event::Ended {
@@ -222,8 +223,8 @@ impl Driver {
         });
     }
 
-    /// A post of publications got no answer of a hub. One for its token's sake is the connection's
-    /// end: that shows the same.
+    /// A post of publications failed. If the hub rejected the token, the connection ends, because
+    /// it uses the same token.
     pub(super) fn post_failed(&self, connection: ConnectionId, failure: &Failure) {
         if failure.code == codes::UNAUTHORIZED {
             self.failed(connection, failure);
@@ -236,18 +237,18 @@ impl Driver {
         }
     }
 
-    /// The text of an answer. `polling` is the connection whose poll it answers.
+    /// Reads the text of an answer. `polling` is the connection of the poll.
     pub(super) fn text(&self, response: &Response, polling: Option<ConnectionId>) -> Promise {
         self.host
             .text(response, polling.map(|connection| connection.0 as f64))
     }
 
-    /// Records came as an answer.
+    /// Passes on the records of an answer.
     pub(super) fn received(&self, connection: ConnectionId, frame: &JsString) {
         self.host.received(connection.0 as f64, frame);
     }
 
-    /// Records came as the answer to a poll.
+    /// Passes on the records of a poll's answer.
     pub(super) fn answered(&self, connection: ConnectionId, frame: &JsString) {
         self.received(connection, frame);
         self.tell(Event::Answered { connection });
@@ -261,7 +262,7 @@ impl Driver {
         self.tell(Event::Woke);
     }
 
-    /// Whether somebody sees the page has changed.
+    /// The page was hidden or shown.
     pub(super) fn hidden(&self, is_hidden: bool) {
         self.is_hidden.set(is_hidden);
     }
@@ -270,27 +271,27 @@ impl Driver {
         self.tell(Event::Suspend);
     }
 
-    /// What a post begins with.
+    /// Returns the hello record that begins a post.
     pub(super) fn hello(&self) -> String {
         self.client.borrow().hello()
     }
 
-    /// What a post shows the hub.
+    /// Returns the token for a post.
     pub(super) fn token(&self) -> Option<String> {
         self.client.borrow().token().map(str::to_owned)
     }
 
-    /// Sends a frame of publications where there is no socket.
+    /// Posts a frame of publications, for a connection without a socket.
     pub(super) fn post(&self, connection: ConnectionId, frame: &JsString) {
         self.with_handle(connection, |handle| handle.post(frame));
     }
 
-    /// Handles an event that JavaScript did not begin, and lets it act on what it was told.
+    /// Handles an event that JavaScript did not begin, and lets JavaScript settle.
     pub(super) fn tell(&self, event: Event<'_>) {
         let ahead_ms = Date::now() - now_ms();
         let slept_ms = ahead_ms - self.ahead_ms.replace(ahead_ms);
         if slept_ms.abs() > JUMP_MS {
-            // A clock that was set back makes no token younger: what is negative is 0 here.
+            // If the clock was set back, tokens don't age: the cast turns a negative value into 0.
             let ms = slept_ms as u64;
             self.drive(Event::Slept { ms });
         }
@@ -356,8 +357,8 @@ impl Driver {
         }
     }
 
-    /// The socket, unless it is closing: then a browser discards what is sent without a word, and
-    /// its close event may be a minute away.
+    /// Returns the socket unless it is closing. A browser silently discards data for a closing
+    /// socket, whose close event may be a minute away.
     pub(super) fn open_socket<'a>(&self, handle: &'a TransportHandles) -> Option<&'a Socket> {
         let socket = handle.socket()?;
         if socket.socket.ready_state() > WebSocket::OPEN {
@@ -367,8 +368,8 @@ impl Driver {
         Some(socket)
     }
 
-    /// Acts on a connection that is still there. `act` may run JavaScript, so no borrow is held
-    /// meanwhile.
+    /// Runs `act` on a connection if it still exists. `act` may run JavaScript, so this function
+    /// drops its borrow before.
     pub(super) fn with_handle(
         &self,
         connection: ConnectionId,
@@ -386,7 +387,7 @@ impl Driver {
     }
 }
 
-/// A transport's number in JavaScript.
+/// Returns a transport's number in JavaScript.
 pub(super) fn number_of(transport: Transport) -> u32 {
     match transport {
         Transport::WebSocket => boundary::transport::WEBSOCKET,

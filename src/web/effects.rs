@@ -1,6 +1,6 @@
-//! Executes the core's effects: on transport handles, in storage, and by calls to JavaScript.
+//! Executes the core's effects on transport handles, in storage, and by calls to JavaScript.
 //!
-//! Owns how each effect looks to its receiver. The driver owns what they act on.
+//! Owns the translation of each effect. The driver owns the objects that the effects act on.
 
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
@@ -137,13 +137,13 @@ impl Driver {
         }
     }
 
-    /// Has storage do what the core asks for, and tells the core.
+    /// Executes a request to storage and reports the answer to the core.
     fn store(&self, request: StoreRequest) {
         let Some(store) = self.storage.clone() else {
             return;
         };
         let myself = self.myself.clone();
-        // What the wrapper keeps of new rows is asked for before anything is waited for.
+        // Reads the rows before the first await, while JavaScript surely has the calls.
         let rows = match &request {
             StoreRequest::Commit(batch) => batch.saves.iter().map(|save| self.row(save)).collect(),
             StoreRequest::Open | StoreRequest::Load(_) | StoreRequest::Rename { .. } => Vec::new(),
@@ -160,12 +160,12 @@ impl Driver {
             if let Some(driver) = myself.upgrade() {
                 driver.tell(Event::Stored { answer });
             }
-            // The core may have asked for more by now.
+            // The core's next request may have started by now, which keeps the database open.
             drop(work);
         });
     }
 
-    /// A publication as storage keeps it.
+    /// Returns a publication in its stored form.
     fn row(&self, save: &NewRow) -> JsValue {
         let (until_ms, is_hub_time) = match save.until {
             Until::Hub(ms) => (ms, true),
@@ -213,23 +213,23 @@ impl Driver {
             TabMessage::OutcomeStored { n } => host.tell_noted(producer, n.0 as f64),
             TabMessage::Cancelled { n } => host.tell_given_up(producer, n.0 as f64),
             TabMessage::Renamed { producer: name } => host.tell_renamed(producer, &name),
-            // The wrapper tells of this itself.
+            // The wrapper sends this message itself.
             TabMessage::DeadLetterTaken { .. } => {}
         }
     }
 
     fn tell_status(&self, now: Time) {
-        let mut shown = Shown::default();
+        let mut fields = StatusFields::default();
         let mut because = |reason: Reason| {
-            shown.close_code = reason.close_code;
-            shown.detail = reason.detail;
+            fields.close_code = reason.close_code;
+            fields.detail = reason.detail;
         };
         let status = self.client.borrow().status();
         match status {
             Status::Connecting { attempt, transport } => {
-                shown.kind = boundary::status::CONNECTING;
-                shown.attempt = attempt;
-                shown.transport = number_of(transport);
+                fields.kind = boundary::status::CONNECTING;
+                fields.attempt = attempt;
+                fields.transport = number_of(transport);
             }
             Status::Connected {
                 transport,
@@ -237,11 +237,11 @@ impl Driver {
                 rtt_ms,
                 repeat_at,
             } => {
-                shown.kind = boundary::status::CONNECTED;
-                shown.transport = number_of(transport);
-                shown.ms = now.since(since) as f64;
-                shown.rtt_ms = rtt_ms.map(|ms| ms as f64);
-                shown.repeat_ms = repeat_at.map(|at| at.since(now) as f64);
+                fields.kind = boundary::status::CONNECTED;
+                fields.transport = number_of(transport);
+                fields.ms = now.since(since) as f64;
+                fields.rtt_ms = rtt_ms.map(|ms| ms as f64);
+                fields.repeat_ms = repeat_at.map(|at| at.since(now) as f64);
             }
             Status::Waiting {
                 attempt,
@@ -250,38 +250,38 @@ impl Driver {
                 is_exhausted,
             } => {
                 because(reason);
-                shown.kind = boundary::status::WAITING;
-                shown.attempt = attempt;
-                shown.is_exhausted = is_exhausted;
-                shown.ms = retry_at.since(now) as f64;
+                fields.kind = boundary::status::WAITING;
+                fields.attempt = attempt;
+                fields.is_exhausted = is_exhausted;
+                fields.ms = retry_at.since(now) as f64;
             }
-            Status::Offline => shown.kind = boundary::status::OFFLINE,
+            Status::Offline => fields.kind = boundary::status::OFFLINE,
             Status::Closed { reason } => {
                 because(reason);
-                shown.kind = boundary::status::CLOSED;
+                fields.kind = boundary::status::CLOSED;
             }
             Status::Unauthorized { reason } => {
                 because(reason);
-                shown.kind = boundary::status::UNAUTHORIZED;
+                fields.kind = boundary::status::UNAUTHORIZED;
             }
         }
         self.host.status_changed(
-            shown.kind,
-            shown.transport,
-            shown.attempt,
-            shown.is_exhausted,
-            shown.ms,
-            shown.rtt_ms,
-            shown.repeat_ms,
-            shown.close_code.into(),
-            &shown.detail,
+            fields.kind,
+            fields.transport,
+            fields.attempt,
+            fields.is_exhausted,
+            fields.ms,
+            fields.rtt_ms,
+            fields.repeat_ms,
+            fields.close_code.into(),
+            &fields.detail,
         );
     }
 }
 
-/// A status as its leaves: all that JavaScript is told.
+/// The fields of a status in JavaScript.
 #[derive(Default)]
-struct Shown {
+struct StatusFields {
     kind: u32,
     transport: u32,
     attempt: u32,

@@ -1,7 +1,7 @@
 //! An event stream: a post for the ticket, then an EventSource that never reconnects by itself
 //! (rule T2).
 //!
-//! Message events go straight to JavaScript, as those of a socket do: each event's data is a frame.
+//! Message events go directly to JavaScript, like a socket's. The data of each event is a frame.
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -32,7 +32,7 @@ struct Source {
 }
 
 impl Stream {
-    /// Fails where the browser has no AbortController.
+    /// Fails if the browser has no AbortController.
     pub(super) fn open(
         base: &str,
         connection: ConnectionId,
@@ -72,8 +72,8 @@ impl Stream {
         };
         let (connection, driver) = (self.connection, self.driver.clone());
         let failed = Closure::<dyn FnMut()>::new(move || {
-            // The browser would use the ticket again, which is good once: the core opens another
-            // stream instead.
+            // The browser would reconnect with the same ticket, which is valid once. The core opens
+            // another stream instead.
             if let Some(driver) = driver.upgrade() {
                 driver.ended(connection, codes::CONNECTION_LOST, "");
             }
@@ -84,8 +84,8 @@ impl Stream {
             source,
             _failed: failed,
         }));
-        // From here on the welcome is waited for: a proxy that buffers may hold back even the head,
-        // and so the open event.
+        // The core waits for the welcome from now on. A buffering proxy may delay even the response
+        // head, and so the open event.
         if let Some(driver) = self.driver.upgrade() {
             driver.opened(self.connection);
         }

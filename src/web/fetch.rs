@@ -1,8 +1,7 @@
-//! One post to the hub, and what its answer means: a frame, or a close code as a socket would have
-//! given.
+//! Makes one post to the hub, and turns its answer into a frame or a close code.
 //!
-//! Knows the status codes of docs/protocol.md, rule T5. Nothing here waits for time: the core
-//! aborts what takes too long.
+//! Knows the status codes of docs/protocol.md, rule T5. The core aborts slow posts, so no timeout
+//! is here.
 
 use std::rc::Weak;
 
@@ -20,18 +19,18 @@ const CONTENT_TYPE: &str = "application/vnd.longhaul.v1";
 
 #[wasm_bindgen]
 extern "C" {
-    /// The global one, of pages and workers alike. Throws where there is none.
+    /// The global function of pages and workers. Throws if there is none.
     #[wasm_bindgen(catch, js_name = fetch)]
     fn global_fetch(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
 }
 
-/// What came instead of a frame.
+/// An answer that is no frame.
 pub(super) struct Failure {
-    /// As a close code.
+    /// The close code that a socket would have given.
     pub(super) code: u16,
-    /// For people.
+    /// The reason in words.
     pub(super) detail: String,
-    /// Retry-After, ms.
+    /// The minimum retry delay, from Retry-After, ms.
     pub(super) floor_ms: u64,
 }
 
@@ -45,8 +44,8 @@ impl Failure {
     }
 }
 
-/// Posts a frame and gives the frame that answers it. What arrives of the answer to a poll is told
-/// as a sign of life of `polling`.
+/// Posts a frame and returns the frame that answers it. Received bytes of a poll's answer count as
+/// a sign of life of `polling`.
 pub(super) async fn post(
     driver: &Weak<Driver>,
     url: &str,
@@ -114,8 +113,8 @@ async fn send(
 
 fn meaning(status: u16, is_problem: bool, text: &JsString) -> Failure {
     if !is_problem {
-        // A proxy or a captive portal. Its 401, 429 and 503 mean what they say; nothing else of it
-        // does.
+        // The answer is from a proxy or a captive portal. Only 401, 429 and 503 keep their meaning
+        // then.
         return match status {
             401 => Failure::of(codes::UNAUTHORIZED, &status_words(status)),
             429 | 503 => Failure::of(codes::TRY_AGAIN_LATER, ""),

@@ -1,4 +1,5 @@
-//! The open connections of a client, one a transport at most while it moves from one to another.
+//! Owns the transport handles of open connections. A client has at most one for each transport,
+//! while it moves from one to another.
 
 use std::rc::{Rc, Weak};
 
@@ -13,20 +14,20 @@ use super::websocket::Socket;
 use crate::Transport;
 use crate::ids::ConnectionId;
 
-/// One connection and how to let go of it.
+/// One connection with its handle.
 pub(super) struct TransportHandles {
     pub(super) connection: ConnectionId,
-    way: Way,
+    handle: Handle,
 }
 
-enum Way {
+enum Handle {
     Socket(Socket),
     Stream(Rc<Stream>, Rc<Upstream>),
     Poll(Rc<Poll>, Rc<Upstream>),
 }
 
 impl TransportHandles {
-    /// Fails where the browser refuses at once.
+    /// Fails if the browser refuses at once.
     pub(super) fn open(
         transport: Transport,
         base: &str,
@@ -36,63 +37,63 @@ impl TransportHandles {
         driver: &Weak<Driver>,
     ) -> Result<Self, JsValue> {
         let upstream = || Upstream::new(base, connection, driver.clone());
-        let way = match transport {
+        let handle = match transport {
             Transport::WebSocket => {
-                Way::Socket(Socket::open(base, connection, &receiver, driver.clone())?)
+                Handle::Socket(Socket::open(base, connection, &receiver, driver.clone())?)
             }
-            Transport::EventSource => Way::Stream(
+            Transport::EventSource => Handle::Stream(
                 Stream::open(base, connection, records, receiver, driver.clone())?,
                 upstream(),
             ),
             Transport::LongPoll => {
                 let poll = Poll::new(base, connection, driver.clone());
                 poll.send(records);
-                Way::Poll(poll, upstream())
+                Handle::Poll(poll, upstream())
             }
         };
-        Ok(Self { connection, way })
+        Ok(Self { connection, handle })
     }
 
-    /// The socket, if it is one.
+    /// Returns the socket, if the transport is WebSocket.
     pub(super) fn socket(&self) -> Option<&Socket> {
-        match &self.way {
-            Way::Socket(socket) => Some(socket),
-            Way::Stream(..) | Way::Poll(..) => None,
+        match &self.handle {
+            Handle::Socket(socket) => Some(socket),
+            Handle::Stream(..) | Handle::Poll(..) => None,
         }
     }
 
     pub(super) fn poll(&self, records: &str) {
-        if let Way::Poll(poll, _) = &self.way {
+        if let Handle::Poll(poll, _) = &self.handle {
             poll.send(records);
         }
     }
 
     pub(super) fn post(&self, frame: &JsString) {
-        if let Way::Stream(_, upstream) | Way::Poll(_, upstream) = &self.way {
+        if let Handle::Stream(_, upstream) | Handle::Poll(_, upstream) = &self.handle {
             upstream.send(frame);
         }
     }
 
     pub(super) fn abandon_posts(&self) {
-        if let Way::Stream(_, upstream) | Way::Poll(_, upstream) = &self.way {
+        if let Handle::Stream(_, upstream) | Handle::Poll(_, upstream) = &self.handle {
             upstream.cancel();
         }
     }
 
     pub(super) fn drop_posts(&self) {
-        if let Way::Stream(_, upstream) | Way::Poll(_, upstream) = &self.way {
+        if let Handle::Stream(_, upstream) | Handle::Poll(_, upstream) = &self.handle {
             upstream.drop_waiting();
         }
     }
 
     pub(super) fn abandon(&self, code: u16) {
-        match &self.way {
-            Way::Socket(socket) => socket.abandon(code),
-            Way::Stream(stream, upstream) => {
+        match &self.handle {
+            Handle::Socket(socket) => socket.abandon(code),
+            Handle::Stream(stream, upstream) => {
                 stream.abandon();
                 upstream.abandon();
             }
-            Way::Poll(poll, upstream) => {
+            Handle::Poll(poll, upstream) => {
                 poll.abandon();
                 upstream.abandon();
             }

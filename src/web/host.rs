@@ -1,7 +1,6 @@
-//! What the core asks of JavaScript: js/src/host.ts is the other side.
+//! The calls of the core into JavaScript, which js/src/host.ts implements.
 //!
-//! None of these runs a listener of the user: JavaScript notes what it is told and acts in
-//! `settle`.
+//! No call runs a listener of the user. JavaScript stores each call's data and acts in `settle`.
 
 use js_sys::{Array, Function, JsString, Promise};
 use wasm_bindgen::prelude::*;
@@ -9,57 +8,56 @@ use web_sys::{Response, WebSocket};
 
 #[wasm_bindgen]
 extern "C" {
-    /// The object that the wrapper hands in: js/src/host.ts.
+    /// The object that the wrapper passes in: js/src/host.ts.
     pub type Host;
 
-    /// The handler of a socket's message events, so that a message goes to JavaScript without a
-    /// stop here.
+    /// Returns the handler of a socket's message events. Messages go directly to JavaScript.
     #[wasm_bindgen(method)]
     pub(super) fn receiver(this: &Host, connection: f64) -> Function;
 
-    /// A socket's error is nobody's from now on. One that Node's `ws` makes throws what nobody
-    /// listens to.
+    /// Ignores a socket's errors from now on. Node's `ws` throws an error event that has no
+    /// listener.
     #[wasm_bindgen(method)]
     pub(super) fn mute(this: &Host, socket: &WebSocket);
 
-    /// Sends records; those of one turn share a frame.
+    /// Sends records. The records of one turn share a frame.
     #[wasm_bindgen(method)]
     pub(super) fn transmit(this: &Host, socket: &WebSocket, records: &str);
 
-    /// Sends a publication: its head, then the payload that JavaScript keeps for the row.
+    /// Sends a publication: the head, then the payload that JavaScript keeps for the row.
     #[wasm_bindgen(method, js_name = transmitPublication)]
     pub(super) fn transmit_publication(this: &Host, socket: &WebSocket, head: &str, row: f64);
 
-    /// The same for a connection that has no socket: JavaScript calls `post` with what it has
-    /// gathered in this turn.
+    /// Does the same for a connection without a socket. JavaScript calls `post` with the
+    /// publications of the turn.
     #[wasm_bindgen(method, js_name = postPublication)]
     pub(super) fn post_publication(this: &Host, connection: f64, head: &str, row: f64);
 
-    /// Records that came as an answer.
+    /// Passes on the records of an answer.
     #[wasm_bindgen(method)]
     pub(super) fn received(this: &Host, connection: f64, frame: &JsString);
 
-    /// The text of an answer: a promise of it, or of nothing where it is too long. `polling` is the
-    /// connection whose poll it answers.
+    /// Resolves with the text of an answer, or with undefined if it is too long. `polling` is the
+    /// connection of the poll.
     #[wasm_bindgen(method)]
     pub(super) fn text(this: &Host, response: &Response, polling: Option<f64>) -> Promise;
 
-    /// Ask the user's function for a token; `token` or `no_token` follows, never in the same turn.
-    /// 0 initial, 1 expiring, 2 rejected.
+    /// Asks the user's function for a token. 0: initial, 1: expiring, 2: rejected. `token` or
+    /// `no_token` follows in a later turn.
     #[wasm_bindgen(method, js_name = askToken)]
     pub(super) fn ask_token(this: &Host, reason: u32);
 
-    /// A place for what is held over HTTP is wanted, or no longer: JavaScript calls `placed`, after
-    /// this turn.
+    /// Requests a slot for event streams and long polls, or gives it back. JavaScript calls
+    /// `placed` after this turn.
     #[wasm_bindgen(method)]
     pub(super) fn place(this: &Host, is_wanted: bool);
 
-    /// This transport was useful.
+    /// Remembers that this transport worked.
     #[wasm_bindgen(method)]
     pub(super) fn remember(this: &Host, transport: u32);
 
-    /// The status is now this. `ms` is how far off the attempt is, or how long ago the connection
-    /// began; `repeat_ms` how far off is what the client asks for again.
+    /// Reports the status. `ms` is the time until the attempt, or since the connection began.
+    /// `repeat_ms` is the time until the client repeats a request.
     #[wasm_bindgen(method, js_name = statusChanged)]
     pub(super) fn status_changed(
         this: &Host,
@@ -86,7 +84,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn streaming(this: &Host, no: u32, cursor: &str);
 
-    /// `last` is absent where nobody knows it.
+    /// Reports a gap. `last` is absent if it is unknown.
     #[wasm_bindgen(method)]
     pub(super) fn gap(
         this: &Host,
@@ -103,7 +101,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn queued(this: &Host, request: u32, row: f64, is_durable: bool);
 
-    /// The row of a call of publish, as js/src/rows.ts has it.
+    /// Returns the row of a call of `publish`, in the form of js/src/rows.ts.
     #[wasm_bindgen(method)]
     pub(super) fn row(
         this: &Host,
@@ -114,37 +112,37 @@ extern "C" {
         is_hub_time: bool,
     ) -> JsValue;
 
-    /// What the call of a row of storage is known by, for as long as its end may not be noted.
+    /// Returns the tag of a stored row's call. JavaScript keeps it while the row's outcome may be
+    /// missing in storage.
     #[wasm_bindgen(method, js_name = tagOf)]
     pub(super) fn tag_of(this: &Host, row: f64) -> JsValue;
 
-    /// A row of storage, as src/web/store/row.rs has it: its payload may be asked for from now on.
+    /// Passes on a stored row (src/web/store/row.rs). The core may ask for its payload from now on.
     #[wasm_bindgen(method)]
     pub(super) fn restored(this: &Host, row: f64, value: &JsValue);
 
-    /// A row is no longer in storage.
+    /// Reports that a row has left storage.
     #[wasm_bindgen(method)]
     pub(super) fn forget(this: &Host, row: f64);
 
-    /// The name of the partition, once it is known whose rows these are.
+    /// Resolves with the name of the partition once the owner of the rows is known.
     #[wasm_bindgen(method, js_name = partitionName)]
     pub(super) fn partition_name(this: &Host) -> Promise;
 
-    /// What is to be kept of the partition, given what was: an array, first its producer.
+    /// Returns the partition's record, given the stored one. Its first element is the producer.
     #[wasm_bindgen(method)]
     pub(super) fn partition(this: &Host, before: Option<&JsValue>) -> Array;
 
-    /// This client wants to be the one that sends what is in storage, or no longer: JavaScript
-    /// calls `sender`, after this turn.
+    /// Requests leadership, or resigns. JavaScript calls `sender` after this turn.
     #[wasm_bindgen(method, js_name = seekSender)]
     pub(super) fn seek_sender(this: &Host, is_wanted: bool);
 
-    /// Tell the other tabs: new rows up to the highest number, of this producer, as with the next
-    /// ones.
+    /// Reports new rows of this producer to the other tabs, up to the highest number. Also for the
+    /// other messages, `producer` names the outbox.
     #[wasm_bindgen(method, js_name = tellAdded)]
     pub(super) fn tell_added(this: &Host, producer: &str, last: f64, rows: f64, bytes: f64);
 
-    /// Tell the other tabs: a row took effect.
+    /// Reports to the other tabs that a row took effect.
     #[wasm_bindgen(method, js_name = tellAcked)]
     pub(super) fn tell_acked(
         this: &Host,
@@ -157,7 +155,7 @@ extern "C" {
         duplicate: bool,
     );
 
-    /// Tell the other tabs: a row never will.
+    /// Reports to the other tabs that a row is a dead letter.
     #[wasm_bindgen(method, js_name = tellDead)]
     pub(super) fn tell_dead(
         this: &Host,
@@ -169,34 +167,34 @@ extern "C" {
         message: &str,
     );
 
-    /// Tell the other tabs: storage has noted the end of a row.
+    /// Reports to the other tabs that storage has the outcome of a row.
     #[wasm_bindgen(method, js_name = tellNoted)]
     pub(super) fn tell_noted(this: &Host, producer: &str, row: f64);
 
-    /// Tell the other tabs: the user gave a row up.
+    /// Reports to the other tabs that the user has cancelled a row.
     #[wasm_bindgen(method, js_name = tellGivenUp)]
     pub(super) fn tell_given_up(this: &Host, producer: &str, row: f64);
 
-    /// Tell the other tabs: the outbox of this name has another one.
+    /// Reports to the other tabs that the outbox has another identity.
     #[wasm_bindgen(method, js_name = tellRenamed)]
     pub(super) fn tell_renamed(this: &Host, producer: &str, name: &str);
 
-    /// The hub does not take the outbox's rows from whom the token names.
+    /// Reports that the hub rejects the outbox's rows from the token's subject.
     #[wasm_bindgen(method, js_name = outboxRefused)]
     pub(super) fn outbox_refused(this: &Host, code: &str, message: &str);
 
-    /// The browser has removed the storage that the outbox was in.
+    /// Reports that the browser has removed the outbox's storage.
     #[wasm_bindgen(method, js_name = outboxLost)]
     pub(super) fn outbox_lost(this: &Host, rows: f64);
 
-    /// The outbox's storage is not to be touched: another page has, or wants, a later version of
-    /// it, or it is foreign, somebody else's of the same name.
+    /// Reports that this code must not touch the outbox's storage. Another page needs a later
+    /// version of it, or other code uses the same name (`is_foreign`).
     #[wasm_bindgen(method)]
     pub(super) fn barred(this: &Host, is_foreign: bool);
 
-    /// Why: 0 the outbox is full, 1 storage is, 2 the payload is larger than `bytes_max`, 3 the
-    /// client is closed, 4 nobody knows the outcome of a call that was made before, 5 the outbox
-    /// was wiped.
+    /// Rejects a call of `publish`. `why` is a number of `boundary::refusal`: outbox full, storage
+    /// full, payload larger than `bytes_max`, client closed, outcome of an earlier call unknown, or
+    /// outbox wiped.
     #[wasm_bindgen(method, js_name = publishRefused)]
     pub(super) fn publish_refused(this: &Host, request: u32, why: u32, bytes_max: f64);
 
@@ -206,7 +204,7 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn dead(this: &Host, row: f64, attempts: u32, code: &str, message: &str);
 
-    /// The core has finished a turn that JavaScript did not begin: act on what it told.
+    /// Tells JavaScript to act on the calls of a turn that it did not begin.
     #[wasm_bindgen(method)]
     pub(super) fn settle(this: &Host);
 }

@@ -1,6 +1,7 @@
-//! Notices that the page goes to sleep or may have slept, or that the network may have changed.
+//! Listens for the page's sleep and wake, and for changes of the network.
 //!
-//! The latter are reasons to look, never proofs: what looks open is probed, what waits is hurried.
+//! A wake or a change is a hint and proves nothing. The core probes open connections and expedites
+//! waiting attempts.
 
 use std::rc::Weak;
 
@@ -10,17 +11,17 @@ use web_sys::{AbortController, AddEventListenerOptions, Event, EventTarget};
 
 use super::driver::Driver;
 
-/// Listeners, removed when the client goes. What has been handed a signal is removed even where the
-/// instance has crashed.
+/// Listeners that the signal removes when the client goes. The signal works even after the instance
+/// has crashed.
 pub(super) struct Lifecycle {
-    life: AbortController,
-    _heard: Closure<dyn FnMut(Event)>,
+    removal: AbortController,
+    _listener: Closure<dyn FnMut(Event)>,
 }
 
 impl Lifecycle {
-    /// None where the browser has no AbortController.
+    /// Returns `None` if the browser has no AbortController.
     pub(super) fn new(driver: Weak<Driver>) -> Option<Self> {
-        let heard = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+        let listener = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
             let Some(driver) = driver.upgrade() else {
                 return;
             };
@@ -31,7 +32,7 @@ impl Lifecycle {
                 "offline" => driver.online(false),
                 "pagehide" | "freeze" => driver.suspend(),
                 "visibilitychange" if is_hidden => {}
-                // Each page has one when it is loaded.
+                // Every page load fires this event.
                 "pageshow" if !property(&event, "persisted").is_truthy() => {}
                 _ => driver.woke(),
             }
@@ -39,19 +40,19 @@ impl Lifecycle {
         let scope: JsValue = global().into();
         let document = property(&scope, "document");
         let network = property(&property(&scope, "navigator"), "connection");
-        let life = AbortController::new().ok()?;
-        let until = AddEventListenerOptions::new();
-        until.set_signal(&life.signal());
+        let removal = AbortController::new().ok()?;
+        let options = AddEventListenerOptions::new();
+        options.set_signal(&removal.signal());
         let listen = |target: &JsValue, types: &[&str]| {
-            // A worker has no document, and few browsers tell of their network.
+            // A worker has no document, and few browsers report changes of the network.
             if !property(target, "addEventListener").is_function() {
                 return;
             }
             let target: &EventTarget = target.unchecked_ref();
             for kind in types {
-                let heard = heard.as_ref().unchecked_ref();
+                let listener = listener.as_ref().unchecked_ref();
                 let _ = target.add_event_listener_with_callback_and_add_event_listener_options(
-                    kind, heard, &until,
+                    kind, listener, &options,
                 );
             }
         };
@@ -59,15 +60,15 @@ impl Lifecycle {
         listen(&document, &["visibilitychange", "freeze", "resume"]);
         listen(&network, &["change"]);
         Some(Self {
-            life,
-            _heard: heard,
+            removal,
+            _listener: listener,
         })
     }
 }
 
 impl Drop for Lifecycle {
     fn drop(&mut self) {
-        self.life.abort();
+        self.removal.abort();
     }
 }
 

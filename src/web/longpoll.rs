@@ -1,7 +1,7 @@
-//! Long-polling: one post at a time, each a pure function of its cursors (rule T3).
+//! Long-polling: one post at a time, and each is a pure function of its cursors (rule T3).
 //!
-//! A new poll takes the place of the one that is held; what that would have brought comes with the
-//! new one.
+//! A new poll replaces the one under way. Its answer includes the messages that the other one would
+//! have brought.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -19,7 +19,7 @@ pub(super) struct Poll {
     url: String,
     driver: Weak<Driver>,
     abort: RefCell<Option<AbortController>>,
-    /// Answers to an earlier poll are stale.
+    /// The number of the current poll. Answers to earlier polls are stale.
     number: Cell<u32>,
 }
 

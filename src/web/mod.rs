@@ -1,4 +1,4 @@
-//! The browser side of the core: drives it with web-sys, and exports it to JavaScript.
+//! Drives the core in the browser with web-sys, and exports it to JavaScript.
 //!
 //! Owns connections, timers, IndexedDB and the exported classes. Contains no rule of the protocol.
 

@@ -1,4 +1,4 @@
-//! The options with which JavaScript creates a client.
+//! The options of a client.
 //!
 //! Owns their translation into the core's `Config`. The wrapper has checked the numbers.
 
@@ -10,7 +10,8 @@ use crate::boundary;
 use crate::config::{BackoffPolicy, Config, HeartbeatPolicy, Inherited, Jitter, OutboxLimits};
 use crate::ids::RowNo;
 
-/// The options of a client, set one by one, because a derived reader would cost kilobytes.
+/// The options of a client. JavaScript sets them one by one, because a derived reader would cost
+/// kilobytes.
 #[wasm_bindgen]
 pub struct CoreOptions {
     pub(super) config: Config,
@@ -20,7 +21,7 @@ pub struct CoreOptions {
 
 #[wasm_bindgen]
 impl CoreOptions {
-    /// All defaults.
+    /// Creates options with all defaults.
     #[wasm_bindgen(constructor)]
     pub fn new(seed: f64) -> Self {
         Self {
@@ -33,19 +34,20 @@ impl CoreOptions {
         }
     }
 
-    /// An address of the hub, with a slash at its end; called in order of preference.
+    /// Adds an address of the hub, with a slash at its end. The calls follow the order of
+    /// preference.
     pub fn address(&mut self, base: String) {
         self.bases.push(base);
         self.config.addresses = self.bases.len();
     }
 
-    /// The outbox is in this database of the browser, in the partition that the host names.
+    /// Stores the outbox in this database of the browser. The host names the partition.
     pub fn durable(&mut self, database: String) {
         self.config.is_durable = true;
         self.database = Some(database);
     }
 
-    /// Backoff; `jitter` is one of `boundary::jitter`.
+    /// Sets the backoff. `jitter` is one of `boundary::jitter`.
     pub fn backoff(
         &mut self,
         base_ms: f64,
@@ -67,7 +69,7 @@ impl CoreOptions {
         };
     }
 
-    /// Heartbeat of the client's own, whatever the hub says.
+    /// Sets the client's own heartbeat, which overrides the hub's.
     pub fn heartbeat(&mut self, interval_ms: f64, timeout_ms: f64) {
         self.config.heartbeat = Some(HeartbeatPolicy {
             interval_ms: interval_ms as u64,
@@ -75,30 +77,30 @@ impl CoreOptions {
         });
     }
 
-    /// A transport that the user wants and the browser has, by number; called in order of
-    /// preference.
+    /// Adds a transport that the user permits and the browser supports. The calls follow the order
+    /// of preference.
     pub fn transport(&mut self, number: u32) {
         self.config.transports.extend(transport_of(number));
     }
 
-    /// The app gives tokens.
+    /// Makes the client ask the app for tokens.
     #[wasm_bindgen(js_name = hasTokens)]
     pub fn has_tokens(&mut self) {
         self.config.has_tokens = true;
     }
 
-    /// The transport that worked here before.
+    /// Sets the transport that worked on this network before.
     pub fn worked(&mut self, number: u32) {
         self.config.worked = transport_of(number);
     }
 
-    /// A publication that the hub refuses for good stops its topic.
+    /// Makes a final nack pause its topic.
     pub fn pauses(&mut self) {
         self.config.is_pausing = true;
     }
 
-    /// The outbox of an instance that is gone: in memory, the last row that it had numbered there,
-    /// and in storage.
+    /// Continues the outbox of an earlier instance. `producer` and `last` describe its memory
+    /// outbox, and `stored` is the durable outbox's identity.
     pub fn inherit(&mut self, producer: String, last: f64, stored: String) {
         self.config.inherited = Some(Inherited {
             producer,
@@ -107,7 +109,7 @@ impl CoreOptions {
         });
     }
 
-    /// Limits of the outbox.
+    /// Sets the limits of the outbox.
     pub fn outbox(&mut self, rows_max: u32, bytes_max: f64) {
         self.config.outbox = OutboxLimits {
             rows_max: rows_max as usize,

@@ -1,4 +1,4 @@
-//! The tab messages that JavaScript passes to the core, one method for each kind.
+//! Passes tab messages from JavaScript to the core, one method for each kind.
 //!
 //! Owns their translation into the core's `TabMessage`.
 
@@ -12,9 +12,10 @@ use crate::{Event, Outcome, TabMessage};
 
 #[wasm_bindgen]
 impl Core {
-    /// Another tab has added rows of this producer, as with the next ones.
+    /// Another tab has added rows of this producer. Also for the other messages, `producer` names
+    /// the outbox that the message is about.
     #[wasm_bindgen(js_name = toldAdded)]
-    pub fn told_added(&self, producer: &str, last: f64, rows: f64, bytes: f64) {
+    pub fn tab_added(&self, producer: &str, last: f64, rows: f64, bytes: f64) {
         let tab_message = TabMessage::Added {
             last: RowNo(last as u64),
             rows: rows as u64,
@@ -26,13 +27,13 @@ impl Core {
         });
     }
 
-    /// A row took effect, another tab says.
+    /// Another tab reports that a row took effect.
     #[expect(
         clippy::too_many_arguments,
         reason = "numbers are free to cross, objects are not"
     )]
     #[wasm_bindgen(js_name = toldAcked)]
-    pub fn told_acked(
+    pub fn tab_acked(
         &self,
         producer: &str,
         row: f64,
@@ -47,12 +48,12 @@ impl Core {
             seq: Seq(seq as u64),
             duplicate,
         };
-        self.told_end(producer, row, attempts, bytes, outcome);
+        self.row_ended(producer, row, attempts, bytes, outcome);
     }
 
-    /// A row never will, another tab says.
+    /// Another tab reports that a row is a dead letter.
     #[wasm_bindgen(js_name = toldDead)]
-    pub fn told_dead(
+    pub fn tab_dead(
         &self,
         producer: &str,
         row: f64,
@@ -62,10 +63,10 @@ impl Core {
         message: String,
     ) {
         let outcome = Outcome::Dead { code, message };
-        self.told_end(producer, row, attempts, bytes, outcome);
+        self.row_ended(producer, row, attempts, bytes, outcome);
     }
 
-    fn told_end(&self, producer: &str, row: f64, attempts: u32, bytes: f64, outcome: Outcome) {
+    fn row_ended(&self, producer: &str, row: f64, attempts: u32, bytes: f64, outcome: Outcome) {
         let tab_message = TabMessage::Ended {
             n: RowNo(row as u64),
             attempts,
@@ -78,9 +79,9 @@ impl Core {
         });
     }
 
-    /// Storage has noted the end of a row, another tab says.
+    /// Another tab reports that storage has the outcome of a row.
     #[wasm_bindgen(js_name = toldNoted)]
-    pub fn told_noted(&self, producer: &str, row: f64) {
+    pub fn tab_outcome_stored(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
         let tab_message = TabMessage::OutcomeStored { n };
         self.driver.drive(Event::TabMessage {
@@ -89,9 +90,9 @@ impl Core {
         });
     }
 
-    /// Another tab has given the outbox of this name another one.
+    /// Another tab has given the outbox another identity.
     #[wasm_bindgen(js_name = toldRenamed)]
-    pub fn told_renamed(&self, producer: &str, name: String) {
+    pub fn tab_renamed(&self, producer: &str, name: String) {
         let tab_message = TabMessage::Renamed { producer: name };
         self.driver.drive(Event::TabMessage {
             producer,
@@ -99,9 +100,9 @@ impl Core {
         });
     }
 
-    /// The user gave a row up, in another tab.
+    /// The user has cancelled a row in another tab.
     #[wasm_bindgen(js_name = toldGivenUp)]
-    pub fn told_given_up(&self, producer: &str, row: f64) {
+    pub fn tab_cancelled(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
         let tab_message = TabMessage::Cancelled { n };
         self.driver.drive(Event::TabMessage {
@@ -110,9 +111,9 @@ impl Core {
         });
     }
 
-    /// A dead letter was taken away.
+    /// A dead letter was retried or discarded.
     #[wasm_bindgen(js_name = toldTaken)]
-    pub fn told_taken(&self, producer: &str, row: f64) {
+    pub fn tab_dead_letter_taken(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
         let tab_message = TabMessage::DeadLetterTaken { n };
         self.driver.drive(Event::TabMessage {
@@ -121,11 +122,11 @@ impl Core {
         });
     }
 
-    /// All rows were removed, or are about to be: up to this one, and what was published before
-    /// this moment of the machine's clock. Both are infinite where it is everything that there is,
-    /// and 0 where that is still to be told.
+    /// A tab has wiped the outbox, or is about to. The wipe covers rows up to `last`, and
+    /// publications from before `at_ms` by the machine's clock. Both are infinite if the wipe
+    /// covers everything. They are 0 while they are unknown.
     #[wasm_bindgen(js_name = toldWiped)]
-    pub fn told_wiped(&self, is_done: bool, last: f64, at_ms: f64) {
+    pub fn tab_wiped(&self, is_done: bool, last: f64, at_ms: f64) {
         self.driver.drive(Event::Wiped {
             is_done,
             last: RowNo(last as u64),

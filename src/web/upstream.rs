@@ -1,8 +1,7 @@
-//! What goes up beside an event stream or a poll: posts of publications, one at a time so that
-//! their order holds (rule T1).
+//! Posts publications for an event stream or a long poll, one post at a time to keep their order
+//! (rule T1).
 //!
-//! A post is one frame, so that it stays within what the hub takes, and within what a slow line
-//! carries in time.
+//! Each post is one frame, so that the hub accepts its size and a slow network delivers it in time.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
@@ -19,8 +18,8 @@ use crate::config::POST_MS_MAX;
 use crate::ids::ConnectionId;
 use crate::wire::slow_ms;
 
-/// A post has about so many characters at most, or one larger publication: over the slowest line
-/// all get through in time.
+/// The approximate limit of a post's characters. A single larger publication may exceed it. A post
+/// of this size gets through the slowest network before the timeout.
 const FRAME_CHARS_MAX: u32 = 32 * 1024;
 const _: () = assert!(slow_ms(3 * FRAME_CHARS_MAX as usize) < POST_MS_MAX);
 
@@ -45,7 +44,7 @@ impl Upstream {
         })
     }
 
-    /// Posts a frame of publications, after those before it.
+    /// Posts a frame of publications after the frames before it.
     pub(super) fn send(self: &Rc<Self>, frame: &JsString) {
         self.waiting.borrow().push(frame);
         if !self.is_posting.replace(true) {
@@ -54,7 +53,7 @@ impl Upstream {
         }
     }
 
-    /// What waits, as far as it fits one frame.
+    /// Takes as many waiting frames as fit one post.
     fn next_frames(&self) -> Array {
         let waiting = self.waiting.borrow();
         let frames = Array::new();
@@ -91,7 +90,8 @@ impl Upstream {
                 match answer {
                     Ok(text) => driver.received(self.connection, &text),
                     Err(failure) => {
-                        // What waits behind is sent again with what failed.
+                        // The core sends the waiting publications again together with the failed
+                        // ones.
                         self.drop_waiting();
                         driver.post_failed(self.connection, &failure);
                     }
@@ -101,12 +101,12 @@ impl Upstream {
         self.is_posting.set(false);
     }
 
-    /// Forgets what is not under way yet.
+    /// Drops the frames whose post has not begun.
     pub(super) fn drop_waiting(&self) {
         self.waiting.replace(Array::new());
     }
 
-    /// Aborts what is under way; what comes later is posted.
+    /// Aborts the post under way and drops the waiting frames. Later frames are posted.
     pub(super) fn cancel(&self) {
         self.drop_waiting();
         if let Some(abort) = self.abort.replace(AbortController::new().ok()) {

@@ -1,7 +1,7 @@
-//! One WebSocket: opens, tells the driver how it goes, and can be abandoned at once.
+//! Opens one WebSocket, reports its events to the driver, and abandons it at once on request.
 //!
-//! Message events go straight to JavaScript. A close event is never waited for: it may come a
-//! minute late, or never.
+//! Message events go directly to JavaScript. Nothing waits for a close event, because it may be a
+//! minute late or missing.
 
 use std::rc::Weak;
 
@@ -22,7 +22,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Fails where the browser refuses the address: a bad one, or an insecure one on a secure page.
+    /// Fails if the browser rejects the address, for example an insecure address on a secure page.
     pub(super) fn open(
         base: &str,
         connection: ConnectionId,
@@ -46,8 +46,8 @@ impl Socket {
                 driver.ended(connection, event.code(), &event.reason());
             }
         });
-        // Where a policy of the page forbids the address, this is all that comes: no close event
-        // follows.
+        // If a policy of the page forbids the address, the browser fires only this event and no
+        // close event.
         let failed = Closure::<dyn FnMut()>::new(move || {
             if let Some(driver) = for_failure.upgrade() {
                 driver.ended(connection, codes::CONNECTION_LOST, "");
@@ -65,19 +65,19 @@ impl Socket {
         })
     }
 
-    /// Whether the handshake brought our subprotocol back (rule W1).
+    /// Whether the hub selected our subprotocol in the handshake (rule W1).
     pub(super) fn has_subprotocol(&self) -> bool {
         self.socket.protocol() == SUBPROTOCOL
     }
 
-    /// Lets go of the socket now and closes it as well as the browser allows.
+    /// Removes the listeners and closes the socket, if the browser allows it with `code`.
     pub(super) fn abandon(&self, code: u16) {
         self.socket.set_onopen(None);
         self.socket.set_onerror(None);
         self.socket.set_onclose(None);
         self.socket.set_onmessage(None);
-        // A page may only use these codes; the call throws for others, and closing is all that
-        // matters here.
+        // A page may use only these codes, and the call throws for others. The close matters more
+        // than its code.
         let code = if matches!(code, 1000 | 3000..=4999) {
             code
         } else {

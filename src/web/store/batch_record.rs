@@ -1,29 +1,28 @@
-//! Rows that were saved together share a record: what a transaction costs goes by its records, not
-//! by its bytes.
-//!
-//! A pack is an array of rows with consecutive numbers, under the highest of these. A row that
-//! leaves leaves a gap in it, and the pack goes with its last row. Measured with `npm run bench --
-//! outbox`: six times as many rows a second as with a record each.
+//! Batch records: arrays of rows with consecutive numbers, under the highest number. A
+//! transaction's cost depends on its records, not on its bytes: `npm run bench -- outbox` measured
+//! six times as many rows a second. A removed row leaves an empty element, and the last row's
+//! removal deletes the record.
 
 use std::cell::RefCell;
 
 use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::PACKS;
+use super::BATCHES;
 use super::request::Request;
 use super::row::RowRecord;
 use super::work::{FoundRow, key_of, number};
 use crate::ids::RowNo;
 
-/// Rows of a pack. Chosen: to take one out of it is as cheap as to read a handful of rows.
+/// The most rows in a batch record. Chosen: to take a row out costs no more than to read a handful
+/// of rows.
 pub(super) const ROWS_MAX: usize = 64;
 
-/// Fewer rows have a record each. Chosen: a pack costs a round trip more, and a rewrite when it
-/// goes in parts.
+/// Fewer rows get a record each. Chosen: a batch record costs another round trip, and a rewrite
+/// when some of its rows leave.
 pub(super) const ROWS_MIN: usize = 8;
 
-/// Where a pack is.
+/// The row numbers that a batch record covers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) first: RowNo,
@@ -36,64 +35,64 @@ impl Span {
     }
 }
 
-/// The packs that this client has made or read: every row that it knows is in one of them or in
-/// none.
+/// The batch records that this client has written or read. They tell for every row that the client
+/// knows whether a batch record contains it.
 #[derive(Default)]
 pub(super) struct BatchRecords {
     spans: RefCell<Vec<Span>>,
-    /// Whose they are.
+    /// The producer of the rows.
     producer: RefCell<JsValue>,
 }
 
 impl BatchRecords {
-    pub(super) fn forget(&self) {
+    pub(super) fn clear(&self) {
         self.spans.take();
     }
 
-    /// The database is open, again perhaps, and perhaps another one.
+    /// The database has opened, perhaps again. If the producer differs, it is another database.
     pub(super) fn opened(&self, producer: JsValue) {
         if self.producer.replace(producer.clone()) != producer {
-            self.forget();
+            self.clear();
         }
     }
 
-    pub(super) fn learn(&self, span: Span) {
+    pub(super) fn add(&self, span: Span) {
         let mut spans = self.spans.borrow_mut();
         if !spans.contains(&span) {
             spans.push(span);
         }
     }
 
-    pub(super) fn is_gone(&self, span: Span) {
+    pub(super) fn remove(&self, span: Span) {
         self.spans.borrow_mut().retain(|other| *other != span);
     }
 
-    pub(super) fn of(&self, n: RowNo) -> Option<Span> {
+    pub(super) fn find(&self, n: RowNo) -> Option<Span> {
         self.spans.borrow().iter().copied().find(|span| span.has(n))
     }
 
-    /// Those that have rows among these.
-    pub(super) fn among(&self, first: RowNo, last: RowNo) -> Vec<Span> {
+    /// Returns the batch records that cover numbers of this range.
+    pub(super) fn overlapping(&self, first: RowNo, last: RowNo) -> Vec<Span> {
         let spans = self.spans.borrow();
-        let among = spans
+        let overlapping = spans
             .iter()
             .filter(|span| span.first <= last && first <= span.last);
-        among.copied().collect()
+        overlapping.copied().collect()
     }
 
-    /// The rows of packs that were read, with their numbers.
-    pub(super) fn unpack(&self, keys: &Array, packs: &Array) -> Vec<FoundRow> {
+    /// Returns the rows of batch records that were read, with their numbers.
+    pub(super) fn unpack(&self, keys: &Array, batch_records: &Array) -> Vec<FoundRow> {
         let mut rows = Vec::new();
-        for (key, pack) in keys.iter().zip(packs.iter()) {
-            let pack = BatchRecord::new(number(&key), pack);
-            self.learn(pack.span);
-            rows.extend(pack.into_rows().map(|(n, row)| (n, Some(row))));
+        for (key, record) in keys.iter().zip(batch_records.iter()) {
+            let record = BatchRecord::new(number(&key), record);
+            self.add(record.span);
+            rows.extend(record.into_rows().map(|(n, row)| (n, Some(row))));
         }
         rows
     }
 }
 
-/// A pack that was read.
+/// A batch record that was read.
 pub(super) struct BatchRecord {
     pub(super) span: Span,
     rows: Array,
@@ -110,17 +109,17 @@ impl BatchRecord {
         }
     }
 
-    fn place(&self, n: RowNo) -> u32 {
+    fn index(&self, n: RowNo) -> u32 {
         u32::try_from(n.0 - self.span.first.0).unwrap_or(u32::MAX)
     }
 
     pub(super) fn row(&self, n: RowNo) -> Option<RowRecord> {
-        let row = self.rows.get(self.place(n));
+        let row = self.rows.get(self.index(n));
         (!row.is_undefined()).then(|| RowRecord::from(row))
     }
 
     pub(super) fn remove(&self, n: RowNo) {
-        self.rows.set(self.place(n), JsValue::UNDEFINED);
+        self.rows.set(self.index(n), JsValue::UNDEFINED);
     }
 
     pub(super) fn into_rows(self) -> impl Iterator<Item = (RowNo, RowRecord)> {
@@ -134,13 +133,13 @@ impl BatchRecord {
         self.rows.iter().all(|row| row.is_undefined())
     }
 
-    /// Writes it as it is by now.
+    /// Writes the record's current rows, or deletes it if none is left.
     pub(super) fn write(self) -> Request {
         let key = key_of(self.span.last);
         if self.is_empty() {
-            Request::Delete(PACKS, key)
+            Request::Delete(BATCHES, key)
         } else {
-            Request::Put(PACKS, self.rows.into(), key)
+            Request::Put(BATCHES, self.rows.into(), key)
         }
     }
 }

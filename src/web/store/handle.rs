@@ -1,7 +1,8 @@
-//! A database that is open. It is opened as it is found and looked at first: one that this code did
-//! not make stays as it is. rexie brings an earlier version of ours up to date, and is closed
-//! again: it has no ear for the end of its own. What stays open is a handle of the crate that rexie
-//! is made of.
+//! Owns an open database and the listeners for its end.
+//!
+//! A database opens at its current version first, so that foreign databases stay as they are. The
+//! crate rexie only upgrades earlier versions, because it doesn't report a database's end. The open
+//! handle belongs to `idb`, the crate under rexie.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -13,43 +14,43 @@ use rexie::{ObjectStore, Rexie};
 use wasm_bindgen::prelude::*;
 use web_sys::{IdbDatabase, IdbTransaction};
 
-use super::{PACKS, ROWS, TABLES, VERSION};
+use super::{BATCHES, ROWS, TABLES, VERSION};
 
-/// What has become of a database.
+/// Why a database is unusable.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::web) enum End {
-    /// The browser has closed it, or removes it: what is opened next may be empty, and for a moment
-    /// nothing can be.
+    /// The browser has closed it or removes it. The next database may be empty, and opening may
+    /// fail for a moment.
     Closed,
-    /// It has, or is to have, a later version than this code knows.
+    /// It has a later version than this code knows, or another page upgrades it to one.
     Outdated,
-    /// It is somebody else's, who has given it the outbox's name.
+    /// It belongs to other code that uses the same name.
     Foreign,
-    /// There is no storage here, or the browser forbids it: nothing was ever kept.
+    /// The browser has no storage or forbids it, so nothing was ever stored.
     Absent,
 }
 
 pub(super) struct Handle {
     database: idb::Database,
-    /// The browser may call them when the database is closed already: they leave it with the
-    /// handle.
+    /// The drop removes them, because the browser may call them after the database is closed.
     listeners: Listeners,
-    /// The partition's producer is known to be the one that the core knows.
+    /// Storage's producer is the one that the core knows.
     pub(super) is_entered: Cell<bool>,
-    cut: Rc<Cut>,
+    forced_close: Rc<ForcedClose>,
 }
 
-/// The browser may close a database under a transaction. Chromium says nothing of one that was
-/// about to be complete then: neither that it is, nor that it was aborted. So its end is told here.
+/// The transactions that end with a forced close. The browser may close a database under a
+/// transaction. Chromium then fires no event for a transaction that was about to complete. So this
+/// code calls `onabort` itself.
 #[derive(Default)]
-struct Cut {
+struct ForcedClose {
     running: RefCell<Vec<IdbTransaction>>,
-    has_come: Cell<bool>,
+    has_happened: Cell<bool>,
 }
 
-impl Cut {
-    fn come(&self) {
-        self.has_come.set(true);
+impl ForcedClose {
+    fn abort_running(&self) {
+        self.has_happened.set(true);
         for transaction in self.running.take() {
             if let Some(aborted) = transaction.onabort() {
                 let _ = aborted.call0(&JsValue::UNDEFINED);
@@ -59,8 +60,8 @@ impl Cut {
 }
 
 impl Handle {
-    /// Opens it. `on_end` is called from within a call of the browser's, which closing it would
-    /// disturb.
+    /// Opens the database. `on_end` runs inside a call of the browser's, so it must not close the
+    /// database.
     pub(super) async fn open(
         name: &str,
         on_end: impl Fn(End) + Clone + 'static,
@@ -70,35 +71,36 @@ impl Handle {
             database.close();
             upgrade(name).await?;
             database = find(name).await?;
-            // Removed in between, and made anew: the next one brings it up to date.
+            // The browser removed the database and another tab made it anew. The next attempt
+            // upgrades it.
             if is_earlier(&database)? {
                 database.close();
                 return Err(Some(End::Closed));
             }
         }
-        let cut = Rc::new(Cut::default());
+        let forced_close = Rc::new(ForcedClose::default());
         let database = IdbDatabase::from(database);
-        let listeners = Listeners::new(&database, cut.clone(), on_end);
+        let listeners = Listeners::new(&database, forced_close.clone(), on_end);
         Ok(Self {
             database: database.into(),
             listeners,
             is_entered: Cell::new(false),
-            cut,
+            forced_close,
         })
     }
 
-    /// The browser has closed it: what became of transactions under way is not known.
-    pub(super) fn was_cut(&self) -> bool {
-        self.cut.has_come.get()
+    /// The browser has closed the database. The outcome of running transactions is unknown.
+    pub(super) fn was_force_closed(&self) -> bool {
+        self.forced_close.has_happened.get()
     }
 
-    /// Does what is to be done in a transaction, which ends in any case.
+    /// Runs the work of a transaction, and ends it if the browser closes the database.
     pub(super) async fn watch<T>(
         &self,
         transaction: &IdbTransaction,
         work: impl Future<Output = T>,
     ) -> T {
-        let running = &self.cut.running;
+        let running = &self.forced_close.running;
         running.borrow_mut().push(transaction.clone());
         let done = work.await;
         running.borrow_mut().retain(|other| other != transaction);
@@ -117,12 +119,12 @@ impl Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.listeners.leave();
+        self.listeners.remove();
         self.database.close();
     }
 }
 
-/// Hear of the database's end, more than once if need be.
+/// Listeners for the database's end. They may run more than once.
 struct Listeners {
     database: IdbDatabase,
     _closed: Closure<dyn Fn()>,
@@ -130,11 +132,15 @@ struct Listeners {
 }
 
 impl Listeners {
-    fn new(database: &IdbDatabase, cut: Rc<Cut>, on_end: impl Fn(End) + Clone + 'static) -> Self {
-        let told = on_end.clone();
+    fn new(
+        database: &IdbDatabase,
+        forced_close: Rc<ForcedClose>,
+        on_end: impl Fn(End) + Clone + 'static,
+    ) -> Self {
+        let on_close = on_end.clone();
         let closed = Closure::new(move || {
-            cut.come();
-            told(End::Closed);
+            forced_close.abort_running();
+            on_close(End::Closed);
         });
         let changed = Closure::new(move |event: JsValue| {
             let version = Reflect::get(&event, &JsValue::from_str("newVersion"));
@@ -152,15 +158,15 @@ impl Listeners {
         }
     }
 
-    fn leave(&self) {
+    fn remove(&self) {
         self.database.set_onclose(None);
         self.database.set_onversionchange(None);
     }
 }
 
-/// Opens the database at the version that it has; one that was not there is made, with the stores
-/// by which it is known as ours. Nothing is ever opened at a version that it has not got: that
-/// would ask the tabs of its owner to let go of it.
+/// Opens the database at its current version. Creates a missing one with the object stores that
+/// identify it as ours. A request for a later version would ask the tabs of a foreign database's
+/// owner to close it.
 async fn find(name: &str) -> Result<idb::Database, Option<End>> {
     let request = Factory::new().and_then(|factory| factory.open(name, None));
     let mut request = request.map_err(|_| Some(End::Absent))?;
@@ -177,15 +183,15 @@ async fn find(name: &str) -> Result<idb::Database, Option<End>> {
     request.await.map_err(|_| Some(End::Closed))
 }
 
-/// Whether it is ours, and of an earlier version. One without any store is nobody's; what is
-/// neither is closed.
+/// Whether the database is ours and has an earlier version. A database without object stores is
+/// free to use. Closes any other database.
 fn is_earlier(database: &idb::Database) -> Result<bool, Option<End>> {
     let names = database.store_names();
     let version = database.version().unwrap_or_default();
     let is_ours = TABLES
         .into_iter()
-        // Packs came with version 2.
-        .filter(|table| version >= VERSION || *table != PACKS)
+        // Version 2 introduced batch records.
+        .filter(|table| version >= VERSION || *table != BATCHES)
         .all(|table| names.iter().any(|name| name == table));
     let is_free = names.is_empty() && version < VERSION;
     if (is_ours || is_free) && version <= VERSION {
@@ -195,7 +201,7 @@ fn is_earlier(database: &idb::Database) -> Result<bool, Option<End>> {
     Err(Some(if is_ours { End::Outdated } else { End::Foreign }))
 }
 
-/// Brings the database up to this version: rexie removes the object stores that are not named.
+/// Upgrades the database to this version. rexie removes the object stores that have no name here.
 async fn upgrade(name: &str) -> Result<(), Option<End>> {
     let builder = Rexie::builder(name).version(VERSION);
     let builder = TABLES.into_iter().fold(builder, |builder, name| {

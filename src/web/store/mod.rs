@@ -1,8 +1,6 @@
 //! Executes the storage requests of the core and of js/src/storage.ts in IndexedDB. Only this
-//! folder names IndexedDB and rexie, which opens it.
-//!
-//! A request succeeds when its transaction is complete. A transaction waits for nothing but its own
-//! requests. Every version names every object store, because rexie removes the others.
+//! folder names IndexedDB and rexie, which opens it. A request succeeds when its transaction is
+//! complete. Every version names every object store, because rexie removes the others.
 
 mod batch_record;
 mod commit;
@@ -28,80 +26,90 @@ use self::request::Aborted;
 pub(super) use self::task::{Done, Task};
 use super::host::Host;
 
-/// Of the schema. A later one must keep the stores of this one: docs/decisions/outbox.md.
+/// The version of the schema. A later one must keep the object stores of this one:
+/// docs/decisions/outbox.md.
 const VERSION: u32 = 2;
 
-/// Partition → what is known of it, as the wrapper has it; first its producer.
+/// Partition → its record, which the wrapper defines. The first element is the producer.
 const PARTITIONS: &str = "partitions";
-/// Number, given by the browser → row.
+/// Number → row. The browser assigns the number.
 const ROWS: &str = "rows";
-/// The highest of their numbers → rows that were saved together.
-const PACKS: &str = "packs";
+/// Highest number of a batch record → its rows.
+const BATCHES: &str = "packs";
 /// Partition, topic and key → number of the row that may still be replaced.
 const KEYS: &str = "keys";
 /// Number → verdict that another tab may wait for.
 const VERDICTS: &str = "verdicts";
-/// Number → dead letter: a row with its code and message at the end.
-const LETTERS: &str = "letters";
+/// Number → dead letter: a row with its code and message as the last elements.
+const DEAD_LETTERS: &str = "letters";
 
-/// Partition and topic → what a document was when own changes of it began to wait: epoch, seq and
-/// JSON after the partition.
+/// Partition and topic → a document's value from before the pending changes. The elements are
+/// partition, epoch, seq and JSON.
 const DOCUMENTS: &str = "documents";
 
-const TABLES: [&str; 7] = [PARTITIONS, ROWS, PACKS, KEYS, VERDICTS, LETTERS, DOCUMENTS];
+const TABLES: [&str; 7] = [
+    PARTITIONS,
+    ROWS,
+    BATCHES,
+    KEYS,
+    VERDICTS,
+    DEAD_LETTERS,
+    DOCUMENTS,
+];
 
-/// How long storage may take to open, ms. Chosen: Safari's first open may hang for ever (WebKit
-/// 226547); longer than a busy disk takes.
+/// How long storage may take to open, ms. Chosen: longer than a busy disk takes. Safari's first
+/// open may hang for ever (WebKit 226547).
 const OPEN_MS_MAX: u32 = 3_000;
 
-/// Before storage is tried again that did not open, ms, each time twice as long. Measured: Chromium
-/// refuses to open while it removes.
-const REST_MS: u32 = 100;
+/// The pause before storage that failed to open is tried again, ms. It doubles each time. Measured:
+/// Chromium refuses to open a database while it removes it.
+const PAUSE_MS: u32 = 100;
 
-/// It is given up before such a rest. Chosen: what opens again does so within a second.
-const REST_MS_MAX: u32 = 800;
+/// Storage fails instead of a pause of this length. Chosen: a database that opens again does so
+/// within a second.
+const PAUSE_MS_MAX: u32 = 800;
 
-/// So many verdicts are kept for tabs that wait for them. Chosen: a tab that slept through more
-/// learns that its rows are gone, not how.
+/// The most verdicts in storage. Chosen: a tab that slept through more learns that its rows have
+/// left, but not their outcomes.
 const VERDICTS_MAX: u64 = 10_000;
 
-/// So many dead letters are kept; the oldest go first. Chosen: nobody reads more.
-const LETTERS_MAX: usize = 1_000;
+/// The most dead letters in storage. The oldest are deleted first. Chosen: nobody reads more.
+const DEAD_LETTERS_MAX: usize = 1_000;
 
-/// Why nothing was done.
+/// Why a task failed.
 #[derive(Clone, Copy)]
 pub(super) enum Fault {
-    /// The handle is of no use.
+    /// The database can't be reached.
     Lost,
-    /// It is to be opened again, and may be another database then.
+    /// The database must be opened again, and may be another one then.
     Closed,
-    /// The same, and what was asked for may have been done.
+    /// The same as `Closed`, but the task may have succeeded.
     Unknown,
-    /// The transaction was aborted: for want of room, if it happens again with a fresh handle.
-    /// Browsers do not tell.
+    /// The browser aborted the transaction. If that happens again with a new handle, the disk is
+    /// full. Browsers don't report the reason.
     Aborted,
 }
 
 pub(super) struct Store {
     name: String,
-    /// Whose rows, once that is known: all others stay untouched.
+    /// The partition that this store works on, once the wrapper knows it.
     partition: OnceCell<JsString>,
     host: Host,
     handle: RefCell<Option<Rc<Handle>>>,
-    packs: BatchRecords,
-    /// The core's last request failed, and is tried once more with another handle.
+    batch_records: BatchRecords,
+    /// The core's last request failed. The store tries it once more with another handle.
     is_repeated: Cell<bool>,
-    /// The database is a later version's, or not ours at all: this code is not to touch it.
-    is_barred: Cell<bool>,
-    /// It was open once: rows may be there.
+    /// The database has a later version, or another owner. This code must not touch it.
+    is_forbidden: Cell<bool>,
+    /// The database was open once, so it may contain rows.
     was_open: Cell<bool>,
-    /// No storage of ours is there, and none was.
-    is_nowhere: Cell<bool>,
-    /// What is under way, with its answers to the core.
+    /// There is no database of ours, and there was none before.
+    is_absent: Cell<bool>,
+    /// The number of tasks under way. The core's answer is a part of its task.
     works: Cell<u32>,
-    /// The client is: the database is closed with the last work.
+    /// The client is closed. The last task closes the database.
     is_closed: Cell<bool>,
-    /// The database has ended.
+    /// Reports the end of the database.
     on_end: Box<dyn Fn(End)>,
 }
 
@@ -112,11 +120,11 @@ impl Store {
             partition: OnceCell::new(),
             host,
             handle: RefCell::new(None),
-            packs: BatchRecords::default(),
+            batch_records: BatchRecords::default(),
             is_repeated: Cell::new(false),
-            is_barred: Cell::new(false),
+            is_forbidden: Cell::new(false),
             was_open: Cell::new(false),
-            is_nowhere: Cell::new(false),
+            is_absent: Cell::new(false),
             works: Cell::new(0),
             is_closed: Cell::new(false),
             on_end,
@@ -127,14 +135,14 @@ impl Store {
         &self.host
     }
 
-    /// Keeps the database open for a work, until that is dropped.
+    /// Keeps the database open until the returned value is dropped.
     pub(super) fn begin(self: &Rc<Self>) -> Work {
         self.works.set(self.works.get().saturating_add(1));
         Work(self.clone())
     }
 
-    /// The client is closed: what is under way comes to its end. A database that stayed open would
-    /// keep the wasm's memory.
+    /// Closes the database after the tasks under way. An open database would keep the wasm's memory
+    /// alive.
     pub(super) fn close(&self) {
         self.is_closed.set(true);
         self.close_idle();
@@ -150,18 +158,18 @@ impl Store {
         self.partition.get_or_init(JsString::default)
     }
 
-    /// Does a task in a transaction of its own; nothing where that can't be. It is tried once more
-    /// with another handle: browsers let handles die without a word. What is opened then may be
-    /// empty, so the core's own work waits until the core knows whose rows are there.
+    /// Runs a task in a transaction of its own, and tries once more with another handle. The retry
+    /// is necessary because browsers let handles die silently. A database that opens again may be
+    /// empty. So the core's requests fail with `Closed` until the core has opened it.
     pub(super) async fn perform(self: Rc<Self>, task: Task) -> Result<Done, Fault> {
         let is_opening = task.is_opening();
         let is_later = task.is_for_opened();
         let mut is_repeated = is_later && self.is_repeated.take();
         loop {
             let Some(handle) = self.open(task.is_for_all()).await else {
-                // Where nothing can be kept there is nothing to remove.
+                // Without storage there is nothing to remove.
                 return match task {
-                    Task::Wipe if self.is_nowhere.get() => Ok(Done::Value(0.into())),
+                    Task::Wipe if self.is_absent.get() => Ok(Done::Value(0.into())),
                     _ => Err(Fault::Lost),
                 };
             };
@@ -204,7 +212,7 @@ impl Store {
         let transaction = transaction.ok_or(Fault::Lost)?;
         let worked = handle.watch(&transaction, self.work(&transaction, task));
         worked.await.map_err(|Aborted| {
-            if handle.was_cut() {
+            if handle.was_force_closed() {
                 Fault::Unknown
             } else {
                 Fault::Aborted
@@ -212,23 +220,23 @@ impl Store {
         })
     }
 
-    /// The database, opened where it is not. It may come too late for this call and in time for the
-    /// next.
+    /// Returns the database, and opens it if necessary. A slow open times out for this call and may
+    /// succeed for the next.
     async fn open(self: &Rc<Self>, is_for_all: bool) -> Option<Rc<Handle>> {
         if !is_for_all && self.partition.get().is_none() {
             let name = JsFuture::from(self.host.partition_name()).await.ok()?;
             let _ = self.partition.set(name.unchecked_into());
         }
-        if self.handle.borrow().is_none() && !self.is_barred.get() {
+        if self.handle.borrow().is_none() && !self.is_forbidden.get() {
             let myself = self.clone();
             let opened = Promise::new(&mut |resolve, _| {
                 let myself = myself.clone();
                 let late = resolve.clone();
-                let patience = Timeout::new(OPEN_MS_MAX, move || {
+                let timeout = Timeout::new(OPEN_MS_MAX, move || {
                     let _ = late.call0(&JsValue::UNDEFINED);
                 });
                 spawn_local(async move {
-                    let mut rest_ms = REST_MS;
+                    let mut pause_ms = PAUSE_MS;
                     loop {
                         let store = Rc::downgrade(&myself);
                         let on_end = move |end| ended(&store, end);
@@ -238,14 +246,17 @@ impl Store {
                                 myself.handle.replace(Some(Rc::new(handle)));
                                 myself.close_idle();
                             }
-                            Err(Some(End::Closed)) if rest_ms < REST_MS_MAX => {
-                                rest(rest_ms).await;
-                                rest_ms *= 2;
+                            Err(Some(End::Closed)) if pause_ms < PAUSE_MS_MAX => {
+                                pause(pause_ms).await;
+                                pause_ms *= 2;
                                 continue;
                             }
                             Err(end) => {
-                                let is_absent = matches!(end, Some(End::Absent | End::Foreign));
-                                myself.is_nowhere.set(is_absent && !myself.was_open.get());
+                                let has_no_database =
+                                    matches!(end, Some(End::Absent | End::Foreign));
+                                myself
+                                    .is_absent
+                                    .set(has_no_database && !myself.was_open.get());
                                 if let Some(end @ (End::Outdated | End::Foreign)) = end {
                                     myself.end(end);
                                 }
@@ -253,7 +264,7 @@ impl Store {
                         }
                         break;
                     }
-                    drop(patience);
+                    drop(timeout);
                     let _ = resolve.call0(&JsValue::UNDEFINED);
                 });
             });
@@ -262,16 +273,16 @@ impl Store {
         self.handle.borrow().clone()
     }
 
-    /// Lets the database go, for good where it is not this code's.
+    /// Closes the database, and for good if it doesn't belong to this code.
     fn end(&self, end: End) {
         self.handle.take();
-        if end == End::Closed || !self.is_barred.replace(true) {
+        if end == End::Closed || !self.is_forbidden.replace(true) {
             (self.on_end)(end);
         }
     }
 }
 
-/// Storage is at work.
+/// A task is under way.
 pub(super) struct Work(Rc<Store>);
 
 impl Drop for Work {
@@ -282,7 +293,7 @@ impl Drop for Work {
     }
 }
 
-async fn rest(ms: u32) {
+async fn pause(ms: u32) {
     let over = Promise::new(&mut |resolve, _| {
         Timeout::new(ms, move || {
             let _ = resolve.call0(&JsValue::UNDEFINED);
@@ -292,8 +303,8 @@ async fn rest(ms: u32) {
     let _ = JsFuture::from(over).await;
 }
 
-/// A handle that is in use is closed when it no longer is. Not from within the browser's call: the
-/// listener that it runs goes with it.
+/// Handles the end of a database outside of the browser's call, because that call runs a listener
+/// which the handle's drop removes. A task in progress keeps the handle open.
 fn ended(store: &Weak<Store>, end: End) {
     if let Some(store) = store.upgrade() {
         spawn_local(async move { store.end(end) });

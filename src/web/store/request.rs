@@ -1,62 +1,61 @@
-//! The requests of a transaction. Those that do not wait for each other are made at once, and where
-//! nothing follows them the transaction is told so: each wait is a round trip to the browser's
-//! storage.
+//! Makes the requests of a transaction. Independent requests start together, and the last ones
+//! commit the transaction early, because each wait costs a round trip to storage.
 //!
-//! What the browser calls are the functions of promises, none of ours: whoever stops waiting leaves
-//! nothing behind that could throw inside a transaction and so abort it.
+//! The browser calls a promise's functions, never a closure of ours. A dropped future leaves no
+//! listener that could throw and so abort the transaction.
 
 use js_sys::{Array, Promise};
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{IdbKeyRange, IdbRequest, IdbTransaction};
 
-/// So much as there is.
+/// No limit.
 const ALL: u32 = u32::MAX;
 
-/// One request, and the table that it is about.
+/// A request and its object store.
 pub(super) enum Request {
-    /// The values of a key or range, in the order of their keys.
+    /// Reads the values of a key or range, in the order of their keys.
     Values(&'static str, JsValue),
-    /// Its keys.
+    /// Reads the keys of a key or range.
     Keys(&'static str, JsValue),
-    /// A value that the browser numbers.
+    /// Adds a value. The browser assigns its key.
     Add(&'static str, JsValue),
-    /// A value under its key.
+    /// Writes a value under its key.
     Put(&'static str, JsValue, JsValue),
-    /// What a key or range has.
+    /// Deletes the values of a key or range.
     Delete(&'static str, JsValue),
 }
 
-/// Nothing of the transaction has happened.
+/// The transaction failed and has changed nothing.
 pub(super) struct Aborted;
 
-/// The answers to requests, in their order.
+/// The answers to requests, in the order of the requests.
 pub(super) struct Answers(std::vec::IntoIter<IdbRequest>);
 
 impl Answers {
-    /// Of a request for keys or values.
+    /// Takes the answer to a request for keys or values.
     pub(super) fn next(&mut self) -> Array {
         self.result()
             .map_or_else(Array::new, JsCast::unchecked_into)
     }
 
-    /// Of a request for the value of one key.
+    /// Takes the answer to a request for the value of one key.
     pub(super) fn one(&mut self) -> Option<JsValue> {
         let values = self.next();
         (values.length() > 0).then(|| values.get(0))
     }
 
-    /// Of any other.
+    /// Takes the answer to any other request.
     pub(super) fn result(&mut self) -> Option<JsValue> {
         self.0.next().and_then(|request| request.result().ok())
     }
 }
 
-/// Makes requests, and waits until they have their answers. The transaction goes on.
+/// Makes requests and waits for their answers. The transaction stays open.
 pub(super) async fn ask(tx: &IdbTransaction, requests: Vec<Request>) -> Result<Answers, Aborted> {
     let made = make(tx, requests)?;
     if let Some(last) = made.last() {
-        over(|resolve, reject| {
+        wait(|resolve, reject| {
             last.set_onsuccess(Some(resolve));
             last.set_onerror(Some(reject));
         })
@@ -69,13 +68,13 @@ pub(super) async fn ask(tx: &IdbTransaction, requests: Vec<Request>) -> Result<A
     deprecated,
     reason = "web-sys marks `commit` so; it is in the standard, and in every browser that has what this wasm needs"
 )]
-/// Makes requests, the last ones. Success is a transaction that is complete, and nothing else.
+/// Makes the last requests and commits. Only a complete transaction is a success.
 pub(super) async fn finish(
     tx: &IdbTransaction,
     requests: Vec<Request>,
 ) -> Result<Answers, Aborted> {
     let made = make(tx, requests)?;
-    let ending = over(|resolve, reject| {
+    let ending = wait(|resolve, reject| {
         tx.set_oncomplete(Some(resolve));
         tx.set_onabort(Some(reject));
     });
@@ -84,11 +83,11 @@ pub(super) async fn finish(
     Ok(Answers(made.into_iter()))
 }
 
-/// Where one can't be made, nothing of the transaction is to happen.
+/// Makes requests. Aborts the transaction if the browser refuses one of them.
 fn make(tx: &IdbTransaction, requests: Vec<Request>) -> Result<Vec<IdbRequest>, Aborted> {
     let mut made = Vec::with_capacity(requests.len());
     for request in requests {
-        if let Ok(request) = one(tx, &request) {
+        if let Ok(request) = make_one(tx, &request) {
             made.push(request);
         } else {
             let _ = tx.abort();
@@ -98,7 +97,7 @@ fn make(tx: &IdbTransaction, requests: Vec<Request>) -> Result<Vec<IdbRequest>, 
     Ok(made)
 }
 
-fn one(tx: &IdbTransaction, request: &Request) -> Result<IdbRequest, JsValue> {
+fn make_one(tx: &IdbTransaction, request: &Request) -> Result<IdbRequest, JsValue> {
     let (Request::Values(table, _)
     | Request::Keys(table, _)
     | Request::Add(table, _)
@@ -114,22 +113,22 @@ fn one(tx: &IdbTransaction, request: &Request) -> Result<IdbRequest, JsValue> {
     }
 }
 
-/// A promise whose functions are handed to the browser.
-fn over(
+/// Hands the functions of a promise to the browser, and waits for the promise.
+fn wait(
     hand: impl Fn(&js_sys::Function, &js_sys::Function),
 ) -> impl Future<Output = Result<(), Aborted>> {
     let promise = Promise::new(&mut |resolve, reject| hand(&resolve, &reject));
-    // Listens from now on: a rejection that nobody hears is an error of the page's.
+    // The future listens at once. The page would report a rejection without a listener as an error.
     let over = JsFuture::from(promise);
     async { over.await.map(|_| ()).map_err(|_| Aborted) }
 }
 
-/// All keys from one on to another; both are in it.
+/// Returns the range from one key to another, both included.
 pub(super) fn between(first: &JsValue, last: &JsValue) -> JsValue {
     IdbKeyRange::bound(first, last).map_or(JsValue::UNDEFINED, JsValue::from)
 }
 
-/// All keys after one.
+/// Returns the range of all keys after one.
 pub(super) fn after(key: &JsValue) -> JsValue {
     IdbKeyRange::lower_bound_with_open(key, true).map_or(JsValue::UNDEFINED, JsValue::from)
 }

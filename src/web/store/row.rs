@@ -1,8 +1,8 @@
-//! How a row, a dead letter and a verdict are written: as arrays, the cheapest to make and the
-//! smallest to keep.
+//! The stored form of rows, dead letters and verdicts: arrays, because they are the cheapest to
+//! make and the smallest to store.
 //!
-//! The wrapper reads them too (js/src/rows.ts). A later version may add places at the end, and
-//! never gives one another meaning.
+//! The wrapper reads them too (js/src/rows.ts). A later version may append elements, and never
+//! gives an element another meaning.
 
 use js_sys::{Array, Date, JsString, Math};
 use wasm_bindgen::prelude::*;
@@ -25,7 +25,7 @@ const TAG_MAX: u64 = (1 << 48) - 1;
 const FNV_SEED: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x100_0000_01b3;
 
-/// A row as it is kept.
+/// A row in its stored form.
 #[derive(Clone)]
 pub(super) struct RowRecord(Array);
 
@@ -44,8 +44,8 @@ impl RowRecord {
         self.0.get(PARTITION) == ***partition
     }
 
-    fn number(&self, place: u32) -> u64 {
-        self.0.get(place).as_f64().unwrap_or_default() as u64
+    fn number(&self, index: u32) -> u64 {
+        self.0.get(index).as_f64().unwrap_or_default() as u64
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -60,33 +60,33 @@ impl RowRecord {
         self.0.get(KEY).as_string()
     }
 
-    pub(super) fn mark(&self, mark: &RowUpdate) {
-        let state = if mark.is_cancelled {
+    pub(super) fn apply(&self, update: &RowUpdate) {
+        let state = if update.is_cancelled {
             row_state::CANCELLED
         } else {
             row_state::SENT
         };
         self.0
             .set(STATE, state.max(self.number(STATE) as u32).into());
-        if let Some(from_ms) = mark.counts_from_ms
+        if let Some(from_ms) = update.counts_from_ms
             && !self.0.get(IS_HUB_TIME).is_truthy()
         {
             let until_ms = from_ms + self.left_ms();
             self.0.set(UNTIL_MS, (until_ms as f64).into());
             self.0.set(IS_HUB_TIME, true.into());
         }
-        let attempts = u64::from(mark.attempts).max(self.number(ATTEMPTS));
+        let attempts = u64::from(update.attempts).max(self.number(ATTEMPTS));
         self.0.set(ATTEMPTS, (attempts as f64).into());
     }
 
-    /// What it has of time, where its end is by the machine's clock, as its beginning is.
+    /// The rest of the row's time to live. Both ends of it are by the machine's clock.
     fn left_ms(&self) -> u64 {
         self.number(UNTIL_MS)
             .saturating_sub(self.number(CREATED_MS))
     }
 
-    /// As it was before it was ever sent, and without a key: the key's newest row counts.
-    /// A dead letter as a row of today: the time that it had may be over.
+    /// Turns a dead letter into an unsent row. The row has no key, because the key belongs to its
+    /// newest row. It gets a new time to live, because the old one may be over.
     pub(super) fn renew(&self) {
         let now_ms = Date::now();
         self.0.set_length(ATTEMPTS + 1);
@@ -96,11 +96,11 @@ impl RowRecord {
         self.0.set(KEY, JsValue::UNDEFINED);
         self.0.set(STATE, row_state::WAITING.into());
         self.0.set(ATTEMPTS, 0.into());
-        // No page waits for it: what it is known by is for the hub alone.
+        // No page waits for this row, so only the hub needs its tag.
         self.0.set(TAG, Math::random().into());
     }
 
-    pub(super) fn letter(&self, attempts: u32, code: &str, message: &str) -> JsValue {
+    pub(super) fn make_dead_letter(&self, attempts: u32, code: &str, message: &str) -> JsValue {
         self.0.set(ATTEMPTS, attempts.into());
         self.0.set(CODE, code.into());
         self.0.set(MESSAGE, message.into());
@@ -135,7 +135,8 @@ impl RowRecord {
         self.0.get(TAG)
     }
 
-    /// What the row is known by, as a number of 48 bits: FNV-1a of a text. 0 where there is none.
+    /// The row's tag as a number of 48 bits. A number is scaled, and a text is hashed by FNV-1a. 0
+    /// if the row has no tag.
     pub(super) fn tag_number(&self) -> u64 {
         let tag = self.tag();
         if let Some(part) = tag.as_f64() {
@@ -149,8 +150,8 @@ impl RowRecord {
         hash & TAG_MAX
     }
 
-    /// A dead letter without what only the wrapper needs of it.
-    pub(super) fn named(&self, n: RowNo) -> DeadLetter {
+    /// Returns the dead letter's fields that the core needs.
+    pub(super) fn to_dead_letter(&self, n: RowNo) -> DeadLetter {
         DeadLetter {
             n,
             topic: self.topic().into(),
@@ -158,9 +159,9 @@ impl RowRecord {
         }
     }
 
-    /// What a dead letter says of its end.
-    pub(super) fn dead(&self) -> Outcome {
-        let text = |place| self.0.get(place).as_string().unwrap_or_default();
+    /// Returns a dead letter's outcome.
+    pub(super) fn dead_outcome(&self) -> Outcome {
+        let text = |index| self.0.get(index).as_string().unwrap_or_default();
         Outcome::Dead {
             code: text(CODE),
             message: text(MESSAGE),
@@ -168,8 +169,7 @@ impl RowRecord {
     }
 }
 
-/// An ack as it is kept, with what the row's call is known by; or that a row was discarded, which
-/// has no epoch.
+/// The stored form of a verdict, with the tag of the row's call. A discarded row has no epoch.
 pub(super) fn verdict(outcome: &Outcome, tag: &JsValue) -> Array {
     let mut hex = String::new();
     let (mut seq, mut is_duplicate) = (0, false);
@@ -185,7 +185,7 @@ pub(super) fn verdict(outcome: &Outcome, tag: &JsValue) -> Array {
     Array::of4(&hex.into(), &(seq as f64).into(), &is_duplicate.into(), tag)
 }
 
-/// What a verdict's call is known by.
+/// Returns the tag of a verdict's call.
 pub(super) fn verdict_tag(verdict: JsValue) -> JsValue {
     verdict.unchecked_into::<Array>().get(3)
 }

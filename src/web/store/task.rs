@@ -1,33 +1,33 @@
-//! What storage is asked for, and what it gives: one kind for all, so that one future serves them
-//! all.
+//! The tasks of storage and their results. One type covers all tasks, so that one future executes
+//! them all.
 
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
 
-use super::{DOCUMENTS, KEYS, LETTERS, PACKS, PARTITIONS, ROWS, TABLES, VERDICTS};
+use super::{BATCHES, DEAD_LETTERS, DOCUMENTS, KEYS, PARTITIONS, ROWS, TABLES, VERDICTS};
 use crate::Outcome;
 use crate::ids::RowNo;
 use crate::interface::publication::RowOutcome;
 use crate::interface::storage::{StoreAnswer, StoreRequest};
 
 pub(in crate::web) enum Task {
-    /// The core's, with the row of each save, as the wrapper has it.
+    /// A request of the core, with the wrapper's row for each save.
     Core(StoreRequest, Vec<JsValue>),
-    /// The partition's rows, or its dead letters: number and value of each.
-    Read { are_letters: bool },
-    /// Forgets a dead letter, and where it `is_wanted` makes it the newest row: number and size of
-    /// that.
-    TakeLetter { n: RowNo, is_wanted: bool },
-    /// Removes all that the partition has.
+    /// Reads the number and value of each of the partition's rows, or of its dead letters.
+    Read { are_dead_letters: bool },
+    /// Deletes a dead letter. If it `is_wanted`, adds it as the newest row. Returns that row's
+    /// number, if there is one, and the size.
+    TakeDeadLetter { n: RowNo, is_wanted: bool },
+    /// Removes everything in the partition.
     Wipe,
-    /// Keeps what a document is, or no longer.
+    /// Stores a document's confirmed value, or deletes it.
     Keep {
         topic: String,
         document: Option<Array>,
     },
-    /// What is kept of a document.
+    /// Reads the stored value of a document.
     Kept { topic: String },
-    /// The partitions that have rows.
+    /// Lists the partitions that have rows.
     Partitions,
 }
 
@@ -46,13 +46,13 @@ impl Task {
         matches!(self, Self::Core(StoreRequest::Open, _))
     }
 
-    /// It is the core's, about rows of the producer that it knows.
+    /// Whether it is a request of the core about rows of the producer that the core knows.
     pub(super) fn is_for_opened(&self) -> bool {
         matches!(self, Self::Core(..)) && !self.is_opening()
     }
 
-    /// What its transaction is about. Those that need less run beside each other, and begin and end
-    /// sooner.
+    /// The object stores of its transaction. Transactions with separate object stores run in
+    /// parallel, and smaller ones begin and end sooner.
     pub(super) fn tables(&self) -> &'static [&'static str] {
         match self {
             Self::Core(StoreRequest::Commit(batch), _) => {
@@ -63,24 +63,24 @@ impl Task {
                         .all(|save| save.key.is_none() && !save.is_repeated)
                     && batch.outcomes.iter().all(is_own_ack);
                 if is_plain {
-                    &[ROWS, PACKS]
+                    &[ROWS, BATCHES]
                 } else {
-                    &[ROWS, PACKS, KEYS, VERDICTS, LETTERS]
+                    &[ROWS, BATCHES, KEYS, VERDICTS, DEAD_LETTERS]
                 }
             }
-            Self::Core(StoreRequest::Open, _) | Self::Partitions => &[PARTITIONS, ROWS, PACKS],
-            Self::Core(StoreRequest::Load(look), _) if look.is_whole => {
-                &[PARTITIONS, ROWS, PACKS, VERDICTS, LETTERS]
+            Self::Core(StoreRequest::Open, _) | Self::Partitions => &[PARTITIONS, ROWS, BATCHES],
+            Self::Core(StoreRequest::Load(query), _) if query.is_whole => {
+                &[PARTITIONS, ROWS, BATCHES, VERDICTS, DEAD_LETTERS]
             }
-            Self::Core(StoreRequest::Load(_), _) => &[ROWS, PACKS, VERDICTS, LETTERS],
+            Self::Core(StoreRequest::Load(_), _) => &[ROWS, BATCHES, VERDICTS, DEAD_LETTERS],
             Self::Core(StoreRequest::Rename { .. }, _) => &[PARTITIONS],
-            Self::Read { .. } | Self::TakeLetter { .. } => &[ROWS, PACKS, LETTERS],
+            Self::Read { .. } | Self::TakeDeadLetter { .. } => &[ROWS, BATCHES, DEAD_LETTERS],
             Self::Keep { .. } | Self::Kept { .. } => &[DOCUMENTS],
             Self::Wipe => &TABLES,
         }
     }
 
-    /// It is about no partition alone.
+    /// Whether it needs no partition.
     pub(super) fn is_for_all(&self) -> bool {
         matches!(self, Self::Partitions)
     }
@@ -91,8 +91,8 @@ fn is_own_ack(ended: &RowOutcome) -> bool {
 }
 
 pub(in crate::web) enum Done {
-    /// To the core.
+    /// The answer to the core.
     Answer(StoreAnswer),
-    /// To the wrapper.
+    /// The value for the wrapper.
     Value(JsValue),
 }

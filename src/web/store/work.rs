@@ -1,5 +1,7 @@
-//! What a task does inside its transaction: it reads what it must know, decides, and writes all at
-//! once. Nothing else is waited for.
+//! The steps of a task inside its transaction. It reads, decides, and writes everything at once.
+//!
+//! A task awaits only requests of its own transaction, because a transaction without a pending
+//! request commits.
 
 use js_sys::Array;
 use wasm_bindgen::prelude::*;
@@ -8,12 +10,13 @@ use web_sys::IdbTransaction;
 use super::batch_record::BatchRecord;
 use super::request::{Aborted, Answers, Request, after, ask, finish};
 use super::row::{self, RowRecord};
-use super::{DOCUMENTS, Done, KEYS, LETTERS, PACKS, PARTITIONS, ROWS, Store, Task, VERDICTS};
+use super::{
+    BATCHES, DEAD_LETTERS, DOCUMENTS, Done, KEYS, PARTITIONS, ROWS, Store, Task, VERDICTS,
+};
 use crate::ids::{NUMBER_MAX, RowNo};
 use crate::interface::storage::{LoadQuery, StoreAnswer, StoreRequest};
 
-/// Where a partition has the producers that it had before, with spaces between them
-/// (js/src/rows.ts).
+/// The index of a partition's former producers, which spaces separate (js/src/rows.ts).
 const FORMERS: u32 = 6;
 
 impl Store {
@@ -22,7 +25,9 @@ impl Store {
             Task::Core(StoreRequest::Commit(batch), rows) => {
                 self.commit(tx, batch, rows).await.map(Done::Answer)
             }
-            Task::Core(StoreRequest::Load(look), _) => self.load(tx, look).await.map(Done::Answer),
+            Task::Core(StoreRequest::Load(query), _) => {
+                self.load(tx, query).await.map(Done::Answer)
+            }
             Task::Core(StoreRequest::Rename { from, to }, _) => {
                 self.rename(tx, from, to).await.map(Done::Answer)
             }
@@ -32,9 +37,9 @@ impl Store {
                 if writes.is_empty() {
                     return Ok(done);
                 }
-                let renews = matches!(task, Task::TakeLetter { .. });
+                let is_taking = matches!(task, Task::TakeDeadLetter { .. });
                 let mut answers = finish(tx, writes).await?;
-                if renews && let Done::Value(taken) = &done {
+                if is_taking && let Done::Value(taken) = &done {
                     let n = answers.result().unwrap_or_default();
                     taken.unchecked_ref::<Array>().set(0, n);
                 }
@@ -43,22 +48,26 @@ impl Store {
         }
     }
 
-    /// What must be known before anything is decided.
+    /// The reads that `decide` needs.
     fn reads(&self, task: &Task) -> Vec<Request> {
         let all = JsValue::UNDEFINED;
         match task {
             Task::Core(..) => vec![
                 Request::Values(PARTITIONS, self.partition().into()),
                 Request::Values(ROWS, all.clone()),
-                Request::Values(PACKS, all),
+                Request::Values(BATCHES, all),
             ],
-            Task::Read { are_letters: true } => entries(LETTERS, &all),
-            Task::Read { are_letters: false } => stored_rows(&all),
-            Task::TakeLetter { n, .. } => vec![Request::Values(LETTERS, key_of(*n))],
+            Task::Read {
+                are_dead_letters: true,
+            } => entries(DEAD_LETTERS, &all),
+            Task::Read {
+                are_dead_letters: false,
+            } => stored_rows(&all),
+            Task::TakeDeadLetter { n, .. } => vec![Request::Values(DEAD_LETTERS, key_of(*n))],
             Task::Wipe => {
                 let mut reads = entries(ROWS, &all);
-                reads.extend(entries(PACKS, &all));
-                reads.extend(entries(LETTERS, &all));
+                reads.extend(entries(BATCHES, &all));
+                reads.extend(entries(DEAD_LETTERS, &all));
                 reads
             }
             Task::Keep { .. } => Vec::new(),
@@ -66,7 +75,7 @@ impl Store {
             Task::Partitions => {
                 let mut reads = entries(PARTITIONS, &all);
                 reads.push(Request::Values(ROWS, all.clone()));
-                reads.push(Request::Values(PACKS, all));
+                reads.push(Request::Values(BATCHES, all));
                 reads
             }
         }
@@ -79,9 +88,9 @@ impl Store {
                 let answer = self.enter(found, &mut writes);
                 return (writes, Done::Answer(answer));
             }
-            Task::Read { are_letters } => {
-                let rows = if *are_letters {
-                    records(&mut found)
+            Task::Read { are_dead_letters } => {
+                let rows = if *are_dead_letters {
+                    read_single_rows(&mut found)
                 } else {
                     self.rows(&mut found)
                 };
@@ -95,14 +104,14 @@ impl Store {
                 }
                 own.into()
             }
-            Task::TakeLetter { n, is_wanted } => match found.one().map(RowRecord::from) {
+            Task::TakeDeadLetter { n, is_wanted } => match found.one().map(RowRecord::from) {
                 None => JsValue::UNDEFINED,
                 Some(row) => {
                     if *is_wanted {
                         row.renew();
                         writes.push(Request::Add(ROWS, row.value().clone()));
                     }
-                    writes.push(Request::Delete(LETTERS, key_of(*n)));
+                    writes.push(Request::Delete(DEAD_LETTERS, key_of(*n)));
                     Array::of2(&0.into(), &(row.bytes() as f64).into()).into()
                 }
             },
@@ -127,16 +136,18 @@ impl Store {
         (writes, Done::Value(value))
     }
 
-    /// The partition's producer, made with it; and how much it holds.
+    /// Creates the partition and its producer if they are missing. Answers with the producer and
+    /// the counts of the partition's rows and bytes.
     fn enter(&self, mut found: Answers, writes: &mut Vec<Request>) -> StoreAnswer {
         let before = found.one();
-        let fresh = JsValue::from(self.host().partition(before.as_ref()));
-        // Where there is no room any more, what is there can still be sent.
-        if before.as_ref() != Some(&fresh) {
+        let current = JsValue::from(self.host().partition(before.as_ref()));
+        // An unnecessary write would fail on a full disk. Rows that are already stored can still be
+        // sent.
+        if before.as_ref() != Some(&current) {
             let key = self.partition().into();
-            writes.push(Request::Put(PARTITIONS, fresh.clone(), key));
+            writes.push(Request::Put(PARTITIONS, current.clone(), key));
         }
-        let partition = fresh.unchecked_ref::<Array>();
+        let partition = current.unchecked_ref::<Array>();
         let producer = partition.get(0);
         let formers = partition.get(FORMERS).as_string().unwrap_or_default();
         let (mut rows, mut bytes) = (0, 0);
@@ -146,7 +157,7 @@ impl Store {
                 bytes += row.bytes();
             }
         }
-        self.packs.opened(producer.clone());
+        self.batch_records.opened(producer.clone());
         StoreAnswer::Opened {
             producer: producer.as_string().unwrap_or_default(),
             rows,
@@ -155,7 +166,7 @@ impl Store {
         }
     }
 
-    /// Gives the partition another producer, unless it has another one already.
+    /// Gives the partition another producer, unless another client has already done so.
     async fn rename(
         &self,
         tx: &IdbTransaction,
@@ -180,10 +191,10 @@ impl Store {
         })
     }
 
-    async fn load(&self, tx: &IdbTransaction, look: &LoadQuery) -> Result<StoreAnswer, Aborted> {
-        let known = key_of(look.after);
+    async fn load(&self, tx: &IdbTransaction, query: &LoadQuery) -> Result<StoreAnswer, Aborted> {
+        let known = key_of(query.after);
         let later = after(&known);
-        let keys = if look.is_whole {
+        let keys = if query.is_whole {
             JsValue::UNDEFINED
         } else {
             later.clone()
@@ -192,11 +203,11 @@ impl Store {
             Request::Keys(ROWS, keys.clone()),
             Request::Values(ROWS, later),
         ];
-        reads.extend(entries(PACKS, &keys));
-        if look.with_dead_letters {
-            reads.extend(entries(LETTERS, &JsValue::UNDEFINED));
+        reads.extend(entries(BATCHES, &keys));
+        if query.with_dead_letters {
+            reads.extend(entries(DEAD_LETTERS, &JsValue::UNDEFINED));
         }
-        if look.is_whole {
+        if query.is_whole {
             reads.push(Request::Values(PARTITIONS, self.partition().into()));
         }
         let mut found = ask(tx, reads).await?;
@@ -205,44 +216,47 @@ impl Store {
         let mut singles = Vec::new();
         for key in keys.iter() {
             let n = number(&key);
-            let is_new = n > look.after;
+            let is_new = n > query.after;
             let value = is_new.then(|| values.next()).flatten();
             singles.push((n, value.map(RowRecord::from)));
         }
-        if look.is_whole {
-            self.packs.forget();
+        if query.is_whole {
+            self.batch_records.clear();
         }
-        let (keys, packs) = (found.next(), found.next());
-        let all = merged(singles, self.packs.unpack(&keys, &packs));
+        let (keys, batch_records) = (found.next(), found.next());
+        let all = merged(singles, self.batch_records.unpack(&keys, &batch_records));
         let there: Vec<RowNo> = all.iter().map(|(n, _)| *n).collect();
-        let named = if look.with_dead_letters {
-            records(&mut found)
+        let dead_rows = if query.with_dead_letters {
+            read_single_rows(&mut found)
         } else {
             Vec::new()
         };
-        let partition = if look.is_whole { found.one() } else { None };
+        let partition = if query.is_whole { found.one() } else { None };
         let producer = partition.and_then(|it| it.unchecked_into::<Array>().get(0).as_string());
-        let is_there = |n: &RowNo| there.binary_search(n).is_ok();
-        let gone: Vec<RowNo> = look
+        let is_stored = |n: &RowNo| there.binary_search(n).is_ok();
+        let missing: Vec<RowNo> = query
             .awaited
             .iter()
             .copied()
-            .filter(|n| !is_there(n))
+            .filter(|n| !is_stored(n))
             .collect();
-        let mut ends = Vec::new();
-        for n in &gone {
-            ends.extend([VERDICTS, LETTERS].map(|table| Request::Values(table, key_of(*n))));
+        let mut outcome_reads = Vec::new();
+        for n in &missing {
+            outcome_reads
+                .extend([VERDICTS, DEAD_LETTERS].map(|table| Request::Values(table, key_of(*n))));
         }
-        let mut ends = ask(tx, ends).await?;
-        let mut ended = Vec::new();
-        for n in gone {
-            let acked = ends.one().map(row::outcome);
-            let dead = ends.one().map(|letter| RowRecord::from(letter).dead());
-            ended.push((n, acked.or(dead)));
+        let mut answers = ask(tx, outcome_reads).await?;
+        let mut outcomes = Vec::new();
+        for n in missing {
+            let acked = answers.one().map(row::outcome);
+            let dead = answers
+                .one()
+                .map(|dead_letter| RowRecord::from(dead_letter).dead_outcome());
+            outcomes.push((n, acked.or(dead)));
         }
         let mut rows = Vec::new();
         for (n, row) in all {
-            if n > look.after
+            if n > query.after
                 && let Some(row) = row
                 && row.is_of(self.partition())
             {
@@ -250,30 +264,30 @@ impl Store {
                 self.host().restored(n.0 as f64, row.value());
             }
         }
-        let mut dead = Vec::new();
-        for (n, letter) in named {
-            if let Some(letter) = letter
-                && letter.is_of(self.partition())
+        let mut dead_letters = Vec::new();
+        for (n, dead_letter) in dead_rows {
+            if let Some(dead_letter) = dead_letter
+                && dead_letter.is_of(self.partition())
             {
-                dead.push(letter.named(n));
+                dead_letters.push(dead_letter.to_dead_letter(n));
             }
         }
         Ok(StoreAnswer::Loaded {
             producer,
             rows,
-            last: there.last().copied().unwrap_or(look.after),
+            last: there.last().copied().unwrap_or(query.after),
             there,
-            outcomes: ended,
-            dead_letters: dead,
+            outcomes,
+            dead_letters,
         })
     }
 
-    /// Gives the last row that goes.
+    /// Deletes the partition's rows and dead letters, and returns the highest number among them.
     fn wipe(&self, mut found: Answers, writes: &mut Vec<Request>) -> RowNo {
         let mut last = RowNo(0);
-        let rows = records(&mut found);
-        let (keys, packs) = (found.next(), found.next());
-        for (table, rows) in [(ROWS, rows), (LETTERS, records(&mut found))] {
+        let rows = read_single_rows(&mut found);
+        let (keys, batch_records) = (found.next(), found.next());
+        for (table, rows) in [(ROWS, rows), (DEAD_LETTERS, read_single_rows(&mut found))] {
             for (n, row) in rows {
                 if row.is_some_and(|row| row.is_of(self.partition())) {
                     last = last.max(n);
@@ -281,14 +295,14 @@ impl Store {
                 }
             }
         }
-        for (key, pack) in keys.iter().zip(packs.iter()) {
-            let mut rows = BatchRecord::new(number(&key), pack).into_rows();
+        for (key, record) in keys.iter().zip(batch_records.iter()) {
+            let mut rows = BatchRecord::new(number(&key), record).into_rows();
             if rows
                 .next()
                 .is_some_and(|(_, row)| row.is_of(self.partition()))
             {
                 last = last.max(number(&key));
-                writes.push(Request::Delete(PACKS, key));
+                writes.push(Request::Delete(BATCHES, key));
             }
         }
         let all = self.keys();
@@ -296,11 +310,11 @@ impl Store {
         last
     }
 
-    /// Rows in the order of their numbers, of the answers to `stored_rows`.
+    /// Returns the rows that `stored_rows` has read, in the order of their numbers.
     pub(super) fn rows(&self, found: &mut Answers) -> Vec<FoundRow> {
-        let singles = records(found);
-        let (keys, packs) = (found.next(), found.next());
-        merged(singles, self.packs.unpack(&keys, &packs))
+        let singles = read_single_rows(found);
+        let (keys, batch_records) = (found.next(), found.next());
+        merged(singles, self.batch_records.unpack(&keys, &batch_records))
     }
 
     fn document(&self, topic: &str) -> JsValue {
@@ -308,7 +322,7 @@ impl Store {
     }
 }
 
-/// Keys and values.
+/// Requests the keys and the values of a range.
 pub(super) fn entries(table: &'static str, range: &JsValue) -> Vec<Request> {
     vec![
         Request::Keys(table, range.clone()),
@@ -318,21 +332,21 @@ pub(super) fn entries(table: &'static str, range: &JsValue) -> Vec<Request> {
 
 pub(super) fn stored_rows(range: &JsValue) -> Vec<Request> {
     let mut reads = entries(ROWS, range);
-    reads.extend(entries(PACKS, range));
+    reads.extend(entries(BATCHES, range));
     reads
 }
 
-/// A row or dead letter, which may not have been read.
+/// A row or dead letter. It has no value if only its key was read.
 pub(super) type FoundRow = (RowNo, Option<RowRecord>);
 
-/// Those that have a record each, of keys and values.
-pub(super) fn records(found: &mut Answers) -> Vec<FoundRow> {
+/// Returns the rows that have a record each, from their keys and values.
+pub(super) fn read_single_rows(found: &mut Answers) -> Vec<FoundRow> {
     let (keys, values) = (found.next(), found.next());
     let rows = values.into_iter().map(|value| Some(RowRecord::from(value)));
     keys.iter().map(|key| number(&key)).zip(rows).collect()
 }
 
-/// In the order of their numbers, as each of the two is.
+/// Merges two lists that are sorted by number into one.
 fn merged(singles: Vec<FoundRow>, packed: Vec<FoundRow>) -> Vec<FoundRow> {
     let mut rows = Vec::with_capacity(singles.len() + packed.len());
     let mut packed = packed.into_iter().peekable();
@@ -346,17 +360,17 @@ fn merged(singles: Vec<FoundRow>, packed: Vec<FoundRow>) -> Vec<FoundRow> {
     rows
 }
 
-/// All rows, of the values of both tables.
+/// Returns all rows, from the values of both object stores.
 fn values(found: &mut Answers) -> Vec<RowRecord> {
     let mut rows: Vec<RowRecord> = found.next().iter().map(RowRecord::from).collect();
-    for pack in found.next().iter() {
-        let rows_of_pack = BatchRecord::new(RowNo(0), pack).into_rows();
-        rows.extend(rows_of_pack.map(|(_, row)| row));
+    for record in found.next().iter() {
+        let rows_of_record = BatchRecord::new(RowNo(0), record).into_rows();
+        rows.extend(rows_of_record.map(|(_, row)| row));
     }
     rows
 }
 
-/// Those that have rows.
+/// Returns the partitions that have rows.
 fn partitions(mut found: Answers) -> Array {
     let (names, partitions) = (found.next(), found.next());
     let rows = values(&mut found);

@@ -176,6 +176,7 @@ fn find_panics(
     let mut panics = Vec::new();
     let mut operators = body.get_operators_reader()?;
     let mut arguments = operators.original_position();
+    let end = body.range().end;
     while !operators.eof() {
         let at = operators.original_position();
         let operator = operators.read()?;
@@ -187,7 +188,8 @@ fn find_panics(
                 .ok()
                 .and_then(|found| relocations.get(found))
                 .is_some_and(|relocation| relocation.is_standard_call);
-            if is_standard && is_followed_by_trap(bytes, next) {
+            let rest = bytes.get(next..end).unwrap_or_default();
+            if is_standard && is_trap(rest) {
                 panics.push(arguments..next);
             }
         }
@@ -198,10 +200,9 @@ fn find_panics(
     Ok(panics)
 }
 
-/// Whether only a trap follows, perhaps after the ends of blocks.
-fn is_followed_by_trap(bytes: &[u8], next: usize) -> bool {
-    let mut rest = bytes.iter().skip(next);
-    rest.find(|byte| **byte != END) == Some(&UNREACHABLE)
+/// Whether the rest of a function is a trap, perhaps after the ends of blocks.
+fn is_trap(rest: &[u8]) -> bool {
+    rest.iter().find(|byte| **byte != END) == Some(&UNREACHABLE)
 }
 
 /// Whether an operator only prepares values, on the stack or in memory. Nothing reads them after
@@ -261,6 +262,11 @@ mod tests {
     /// An object file with two functions. The first is `before`, a call of the second, `behind`.
     /// The second has the symbol `name`.
     fn object(name: &str, before: &[u8], behind: &[u8]) -> Vec<u8> {
+        object_calling(name, before, behind, &[END])
+    }
+
+    /// The same, and `called` is the code of the second function.
+    fn object_calling(name: &str, before: &[u8], behind: &[u8], called: &[u8]) -> Vec<u8> {
         let mut types = TypeSection::new();
         types.ty().function([], []);
         let mut functions = FunctionSection::new();
@@ -269,7 +275,7 @@ mod tests {
         caller.raw(before.iter().copied().chain(CALL));
         caller.raw(behind.iter().copied());
         let mut callee = Function::new([]);
-        callee.raw([END]);
+        callee.raw(called.iter().copied());
         let mut code = CodeSection::new();
         code.function(&caller).function(&callee);
         let mut symbols = SymbolTable::new();
@@ -327,6 +333,15 @@ mod tests {
         let object = object(PANIC, &[0x02, 0x40], &[END, UNREACHABLE, END]);
         let (replaced, _) = replace_panics(&object).unwrap();
         assert_eq!(first_body(&replaced)[5], UNREACHABLE);
+    }
+
+    #[test]
+    fn the_function_behind_the_last_call_is_no_trap() {
+        // The size of the second function, 11, has the number of an `end`. Its number of locals, 0,
+        // has the number of a trap.
+        let called = [[NOP; 9].as_slice(), &[END]].concat();
+        let object = object_calling(PANIC, &[], &[END], &called);
+        assert_eq!(replace_panics(&object).unwrap(), (object, 0));
     }
 
     #[test]
