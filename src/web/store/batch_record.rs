@@ -10,8 +10,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::BATCHES;
 use super::request::Request;
-use super::row::RowRecord;
-use super::work::{FoundRow, key_of, number};
+use super::row::{FoundRow, RowRecord, key_of, number};
 use crate::ids::RowNo;
 
 /// The most rows in a batch record. Chosen: to take a row out costs no more than to read a handful

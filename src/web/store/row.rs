@@ -13,7 +13,7 @@ use crate::boundary::row::{
 };
 use crate::boundary::{kind, row_state};
 use crate::config::ROW_MS_MAX;
-use crate::ids::{RowNo, Seq};
+use crate::ids::{NUMBER_MAX, RowNo, Seq};
 use crate::interface::publication::{DISCARDED, DeadLetter, RowUpdate, Until};
 use crate::wire::Kind;
 use crate::wire::{parse_epoch, push_epoch};
@@ -24,6 +24,9 @@ const TAG_MAX: u64 = (1 << 48) - 1;
 // Source: the FNV hash, by Fowler, Noll and Vo, 64 bits.
 const FNV_SEED: u64 = 0xcbf2_9ce4_8422_2325;
 const FNV_PRIME: u64 = 0x100_0000_01b3;
+
+/// A row or dead letter. It has no value if only its key was read.
+pub(super) type FoundRow = (RowNo, Option<RowRecord>);
 
 /// A row in its stored form.
 #[derive(Clone)]
@@ -204,4 +207,14 @@ pub(super) fn outcome(verdict: JsValue) -> Outcome {
             message: "the user has given it up".to_owned(),
         },
     }
+}
+
+/// Returns the key of a row.
+pub(super) fn key_of(n: RowNo) -> JsValue {
+    (n.0 as f64).into()
+}
+
+/// Returns the number of the row with this key.
+pub(super) fn number(key: &JsValue) -> RowNo {
+    RowNo((key.as_f64().unwrap_or_default() as u64).min(NUMBER_MAX))
 }

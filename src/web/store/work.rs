@@ -9,11 +9,11 @@ use web_sys::IdbTransaction;
 
 use super::batch_record::BatchRecord;
 use super::request::{Aborted, Answers, Request, after, ask, finish};
-use super::row::{self, RowRecord};
+use super::row::{self, FoundRow, RowRecord, key_of, number};
 use super::{
     BATCHES, DEAD_LETTERS, DOCUMENTS, Done, KEYS, PARTITIONS, ROWS, Store, Task, VERDICTS,
 };
-use crate::ids::{NUMBER_MAX, RowNo};
+use crate::ids::RowNo;
 use crate::interface::storage::{LoadQuery, StoreAnswer, StoreRequest};
 
 /// The index of a partition's former producers, which spaces separate (js/src/rows.ts).
@@ -336,9 +336,6 @@ pub(super) fn stored_rows(range: &JsValue) -> Vec<Request> {
     reads
 }
 
-/// A row or dead letter. It has no value if only its key was read.
-pub(super) type FoundRow = (RowNo, Option<RowRecord>);
-
 /// Returns the rows that have a record each, from their keys and values.
 pub(super) fn read_single_rows(found: &mut Answers) -> Vec<FoundRow> {
     let (keys, values) = (found.next(), found.next());
@@ -381,12 +378,4 @@ fn partitions(mut found: Answers) -> Array {
         }
     }
     waiting
-}
-
-pub(super) fn key_of(n: RowNo) -> JsValue {
-    (n.0 as f64).into()
-}
-
-pub(super) fn number(key: &JsValue) -> RowNo {
-    RowNo((key.as_f64().unwrap_or_default() as u64).min(NUMBER_MAX))
 }
