@@ -11,7 +11,7 @@ use js_sys::{Date, JsString, Promise};
 use wasm_bindgen::prelude::*;
 use web_sys::{Response, WebSocket};
 
-use super::fetch::Failure;
+use super::delegate::{Delegate, Failure};
 use super::handles::TransportHandles;
 use super::host::Host;
 use super::lifecycle::{Lifecycle, is_hidden};
@@ -185,102 +185,6 @@ impl Driver {
         }
     }
 
-    pub(super) fn opened(&self, connection: ConnectionId) {
-        self.with_handle(connection, |handle| {
-            if let Some(socket) = handle.socket() {
-                // The close event has more details than an error event.
-                self.host.mute(&socket.socket);
-            }
-        });
-        let lacks_subprotocol = self.handles.borrow().iter().any(|handle| {
-            handle.connection == connection && handle.socket().is_some_and(|s| !s.has_subprotocol())
-        });
-        if lacks_subprotocol {
-            self.ended(connection, codes::SUBPROTOCOL_MISSING, "");
-        } else {
-            self.tell(Event::Opened { connection });
-        }
-    }
-
-    pub(super) fn ended(&self, connection: ConnectionId, code: u16, reason: &str) {
-        self.close_connection(connection, code);
-        self.tell(Event::Ended {
-            connection,
-            code,
-            reason,
-            floor_ms: 0,
-        });
-    }
-
-    /// A request failed: its answer is no frame.
-    pub(super) fn failed(&self, connection: ConnectionId, failure: &Failure) {
-        self.close_connection(connection, failure.code);
-        self.tell(Event::Ended {
-            connection,
-            code: failure.code,
-            reason: &failure.detail,
-            floor_ms: failure.floor_ms,
-        });
-    }
-
-    /// A post of publications failed. If the hub rejected the token, the connection ends, because
-    /// it uses the same token.
-    pub(super) fn post_failed(&self, connection: ConnectionId, failure: &Failure) {
-        if failure.code == codes::UNAUTHORIZED {
-            self.failed(connection, failure);
-        } else {
-            let floor_ms = failure.floor_ms;
-            self.tell(Event::PostFailed {
-                connection,
-                floor_ms,
-            });
-        }
-    }
-
-    /// Reads the text of an answer. `polling` is the connection of the poll.
-    pub(super) fn text(&self, response: &Response, polling: Option<ConnectionId>) -> Promise {
-        self.host
-            .text(response, polling.map(|connection| connection.0 as f64))
-    }
-
-    /// Passes on the records of an answer.
-    pub(super) fn received(&self, connection: ConnectionId, frame: &JsString) {
-        self.host.received(connection.0 as f64, frame);
-    }
-
-    /// Passes on the records of a poll's answer.
-    pub(super) fn answered(&self, connection: ConnectionId, frame: &JsString) {
-        self.received(connection, frame);
-        self.tell(Event::Answered { connection });
-    }
-
-    pub(super) fn online(&self, is_online: bool) {
-        self.tell(Event::Online(is_online));
-    }
-
-    pub(super) fn woke(&self) {
-        self.tell(Event::Woke);
-    }
-
-    /// The page was hidden or shown.
-    pub(super) fn hidden(&self, is_hidden: bool) {
-        self.is_hidden.set(is_hidden);
-    }
-
-    pub(super) fn suspend(&self) {
-        self.tell(Event::Suspend);
-    }
-
-    /// Returns the hello record that begins a post.
-    pub(super) fn hello(&self) -> String {
-        self.client.borrow().hello()
-    }
-
-    /// Returns the token for a post.
-    pub(super) fn token(&self) -> Option<String> {
-        self.client.borrow().token().map(str::to_owned)
-    }
-
     /// Posts a frame of publications, for a connection without a socket.
     pub(super) fn post(&self, connection: ConnectionId, frame: &JsString) {
         self.with_handle(connection, |handle| handle.post(frame));
@@ -348,7 +252,8 @@ impl Driver {
     ) {
         let receiver = self.host.receiver(connection.0 as f64);
         let base = self.bases.get(address).map_or("", String::as_str);
-        match TransportHandles::open(transport, base, connection, records, receiver, &self.myself) {
+        let delegate: Weak<dyn Delegate> = self.myself.clone();
+        match TransportHandles::open(transport, base, connection, records, receiver, &delegate) {
             Ok(handle) => self.handles.borrow_mut().push(Rc::new(handle)),
             Err(_) => {
                 let why = "the browser refused to open a connection to this address";
@@ -384,6 +289,95 @@ impl Driver {
         if let Some(handle) = handle {
             act(&handle);
         }
+    }
+}
+
+impl Delegate for Driver {
+    fn opened(&self, connection: ConnectionId) {
+        self.with_handle(connection, |handle| {
+            if let Some(socket) = handle.socket() {
+                // The close event has more details than an error event.
+                self.host.mute(&socket.socket);
+            }
+        });
+        let lacks_subprotocol = self.handles.borrow().iter().any(|handle| {
+            handle.connection == connection && handle.socket().is_some_and(|s| !s.has_subprotocol())
+        });
+        if lacks_subprotocol {
+            self.ended(connection, codes::SUBPROTOCOL_MISSING, "");
+        } else {
+            self.tell(Event::Opened { connection });
+        }
+    }
+
+    fn ended(&self, connection: ConnectionId, code: u16, reason: &str) {
+        self.close_connection(connection, code);
+        self.tell(Event::Ended {
+            connection,
+            code,
+            reason,
+            floor_ms: 0,
+        });
+    }
+
+    fn failed(&self, connection: ConnectionId, failure: &Failure) {
+        self.close_connection(connection, failure.code);
+        self.tell(Event::Ended {
+            connection,
+            code: failure.code,
+            reason: &failure.detail,
+            floor_ms: failure.floor_ms,
+        });
+    }
+
+    fn post_failed(&self, connection: ConnectionId, failure: &Failure) {
+        if failure.code == codes::UNAUTHORIZED {
+            self.failed(connection, failure);
+        } else {
+            let floor_ms = failure.floor_ms;
+            self.tell(Event::PostFailed {
+                connection,
+                floor_ms,
+            });
+        }
+    }
+
+    fn text(&self, response: &Response, polling: Option<ConnectionId>) -> Promise {
+        self.host
+            .text(response, polling.map(|connection| connection.0 as f64))
+    }
+
+    fn received(&self, connection: ConnectionId, frame: &JsString) {
+        self.host.received(connection.0 as f64, frame);
+    }
+
+    fn answered(&self, connection: ConnectionId, frame: &JsString) {
+        self.received(connection, frame);
+        self.tell(Event::Answered { connection });
+    }
+
+    fn online(&self, is_online: bool) {
+        self.tell(Event::Online(is_online));
+    }
+
+    fn woke(&self) {
+        self.tell(Event::Woke);
+    }
+
+    fn hidden(&self, is_hidden: bool) {
+        self.is_hidden.set(is_hidden);
+    }
+
+    fn suspend(&self) {
+        self.tell(Event::Suspend);
+    }
+
+    fn hello(&self) -> String {
+        self.client.borrow().hello()
+    }
+
+    fn token(&self) -> Option<String> {
+        self.client.borrow().token().map(str::to_owned)
     }
 }
 

@@ -11,8 +11,8 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{AbortController, EventSource};
 
-use super::driver::Driver;
-use super::fetch::{Failure, post};
+use super::delegate::{Delegate, Failure};
+use super::fetch::post;
 use super::longpoll::format_url;
 use crate::codes;
 use crate::ids::ConnectionId;
@@ -21,7 +21,7 @@ use crate::wire::record::parts;
 
 pub(super) struct Stream {
     connection: ConnectionId,
-    driver: Weak<Driver>,
+    delegate: Weak<dyn Delegate>,
     abort: AbortController,
     source: RefCell<Option<Source>>,
 }
@@ -38,11 +38,11 @@ impl Stream {
         connection: ConnectionId,
         hello: &str,
         receiver: Function,
-        driver: Weak<Driver>,
+        delegate: Weak<dyn Delegate>,
     ) -> Result<Rc<Self>, JsValue> {
         let stream = Rc::new(Self {
             connection,
-            driver,
+            delegate,
             abort: AbortController::new()?,
             source: RefCell::new(None),
         });
@@ -52,7 +52,7 @@ impl Stream {
         let myself = stream.clone();
         spawn_local(async move {
             let signal = myself.abort.signal();
-            let answer = post(&myself.driver, &session_url, &frame, &signal, None).await;
+            let answer = post(&myself.delegate, &session_url, &frame, &signal, None).await;
             if signal.aborted() {
                 return;
             }
@@ -70,12 +70,12 @@ impl Stream {
             self.fail(codes::CONNECTION_LOST);
             return;
         };
-        let (connection, driver) = (self.connection, self.driver.clone());
+        let (connection, delegate) = (self.connection, self.delegate.clone());
         let failed = Closure::<dyn FnMut()>::new(move || {
             // The browser would reconnect with the same ticket, which is valid once. The core opens
             // another stream instead.
-            if let Some(driver) = driver.upgrade() {
-                driver.ended(connection, codes::CONNECTION_LOST, "");
+            if let Some(delegate) = delegate.upgrade() {
+                delegate.ended(connection, codes::CONNECTION_LOST, "");
             }
         });
         source.set_onerror(Some(failed.as_ref().unchecked_ref()));
@@ -86,20 +86,20 @@ impl Stream {
         }));
         // The core waits for the welcome from now on. A buffering proxy may delay even the response
         // head, and so the open event.
-        if let Some(driver) = self.driver.upgrade() {
-            driver.opened(self.connection);
+        if let Some(delegate) = self.delegate.upgrade() {
+            delegate.opened(self.connection);
         }
     }
 
     fn fail(&self, code: u16) {
-        if let Some(driver) = self.driver.upgrade() {
-            driver.ended(self.connection, code, "");
+        if let Some(delegate) = self.delegate.upgrade() {
+            delegate.ended(self.connection, code, "");
         }
     }
 
     fn tell(&self, failure: &Failure) {
-        if let Some(driver) = self.driver.upgrade() {
-            driver.failed(self.connection, failure);
+        if let Some(delegate) = self.delegate.upgrade() {
+            delegate.failed(self.connection, failure);
         }
     }
 

@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{AbortSignal, Headers, RequestCache, RequestInit, RequestRedirect, Response};
 
-use super::driver::Driver;
+use super::delegate::{Delegate, Failure};
 use crate::codes;
 use crate::ids::ConnectionId;
 
@@ -24,37 +24,17 @@ extern "C" {
     fn global_fetch(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
 }
 
-/// An answer that is no frame.
-pub(super) struct Failure {
-    /// The close code that a socket would have given.
-    pub(super) code: u16,
-    /// The reason in words.
-    pub(super) detail: String,
-    /// The minimum retry delay, from Retry-After, ms.
-    pub(super) floor_ms: u64,
-}
-
-impl Failure {
-    fn of(code: u16, detail: &str) -> Self {
-        Self {
-            code,
-            detail: detail.to_owned(),
-            floor_ms: 0,
-        }
-    }
-}
-
 /// Posts a frame and returns the frame that answers it. Received bytes of a poll's answer count as
 /// a sign of life of `polling`.
 pub(super) async fn post(
-    driver: &Weak<Driver>,
+    delegate: &Weak<dyn Delegate>,
     url: &str,
     frame: &JsValue,
     signal: &AbortSignal,
     polling: Option<ConnectionId>,
 ) -> Result<JsString, Failure> {
     let lost = |_| Failure::of(codes::CONNECTION_LOST, "");
-    let token = driver.upgrade().and_then(|driver| driver.token());
+    let token = delegate.upgrade().and_then(|delegate| delegate.token());
     let response = send(url, token.as_deref(), frame, signal)
         .await
         .map_err(lost)?;
@@ -64,8 +44,8 @@ pub(super) async fn post(
         .ok()
         .flatten()
         .unwrap_or_default();
-    let text = match driver.upgrade() {
-        Some(driver) => driver.text(&response, polling),
+    let text = match delegate.upgrade() {
+        Some(delegate) => delegate.text(&response, polling),
         None => return Err(lost(JsValue::UNDEFINED)),
     };
     let text = JsFuture::from(text).await.map_err(lost)?;

@@ -6,7 +6,7 @@ use std::rc::{Rc, Weak};
 use js_sys::{Function, JsString};
 use wasm_bindgen::prelude::*;
 
-use super::driver::Driver;
+use super::delegate::Delegate;
 use super::eventsource::Stream;
 use super::longpoll::Poll;
 use super::upstream::Upstream;
@@ -34,19 +34,19 @@ impl TransportHandles {
         connection: ConnectionId,
         records: &str,
         receiver: Function,
-        driver: &Weak<Driver>,
+        delegate: &Weak<dyn Delegate>,
     ) -> Result<Self, JsValue> {
-        let upstream = || Upstream::new(base, connection, driver.clone());
+        let upstream = || Upstream::new(base, connection, delegate.clone());
         let handle = match transport {
             Transport::WebSocket => {
-                Handle::Socket(Socket::open(base, connection, &receiver, driver.clone())?)
+                Handle::Socket(Socket::open(base, connection, &receiver, delegate.clone())?)
             }
             Transport::EventSource => Handle::Stream(
-                Stream::open(base, connection, records, receiver, driver.clone())?,
+                Stream::open(base, connection, records, receiver, delegate.clone())?,
                 upstream(),
             ),
             Transport::LongPoll => {
-                let poll = Poll::new(base, connection, driver.clone());
+                let poll = Poll::new(base, connection, delegate.clone());
                 poll.send(records);
                 Handle::Poll(poll, upstream())
             }

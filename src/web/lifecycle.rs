@@ -9,7 +9,7 @@ use js_sys::{Reflect, global};
 use wasm_bindgen::prelude::*;
 use web_sys::{AbortController, AddEventListenerOptions, Event, EventTarget};
 
-use super::driver::Driver;
+use super::delegate::Delegate;
 
 /// Listeners that the signal removes when the client goes. The signal works even after the instance
 /// has crashed.
@@ -20,21 +20,21 @@ pub(super) struct Lifecycle {
 
 impl Lifecycle {
     /// Returns `None` if the browser has no AbortController.
-    pub(super) fn new(driver: Weak<Driver>) -> Option<Self> {
+    pub(super) fn new(delegate: Weak<dyn Delegate>) -> Option<Self> {
         let listener = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
-            let Some(driver) = driver.upgrade() else {
+            let Some(delegate) = delegate.upgrade() else {
                 return;
             };
             let is_hidden = is_hidden();
-            driver.hidden(is_hidden);
+            delegate.hidden(is_hidden);
             match event.type_().as_str() {
-                "online" => driver.online(true),
-                "offline" => driver.online(false),
-                "pagehide" | "freeze" => driver.suspend(),
+                "online" => delegate.online(true),
+                "offline" => delegate.online(false),
+                "pagehide" | "freeze" => delegate.suspend(),
                 "visibilitychange" if is_hidden => {}
                 // Every page load fires this event.
                 "pageshow" if !property(&event, "persisted").is_truthy() => {}
-                _ => driver.woke(),
+                _ => delegate.woke(),
             }
         });
         let scope: JsValue = global().into();

@@ -10,25 +10,29 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortController;
 
-use super::driver::Driver;
+use super::delegate::Delegate;
 use super::fetch::post;
 use crate::ids::ConnectionId;
 
 pub(super) struct Poll {
     connection: ConnectionId,
     url: String,
-    driver: Weak<Driver>,
+    delegate: Weak<dyn Delegate>,
     abort: RefCell<Option<AbortController>>,
     /// The number of the current poll. Answers to earlier polls are stale.
     number: Cell<u32>,
 }
 
 impl Poll {
-    pub(super) fn new(base: &str, connection: ConnectionId, driver: Weak<Driver>) -> Rc<Self> {
+    pub(super) fn new(
+        base: &str,
+        connection: ConnectionId,
+        delegate: Weak<dyn Delegate>,
+    ) -> Rc<Self> {
         Rc::new(Self {
             connection,
             url: format_url(base, "v1/poll"),
-            driver,
+            delegate,
             abort: RefCell::new(None),
             number: Cell::new(0),
         })
@@ -47,14 +51,14 @@ impl Poll {
         let myself = self.clone();
         spawn_local(async move {
             let polling = Some(myself.connection);
-            let answer = post(&myself.driver, &myself.url, &frame, &signal, polling).await;
+            let answer = post(&myself.delegate, &myself.url, &frame, &signal, polling).await;
             if myself.number.get() != number || signal.aborted() {
                 return;
             }
-            if let Some(driver) = myself.driver.upgrade() {
+            if let Some(delegate) = myself.delegate.upgrade() {
                 match answer {
-                    Ok(text) => driver.answered(myself.connection, &text),
-                    Err(failure) => driver.failed(myself.connection, &failure),
+                    Ok(text) => delegate.answered(myself.connection, &text),
+                    Err(failure) => delegate.failed(myself.connection, &failure),
                 }
             }
         });

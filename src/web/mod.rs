@@ -3,6 +3,7 @@
 //! Owns connections, timers, IndexedDB and the exported classes. Contains no rule of the protocol.
 
 mod bindings;
+mod delegate;
 mod driver;
 mod effects;
 mod eventsource;

@@ -11,7 +11,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::AbortController;
 
-use super::driver::Driver;
+use super::delegate::Delegate;
 use super::fetch::post;
 use super::longpoll::format_url;
 use crate::config::POST_MS_MAX;
@@ -26,18 +26,22 @@ const _: () = assert!(slow_ms(3 * FRAME_CHARS_MAX as usize) < POST_MS_MAX);
 pub(super) struct Upstream {
     connection: ConnectionId,
     url: String,
-    driver: Weak<Driver>,
+    delegate: Weak<dyn Delegate>,
     abort: RefCell<Option<AbortController>>,
     waiting: RefCell<Array>,
     is_posting: Cell<bool>,
 }
 
 impl Upstream {
-    pub(super) fn new(base: &str, connection: ConnectionId, driver: Weak<Driver>) -> Rc<Self> {
+    pub(super) fn new(
+        base: &str,
+        connection: ConnectionId,
+        delegate: Weak<dyn Delegate>,
+    ) -> Rc<Self> {
         Rc::new(Self {
             connection,
             url: format_url(base, "v1/publish"),
-            driver,
+            delegate,
             abort: RefCell::new(AbortController::new().ok()),
             waiting: RefCell::new(Array::new()),
             is_posting: Cell::new(false),
@@ -71,29 +75,29 @@ impl Upstream {
     async fn run(&self) {
         loop {
             let abort = self.abort.borrow().clone();
-            let (Some(driver), Some(abort)) = (self.driver.upgrade(), abort) else {
+            let (Some(delegate), Some(abort)) = (self.delegate.upgrade(), abort) else {
                 break;
             };
             let frames = self.next_frames();
             if frames.length() == 0 {
                 break;
             }
-            frames.unshift(&JsValue::from_str(&driver.hello()));
+            frames.unshift(&JsValue::from_str(&delegate.hello()));
             let frame = frames.join("\n");
-            drop(driver);
+            drop(delegate);
             let signal = abort.signal();
-            let answer = post(&self.driver, &self.url, &frame.into(), &signal, None).await;
+            let answer = post(&self.delegate, &self.url, &frame.into(), &signal, None).await;
             if abort.signal().aborted() {
                 continue;
             }
-            if let Some(driver) = self.driver.upgrade() {
+            if let Some(delegate) = self.delegate.upgrade() {
                 match answer {
-                    Ok(text) => driver.received(self.connection, &text),
+                    Ok(text) => delegate.received(self.connection, &text),
                     Err(failure) => {
                         // The core sends the waiting publications again together with the failed
                         // ones.
                         self.drop_waiting();
-                        driver.post_failed(self.connection, &failure);
+                        delegate.post_failed(self.connection, &failure);
                     }
                 }
             }

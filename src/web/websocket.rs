@@ -1,4 +1,4 @@
-//! Opens one WebSocket, reports its events to the driver, and abandons it at once on request.
+//! Opens one WebSocket, reports its events to the delegate, and abandons it at once on request.
 //!
 //! Message events go directly to JavaScript. Nothing waits for a close event, because it may be a
 //! minute late or missing.
@@ -9,7 +9,7 @@ use js_sys::Function;
 use wasm_bindgen::prelude::*;
 use web_sys::{BinaryType, CloseEvent, WebSocket};
 
-use super::driver::Driver;
+use super::delegate::Delegate;
 use crate::codes;
 use crate::ids::ConnectionId;
 use crate::wire::SUBPROTOCOL;
@@ -27,7 +27,7 @@ impl Socket {
         base: &str,
         connection: ConnectionId,
         receiver: &Function,
-        driver: Weak<Driver>,
+        delegate: Weak<dyn Delegate>,
     ) -> Result<Self, JsValue> {
         let base = base.strip_prefix("http").unwrap_or(base);
         let mut url = String::from("ws");
@@ -35,22 +35,22 @@ impl Socket {
         url.push_str("v1/connect");
         let socket = WebSocket::new_with_str(&url, SUBPROTOCOL)?;
         socket.set_binary_type(BinaryType::Arraybuffer);
-        let (for_open, for_failure) = (driver.clone(), driver.clone());
+        let (for_open, for_failure) = (delegate.clone(), delegate.clone());
         let opened = Closure::<dyn FnMut()>::new(move || {
-            if let Some(driver) = for_open.upgrade() {
-                driver.opened(connection);
+            if let Some(delegate) = for_open.upgrade() {
+                delegate.opened(connection);
             }
         });
         let closed = Closure::<dyn FnMut(CloseEvent)>::new(move |event: CloseEvent| {
-            if let Some(driver) = driver.upgrade() {
-                driver.ended(connection, event.code(), &event.reason());
+            if let Some(delegate) = delegate.upgrade() {
+                delegate.ended(connection, event.code(), &event.reason());
             }
         });
         // If a policy of the page forbids the address, the browser fires only this event and no
         // close event.
         let failed = Closure::<dyn FnMut()>::new(move || {
-            if let Some(driver) = for_failure.upgrade() {
-                driver.ended(connection, codes::CONNECTION_LOST, "");
+            if let Some(delegate) = for_failure.upgrade() {
+                delegate.ended(connection, codes::CONNECTION_LOST, "");
             }
         });
         socket.set_onerror(Some(failed.as_ref().unchecked_ref()));
