@@ -78,8 +78,8 @@ pub mod attempt {
     pub const BUFFERED: u32 = 4;
     /// `refused`.
     pub const REFUSED: u32 = 5;
-    /// `overtaken`.
-    pub const OVERTAKEN: u32 = 6;
+    /// `superseded`.
+    pub const SUPERSEDED: u32 = 6;
 }
 
 /// Why the client asks the app for a token.

@@ -197,7 +197,7 @@ export interface Options {
          *   reloads, and it sends its publications one at a time. Expired and discarded
          *   publications pause nothing.
          */
-        poison?: "continue" | "pause";
+        deadLetterPolicy?: "continue" | "pause";
       };
   /**
    * The user to whom the rows belong: at most 8,192 characters. The client never sends the rows of
@@ -617,7 +617,7 @@ export interface Outbox {
    *
    * Rejects with `not_flushed` if rows wait
    * - without a connection or without the wasm;
-   * - for a dead letter of their topic (`poison: "pause"`);
+   * - for a dead letter of their topic (`deadLetterPolicy: "pause"`);
    * - for disk space, or for storage that can't be reached.
    */
   flush(): Promise<void>;
@@ -738,7 +738,7 @@ export interface Diagnosis {
   /** The last attempts, oldest first. */
   tried: readonly {
     transport: TransportName;
-    /** `overtaken`: another transport won the race. */
+    /** `superseded`: another transport won the race. */
     outcome:
       | "ok"
       | "blocked"
@@ -747,7 +747,7 @@ export interface Diagnosis {
       | "buffered"
       | "refused"
       | "unsupported"
-      | "overtaken";
+      | "superseded";
     detail: string;
     /** How long the attempt took, ms, by this device's monotonic clock. */
     tookMs: number;

@@ -84,7 +84,7 @@ export const attemptOutcomes = [
   "silent",
   "buffered",
   "refused",
-  "overtaken",
+  "superseded",
 ] as const;
 
 /** How an attempt ended: `diagnose().tried`. Here: `ok`. */
@@ -105,8 +105,8 @@ export const attemptBuffered = 4;
 /** How an attempt ended: `diagnose().tried`. Here: `refused`. */
 export const attemptRefused = 5;
 
-/** How an attempt ended: `diagnose().tried`. Here: `overtaken`. */
-export const attemptOvertaken = 6;
+/** How an attempt ended: `diagnose().tried`. Here: `superseded`. */
+export const attemptSuperseded = 6;
 
 /** Why the client asks the app for a token. A number of the core is an index here. */
 export const tokenReasons = ["initial", "expiring", "rejected"] as const;

@@ -23,10 +23,11 @@ import { DocumentHandle } from "./document.js";
 import type { DocumentCore } from "./documents.js";
 import { Engine, type From } from "./engine.js";
 import { closed, closeReason, LonghaulError, print } from "./errors.js";
+import { Events } from "./events.js";
 import { Lingering } from "./lingering.js";
 import { documentsFailed, type LoadError, MisplacedFiles } from "./load.js";
 import { emptyMetrics } from "./metrics.js";
-import { baseUrls, checkListener, checkOptions, checkTopic, checkTtl, shown } from "./options.js";
+import { baseUrls, checkOptions, checkTopic, checkTtl } from "./options.js";
 import { OutboxHandle } from "./outbox.js";
 import type { NewCall } from "./publications.js";
 import { Resume } from "./resume.js";
@@ -34,8 +35,6 @@ import { Retry } from "./retry.js";
 import { type EngineTask, Start } from "./start.js";
 import { type Listener, Stream } from "./stream.js";
 import { type Iteration, TopicHandle } from "./topic.js";
-
-type Listeners = { [K in keyof ClientEvents]: Set<(event: ClientEvents[K]) => void> };
 
 /** See api.d.ts. */
 export function connect(url: string | URL | readonly (string | URL)[], options: Options = {}): Client {
@@ -47,12 +46,7 @@ class ClientHandle implements Client {
   #status: Status = { state: "connecting", attempt: 1, transport: "websocket" };
   readonly #bases: readonly string[];
   readonly #options: Options;
-  readonly #listeners: Listeners = {
-    status: new Set(),
-    deadletter: new Set(),
-    outbox: new Set(),
-    outboxlost: new Set(),
-  };
+  readonly #events = new Events((who, cause) => this.#threw(who, cause));
   readonly outbox: Outbox;
   readonly #streams = new Set<Stream>();
   readonly #resume: Resume | undefined;
@@ -85,9 +79,6 @@ class ClientHandle implements Client {
   readonly #stops = new Set<() => void>();
   /** Why the client is closed. */
   #end: LonghaulError | undefined;
-  /** Calls of listeners: an event that a listener causes comes after the present one, for all. */
-  #events: (() => void)[] = [];
-  #isEmitting = false;
 
   constructor(bases: string[], options: Options) {
     this.#bases = bases;
@@ -127,18 +118,7 @@ class ClientHandle implements Client {
   }
 
   on<K extends keyof ClientEvents>(type: K, listener: (event: ClientEvents[K]) => void): () => void {
-    const listeners =
-      typeof type === "string" && Object.hasOwn(this.#listeners, type) ? this.#listeners[type] : undefined;
-    if (listeners === undefined) {
-      throw new LonghaulError("event_unknown", `there is no event ${shown(type)}`, {
-        hint: `listen to ${Object.keys(this.#listeners).join(" or ")}`,
-      });
-    }
-    checkListener(listener, "on", "pass a function that takes the event");
-    // A new function, so that the app's function can listen twice and stop once.
-    const entry = (event: ClientEvents[K]) => listener(event);
-    listeners.add(entry);
-    return () => listeners.delete(entry);
+    return this.#events.on(type, listener);
   }
 
   topic<T = unknown>(name: string): Topic<T> {
@@ -227,9 +207,9 @@ class ClientHandle implements Client {
   async #make(module: WebAssembly.Module): Promise<Engine> {
     const engine = new Engine(module, this.#bases, this.#options, {
       status: (status) => this.#changed(status),
-      deadLetter: (deadLetter) => this.#emit("deadletter", deadLetter),
-      outboxSize: (size) => this.#emit("outbox", { size }),
-      outboxLost: (rows) => this.#emit("outboxlost", { rows }),
+      deadLetter: (deadLetter) => this.#events.emit("deadletter", deadLetter),
+      outboxSize: (size) => this.#events.emit("outbox", { size }),
+      outboxLost: (rows) => this.#events.emit("outboxlost", { rows }),
       restored: (topic) => this.#documents.get(topic)?.adopt(),
       error: (error) => this.#report(error),
       stopped: (error) => {
@@ -443,26 +423,7 @@ class ClientHandle implements Client {
   #show(status: Status): void {
     if (isSame(this.#status, status)) return;
     this.#status = status;
-    this.#emit("status", status);
-  }
-
-  #emit<K extends keyof ClientEvents>(type: K, event: ClientEvents[K]): void {
-    const listeners = this.#listeners[type];
-    for (const listener of listeners) {
-      this.#events.push(() => {
-        if (listeners.has(listener)) listener(event);
-      });
-    }
-    if (this.#isEmitting) return;
-    this.#isEmitting = true;
-    for (let tell = this.#events.shift(); tell !== undefined; tell = this.#events.shift()) {
-      try {
-        tell();
-      } catch (cause) {
-        this.#threw(`a listener of ${type}`, cause);
-      }
-    }
-    this.#isEmitting = false;
+    this.#events.emit("status", status);
   }
 
   #threw(who: string, cause: unknown): void {

@@ -54,7 +54,7 @@ test("options that are given in part are filled with their defaults", () => {
   const calls = callsFor({
     backoff: { capMs: 5_000, jitter: "none" },
     heartbeat: { timeoutMs: 500 },
-    outbox: { name: "notes", poison: "pause" },
+    outbox: { name: "notes", deadLetterPolicy: "pause" },
     token: "t",
   });
   expect(calls).toContainEqual(["backoff", 1_000, 2, 5_000, 2, 20]);

@@ -34,10 +34,10 @@ export function toCoreOptions(core: CoreOptions, options: Options, base: string)
     core.heartbeat(intervalMs, timeoutMs);
   }
   if (outbox !== false) {
-    const { name = databaseName, rowsMax, bytesMax, poison } = { ...outboxDefaults, ...outbox };
+    const { name = databaseName, rowsMax, bytesMax, deadLetterPolicy } = { ...outboxDefaults, ...outbox };
     core.outbox(rowsMax, bytesMax);
     core.durable(name);
-    if (poison === "pause") core.pauses();
+    if (deadLetterPolicy === "pause") core.pauses();
   }
 }
 

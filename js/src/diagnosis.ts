@@ -34,7 +34,7 @@ export function triedOf(rows: readonly unknown[]): Tried[] {
 
 function words(outcome: Tried["outcome"], closeCode: number, detail: string): string {
   if (outcome === "ok") return "the hub sent its welcome";
-  if (outcome === "overtaken") return "another transport won the race";
+  if (outcome === "superseded") return "another transport won the race";
   return closeReason(closeCode, detail).message;
 }
 
@@ -225,7 +225,7 @@ export function advise(situation: Situation): string {
     return `The hub accepts no token: ${status.reason.message}. Sign in again, then call client.reconnect(). If that does not help, check the answer of the token endpoint, the clock of the server that makes the tokens, and the hub's key.`;
   }
   const last = (transport: TransportName): Tried | undefined =>
-    tried.filter((each) => each.transport === transport && each.outcome !== "overtaken").at(-1);
+    tried.filter((each) => each.transport === transport && each.outcome !== "superseded").at(-1);
   if (status.state === "connected") {
     const why = best && last(best);
     const outcome = why ? `${best} was ${why.outcome}: ${why.detail}.` : `${best} has not worked yet.`;

@@ -68,7 +68,9 @@ export class Engine {
     this.#options = options;
     this.#events = events;
     this.#base = bases[0] ?? "";
-    this.#slot = new Slot(this.#base, (isGranted) => this.#scheduler.run((core) => core.placed(isGranted)));
+    this.#slot = new Slot(this.#base, (isGranted) =>
+      this.#scheduler.run((core) => core.slotGranted(isGranted)),
+    );
     const { outbox = {}, subject, token } = options;
     this.storage = new Storage(outbox ? (outbox.name ?? databaseName) : undefined, this.#base, {
       publications: this.#publications,
@@ -77,7 +79,7 @@ export class Engine {
       token: (refused) => this.#tokenSharing.share(refused),
       hasToken: token !== undefined,
       tokenUrl: outbox ? outbox.tokenUrl : undefined,
-      isPausing: outbox && outbox.poison === "pause",
+      isPausing: outbox && outbox.deadLetterPolicy === "pause",
       expedite: () => this.#expedite(),
       isStuck: () => this.#host.state !== "connecting" && this.#host.state !== "connected",
       stuck: () => this.#stuck(),
@@ -143,7 +145,7 @@ export class Engine {
 
   /** Why the client uses short polls, if it does. */
   get pollReason(): PollReason | undefined {
-    return this.#scheduler.ask((core) => core.isQuiet())
+    return this.#scheduler.ask((core) => core.isIdle())
       ? "passive"
       : this.#slot.isDenied
         ? "crowded"

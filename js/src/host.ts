@@ -144,7 +144,7 @@ export class Host extends Incoming {
     this.#scheduler.run((core) => core.noToken(error.message, isRefusal));
   }
 
-  place(isWanted: boolean): void {
+  seekSlot(isWanted: boolean): void {
     if (isWanted) this.#dependencies.slot.seek();
     else this.#dependencies.slot.release();
   }
@@ -189,7 +189,7 @@ export class Host extends Incoming {
     return this.#dependencies.publications.row(request, stored);
   }
 
-  tagOf(row: number): string | undefined {
+  tagOf(row: number): Row[11] {
     return this.#dependencies.publications.tagOf(row);
   }
 
@@ -217,16 +217,16 @@ export class Host extends Incoming {
     return this.#dependencies.storage.identity.partition(before);
   }
 
-  seekSender(isWanted: boolean): void {
+  seekLeadership(isWanted: boolean): void {
     if (isWanted) this.#dependencies.storage.seekLeadership();
     else this.#dependencies.storage.resignLeadership();
   }
 
-  tellAdded(...added: Payload<"added">): void {
+  broadcastAdded(...added: Payload<"added">): void {
     this.#dependencies.storage.broadcast(["added", ...added]);
   }
 
-  tellAcked(
+  broadcastAcked(
     producer: string,
     row: number,
     attempts: number,
@@ -243,19 +243,19 @@ export class Host extends Incoming {
     ]);
   }
 
-  tellDead(...dead: Payload<"dead">): void {
+  broadcastDead(...dead: Payload<"dead">): void {
     this.#dependencies.storage.broadcast(["dead", ...dead]);
   }
 
-  tellNoted(...noted: Payload<"noted">): void {
-    this.#dependencies.storage.broadcast(["noted", ...noted]);
+  broadcastOutcomeStored(...noted: Payload<"outcomeStored">): void {
+    this.#dependencies.storage.broadcast(["outcomeStored", ...noted]);
   }
 
-  tellGivenUp(...givenUp: Payload<"givenUp">): void {
-    this.#dependencies.storage.broadcast(["givenUp", ...givenUp]);
+  broadcastCancelled(...givenUp: Payload<"cancelled">): void {
+    this.#dependencies.storage.broadcast(["cancelled", ...givenUp]);
   }
 
-  tellRenamed(...renamed: Payload<"renamed">): void {
+  broadcastRenamed(...renamed: Payload<"renamed">): void {
     this.#dependencies.storage.broadcast(["renamed", ...renamed]);
   }
 

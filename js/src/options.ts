@@ -169,7 +169,7 @@ const outboxRules: Rules = {
   rowsMax: between(1, 2 ** 31 - 1),
   bytesMax: between(1, Number.MAX_SAFE_INTEGER),
   tokenUrl: text(urlCharsMax),
-  poison: oneOf(["continue", "pause"]),
+  deadLetterPolicy: oneOf(["continue", "pause"]),
 };
 
 const connectRules: Rules = {

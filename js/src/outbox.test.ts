@@ -162,7 +162,7 @@ test("a dead letter can be read from its event on, and is retried once storage h
   await tab.clock.advance(100);
   expect(outcome).toBeUndefined();
   // No tab has recorded the end here, and the leader still reports it.
-  sender.postMessage([["noted", producer, row]]);
+  sender.postMessage([["outcomeStored", producer, row]]);
   await tab.clock.until(() => outcome !== undefined);
   expect(outcome).toMatchObject({ code: "row_unknown" });
   expect(await given(tab, client.outbox.deadLetters())).toEqual([]);

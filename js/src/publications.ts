@@ -59,7 +59,7 @@ export interface Publication {
   /** How often this client has sent it. */
   attempts: number;
   /** Names the call of publish, so that its page recognises the row in storage. */
-  readonly tag: string | undefined;
+  readonly tag: Row[11];
   observer: PublicationObserver | undefined;
   /** Whether the user has discarded it. The hub may have it all the same. */
   isDiscarded: boolean;
@@ -76,7 +76,7 @@ export class Publications {
   readonly #calls = new Map<number, Call>();
   readonly #rows = new Map<number, Publication>();
   /** The tags of rows that have ended, until storage has recorded the end. */
-  readonly #tags = new Map<number, string>();
+  readonly #tags = new Map<number, NonNullable<Row[11]>>();
   readonly #id: (row: number) => string;
   /** Distinguishes this page's tags from those of other pages. */
   readonly #page = randomName();
@@ -116,7 +116,7 @@ export class Publications {
   }
 
   /** The tag of a row's call, whichever page made it; also after the row's end. */
-  tagOf(row: number): string | undefined {
+  tagOf(row: number): Row[11] {
     return this.#rows.get(row)?.tag ?? this.#tags.get(row);
   }
 

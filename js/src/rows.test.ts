@@ -61,7 +61,7 @@ test("a worker's client only polls, keeps the partition's policy, and has a toke
   expect(options).toEqual({
     transports: ["longpoll"],
     subject: "u",
-    outbox: { name: "db", poison: "pause" },
+    outbox: { name: "db", deadLetterPolicy: "pause" },
     token,
   });
   expect(partitionOptions("db", ["p", "https://a/", "u", false, undefined], token)).not.toHaveProperty(

@@ -17,9 +17,10 @@ export type Row = readonly [
   key: string | undefined,
   state: 0 | 1 | 2,
   attempts: number,
-  tag: string | undefined,
-  code?: ErrorCode,
-  message?: string,
+  /** A text for a call of `publish`, a number for a retried dead letter (src/web/store/row.rs). */
+  tag: string | number | undefined,
+  code?: ErrorCode | undefined,
+  message?: string | undefined,
 ];
 
 /** The record of a partition. Later versions may add elements at the end. */
@@ -40,7 +41,7 @@ export function partitionOptions(
   [, , subject, hasToken, , isPausing]: Partition,
   token: Exclude<Options["token"], string | undefined>,
 ): Options {
-  const outbox = { name: database, poison: isPausing ? ("pause" as const) : ("continue" as const) };
+  const outbox = { name: database, deadLetterPolicy: isPausing ? ("pause" as const) : ("continue" as const) };
   const options: Options = { transports: ["longpoll"], subject, outbox };
   return hasToken ? { ...options, token } : options;
 }

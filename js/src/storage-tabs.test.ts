@@ -8,23 +8,23 @@ import type { TabMessage } from "./tabs.js";
 import type { Core } from "./wasm/longhaul.js";
 
 const messages: [TabMessage, unknown[][]][] = [
-  [["added", "p", 9, 2, 30], [["toldAdded", "p", 9, 2, 30]]],
+  [["added", "p", 9, 2, 30], [["tabAdded", "p", 9, 2, 30]]],
   [
     ["acked", "p", "e", [1, 2, 30, 4, 0, 2, 1, 31, 5, 1]],
     [
-      ["toldAcked", "p", 1, 2, 30, "e", 4, false],
-      ["toldAcked", "p", 2, 1, 31, "e", 5, true],
+      ["tabAcked", "p", 1, 2, 30, "e", 4, false],
+      ["tabAcked", "p", 2, 1, 31, "e", 5, true],
     ],
   ],
-  [["dead", "p", 1, 2, 3, "code", "why"], [["toldDead", "p", 1, 2, 3, "code", "why"]]],
-  [["noted", "p", 1], [["toldNoted", "p", 1]]],
-  [["givenUp", "p", 1], [["toldGivenUp", "p", 1]]],
-  [["renamed", "p", "q"], [["toldRenamed", "p", "q"]]],
-  [["taken", "p", 1], [["toldTaken", "p", 1]]],
-  [["wiped", true], [["toldWiped", false, 0, 0]]],
-  [["wiped", undefined, 7, 100], [["toldWiped", true, 7, 100]]],
+  [["dead", "p", 1, 2, 3, "code", "why"], [["tabDead", "p", 1, 2, 3, "code", "why"]]],
+  [["outcomeStored", "p", 1], [["tabOutcomeStored", "p", 1]]],
+  [["cancelled", "p", 1], [["tabCancelled", "p", 1]]],
+  [["renamed", "p", "q"], [["tabRenamed", "p", "q"]]],
+  [["deadLetterTaken", "p", 1], [["tabDeadLetterTaken", "p", 1]]],
+  [["wiped", true], [["tabWiped", false, 0, 0]]],
+  [["wiped", undefined, 7, 100], [["tabWiped", true, 7, 100]]],
   // From an earlier version.
-  [["wiped"], [["toldWiped", true, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]]],
+  [["wiped"], [["tabWiped", true, Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]]],
 ];
 
 test.for(messages)("the core receives the tab message %o", ([message, calls]) => {

@@ -75,7 +75,7 @@ test("a client that closes before it has a subject names no partition and opens 
   await clock.settle();
   expect(named).not.toHaveBeenCalled();
   const { received } = neighbour("db https://hub.test/ u");
-  storage.broadcast(["noted", "p", 1]);
+  storage.broadcast(["outcomeStored", "p", 1]);
   await clock.settle();
   expect(received).toEqual([]);
 });
@@ -87,7 +87,7 @@ test("a candidature from before the partition has a name counts", async () => {
   await storage.partitionName();
   await clock.settle();
   // Without locks every client leads.
-  expect(core.calls).toEqual([["sender", true]]);
+  expect(core.calls).toEqual([["leader", true]]);
 });
 
 test("ids show the public name of the outbox that a row is in, never the outbox's own", () => {
@@ -148,7 +148,7 @@ test("a dead letter in memory is published again, once, and removed", async () =
   storage.keep(memoryRows + 3, ...ended(id, { n: 1 }));
   await storage.retry(id);
   expect(published).toEqual([["a", '{"n":1}', 0]]);
-  expect(core.calls).toEqual([["toldTaken", storage.identity.memoryProducer, 3]]);
+  expect(core.calls).toEqual([["tabDeadLetterTaken", storage.identity.memoryProducer, 3]]);
   expect(await storage.deadLetters()).toEqual([]);
   await expect(storage.retry(id)).rejects.toEqual(unknown);
   expect(published).toHaveLength(1);
@@ -166,12 +166,12 @@ test("a dead letter in storage becomes a row again, and the other tabs get messa
   await storage.retry("public-p:7");
   await clock.settle();
   expect(received).toEqual([
-    ["taken", "p", 7],
+    ["deadLetterTaken", "p", 7],
     ["added", "p", 90, 1, 1],
   ]);
   expect(core.calls).toEqual([
-    ["toldTaken", "p", 7],
-    ["toldAdded", "p", 90, 1, 1],
+    ["tabDeadLetterTaken", "p", 7],
+    ["tabAdded", "p", 90, 1, 1],
   ]);
   await expect(storage.retry("public-p:7")).rejects.toEqual(unknown);
 });
@@ -179,14 +179,14 @@ test("a dead letter in storage becomes a row again, and the other tabs get messa
 test("a dead letter that is discarded does not come back as a row", async () => {
   const { core, storage } = scene();
   core.stores.deadLetters = [[7, row("1", "expired")]];
-  const taken = vi.spyOn(core, "takeLetter");
+  const taken = vi.spyOn(core, "takeDeadLetter");
   await storage.discard("public-p:7");
   expect(taken.mock.calls).toEqual([[7, false]]);
   storage.keep(memoryRows, ...ended("m:0", 0));
   await storage.discard("m:0");
   expect(core.calls).toEqual([
-    ["toldTaken", "p", 7],
-    ["toldTaken", storage.identity.memoryProducer, 0],
+    ["tabDeadLetterTaken", "p", 7],
+    ["tabDeadLetterTaken", storage.identity.memoryProducer, 0],
   ]);
   expect(await storage.deadLetters()).toEqual([]);
 });
@@ -194,7 +194,7 @@ test("a dead letter that is discarded does not come back as a row", async () => 
 test("another tab may take a dead letter first: then it is not known here", async () => {
   const { core, storage } = scene();
   core.stores.deadLetters = [[7, row("1", "expired")]];
-  core.takeLetter = async () => undefined;
+  core.takeDeadLetter = async () => undefined;
   await expect(storage.retry("public-p:7")).rejects.toEqual(unknown);
   expect(core.calls).toEqual([]);
 });
@@ -213,9 +213,9 @@ test("a row is discarded by its id, and never another row with the same number",
   expect((await storage.rows()).map(({ id }) => id)).toEqual(["public-q:2", "shown"]);
   await storage.discard("public-p:2");
   expect(core.calls).toEqual([
-    ["giveUp", 2],
-    ["giveUp", memoryRows + 2],
-    ["giveUp", 2],
+    ["cancel", 2],
+    ["cancel", memoryRows + 2],
+    ["cancel", 2],
   ]);
   expect(discard.mock.calls).toEqual([[2], [memoryRows + 2], [2]]);
   await expect(storage.discard("public-r:2")).rejects.toMatchObject({ code: "row_unknown" });
@@ -231,8 +231,8 @@ test("rows() leaves out a row that has ended, also when storage answers with an 
   storage.receive(["dead", "p", 3, 1, 1, "expired", "why"]);
   expect(await shown()).toEqual([2, 4]);
   const asked = shown();
-  storage.broadcast(["noted", "p", 1]);
-  storage.receive(["noted", "p", 3]);
+  storage.broadcast(["outcomeStored", "p", 1]);
+  storage.receive(["outcomeStored", "p", 3]);
   expect(await asked).toEqual([2, 4]);
   // By now storage has removed these rows, and new ones may have their numbers.
   expect(await shown()).toEqual([1, 2, 3, 4]);
@@ -271,7 +271,7 @@ test("a dead letter of another tab's row is announced once, after storage has it
   storage.keep(9, ...ended("public-p:9", 9, true));
   core.stores.deadLetters = [7, 9].map((n) => [n, row(String(n), "expired")]);
   changed.mockClear();
-  for (const n of [7, 8, 9, 7]) storage.receive(["noted", "p", n]);
+  for (const n of [7, 8, 9, 7]) storage.receive(["outcomeStored", "p", n]);
   await clock.settle();
   expect(deadLetters).toEqual(["public-p:7"]);
   expect(changed).toHaveBeenCalled();
@@ -284,7 +284,7 @@ test("dead letters that a load query has found can be retried, and leave the lis
   await storage.retry("public-p:7");
   expect(await storage.deadLetters()).toEqual([]);
   storage.keep(8, ...ended("public-p:8", 1, true));
-  storage.receive(["taken", "p", 8]);
+  storage.receive(["deadLetterTaken", "p", 8]);
   expect(await storage.deadLetters()).toEqual([]);
   // Storage never gets a dead letter with an unknown outcome.
   const reason = { code: "outcome_unknown", message: "why" } as const;
@@ -301,18 +301,18 @@ test("a retry waits until storage has the dead letter, and only its own outbox c
   void storage.retry("public-p:7").then(() => {
     isDone = true;
   });
-  storage.receive(["noted", "q", 7]);
-  storage.receive(["noted", "p", 8]);
+  storage.receive(["outcomeStored", "q", 7]);
+  storage.receive(["outcomeStored", "p", 8]);
   await clock.settle();
   expect(isDone).toBe(false);
   core.stores.deadLetters = [[7, row("1", "expired")]];
-  storage.receive(["noted", "p", 7]);
+  storage.receive(["outcomeStored", "p", 7]);
   await clock.settle();
   expect(isDone).toBe(true);
 });
 
 test.for<[string, (storage: Storage) => void]>([
-  ["this tab records it", (storage) => storage.broadcast(["noted", "p", 7])],
+  ["this tab records it", (storage) => storage.broadcast(["outcomeStored", "p", 7])],
   ["all are wiped", (storage) => storage.receive(["wiped"])],
   ["the client is closed", (storage) => storage.close()],
 ])("a retry waits no longer when %s", async ([, act]) => {
@@ -357,8 +357,8 @@ test("a wipe sends messages to the core and to other tabs before and after, and 
   await storage.wipe();
   await clock.settle();
   expect(core.calls).toEqual([
-    ["toldWiped", false, all, all],
-    ["toldWiped", true, all, all],
+    ["tabWiped", false, all, all],
+    ["tabWiped", true, all, all],
   ]);
   expect(received).toEqual([
     ["wiped", true],
@@ -389,7 +389,7 @@ test("a wipe of storage that can't be reached rejects, and sending has stopped",
   core.wiped = undefined;
   await expect(storage.wipe()).rejects.toMatchObject({ code: "storage_unavailable" });
   await clock.settle();
-  expect(core.calls).toEqual([["toldWiped", false, all, all]]);
+  expect(core.calls).toEqual([["tabWiped", false, all, all]]);
   // Their rows in memory are still removed.
   expect(received.at(-1)).toEqual(["wiped", undefined, 0, Date.now()]);
 });
@@ -439,6 +439,6 @@ test("after close no message of another tab is handled, and no timer is left", a
   storage.close();
   await clock.settle();
   expect(clock.timers).toBe(before);
-  await send(["noted", "p", 1]);
+  await send(["outcomeStored", "p", 1]);
   expect(core.calls).toEqual([]);
 });

@@ -203,7 +203,7 @@ export class Storage implements Member {
     const [row] = rows.find(([n]) => this.identity.isId(id, n)) ?? [];
     if (row === undefined) throw rowUnknown(id);
     publications.discard(row);
-    scheduler.ask((core) => core.giveUp(row));
+    scheduler.ask((core) => core.cancel(row));
     changed();
     scheduler.settle();
   }
@@ -258,7 +258,7 @@ export class Storage implements Member {
     if (isStuck()) for (const { reject } of this.#flushes.splice(0)) reject(stuck());
     else if (scheduler.ask((core) => core.isStopped())) {
       for (const { reject } of this.#flushes.splice(0)) reject(stopped());
-    } else if (scheduler.ask((core) => core.isIdle())) {
+    } else if (scheduler.ask((core) => core.isFlushed())) {
       for (const { resolve } of this.#flushes.splice(0)) resolve();
     }
   }
@@ -319,10 +319,10 @@ export class Storage implements Member {
 
   /** Sends a message of the core to the other tabs. */
   broadcast(message: TabMessage): void {
-    if (message[0] === "noted") {
+    if (message[0] === "outcomeStored") {
       this.#deadLetters.recorded(message[2]);
       this.#outcomes.removed(message[2]);
-    } else if (message[0] === "givenUp") this.#outcomes.discarded(message[2]);
+    } else if (message[0] === "cancelled") this.#outcomes.discarded(message[2]);
     this.#tabs?.send(message);
   }
 
@@ -333,9 +333,9 @@ export class Storage implements Member {
       this.#shareToken(message[1], message[2]);
       return;
     }
-    if (message[0] === "noted" && message[1] === this.identity.producer)
+    if (message[0] === "outcomeStored" && message[1] === this.identity.producer)
       this.#deadLetters.recorded(message[2]);
-    if (message[0] === "givenUp" && message[1] === this.identity.producer)
+    if (message[0] === "cancelled" && message[1] === this.identity.producer)
       this.#dependencies.publications.discard(message[2]);
     if (message[0] === "wiped") {
       this.#deadLetters.recorded();
@@ -351,7 +351,7 @@ export class Storage implements Member {
   }
 
   lead(isLeader: boolean): void {
-    this.#dependencies.scheduler.run((core) => core.sender(isLeader));
+    this.#dependencies.scheduler.run((core) => core.leader(isLeader));
   }
 
   isWaiting(): boolean {
@@ -395,7 +395,7 @@ export class Storage implements Member {
   /** Notes what a tab message changes in the lists that the app sees. */
   #noteMessage(message: TabMessage, origin: Origin): void {
     const { changed } = this.#dependencies;
-    if (message[0] === "taken") {
+    if (message[0] === "deadLetterTaken") {
       this.#deadLetters.taken(message[2]);
       changed();
     } else if (message[0] === "wiped") {
@@ -421,11 +421,11 @@ export class Storage implements Member {
           this.#deadLetters.expect(message[2]);
         this.#outcomes.ended(message[2]);
         return;
-      case "givenUp":
+      case "cancelled":
         this.#outcomes.discarded(message[2]);
         changed();
         return;
-      case "noted":
+      case "outcomeStored":
         if (!this.#deadLetters.announce(message[2]) && !this.#outcomes.isOver(message[2])) changed();
         this.#outcomes.removed(message[2]);
     }
@@ -454,10 +454,10 @@ export class Storage implements Member {
     const [deadLetter] = stored.find(([n]) => this.identity.isId(id, n)) ?? [];
     if (deadLetter === undefined) return undefined;
     const taken = await this.#dependencies.scheduler.ask((core) =>
-      core.takeLetter(deadLetter, purpose === "retry"),
+      core.takeDeadLetter(deadLetter, purpose === "retry"),
     );
     if (taken === undefined) return undefined;
-    this.#tell(["taken", this.identity.producer, deadLetter]);
+    this.#tell(["deadLetterTaken", this.identity.producer, deadLetter]);
     const [row, bytes] = taken;
     return { row, bytes };
   }
@@ -465,7 +465,7 @@ export class Storage implements Member {
   /** A dead letter in memory no longer pauses its topic. */
   #takenFromMemory(id: string): void {
     const [, row] = id.split(":");
-    this.receive(["taken", this.identity.memoryProducer, Number(row)]);
+    this.receive(["deadLetterTaken", this.identity.memoryProducer, Number(row)]);
   }
 
   /** Passes a message to this client's core and to the other tabs. */

@@ -133,17 +133,17 @@ const acked = (row: number, producer = "p", epoch = "e"): TabMessage => [
 test("messages of one turn go together, in order, to the others of the same outbox", async () => {
   const [one, two, other] = [tab(), tab(), tab("longhaul another")];
   const { posted } = stranger();
-  one.tabs.send(["noted", "p", 1]);
-  one.tabs.send(["givenUp", "p", 2]);
+  one.tabs.send(["outcomeStored", "p", 1]);
+  one.tabs.send(["cancelled", "p", 2]);
   await clock.settle();
-  one.tabs.send(["noted", "p", 3]);
+  one.tabs.send(["outcomeStored", "p", 3]);
   await clock.settle();
   expect(posted).toEqual([
     [
-      ["noted", "p", 1],
-      ["givenUp", "p", 2],
+      ["outcomeStored", "p", 1],
+      ["cancelled", "p", 2],
     ],
-    [["noted", "p", 3]],
+    [["outcomeStored", "p", 3]],
   ]);
   expect(two.received).toEqual(posted.flat());
   expect([one.received, other.received]).toEqual([[], []]);
@@ -152,7 +152,7 @@ test("messages of one turn go together, in order, to the others of the same outb
 test("added rows, and acks of one log, become one message; others between them stay between", async () => {
   const one = tab();
   const { posted } = stranger();
-  for (const message of [added(4, 2, 20), added(3, 1, 5), ["noted", "p", 1], added(5)] as const) {
+  for (const message of [added(4, 2, 20), added(3, 1, 5), ["outcomeStored", "p", 1], added(5)] as const) {
     one.tabs.send(message);
   }
   one.tabs.send(["added", "q", 9, 1, 1]);
@@ -161,7 +161,7 @@ test("added rows, and acks of one log, become one message; others between them s
   expect(posted).toEqual([
     [
       ["added", "p", 4, 3, 25],
-      ["noted", "p", 1],
+      ["outcomeStored", "p", 1],
       ["added", "p", 5, 1, 10],
       ["added", "q", 9, 1, 1],
       ["acked", "p", "e", [1, 1, 10, 1, 0, 2, 1, 10, 2, 0]],
@@ -188,9 +188,9 @@ test("a visible page reports its first row at once, and the next ones together a
   expect(posted.slice(1)).toEqual([[added(3, 2, 20)]]);
   // All other messages go at once, after the waiting ones.
   one.tabs.send(added(4));
-  one.tabs.send(["noted", "p", 1]);
+  one.tabs.send(["outcomeStored", "p", 1]);
   await clock.settle();
-  expect(posted.slice(2)).toEqual([[added(4), ["noted", "p", 1]]]);
+  expect(posted.slice(2)).toEqual([[added(4), ["outcomeStored", "p", 1]]]);
   await clock.advance(1_000);
   expect(posted).toHaveLength(3);
   one.tabs.send(added(5));
@@ -224,17 +224,17 @@ test("a page in the back-forward cache has no channel, and sends its messages be
   events.dispatchEvent(new Event("pagehide"));
   await clock.settle();
   expect(posted).toEqual([[added(1)], [added(2)]]);
-  channel.postMessage([["noted", "p", 1]]);
+  channel.postMessage([["outcomeStored", "p", 1]]);
   await clock.settle();
   expect(one.received).toEqual([]);
   events.dispatchEvent(new Event("pageshow"));
-  channel.postMessage([["noted", "p", 2]]);
+  channel.postMessage([["outcomeStored", "p", 2]]);
   await clock.settle();
-  expect(one.received).toEqual([["noted", "p", 2]]);
+  expect(one.received).toEqual([["outcomeStored", "p", 2]]);
   expect([one.returns(), two.returns()]).toEqual([1, 1]);
   events.dispatchEvent(new Event("pageshow"));
   expect(one.returns()).toBe(1);
-  expect(two.received.at(-1)).toEqual(["noted", "p", 2]);
+  expect(two.received.at(-1)).toEqual(["outcomeStored", "p", 2]);
 });
 
 test("a tab that closes sends its last messages, and then receives none", async () => {
@@ -242,11 +242,11 @@ test("a tab that closes sends its last messages, and then receives none", async 
   const one = tab();
   const { channel, posted } = stranger();
   one.tabs.close();
-  one.tabs.send(["noted", "p", 1]);
+  one.tabs.send(["outcomeStored", "p", 1]);
   await clock.settle();
-  expect(posted).toEqual([[["noted", "p", 1]]]);
+  expect(posted).toEqual([[["outcomeStored", "p", 1]]]);
   events.dispatchEvent(new Event("pageshow"));
-  channel.postMessage([["noted", "p", 2]]);
+  channel.postMessage([["outcomeStored", "p", 2]]);
   await clock.settle();
   expect(one.received).toEqual([]);
 });
@@ -254,7 +254,7 @@ test("a tab that closes sends its last messages, and then receives none", async 
 test("without channels a tab sends nothing and throws nothing", async () => {
   vi.stubGlobal("BroadcastChannel", undefined);
   const one = tab();
-  one.tabs.send(["noted", "p", 1]);
+  one.tabs.send(["outcomeStored", "p", 1]);
   await clock.settle();
   one.tabs.close();
 });
@@ -263,18 +263,18 @@ const garbage: unknown[] = [
   undefined,
   null,
   5,
-  "noted",
+  "outcomeStored",
   {},
-  { length: 1, 0: ["noted", "p", 1] },
+  { length: 1, 0: ["outcomeStored", "p", 1] },
   [null],
   [5],
-  ["noted"],
+  ["outcomeStored"],
   [[]],
-  [["noted"]],
-  [["noted", "p"]],
-  [["noted", 5, 5]],
-  [["noted", "p", "5"]],
-  [["noted", "p", null]],
+  [["outcomeStored"]],
+  [["outcomeStored", "p"]],
+  [["outcomeStored", 5, 5]],
+  [["outcomeStored", "p", "5"]],
+  [["outcomeStored", "p", null]],
   [["added", "p", 1, 1]],
   [["added", "p", {}, 1, 1]],
   [["acked", "p", "e"]],
@@ -284,10 +284,10 @@ const garbage: unknown[] = [
   [["acked", "p", undefined, [1, 1, 1, 1, 0]]],
   [["dead", "p", 1, 1, 1, "code"]],
   [["dead", "p", 1, 1, 1, 4_400, "why"]],
-  [["givenUp", "p", undefined]],
+  [["cancelled", "p", undefined]],
   [["renamed", "p"]],
   [["renamed", "p", 5]],
-  [["taken", {}, 5]],
+  [["deadLetterTaken", {}, 5]],
   [["wiped", 1]],
   [["wiped", undefined, 1]],
   [["wiped", undefined, 1, "now"]],
@@ -304,9 +304,9 @@ test.for(garbage.map((data) => [JSON.stringify(data), data] as const))(
     const one = tab();
     const { channel } = stranger();
     channel.postMessage(data);
-    channel.postMessage([["noted", "p", 1]]);
+    channel.postMessage([["outcomeStored", "p", 1]]);
     await clock.settle();
-    expect(one.received).toEqual([["noted", "p", 1]]);
+    expect(one.received).toEqual([["outcomeStored", "p", 1]]);
   },
 );
 
@@ -317,17 +317,17 @@ test("valid messages beside garbage are received, and elements of later versions
     ["added", "p", 1, 1, 1],
     ["acked", "p", "e", [1, 1, 1, 1, 0, 2, 1, 1, 2, 1]],
     ["dead", "p", 1, 1, 1, "code", "why"],
-    ["noted", "p", 1, "and more"],
-    ["givenUp", "p", 1],
+    ["outcomeStored", "p", 1, "and more"],
+    ["cancelled", "p", 1],
     ["renamed", "p", "q"],
-    ["taken", "p", 1],
+    ["deadLetterTaken", "p", 1],
     ["wiped"],
     ["wiped", true],
     ["wiped", undefined, 1, 2, "and more"],
     ["tokenWanted", "c", undefined],
     ["tokenWanted", "c", "refused"],
   ];
-  channel.postMessage([null, ...good, ["noted"]]);
+  channel.postMessage([null, ...good, ["outcomeStored"]]);
   await clock.settle();
   expect(one.received).toEqual(good);
 });
@@ -408,7 +408,7 @@ test("a leader that sends messages is not silent, and without rows it is not rep
   expect(two.said).toEqual([]);
   two.rows = 1;
   for (let n = 0; n < 4; n++) {
-    channel.postMessage([["noted", "p", n]]);
+    channel.postMessage([["outcomeStored", "p", n]]);
     await clock.advance(30_000);
   }
   expect(two.said).toEqual([]);
@@ -419,7 +419,7 @@ test("silence begins with the last message, and a leader does not replace itself
   one.rows = 1;
   two.rows = 1;
   await clock.advance(20_000);
-  channel.postMessage([["noted", "p", 1]]);
+  channel.postMessage([["outcomeStored", "p", 1]]);
   await clock.advance(59_000);
   expect([one.said, two.said]).toEqual([[true], []]);
   await clock.advance(16_000);

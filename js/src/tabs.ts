@@ -19,12 +19,12 @@ export type TabMessage =
       message: string,
     ]
   /** Storage has recorded the end of a row. */
-  | readonly ["noted", producer: string, row: number]
+  | readonly ["outcomeStored", producer: string, row: number]
   /** The user has discarded a row. */
-  | readonly ["givenUp", producer: string, row: number]
+  | readonly ["cancelled", producer: string, row: number]
   | readonly ["renamed", producer: string, name: string]
   /** A tab has retried or discarded a dead letter. */
-  | readonly ["taken", producer: string, row: number]
+  | readonly ["deadLetterTaken", producer: string, row: number]
   /**
    * A tab begins to wipe, or has wiped the rows up to `last` and everything published before
    * `atMs`. It holds for every producer.
@@ -42,10 +42,10 @@ const shapes = new Map<unknown, RegExp>([
   ["added", /^snnn/],
   ["acked", /^ssr/],
   ["dead", /^snnnss/],
-  ["noted", /^sn/],
-  ["givenUp", /^sn/],
+  ["outcomeStored", /^sn/],
+  ["cancelled", /^sn/],
   ["renamed", /^ss/],
-  ["taken", /^sn/],
+  ["deadLetterTaken", /^sn/],
   ["wiped", /^(b|u?$|unn)/],
   ["tokenWanted", /^s([su]|$)/],
   ["token", /^ss/],

@@ -43,7 +43,7 @@ test.each(transports)("a black hole is noticed by its silence, over %s", async (
   await on.clock.until(() => got.length === 1);
 });
 
-test.each(transports)("who is left in a black hole is given up, by both ends, over %s", async (transport) => {
+test.each(transports)("both ends close a connection that is in a black hole, over %s", async (transport) => {
   const on = await trial();
   const { client } = await follower(on, transport);
   on.browser.line.blackHole();

@@ -26,8 +26,17 @@ export class RecordingCore {
   kepts = new Map<string, unknown[]>();
 
   constructor() {
-    const told = ["Added", "Acked", "Dead", "Noted", "GivenUp", "Renamed", "Taken", "Wiped"];
-    for (const name of [...told.map((kind) => `told${kind}`), "giveUp", "sender"]) {
+    const kinds = [
+      "Added",
+      "Acked",
+      "Dead",
+      "OutcomeStored",
+      "Cancelled",
+      "Renamed",
+      "DeadLetterTaken",
+      "Wiped",
+    ];
+    for (const name of [...kinds.map((kind) => `tab${kind}`), "cancel", "leader"]) {
       Object.assign(this, { [name]: (...args: unknown[]) => void this.calls.push([name, ...args]) });
     }
   }
@@ -35,7 +44,7 @@ export class RecordingCore {
   producer = (): string => this.name;
   publicName = (name: string): string => `public-${name}`;
   outboxRows = (): number => this.rowCount;
-  isIdle = (): boolean => this.idle;
+  isFlushed = (): boolean => this.idle;
   isStopped = (): boolean => this.stopped;
   stored = async (areDeadLetters: boolean): Promise<unknown> =>
     this.stores[areDeadLetters ? "deadLetters" : "rows"];
@@ -47,7 +56,7 @@ export class RecordingCore {
     else this.kepts.set(topic, ["partition", ...document]);
   };
 
-  takeLetter = async (row: number, isWanted: boolean): Promise<unknown> => {
+  takeDeadLetter = async (row: number, isWanted: boolean): Promise<unknown> => {
     const found = this.stores.deadLetters.find(([n]) => n === row);
     this.stores.deadLetters = this.stores.deadLetters.filter((deadLetter) => deadLetter !== found);
     return found && [isWanted ? 90 : 0, found[1][4]];

@@ -148,13 +148,13 @@ impl Core {
     }
 
     /// Grants or revokes the slot for event streams and long polls.
-    #[wasm_bindgen(js_name = placed)]
+    #[wasm_bindgen(js_name = slotGranted)]
     pub fn slot_granted(&self, is_granted: bool) {
         self.driver.drive(Event::Slot { is_granted });
     }
 
     /// Whether every subscription is passive, so that the client makes short polls.
-    #[wasm_bindgen(js_name = isQuiet)]
+    #[wasm_bindgen(js_name = isIdle)]
     pub fn is_idle(&self) -> bool {
         self.driver.read(Client::is_idle)
     }
@@ -276,20 +276,20 @@ impl Core {
     }
 
     /// The identity of the memory outbox, for publications that storage could not take.
-    #[wasm_bindgen(js_name = spareProducer)]
+    #[wasm_bindgen(js_name = memoryProducer)]
     pub fn memory_producer(&self) -> String {
         self.driver
             .read(|client| client.spare_producer().to_owned())
     }
 
     /// Makes this client the leader, or ends that.
-    #[wasm_bindgen(js_name = sender)]
+    #[wasm_bindgen(js_name = leader)]
     pub fn leader(&self, is_granted: bool) {
         self.driver.drive(Event::Leader { is_granted });
     }
 
     /// Whether no publication waits, in storage or in memory.
-    #[wasm_bindgen(js_name = isIdle)]
+    #[wasm_bindgen(js_name = isFlushed)]
     pub fn is_flushed(&self) -> bool {
         self.driver.read(Client::is_flushed)
     }
@@ -307,7 +307,7 @@ impl Core {
     }
 
     /// Cancels a row.
-    #[wasm_bindgen(js_name = giveUp)]
+    #[wasm_bindgen(js_name = cancel)]
     pub fn cancel(&self, row: f64) {
         let n = RowNo(row as u64);
         self.driver.drive(Event::Cancel { n });
@@ -322,7 +322,7 @@ impl Core {
     /// Removes a dead letter. If it `is_wanted`, stores it as a new row. Resolves with the new
     /// row's number, if there is one, and the size. Resolves with undefined if there is no such
     /// dead letter or storage fails.
-    #[wasm_bindgen(js_name = takeLetter)]
+    #[wasm_bindgen(js_name = takeDeadLetter)]
     pub fn take_dead_letter(&self, row: f64, is_wanted: bool) -> Promise {
         let n = RowNo(row as u64);
         self.task(Task::TakeDeadLetter { n, is_wanted })
@@ -405,6 +405,6 @@ fn outcome_number(outcome: TriedOutcome) -> u32 {
         TriedOutcome::Silent => boundary::attempt::SILENT,
         TriedOutcome::Buffered => boundary::attempt::BUFFERED,
         TriedOutcome::Refused => boundary::attempt::REFUSED,
-        TriedOutcome::Superseded => boundary::attempt::OVERTAKEN,
+        TriedOutcome::Superseded => boundary::attempt::SUPERSEDED,
     }
 }

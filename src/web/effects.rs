@@ -41,7 +41,7 @@ impl Driver {
                 TokenReason::Expiring => boundary::token_reason::EXPIRING,
                 TokenReason::Rejected => boundary::token_reason::REJECTED,
             }),
-            Effect::Slot { is_wanted } => host.place(is_wanted),
+            Effect::Slot { is_wanted } => host.seek_slot(is_wanted),
             Effect::Remember { transport } => host.remember(number_of(transport)),
             Effect::Send {
                 connection,
@@ -113,7 +113,7 @@ impl Driver {
             }
             Effect::Forget { row } => host.forget(row.0 as f64),
             Effect::Store(request) => self.store(request),
-            Effect::Leader { is_wanted } => host.seek_sender(is_wanted),
+            Effect::Leader { is_wanted } => host.seek_leadership(is_wanted),
             Effect::SendTabMessage {
                 producer,
                 tab_message,
@@ -186,7 +186,7 @@ impl Driver {
         let host = &self.host;
         match tab_message {
             TabMessage::Added { last, rows, bytes } => {
-                host.tell_added(producer, last.0 as f64, rows as f64, bytes as f64);
+                host.broadcast_added(producer, last.0 as f64, rows as f64, bytes as f64);
             }
             TabMessage::Ended {
                 n,
@@ -203,16 +203,16 @@ impl Driver {
                     } => {
                         let seq = seq.0 as f64;
                         let epoch = hex(epoch);
-                        host.tell_acked(producer, row, attempts, bytes, &epoch, seq, duplicate);
+                        host.broadcast_acked(producer, row, attempts, bytes, &epoch, seq, duplicate);
                     }
                     Outcome::Dead { code, message } => {
-                        host.tell_dead(producer, row, attempts, bytes, &code, &message);
+                        host.broadcast_dead(producer, row, attempts, bytes, &code, &message);
                     }
                 }
             }
-            TabMessage::OutcomeStored { n } => host.tell_noted(producer, n.0 as f64),
-            TabMessage::Cancelled { n } => host.tell_given_up(producer, n.0 as f64),
-            TabMessage::Renamed { producer: name } => host.tell_renamed(producer, &name),
+            TabMessage::OutcomeStored { n } => host.broadcast_outcome_stored(producer, n.0 as f64),
+            TabMessage::Cancelled { n } => host.broadcast_cancelled(producer, n.0 as f64),
+            TabMessage::Renamed { producer: name } => host.broadcast_renamed(producer, &name),
             // The wrapper sends this message itself.
             TabMessage::DeadLetterTaken { .. } => {}
         }

@@ -48,9 +48,9 @@ extern "C" {
     pub(super) fn ask_token(this: &Host, reason: u32);
 
     /// Requests a slot for event streams and long polls, or gives it back. JavaScript calls
-    /// `placed` after this turn.
-    #[wasm_bindgen(method)]
-    pub(super) fn place(this: &Host, is_wanted: bool);
+    /// `slotGranted` after this turn.
+    #[wasm_bindgen(method, js_name = seekSlot)]
+    pub(super) fn seek_slot(this: &Host, is_wanted: bool);
 
     /// Remembers that this transport worked.
     #[wasm_bindgen(method)]
@@ -133,18 +133,18 @@ extern "C" {
     #[wasm_bindgen(method)]
     pub(super) fn partition(this: &Host, before: Option<&JsValue>) -> Array;
 
-    /// Requests leadership, or resigns. JavaScript calls `sender` after this turn.
-    #[wasm_bindgen(method, js_name = seekSender)]
-    pub(super) fn seek_sender(this: &Host, is_wanted: bool);
+    /// Requests leadership, or resigns. JavaScript calls `leader` after this turn.
+    #[wasm_bindgen(method, js_name = seekLeadership)]
+    pub(super) fn seek_leadership(this: &Host, is_wanted: bool);
 
     /// Reports new rows of this producer to the other tabs, up to the highest number. Also for the
     /// other messages, `producer` names the outbox.
-    #[wasm_bindgen(method, js_name = tellAdded)]
-    pub(super) fn tell_added(this: &Host, producer: &str, last: f64, rows: f64, bytes: f64);
+    #[wasm_bindgen(method, js_name = broadcastAdded)]
+    pub(super) fn broadcast_added(this: &Host, producer: &str, last: f64, rows: f64, bytes: f64);
 
     /// Reports to the other tabs that a row took effect.
-    #[wasm_bindgen(method, js_name = tellAcked)]
-    pub(super) fn tell_acked(
+    #[wasm_bindgen(method, js_name = broadcastAcked)]
+    pub(super) fn broadcast_acked(
         this: &Host,
         producer: &str,
         row: f64,
@@ -156,8 +156,8 @@ extern "C" {
     );
 
     /// Reports to the other tabs that a row is a dead letter.
-    #[wasm_bindgen(method, js_name = tellDead)]
-    pub(super) fn tell_dead(
+    #[wasm_bindgen(method, js_name = broadcastDead)]
+    pub(super) fn broadcast_dead(
         this: &Host,
         producer: &str,
         row: f64,
@@ -168,16 +168,16 @@ extern "C" {
     );
 
     /// Reports to the other tabs that storage has the outcome of a row.
-    #[wasm_bindgen(method, js_name = tellNoted)]
-    pub(super) fn tell_noted(this: &Host, producer: &str, row: f64);
+    #[wasm_bindgen(method, js_name = broadcastOutcomeStored)]
+    pub(super) fn broadcast_outcome_stored(this: &Host, producer: &str, row: f64);
 
     /// Reports to the other tabs that the user has cancelled a row.
-    #[wasm_bindgen(method, js_name = tellGivenUp)]
-    pub(super) fn tell_given_up(this: &Host, producer: &str, row: f64);
+    #[wasm_bindgen(method, js_name = broadcastCancelled)]
+    pub(super) fn broadcast_cancelled(this: &Host, producer: &str, row: f64);
 
     /// Reports to the other tabs that the outbox has another identity.
-    #[wasm_bindgen(method, js_name = tellRenamed)]
-    pub(super) fn tell_renamed(this: &Host, producer: &str, name: &str);
+    #[wasm_bindgen(method, js_name = broadcastRenamed)]
+    pub(super) fn broadcast_renamed(this: &Host, producer: &str, name: &str);
 
     /// Reports that the hub rejects the outbox's rows from the token's subject.
     #[wasm_bindgen(method, js_name = outboxRefused)]

@@ -14,7 +14,7 @@ use crate::{Event, Outcome, TabMessage};
 impl Core {
     /// Another tab has added rows of this producer. Also for the other messages, `producer` names
     /// the outbox that the message is about.
-    #[wasm_bindgen(js_name = toldAdded)]
+    #[wasm_bindgen(js_name = tabAdded)]
     pub fn tab_added(&self, producer: &str, last: f64, rows: f64, bytes: f64) {
         let tab_message = TabMessage::Added {
             last: RowNo(last as u64),
@@ -32,7 +32,7 @@ impl Core {
         clippy::too_many_arguments,
         reason = "numbers are free to cross, objects are not"
     )]
-    #[wasm_bindgen(js_name = toldAcked)]
+    #[wasm_bindgen(js_name = tabAcked)]
     pub fn tab_acked(
         &self,
         producer: &str,
@@ -52,7 +52,7 @@ impl Core {
     }
 
     /// Another tab reports that a row is a dead letter.
-    #[wasm_bindgen(js_name = toldDead)]
+    #[wasm_bindgen(js_name = tabDead)]
     pub fn tab_dead(
         &self,
         producer: &str,
@@ -80,7 +80,7 @@ impl Core {
     }
 
     /// Another tab reports that storage has the outcome of a row.
-    #[wasm_bindgen(js_name = toldNoted)]
+    #[wasm_bindgen(js_name = tabOutcomeStored)]
     pub fn tab_outcome_stored(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
         let tab_message = TabMessage::OutcomeStored { n };
@@ -91,7 +91,7 @@ impl Core {
     }
 
     /// Another tab has given the outbox another identity.
-    #[wasm_bindgen(js_name = toldRenamed)]
+    #[wasm_bindgen(js_name = tabRenamed)]
     pub fn tab_renamed(&self, producer: &str, name: String) {
         let tab_message = TabMessage::Renamed { producer: name };
         self.driver.drive(Event::TabMessage {
@@ -101,7 +101,7 @@ impl Core {
     }
 
     /// The user has cancelled a row in another tab.
-    #[wasm_bindgen(js_name = toldGivenUp)]
+    #[wasm_bindgen(js_name = tabCancelled)]
     pub fn tab_cancelled(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
         let tab_message = TabMessage::Cancelled { n };
@@ -112,7 +112,7 @@ impl Core {
     }
 
     /// A dead letter was retried or discarded.
-    #[wasm_bindgen(js_name = toldTaken)]
+    #[wasm_bindgen(js_name = tabDeadLetterTaken)]
     pub fn tab_dead_letter_taken(&self, producer: &str, row: f64) {
         let n = RowNo(row as u64);
         let tab_message = TabMessage::DeadLetterTaken { n };
@@ -125,7 +125,7 @@ impl Core {
     /// A tab has wiped the outbox, or is about to. The wipe covers rows up to `last`, and
     /// publications from before `at_ms` by the machine's clock. Both are infinite if the wipe
     /// covers everything. They are 0 while they are unknown.
-    #[wasm_bindgen(js_name = toldWiped)]
+    #[wasm_bindgen(js_name = tabWiped)]
     pub fn tab_wiped(&self, is_done: bool, last: f64, at_ms: f64) {
         self.driver.drive(Event::Wiped {
             is_done,

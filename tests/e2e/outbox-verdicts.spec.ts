@@ -10,6 +10,7 @@ import {
   end,
   openClient,
   openWithFirst,
+  publishRejected,
   publishSome,
   reopen,
   run,
@@ -109,27 +110,12 @@ test("a clock that jumps a week ahead while offline expires nothing: the hub's t
   await end(page, hub, { log: run(1, 10) });
 });
 
-/** Publishes n in `from` …. The hub rejects number `rejected`, because it is nested too deeply. */
-async function publishPoisoned(page: Page, from: number, count: number, poison: number): Promise<void> {
-  await page.evaluate(
-    async ([from, count, poison]) => {
-      const nested = Array.from({ length: 200 }).reduce((inner) => [inner], 0);
-      const calls = Array.from({ length: count }, (_, i) => {
-        const n = from + i;
-        return opened.client.topic("t").publish({ by: "page", n, ...(n === poison ? { nested } : {}) });
-      });
-      for (const { acked } of await Promise.all(calls)) acked.catch(() => {});
-    },
-    [from, count, poison] as const,
-  );
-}
-
 test("s16: a row rejected for good becomes a dead letter with its reason, and by default later rows go on", async ({
   page,
   hub,
 }) => {
   await openClient(page, hub.url);
-  await publishPoisoned(page, 1, 9, 3);
+  await publishRejected(page, 1, 9, 3);
   await end(page, hub, { log: [1, 2, 4, 5, 6, 7, 8, 9], deadLetters: [3] });
   expect(await reasons(page)).toEqual(["payload_invalid"]);
 });
@@ -140,7 +126,7 @@ async function reasons(page: Page): Promise<string[]> {
   );
 }
 
-const pausing = { ...quick, outbox: { poison: "pause" } } satisfies api.Options;
+const pausing = { ...quick, outbox: { deadLetterPolicy: "pause" } } satisfies api.Options;
 
 test("s16: under the policy of a pause its topic waits, over reloads and in every tab, and no other topic does", async ({
   page,
@@ -148,7 +134,7 @@ test("s16: under the policy of a pause its topic waits, over reloads and in ever
   hub,
 }) => {
   await openClient(page, hub.url, pausing);
-  await publishPoisoned(page, 1, 9, 3);
+  await publishRejected(page, 1, 9, 3);
   await end(page, hub, { log: [1, 2], rows: run(4, 6), deadLetters: [3] });
   await publishSome(page, 1, 5, {}, "other");
   await expect.poll(async () => (await hubEntries(hub, "other")).length).toBe(5);
@@ -171,7 +157,7 @@ test("s16: under the policy of a pause a retried dead letter comes after the row
   hub,
 }) => {
   await openClient(page, hub.url, pausing);
-  await publishPoisoned(page, 1, 3, 1);
+  await publishRejected(page, 1, 3, 1);
   await end(page, hub, { rows: [2, 3], deadLetters: [1] });
   await page.evaluate(async () => {
     const { outbox } = opened.client;
@@ -253,8 +239,8 @@ test("two tabs see the rows and dead letters of both, and either may retry and d
   const other = await newPage();
   const pages = [page, other];
   for (const each of pages) await openClient(each, hub.url);
-  await publishPoisoned(page, 1, 3, 2);
-  await publishPoisoned(other, 4, 3, 5);
+  await publishRejected(page, 1, 3, 2);
+  await publishRejected(other, 4, 3, 5);
   const log = [1, 3, 4, 6];
   await expect
     .poll(async () => {
@@ -302,7 +288,7 @@ test("a wipe in one tab removes rows and dead letters for all, and the client se
   const other = await newPage();
   await openClient(page, hub.url);
   await openClient(other, hub.url);
-  await publishPoisoned(page, 1, 1, 1);
+  await publishRejected(page, 1, 1, 1);
   await end(page, hub, { deadLetters: [1] });
   await hub.kill();
   const receipt = page.evaluate(async () => {
@@ -407,7 +393,7 @@ test("lists that are read again at each outbox event are right in three tabs", a
   let reported: number[] = [];
   for (const [round, each] of [...pages, ...pages].entries()) {
     const from = round * 10;
-    await publishPoisoned(each, from, 5, from + 2);
+    await publishRejected(each, from, 5, from + 2);
     reported = [...reported, from + 2];
     await show({ deadLetters: [from + 2], reported });
     const taker = pages[(round + 1) % 3] ?? page;

@@ -5,7 +5,16 @@ import type { Page } from "@playwright/test";
 import { expect, quick, test } from "./support/fixtures.js";
 import { type Hub, hubEntries } from "./support/hub.js";
 import { publish } from "./support/rows.js";
-import { dump, end, errorCodes, openClient, publishSome, records, run } from "./support/storage.js";
+import {
+  dump,
+  end,
+  errorCodes,
+  openClient,
+  publishRejected,
+  publishSome,
+  records,
+  run,
+} from "./support/storage.js";
 import { knowsNoWorker, Worker } from "./support/worker.js";
 
 const probed = "/sw-probed.js";
@@ -83,10 +92,28 @@ test("a page that stores its partition again keeps the members of a later versio
     record[6] = "later";
   });
   const visit = await newPage();
-  const outbox = { poison: "pause", tokenUrl: "/token" } as const;
+  const outbox = { deadLetterPolicy: "pause", tokenUrl: "/token" } as const;
   await publish(visit, hub.url, { count: 1, options: { ...quick, outbox } });
   const [[, , , , tokenUrl, isPausing, added] = []] = await records(page, "partitions");
   expect([tokenUrl, isPausing, added]).toEqual(["/token", true, "later"]);
+});
+
+test("a retried dead letter keeps the members of a later version", async ({ page, hub }) => {
+  await openClient(page, hub.url);
+  await publishRejected(page, 1, 1, 1);
+  await end(page, hub, { deadLetters: [1] });
+  await records(page, "letters", (record) => {
+    record[later.row] = "later";
+  });
+  await hub.kill();
+  await page.evaluate(async () => {
+    const { outbox } = opened.client;
+    for (const { id } of await outbox.deadLetters()) await outbox.retry(id);
+  });
+  const rows = await records(page, "rows");
+  expect(rows.map((record) => [record[12], record[13], record[later.row]])).toEqual([
+    [undefined, undefined, "later"],
+  ]);
 });
 
 test("a worker sends for an earlier version's page, which has stored less", async ({

@@ -10,7 +10,7 @@ export interface AgentOptions {
   readonly page: string;
   readonly profile: string;
   readonly url: string;
-  readonly poison: "continue" | "pause";
+  readonly deadLetterPolicy: "continue" | "pause";
   readonly resume: boolean;
   readonly transports: Options["transports"] | undefined;
   /** The app's token function; undefined: it has none. */
@@ -115,7 +115,7 @@ export class Agent {
     this.#listeners.clear();
   }
 
-  /** Discards all dead letters: they pause their topic where `poison` is "pause". */
+  /** Discards all dead letters: they pause their topic where `deadLetterPolicy` is "pause". */
   async discardDeadLetters(): Promise<void> {
     for (const { client } of this.#open()) {
       for (const { id } of await client.outbox.deadLetters()) await client.outbox.discard(id).catch(() => {});
@@ -161,12 +161,12 @@ export class Agent {
   }
 
   #make(no: ClientNo): AppClient {
-    const { page, poison, profile, resume, token, transports, url } = this.#options;
+    const { page, deadLetterPolicy, profile, resume, token, transports, url } = this.#options;
     const name = `${no}${page}${++this.#last}`;
     this.#note({ type: "client", client: name, profile: no === 3 ? null : profile });
     const note = this.#note;
     const client = this.#connect(url, {
-      outbox: no === 3 ? false : { poison },
+      outbox: no === 3 ? false : { deadLetterPolicy },
       onError: ({ code, message }) => note({ type: "error", client: name, code: code ?? null, message }),
       ...(transports === undefined ? {} : { transports }),
       ...(resume ? { resume: { key: String(no) } } : {}),

@@ -83,7 +83,8 @@ export class Checks {
     const untilMs = world.nowMs + settleMs;
     while (this.#unsettled() !== undefined && world.nowMs < untilMs) {
       await this.#env.pass(checkMs);
-      if (program.poison === "pause") for (const agent of this.#tabs.agents) void agent.discardDeadLetters();
+      if (program.deadLetterPolicy === "pause")
+        for (const agent of this.#tabs.agents) void agent.discardDeadLetters();
       this.#tabs.connectAll();
     }
     for (const agent of this.#tabs.agents) agent.stopListening();

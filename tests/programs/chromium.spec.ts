@@ -178,12 +178,12 @@ class InChromium {
     if (page.url() !== this.#siteUrl) await page.goto(this.#siteUrl);
     await page.waitForFunction(() => "longhaul" in globalThis);
     tab.name = `p${++this.#lastPage}.`;
-    const { poison, resume, transports } = this.#program;
+    const { deadLetterPolicy, resume, transports } = this.#program;
     const options = {
       page: tab.name,
       profile: tab.profile,
       url: this.#hub.url,
-      poison,
+      deadLetterPolicy,
       resume,
       transports,
     };
@@ -327,7 +327,7 @@ class InChromium {
   }
 
   async #unsettled(): Promise<string | undefined> {
-    if (this.#program.poison === "pause") {
+    if (this.#program.deadLetterPolicy === "pause") {
       for (const { page } of this.#tabs) await page?.evaluate(() => inPage.agent.discardDeadLetters());
     }
     for (const { page } of this.#tabs) {

@@ -94,7 +94,7 @@ export interface Program {
   transports: readonly ("websocket" | "eventsource" | "longpoll")[] | undefined;
   latencyMs: number;
   token: boolean;
-  poison: "continue" | "pause";
+  deadLetterPolicy: "continue" | "pause";
   resume: boolean;
   /** The rate of every line; undefined: no limit. */
   bytesPerSecond: number | undefined;
@@ -201,7 +201,7 @@ const drawn: fc.Arbitrary<Program> = fc.record({
   ),
   latencyMs: fc.constantFrom(1, 20, 80),
   token: fc.boolean(),
-  poison: fc.constantFrom("continue", "continue", "pause"),
+  deadLetterPolicy: fc.constantFrom("continue", "continue", "pause"),
   resume: fc.boolean(),
   bytesPerSecond: fc.constantFrom(undefined, undefined, undefined, undefined, undefined, undefined, 8_000),
   second: fc.constantFrom("ordinary", "ordinary", "ordinary", "ordinary", "sandboxed", "own database"),

@@ -131,7 +131,7 @@ export class Tabs {
       page: tab.name,
       profile,
       url: hub.url,
-      poison: program.poison,
+      deadLetterPolicy: program.deadLetterPolicy,
       resume: program.resume,
       transports: program.transports,
       token: program.token ? () => this.#token(profile) : undefined,

@@ -16,7 +16,7 @@ const outcomeWords: Record<Outcome, string> = {
   buffered: "buffered",
   refused: "refused",
   unsupported: "unsupported",
-  overtaken: "overtaken",
+  superseded: "another one was faster",
 };
 
 export function createWhy(client: Client): void {

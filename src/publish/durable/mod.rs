@@ -188,7 +188,7 @@ impl DurableOutbox {
         self.is_load_stale = true;
     }
 
-    /// Whether the client must load all rows.
+    /// Whether the client must learn which rows storage has, not only the rows after `known`.
     fn needs_whole_load(&self) -> bool {
         matches!(self.sync_state, SyncState::Unknown | SyncState::Stale)
     }

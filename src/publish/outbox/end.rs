@@ -114,7 +114,7 @@ impl Outbox {
         if self.find(n).is_some_and(|row| row.attempts > 0) {
             self.cancel(n);
         } else {
-            let outcome = Outcome::dead(DISCARDED, "it was given up before it was sent");
+            let outcome = Outcome::dead(DISCARDED, "it was discarded before it was sent");
             self.end(context, n, outcome);
         }
     }

@@ -89,10 +89,10 @@ impl RowRecord {
     }
 
     /// Turns a dead letter into an unsent row. The row has no key, because the key belongs to its
-    /// newest row. It gets a new time to live, because the old one may be over.
+    /// newest row. It gets a new time to live, because the old one may be over. Elements of later
+    /// versions stay.
     pub(super) fn renew(&self) {
         let now_ms = Date::now();
-        self.0.set_length(ATTEMPTS + 1);
         self.0.set(CREATED_MS, now_ms.into());
         self.0.set(UNTIL_MS, (now_ms + ROW_MS_MAX as f64).into());
         self.0.set(IS_HUB_TIME, false.into());
@@ -101,6 +101,8 @@ impl RowRecord {
         self.0.set(ATTEMPTS, 0.into());
         // No page waits for this row, so only the hub needs its tag.
         self.0.set(TAG, Math::random().into());
+        self.0.set(CODE, JsValue::UNDEFINED);
+        self.0.set(MESSAGE, JsValue::UNDEFINED);
     }
 
     pub(super) fn make_dead_letter(&self, attempts: u32, code: &str, message: &str) -> JsValue {
@@ -204,7 +206,7 @@ pub(super) fn outcome(verdict: JsValue) -> Outcome {
         },
         None => Outcome::Dead {
             code: DISCARDED.to_owned(),
-            message: "the user has given it up".to_owned(),
+            message: "the user has discarded it".to_owned(),
         },
     }
 }

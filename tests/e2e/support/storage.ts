@@ -225,3 +225,23 @@ export async function devtools(page: Page): Promise<CDPSession> {
 export async function errorCodes(page: Page): Promise<string[]> {
   return page.evaluate(() => opened.errors.map(({ code }) => code));
 }
+
+/** Publishes n = from, from + 1, …. The hub rejects n = rejected: it is nested too deeply. */
+export async function publishRejected(
+  page: Page,
+  from: number,
+  count: number,
+  rejected: number,
+): Promise<void> {
+  await page.evaluate(
+    async ([from, count, rejected]) => {
+      const nested = Array.from({ length: 200 }).reduce((inner) => [inner], 0);
+      const calls = Array.from({ length: count }, (_, i) => {
+        const n = from + i;
+        return opened.client.topic("t").publish({ by: "page", n, ...(n === rejected ? { nested } : {}) });
+      });
+      for (const { acked } of await Promise.all(calls)) acked.catch(() => {});
+    },
+    [from, count, rejected] as const,
+  );
+}
