@@ -203,7 +203,9 @@ impl Driver {
                     } => {
                         let seq = seq.0 as f64;
                         let epoch = hex(epoch);
-                        host.broadcast_acked(producer, row, attempts, bytes, &epoch, seq, duplicate);
+                        host.broadcast_acked(
+                            producer, row, attempts, bytes, &epoch, seq, duplicate,
+                        );
                     }
                     Outcome::Dead { code, message } => {
                         host.broadcast_dead(producer, row, attempts, bytes, &code, &message);
