@@ -19,21 +19,21 @@ import { main, root, Stop, seconds } from "./lib/run.mjs";
 import { findBrowser, setup } from "./setup.mjs";
 
 const benches = {
-  layouts: async (options) => (await import("../bench/layouts/run.mjs")).layouts(options),
-  receive: async (options) => (await import("../bench/receive/run.mjs")).receive(options),
-  patches: async (options) => (await import("../bench/patches/run.mjs")).patches(options),
+  layouts: async (options) => (await import("../../bench/layouts/run.mjs")).layouts(options),
+  receive: async (options) => (await import("../../bench/receive/run.mjs")).receive(options),
+  patches: async (options) => (await import("../../bench/patches/run.mjs")).patches(options),
   sockets: async (options) => {
     await buildHub();
-    return (await import("../bench/sockets/run.mjs")).sockets(options);
+    return (await import("../../bench/sockets/run.mjs")).sockets(options);
   },
   resume: async (options) => {
     await buildHub();
-    return (await import("../bench/resume/run.mjs")).resume(options);
+    return (await import("../../bench/resume/run.mjs")).resume(options);
   },
-  outbox: async (options) => (await import("../bench/outbox/run.mjs")).outbox(options),
+  outbox: async (options) => (await import("../../bench/outbox/run.mjs")).outbox(options),
   transports: async (options) => {
     await buildHub();
-    return (await import("../bench/transports/run.mjs")).transports(options);
+    return (await import("../../bench/transports/run.mjs")).transports(options);
   },
 };
 const resultsFile = join(root, "bench/RESULTS.md");

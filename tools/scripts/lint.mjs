@@ -1,7 +1,7 @@
 // npm run lint: checks formats, warnings, types and documentation, and changes nothing.
 // `npm run format` applies automatic fixes.
 
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "./build.mjs";
 import { ask, bin, main, root, run, Stop, seconds, step } from "./lib/run.mjs";
@@ -21,6 +21,7 @@ const checks = {
   rustfmt: () => run("cargo", ["fmt", "--all", "--check"]),
   biome: () => run(bin("biome"), ["check", "--error-on-warnings"]),
   "what Rust and TypeScript share": () => run("node", ["tools/scripts/boundary.mjs", "--check"]),
+  "imports of the scripts": checkImports,
   "docs/errors.md has every code": () => run("node", ["tools/scripts/codes.mjs", "--check"]),
   "docs/requirements.md names what is there": () =>
     run("node", ["tools/scripts/requirements.mjs", "--check"]),
@@ -43,6 +44,23 @@ const checks = {
   "types of the unit tests": () => run(bin("tsc"), ["-p", "js/tsconfig.test.json"]),
   "cargo-deny": checkDependencies,
 };
+
+/** Bundles the scripts and benches, and drops the result: an import that leads nowhere is an error. */
+async function checkImports() {
+  const { build: bundle } = await import("esbuild");
+  const folder = join(root, "tools/scripts");
+  const names = readdirSync(folder).filter((name) => name.endsWith(".mjs"));
+  await bundle({
+    entryPoints: names.map((name) => join(folder, name)),
+    bundle: true,
+    packages: "external",
+    platform: "node",
+    format: "esm",
+    write: false,
+    outdir: root,
+    logLevel: "error",
+  });
+}
 
 /**
  * Licences, sources and bans. cargo-deny takes minutes to compile, so this does not install it. The
