@@ -253,7 +253,7 @@ fn the_reason_of_a_wait_names_the_code_and_the_peers_words() {
         connection,
         code: 4008,
         reason: "slow_consumer 10 s",
-        floor_ms: 0,
+        retry_after_ms: 0,
     });
     let Status::Waiting { reason, .. } = rig.client.status() else {
         panic!("{:?}", rig.client.status());

@@ -46,7 +46,7 @@ fn lose(rig: &mut Rig, connection: ConnectionId, code: u16, reason: &str) {
         connection,
         code,
         reason,
-        floor_ms: 0,
+        retry_after_ms: 0,
     });
 }
 
@@ -126,14 +126,14 @@ fn c05_the_user_need_not_wait_for_the_herd() {
 
 #[test]
 fn r6_an_absurd_retry_after_counts_as_an_hour_and_not_as_none() {
-    for floor_ms in [HINT_MS_MAX + 1, u64::MAX] {
+    for retry_after_ms in [HINT_MS_MAX + 1, u64::MAX] {
         let mut rig = Rig::new(&Config::default());
         rig.handle(Event::Start);
         rig.handle(Event::Ended {
             connection: ConnectionId(1),
             code: 1013,
             reason: "",
-            floor_ms,
+            retry_after_ms,
         });
         let wait_ms = rig.client.deadline().unwrap().since(rig.now);
         assert!(

@@ -8,42 +8,15 @@
 )]
 
 mod common;
+#[path = "common/race.rs"]
+mod race;
 
 use Transport::LongPoll;
 use common::{EPOCH, Rig, sent};
-use longhaul::config::{Config, POST_MS_MAX};
+use longhaul::config::POST_MS_MAX;
 use longhaul::ids::ConnectionId;
-use longhaul::{Effect, Event, Status, Transport};
-
-fn rig(worked: Option<Transport>) -> Rig {
-    Rig::new(&Config {
-        transports: Transport::ALL.to_vec(),
-        worked,
-        ..Config::default()
-    })
-}
-
-fn welcome(rig: &mut Rig, connection: u64) -> Vec<Effect> {
-    rig.record(ConnectionId(connection), "welcome s1 1763779200000")
-}
-
-/// The transport that the status names.
-fn transport(rig: &Rig) -> Transport {
-    match rig.client.status() {
-        Status::Connected { transport, .. } | Status::Connecting { transport, .. } => transport,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// A client that is connected by long-poll because nothing else got through; connection 3.
-fn polling() -> Rig {
-    let mut rig = rig(None);
-    rig.handle(Event::Start);
-    rig.lose(ConnectionId(1), 1006);
-    rig.lose(ConnectionId(2), 1006);
-    welcome(&mut rig, 3);
-    rig
-}
+use longhaul::{Effect, Event, Transport};
+use race::{polling, transport};
 
 #[test]
 fn t1_posts_that_keep_failing_are_sent_again_ever_more_rarely_and_at_once_after_a_verdict() {
@@ -54,7 +27,7 @@ fn t1_posts_that_keep_failing_are_sent_again_ever_more_rarely_and_at_once_after_
     for _ in 0..12 {
         rig.handle(Event::PostFailed {
             connection,
-            floor_ms: 0,
+            retry_after_ms: 0,
         });
         let failed = rig.now;
         while sent(&rig.at_deadline()).is_empty() {
@@ -72,7 +45,7 @@ fn t1_posts_that_keep_failing_are_sent_again_ever_more_rarely_and_at_once_after_
     rig.publish("a");
     rig.handle(Event::PostFailed {
         connection,
-        floor_ms: 0,
+        retry_after_ms: 0,
     });
     let failed = rig.now;
     assert!(!sent(&rig.at_deadline()).is_empty());
@@ -115,7 +88,7 @@ fn t1_a_failed_post_is_sent_again_after_a_while_and_over_the_hubs_floor() {
     assert!(sent(&rig.publish("a")).contains(" 1 0 a "));
     rig.handle(Event::PostFailed {
         connection,
-        floor_ms: 7_000,
+        retry_after_ms: 7_000,
     });
     let failed = rig.now;
     let mut again = String::new();

@@ -159,7 +159,7 @@ fn events() -> Vec<(&'static str, Act)> {
         ("a post failed", |rig| {
             rig.handle(Event::PostFailed {
                 connection: CURRENT,
-                floor_ms: 0,
+                retry_after_ms: 0,
             })
         }),
         ("close record", |rig| {

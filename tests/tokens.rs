@@ -316,7 +316,7 @@ fn a_ticket_that_is_refused_says_nothing_of_the_token() {
         connection,
         code: 4401,
         reason: "ticket_invalid too old",
-        floor_ms: 0,
+        retry_after_ms: 0,
     });
     assert_eq!(asked(&effects), None);
     assert!(matches!(rig.client.status(), Status::Waiting { .. }));

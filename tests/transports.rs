@@ -8,42 +8,15 @@
 )]
 
 mod common;
+#[path = "common/race.rs"]
+mod race;
 
 use Transport::{EventSource, LongPoll, WebSocket};
 use common::{EPOCH, Rig, abandoned, opened, polls, sent};
 use longhaul::config::{Config, HEAD_START_MS, STREAM_MS_MAX};
 use longhaul::ids::{ConnectionId, From};
 use longhaul::{Effect, Event, Status, Transport, TriedOutcome};
-
-fn rig(worked: Option<Transport>) -> Rig {
-    Rig::new(&Config {
-        transports: Transport::ALL.to_vec(),
-        worked,
-        ..Config::default()
-    })
-}
-
-fn welcome(rig: &mut Rig, connection: u64) -> Vec<Effect> {
-    rig.record(ConnectionId(connection), "welcome s1 1763779200000")
-}
-
-/// The transport that the status names.
-fn transport(rig: &Rig) -> Transport {
-    match rig.client.status() {
-        Status::Connected { transport, .. } | Status::Connecting { transport, .. } => transport,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// A client that is connected by long-poll because nothing else got through; connection 3.
-fn polling() -> Rig {
-    let mut rig = rig(None);
-    rig.handle(Event::Start);
-    rig.lose(ConnectionId(1), 1006);
-    rig.lose(ConnectionId(2), 1006);
-    welcome(&mut rig, 3);
-    rig
-}
+use race::{polling, rig, transport, welcome};
 
 #[test]
 fn s54_cold_a_black_hole_is_overtaken_after_a_head_start_and_goes_on_as_the_better_one() {

@@ -8,43 +8,16 @@
 )]
 
 mod common;
+#[path = "common/race.rs"]
+mod race;
 
 use Transport::{LongPoll, WebSocket};
 use common::{EPOCH, Rig, abandoned, opened};
-use longhaul::config::{ARRIVAL_MS_MAX, Config};
+use longhaul::config::ARRIVAL_MS_MAX;
 use longhaul::ids::ConnectionId;
 use longhaul::wire::ANSWER_BYTES_MAX;
-use longhaul::{Effect, Event, Status, Transport};
-
-fn rig(worked: Option<Transport>) -> Rig {
-    Rig::new(&Config {
-        transports: Transport::ALL.to_vec(),
-        worked,
-        ..Config::default()
-    })
-}
-
-fn welcome(rig: &mut Rig, connection: u64) -> Vec<Effect> {
-    rig.record(ConnectionId(connection), "welcome s1 1763779200000")
-}
-
-/// The transport that the status names.
-fn transport(rig: &Rig) -> Transport {
-    match rig.client.status() {
-        Status::Connected { transport, .. } | Status::Connecting { transport, .. } => transport,
-        other => panic!("{other:?}"),
-    }
-}
-
-/// A client that is connected by long-poll because nothing else got through; connection 3.
-fn polling() -> Rig {
-    let mut rig = rig(None);
-    rig.handle(Event::Start);
-    rig.lose(ConnectionId(1), 1006);
-    rig.lose(ConnectionId(2), 1006);
-    welcome(&mut rig, 3);
-    rig
-}
+use longhaul::{Effect, Event, Transport};
+use race::{polling, rig, transport, welcome};
 
 /// A piece of an answer, a byte long, each half second for so long.
 fn trickle(rig: &mut Rig, connection: u64, ms: u64) -> Vec<Effect> {

@@ -60,6 +60,7 @@ impl Drop for ConnectionHandle {
     fn drop(&mut self) {
         self.runtime.handle(Event::Closed(self.id));
         self.runtime.lock().signals.remove(&self.id);
+        self.runtime.closed.notify_one();
         tracing::debug!(conn = self.id.0, "closed");
     }
 }
@@ -81,6 +82,8 @@ pub(crate) struct Runtime {
     started: Instant,
     ticker: Notify,
     drained: Notify,
+    /// The task of a connection has ended.
+    closed: Notify,
     limits: Limits,
     large_posts: Semaphore,
 }
@@ -101,6 +104,7 @@ impl Runtime {
             started: Instant::now(),
             ticker: Notify::new(),
             drained: Notify::new(),
+            closed: Notify::new(),
             limits,
             large_posts: Semaphore::new(limits.large_posts_bytes_max),
         })
@@ -172,6 +176,13 @@ impl Runtime {
     /// The number of connections whose tasks still run, including closing ones.
     pub(crate) fn open_connections(&self) -> usize {
         self.lock().signals.len()
+    }
+
+    /// Returns when no task of a connection runs, not even of a closing one.
+    pub(crate) async fn all_closed(&self) {
+        while self.open_connections() > 0 {
+            self.closed.notified().await;
+        }
     }
 
     /// Sends the core a tick at each of its deadlines. Never returns.
@@ -249,4 +260,29 @@ impl Access for Runtime {
 
 fn whole_ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_for_connections_ends_with_the_last_one() {
+        let runtime = Runtime::new(Limits::default());
+        let open = || runtime.connect(|_, _, _, _| Ok(())).unwrap();
+        let (first, last) = (open(), open());
+        let waiting = Arc::clone(&runtime);
+        let waiting = tokio::spawn(async move { waiting.all_closed().await });
+        drop(first);
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        drop(last);
+        let minute = Duration::from_secs(60);
+        tokio::time::timeout(minute, waiting)
+            .await
+            .unwrap()
+            .unwrap();
+    }
 }

@@ -20,9 +20,6 @@ use crate::{demo, guards, http, listener, site};
 /// developers less.
 const STOP_MS: u64 = 1_500;
 
-/// The time between two checks whether all connections have ended, ms.
-const STOP_CHECK_MS: u64 = 10;
-
 /// The configuration of a hub.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -121,9 +118,7 @@ impl Server {
         let _ = self.stop.send(true);
         self.runtime.handle(Event::Stop);
         let all_ended = async {
-            while self.runtime.open_connections() > 0 {
-                tokio::time::sleep(Duration::from_millis(STOP_CHECK_MS)).await;
-            }
+            self.runtime.all_closed().await;
             let _ = (&mut self.serving).await;
         };
         let _ = tokio::time::timeout(Duration::from_millis(STOP_MS), all_ended).await;

@@ -50,11 +50,11 @@ pub(crate) fn clamp(ms: u64) -> u64 {
 }
 
 /// A close reason with the minimum retry delay that HTTP gave beside it, in the form of rule R1.
-pub(crate) fn with_floor(reason: &str, floor_ms: u64) -> String {
+pub(crate) fn with_retry_after(reason: &str, retry_after_ms: u64) -> String {
     let mut words = String::from(reason);
-    if floor_ms > 0 {
+    if retry_after_ms > 0 {
         words.push_str(" retry=");
-        words.push_str(itoa::Buffer::new().format(clamp(floor_ms)));
+        words.push_str(itoa::Buffer::new().format(clamp(retry_after_ms)));
     }
     words
 }

@@ -31,10 +31,10 @@ impl Router {
                 connection: id,
                 code,
                 reason,
-                floor_ms,
+                retry_after_ms,
             } => {
                 let reason = Reason::new(code, reason);
-                connection.ended(context, subscriptions, id, &reason, floor_ms);
+                connection.ended(context, subscriptions, id, &reason, retry_after_ms);
             }
             Event::Reconnect => connection.reconnect(context, subscriptions),
             Event::Online(is_online) => connection.online(context, subscriptions, is_online),

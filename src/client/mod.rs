@@ -116,7 +116,7 @@ impl Client {
     /// The producer of the memory outbox, for what storage could not take. Its rows have numbers
     /// from [`crate::MEMORY_ROWS`] on.
     #[must_use]
-    pub fn spare_producer(&self) -> &str {
+    pub fn memory_producer(&self) -> &str {
         self.router.publisher.memory_producer()
     }
 

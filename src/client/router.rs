@@ -129,10 +129,10 @@ impl Router {
                 .restore(context.now, row, attempts, &publication),
             Event::PostFailed {
                 connection,
-                floor_ms,
+                retry_after_ms,
             } => {
                 if self.connection.established() == Some(connection) {
-                    self.publisher.post_failed(context, floor_ms);
+                    self.publisher.post_failed(context, retry_after_ms);
                 }
             }
             Event::Stored { answer } => {

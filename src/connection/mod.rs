@@ -184,19 +184,19 @@ impl Connection {
         self.change(|state, connector| state.tick(connector, context, subscriptions));
     }
 
-    /// A transport has ended, or has never opened. The hub wants no other one within `floor_ms`.
+    /// A transport has ended, or has never opened. The hub wants no other one within `retry_after_ms`.
     pub(crate) fn ended(
         &mut self,
         context: &mut Context<'_>,
         subscriptions: &Subscriptions,
         connection: ConnectionId,
         reason: &Reason,
-        floor_ms: u64,
+        retry_after_ms: u64,
     ) {
         let ended = Ended {
             connection,
             reason,
-            floor_ms,
+            retry_after_ms,
         };
         self.change(|state, connector| state.ended(connector, context, subscriptions, &ended));
     }

@@ -3,7 +3,7 @@
 //! Each function consumes a state and returns its successor. The functions that may make a request
 //! take the subscriptions for its hello.
 
-use crate::backoff::hint::with_floor;
+use crate::backoff::hint::with_retry_after;
 use crate::codes;
 use crate::connection::attempt::Attempt;
 use crate::connection::connected::Connected;
@@ -60,14 +60,14 @@ impl State {
         connector: &mut Connector,
         context: &mut Context<'_>,
         reason: Reason,
-        floor_ms: u64,
+        retry_after_ms: u64,
     ) -> Self {
         if reason.is_unauthorized() {
             return Self::refused(connector, context, reason);
         }
         let next = if codes::comes_back(reason.close_code) {
             let (now, code) = (context.now, reason.close_code);
-            let detail = with_floor(&reason.detail, floor_ms);
+            let detail = with_retry_after(&reason.detail, retry_after_ms);
             let until = connector.backoff.next(now, code, &detail, context.rng);
             context.metrics.backoff_ms.record(until.since(now));
             let reason = Reason { detail, ..reason };
@@ -162,7 +162,7 @@ impl State {
         next
     }
 
-    /// A connection has ended. The hub wants no other one within `floor_ms`.
+    /// A connection has ended. The hub wants no other one within `retry_after_ms`.
     pub(super) fn ended(
         self,
         connector: &mut Connector,
@@ -229,7 +229,7 @@ impl State {
                 if let Some(replacement) = replacement {
                     context.abandon(replacement.id, codes::REPLACED);
                 }
-                Self::wait(connector, context, reason.clone(), ended.floor_ms)
+                Self::wait(connector, context, reason.clone(), ended.retry_after_ms)
             }
         }
     }
@@ -251,7 +251,7 @@ impl State {
             let ended = Ended {
                 connection: established.id,
                 reason: &Reason::new(codes::TOO_MANY_CONNECTIONS, NO_SLOT),
-                floor_ms: 0,
+                retry_after_ms: 0,
             };
             return Self::lost(connected, connector, context, &ended);
         }
@@ -271,7 +271,7 @@ impl State {
             for attempt in &race.attempts {
                 context.abandon(attempt.id, codes::REPLACED);
             }
-            return Self::wait(connector, context, failure.clone(), ended.floor_ms);
+            return Self::wait(connector, context, failure.clone(), ended.retry_after_ms);
         }
         let comes_back = codes::comes_back(failure.close_code);
         let first = race.reason.get_or_insert_with(|| failure.clone());
@@ -281,7 +281,7 @@ impl State {
             let reason = if comes_back { first } else { failure };
             let reason = reason.clone();
             connector.race_no = connector.race_no.saturating_add(1);
-            return Self::wait(connector, context, reason, ended.floor_ms);
+            return Self::wait(connector, context, reason, ended.retry_after_ms);
         } else if race
             .attempts
             .first()
@@ -358,7 +358,7 @@ impl State {
                 let ended = Ended {
                     connection: established.id,
                     reason: &reason,
-                    floor_ms: 0,
+                    retry_after_ms: 0,
                 };
                 return Self::lost(connected, connector, context, &ended);
             }
@@ -373,5 +373,5 @@ pub(super) struct Ended<'a> {
     pub(super) connection: ConnectionId,
     pub(super) reason: &'a Reason,
     /// The minimum retry delay, ms.
-    pub(super) floor_ms: u64,
+    pub(super) retry_after_ms: u64,
 }

@@ -60,7 +60,7 @@ pub enum Event<'a> {
         /// The connection.
         connection: ConnectionId,
         /// The minimum retry delay, ms.
-        floor_ms: u64,
+        retry_after_ms: u64,
     },
     /// A transport ended or never opened.
     Ended {
@@ -71,7 +71,7 @@ pub enum Event<'a> {
         /// The hub's explanation.
         reason: &'a str,
         /// The minimum retry delay (Retry-After), ms.
-        floor_ms: u64,
+        retry_after_ms: u64,
     },
     /// A new subscription.
     Subscribe {

@@ -266,10 +266,10 @@ impl Publisher {
         self.memory.connection_lost();
     }
 
-    pub(crate) fn post_failed(&mut self, context: &mut Context<'_>, floor_ms: u64) {
+    pub(crate) fn post_failed(&mut self, context: &mut Context<'_>, retry_after_ms: u64) {
         context.metrics.repeats += 1;
-        self.main.post_failed(context, floor_ms);
-        self.memory.post_failed(context, floor_ms);
+        self.main.post_failed(context, retry_after_ms);
+        self.memory.post_failed(context, retry_after_ms);
     }
 
     /// The hub sent a verdict on a row.

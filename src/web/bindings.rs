@@ -279,7 +279,7 @@ impl Core {
     #[wasm_bindgen(js_name = memoryProducer)]
     pub fn memory_producer(&self) -> String {
         self.driver
-            .read(|client| client.spare_producer().to_owned())
+            .read(|client| client.memory_producer().to_owned())
     }
 
     /// Makes this client the leader, or ends that.

@@ -13,7 +13,7 @@ pub(super) struct Failure {
     /// The reason in words.
     pub(super) detail: String,
     /// The minimum retry delay, from Retry-After, ms.
-    pub(super) floor_ms: u64,
+    pub(super) retry_after_ms: u64,
 }
 
 impl Failure {
@@ -21,7 +21,7 @@ impl Failure {
         Self {
             code,
             detail: detail.to_owned(),
-            floor_ms: 0,
+            retry_after_ms: 0,
         }
     }
 }

@@ -128,7 +128,7 @@ impl Driver {
                 connection,
                 code: codes::CONNECTION_LOST,
                 reason,
-                floor_ms: 0,
+                retry_after_ms: 0,
             });
         }
         self.arm(now);
@@ -316,7 +316,7 @@ impl Delegate for Driver {
             connection,
             code,
             reason,
-            floor_ms: 0,
+            retry_after_ms: 0,
         });
     }
 
@@ -326,7 +326,7 @@ impl Delegate for Driver {
             connection,
             code: failure.code,
             reason: &failure.detail,
-            floor_ms: failure.floor_ms,
+            retry_after_ms: failure.retry_after_ms,
         });
     }
 
@@ -334,10 +334,10 @@ impl Delegate for Driver {
         if failure.code == codes::UNAUTHORIZED {
             self.failed(connection, failure);
         } else {
-            let floor_ms = failure.floor_ms;
+            let retry_after_ms = failure.retry_after_ms;
             self.tell(Event::PostFailed {
                 connection,
-                floor_ms,
+                retry_after_ms,
             });
         }
     }

@@ -58,7 +58,7 @@ pub(super) async fn post(
     let is_problem = content_type.starts_with("application/problem+json");
     let mut failure = meaning(response.status(), is_problem, &text);
     let seconds = headers.get("retry-after").ok().flatten();
-    failure.floor_ms = seconds
+    failure.retry_after_ms = seconds
         .and_then(|seconds| seconds.parse::<u64>().ok())
         .unwrap_or(0)
         .saturating_mul(1_000);

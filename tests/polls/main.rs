@@ -14,13 +14,16 @@ mod common;
 mod model;
 mod passive;
 mod places;
+#[path = "../common/race.rs"]
+mod race;
 
 use longhaul::Transport::LongPoll;
 use longhaul::config::{Config, POLL_TIMEOUT_MS};
 use longhaul::ids::{ConnectionId, From, TopicNo};
-use longhaul::{Effect, Event, Status, Transport};
+use longhaul::{Effect, Event, Transport};
 
 use common::{EPOCH, Rig, opened};
+use race::transport;
 
 const C1: ConnectionId = ConnectionId(1);
 const C2: ConnectionId = ConnectionId(2);
@@ -53,13 +56,6 @@ fn places(effects: &[Effect]) -> Vec<bool> {
         _ => None,
     });
     places.collect()
-}
-
-fn transport(rig: &Rig) -> Transport {
-    match rig.client.status() {
-        Status::Connected { transport, .. } | Status::Connecting { transport, .. } => transport,
-        other => panic!("{other:?}"),
-    }
 }
 
 /// Answers the poll under way, with `count` messages from `first` on.

@@ -162,7 +162,7 @@ fn a16_nothing_is_asked_while_a_hub_wants_to_be_left_alone_and_the_status_says_h
         connection: C1,
         code: 1013,
         reason: "",
-        floor_ms: 90_000,
+        retry_after_ms: 90_000,
     });
     assert_eq!(opened(&effects), []);
     let Status::Waiting {

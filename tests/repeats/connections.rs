@@ -22,7 +22,7 @@ fn f22_a_stream_whose_ticket_is_refused_each_time_is_opened_ever_more_rarely() {
             connection,
             code: 4401,
             reason: "ticket_invalid unknown",
-            floor_ms: 0,
+            retry_after_ms: 0,
         }));
         effects
     };
@@ -106,7 +106,7 @@ fn f22_a_hub_that_always_says_retry_0_is_asked_ever_more_rarely() {
                     connection,
                     code: 1013,
                     reason,
-                    floor_ms: 0,
+                    retry_after_ms: 0,
                 })
             }
             _ => Vec::new(),

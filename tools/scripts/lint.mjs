@@ -45,7 +45,7 @@ const checks = {
   "cargo-deny": checkDependencies,
 };
 
-/** Bundles the scripts and benches, and drops the result: an import that leads nowhere is an error. */
+/** Bundles the scripts and drops the result: an import that leads nowhere is an error. */
 async function checkImports() {
   const { build: bundle } = await import("esbuild");
   const folder = join(root, "tools/scripts");

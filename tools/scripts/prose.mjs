@@ -1,6 +1,6 @@
 // node tools/scripts/prose.mjs: checks the documentation and the comments. Lines have at most 100
-// columns, links and their anchors exist, and no document uses a word that docs/glossary.md has
-// replaced. `npm run lint` runs it.
+// columns, links, their anchors and named functions exist, and no document uses a word that
+// docs/glossary.md has replaced. `npm run lint` runs it.
 
 import { execFileSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
@@ -17,7 +17,16 @@ function listDocuments() {
     .map((name) => join("docs", name))
     .filter((name) => name.endsWith(".md"))
     .sort();
-  return ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md", ...docs];
+  return [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "examples/shopping-list/README.md",
+    "tests/README.md",
+    "tests/sim/README.md",
+    "www/README.md",
+    ...docs,
+  ];
 }
 
 /** The text with blanks instead of fenced code and HTML comments, so that line numbers stay. */
@@ -108,6 +117,16 @@ function checkLinks({ path, bare }) {
   });
 }
 
+/** Code spans that name a Rust function: `path.rs::name`. */
+function checkFunctions({ path, prose }) {
+  return [...prose.matchAll(/`([\w/.-]+\.rs)::(\w+)`/g)].flatMap(({ 1: file, 2: name, index }) => {
+    const at = `${path}:${lineAt(prose, index)}: ${file}`;
+    if (!existsSync(join(root, file))) return [`${at}: there is no such file`];
+    const isThere = new RegExp(`\\bfn ${name}\\b`).test(readFileSync(join(root, file), "utf8"));
+    return isThere ? [] : [`${at} has no function ${name}`];
+  });
+}
+
 /** The bold words of the glossary's column "not", each with the word that replaces it. */
 function readReplaced() {
   const rows = readFileSync(join(root, glossary), "utf8").split("\n").filter(isTableRow);
@@ -140,7 +159,12 @@ await main(() => {
   const faults = listDocuments().flatMap((path) => {
     const prose = withoutCode(readFileSync(join(root, path), "utf8"));
     const document = { path, prose, bare: withoutSpans(prose) };
-    return [...checkColumns(document), ...checkLinks(document), ...checkWords(document, replaced)];
+    return [
+      ...checkColumns(document),
+      ...checkLinks(document),
+      ...checkFunctions(document),
+      ...checkWords(document, replaced),
+    ];
   });
   faults.push(...listSources().flatMap(checkComments));
   if (faults.length > 0) throw new Stop(`faults in prose: ${faults.length}\n  ${faults.join("\n  ")}`);

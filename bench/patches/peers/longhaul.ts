@@ -32,7 +32,12 @@ export const longhaul: Peer = {
   },
 };
 
+/** A part of a record, ASCII characters. Source: rule W9 of docs/protocol.md. */
+const partChars = 16_384;
+
 let connection: ReturnType<typeof begin> | undefined;
+/** The client's first error: it would otherwise wait for ever. */
+let failure: Error | undefined;
 let documents = 0;
 
 /** One connection serves all documents. */
@@ -40,7 +45,7 @@ async function begin(): Promise<{ client: Client; receive: (event: Event) => voi
   serve(hub);
   const client = connect("http://bench.invalid", {
     onError: (error) => {
-      throw error;
+      failure ??= error;
     },
   });
   const receive = await handler(() => client.status.state === "connected");
@@ -85,8 +90,11 @@ class Held implements Holder {
 
   async begin(start: string, no: string): Promise<void> {
     this.#no = no;
-    this.#receive(eventOf(`snapshot ${no} 1 1 0 ${start}`));
-    while (this.#document.seq < 1) await new Promise((resolve) => setTimeout(resolve, 1));
+    for (const frame of inParts(`snapshot ${no} 1 1 0 ${start}`)) this.#receive(eventOf(frame));
+    while (this.#document.seq < 1) {
+      if (failure !== undefined) throw failure;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
   }
 
   prepare(frames: readonly (readonly Patch[])[]): void {
@@ -118,6 +126,18 @@ class Held implements Holder {
 
   close(): void {
     this.#stop.abort();
+  }
+}
+
+/** The frames of a record as the hub sends it: a large one in parts. */
+function* inParts(record: string): Generator<string> {
+  if (record.length <= partChars) {
+    yield record;
+    return;
+  }
+  for (let at = 0; at < record.length; at += partChars) {
+    const left = Math.max(0, record.length - at - partChars);
+    yield `part ${at / partChars} ${left} ${record.slice(at, at + partChars)}`;
   }
 }
 

@@ -6,7 +6,7 @@
 use super::Outbox;
 use super::owner::OwnerCheck;
 use super::row::QueuedRow;
-use crate::backoff::hint::with_floor;
+use crate::backoff::hint::with_retry_after;
 use crate::backoff::repeat::RepeatPause;
 use crate::codes;
 use crate::config::{PAUSE_MS, POST_MS_MAX, WINDOW_BYTES_MAX, WINDOW_ROWS_MAX};
@@ -165,10 +165,10 @@ impl Outbox {
     }
 
     /// A post failed. Its rows go again after a backoff, and not before the hub's minimum retry
-    /// delay `floor_ms`.
-    pub(crate) fn post_failed(&mut self, context: &mut Context<'_>, floor_ms: u64) {
+    /// delay `retry_after_ms`.
+    pub(crate) fn post_failed(&mut self, context: &mut Context<'_>, retry_after_ms: u64) {
         self.connection_lost();
-        let words = with_floor("", floor_ms);
+        let words = with_retry_after("", retry_after_ms);
         // The code for a single client's failure: other clients may have other proxies.
         let until = self
             .backoff

@@ -262,16 +262,22 @@ impl World<'_> {
                 self.lines.remove(&id);
                 self.posted(at, connection, Ok(&frame));
             }
-            (Some(Kind::Post(_)), Down::Failure { floor_ms, .. }) => {
+            (Some(Kind::Post(_)), Down::Failure { retry_after_ms, .. }) => {
                 self.lines.remove(&id);
-                self.posted(at, connection, Err(floor_ms));
+                self.posted(at, connection, Err(retry_after_ms));
             }
             (Some(Kind::Post(_)), Down::End { .. }) => {
                 self.lines.remove(&id);
                 self.posted(at, connection, Err(0));
             }
-            (Some(_), Down::Failure { code, floor_ms }) => {
-                self.ended(at, id, connection, (code, ""), floor_ms);
+            (
+                Some(_),
+                Down::Failure {
+                    code,
+                    retry_after_ms,
+                },
+            ) => {
+                self.ended(at, id, connection, (code, ""), retry_after_ms);
             }
             (Some(kind), Down::End { code, reason }) => {
                 let (code, reason) = match kind {
@@ -291,7 +297,7 @@ impl World<'_> {
         id: LineId,
         connection: ConnectionId,
         (code, reason): (u16, &str),
-        floor_ms: u64,
+        retry_after_ms: u64,
     ) {
         if let Some(line) = self.lines.remove(&id) {
             self.hub_loses(line.conn);
@@ -307,7 +313,7 @@ impl World<'_> {
                 connection,
                 code,
                 reason,
-                floor_ms,
+                retry_after_ms,
             },
         );
     }

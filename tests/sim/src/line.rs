@@ -39,7 +39,7 @@ pub enum Down {
         /// The close code that src/web/fetch.rs makes of it.
         code: u16,
         /// The minimum retry delay (Retry-After), ms.
-        floor_ms: u64,
+        retry_after_ms: u64,
     },
     /// The end of the connection.
     End {

@@ -1,10 +1,11 @@
 //! Models a browser page: the work of src/web and js/src around the core, without a browser.
 //!
-//! Keeps payloads, gathers the records of a turn into a frame, and posts one frame at a time.
-//! Returns its demands on the network as plain data. `incoming` receives, `outbox` publishes.
+//! Keeps payloads, and gathers the records of a turn into a frame. Returns its demands on the network
+//! as plain data. `incoming` receives, `outbox` publishes, `posts` posts frames.
 
 mod incoming;
 mod outbox;
+mod posts;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -19,9 +20,6 @@ use crate::documents::Documents;
 use crate::oracle::{Oracle, PageId};
 use incoming::Held;
 use outbox::Call;
-
-/// The approximate limit of a post's characters. Source: src/web/upstream.rs.
-const FRAME_CHARS_MAX: usize = 32 * 1024;
 
 /// A page's demand on the network or the browser.
 #[derive(Debug)]
@@ -182,7 +180,7 @@ impl Page {
         mut config: Config,
         watch: &mut Watch<'_>,
     ) -> Vec<Do> {
-        let memory = self.client.spare_producer().to_owned();
+        let memory = self.client.memory_producer().to_owned();
         let stored = self.client.producer().to_owned();
         config.inherited = Some(Inherited {
             last: RowNo(self.last_in_memory),
@@ -454,64 +452,5 @@ impl Page {
         self.subscriptions.remove(&no);
         watch.oracle.unsubscribed(self.id, no);
         self.handle(now, Event::Unsubscribe { no }, watch)
-    }
-
-    /// Passes on the answer to a post. For a failed post, `answer` is the minimum retry delay.
-    pub fn posted(
-        &mut self,
-        now: u64,
-        connection: ConnectionId,
-        answer: Result<&str, u64>,
-        watch: &mut Watch<'_>,
-    ) -> Vec<Do> {
-        if !self.is_posting.contains_key(&connection) {
-            return Vec::new();
-        }
-        let mut wants = match answer {
-            Ok(frame) => self.receive(now, connection, frame, watch),
-            Err(floor_ms) => {
-                self.posts.remove(&connection);
-                self.handle(
-                    now,
-                    Event::PostFailed {
-                        connection,
-                        floor_ms,
-                    },
-                    watch,
-                )
-            }
-        };
-        self.is_posting.remove(&connection);
-        wants.extend(self.next_post(connection));
-        wants
-    }
-
-    /// Takes as many waiting frames as fit one post: src/web/upstream.rs.
-    fn next_post(&mut self, connection: ConnectionId) -> Option<Do> {
-        if self.is_posting.contains_key(&connection) {
-            return None;
-        }
-        let waiting = self.posts.get_mut(&connection)?;
-        let mut frame = self.client.hello();
-        let mut frames = 0;
-        while let Some(next) = waiting.front() {
-            if frames > 0 && frame.len() + next.len() > FRAME_CHARS_MAX {
-                break;
-            }
-            frame.push('\n');
-            frame.push_str(next);
-            frames += 1;
-            waiting.pop_front();
-        }
-        (frames > 0).then(|| {
-            self.is_posting.insert(connection, true);
-            Do::Post { connection, frame }
-        })
-    }
-
-    /// The browser forgets a connection.
-    pub fn forget_connection(&mut self, connection: ConnectionId) {
-        self.posts.remove(&connection);
-        self.is_posting.remove(&connection);
     }
 }

@@ -268,7 +268,7 @@ fn answer(outcome: Result<String, Refusal>) -> Down {
             Close::TryAgainLater => Down::Failure {
                 code: codes::TRY_AGAIN_LATER,
                 // Retry-After has whole seconds.
-                floor_ms: refusal
+                retry_after_ms: refusal
                     .hint
                     .retry_ms
                     .map_or(RETRY_AFTER_MS, |ms| ms.next_multiple_of(1_000)),

@@ -126,7 +126,10 @@ impl World<'_> {
         let delay = self.delay();
         let odds = self.mix.opening;
         let is_socket = line.kind == Kind::Socket;
-        let failure = |code, floor_ms| Down::Failure { code, floor_ms };
+        let failure = |code, retry_after_ms| Down::Failure {
+            code,
+            retry_after_ms,
+        };
         let mut fails = None;
         if !self.server.is_up() {
             fails = Some(lost());
@@ -149,8 +152,8 @@ impl World<'_> {
             fails = Some(failure(codes::NOT_A_HUB, 0));
         } else if self.chance(odds.busy) && !is_socket {
             self.coverage.met("fault: HTTP 503 with Retry-After");
-            let floor_ms = self.rng.u64(0..=7) * 1_000;
-            fails = Some(failure(codes::TRY_AGAIN_LATER, floor_ms));
+            let retry_after_ms = self.rng.u64(0..=7) * 1_000;
+            fails = Some(failure(codes::TRY_AGAIN_LATER, retry_after_ms));
         } else if self.chance(odds.buffered) && matches!(line.kind, Kind::Stream(_)) {
             self.coverage.met("fault: stream buffered");
             line.buffer = Some(Vec::new());

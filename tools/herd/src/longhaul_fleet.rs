@@ -85,7 +85,7 @@ impl LonghaulFleet {
                     connection,
                     code,
                     reason,
-                    floor_ms: 0,
+                    retry_after_ms: 0,
                 },
             );
         }

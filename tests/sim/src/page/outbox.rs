@@ -224,7 +224,7 @@ impl Page {
             return;
         }
         let id = match row.0.checked_sub(MEMORY_ROWS) {
-            Some(n) => message_id(self.client.spare_producer(), RowNo(n)),
+            Some(n) => message_id(self.client.memory_producer(), RowNo(n)),
             None => message_id(producer, row),
         };
         watch.oracle.settled(self.id, row, &id, outcome);
