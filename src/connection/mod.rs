@@ -184,7 +184,8 @@ impl Connection {
         self.change(|state, connector| state.tick(connector, context, subscriptions));
     }
 
-    /// A transport has ended, or has never opened. The hub wants no other one within `retry_after_ms`.
+    /// A transport has ended, or has never opened. The hub wants no other one within
+    /// `retry_after_ms`.
     pub(crate) fn ended(
         &mut self,
         context: &mut Context<'_>,

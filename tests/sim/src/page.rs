@@ -1,7 +1,7 @@
 //! Models a browser page: the work of src/web and js/src around the core, without a browser.
 //!
-//! Keeps payloads, and gathers the records of a turn into a frame. Returns its demands on the network
-//! as plain data. `incoming` receives, `outbox` publishes, `posts` posts frames.
+//! Keeps payloads, and gathers the records of a turn into a frame. Returns its demands on the
+//! network as plain data. `incoming` receives, `outbox` publishes, `posts` posts frames.
 
 mod incoming;
 mod outbox;
