@@ -56,7 +56,8 @@ export type ErrorCode =
   | "reload_required"
   | "busy"
   | "signature_invalid"
-  | "client_crashed";
+  | "client_crashed"
+  | "not_on_server";
 
 /** Why messages of a subscription are missing. */
 export type GapReason =
@@ -101,6 +102,9 @@ export type CloseCode =
   // The client's own reasons.
   | "wasm_load_failed"
   | "client_crashed";
+
+/** Where a wasm comes from: its address, a response, its bytes, or a compiled module. */
+export type WasmSource = URL | string | Response | BufferSource | WebAssembly.Module;
 
 export interface Options {
   /**
@@ -218,19 +222,27 @@ export interface Options {
    */
   resume?: boolean | { key: string };
   /**
-   * Where the wasm comes from. Default: `new URL("longhaul_bg.wasm", import.meta.url)`.
+   * Where the wasm comes from. Default: `new URL("longhaul_bg.wasm", import.meta.url)`. See
+   * docs/bundlers.md.
    *
    * The client downloads an address again, with `backoff`, until that succeeds; the status is
    * `waiting` with the code `wasm_load_failed` meanwhile. The third answer that is no wasm (a 404,
    * a captive portal) also goes to `onError`. The client tries everything else once.
    */
-  wasm?: URL | string | Response | BufferSource | WebAssembly.Module;
+  wasm?: WasmSource | Promise<WasmSource>;
   /**
    * The same for the wasm of documents, which the client loads with the first document. The first
    * client with documents decides for the page. Default: `longhaul_documents_bg.wasm` beside the
    * script.
    */
-  documentsWasm?: Options["wasm"];
+  documentsWasm?: WasmSource | Promise<WasmSource>;
+  /**
+   * Whether the client also works on a server, such as in a bot or a script of Node. Default:
+   * false. On a server, which has neither a `document` nor a worker's scope, `connect` returns a
+   * client that does nothing, so that pages can be rendered: its status stays `connecting`, its
+   * subscriptions get nothing, and calls that need the hub reject with `not_on_server`.
+   */
+  runOnServer?: boolean;
   /**
    * Called with every error that has no promise to reject. Default: console.error with code,
    * message and hint. `client_crashed` is a bug of Longhaul, with its cause: the client restarts by

@@ -73,6 +73,17 @@ export function pageLocation(): Location | undefined {
   return found(() => globalThis.location);
 }
 
+/**
+ * Whether this is a server, which renders pages: it is neither a page nor a worker, and no test has
+ * installed a network (js/testing/browser.ts).
+ */
+export function isServer(): boolean {
+  const scope = globalThis as { document?: unknown; importScripts?: unknown; longhaulNetwork?: unknown };
+  return (
+    found(() => scope.document ?? scope.importScripts) === undefined && scope.longhaulNetwork === undefined
+  );
+}
+
 /** Listens to an event of the page or worker. Returns a function that stops the listener. */
 export function listen(type: string, listener: (event: Event) => void): () => void {
   found(() => globalThis.addEventListener(type, listener));
@@ -97,6 +108,19 @@ export async function isDenied(name: string): Promise<boolean> {
   } catch {
     return false;
   }
+}
+
+/** The part of the `process` of Node, Deno and Bun that browsers lack. */
+interface Process {
+  getBuiltinModule?(name: "node:fs"): { readFileSync(url: URL): Uint8Array<ArrayBuffer> };
+}
+
+/** The bytes of a file, which `fetch` can't read; undefined for other addresses and in browsers. */
+export function readFile(url: string | URL): Uint8Array<ArrayBuffer> | undefined {
+  const address = found(() => new URL(url));
+  if (address?.protocol !== "file:") return undefined;
+  const { process } = globalThis as { process?: Process };
+  return process?.getBuiltinModule?.("node:fs").readFileSync(address);
 }
 
 /** Asks the browser to keep the origin's storage. Returns its answer. */

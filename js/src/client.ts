@@ -16,13 +16,13 @@ import type {
   Topic,
 } from "./api.js";
 import { kindMessage, subscriptionsMax } from "./boundary.js";
-import { isOnline, nowMs } from "./browser.js";
+import { isOnline, isServer, nowMs } from "./browser.js";
 import { wantedTransports } from "./core-options.js";
 import { advise, inspect, isSupported, protocolOf, withUnsupported } from "./diagnosis.js";
 import { DocumentHandle } from "./document.js";
 import type { DocumentCore } from "./documents.js";
 import { Engine, type From } from "./engine.js";
-import { closed, closeReason, LonghaulError, print } from "./errors.js";
+import { closed, closeReason, LonghaulError, notOnServer, print } from "./errors.js";
 import { Events } from "./events.js";
 import { Lingering } from "./lingering.js";
 import { documentsFailed, type LoadError, MisplacedFiles } from "./load.js";
@@ -46,6 +46,8 @@ class ClientHandle implements Client {
   #status: Status = { state: "connecting", attempt: 1, transport: "websocket" };
   readonly #bases: readonly string[];
   readonly #options: Options;
+  /** Whether the client does nothing: option `runOnServer`. */
+  readonly #isInert: boolean;
   readonly #events = new Events((who, cause) => this.#threw(who, cause));
   readonly outbox: Outbox;
   readonly #streams = new Set<Stream>();
@@ -83,6 +85,7 @@ class ClientHandle implements Client {
   constructor(bases: string[], options: Options) {
     this.#bases = bases;
     this.#options = options;
+    this.#isInert = options.runOnServer !== true && isServer();
     this.outbox = new OutboxHandle({
       storage: () => this.#engine?.storage,
       whenReady: (impatient) =>
@@ -111,6 +114,7 @@ class ClientHandle implements Client {
       report: (error) => this.#report(error),
       failed: (error) => this.#fail(error),
     });
+    if (!this.#isInert) this.#start.begin();
   }
 
   get status(): Status {
@@ -248,6 +252,7 @@ class ClientHandle implements Client {
 
   #whenReady(task: EngineTask): void {
     if (this.#end !== undefined) task.reject?.(this.#end);
+    else if (this.#isInert) task.reject?.(notOnServer());
     else if (this.#engine !== undefined) task.run(this.#engine);
     else this.#start.add(task);
   }
@@ -264,7 +269,7 @@ class ClientHandle implements Client {
       this.#report(this.#end);
       return () => {};
     }
-    if (signal?.aborted) return () => {};
+    if (signal?.aborted || this.#isInert) return () => {};
     const listener: Listener = { message, gap: onGap, isPassive: passive, ...iteration };
     const running = from === "live" ? this.#live.get(topic) : undefined;
     if (running === undefined && this.#hasAllSubscriptions) {
@@ -302,6 +307,7 @@ class ClientHandle implements Client {
       this.#report(this.#end);
       return false;
     }
+    if (this.#isInert) return false;
     // If its last listener stopped in this task, the engine still follows it.
     if (document.no === 0) {
       if (this.#hasAllSubscriptions) {
@@ -450,7 +456,10 @@ async function importDocuments(attempt: number): Promise<typeof import("./docume
   } catch (cause) {
     const [address] = /https?:[^\s"')]+/.exec(String(cause)) ?? [];
     if (attempt === 1 || address === undefined) throw cause;
-    return import(/* @vite-ignore */ /* webpackIgnore: true */ `${address}?${attempt}`);
+    return import(
+      /* @vite-ignore */ /* webpackIgnore: true */
+      /* turbopackIgnore: true */ `${address}?${attempt}`
+    );
   }
 }
 

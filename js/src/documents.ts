@@ -5,7 +5,7 @@
 
 import type { Options } from "./api.js";
 import { applyCommands } from "./apply-commands.js";
-import { instantiate, Shared } from "./instance.js";
+import { given, instantiate, Shared } from "./instance.js";
 import type { DocumentCore as Bound } from "./wasm/longhaul_documents.js";
 import { bindings } from "./wasm/longhaul_documents_bindings.js";
 
@@ -23,8 +23,6 @@ export interface DocumentCore extends Bound {
  */
 const charsFew = 500;
 
-const encoder = new TextEncoder();
-
 const shared = new Shared();
 
 /**
@@ -36,11 +34,12 @@ export async function load(
   attempt = 1,
   signal?: AbortSignal,
 ): Promise<(producer: string) => DocumentCore> {
-  const source = wasm ?? new URL("longhaul_documents_bg.wasm", import.meta.url);
+  const source = (await given(wasm)) ?? new URL("./longhaul_documents_bg.wasm", import.meta.url);
   const module = await shared.load(source, attempt, signal);
   const made = bindings();
   // Calls of a document report their crashes themselves. Only finalizers remain.
   await instantiate(module, made, () => {});
+  const encoder = new TextEncoder();
   class Copying extends made.DocumentCore implements DocumentCore {
     take(records: string): number {
       return records.length < charsFew ? this.changes(records) : this.changesUtf8(encoder.encode(records));

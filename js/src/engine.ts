@@ -316,10 +316,12 @@ function offer(core: Core, request: number, call: Call): void {
   core.publish(request, topic, kind, utf8Bytes(text), options.ttlMs, options.key, calledAtMs, isSaving);
 }
 
-const encoder = new TextEncoder();
+/** Made with the first publication: nothing may run when the package is imported. */
+let encoder: TextEncoder | undefined;
 const scratch = new Uint8Array(3_072);
 
 function utf8Bytes(text: string): number {
+  encoder ??= new TextEncoder();
   // What surely fits is encoded without an array of its own.
   const fits = text.length * 3 <= scratch.length;
   return fits ? encoder.encodeInto(text, scratch).written : encoder.encode(text).length;

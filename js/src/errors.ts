@@ -52,6 +52,13 @@ export function closed(): LonghaulError {
   return new LonghaulError("closed", "the client is closed", { hint: "make a new client with connect()" });
 }
 
+/** The error for calls of a client on a server. */
+export function notOnServer(): LonghaulError {
+  return new LonghaulError("not_on_server", "this client does nothing, because this is a server", {
+    hint: "call it in the browser, for example in an effect; options.runOnServer makes it work here",
+  });
+}
+
 export function storageUnavailable(): LonghaulError {
   return new LonghaulError("storage_unavailable", "the outbox's storage can't be reached", {
     hint: 'let the server answer the log-out with Clear-Site-Data: "storage"',

@@ -22,9 +22,27 @@ test("an address is downloaded", async () => {
   expect(fetched.mock.calls[0]?.[0]).toBe("/longhaul_bg.wasm");
 });
 
+test("a file is read, because Node's fetch can't", async () => {
+  const fetched = vi.fn();
+  vi.stubGlobal("fetch", fetched);
+  const file = new URL("./wasm/longhaul_bg.wasm", import.meta.url);
+  expect(await compile(file)).toBeInstanceOf(WebAssembly.Module);
+  expect(fetched).not.toHaveBeenCalled();
+});
+
 test("an answer that is not 2xx is no wasm", async () => {
   vi.stubGlobal("fetch", async () => new Response(bytes, { status: 503 }));
   await expect(compile("/longhaul_bg.wasm")).rejects.toThrow("503");
+});
+
+test("a page in place of the wasm is named", async () => {
+  const page = { status: 200, headers: { "content-type": "text/html; charset=utf-8" } };
+  vi.stubGlobal("fetch", async () => new Response("<!doctype html>", page));
+  await expect(compile("/longhaul_bg.wasm")).rejects.toMatchObject({
+    message: expect.stringContaining("a page (HTML)"),
+    isAnother: true,
+    isFinal: false,
+  });
 });
 
 test("other bytes do not compile", async () => {

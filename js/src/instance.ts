@@ -4,7 +4,7 @@
 // call enters or leaves it any more, and what it had opened is closed. Its owner makes a new one.
 
 import type { Options } from "./api.js";
-import { found, listen, pageLocation } from "./browser.js";
+import { found, listen, pageLocation, readFile } from "./browser.js";
 
 /** The bindings of one instance, as tools/scripts/lib/bindings.mjs makes them. */
 export interface Bindings {
@@ -30,6 +30,9 @@ const isForBrowser = /closure|^__wbg_/;
 /** The result of a call into an ended instance. Closures look for a thrown value in it. */
 const nothing = [0, 0];
 
+/** A module, or where it comes from. */
+export type Source = Exclude<Awaited<Options["wasm"]>, undefined>;
+
 /** Why a module could not be loaded. */
 export interface LoadFault extends Error {
   /** Whether the server sent something else than the wasm: another file, or a 404. */
@@ -53,11 +56,7 @@ const emptyModule = Uint8Array.of(0, 0x61, 0x73, 0x6d, 1, 0, 0, 0);
  * Compiles a module, and downloads it if it is an address. A later attempt bypasses the browser's
  * cache. Rejects with a `LoadFault`.
  */
-export async function compile(
-  wasm: NonNullable<Options["wasm"]>,
-  attempt = 1,
-  signal?: AbortSignal,
-): Promise<WebAssembly.Module> {
+export async function compile(wasm: Source, attempt = 1, signal?: AbortSignal): Promise<WebAssembly.Module> {
   const isAddress = typeof wasm === "string" || wasm instanceof URL;
   const abort = new AbortController();
   const stop = (): void => abort.abort();
@@ -71,7 +70,9 @@ export async function compile(
   });
   try {
     const cache = attempt > 1 ? "reload" : "default";
-    const source = isAddress ? await fetch(wasm, { cache, signal: abort.signal }) : wasm;
+    const source = isAddress
+      ? (readFile(wasm) ?? (await fetch(wasm, { cache, signal: abort.signal })))
+      : wasm;
     clearTimeout(timer);
     timer = setTimeout(stop, downloadMsMax * attempt);
     if (!(source instanceof Response)) {
@@ -79,7 +80,9 @@ export async function compile(
     }
     status = source.status;
     if (!source.ok) throw new Error(`HTTP ${status} for ${source.url}`);
-    const isStreamed = source.headers.get("content-type") === "application/wasm";
+    const type = source.headers.get("content-type");
+    if (type?.startsWith("text/html")) throw new Error(`the server sent a page (HTML) for ${source.url}`);
+    const isStreamed = type === "application/wasm";
     return await (isStreamed
       ? WebAssembly.compileStreaming(source)
       : WebAssembly.compile(await source.arrayBuffer()));
@@ -105,6 +108,16 @@ function absolute(address: unknown): string {
   return found(() => new URL(String(address), pageLocation()?.href).href) ?? "";
 }
 
+/** The option's value. Rejects with a final `LoadFault` if its promise rejects. */
+export async function given(wasm: Options["wasm"]): Promise<Source | undefined> {
+  try {
+    return await wasm;
+  } catch (cause) {
+    const fault = new Error(String(cause), { cause });
+    throw Object.assign(fault, { isAnother: true, isFinal: true }) satisfies LoadFault;
+  }
+}
+
 interface Loading {
   readonly module: Promise<WebAssembly.Module>;
   readonly abort: AbortController;
@@ -120,11 +133,9 @@ export class Shared {
    * As `compile`. The last client that leaves aborts the download. A call after a failure starts a
    * new one.
    */
-  async load(
-    wasm: NonNullable<Options["wasm"]>,
-    attempt: number,
-    signal: AbortSignal | undefined,
-  ): Promise<WebAssembly.Module> {
+  async load(wasm: Source, attempt: number, signal: AbortSignal | undefined): Promise<WebAssembly.Module> {
+    // The client may have left while the option's promise was pending.
+    signal?.throwIfAborted();
     this.#loading ??= begin(wasm, attempt);
     const mine = this.#loading;
     const forget = (): void => {
@@ -148,7 +159,7 @@ export class Shared {
   }
 }
 
-function begin(wasm: NonNullable<Options["wasm"]>, attempt: number): Loading {
+function begin(wasm: Source, attempt: number): Loading {
   const abort = new AbortController();
   return { module: compile(wasm, attempt, abort.signal), abort, waiting: 0 };
 }

@@ -72,10 +72,36 @@ test("f04_the_last_client_that_leaves_aborts_the_download", async () => {
   });
   const clients = [new AbortController(), new AbortController()];
   const loads = clients.map(({ signal }) => load("/a.wasm", 1, signal).catch(() => "aborted"));
+  await vi.waitFor(() => expect(heard).toBeDefined());
   clients[0]?.abort();
   expect(heard?.aborted).toBe(false);
   clients[1]?.abort();
   expect(heard?.aborted).toBe(true);
   expect(await load("/a.wasm")).toBeInstanceOf(WebAssembly.Module);
   expect(await Promise.all(loads)).toEqual(["aborted", "aborted"]);
+});
+
+test("the option may be a promise, and a rejected one is the end", async () => {
+  const { load } = await fresh();
+  await expect(load(Promise.reject(new Error("no chunk")))).rejects.toMatchObject({
+    message: expect.stringContaining("no chunk"),
+    isFinal: true,
+  });
+  expect(await load(Promise.resolve(bytes))).toBeInstanceOf(WebAssembly.Module);
+  expect(fetched).not.toHaveBeenCalled();
+});
+
+test("a client that leaves before the option's promise is settled downloads nothing", async () => {
+  const { load } = await fresh();
+  const client = new AbortController();
+  const loaded = load(Promise.resolve("/a.wasm"), 1, client.signal);
+  client.abort();
+  await expect(loaded).rejects.toThrow();
+  expect(fetched).not.toHaveBeenCalled();
+});
+
+test("late files that are gone ask for a reload, and a network that fails does not", async () => {
+  const { documentsFailed } = await fresh();
+  const codes = [true, false].map((isAnother) => documentsFailed({ message: "404", isAnother }).code);
+  expect(codes).toEqual(["reload_required", "wasm_load_failed"]);
 });

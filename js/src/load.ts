@@ -1,8 +1,9 @@
 // Loads the wasm once for each page, and explains failures.
 
 import type { Options } from "./api.js";
+import { found } from "./browser.js";
 import { LonghaulError } from "./errors.js";
-import { type LoadFault, Shared } from "./instance.js";
+import { given, type LoadFault, Shared } from "./instance.js";
 
 const shared = new Shared();
 
@@ -16,10 +17,18 @@ export async function load(
   signal?: AbortSignal,
 ): Promise<WebAssembly.Module> {
   try {
-    return await shared.load(wasm ?? new URL("longhaul_bg.wasm", import.meta.url), attempt, signal);
+    return await shared.load((await given(wasm)) ?? besideScript(), attempt, signal);
   } catch (cause) {
     throw loadFailed(cause as LoadFault);
   }
+}
+
+/** The wasm beside the script, unless a bundler has left the script without an address. */
+function besideScript(): URL {
+  const address = found(() => new URL("./longhaul_bg.wasm", import.meta.url));
+  if (address !== undefined) return address;
+  const fault = new Error("the bundler gave this script no address (import.meta.url)");
+  throw Object.assign(fault, { isAnother: true, isFinal: true }) satisfies LoadFault;
 }
 
 /**
@@ -30,14 +39,14 @@ const othersMax = 3;
 
 /** Why a part of the package could not be loaded. */
 export class LoadError extends LonghaulError {
-  declare readonly code: "wasm_load_failed";
+  declare readonly code: "wasm_load_failed" | "reload_required";
   /** Whether no other attempt can succeed. */
   readonly isFinal: boolean;
   /** Whether the server sent something else than the wasm. */
   readonly isAnother: boolean;
 
-  constructor(message: string, hint: string, cause: Partial<LoadFault>) {
-    super("wasm_load_failed", message, { hint, cause: cause.cause ?? cause });
+  constructor(code: LoadError["code"], message: string, hint: string, cause: Partial<LoadFault>) {
+    super(code, message, { hint, cause: cause.cause ?? cause });
     this.isFinal = cause.isFinal === true;
     this.isAnother = cause.isAnother === true;
   }
@@ -56,16 +65,22 @@ export class MisplacedFiles {
 
 export function loadFailed(cause: Partial<LoadFault>): LoadError {
   return new LoadError(
+    "wasm_load_failed",
     `the wasm could not be loaded: ${words(cause)}`,
-    "serve longhaul_bg.wasm beside the script, or pass options.wasm; a Content-Security-Policy needs 'wasm-unsafe-eval', and its address in connect-src",
+    "serve longhaul_bg.wasm beside the script, or pass options.wasm: docs/bundlers.md has the line for each tool; a Content-Security-Policy needs 'wasm-unsafe-eval', and its address in connect-src",
     cause,
   );
 }
 
+/**
+ * The rest of the package did load earlier. So files that are missing now were probably replaced by
+ * a later deployment of the app.
+ */
 export function documentsFailed(cause: Partial<LoadFault>): LoadError {
   return new LoadError(
+    cause.isAnother ? "reload_required" : "wasm_load_failed",
     `documents could not be loaded: ${words(cause)}`,
-    "serve documents.js and longhaul_documents_bg.wasm beside the script, or pass options.documentsWasm",
+    "reload the page, if the app was deployed anew; otherwise serve documents.js and longhaul_documents_bg.wasm beside the script, or pass options.documentsWasm",
     cause,
   );
 }

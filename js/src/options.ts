@@ -206,6 +206,7 @@ const connectRules: Rules = {
   },
   wasm: anything,
   documentsWasm: anything,
+  runOnServer: bool,
   onError: callable,
 };
 
@@ -214,7 +215,7 @@ const subscribeRules: Rules = {
     if (typeof value === "number") return whole(1, Number.MAX_SAFE_INTEGER)(value);
     return value === "live" || value === "start" ? undefined : `"live", "start" or a seq`;
   },
-  passive: (value) => (typeof value === "boolean" ? undefined : "true or false"),
+  passive: bool,
   signal,
   onGap: callable,
 };
@@ -226,6 +227,10 @@ const publishRules: Rules = {
   key: text(nameCharsMax),
   signal,
 };
+
+function bool(value: unknown): string | undefined {
+  return typeof value === "boolean" ? undefined : "true or false";
+}
 
 function text(charsMax: number): Rule {
   return (value) =>

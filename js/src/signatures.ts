@@ -25,8 +25,6 @@ const keyBytesMin = 32;
 /** How many messages may wait for verification. Chosen: as for an iteration. */
 const waitingMax = 10_000;
 
-const encoder = new TextEncoder();
-
 /** See signatures.api.d.ts. */
 export function signed<T>(topic: Topic<T>, key: CryptoKey | BufferSource): Topic<T> {
   const handle = topic as TopicHandle<T>;
@@ -64,7 +62,7 @@ async function importKey(key: CryptoKey | BufferSource): Promise<CryptoKey> {
  * The bytes to sign (rule V2). The name of a topic contains no line feed, so they are unambiguous.
  */
 function signedBytes(topic: string, text: string): Uint8Array<ArrayBuffer> {
-  return encoder.encode(`${topic}\n${text}`);
+  return new TextEncoder().encode(`${topic}\n${text}`);
 }
 
 class Signing implements TopicClient {

@@ -45,6 +45,7 @@ function begin(options: Options = {}) {
       failed: (error) => steps.push(`failed ${error.code}`),
     },
   );
+  start.begin();
   const add = (name: string, more = {}): void =>
     start.add({
       run: () => steps.push(name),

@@ -48,7 +48,11 @@ export class Start {
     this.#options = options;
     this.#dependencies = dependencies;
     this.#retry = new Retry(options.backoff);
-    this.#load().catch((error: LonghaulError) => dependencies.failed(error));
+  }
+
+  /** Loads the wasm. */
+  begin(): void {
+    this.#load().catch((error: LonghaulError) => this.#dependencies.failed(error));
   }
 
   /** Keeps a task. The limits of the outbox apply to publications. */
@@ -156,7 +160,7 @@ export class Start {
 }
 
 function waiting(error: LoadError, { next: attempt, delayMs, isExhausted }: Failure): Status {
-  const reason: CloseReason = { code: error.code, message: error.message };
+  const reason: CloseReason = { code: "wasm_load_failed", message: error.message };
   const status = { state: "waiting" as const, attempt, retryAtMs: Date.now() + delayMs, reason };
   return isExhausted ? { ...status, isExhausted } : status;
 }

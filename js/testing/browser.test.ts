@@ -25,13 +25,6 @@ test("only requests to the hub's address reach it, until it is closed", async ()
   expect([scope.WebSocket, scope.fetch, "EventSource" in scope]).toEqual([Theirs, theirFetch, false]);
 });
 
-test("an installed fetch reads files, which Node's can't", async () => {
-  await trial();
-  const answer = await fetch(new URL("../src/wasm/longhaul_bg.wasm", import.meta.url));
-  expect(answer.headers.get("content-type")).toBe("application/wasm");
-  expect(WebAssembly.validate(await answer.arrayBuffer())).toBe(true);
-});
-
 test("close restores the globals of several devices", async () => {
   const before = globalThis.WebSocket;
   const { hub } = await trial();

@@ -5,7 +5,6 @@ import { put } from "./clock.js";
 import type { Device } from "./device.js";
 import { FakeEventSource } from "./eventsource.js";
 import { makeFetch } from "./fetch.js";
-import { fileAnswer } from "./files.js";
 import { Line } from "./line.js";
 import type { Random } from "./random.js";
 import type { Server } from "./server.js";
@@ -55,12 +54,14 @@ export class Browser implements TestBrowser {
     const routedFetch: typeof globalThis.fetch = async (input, init) => {
       const address = input instanceof Request ? input.url : input;
       if (theirFetch === undefined || this.#isOurs(address)) return this.fetch(input, init);
-      return fileAnswer(address) ?? theirFetch.call(scope, input, init);
+      return theirFetch.call(scope, input, init);
     };
     const undo = [
       put(scope, "WebSocket", this.#routed(scope.WebSocket, this.WebSocket)),
       put(scope, "EventSource", this.#routed(scope.EventSource, this.EventSource)),
       put(scope, "fetch", routedFetch),
+      // js/src/browser.ts: a server with this network is a test.
+      put(scope, "longhaulNetwork", true),
     ];
     const uninstall = (): void => {
       if (!this.#installed.delete(uninstall)) return;

@@ -1,6 +1,7 @@
 // The clocks of a test: the system's clock, and a virtual one that only the test advances.
 
 import type { VirtualClock as Api, Clock, Scope, VirtualClockOptions } from "./api.js";
+import { builtIn } from "./node.js";
 
 /**
  * The clock of the globals. It reads them at each call, so that fake timers of a framework work.
@@ -34,8 +35,10 @@ const timersMax = 1_000_000;
  */
 const turns = 2;
 
-// The real one, from before the clock replaces it.
-const realImmediate = (globalThis as { setImmediate?: (task: () => void) => void }).setImmediate;
+// The real one, from before the clock replaces it. jsdom in Jest hides Node's.
+const realImmediate =
+  (globalThis as { setImmediate?: (task: () => void) => void }).setImmediate ??
+  builtIn("node:timers")?.setImmediate;
 
 /** Waits for one real turn of the event loop, with its microtasks. */
 function turn(): Promise<void> {

@@ -1,7 +1,7 @@
 // Loads the hub's wasm, and makes an instance of it for each hub.
 
 import type { WasmSource } from "./api.js";
-import { readFile } from "./files.js";
+import { readFile } from "./node.js";
 import type { HubCore } from "./wasm/longhaul_testing.js";
 import { bindings } from "./wasm/longhaul_testing_bindings.js";
 

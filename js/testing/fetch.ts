@@ -11,7 +11,8 @@ import type { HubRequest, ResponseHandler } from "./request.js";
 const readable =
   /^(cache-control|content-language|content-length|content-type|etag|expires|last-modified|pragma|retry-after)$/;
 
-const encoder = new TextEncoder();
+/** jsdom has no TextEncoder, and nothing may run when the package is imported. */
+const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 
 export function makeFetch(device: Device): typeof globalThis.fetch {
   return async (input, init = {}) => {
@@ -57,7 +58,7 @@ function ask(
           : new ReadableStream<Uint8Array>({
               start(controller) {
                 rest = controller;
-                controller.enqueue(encoder.encode(text));
+                controller.enqueue(utf8(text));
               },
               cancel() {
                 over();
@@ -72,7 +73,7 @@ function ask(
         Object.defineProperty(response, "url", { value: request.url.href });
         resolve(response);
       },
-      more: (text) => rest?.enqueue(encoder.encode(text)),
+      more: (text) => rest?.enqueue(utf8(text)),
       end() {
         over();
         rest?.close();
@@ -106,7 +107,7 @@ interface Content {
 function plain(body: BodyInit | null): Content | undefined {
   if (body === null) return { body: new Uint8Array() };
   if (typeof body !== "string") return undefined;
-  return { body: encoder.encode(body), type: "text/plain;charset=UTF-8" };
+  return { body: utf8(body), type: "text/plain;charset=UTF-8" };
 }
 
 async function bytesOf(body: BodyInit | null): Promise<Content> {

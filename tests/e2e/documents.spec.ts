@@ -276,7 +276,7 @@ test("the documents' wasm loads from the address in the options, and the client 
     },
     [hub.url, quick] as const,
   );
-  expect(failed).toEqual(["wasm_load_failed"]);
+  expect(failed).toEqual(["reload_required"]);
   const documentsWasm = "/longhaul/longhaul_documents_bg.wasm?from=elsewhere";
   const value = await page.evaluate(follow, { url: hub.url, options: { ...quick, documentsWasm } });
   expect(value).toEqual(board);

@@ -262,3 +262,25 @@ test("f05: documents that load very late start with the hub's value and the own 
   expect(value).toEqual(Object.fromEntries(Array.from({ length: 10 }, (_, i) => [`k${i}`, 1_490 + i])));
   expect(await page.evaluate(() => opened.errors)).toEqual([]);
 });
+
+test("an old page whose late files a deploy has removed asks for a reload, and keeps publishing", async ({
+  hub,
+  page,
+}) => {
+  const gone: Answer = (route) => route.fulfill({ status: 404, body: "not found" });
+  await page.route(
+    (url) => url.pathname === "/longhaul/documents.js",
+    (route) => gone(route),
+  );
+  await openEarly(page, hub.url, quick);
+  await areThere(page);
+  await page.evaluate(() => void opened.client.document("board").subscribe(() => {}));
+  await page.waitForFunction(() => opened.errors.length > 0);
+  expect(await page.evaluate(() => opened.errors.map(({ code }) => code))).toEqual(["reload_required"]);
+  await page.evaluate(async () => {
+    const { acked } = await opened.client.topic("t").publish({ by: "page", n: 4 });
+    await acked;
+  });
+  const entries = await hubEntries<{ n: number }>(hub, "t");
+  expect(entries.map(({ data }) => data.n)).toEqual([1, 2, 3, 4]);
+});

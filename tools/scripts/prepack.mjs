@@ -11,6 +11,7 @@ const pages = [
   "README",
   "docs/README",
   "docs/react",
+  "docs/bundlers",
   "docs/offline",
   "docs/errors",
   "docs/testing-your-app",

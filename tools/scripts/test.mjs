@@ -9,6 +9,7 @@
 
 import { join } from "node:path";
 import { build, faultProxyPath, hubPath, plainDist } from "./build.mjs";
+import { consumers } from "./consumers.mjs";
 import { bin, main, root, run, Stop, seconds, step } from "./lib/run.mjs";
 import { programs } from "./programs.mjs";
 import { findBrowser, findOtherBrowsers, findProxies, setup } from "./setup.mjs";
@@ -35,6 +36,8 @@ const stages = {
     const env = { ...process.env, NODE_OPTIONS: "--experimental-vm-modules --no-warnings" };
     await run(bin("jest"), rest, { cwd, env });
   },
+  // An app with each bundler, runtime and test runner. Frameworks: npm run consumers.
+  consumers: async (rest) => consumers({ only: rest[0], areQuick: true }),
   // Random programs in Node, and 200 more in Chromium against the real hub.
   programs: (rest) => programs(rest.length > 0 ? rest : ["1", "--count", String(programsCount)]),
   "programs-chromium": async (rest) => playwright(["-c", "programs.config.ts", ...rest], await chromium()),
@@ -79,7 +82,7 @@ await main(async () => {
   }
   const names = flag ? [only] : Object.keys(stages);
   await setup();
-  if (["programs-chromium", "e2e", "plain", "kills"].some((name) => names.includes(name)))
+  if (["programs-chromium", "e2e", "plain", "kills", "consumers"].some((name) => names.includes(name)))
     await findBrowser();
   if (names.includes("e2e")) await findProxies();
   if (names.includes("browsers")) await findOtherBrowsers();

@@ -11,14 +11,34 @@ const types = {
   "signatures.d.ts": "js/src/signatures.api.d.ts",
   "service-worker.d.ts": "js/src/service-worker.api.d.ts",
   "testing.d.ts": "js/testing/api.d.ts",
+  "vite.d.ts": "js/src/vite.api.d.ts",
+  "wasm-address.d.ts": "js/src/wasm-address.d.ts",
 };
+
+/** The modules that tools without ES modules may require. Each is one file. */
+const required = {
+  index: "js/src/index.ts",
+  inline: "js/src/inline.ts",
+  signatures: "js/src/signatures.ts",
+  testing: "js/testing/index.ts",
+};
+
+/**
+ * The address of a CommonJS module, for the files beside it. `__filename` is a path, with
+ * backslashes on Windows.
+ */
+const requiredUrl = `"file:///" + encodeURI(__filename.replace(/\\\\/g, "/").replace(/^\\//, "")).replace(/[?#]/g, encodeURIComponent)`;
 
 /** The files of the package. */
 export const packageFiles = [
   "index.js",
   "documents.js",
+  "inline.js",
   "signatures.js",
   "testing.js",
+  "vite.js",
+  ...Object.keys(required).map((name) => `${name}.cjs`),
+  ...["index.d.cts", "inline.d.ts", "inline.d.cts", "signatures.d.cts", "testing.d.cts"],
   "service-worker.js",
   "service-worker.mjs",
   ...Object.keys(types),
@@ -43,11 +63,12 @@ export async function bundle({ wasm, testing, dist }, steps, { only } = {}) {
     logLevel: "warning",
     plugins: [bindingsFrom({ wasm, testing })],
   };
-  const minified = { ...common, minify: true };
-  // These modules share no code: index.js loads documents.js with the first document, and
-  // signatures.js imports index.js. esbuild leaves `new URL("longhaul_bg.wasm", import.meta.url)`
-  // as it is, so that the bundlers of apps find the wasm.
-  const modules = only ? [only] : ["index", "documents", "signatures"];
+  // Not the white space: esbuild would remove the comments for bundlers with it.
+  const minified = { ...common, minifySyntax: true, minifyIdentifiers: true };
+  // These modules share no code: index.js loads documents.js with the first document, and inline.js
+  // and signatures.js import index.js. esbuild leaves `new URL("./longhaul_bg.wasm",
+  // import.meta.url)` as it is, so that the bundlers of apps find the wasm.
+  const modules = only ? [only] : ["index", "documents", "inline", "signatures", "vite"];
   await esbuild.build({
     ...minified,
     entryPoints: modules.map((name) => `js/src/${name}.ts`),
@@ -81,7 +102,23 @@ export async function bundle({ wasm, testing, dist }, steps, { only } = {}) {
     await shrink(join(out, "service-worker.mjs"), { module: true });
     await shrink(join(out, "service-worker.js"), { module: false });
   }
+  for (const [name, path] of Object.entries(required)) {
+    await esbuild.build({
+      ...(name === "testing" ? common : minified),
+      entryPoints: [path],
+      format: "cjs",
+      platform: "neutral",
+      outfile: `${dist}/${name}.cjs`,
+      banner: { js: `var moduleUrl = ${requiredUrl};` },
+      define: { "import.meta.url": "moduleUrl" },
+      plugins: [...common.plugins, ...(name === "index" ? [] : [indexRequired])],
+    });
+    if (steps.has("terser") && name !== "testing") await shrink(join(out, `${name}.cjs`), { module: false });
+  }
   for (const [name, path] of Object.entries(types)) copyFileSync(join(root, path), join(out, name));
+  copyFileSync(join(root, types["index.d.ts"]), join(out, "inline.d.ts"));
+  for (const name of Object.keys(required))
+    copyFileSync(join(out, `${name}.d.ts`), join(out, `${name}.d.cts`));
   for (const { file } of clientWasms) copyWasm(wasm, file, out);
   copyWasm(testing, testingWasm.file, out);
 }
@@ -90,13 +127,30 @@ function copyWasm(folder, file, out) {
   copyFileSync(join(root, folder, `${file}_bg.wasm`), join(out, `${file}_bg.wasm`));
 }
 
+/** An esbuild plugin for CommonJS modules: they require index.cjs, and share its classes. */
+const indexRequired = {
+  name: "index",
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\/index\.js$/ }, () => ({ path: "./index.cjs", external: true }));
+  },
+};
+
 /**
  * An esbuild plugin: sources import bindings from their own folder, and get those of this build.
+ * The same holds for a wasm that a source imports as base64.
  */
 function bindingsFrom({ wasm, testing }) {
   return {
     name: "bindings",
-    setup({ onResolve }) {
+    setup({ onResolve, onLoad }) {
+      onResolve({ filter: /^base64:/ }, ({ path }) => ({
+        path: join(root, wasm, path.slice("base64:".length)),
+        namespace: "base64",
+      }));
+      onLoad({ filter: /.*/, namespace: "base64" }, ({ path }) => ({
+        contents: readFileSync(path),
+        loader: "base64",
+      }));
       onResolve({ filter: /\/longhaul\w*_bindings\.js$/ }, ({ path }) => {
         const name = basename(path);
         const folder = name.startsWith(testingWasm.file) ? testing : wasm;
@@ -105,6 +159,9 @@ function bindingsFrom({ wasm, testing }) {
     },
   };
 }
+
+/** They tell bundlers to leave an import alone whose address is known at run time only. */
+const commentsForBundlers = /@vite-ignore|webpackIgnore|turbopackIgnore/;
 
 /**
  * Makes the output of esbuild smaller and keeps its source map: terser inlines functions that are
@@ -121,6 +178,7 @@ async function shrink(path, { module }) {
       module,
       compress: { passes: 2, unsafe_arrows: true },
       mangle: true,
+      format: { comments: commentsForBundlers },
       sourceMap: {
         content: readFileSync(`${path}.map`, "utf8"),
         includeSources: true,

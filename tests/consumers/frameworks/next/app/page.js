@@ -1,0 +1,5 @@
+import { Trip } from "./trip.js";
+
+export default function Page() {
+  return <Trip />;
+}
