@@ -46,8 +46,9 @@ export async function consumers({ only = "", areQuick = false } = {}) {
     await run("mkdir", ["-p", dirname(tarball)]);
     await run("npm", ["pack", "--pack-destination", dirname(tarball)], { cwd: join(root, "js"), ...npm });
   });
-  await step("install the tools", () => install(join(folder, "tools")));
-  const modules = ["packing", "tools/bundlers", "pages", "runtimes", "testers"];
+  for (const name of ["tools", "react-18"])
+    await step(`install tests/consumers/${name}`, () => install(join(folder, name)));
+  const modules = ["packing", "tools/bundlers", "pages", "runtimes", "testers", "adapters"];
   if (!areQuick) {
     modules.push("frameworks");
     const { frameworkFolders } = await import("../../tests/consumers/frameworks.mjs");

@@ -8,6 +8,7 @@ import { clientWasms, testingWasm } from "./wasm.mjs";
 /** The files of types, by their names in the package. They are written by hand. */
 const types = {
   "index.d.ts": "js/src/api.d.ts",
+  "react.d.ts": "js/src/react.api.d.ts",
   "signatures.d.ts": "js/src/signatures.api.d.ts",
   "service-worker.d.ts": "js/src/service-worker.api.d.ts",
   "testing.d.ts": "js/testing/api.d.ts",
@@ -19,6 +20,7 @@ const types = {
 const required = {
   index: "js/src/index.ts",
   inline: "js/src/inline.ts",
+  react: "js/src/react.ts",
   signatures: "js/src/signatures.ts",
   testing: "js/testing/index.ts",
 };
@@ -34,11 +36,12 @@ export const packageFiles = [
   "index.js",
   "documents.js",
   "inline.js",
+  "react.js",
   "signatures.js",
   "testing.js",
   "vite.js",
   ...Object.keys(required).map((name) => `${name}.cjs`),
-  ...["index.d.cts", "inline.d.ts", "inline.d.cts", "signatures.d.cts", "testing.d.cts"],
+  ...["index.d.cts", "inline.d.ts", "inline.d.cts", "react.d.cts", "signatures.d.cts", "testing.d.cts"],
   "service-worker.js",
   "service-worker.mjs",
   ...Object.keys(types),
@@ -68,11 +71,11 @@ export async function bundle({ wasm, testing, dist }, steps, { only } = {}) {
   // These modules share no code: index.js loads documents.js with the first document, and inline.js
   // and signatures.js import index.js. esbuild leaves `new URL("./longhaul_bg.wasm",
   // import.meta.url)` as it is, so that the bundlers of apps find the wasm.
-  const modules = only ? [only] : ["index", "documents", "inline", "signatures", "vite"];
+  const modules = only ? [only] : ["index", "documents", "inline", "react", "signatures", "vite"];
   await esbuild.build({
     ...minified,
     entryPoints: modules.map((name) => `js/src/${name}.ts`),
-    external: ["./documents.js", "./index.js"],
+    external: ["./documents.js", "./index.js", "react"],
     format: "esm",
     outdir: dist,
   });
@@ -108,6 +111,7 @@ export async function bundle({ wasm, testing, dist }, steps, { only } = {}) {
       entryPoints: [path],
       format: "cjs",
       platform: "neutral",
+      external: ["react"],
       outfile: `${dist}/${name}.cjs`,
       banner: { js: `var moduleUrl = ${requiredUrl};` },
       define: { "import.meta.url": "moduleUrl" },
