@@ -115,10 +115,28 @@ test("s16: a refused note is a dead letter, survives a reload, and goes when it 
   await expect(page.getByTestId("outbox-hint")).toContainText("Nothing waits");
 });
 
+test("after a reload with the line cut the board shows the own notes that wait, and each once", async ({
+  page,
+}) => {
+  await cut(page);
+  await write(page, "before the reload");
+  await expect(page.getByTestId("outbox-size")).toHaveText("1");
+  await page.reload();
+  const note = page.locator("li.note");
+  await expect(note).toContainText("before the reload");
+  await expect(note).toHaveClass(/is-sending/);
+  await page.getByTestId("go-on").click();
+  await expect.poll(notes).toEqual(["before the reload"]);
+  await expect(note).not.toHaveClass(/is-sending/);
+  await expect(note).toHaveCount(1);
+});
+
 test("a wipe leaves nothing to send", async ({ page }) => {
   await cut(page);
   await write(page, "never mind");
   await expect(page.getByTestId("outbox-size")).toHaveText("1");
+  await page.getByTestId("outbox-wipe").click();
+  await expect(page.getByTestId("outbox-wipe")).toHaveText("Delete all that waits?");
   await page.getByTestId("outbox-wipe").click();
   await expect(page.getByTestId("outbox-rows").locator("li")).toHaveCount(0);
   await page.getByTestId("go-on").click();

@@ -1,7 +1,7 @@
 // The shared board. Anyone with the page open can write to it, so the page checks each note and
 // shows it as text only.
 
-import type { Client, LonghaulError, Message, Receipt, Topic } from "longhaul";
+import type { Client, LonghaulError, Message, OutboxRow, Receipt, Topic } from "longhaul";
 import { byId, element, setText } from "./dom";
 import { formatClock } from "./format";
 import { isRecord } from "./host";
@@ -20,6 +20,8 @@ interface Note {
 
 export interface Board {
   show(message: Message<unknown>): void;
+  /** Shows the notes of earlier visits that wait in the outbox. */
+  restore(rows: readonly OutboxRow[]): void;
   gap(text: string): void;
 }
 
@@ -43,6 +45,9 @@ export function createBoard(client: Client, topicName: string, events: BoardEven
    */
   const acknowledged = new Map<string, HTMLLIElement>();
   const shown = new Map<string, HTMLLIElement>();
+  /** The entries of notes from earlier visits, by the id that their messages will have. */
+  const waiting = new Map<string, HTMLLIElement>();
+  const openedAtMs = Date.now();
 
   nameInput.maxLength = nameCharsMax;
   textInput.maxLength = textCharsMax;
@@ -89,13 +94,19 @@ export function createBoard(client: Client, topicName: string, events: BoardEven
     }
   };
 
-  const send = async (note: Note): Promise<void> => {
+  /** Adds an own note that the hub has not confirmed. */
+  const addUnsent = (note: Note, meta: string): HTMLLIElement => {
     const entry = noteEntry(note, true);
     entry.classList.add("is-sending");
-    setMeta(entry, "sending…");
+    setMeta(entry, meta);
     list.append(entry);
     empty.hidden = true;
     toEnd();
+    return entry;
+  };
+
+  const send = async (note: Note): Promise<void> => {
+    const entry = addUnsent(note, "sending…");
     try {
       const receipt = await topic.publish(note);
       events.onReceipt(receipt);
@@ -121,10 +132,12 @@ export function createBoard(client: Client, topicName: string, events: BoardEven
 
   return {
     show(message) {
-      const { data, epoch, seq, publishedAtMs } = message;
+      const { id = "", data, epoch, seq, publishedAtMs } = message;
       const key = `${epoch}/${seq}`;
-      const entry = acknowledged.get(key) ?? (isNote(data) ? noteEntry(data, false) : undefined);
+      const own = acknowledged.get(key) ?? waiting.get(id);
+      const entry = own ?? (isNote(data) ? noteEntry(data, false) : undefined);
       acknowledged.delete(key);
+      waiting.delete(id);
       if (entry === undefined) {
         events.onUnreadable(seq);
         return;
@@ -133,6 +146,13 @@ export function createBoard(client: Client, topicName: string, events: BoardEven
       insert(entry);
       shown.set(key, entry);
       if (shown.size > entriesMax) shown.delete(shown.keys().next().value ?? "");
+    },
+    restore(rows) {
+      for (const { id, topic, data, createdAtMs } of rows) {
+        // `send` shows the notes of this visit.
+        if (topic !== topicName || createdAtMs >= openedAtMs || !isNote(data)) continue;
+        waiting.set(id, addUnsent(data, `waiting since ${formatClock(createdAtMs)}`));
+      }
     },
     gap: (text) => insert(element("li", "board-gap", text)),
   };

@@ -74,6 +74,11 @@ const board = createBoard(client, "demo/board", {
   onUnreadable: (seq) => log.add("error", `Message ${seq} of demo/board is not a note; it isn't shown.`),
   onError: (text) => log.add("error", text),
 });
+// What an earlier visit wrote waits in the outbox.
+void client.outbox.rows().then(
+  (rows) => board.restore(rows),
+  () => {},
+);
 client.topic("demo/board").subscribe(
   (message) => {
     outages.sawMessage(message.publishedAtMs);

@@ -22,6 +22,8 @@ export interface MoveEvents {
 interface Away {
   from: TransportName;
   sinceMs: number;
+  /** How long there was no connection at all, ms. */
+  withoutMs: number;
   over: Set<TransportName>;
   gaps: number;
 }
@@ -39,9 +41,12 @@ export function createMoveWatch(client: Client, events: MoveEvents): MoveWatch {
       return;
     }
     const isFall = isBetter(from, to);
-    if (isFall) away ??= { from, sinceMs: lost?.atMs ?? nowMs, over: new Set(), gaps: client.metrics().gaps };
+    if (isFall) {
+      const sinceMs = lost?.atMs ?? nowMs;
+      away ??= { from, sinceMs, withoutMs: 0, over: new Set(), gaps: client.metrics().gaps };
+    }
     away?.over.add(to);
-    const why = isFall ? `${transportWords[from]} no longer works` : "a better transport works";
+    const why = isFall ? "the connection was lost, and this one opened first" : "a better transport works";
     events.onMoved(`Moved from ${transportWords[from]} to ${transportWords[to]}: ${why}.`, lost?.code);
   };
 
@@ -54,6 +59,7 @@ export function createMoveWatch(client: Client, events: MoveEvents): MoveWatch {
       }
       const { transport } = status;
       if (on !== undefined && on !== transport) moved(on, transport, nowMs);
+      if (away !== undefined && lost !== undefined) away.withoutMs += nowMs - lost.atMs;
       on = transport;
       lost = undefined;
     },
@@ -64,8 +70,12 @@ export function createMoveWatch(client: Client, events: MoveEvents): MoveWatch {
       const over = listTransports(transports.filter((transport) => away.over.has(transport)));
       const isWhole = client.metrics().gaps === away.gaps;
       const missed = isWhole ? "nothing missed" : "and the events name the gaps";
-      const backMs = atMs - away.sinceMs;
-      events.onBack(`Back on ${transportWords[to]} after ${formatDuration(backMs)} on ${over}, ${missed}.`);
+      const onOthers = `${formatDuration(atMs - away.sinceMs - away.withoutMs)} on ${over}`;
+      const times =
+        away.withoutMs < 1_000
+          ? onOthers
+          : `${formatDuration(away.withoutMs)} without a connection and ${onOthers}`;
+      events.onBack(`Back on ${transportWords[to]} after ${times}, ${missed}.`);
     },
   };
 }

@@ -11,6 +11,8 @@ const refreshMs = 500;
 /** The panel shows so many entries, and counts the others. */
 const shownMax = 50;
 const textCharsMax = 80;
+/** The second click that a wipe needs comes within this time. */
+const askMs = 5_000;
 
 const deferredWords = {
   "background-sync": "The service worker sends it if you close this tab.",
@@ -35,7 +37,9 @@ export function createOutbox(client: Client, onError: (text: string, code: strin
   const rowList = byId("outbox-rows", HTMLOListElement);
   const dead = byId("outbox-dead", HTMLElement);
   const deadLetterList = byId("outbox-letters", HTMLOListElement);
+  const wipe = byId("outbox-wipe", HTMLButtonElement);
   let deferred: Receipt["deferred"];
+  let wasWiped = false;
   let dueMs = 0;
   let isRefreshing = false;
 
@@ -50,7 +54,7 @@ export function createOutbox(client: Client, onError: (text: string, code: strin
   };
 
   const deadLetterEntry = (deadLetter: DeadLetter): HTMLLIElement => {
-    const text = excerpt(deadLetter.data);
+    const text = excerpt(deadLetter);
     const entry = rowEntry(deadLetter);
     const retry = small("Retry", text, () => void act(outbox.retry(deadLetter.id)));
     const discard = small("Discard", text, () => void act(outbox.discard(deadLetter.id)));
@@ -88,10 +92,27 @@ export function createOutbox(client: Client, onError: (text: string, code: strin
       const more = rows > shownMax ? ` ${rows - shownMax} more are not shown.` : "";
       return (deferred === undefined ? "Kept until the hub answers." : deferredWords[deferred]) + more;
     }
+    if (wasWiped) return "Nothing waits: you have wiped the outbox.";
     return deadLetters > 0 ? "Nothing waits." : "Nothing waits: the hub has everything that you wrote.";
   };
 
-  byId("outbox-wipe", HTMLButtonElement).addEventListener("click", () => void act(outbox.wipe()));
+  const wipeWord = wipe.textContent ?? "";
+  let asked: ReturnType<typeof setTimeout> | undefined;
+  const stopAsking = (): void => {
+    clearTimeout(asked);
+    asked = undefined;
+    setText(wipe, wipeWord);
+  };
+  wipe.addEventListener("click", () => {
+    if (asked === undefined) {
+      setText(wipe, "Delete all that waits?");
+      asked = setTimeout(stopAsking, askMs);
+      return;
+    }
+    stopAsking();
+    wasWiped = true;
+    void act(outbox.wipe());
+  });
   byId("outbox-brief", HTMLButtonElement).addEventListener("click", () => {
     const note = { name: "Guest", text: "Only worth something within a second." };
     void act(client.topic("demo/board").publish(note, { ttlMs: 1000 }));
@@ -121,6 +142,7 @@ export function createOutbox(client: Client, onError: (text: string, code: strin
     },
     sawReceipt(receipt) {
       deferred = receipt.deferred;
+      wasWiped = false;
       dueMs = 0;
     },
   };
@@ -145,8 +167,10 @@ function show<T extends { readonly id: string }>(
   }
 }
 
-function rowEntry({ topic, data }: Pick<OutboxRow, "topic" | "data">): HTMLLIElement {
-  return element("li", "row", element("p", "row-head", topic), element("p", "row-text", excerpt(data)));
+type Shown = Pick<OutboxRow, "topic" | "kind" | "data">;
+
+function rowEntry(row: Shown): HTMLLIElement {
+  return element("li", "row", element("p", "row-head", row.topic), element("p", "row-text", excerpt(row)));
 }
 
 function small(word: string, what: string, onClick: () => void): HTMLButtonElement {
@@ -157,8 +181,17 @@ function small(word: string, what: string, onClick: () => void): HTMLButtonEleme
   return made;
 }
 
-/** The text of a note, or the JSON of any other data. */
-function excerpt(data: unknown): string {
-  const text = isRecord(data) && typeof data["text"] === "string" ? data["text"] : JSON.stringify(data);
-  return text.slice(0, textCharsMax);
+/** The text of a note, or what a change does: "replace /a/title". */
+function excerpt({ kind, data }: Shown): string {
+  const text = kind === "message" ? noteText(data) : changes(data).join(", ");
+  return text.length > textCharsMax ? `${text.slice(0, textCharsMax)}…` : text;
+}
+
+function noteText(data: unknown): string {
+  return isRecord(data) && typeof data["text"] === "string" ? data["text"] : JSON.stringify(data);
+}
+
+function changes(data: unknown): string[] {
+  if (Array.isArray(data)) return data.map(({ op, path }) => `${op} ${path}`);
+  return isRecord(data) ? Object.keys(data).map((name) => `change ${name}`) : ["replace everything"];
 }
