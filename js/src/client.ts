@@ -25,7 +25,7 @@ import { Engine, type From } from "./engine.js";
 import { closed, closeReason, LonghaulError, notOnServer, print } from "./errors.js";
 import { Events } from "./events.js";
 import { Lingering } from "./lingering.js";
-import { documentsFailed, type LoadError, MisplacedFiles } from "./load.js";
+import { documentsFailed, forgetDocuments, type LoadError, loadDocuments, MisplacedFiles } from "./load.js";
 import { emptyMetrics } from "./metrics.js";
 import { baseUrls, checkOptions, checkTopic, checkTtl } from "./options.js";
 import { OutboxHandle } from "./outbox.js";
@@ -346,8 +346,14 @@ class ClientHandle implements Client {
     return this.#documentRetry.run(
       async (attempt, signal) => {
         try {
-          const { load } = await importDocuments(attempt);
-          return await load(this.#options.documentsWasm, attempt, signal);
+          const [{ makeCores }, module] = await Promise.all([
+            importDocuments(attempt),
+            loadDocuments(this.#options.documentsWasm, attempt, signal),
+          ]);
+          return await makeCores(module).catch((cause: Error) => {
+            forgetDocuments();
+            throw cause;
+          });
         } catch (cause) {
           const fault = cause as Error;
           // An import does not report what it got. While the hub is reachable, the network is not

@@ -1,11 +1,10 @@
 // The core of documents, in a wasm of its own, and the updates of the page's copies of values.
 //
-// The build makes a separate file of it, which the client loads with the first document. It shares
-// only plain data with the rest.
+// The build makes a separate file of it, which the client loads with the first document, together
+// with the wasm. It shares only plain data with the rest.
 
-import type { Options } from "./api.js";
 import { applyCommands } from "./apply-commands.js";
-import { given, instantiate, Shared } from "./instance.js";
+import { instantiate } from "./instance.js";
 import type { DocumentCore as Bound } from "./wasm/longhaul_documents.js";
 import { bindings } from "./wasm/longhaul_documents_bindings.js";
 
@@ -23,19 +22,8 @@ export interface DocumentCore extends Bound {
  */
 const charsFew = 500;
 
-const shared = new Shared();
-
-/**
- * Loads the module, and returns a function that makes cores in one instance. Rejects with a
- * `LoadFault`.
- */
-export async function load(
-  wasm: Options["wasm"],
-  attempt = 1,
-  signal?: AbortSignal,
-): Promise<(producer: string) => DocumentCore> {
-  const source = (await given(wasm)) ?? new URL("./longhaul_documents_bg.wasm", import.meta.url);
-  const module = await shared.load(source, attempt, signal);
+/** Makes an instance of the module, and returns a function that makes cores in it. */
+export async function makeCores(module: WebAssembly.Module): Promise<(producer: string) => DocumentCore> {
   const made = bindings();
   // Calls of a document report their crashes themselves. Only finalizers remain.
   await instantiate(module, made, () => {});

@@ -157,6 +157,11 @@ export class Shared {
       signal?.removeEventListener("abort", leave);
     }
   }
+
+  /** Drops the module, which is no module of this package. The next call downloads again. */
+  forget(): void {
+    this.#loading = undefined;
+  }
 }
 
 function begin(wasm: Source, attempt: number): Loading {

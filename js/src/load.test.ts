@@ -100,8 +100,17 @@ test("a client that leaves before the option's promise is settled downloads noth
   expect(fetched).not.toHaveBeenCalled();
 });
 
+test("a module that has no instance is downloaded again", async () => {
+  const { forget, load } = await fresh();
+  const wrong = await load("/a.wasm");
+  forget();
+  expect(await load("/a.wasm", 2)).not.toBe(wrong);
+  expect(fetched.mock.calls.map(([, { cache }]) => cache)).toEqual(["default", "reload"]);
+});
+
 test("late files that are gone ask for a reload, and a network that fails does not", async () => {
   const { documentsFailed } = await fresh();
-  const codes = [true, false].map((isAnother) => documentsFailed({ message: "404", isAnother }).code);
-  expect(codes).toEqual(["reload_required", "wasm_load_failed"]);
+  const faults = [{ isAnother: true }, { isAnother: false }, { isAnother: true, isFinal: true }];
+  const codes = faults.map((fault) => documentsFailed({ message: "404", ...fault }).code);
+  expect(codes).toEqual(["reload_required", "wasm_load_failed", "wasm_load_failed"]);
 });

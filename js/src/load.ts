@@ -6,6 +6,7 @@ import { LonghaulError } from "./errors.js";
 import { given, type LoadFault, Shared } from "./instance.js";
 
 const shared = new Shared();
+const sharedDocuments = /* @__PURE__ */ new Shared();
 
 /**
  * Loads the module of the core, from which clients make instances. `attempt` counts this client's
@@ -17,16 +18,40 @@ export async function load(
   signal?: AbortSignal,
 ): Promise<WebAssembly.Module> {
   try {
-    return await shared.load((await given(wasm)) ?? besideScript(), attempt, signal);
+    return await shared.load(
+      (await given(wasm)) ?? beside(() => new URL("./longhaul_bg.wasm", import.meta.url)),
+      attempt,
+      signal,
+    );
   } catch (cause) {
     throw loadFailed(cause as LoadFault);
   }
 }
 
-/** The wasm beside the script, unless a bundler has left the script without an address. */
-function besideScript(): URL {
-  const address = found(() => new URL("./longhaul_bg.wasm", import.meta.url));
-  if (address !== undefined) return address;
+/** The core's module has no instance: a deploy may have mixed the files of two versions. */
+export function forget(): void {
+  shared.forget();
+}
+
+/** The same for the module of documents. */
+export function forgetDocuments(): void {
+  sharedDocuments.forget();
+}
+
+/** The same for the core of documents. Rejects with a `LoadFault`. */
+export async function loadDocuments(
+  wasm: Options["documentsWasm"],
+  attempt: number,
+  signal: AbortSignal,
+): Promise<WebAssembly.Module> {
+  const address = () => new URL("./longhaul_documents_bg.wasm", import.meta.url);
+  return sharedDocuments.load((await given(wasm)) ?? beside(address), attempt, signal);
+}
+
+/** The address of a file beside the script, unless a bundler has left the script without one. */
+function beside(address: () => URL): URL {
+  const url = found(address);
+  if (url !== undefined) return url;
   const fault = new Error("the bundler gave this script no address (import.meta.url)");
   throw Object.assign(fault, { isAnother: true, isFinal: true }) satisfies LoadFault;
 }
@@ -78,7 +103,7 @@ export function loadFailed(cause: Partial<LoadFault>): LoadError {
  */
 export function documentsFailed(cause: Partial<LoadFault>): LoadError {
   return new LoadError(
-    cause.isAnother ? "reload_required" : "wasm_load_failed",
+    cause.isAnother && !cause.isFinal ? "reload_required" : "wasm_load_failed",
     `documents could not be loaded: ${words(cause)}`,
     "reload the page, if the app was deployed anew; otherwise serve documents.js and longhaul_documents_bg.wasm beside the script, or pass options.documentsWasm",
     cause,

@@ -17,7 +17,7 @@ import {
 import { closed, LonghaulError } from "./errors.js";
 import { nameCharsMax } from "./options.js";
 import { randomName } from "./random.js";
-import { kindOf, type Row } from "./rows.js";
+import { dataOf, kindOf, type Row } from "./rows.js";
 import type { Deferred } from "./sync.js";
 
 /** A document that follows its own changes. */
@@ -287,7 +287,7 @@ export class Publications {
     }
     if (withoutDeadLetter.includes(reason.code)) return undefined;
     const id = this.#id(row);
-    const data: unknown = JSON.parse(text);
+    const data = dataOf(text);
     const deadLetter: DeadLetter = { id, topic, kind: kindOf(kind), attempts, createdAtMs, data, reason };
     if (expiresAtMs !== undefined) deadLetter.expiresAtMs = expiresAtMs;
     return { publication, deadLetter };
@@ -313,7 +313,7 @@ export class Publications {
     return this.kept.map(([row, { topic, kind, attempts, createdAtMs, expiresAtMs, text, isDiscarded }]) => {
       const state = isDiscarded ? "discarding" : attempts > 0 ? "sent" : "queued";
       const id = this.#id(row);
-      const data: unknown = JSON.parse(text);
+      const data = dataOf(text);
       const shown: OutboxRow = { id, topic, kind: kindOf(kind), state, attempts, createdAtMs, data };
       if (expiresAtMs !== undefined) shown.expiresAtMs = expiresAtMs;
       return [row, shown];

@@ -3,6 +3,7 @@
 
 import type { DeadLetter, ErrorCode, Options, OutboxRow } from "./api.js";
 import { kinds, rowStateCancelled, rowStateSent } from "./boundary.js";
+import { found } from "./browser.js";
 
 /** A row in storage. A dead letter is a row with a code and a message at its end. */
 export type Row = readonly [
@@ -87,6 +88,11 @@ function show(id: string, row: Row): Omit<OutboxRow, "state"> {
     attempts,
     createdAtMs,
     expiresAtMs,
-    data: JSON.parse(text),
+    data: dataOf(text),
   };
+}
+
+/** The data of a payload; undefined for a text that something else has stored. */
+export function dataOf(text: string): unknown {
+  return found(() => JSON.parse(text));
 }

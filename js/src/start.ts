@@ -5,7 +5,7 @@ import { isOnline } from "./browser.js";
 import { wantedTransports } from "./core-options.js";
 import type { Engine } from "./engine.js";
 import { LonghaulError } from "./errors.js";
-import { type LoadError, load, loadFailed, MisplacedFiles } from "./load.js";
+import { forget, type LoadError, load, loadFailed, MisplacedFiles } from "./load.js";
 import { outboxDefaults } from "./options.js";
 import { type Failure, Retry } from "./retry.js";
 
@@ -117,6 +117,7 @@ export class Start {
         // The client may be closed by now, and an instance takes memory.
         signal.throwIfAborted();
         const engine = await this.#dependencies.make(module).catch((cause: Error) => {
+          forget();
           throw loadFailed({ message: String(cause), isAnother: true, cause });
         });
         if (signal.aborted) engine.close();

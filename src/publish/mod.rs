@@ -185,6 +185,9 @@ impl Publisher {
     ) {
         if let Some(durable) = &mut self.durable {
             durable.seek_leadership(context, connection.is_some());
+            if durable.is_leader() {
+                end_misnamed(context, durable, &mut self.main);
+            }
             durable.work(context, &mut self.main, self.memory.producer());
         }
         let Some(connection) = connection else { return };
@@ -455,6 +458,17 @@ fn report_added(context: &mut Context<'_>, request: u32, added: Result<RowNo, Pu
         }
         Err(why) => Effect::PublishRefused { request, why },
     });
+}
+
+/// Ends the rows that an earlier version has stored under a name that is no topic's any more. The
+/// hub would close the connection for each of them, and the rows behind would wait for ever.
+fn end_misnamed(context: &mut Context<'_>, durable: &mut DurableOutbox, outbox: &mut Outbox) {
+    for n in outbox.take_misnamed() {
+        let outcome = Outcome::dead("topic_invalid", "this version accepts no such topic");
+        if let Some(ended) = outbox.end(context, n, outcome) {
+            durable.ended(context, ended, outbox.producer());
+        }
+    }
 }
 
 fn new_row(new: &Publication<'_>, until: Until) -> NewRow {

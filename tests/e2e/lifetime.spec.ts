@@ -258,13 +258,13 @@ for (const [having, globals] of [
       ];
       for (const outbox of [undefined, false]) {
         for (const wait of waits) {
-          const client = connect("${hub.url}", { wasm, outbox, onError() {} });
+          const client = connect("${hub.url}", { wasm, outbox, onError() {}, runOnServer: true });
           await wait(client);
           await client.close();
         }
       }
       // A token function that hangs.
-      const client = connect("${hub.url}", { wasm, token: () => new Promise(() => {}) });
+      const client = connect("${hub.url}", { wasm, token: () => new Promise(() => {}), runOnServer: true });
       await new Promise((resolve) => setTimeout(resolve, 50));
       await client.close();
       console.log("closed");`;
@@ -280,7 +280,10 @@ for (const [having, globals] of [
 test("f04: a Node process ends after close if the wasm can't be loaded", async () => {
   const script = `
     const { connect } = await import("longhaul");
-    const client = connect("http://127.0.0.1:9", { wasm: "http://127.0.0.1:9/no.wasm" });
+    const client = connect("http://127.0.0.1:9", {
+      wasm: "http://127.0.0.1:9/no.wasm",
+      runOnServer: true,
+    });
     await new Promise((resolve) => client.on("status", resolve));
     await client.close();
     console.log(client.status.state);`;

@@ -88,6 +88,24 @@ for (const [what, act] of [
   });
 }
 
+for (const [file, other] of [
+  ["longhaul_bg.wasm", "longhaul_documents_bg.wasm"],
+  ["longhaul_documents_bg.wasm", "longhaul_bg.wasm"],
+] as const) {
+  test(`f05: another version's ${file} is downloaded again until it fits`, async ({ hub, page, siteUrl }) => {
+    const wrong: Answer = async (route) => {
+      const response = await page.request.get(new URL(`/longhaul/${other}`, siteUrl).href);
+      await route.fulfill({ status: 200, contentType: "application/wasm", body: await response.body() });
+    };
+    const asked = await answer(page, file, [wrong, wrong]);
+    await openEarly(page, hub.url, quick);
+    await page.evaluate(() => void opened.client.document("board").subscribe(() => {}));
+    await areThere(page);
+    await page.waitForFunction(() => opened.client.document("board").seq >= 0);
+    expect(asked).toHaveLength(3);
+  });
+}
+
 test("f05: without a network the client is offline, and loads when the network is back", async ({
   hub,
   page,

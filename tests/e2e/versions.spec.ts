@@ -116,6 +116,28 @@ test("a retried dead letter keeps the members of a later version", async ({ page
   ]);
 });
 
+test("records that are no rows, and rows with impossible numbers, hold nothing up", async ({
+  page,
+  newPage,
+  hub,
+}) => {
+  const worker = await leaveRows(page, newPage, hub, 6);
+  let at = 0;
+  await records(page, "rows", (record) => {
+    at++;
+    if (at === 2) record.length = 2;
+    if (at === 3) record[6] = 1e300;
+    if (at === 4) record[11] = Number.POSITIVE_INFINITY;
+    if (at === 5) record[1] = "a/../b";
+  });
+  await hub.restart();
+  expect(await worker.flush()).toBe("done");
+  const entries = await hubEntries<{ n: number }>(hub, "t");
+  expect(entries.map(({ data }) => data.n)).toEqual([1, 3, 4, 6]);
+  expect((await records(page, "rows")).map(({ length }) => length)).toEqual([2]);
+  expect((await records(page, "letters")).map((record) => record[12])).toEqual(["topic_invalid"]);
+});
+
 test("a worker sends for an earlier version's page, which has stored less", async ({
   page,
   newPage,

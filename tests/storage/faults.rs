@@ -227,3 +227,31 @@ fn f15_repeated_batches_on_a_full_disk_contain_each_update_once() {
     let effects = tab.settle(&mut storage);
     assert_eq!(sent(&effects), ["pub 1 0 t", "pub 2 1 t", "pub 3 2 t"]);
 }
+
+#[test]
+fn a_stored_row_whose_topic_is_no_longer_valid_becomes_a_dead_letter_and_the_others_go_on() {
+    let mut storage = Storage::default();
+    let mut earlier = Tab::new();
+    for topic in ["a/../b", "t"] {
+        earlier.publish(topic, None);
+        earlier.settle(&mut storage);
+    }
+    let mut tab = Tab::new();
+    let mut effects = tab.settle(&mut storage);
+    let connection = ConnectionId(1);
+    effects.extend(tab.act(|rig| rig.handle(Event::Opened { connection })));
+    effects.extend(tab.act(|rig| rig.record(connection, "welcome s1 1763779200000")));
+    assert_eq!(
+        settled(&effects),
+        [],
+        "another tab may lead, and know better"
+    );
+    let mut effects = tab.act(|rig| rig.handle(Event::Leader { is_granted: true }));
+    effects.extend(tab.settle(&mut storage));
+    assert_eq!(settled(&effects), [(1, "topic_invalid".to_owned())]);
+    assert_eq!(sent(&effects), ["pub 2 0 t"]);
+    effects.extend(tab.ack(connection, 2));
+    tab.settle(&mut storage);
+    assert_eq!(storage.rows().count(), 0);
+    assert_eq!(tab.rig.client.outbox_rows(), 0);
+}

@@ -169,6 +169,13 @@ impl From<Problem> for Answer {
             .retry_s
             .map(|seconds| (header::RETRY_AFTER, seconds.into()));
         headers.extend(retry_after);
+        if matches!(
+            status,
+            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT
+        ) {
+            // The hub has not read the whole body, so the connection can't take another request.
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if status == StatusCode::UNAUTHORIZED {
             let scheme = HeaderValue::from_static("Bearer");
             headers.insert(header::WWW_AUTHENTICATE, scheme);

@@ -65,7 +65,8 @@ fn bad_key() -> Problem {
     Problem::new(
         StatusCode::BAD_REQUEST,
         ProblemCode::IdempotencyKeyInvalid,
-        "an Idempotency-Key is 1 to 128 characters of A-Z a-z 0-9 - _ . ~ : + / =",
+        "an Idempotency-Key is 1 to 128 characters of A-Z a-z 0-9 - _ . ~ : + / =, but neither a \
+         single - nor 22 characters, a colon and digits, which is the form of a client's ids",
     )
 }
 

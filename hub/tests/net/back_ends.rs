@@ -109,6 +109,15 @@ async fn f33_p2_a_back_end_can_not_give_its_message_the_id_of_an_outboxs() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_a_body_that_the_hub_has_not_read_announces_the_end_of_the_connection() {
+    let hub = hub().await;
+    let large = format!("\"{}\"", "x".repeat(300_000));
+    let refused = send(post(&hub, "t", large)).await;
+    assert_eq!(refused.status(), 413);
+    assert_eq!(refused.headers()["connection"], "close");
+}
+
+#[tokio::test]
 async fn a_publication_without_effect_gets_a_stable_code() {
     let hub = hub().await;
     let large = format!("\"{}\"", "x".repeat(65_536));

@@ -63,6 +63,8 @@ pub(crate) struct Outbox {
     /// When the posts under way will have waited too long for a verdict.
     post_until: Option<Time>,
     next_expiry: Option<Time>,
+    /// Rows of storage whose topic this version does not accept.
+    misnamed: Vec<RowNo>,
     /// Rows that were sent, as storage must learn.
     sent_updates: Vec<RowUpdate>,
     /// When storage marks the rows sent that are on their way then.
@@ -95,6 +97,7 @@ impl Outbox {
             backoff: Backoff::new(config.backoff),
             post_until: None,
             next_expiry: None,
+            misnamed: Vec::new(),
             sent_updates: Vec::new(),
             mark_sent_at: None,
             pauses: config.is_pausing.then(Vec::new),

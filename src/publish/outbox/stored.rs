@@ -7,7 +7,7 @@ use super::Outbox;
 use super::row::{Identity, QueuedRow, RowCopy};
 use crate::config::WINDOW_ROWS_MAX;
 use crate::context::Context;
-use crate::ids::RowNo;
+use crate::ids::{RowNo, is_topic_name};
 use crate::interface::effect::Effect;
 use crate::interface::publication::{RowUpdate, StoredRow, Until};
 use crate::time::Time;
@@ -50,6 +50,9 @@ impl Outbox {
             }
             return;
         }
+        if !is_topic_name(&row.topic) {
+            self.misnamed.push(row.n);
+        }
         self.place(QueuedRow {
             n: row.n,
             prev: RowNo(0),
@@ -66,6 +69,11 @@ impl Outbox {
             stored: Some(copy),
             identity: Identity::Own,
         });
+    }
+
+    /// Takes the numbers of the rows whose topic this version does not accept.
+    pub(crate) fn take_misnamed(&mut self) -> Vec<RowNo> {
+        std::mem::take(&mut self.misnamed)
     }
 
     pub(crate) fn is_own(&mut self, n: RowNo) -> bool {

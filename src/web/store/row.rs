@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::*;
 
 use crate::boundary::row::{
     ATTEMPTS, BYTES, CODE, CREATED_MS, IS_HUB_TIME, KEY, KIND, MESSAGE, PARTITION, STATE, TAG,
-    TOPIC, UNTIL_MS,
+    TEXT, TOPIC, UNTIL_MS,
 };
 use crate::boundary::{kind, row_state};
 use crate::config::ROW_MS_MAX;
@@ -43,12 +43,17 @@ impl RowRecord {
         &self.0
     }
 
+    /// Whether this is a row of the partition. Anything that is no row stays where it is.
     pub(super) fn is_of(&self, partition: &JsString) -> bool {
-        self.0.get(PARTITION) == ***partition
+        Array::is_array(&self.0)
+            && self.0.get(PARTITION) == ***partition
+            && self.0.get(TEXT).is_string()
+            && self.0.get(TOPIC).is_string()
     }
 
     fn number(&self, index: u32) -> u64 {
-        self.0.get(index).as_f64().unwrap_or_default() as u64
+        let number = self.0.get(index).as_f64().unwrap_or_default();
+        (number as u64).min(NUMBER_MAX)
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -145,7 +150,7 @@ impl RowRecord {
     pub(super) fn tag_number(&self) -> u64 {
         let tag = self.tag();
         if let Some(part) = tag.as_f64() {
-            return (part * (TAG_MAX + 1) as f64) as u64;
+            return (part * (TAG_MAX + 1) as f64) as u64 & TAG_MAX;
         }
         let text = tag.as_string().unwrap_or_default();
         let seed = if text.is_empty() { 0 } else { FNV_SEED };
