@@ -324,8 +324,9 @@ for (const { name, kind, vectors } of [
     const outcomes = await page.evaluate(
       async ({ vectors, kind }) => {
         const path = "/longhaul/documents.js";
-        const { load } = await import(path);
-        const make = await load();
+        const { makeCores } = await import(path);
+        const wasm = await WebAssembly.compileStreaming(fetch("/longhaul/longhaul_documents_bg.wasm"));
+        const make = await makeCores(wasm);
         return vectors.map(({ doc, patch }) => {
           const core = make("p");
           core.snapshot("0000000000000001", 1, 0, 0, doc);

@@ -156,7 +156,7 @@ for (const [what, deny] of denials) {
   });
 }
 
-test("s59: a worker whose client crashes again and again ends its event, and leaves the rows as they are", async ({
+test("rows whose text is no JSON become dead letters of the worker, and crash nothing", async ({
   page,
   newPage,
   hub,
@@ -165,13 +165,16 @@ test("s59: a worker whose client crashes again and again ends its event, and lea
   const writer = await silentPage(newPage);
   await publish(writer, hub.url, { count: 2, options: mute });
   await writer.close();
-  // No version of the package writes this: the hub rejects it, and the client can't make the dead
-  // letter.
+  // No version of the package writes this, and the hub rejects it.
   await records(page, "rows", (record) => {
     record[3] = '{"n":';
   });
-  expect(await worker.flush()).toBe("not_flushed");
-  expect(await records(page, "rows")).toHaveLength(2);
+  expect(await worker.flush()).toBe("done");
+  expect(await records(page, "rows")).toEqual([]);
+  expect((await records(page, "letters")).map((record) => record[12])).toEqual([
+    "payload_invalid",
+    "payload_invalid",
+  ]);
 });
 
 test("the worker handles its own tag and messages only, and loads nothing for those of the app", async ({
