@@ -1,5 +1,5 @@
 import { connect } from "longhaul";
 import { createTestHub, createVirtualClock } from "longhaul/testing";
-import { noteTest } from "./note.mjs";
+import note from "./note.cjs";
 
-test("a note", noteTest({ connect, createTestHub, createVirtualClock, expect }));
+test("a note", note.noteTest({ connect, createTestHub, createVirtualClock, expect }));
