@@ -45,7 +45,7 @@ test.each([
   ["the network of a test", {}, { longhaulNetwork: true }],
 ])("with %s a client works", async (_what, options, globals) => {
   for (const [name, value] of Object.entries({ fetch: fetched, ...globals })) vi.stubGlobal(name, value);
-  const client = connect(url, { wasm: "http://files.invalid/a.wasm", ...options });
+  const client = connect(url, { wasm: `${url}/a.wasm`, ...options });
   await vi.waitFor(() => expect(fetched).toHaveBeenCalled());
   await client.close();
 });

@@ -1,25 +1,10 @@
 // The packed package itself: what tools say about its entries and its types.
 
-import { spawn } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
+import { runScript } from "./run.mjs";
 
-const tools = join(dirname(fileURLToPath(import.meta.url)), "tools");
-
-/** Runs a script of a package, and returns what it printed. */
-function run(script, ...args) {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(tools, "node_modules", script), ...args], { cwd: tools });
-    let output = "";
-    for (const stream of [child.stdout, child.stderr])
-      stream.on("data", (text) => {
-        output += text;
-      });
-    child.once("error", reject);
-    child.once("close", (code) => resolve({ isFine: code === 0, result: output }));
-  });
-}
+const run = (script, ...args) => runScript(script, args);
 
 /** An app in TypeScript with every entry, for a compiler that also checks the package's types. */
 const app = `

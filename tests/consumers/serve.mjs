@@ -1,4 +1,4 @@
-// A static server at a free port, as any host of files is.
+// A static server at a free port.
 
 import { createReadStream, existsSync, statSync } from "node:fs";
 import { createServer } from "node:http";

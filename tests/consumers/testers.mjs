@@ -1,26 +1,12 @@
 // Test runners, with the environments that they offer.
 
-import { spawn } from "node:child_process";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-
-const tools = join(dirname(fileURLToPath(import.meta.url)), "tools");
+import { join } from "node:path";
+import { runScript, tools } from "./run.mjs";
 
 const run = (script, args, options) => () =>
-  new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(tools, "node_modules", script), ...args], {
-      cwd: join(tools, "testers"),
-      env: { ...process.env, NODE_OPTIONS: options ?? "", CI: "1" },
-      stdio: ["ignore", "pipe", "pipe"],
-      timeout: 120_000,
-    });
-    let output = "";
-    for (const stream of [child.stdout, child.stderr])
-      stream.on("data", (text) => {
-        output += text;
-      });
-    child.once("error", reject);
-    child.once("close", (code) => resolve({ isFine: code === 0, result: output }));
+  runScript(script, args, {
+    cwd: join(tools, "testers"),
+    env: { ...process.env, NODE_OPTIONS: options ?? "", CI: "1" },
   });
 
 const vitest = (environment) =>
